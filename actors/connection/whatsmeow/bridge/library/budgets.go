@@ -11,7 +11,9 @@ const (
 	// ordinary is what one takes whose device has no budget left: messages in order on its newest session are read as ever.
 	ordinary = 150
 	// agreement is what the begin of a chain takes.
-	agreement = 65
+	agreement = 100
+	// bytesOfStep is how many bytes of a message take as long as a step, in its MAC.
+	bytesOfStep = 400
 	// burst is what a device may cause at once beyond ordinary messages, rate what its budget gains in a second.
 	burst, rate = 20_000, 500
 	// mostBudgets is how many devices have one in memory.

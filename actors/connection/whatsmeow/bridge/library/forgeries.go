@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"go.mau.fi/libsignal/ecc"
-	groups "go.mau.fi/libsignal/groups/state/record"
 	"go.mau.fi/libsignal/kdf"
 	"go.mau.fi/libsignal/keys/chain"
 	"go.mau.fi/libsignal/keys/identity"
@@ -20,124 +20,123 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 
+	"teimoso-whatsmeow/records"
 	"teimoso-whatsmeow/vault"
 )
 
-const (
-	// mostMissing is how many messages may be missing before one on a chain; beyond it a resend costs one message.
-	mostMissing = 400
-	// mostKept is how many keys of messages that were passed over are kept of all sessions with a device.
-	mostKept = 2000
-)
+// mostMissing is how many messages may be missing before one on a chain; beyond it a resend costs one message.
+const mostMissing = 400
 
 // ErrForged refuses a message that no session of its sender authenticates, or that is too far ahead.
 //
 // The library derives all keys of a gap before it looks at the MAC, on each of the sender's sessions in turn. The check here
-// derives one, on those that may have it.
+// derives one, on those that may have it, and has the library try the session that authenticates the message first.
 var ErrForged = errors.New("no session authenticates the message")
 
-// refuseForgeries returns a context in which the sender's sessions are read only for a message that is authentic.
-//
-// The check is made as the session is read: by then a message that was decrypted before has been found among the plaintexts.
+// refuseForgeries returns a context in which a direct message is decrypted only where it is authentic.
 func (client *Client) refuseForgeries(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool,
 ) context.Context {
 	content, _ := part.Content.([]byte)
-	sender := from.String()
 	serializer := store.SignalProtobufSerializer
+	check := &check{client: client, address: from.SignalAddress(), sender: from.String()}
+	var err error
 	if first {
-		envelope, err := protocol.NewPreKeySignalMessageFromBytes(
+		check.envelope, err = protocol.NewPreKeySignalMessageFromBytes(
 			content, serializer.PreKeySignalMessage, serializer.SignalMessage,
 		)
-		if err != nil {
-			return ctx // the library's to refuse
+		if err == nil {
+			check.message = check.envelope.WhisperMessage()
 		}
-		return vault.Check(ctx, func(encoded []byte) error {
-			return client.authenticateFirst(ctx, encoded, envelope, sender)
-		})
+	} else {
+		check.message, err = protocol.NewSignalMessageFromBytes(content, serializer.SignalMessage)
 	}
-	message, err := protocol.NewSignalMessageFromBytes(content, serializer.SignalMessage)
-	if err != nil {
-		return ctx
-	}
-	return vault.Check(ctx, func(encoded []byte) error {
-		if len(encoded) == 0 {
-			return nil // the library's to refuse
-		}
-		left, spent := client.budgets.allowance(sender), 0
-		defer func() { client.budgets.charge(sender, spent) }()
-		for _, state := range likely(states(encoded), message) {
-			each := effort(state, message)
-			if spent+each > left {
-				return ErrForged
-			}
-			spent += each
-			if err := authenticate(state, message); !errors.Is(err, ErrForged) {
-				return err
-			}
-		}
-		return ErrForged
-	})
-}
-
-// refuseFarAhead returns a context in which a sender key is read only for a message before which at most mostMissing are missing.
-//
-// The library checks the signature first: a member of the group alone makes it derive keys.
-func refuseFarAhead(ctx context.Context, part *waBinary.Node) context.Context {
-	content, _ := part.Content.([]byte)
-	message, err := protocol.NewSenderKeyMessageFromBytes(content, store.SignalProtobufSerializer.SenderKeyMessage)
 	if err != nil {
 		return ctx // the library's to refuse
 	}
-	return vault.Check(ctx, func(encoded []byte) error {
-		if len(encoded) == 0 {
-			return nil
-		}
-		all, err := store.SignalProtobufSerializer.SenderKeyRecord.Deserialize(encoded)
-		if err != nil {
-			return nil
-		}
-		for _, state := range all.SenderKeyStates {
-			at := state.SenderChainKey.Iteration
-			if state.KeyID == message.KeyID() && message.Iteration() > at && message.Iteration()-at > mostMissing {
-				return ErrForged
-			}
-		}
-		return nil
-	})
+	check.size = len(content)
+	return vault.Check(ctx, check.make)
 }
 
-// states returns the sessions with a device, the current one first.
-func states(encoded []byte) []*record.StateStructure {
-	if len(encoded) == 0 {
-		return nil
-	}
-	all, err := sessions.look(encoded)
+// check is that of one direct message.
+type check struct {
+	client   *Client
+	address  *protocol.SignalAddress
+	sender   string
+	envelope *protocol.PreKeySignalMessage // nil of a message that begins no session
+	message  *protocol.SignalMessage
+	size     int
+}
+
+// make returns nil where a session authenticates the message, or the library refuses it by itself and at once.
+func (one *check) make(ctx context.Context) error {
+	encoded, err := one.client.Store.Sessions.GetSession(ctx, one.address.String())
 	if err != nil {
+		return err
+	}
+	var all *record.SessionStructure
+	if len(encoded) > 0 {
+		if all, err = records.Sessions.Deserialize(encoded); err != nil {
+			return nil
+		}
+		defer func() { records.Sessions.Keep(encoded, all) }()
+	}
+	if one.envelope != nil {
+		return one.first(ctx, all)
+	}
+	if all == nil {
 		return nil
 	}
-	return append([]*record.StateStructure{all.SessionState}, all.PreviousStates...)
+	return one.on(all, likely(all, one.message))
 }
 
-// authenticateFirst is authenticate on the session that a first message begins, or began.
-func (client *Client) authenticateFirst(
-	ctx context.Context, encoded []byte, envelope *protocol.PreKeySignalMessage, sender string,
-) error {
-	device, message := client.Store, envelope.WhisperMessage()
-	steps := int(min(message.Counter(), mostMissing))
-	if steps > client.budgets.allowance(sender) {
-		return ErrForged
-	}
-	client.budgets.charge(sender, steps)
-	base := envelope.BaseKey().Serialize()
-	for _, state := range states(encoded) {
-		if state != nil && bytes.Equal(state.SenderBaseKey, base) {
-			return authenticate(state, message)
+// first is make for a message that begins a session, or began it.
+func (one *check) first(ctx context.Context, all *record.SessionStructure) error {
+	base := one.envelope.BaseKey().Serialize()
+	for _, state := range states(all) {
+		if bytes.Equal(state.SenderBaseKey, base) {
+			return one.on(all, []*record.StateStructure{state})
 		}
 	}
+	begun := one.begun(ctx)
+	if begun == nil {
+		return nil
+	}
+	return one.on(nil, []*record.StateStructure{begun})
+}
+
+// on authenticates the message on one of these sessions, which becomes the current one of all: the library makes it that as
+// well, once it has tried those before it.
+func (one *check) on(all *record.SessionStructure, likely []*record.StateStructure) error {
+	budgets, spent := one.client.budgets, 0
+	left := budgets.allowance(one.sender)
+	defer func() { budgets.charge(one.sender, spent) }()
+	for number, state := range likely {
+		each := effort(state, one.message)
+		if number > 0 {
+			each += one.size / bytesOfStep
+		}
+		if spent+each > left {
+			return ErrForged
+		}
+		spent += each
+		err := authenticate(state, one.message)
+		if err == nil && all != nil {
+			promote(all, state)
+		}
+		if !errors.Is(err, ErrForged) {
+			return err
+		}
+	}
+	return ErrForged
+}
+
+// begun returns the session that a first message begins; nil where the library refuses it.
+func (one *check) begun(ctx context.Context) *record.StateStructure {
+	device, envelope := one.client.Store, one.envelope
 	signed, err := device.LoadSignedPreKey(ctx, envelope.SignedPreKeyID())
 	if err != nil || signed == nil {
-		return nil // the library's to refuse
+		return nil
 	}
 	parameters := ratchet.NewEmptyReceiverParameters()
 	parameters.SetTheirBaseKey(envelope.BaseKey())
@@ -156,7 +155,7 @@ func (client *Client) authenticateFirst(
 	if err != nil {
 		return nil
 	}
-	return authenticate(&record.StateStructure{
+	return &record.StateStructure{
 		SessionVersion:       protocol.CurrentVersion,
 		LocalIdentityPublic:  device.GetIdentityKeyPair().PublicKey().Serialize(),
 		RemoteIdentityPublic: envelope.IdentityKey().Serialize(),
@@ -165,30 +164,49 @@ func (client *Client) authenticateFirst(
 			SenderRatchetKeyPublic:  signed.KeyPair().PublicKey().Serialize(),
 			SenderRatchetKeyPrivate: bytehelper.ArrayToSlice(signed.KeyPair().PrivateKey().Serialize()),
 		},
-	}, message)
+	}
+}
+
+// states returns the sessions with a device, the current one first.
+func states(all *record.SessionStructure) (found []*record.StateStructure) {
+	if all == nil {
+		return nil
+	}
+	for _, state := range append([]*record.StateStructure{all.SessionState}, all.PreviousStates...) {
+		if state != nil {
+			found = append(found, state)
+		}
+	}
+	return found
+}
+
+// promote makes a session the current one; those that were current last follow.
+func promote(all *record.SessionStructure, state *record.StateStructure) {
+	if state == all.SessionState {
+		return
+	}
+	others := slices.DeleteFunc(states(all), func(other *record.StateStructure) bool { return other == state })
+	all.SessionState, all.PreviousStates = state, others
 }
 
 // likely returns the sessions that may have a message, the likeliest first: those that know its key; where none does, the current
 // one and those that were current last.
-func likely(states []*record.StateStructure, message *protocol.SignalMessage) []*record.StateStructure {
-	key := message.SenderRatchetKey().Serialize()
+func likely(all *record.SessionStructure, message *protocol.SignalMessage) []*record.StateStructure {
+	key, every := message.SenderRatchetKey().Serialize(), states(all)
 	var found []*record.StateStructure
-	for _, state := range states {
-		if state != nil && chainOf(state, key) != nil {
+	for _, state := range every {
+		if chainOf(state, key) != nil {
 			found = append(found, state)
 		}
 	}
 	if found == nil {
-		return states
+		return every
 	}
 	return found
 }
 
 // effort returns what authenticate takes, in steps of a chain.
 func effort(state *record.StateStructure, message *protocol.SignalMessage) int {
-	if state == nil {
-		return 0
-	}
 	known := chainOf(state, message.SenderRatchetKey().Serialize())
 	switch {
 	case known == nil:
@@ -202,7 +220,7 @@ func effort(state *record.StateStructure, message *protocol.SignalMessage) int {
 
 // authenticate returns nil where a session authenticates a message, ErrOldCounter where the key of that was used.
 func authenticate(state *record.StateStructure, message *protocol.SignalMessage) error {
-	if state == nil || state.SenderChain == nil || state.SessionVersion != message.MessageVersion() {
+	if state.SenderChain == nil || state.SessionVersion != message.MessageVersion() {
 		return ErrForged
 	}
 	next, counter := chainFor(state, message), message.Counter()
@@ -269,39 +287,4 @@ func verify(state *record.StateStructure, message *protocol.SignalMessage, mac [
 		return ErrForged
 	}
 	return nil
-}
-
-// boundedKeys encodes sender keys, with no more keys of messages that were passed over than mostKept.
-type boundedKeys struct{ groups.SenderKeySerializer }
-
-// Serialize encodes the keys of a member.
-func (one boundedKeys) Serialize(all *groups.SenderKeyStructure) []byte {
-	most := mostKept
-	for _, state := range all.SenderKeyStates { // the newest is the first one
-		left := min(most, len(state.Keys))
-		state.Keys = state.Keys[len(state.Keys)-left:]
-		most -= left
-	}
-	return one.SenderKeySerializer.Serialize(all)
-}
-
-func init() {
-	store.SignalProtobufSerializer.SenderKeyRecord = boundedKeys{store.SignalProtobufSerializer.SenderKeyRecord}
-}
-
-// bound drops keys of messages that were passed over until `most` are left: those of the session that was used longest ago go
-// first, the oldest of each.
-func bound(all *record.SessionStructure, most int) {
-	states := append([]*record.StateStructure{all.SessionState}, all.PreviousStates...)
-	for _, state := range states {
-		if state == nil {
-			continue
-		}
-		for place := len(state.ReceiverChains) - 1; place >= 0; place-- { // the newest chain is the last one
-			known := state.ReceiverChains[place]
-			left := min(most, len(known.MessageKeys))
-			known.MessageKeys = known.MessageKeys[len(known.MessageKeys)-left:]
-			most -= left
-		}
-	}
 }

@@ -146,11 +146,11 @@ func (client *Client) DecryptDirect(
 
 // DecryptGroup decrypts a part for a group; ratchet and plaintext are one transaction.
 //
-// A message that is too far ahead is refused before the library derives a key, by ErrForged.
+// A message that is not authentic, or too far ahead, is refused before the library tries it, by ErrForged.
 func (client *Client) DecryptGroup(
 	ctx context.Context, part *waBinary.Node, from, chat types.JID, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	return client.inner.DecryptGroupMsg(refuseFarAhead(ctx, part), part, from, chat, at)
+	return client.inner.DecryptGroupMsg(client.refuseGroupForgeries(ctx, part, from, chat), part, from, chat, at)
 }
 
 // MigrateSession moves sessions of a number to its LID.

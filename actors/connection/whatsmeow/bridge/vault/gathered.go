@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"time"
 
@@ -21,47 +20,32 @@ type sessions struct {
 	moved  remembered[bool]
 }
 
-// next returns the session from which a gathered step goes on, where it is in memory.
+// next returns the session from which a step goes on, nil where there is none, as far as it is in memory.
 func (one *sessions) next(ctx context.Context, address string) (session []byte, found bool) {
-	steps := gathered(ctx)
-	if steps == nil {
-		return nil, false
-	}
-	if session, found = steps.session(address); found {
+	if session, found = gathered(ctx).session(address); found {
 		return session, true
 	}
 	return one.stored.get(address)
 }
 
-// GetSession returns a session, nil where there is none. Where the context checks it, it returns the error of that.
+// GetSession returns a session, nil where there is none.
+//
+// It remembers one that it reads while steps are gathered: no transaction that may be rolled back has written it.
 func (one *sessions) GetSession(ctx context.Context, address string) ([]byte, error) {
 	if session, found := one.next(ctx, address); found {
-		return checked(ctx, session, nil)
+		return session, nil
 	}
+	read := func() ([]byte, error) { return one.SessionStore.GetSession(ctx, address) }
 	if gathered(ctx) == nil {
-		session, err := one.SessionStore.GetSession(ctx, address)
-		return checked(ctx, session, err)
+		return read()
 	}
-	session, err := one.stored.read(address, func() ([]byte, error) {
-		session, err := one.SessionStore.GetSession(ctx, address)
-		if err == nil && session == nil {
-			err = errNoSession
-		}
-		return session, err
-	})
-	if errors.Is(err, errNoSession) {
-		return checked(ctx, nil, nil)
-	}
-	return checked(ctx, session, err)
+	return one.stored.read(address, read)
 }
-
-// errNoSession has nothing remembered where there is no session.
-var errNoSession = errors.New("no session")
 
 // HasSession returns whether there is a session.
 func (one *sessions) HasSession(ctx context.Context, address string) (bool, error) {
-	if _, found := one.next(ctx, address); found {
-		return true, nil
+	if session, found := one.next(ctx, address); found {
+		return session != nil, nil
 	}
 	return one.SessionStore.HasSession(ctx, address)
 }
@@ -168,13 +152,12 @@ func (one *sessions) settle(ctx context.Context) error {
 // senderKeys gathers steps of sender keys where the context says so.
 type senderKeys struct{ store.SenderKeyStore }
 
-// GetSenderKey returns a sender key, nil where there is none. Where the context checks it, it returns the error of that.
+// GetSenderKey returns a sender key, nil where there is none.
 func (one *senderKeys) GetSenderKey(ctx context.Context, group, sender string) ([]byte, error) {
 	if key, found := gathered(ctx).senderKey(senderKeyName{group, sender}); found {
-		return checked(ctx, key, nil)
+		return key, nil
 	}
-	key, err := one.SenderKeyStore.GetSenderKey(ctx, group, sender)
-	return checked(ctx, key, err)
+	return one.SenderKeyStore.GetSenderKey(ctx, group, sender)
 }
 
 // PutSenderKey stores a sender key, or gathers it.
@@ -208,8 +191,13 @@ func (one *plaintexts) PutBufferedEvent(ctx context.Context, hash [32]byte, cont
 	return one.EventBuffer.PutBufferedEvent(ctx, hash, content, sent)
 }
 
-// DoDecryptionTxn has what a decryption changes in one transaction, or gathers it; nothing of it where that fails.
+// DoDecryptionTxn has what a decryption changes in one transaction, or gathers it; nothing of it where that fails, or where
+// its check does.
 func (one *plaintexts) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
+	ctx, err := checked(ctx)
+	if err != nil {
+		return err
+	}
 	steps := gathered(ctx)
 	if steps == nil {
 		return one.EventBuffer.DoDecryptionTxn(ctx, decrypt)
