@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 22
+VERSION = 23
 
 CHANGES = {
     2: """
@@ -313,6 +313,9 @@ CREATE TABLE received_bytes (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (day, sender)
 ) STRICT, WITHOUT ROWID
+""",
+    23: """
+-- Nothing here. The file of keys beside it, whatsmeow.db, has records that an older program cannot read.
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""
