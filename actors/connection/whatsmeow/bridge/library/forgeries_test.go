@@ -294,8 +294,11 @@ func TestADeviceThatForgesForEverIsNotComputedFor(t *testing.T) {
 	}
 	in := func() { content, first := two.said("x"); two.read(content, first, nil) }
 	in()
-	for two.budgets.allowance(two.peer.ID.String()) == mostEffort {
+	for range burst / (mostEffort - agreement) {
 		two.read(two.forged(0, nil), false, ErrForged)
+	}
+	if two.budgets.allowance(two.peer.ID.String()) != ordinary {
+		t.Error("nothing of its budget is spent")
 	}
 	spent := two.budgets.all[two.peer.ID.String()]
 	for range 100 {

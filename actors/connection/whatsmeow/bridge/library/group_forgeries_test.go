@@ -133,10 +133,14 @@ func TestForgeriesOfAGroupAreRefusedBeforeTheLibraryTriesThem(t *testing.T) {
 	one.read(one.said().SignedSerialize(), nil)
 	before := one.stored()
 	_, own := one.key()
-	another := must(ecc.GenerateKeyPair()).PrivateKey()
+	said := one.said()
+	another := protocol.NewSenderKeyMessage(
+		said.KeyID(), said.Iteration(), said.Ciphertext(), must(ecc.GenerateKeyPair()).PrivateKey(),
+		store.SignalProtobufSerializer.SenderKeyMessage,
+	)
 	for _, forged := range [][]byte{
-		one.unpadded(0), one.unpadded(mostMissing), one.signed(0, make([]byte, 15), own),
-		one.signed(1<<31, make([]byte, 48), own), one.signed(0, one.said().Ciphertext(), another),
+		one.unpadded(0), one.unpadded(mostMissing), one.signed(0, make([]byte, 17), own),
+		one.signed(1<<31, make([]byte, 48), own), another.SignedSerialize(),
 	} {
 		one.read(forged, ErrForged)
 	}
@@ -150,8 +154,11 @@ func TestAMemberThatForgesForEverIsNotComputedFor(t *testing.T) {
 	one := grouped(paired(t))
 	forged := one.unpadded(mostMissing)
 	sender := one.peer.ID.String()
-	for one.budgets.allowance(sender) == mostEffort {
+	for range burst / mostMissing {
 		one.read(forged, ErrForged)
+	}
+	if one.budgets.allowance(sender) != ordinary {
+		t.Error("nothing of its budget is spent")
 	}
 	spent := one.budgets.all[sender]
 	one.read(forged, ErrForged)

@@ -21,7 +21,9 @@ func TestADecryptionIsCheckedBeforeItsTransaction(t *testing.T) {
 			checks++
 			// A transaction of its own: there is none around it, which would have the database locked.
 			writes++
-			if err := device.EventBuffer.PutBufferedEvent(context.Background(), [32]byte{writes}, nil, time.Now()); err != nil {
+			short, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			if err := device.EventBuffer.PutBufferedEvent(short, [32]byte{writes}, nil, time.Now()); err != nil {
 				t.Error(err)
 			}
 			if session(t, ctx, device, theirs) != "session" || session(t, ctx, device, "none") != "" {

@@ -51,6 +51,11 @@ func TestRecordsOfEarlierVersionsAreEncodedAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// It was cut short once, behind its first transaction.
+	sessions := compactable[0]
+	if _, more, err := earlier.compactSome(ctx, sessions.table, sessions.column, sessions.encode, 0); err != nil || !more {
+		t.Fatalf("%v, %t", err, more)
+	}
 	vault, failure := opened(t, path, 2)
 	device, err := vault.Device(ctx, nobody)
 	if err != nil {
