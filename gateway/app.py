@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route, Router
 
 from gateway.api import (
+    alerts_and_recoveries,
     connections,
     documentation,
     health,
-    history,
     keys,
     lookups,
     media,
@@ -25,7 +25,7 @@ from gateway.api import (
     sends,
     traces,
 )
-from gateway.api.account import chats, passkeys, read_marks, refused_documents, requests
+from gateway.api.account import chats, engine_actions, passkeys, read_marks, refused_documents
 from gateway.api.webhooks import deliveries
 from gateway.api.webhooks import resource as webhooks
 from gateway.backends import Backends
@@ -52,7 +52,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *connections.OPERATIONS,
     *pairing_codes.OPERATIONS,
     *passkeys.OPERATIONS,
-    *requests.OPERATIONS,
+    *engine_actions.OPERATIONS,
     *chats.OPERATIONS,
     *refused_documents.OPERATIONS,
     *lookups.OPERATIONS,
@@ -60,7 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *traces.OPERATIONS,
     *queue.OPERATIONS,
     *health.OPERATIONS,
-    *history.OPERATIONS,
+    *alerts_and_recoveries.OPERATIONS,
     *webhooks.OPERATIONS,
     *deliveries.OPERATIONS,
     *keys.OPERATIONS,

@@ -16,7 +16,7 @@ from actors.health.resources import files_room
 from actors.media.open_store import open_store
 from actors.queue.outbound_queue import Lanes
 from actors.queue.spool.file import Spool
-from actors.redis import keys, pokes
+from actors.redis import change_notifications, keys
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leader_election import Leadership
@@ -30,8 +30,8 @@ from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
-from gateway.acceptance.accept import Acceptor
 from gateway.acceptance.address_policy import Guarded
+from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import Fetcher
 from gateway.connection_cache import KnownConnections
@@ -39,16 +39,16 @@ from gateway.console.login.login_limiter import Guesses
 from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
+from gateway.instance_snapshot import Observer
+from gateway.metrics.actor_counters import Tree
 from gateway.metrics.exposition import Metrics
-from gateway.metrics.tree_counters import Tree
-from gateway.observation import Observer
-from gateway.redis_room import RedisRoom
-from gateway.redis_watch import watch
+from gateway.redis_memory import RedisRoom
+from gateway.redis_probe import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import Posters
-from gateway.webhooks.readers import Streams
+from gateway.webhooks.reader_limits import Streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from actors.media.local_files import Files
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
-    from gateway.schemas.responses import Connection
+    from gateway.schemas.response_models import Connection
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ class Backends:
         lanes, leases = Lanes(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
-            documents, lambda: pokes.pokes(listening), copy_of(settings, CONNECTIONS)
+            documents, lambda: change_notifications.pokes(listening), copy_of(settings, CONNECTIONS)
         )
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
@@ -191,7 +191,7 @@ class Backends:
     async def poke(self) -> None:
         """Have the root look now; if Redis is away it looks by itself within two seconds."""
         try:
-            await pokes.poke(self.redis)
+            await change_notifications.poke(self.redis)
         except RedisAway:
             log.warning("poke not heard", action="poke_lost")
 

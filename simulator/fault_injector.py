@@ -6,9 +6,9 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from simulator.server.delivery.switchboard import CONFLICT_REPLACED
-from simulator.server.odd_stanzas import FAULTS as ODD_STANZAS
-from simulator.wire.protocol import Node
+from simulator.server.delivery.stanza_router import CONFLICT_REPLACED
+from simulator.server.malformed_stanzas import FAULTS as ODD_STANZAS
+from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.logins import Logins
-    from simulator.server.odd_stanzas import OddStanzas
+    from simulator.server.malformed_stanzas import OddStanzas
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -2,7 +2,7 @@
 
 A pending call reports a death within milliseconds; two failed probes report a hang, and the process
 is killed, which makes it a death. Each child has tasks of its own, and every call to it is bounded,
-so that none delays the root. `connections.py`, `services.py` and `standbys.py` decide which to start.
+so that none delays the root. `connection_reconciler.py`, `services.py` and `standbys.py` decide which to start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.runtime import hosts, processes
+from actors.runtime import host_identity, processes
 from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Child:
 
     `state` is the connection's in the child's last report; `options` are those that this root sent.
     `large` counts consecutive probes over the memory limit; `drained` is the reason of a drain.
-    `pid` is a process on the host `node` (`hosts.here()`).
+    `pid` is a process on the host `node` (`host_identity.here()`).
     """
 
     role: str
@@ -72,7 +72,9 @@ class Child:
 
     def kill(self) -> bool:
         """SIGKILL by pid; False when the process is not on this host, or is gone."""
-        return self.pid is not None and self.node == hosts.here() and processes.kill(self.pid)
+        return (
+            self.pid is not None and self.node == host_identity.here() and processes.kill(self.pid)
+        )
 
     @property
     def serves(self) -> str | None:
@@ -153,7 +155,7 @@ class Children:
     @property
     def pids(self) -> set[int]:
         """The pids of the children on this host."""
-        here = hosts.here()
+        here = host_identity.here()
         return {child.pid for child in self if child.pid is not None and child.node == here}
 
     def on(self, node: str) -> list[Child]:

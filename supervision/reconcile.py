@@ -1,6 +1,6 @@
 """Decides a connection's next step (start, stop, kill …) and circuit breaker state, by desired and observed state.
 
-Pure: a table. `connections.py` executes a step and decides again, until the step is `Nothing`. `now`
+Pure: a table. `connection_reconciler.py` executes a step and decides again, until the step is `Nothing`. `now`
 is in seconds since the epoch, as the times of a lease are.
 """
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.config import handover
+from actors.config import settings_transfer
 from actors.config.settings import Settings, written_at
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.backup.bucket.remote import RemoteBucket
@@ -25,16 +25,16 @@ from actors.connection.backup.open_vault import open_vault
 from actors.connection.disconnects.consequences import LEASE_GONE
 from actors.metrics.counters import measures
 from actors.queue.outbound_queue import Lanes
+from actors.redis.change_notifications import pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import EXPIRES, Leases
-from actors.redis.pokes import pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.caches.local_copies import copy_of
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents
 from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, CallRefused, CallTimeout, Cluster
-from supervision.connections import ConnectionReconciler
+from supervision.connection_reconciler import ConnectionReconciler
 from supervision.keeper import restart_log
 from supervision.previous_owner import PreviousOwners
 from supervision.registry import Registry
@@ -139,8 +139,8 @@ class RootSupervisor(Shell):
 
     async def _start(self) -> None:
         settings = self._settings = Settings.load(self.data)
-        if settings.several_hosts and handover.is_own(self.data):
-            raise handover.NotShared
+        if settings.several_hosts and settings_transfer.is_own(self.data):
+            raise settings_transfer.NotShared
         self._redis = connect(settings)
         self._leases = Leases(self._redis)
         self._generation = RootGeneration(self._redis)
@@ -159,7 +159,9 @@ class RootSupervisor(Shell):
             # Without AUTO_RECOVERY a drained child would not be started again.
             MemoryLimit.of(settings) if settings.auto_recovery else None,
             way := Reach.of(settings),
-            offer=partial(handover.offer, self.data) if settings.several_hosts else lambda: None,
+            offer=partial(settings_transfer.offer, self.data)
+            if settings.several_hosts
+            else lambda: None,
             confirm=self._confirm_if_possible,
             on_end=self._child_ended,
             on_change=self._changed.set,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.config import default_engine, handover
+from actors.config import default_engine, settings_transfer
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.quarantine import move_aside
@@ -23,25 +23,25 @@ from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
 from actors.connection.owner.serving import Serving
 from actors.connection.owner.timeouts import Pace
-from actors.connection.refused_items.long_words import LongWords
-from actors.connection.session import incarnation
+from actors.connection.refused_items.oversized_messages import LongWords
+from actors.connection.session import directory_owner
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
-from actors.metrics import connection_counters
+from actors.metrics import initial_counters
 from actors.queue.outbound_queue import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import EXPIRES, Leases, Obstacle, Owner
 from actors.redis.presence import Presences
-from actors.runtime import hosts
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.connection_options import ConnectionOptions
+from actors.runtime.host_identity import here
 from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.backup.connection_backup import ConnectionBackup, SessionCopies
+    from actors.connection.backup.backup_factory import ConnectionBackup, SessionCopies
     from actors.connection.backup.restore import Restorer
     from actors.connection.disconnects.consequences import ServingEnd
     from actors.connection.engine import Engine
@@ -104,7 +104,7 @@ class ConnectionActor(Shell):
     def _backup(self) -> ConnectionBackup | None:
         if self._settings.session_storage_type == "local":
             return None
-        from actors.connection.backup.connection_backup import (  # noqa: PLC0415 - without copies, not loaded
+        from actors.connection.backup.backup_factory import (  # noqa: PLC0415 - without copies, not loaded
             ConnectionBackup,
         )
 
@@ -174,15 +174,15 @@ class ConnectionActor(Shell):
         sys.stdout.flush()
 
     async def _begin_life(self, connection: str, directory: Path, created_at: float) -> None:
-        if not (self._settings.several_hosts and handover.is_own(self._settings.data)):
+        if not (self._settings.several_hosts and settings_transfer.is_own(self._settings.data)):
             return
-        if await asyncio.to_thread(incarnation.is_anothers, directory, created_at):
+        if await asyncio.to_thread(directory_owner.is_anothers, directory, created_at):
             # A stalled `serve` call may belong to the previous connection of this name.
             lease = await self._leases.read(connection)
-            if lease is not None and lease.owner is not None and lease.owner.node == hosts.here():
+            if lease is not None and lease.owner is not None and lease.owner.node == here():
                 raise Busy(connection)
             log.warning("session of a deleted one", action="begin_life", connection=connection)
-        await asyncio.to_thread(incarnation.begin, directory, created_at)
+        await asyncio.to_thread(directory_owner.begin, directory, created_at)
 
     async def _take_over(
         self, connection: str, engine: str, directory: Path, *, forget: bool
@@ -190,7 +190,7 @@ class ConnectionActor(Shell):
         file = directory / "session.db"
         restorer = self._restorer(connection, engine, file)
         known, damage = await self._look(file, restorer)
-        owner = Owner(self.name, os.getpid(), hosts.here(), start_of(os.getpid()) or "")
+        owner = Owner(self.name, os.getpid(), here(), start_of(os.getpid()) or "")
         self._taken_at = time.monotonic()
         lease = await self._leases.take(connection, owner, known)
         self._lease, self._taken_at = lease, time.monotonic()
@@ -264,7 +264,7 @@ class ConnectionActor(Shell):
                 await opened.close()
                 raise
             self._copies = copies
-        connection_counters.declare()
+        initial_counters.declare()
         await self._adjust(opened)
         serving.start(opened, connect=not forget)
         self._serving, self._engine = serving, opened

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.abilities.port import Account
-from actors.connection.names.port import NamedChats
+from actors.connection.address_changes.port import NamedChats
 from actors.connection.refused_items.port import RefusedItems
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -61,7 +61,7 @@ UNSUPPORTED: Final = "unsupported_by_engine"
 
 def installed(engine: str) -> bool:
     """Whether what the engine needs is installed here; looked for, not loaded."""
-    return engine != "whatsmeow" or files.find() is not None
+    return engine != "whatsmeow" or executable.find() is not None
 
 
 def servable(named: str) -> str:
@@ -304,7 +304,7 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     async def send(self, message: Outgoing) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
 
-        Raises `NotConnected` before anything left, also where the chat turns out to be another (`names.chat_today`),
+        Raises `NotConnected` before anything left, also where the chat turns out to be another (`address_changes.port`),
         `SendDeferred` where a limit of the account keeps it from leaving, `SendError` otherwise. Safe to call
         concurrently; several are in flight at once.
         """

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from actors.connection.proxy import pages
+from actors.connection.proxy import urllib_handlers
 from actors.connection.proxy.tunnel import ProxyFailed
 from actors.runtime.atomic_files import held, write_atomically
 
@@ -319,7 +319,7 @@ def _revision(
             **headers,
         },
     )
-    opener = urllib.request.build_opener(_Stay, *pages.handlers(proxy))
+    opener = urllib.request.build_opener(_Stay, *urllib_handlers.handlers(proxy))
     with opener.open(asked, timeout=_left(until)) as response:
         kept, size = b"", 0
         while size < LONGEST:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import health_texts
-from actors.health.reason_names import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 from actors.health.summary import FAILED, Status, worst
+from actors.health.unknown_reasons import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.inspection import clock, pairs
 from actors.queue.message_bytes import MessageBytes
 from actors.queue.queue_errors import NotCancellable, NotDead, NotFound
+from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import Record, record_of, split_id
 from actors.redis import keys
 from actors.redis.client import reach

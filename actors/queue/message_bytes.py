@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.inspection import QueueReader
+from actors.queue.queue_reader import QueueReader
 from actors.redis import keys
 from actors.redis.client import reach
 

@@ -15,8 +15,7 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 from actors.queue.dead_letters import ALL, Redriven, Which
-from actors.queue.inspection import clock, pairs
-from actors.queue.joins import Joins, Renamed
+from actors.queue.lane_joins import Joins, Renamed
 from actors.queue.message_bytes import LEAST
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
@@ -27,6 +26,7 @@ from actors.queue.queue_errors import (
     NotDead,
     NotFound,
 )
+from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import (
     Accepted,
     Claim,

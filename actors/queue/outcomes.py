@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from actors.queue.claimed import ClaimedMessages, Outcome
 from actors.queue.dead_letters import DeadLetters
-from actors.queue.inspection import clock
+from actors.queue.queue_reader import clock
 from actors.queue.records import own_id
 from actors.redis import keys
 from actors.redis.client import reach

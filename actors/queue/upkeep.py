@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue.mirror import mirror_store, views
+from actors.queue.mirror import mirror_store, mirror_writes
 from actors.queue.mirror.comparison import Comparison
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
@@ -139,7 +139,7 @@ class QueueUpkeep:
             return
         begun = time.monotonic()
         bare = await mirror_store.store(self._documents, records)
-        for connection, message_id in views.deleted(records):
+        for connection, message_id in mirror_writes.deleted(records):
             await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))

@@ -105,14 +105,20 @@ class Waits(Protocol):
         """End all of them with an error of a server that is away."""
 
 
+DOUBTFUL = 0.1
+"""Seconds without an answer after which a call has the watch of its process ask Redis; it takes milliseconds when busy."""
+
+
 class Outage:
     """Whether a watch in this process noted that Redis hangs: meanwhile no call waits for it.
 
-    Calls that wait when it is noted end then. A process that has a watch has one event loop.
+    Calls that wait when it is noted end then. A call without an answer for `DOUBTFUL` seconds sets `doubted`,
+    which has the watch ask Redis at once. A process that has a watch has one event loop.
     """
 
     def __init__(self) -> None:
         self.noted = False
+        self.doubted: asyncio.Event | None = None  # of the watch, where one runs
         self.pipelines: WeakSet[Waits] = WeakSet()
         self._waits: set[asyncio.Timeout] = set()
 
@@ -121,9 +127,22 @@ class Outage:
         """Have the timeout of the body expire at once where an outage is noted meanwhile."""
         self._waits.add(wait)
         try:
-            yield
+            with self.doubts():
+                yield
         finally:
             self._waits.discard(wait)
+
+    @contextmanager
+    def doubts(self) -> Iterator[None]:
+        """Have the watch ask Redis where the body has no answer in `DOUBTFUL` seconds."""
+        if self.doubted is None:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_later(DOUBTFUL, self.doubted.set)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def note(self, hangs: bool) -> None:
         """Note whether Redis hangs."""

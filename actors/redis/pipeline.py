@@ -141,7 +141,8 @@ class RedisPipeline:
             await connection.disconnect()
 
         try:
-            return await connection.retry.call_with_retry(ask, failed)
+            with outage.doubts():
+                return await connection.retry.call_with_retry(ask, failed)
         finally:
             await pool.release(connection)
 

@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.config import handover
+from actors.config import settings_transfer
 from actors.config.settings import Settings
 from actors.metrics.counters import Lag, measures
-from actors.runtime import child_processes, hosts, processes
+from actors.runtime import child_processes, host_identity, processes
 from actors.runtime.logs import log_to
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Shell:
             self._pulsing = asyncio.ensure_future(self._pulse())
             self._starting = asyncio.ensure_future(self._begin(settings))
         await asyncio.shield(self._starting)
-        return {"pid": os.getpid(), "node": hosts.here()}
+        return {"pid": os.getpid(), "node": host_identity.here()}
 
     async def watch(self) -> dict[str, Any]:
         """Pend for as long as the actor lives; return why it ended where it did so on purpose.
@@ -90,7 +90,7 @@ class Shell:
         self._programs = programs
         return {
             "pid": os.getpid(),
-            "node": hosts.here(),
+            "node": host_identity.here(),
             "lag": lag,
             "uptime": now - self._born,
             "memory": own + sum(one.memory for one in programs),
@@ -111,11 +111,11 @@ class Shell:
     async def peers(self, *, settings: str | None = None, **handles: Any) -> None:
         """Take the handles of the others; again whenever one of them was replaced.
 
-        With `settings` where they were written anew. Raises what `handover.take` raises.
+        With `settings` where they were written anew. Raises what `settings_transfer.take` raises.
         """
         await self._peers(**handles)
         if settings is not None:
-            await asyncio.to_thread(handover.take, self.data, settings)
+            await asyncio.to_thread(settings_transfer.take, self.data, settings)
 
     async def stop(self) -> None:
         """End on purpose: finish what is begun, let go, end `watch`. Idempotent."""
@@ -141,7 +141,7 @@ class Shell:
 
     async def _begin(self, handed: str | None) -> None:
         if handed is not None:
-            await asyncio.to_thread(handover.take, self.data, handed)
+            await asyncio.to_thread(settings_transfer.take, self.data, handed)
         settings = Settings.load(self.data)
         log_to(settings.logs / f"{self.name.partition(':')[0]}.log", settings.log_level, self.name)
         await self._start()

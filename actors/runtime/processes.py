@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.runtime import hosts
+from actors.runtime import host_identity
 
 if TYPE_CHECKING:
     import psutil
@@ -75,8 +75,8 @@ def reachable(lease: Lease) -> bool:
 
 
 def is_here(node: str) -> bool:
-    """Whether `node` is this host, as `hosts.here` names it."""
-    return node == hosts.here()
+    """Whether `node` is this host, as `host_identity.here` names it."""
+    return node == host_identity.here()
 
 
 def _actor(pid: int) -> psutil.Process | None:

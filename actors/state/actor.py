@@ -14,7 +14,7 @@ from actors.runtime.actor_base import Shell, end_tasks
 from actors.state import own_mistakes
 from actors.state.account import app_state
 from actors.state.batcher import Batcher, refusing, shares
-from actors.state.calls import calling
+from actors.state.call_events import calling
 from actors.state.connections import Observed, limiting, renaming, showing
 from actors.state.documents import (
     CHATS,
@@ -30,7 +30,7 @@ from actors.state.documents import (
 from actors.state.events.outbox import is_wanted
 from actors.state.fencing import Gone, Superseded, fence, fence_of_living
 from actors.state.messages.file_owners import owning
-from actors.state.messages.files import settling
+from actors.state.messages.file_states import settling
 from actors.state.messages.received import (
     advancing,
     changing,
@@ -189,7 +189,7 @@ class StateManager(Shell):
     ) -> bool:
         """Note changes of contacts, chats and labels; as `store_messages`.
 
-        Items have the fields of `account.app_state.InboxAppState`. Of a deleted connection none is kept.
+        Items have the fields of `app_state_changes.InboxAppState`. Of a deleted connection none is kept.
         """
         writes = [app_state.changing(connection, item) for item in items]
         return await self._write(connection, epoch, writes, fence_of_living)
@@ -200,7 +200,7 @@ class StateManager(Shell):
     ) -> tuple[Literal["more", "done", "lost"], str | None]:
         """Clear what a full sync left out in the next documents, a page of them, behind `after`.
 
-        `replaced` has the fields of `account.app_state.InboxReplaced`. Safe to repeat, also from the
+        `replaced` has the fields of `app_state_changes.InboxReplaced`. Safe to repeat, also from the
         beginning. ``lost`` as in `merge_chat`; raises `StoreAway`.
         """
         if not await self._write(connection, epoch, []):

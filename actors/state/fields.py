@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 API: Final = "api"
-"""The source of messages that this service sent (`actors/queue/mirror/views.py`)."""
+"""The source of messages that this service sent (`actors/queue/mirror/mirror_writes.py`)."""
 
 
 def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from actors.state.documents import (
     Write,
 )
 from actors.state.events.outbox import Head
-from actors.state.tenants.admission import add
+from actors.state.tenants.quota_inserts import add
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ from actors.messages.content import (
     UnknownContent,
     unpack,
 )
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.state.documents import MESSAGES
 from actors.state.messages.applied_changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
@@ -189,7 +189,7 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
 
 
 def _of_record(record: Record) -> Found:
-    return replace(_of_document(views.message(record), api=True), deleted=record.redacted)
+    return replace(_of_document(mirror_writes.message(record), api=True), deleted=record.redacted)
 
 
 def _of_document(document: Mapping[str, Any], *, api: bool) -> Found:

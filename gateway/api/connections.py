@@ -20,17 +20,17 @@ from gateway.api.webhooks import resource as webhooks
 from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import event_presenters, events, presenters, responses
+from gateway.schemas import event_presenters, events, presenters, response_models
 from gateway.schemas.connection_requests import ConnectionSettings, NewConnection
-from gateway.schemas.requests import ListConnections, Recovery
+from gateway.schemas.request_models import ListConnections, Recovery
 
 if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from gateway.backends import Backends
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
 
-_ONE = Gives("The connection.", responses.Connection)
-_ASKED = Gives("Noted; the connection as it is now.", responses.Connection)
+_ONE = Gives("The connection.", response_models.Connection)
+_ASKED = Gives("Noted; the connection as it is now.", response_models.Connection)
 
 
 _SETTINGS = (
@@ -85,7 +85,7 @@ async def list_all(call: Call[None, ListConnections]) -> Response:
     page = [each for each in found if query.after is None or each.name > query.after]
     items = page[: query.limit]
     return written(
-        responses.Connections(
+        response_models.Connections(
             items=await backends.shown(items),
             next=items[-1].name if len(page) > len(items) else None,
         )
@@ -166,7 +166,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
             continue  # deleted meanwhile
         asked.append(each.name)
     await backends.poke()
-    return written(responses.Recovered(items=asked), 202)
+    return written(response_models.Recovered(items=asked), 202)
 
 
 async def scan(call: Call[None, None]) -> Response:
@@ -228,7 +228,7 @@ OPERATIONS = (
         {
             201: Gives(
                 "Added; where a webhook was asked for, with its secret.",
-                (responses.Connection, events.AddedConnection),
+                (response_models.Connection, events.AddedConnection),
                 headers={"Location": "Where it is."},
             )
         },
@@ -253,7 +253,7 @@ OPERATIONS = (
         "All connections, by id",
         "connections",
         list_all,
-        {200: Gives("A page of connections.", responses.Connections)},
+        {200: Gives("A page of connections.", response_models.Connections)},
         "read",
         query=ListConnections,
         refuses=("invalid_cursor", "store_away"),
@@ -265,7 +265,7 @@ OPERATIONS = (
         "Recover now, without waiting for backoff or restart intensity",
         "connections",
         recover,
-        {202: Gives("Asked.", responses.Recovered)},
+        {202: Gives("Asked.", response_models.Recovered)},
         "admin",
         body=Recovery,
         body_optional=True,
@@ -302,7 +302,7 @@ OPERATIONS = (
         "The QR to scan, as JSON, PNG or SVG by Accept",
         "connections",
         scan,
-        {200: Gives("The QR.", responses.Qr, media_types=qr.MEDIA_TYPES)},
+        {200: Gives("The QR.", response_models.Qr, media_types=qr.MEDIA_TYPES)},
         "admin",
         refuses=("nothing_to_scan", "not_acceptable", "redis_away", "store_away"),
     ),

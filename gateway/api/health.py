@@ -12,25 +12,24 @@ from starlette.responses import Response
 from actors.connection.engine import ENGINES, installed
 from actors.health import resource_history, summary
 from actors.health.breakers import LEVELS
-from gateway import vitals
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import rfc3339
+from gateway.http.response_base import rfc3339
 from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import CONTENT_TYPE
 from gateway.metrics.gauge_families import Snapshot
 from gateway.metrics.webhook_backlog import Backlog
-from gateway.schemas import presenters, responses
+from gateway.schemas import health_responses, presenters, response_models
 
 if TYPE_CHECKING:
     from gateway.http.api_keys import Key
-    from gateway.metrics.tree_counters import TreeCounts
-    from gateway.observation import Observation
+    from gateway.instance_snapshot import Observation
+    from gateway.metrics.actor_counters import TreeCounts
 
 
 async def live(_: Call[None, None]) -> Response:
-    return written(vitals.Alive())
+    return written(health_responses.Alive())
 
 
 async def ready(call: Call[None, None]) -> Response:
@@ -39,7 +38,9 @@ async def ready(call: Call[None, None]) -> Response:
     redis = seen.redis
     able = (redis or seen.spool is not None) and seen.loaded
     return written(
-        vitals.Ready(status="ready" if able else "not_ready", redis=redis, store=seen.store),
+        health_responses.Ready(
+            status="ready" if able else "not_ready", redis=redis, store=seen.store
+        ),
         200 if able else 503,
     )
 
@@ -62,33 +63,35 @@ async def health(call: Call[None, None]) -> Response:
         memory=seen.memory,
     )
     if key is None:
-        return written(vitals.Health.model_validate(plain))
+        return written(health_responses.Health.model_validate(plain))
     durable = seen.durable
     full = {
         **plain,
         "reasons": reasons,
         "alerts": _alerts(seen, key),
         "breakers": _breakers(told),
-        "redis": vitals.RedisHealth(
+        "redis": health_responses.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,
             reason="Redis does not answer." if durable is None else durable.reason,
             memory=None if seen.memory_of_redis is None else seen.memory_of_redis.used,
             memory_limit=None if seen.memory_of_redis is None else seen.memory_of_redis.limit,
         ),
-        "store": vitals.StoreHealth(up=seen.store),
-        "spool": vitals.SpoolHealth(
+        "store": health_responses.StoreHealth(up=seen.store),
+        "spool": health_responses.SpoolHealth(
             up=seen.spool is not None,
             waiting=spooled,
             oldest_at=rfc3339(seen.spool.oldest_at) if seen.spool else None,
         ),
         "engines": [
-            vitals.EngineHealth(name=name, installed=installed(name), **asdict(guarantees))
+            health_responses.EngineHealth(
+                name=name, installed=installed(name), **asdict(guarantees)
+            )
             for name, guarantees in ENGINES.items()
         ],
         "items": [each for each in seen.connections if key.reaches(each.incarnation)],
     }
-    return written(vitals.FullHealth.model_validate(full))
+    return written(health_responses.FullHealth.model_validate(full))
 
 
 def _breakers(counts: TreeCounts) -> dict[str, str]:
@@ -101,11 +104,11 @@ def _breakers(counts: TreeCounts) -> dict[str, str]:
     }
 
 
-def _alerts(seen: Observation, key: Key) -> list[responses.AlertAnswer]:
+def _alerts(seen: Observation, key: Key) -> list[response_models.AlertAnswer]:
     """Those that the monitor said were active; a key for some connections sees theirs alone."""
     told = (seen.latest or {}).get("alerts") or []
     return [
-        responses.AlertAnswer(
+        response_models.AlertAnswer(
             name=alert["name"],
             connection=presenters.named(alert["subject"]),
             incarnation=alert["subject"],
@@ -149,8 +152,8 @@ async def _shown(call: Call[None, None]) -> Key | None:
 async def load(call: Call[None, None]) -> Response:
     """The last hour, by the monitor's file: no store is asked."""
     points = await asyncio.to_thread(resource_history.read, call.backends.settings.data)
-    loads = [vitals.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
-    return written(vitals.Loads(items=loads))
+    loads = [health_responses.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
+    return written(health_responses.Loads(items=loads))
 
 
 async def metrics(call: Call[None, None]) -> Response:
@@ -179,7 +182,7 @@ OPERATIONS = (
         "Health of the service; with a key, its reasons",
         _TAG,
         health,
-        {200: Gives("The health.", (vitals.Health, vitals.FullHealth))},
+        {200: Gives("The health.", (health_responses.Health, health_responses.FullHealth))},
         None,
         optional_key=True,
         refuses=("unauthorized",),
@@ -191,7 +194,7 @@ OPERATIONS = (
         "Whether the process runs",
         _TAG,
         live,
-        {200: Gives("It runs.", vitals.Alive)},
+        {200: Gives("It runs.", health_responses.Alive)},
         None,
     ),
     Operation(
@@ -202,8 +205,8 @@ OPERATIONS = (
         _TAG,
         ready,
         {
-            200: Gives("It would.", vitals.Ready),
-            503: Gives("It would not.", vitals.Ready),
+            200: Gives("It would.", health_responses.Ready),
+            503: Gives("It would not.", health_responses.Ready),
         },
         None,
     ),
@@ -214,7 +217,7 @@ OPERATIONS = (
         "Resources that machine and service used within the last hour, for each round of the monitor",
         _TAG,
         load,
-        {200: Gives("The last hour.", vitals.Loads)},
+        {200: Gives("The last hour.", health_responses.Loads)},
         "read",
     ),
     Operation(

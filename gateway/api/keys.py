@@ -13,9 +13,9 @@ from gateway.connection_access import resolve_all
 from gateway.http import api_keys
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import rfc3339
-from gateway.schemas import presenters, responses
-from gateway.schemas.requests import KEY_PATTERN, NewKey
+from gateway.http.response_base import rfc3339
+from gateway.schemas import presenters, response_models
+from gateway.schemas.request_models import KEY_PATTERN, NewKey
 
 if TYPE_CHECKING:
     from typing import Any
@@ -42,16 +42,18 @@ async def create(call: Call[NewKey, None]) -> Response:
     made = await backends.documents.get(API_KEYS, identifier)
     await backends.ring.renew()
     assert made is not None
-    return written(responses.AddedKey(**_shown(made), key=token), 201)
+    return written(response_models.AddedKey(**_shown(made), key=token), 201)
 
 
 async def list_all(call: Call[None, None]) -> Response:
     """A key for some connections knows of those keys alone that reach no further."""
     found = (await call.backends.documents.query(API_KEYS)).items
     items = [
-        responses.ApiKey(**_shown(each)) for each in found if call.key.covers(each["connections"])
+        response_models.ApiKey(**_shown(each))
+        for each in found
+        if call.key.covers(each["connections"])
     ]
-    return written(responses.ApiKeys(items=items))
+    return written(response_models.ApiKeys(items=items))
 
 
 async def revoke(call: Call[None, None]) -> Response:
@@ -84,7 +86,7 @@ OPERATIONS = (
         "Make an API key",
         _TAG,
         create,
-        {201: Gives("Made. The key is shown this once.", responses.AddedKey)},
+        {201: Gives("Made. The key is shown this once.", response_models.AddedKey)},
         "admin",
         body=NewKey,
         refuses=("unknown_connection", "quota_reached", "store_away"),
@@ -96,7 +98,7 @@ OPERATIONS = (
         "All API keys, without what they are",
         _TAG,
         list_all,
-        {200: Gives("The keys.", responses.ApiKeys)},
+        {200: Gives("The keys.", response_models.ApiKeys)},
         "admin",
         refuses=("store_away",),
     ),

@@ -12,9 +12,9 @@ from actors.redis.commands import NoAnswer, TooMany
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import Answer
-from gateway.schemas import addresses, responses
-from gateway.schemas.requests import Presence, TypingChange
+from gateway.http.response_base import Answer
+from gateway.schemas import addresses, response_models
+from gateway.schemas.request_models import Presence, TypingChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,8 +48,10 @@ async def number(call: Call[None, None]) -> Response:
 
 async def groups(call: Call[None, None]) -> Response:
     told = await ask(call, await resolve_path(call), "groups", {})
-    found = [responses.Group.model_validate(one) for one in told["groups"]]
-    return written(responses.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
+    found = [response_models.Group.model_validate(one) for one in told["groups"]]
+    return written(
+        response_models.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat)))
+    )
 
 
 async def presence(call: Call[Presence, None]) -> Response:
@@ -130,7 +132,7 @@ OPERATIONS = (
         "The groups that the account is in",
         _TAG,
         groups,
-        {200: Gives("Groups of the account, as WhatsApp lists them.", responses.Groups)},
+        {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
         "read",
         refuses=REFUSES,
     ),

@@ -20,8 +20,8 @@ from gateway.http import byte_ranges
 from gateway.http.body import chunks
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import responses
-from gateway.schemas.requests import Upload
+from gateway.schemas import response_models
+from gateway.schemas.request_models import Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -74,7 +74,7 @@ async def upload(call: Call[None, Upload]) -> Response:
             owning(sha256, each, now, mime=mime, name=name) for each in sorted(call.key.connections)
         ]
         await backends.documents.batch(mine[:BATCH_LIMIT])
-    answer = responses.Uploaded(
+    answer = response_models.Uploaded(
         sha256=sha256, size=size, mime=mime or _UNSAID, name=call.query.name
     )
     return written(answer, 201)
@@ -100,7 +100,7 @@ async def download(call: Call[None, None]) -> Response:
 
 
 async def _given(
-    call: Call[None, None], media: responses.MessageMedia, file: Path, stream: BinaryIO
+    call: Call[None, None], media: response_models.MessageMedia, file: Path, stream: BinaryIO
 ) -> Response:
     size = (await asyncio.to_thread(file.stat)).st_size
     asked = call.request.headers
@@ -179,7 +179,7 @@ OPERATIONS = (
         "Upload a file, for messages to bring",
         _TAG,
         upload,
-        {201: Gives("On disk, for messages to name.", responses.Uploaded)},
+        {201: Gives("On disk, for messages to name.", response_models.Uploaded)},
         "send",
         upload=True,
         query=Upload,

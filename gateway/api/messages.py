@@ -19,8 +19,8 @@ from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import presenters, responses
-from gateway.schemas.requests import ListMessages
+from gateway.schemas import presenters, response_models
+from gateway.schemas.request_models import ListMessages
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -39,7 +39,7 @@ async def get(call: Call[None, None]) -> Response:
     return written(await message_of(call))
 
 
-async def message_of(call: Call[None, None]) -> responses.Message:
+async def message_of(call: Call[None, None]) -> response_models.Message:
     """The message of the path. Problem `unknown_message`, and those of its connection."""
     id, connection = named(call)  # noqa: A001 - the field's word
     if not await _may_read(call, connection):
@@ -125,7 +125,7 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
     names = {each["connection"] for each in page.items}
     seen = {name for name in names if await _may_read(call, name)}
     items = [presenters.stored(each) for each in page.items if each["connection"] in seen]
-    return written(responses.Messages(items=items, next=page.next))
+    return written(response_models.Messages(items=items, next=page.next))
 
 
 async def chat_today(backends: Backends, connection: str | None, chat: str) -> str:
@@ -180,7 +180,7 @@ OPERATIONS = (
         "Messages that went out and came in",
         _TAG,
         list_some,
-        {200: Gives("A page of messages.", responses.Messages)},
+        {200: Gives("A page of messages.", response_models.Messages)},
         "read",
         query=ListMessages,
         refuses=(
@@ -198,7 +198,7 @@ OPERATIONS = (
         "One message",
         _TAG,
         get,
-        {200: Gives("The message.", responses.Message)},
+        {200: Gives("The message.", response_models.Message)},
         "read",
         refuses=("unknown_message", "redis_away", "spool_unavailable", "store_away"),
     ),
@@ -209,7 +209,7 @@ OPERATIONS = (
         "Cancel a message that is not being sent yet",
         _TAG,
         cancel,
-        {200: Gives("Cancelled.", responses.Message)},
+        {200: Gives("Cancelled.", response_models.Message)},
         "send",
         refuses=("unknown_message", "not_cancellable", "redis_away", "spool_unavailable"),
     ),

@@ -11,16 +11,16 @@ from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import Answer, Time, rfc3339
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses, presenters
-from gateway.schemas.requests import Body
+from gateway.schemas.request_models import Body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.responses import Response
 
-    from gateway.schemas.responses import Connection
+    from gateway.schemas.response_models import Connection
 
 WAITING: Final = frozenset({"pairing", "connecting", "reconnecting"})
 """States in which the connection may come to wait for a phone within the seconds that a caller waits."""

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from gateway.api.lookups import REFUSES, ask, canonical
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
-from gateway.http.response import Answer, Time, rfc3339
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
 from gateway.schemas.address_fields import Person  # noqa: TC001 - pydantic reads it
-from gateway.schemas.requests import Body
+from gateway.schemas.request_models import Body
 
 if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease

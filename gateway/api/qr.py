@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from gateway.http.endpoint import written
 from gateway.http.problems import Problem
-from gateway.http.response import rfc3339
-from gateway.schemas import responses
+from gateway.http.response_base import rfc3339
+from gateway.schemas import response_models
 
 MEDIA_TYPES = ("application/json", "image/png", "image/svg+xml")
 _SCALE = 8  # pixels a module: a phone reads it from an arm's length
@@ -37,7 +37,7 @@ def shown(media_type: str, text: str, expires_at: float) -> Response:
     expires = rfc3339(expires_at)
     assert expires is not None
     if media_type == "application/json":
-        return written(responses.Qr(qr=text, expires_at=expires), Vary="Accept")
+        return written(response_models.Qr(qr=text, expires_at=expires), Vary="Accept")
     picture = io.BytesIO()
     kind = "png" if media_type == "image/png" else "svg"
     segno.make_qr(text, error="l").save(picture, kind=kind, scale=_SCALE)

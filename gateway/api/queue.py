@@ -13,8 +13,8 @@ from actors.runtime.connection_ids import is_connection
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import presenters, responses
-from gateway.schemas.requests import After, ListDead, Redrive, Retry
+from gateway.schemas import presenters, response_models
+from gateway.schemas.request_models import After, ListDead, Redrive, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ async def dead(call: Call[None, ListDead]) -> Response:
     items = found[: query.limit]
     last = items[-1] if len(found) > len(items) else None
     return written(
-        responses.Messages(
+        response_models.Messages(
             items=[presenters.queued(letter.record) for letter in items],
             next=None if last is None else _cursor(last.record.connection, last.place),
         )
@@ -76,7 +76,7 @@ async def retry_failed(call: Call[Retry, None]) -> Response:
     retried = 0
     for name in names:
         retried += await call.backends.lanes.retry_all(name)
-    return written(responses.Retried(retried=retried), 202)
+    return written(response_models.Retried(retried=retried), 202)
 
 
 async def redrive(call: Call[Redrive, After]) -> Response:
@@ -93,7 +93,7 @@ async def redrive(call: Call[Redrive, After]) -> Response:
             ids = [message_id for connection, message_id in parts if connection == name]
             left = body.limit - redriven
             redriven += await lanes.redrive_these(name, ids, which, limit=left)
-        return written(responses.Redriven(redriven=redriven, next=None), 202)
+        return written(response_models.Redriven(redriven=redriven, next=None), 202)
     first, behind = _place(call.query.after, names, body.connection)
     redriven, most = 0, LOOKED_AT
     names = sorted(name for name in names if name >= first)
@@ -108,8 +108,8 @@ async def redrive(call: Call[Redrive, After]) -> Response:
         redriven, most = redriven + found.count, most - found.looked
         if found.behind is not None:
             cursor = _cursor(name, found.behind)
-            return written(responses.Redriven(redriven=redriven, next=cursor), 202)
-    return written(responses.Redriven(redriven=redriven, next=None), 202)
+            return written(response_models.Redriven(redriven=redriven, next=cursor), 202)
+    return written(response_models.Redriven(redriven=redriven, next=None), 202)
 
 
 def _seconds(moment: datetime | None) -> float | None:
@@ -165,7 +165,7 @@ OPERATIONS = (
         "Waiting messages, in all and per connection",
         _TAG,
         show,
-        {200: Gives("The queue.", responses.Queue)},
+        {200: Gives("The queue.", response_models.Queue)},
         "read",
         refuses=("redis_away",),
     ),
@@ -176,7 +176,7 @@ OPERATIONS = (
         "Dead letters, with the reason",
         _TAG,
         dead,
-        {200: Gives("A page of dead letters.", responses.Messages)},
+        {200: Gives("A page of dead letters.", response_models.Messages)},
         "read",
         query=ListDead,
         refuses=("unknown_connection", "invalid_cursor", "redis_away"),
@@ -188,7 +188,7 @@ OPERATIONS = (
         "Send a dead letter again, behind what waits for its chat",
         _TAG,
         retry,
-        {202: Gives("Queued again.", responses.Message)},
+        {202: Gives("Queued again.", response_models.Message)},
         "send",
         refuses=("unknown_message", "not_dead", "redis_away"),
     ),
@@ -203,7 +203,7 @@ OPERATIONS = (
             202: Gives(
                 "Queued again. Dead letters of `reach_out_refused` are left alone unless `code` or `ids` name"
                 " them: each repetition can prolong a lock of the account.",
-                responses.Redriven,
+                response_models.Redriven,
             )
         },
         "send",
@@ -230,7 +230,7 @@ OPERATIONS = (
             202: Gives(
                 "Queued again. Dead letters of `reach_out_refused` are left alone: each repetition can prolong"
                 " a lock of the account.",
-                responses.Retried,
+                response_models.Retried,
             )
         },
         "send",

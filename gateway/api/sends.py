@@ -21,20 +21,20 @@ from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolFull, SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
-from gateway.acceptance import attachments, message_targets, outcome
+from gateway.acceptance import attachments, message_targets, outcome_wait
 from gateway.connection_access import resolve
 from gateway.http import limit_problems
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
-from gateway.schemas import presenters, responses
+from gateway.schemas import presenters, response_models
 from gateway.schemas.content.outbound_messages import (
     ChangeMessage,
     FileMessage,
     NewMessage,
     TextMessage,
 )
-from gateway.schemas.requests import Wait
+from gateway.schemas.request_models import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -71,7 +71,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     # By its id from here on: the name may be another connection's before this comes to its end.
     wanted = wanted.model_copy(update={"connection": connection.id})
     if not call.backends.settings.message_queue_enabled:
-        outcome.require_now(wanted)
+        outcome_wait.require_now(wanted)
     taken = await taken_in(call, connection, began, key, _accept(call, wanted, key))
     # None of it has anything that JSON would escape.
     content = f'{{"id":"{taken.id}","message_id":"{taken.message_id}","status":"{taken.status}"}}'
@@ -109,7 +109,7 @@ async def taken_in(
     except RedisAway:
         if queued:
             raise
-        raise outcome.lost() from None
+        raise outcome_wait.lost() from None
     except SpoolFull as full:
         raise limit_problems.refused(full, uncertain=True) from None
     except SpoolUnavailable:
@@ -122,9 +122,9 @@ async def taken_in(
     else:
         backends.metrics.accepted(connection.id)
     if not queued:
-        status = (await outcome.settled(backends, record, call.query.wait)).status
+        status = (await outcome_wait.settled(backends, record, call.query.wait)).status
     elif call.query.wait:
-        status = (await outcome.reached(backends, record, call.query.wait)).status
+        status = (await outcome_wait.reached(backends, record, call.query.wait)).status
     else:
         status = presenters.first_status(record)
     return Taken(record.id, record.message_id, status, headers)
@@ -306,7 +306,7 @@ OPERATIONS = (
         {
             202: Gives(
                 "On disk, and sent as soon as can be. With `wait`, the status that was reached.",
-                responses.Accepted,
+                response_models.Accepted,
                 headers=TAKEN,
             )
         },

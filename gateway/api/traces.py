@@ -10,7 +10,7 @@ from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import Answer
+from gateway.http.response_base import Answer
 
 if TYPE_CHECKING:
     from starlette.responses import Response

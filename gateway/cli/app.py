@@ -180,11 +180,11 @@ def alerts(
     as_json: Json = False,
 ) -> None:
     """List what somebody should know of, now and before, the newest first."""
-    from gateway.cli.commands import history
+    from gateway.cli.commands import alerts_and_recoveries
 
     only = None if active is None else str(active).lower()
     asked = {"connection": connection, "active": only, "limit": limit, "after": after}
-    history.alerts(directory(data), key, asked, as_json)
+    alerts_and_recoveries.alerts(directory(data), key, asked, as_json)
 
 
 @app.command()
@@ -197,10 +197,10 @@ def recoveries(
     as_json: Json = False,
 ) -> None:
     """List what fell and what was done about it, the newest first."""
-    from gateway.cli.commands import history
+    from gateway.cli.commands import alerts_and_recoveries
 
     asked = {"connection": connection, "limit": limit, "after": after}
-    history.recoveries(directory(data), key, asked, as_json)
+    alerts_and_recoveries.recoveries(directory(data), key, asked, as_json)
 
 
 @app.command()
@@ -323,6 +323,6 @@ def media(
     as_json: Json = False,
 ) -> None:
     """Fetch the file of a message."""
-    from gateway.cli.files import fetch
+    from gateway.cli.file_transfer import fetch
 
     fetch(directory(data), key, message, output, as_json)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
-from gateway.console import words
-from gateway.http.response import rfc3339
+from gateway.console import code_texts
+from gateway.http.response_base import rfc3339
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -47,10 +47,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.globals |= {"words": words, "static": _versioned}
+    made.globals |= {"words": code_texts, "static": _versioned}
     made.filters |= {
-        "size": words.size,
-        "number": words.number,
+        "size": code_texts.size,
+        "number": code_texts.number,
         "rfc3339": rfc3339,
         "moment": _moment,
         "day": _day,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from gateway.console.login import login_pages
-from gateway.console.page import Ask, Page
+from gateway.console.page_app import Ask, Page
 from gateway.console.pages import conversations, home, queue, recovery, system
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from actors.state.caches.cached_collection import CachedCollection
 from actors.state.caches.local_copies import Copy
 from actors.state.connections import requiring
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
-from actors.state.tenants.admission import add
+from actors.state.tenants.quota_inserts import add
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

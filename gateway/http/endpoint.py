@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.http.api_keys import Key, Scope
     from gateway.http.header_fields import Fields
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
 
 B = TypeVar("B")
 Q = TypeVar("Q")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from gateway.http import problems
-from gateway.schemas import addresses, events, examples
-from gateway.schemas import responses as response_models
-from gateway.schemas.requests import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
+from gateway.schemas import addresses, events, examples, response_models
+from gateway.schemas.request_models import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

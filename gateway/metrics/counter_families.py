@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from actors.metrics.counters import Sample, Series
-    from gateway.metrics.tree_counters import TreeCounts
+    from gateway.metrics.actor_counters import TreeCounts
 
 
 class Counted(Collector):

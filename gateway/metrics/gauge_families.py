@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from actors.health.breakers import LEVELS
 from actors.queue.records import COUNTED, TOOK
 from actors.runtime.connection_ids import name_of
-from gateway.schemas.responses import State
+from gateway.schemas.response_models import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth
     from actors.redis.client import RedisMemory
-    from gateway.observation import Observation
-    from gateway.schemas.responses import Connection
+    from gateway.instance_snapshot import Observation
+    from gateway.schemas.response_models import Connection
 
 STATES: tuple[str, ...] = get_args(State)
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
-from actors.connection.abilities.app_state import LABEL_OF_CHAT
+from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
-from gateway.http.response import Answer, Time, rfc3339
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Body, ListQuery, Moment, truth
+from gateway.schemas.request_models import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,14 +105,13 @@ class ListContacts(ListQuery):
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
-    addresses: (
-        Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$", max_length=7000)]
-        | None
-    ) = Field(
-        None,
-        description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
-        " out. Nothing else is looked at then.",
-        examples=["15550100002,15550100003"],
+    addresses: Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$")] | None = (
+        Field(
+            None,
+            description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
+            " out. Nothing else is looked at then.",
+            examples=["15550100002,15550100003"],
+        )
     )
 
 

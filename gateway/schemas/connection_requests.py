@@ -11,7 +11,7 @@ from actors.connection.proxy import address
 from actors.messages.field_types import SendableText  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import NAME
 from actors.runtime.connection_options import ConnectionOptions
-from gateway.schemas.requests import Body, Engine, WebhookUrl
+from gateway.schemas.request_models import Body, Engine, WebhookUrl
 
 
 def _proxy(value: str) -> str:

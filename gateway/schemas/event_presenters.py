@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.connection_ids import name_of
 from actors.state.events.deliveries import OPEN
-from gateway.http.response import rfc3339
+from gateway.http.response_base import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
 from gateway.schemas.webhook_headers import MASK
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.state.events.deliveries import Attempt, Delivery
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what it is
@@ -78,7 +78,7 @@ def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
 
 
 def webhook(known: Webhook, seq: int) -> dict[str, Any]:
-    """The fields of `responses.Webhook`; `seq` is the number of the last event."""
+    """The fields of `response_models.Webhook`; `seq` is the number of the last event."""
     progress = known.progress
     return {
         "id": known.id,

@@ -7,9 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
-from gateway.http.response import Answer, Time
+from gateway.http.response_base import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
-from gateway.schemas.responses import Alert, Connection, Incarnation, LimitReason, Message, State
+from gateway.schemas.response_models import (
+    Alert,
+    Connection,
+    Incarnation,
+    LimitReason,
+    Message,
+    State,
+)
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
 Withheld = Literal["expired", "missing_scope", "redis_away"]

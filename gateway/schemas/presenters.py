@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.connection.proxy import address
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.redis.leases.lease_record import NONE_HELD
 from actors.runtime.connection_ids import name_of
 from actors.state.fields import source_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
-from gateway.http.response import rfc3339
+from gateway.http.response_base import rfc3339
 from gateway.schemas.content.content_presenters import message_fields
-from gateway.schemas.responses import (
+from gateway.schemas.response_models import (
     Alert,
     Connection,
     Crash,
@@ -140,7 +140,7 @@ def queued(record: Record, document: Document | None = None) -> Message:
 
     Where the words are `stored`, the document has them too.
     """
-    known, shown = views.message(record), document or {}
+    known, shown = mirror_writes.message(record), document or {}
     if record.stored and not record.redacted:
         known |= {"text": shown.get("text"), "content": shown.get("content")}
     accepted_at = record.accepted_at

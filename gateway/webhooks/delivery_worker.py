@@ -1,6 +1,6 @@
 """Delivers events from the event log to one webhook endpoint, at least once and in order within each chat.
 
-`lanes` has what waits, `delivery_policy` decides, and `Courier` does: it reads the log, posts, and
+`chat_lanes` has what waits, `delivery_policy` decides, and `Courier` does: it reads the log, posts, and
 stores how far it is. One task changes all of its state; each attempt is a task that reports to it.
 """
 
@@ -22,13 +22,13 @@ from actors.state.events.deliveries import Delivery
 from actors.state.webhooks import Overtaken, Progress, WebhookNotFound
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks import delivery_policy
+from gateway.webhooks.attempt_tasks import Flights
+from gateway.webhooks.chat_lanes import REPEATS, Lanes, former_lane_of
 from gateway.webhooks.delivery_journal import Endings, Journal
 from gateway.webhooks.delivery_policy import Endpoint
-from gateway.webhooks.flights import Flights
 from gateway.webhooks.http_post import PER_ENDPOINT
 from gateway.webhooks.lane_attempts import UNWANTED, LaneAttempts, Result
-from gateway.webhooks.lanes import REPEATS, Lanes, former_lane_of
-from gateway.webhooks.refused_deliveries import Refused
+from gateway.webhooks.stored_deliveries import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from actors.state.events.deliveries import Attempt, Status
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook, Webhooks
+    from gateway.webhooks.chat_lanes import Lane
     from gateway.webhooks.event_tail import Tail
     from gateway.webhooks.http_post import Poster
-    from gateway.webhooks.lanes import Lane
 
 AWAY = 1.0
 """Seconds between two tries while the store, Redis, or the turn, is away."""
@@ -60,7 +60,7 @@ class Courier:
     Events of one chat go in their order, one at a time; `slots` chats at once. An event that is refused
     holds its own chat, gets a document, and is tried again (`delivery_policy`). A delivery is
     noted a little later: after a crash it goes again, under the same id. Events in memory have a
-    bound (`lanes`), and the log or a document has each as well.
+    bound (`chat_lanes`), and the log or a document has each as well.
     """
 
     def __init__(

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Final
 from actors.state.events.deliveries import Attempt, Delivery
 from gateway.schemas.event_presenters import Unreadable
 from gateway.webhooks import delivery_policy, event_body, signed_request
-from gateway.webhooks.lanes import REPEATS, former_lane_of
+from gateway.webhooks.chat_lanes import REPEATS, former_lane_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from actors.redis.leases.leases import Leases
     from actors.state.webhooks import Webhook
+    from gateway.webhooks.chat_lanes import Lane
     from gateway.webhooks.delivery_journal import Journal
     from gateway.webhooks.http_post import Poster
-    from gateway.webhooks.lanes import Lane
-    from gateway.webhooks.refused_deliveries import Refused
+    from gateway.webhooks.stored_deliveries import Refused
 
 NOTHING: Final = Attempt(0.0, None, None, 0.0)
 """In place of an attempt where no event was found."""
 
 UNWANTED: Final = Attempt(0.0, None, None, 0.0)
-"""In place of an attempt at an event that only kept the order of a chat with two addresses (`lanes`)."""
+"""In place of an attempt at an event that only kept the order of a chat with two addresses (`chat_lanes`)."""
 
 
 @dataclass(frozen=True, slots=True)

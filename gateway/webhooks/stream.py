@@ -22,7 +22,7 @@ from gateway.http.problems import Problem
 from gateway.http.server import ABORT, ENDLESS
 from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import Pairing, Unreadable
-from gateway.schemas.requests import ReadEvents
+from gateway.schemas.request_models import ReadEvents
 from gateway.webhooks import event_body
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.http.api_keys import Key
     from gateway.webhooks.event_tail import Tail
-    from gateway.webhooks.readers import Streams
+    from gateway.webhooks.reader_limits import Streams
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment tells that the stream lives, and how far it is: also

@@ -15,7 +15,7 @@ from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import HOSTED_DEVICE, PN_SERVER, Node
+from simulator.wire.protocol_library import HOSTED_DEVICE, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
     from simulator.server.rules.chat_timers import ChatTimers

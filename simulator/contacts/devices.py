@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.phones import adv
-from simulator.wire.protocol import HOSTED_DEVICE
+from simulator.wire.protocol_library import HOSTED_DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

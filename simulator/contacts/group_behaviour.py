@@ -9,16 +9,16 @@ from simulator.contacts import message_content
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import Node
+from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
+    from simulator.contacts.content_decryption import SealedContent
     from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.people import People
-    from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
     from simulator.server.groups.messages import GroupMessages
     from simulator.server.prekeys import Prekeys

@@ -14,18 +14,18 @@ from simulator.contacts.signal_endpoints import PHONE, SignalEndpoint, Undecrypt
 from simulator.phones import adv
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import PreKeySignalMessage
+from simulator.wire.protocol_library import PreKeySignalMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from simulator.contacts.content_decryption import SealedContent
     from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.people import People, Person
-    from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.rules.chat_timers import ChatTimers
     from simulator.store import Store
 

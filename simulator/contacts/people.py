@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     HOSTED_DEVICE,
     HOSTED_SERVERS,
     JID,

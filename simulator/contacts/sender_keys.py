@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.signal_endpoints import UndecryptableError
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     SenderKeyMessageBody,
     build_distribution_message,
     create_sender_key_state,

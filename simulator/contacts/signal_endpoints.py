@@ -18,7 +18,7 @@ from simulator.contacts.signal_sessions import (
 )
 from simulator.phones.adv import own_identity
 from simulator.wire.certificates import public_key
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     HOSTED_DEVICE,
     IdentityKeyPair,
     OneTimePreKey,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     IdentityKeyPair,
     PreKeyBundle,
     PreKeySignalMessage,

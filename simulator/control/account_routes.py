@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from simulator.contacts.message_handler import MISNAMED_COPIES
-from simulator.control.requests import ProblemError, body_of, field, optional
+from simulator.control.request_parser import ProblemError, body_of, field, optional
 from simulator.server.messages import SENT_BY
 
 if TYPE_CHECKING:

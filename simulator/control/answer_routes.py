@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of, field
+from simulator.control.request_parser import ProblemError, body_of, field
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -25,19 +25,26 @@ from simulator.control.call_routes import CallRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
-from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
+from simulator.control.request_parser import (
+    ProblemError,
+    body_of,
+    field,
+    number_in,
+    optional,
+    problem,
+)
 from simulator.control.rule_routes import RuleRoutes
 from simulator.control.trace_routes import TraceRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
-from simulator.server.rules.answering_numbers import AnsweringNumberError
+from simulator.server.rules.number_redirects import AnsweringNumberError
 from simulator.server.rules.properties import PropertyError
 from simulator.server.rules.switches import UnknownRuleError
 from simulator.server.rules.versions import VersionError
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import PN_SERVER
+from simulator.wire.protocol_library import PN_SERVER
 from simulator.wire.static_key import Certificate
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import body_of, optional
+from simulator.control.request_parser import body_of, optional
 
 if TYPE_CHECKING:
     from starlette.requests import Request

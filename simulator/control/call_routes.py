@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from simulator.contacts.people import ADDRESSINGS
-from simulator.control.requests import ProblemError, body_of, field, optional
+from simulator.control.request_parser import ProblemError, body_of, field, optional
 
 if TYPE_CHECKING:
     from starlette.requests import Request

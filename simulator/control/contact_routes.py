@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
-from simulator.contacts.compose import seconds_of, text_of_request
 from simulator.contacts.contact_behaviour import NoCompanionError
 from simulator.contacts.inbox import InboxPage
+from simulator.contacts.message_builder import seconds_of, text_of_request
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
-from simulator.control.requests import ProblemError, body_of, field, number_in, optional
+from simulator.control.request_parser import ProblemError, body_of, field, number_in, optional
 from simulator.phones.placeholder_resend import UNAVAILABLE
 from simulator.server.groups.group import is_group
 from simulator.server.rules.properties import CONTACT
-from simulator.wire.protocol import LID_SERVER, Node
+from simulator.wire.protocol_library import LID_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from simulator.contacts.compose import seconds_of
+from simulator.contacts.message_builder import seconds_of
 from simulator.contacts.people import ADDRESSINGS
-from simulator.control.requests import ProblemError, body_of, field, optional
+from simulator.control.request_parser import ProblemError, body_of, field, optional
 from simulator.server.groups.group import MAX_MEMBERS
-from simulator.wire.protocol import LID_SERVER
+from simulator.wire.protocol_library import LID_SERVER
 
 if TYPE_CHECKING:
     from starlette.requests import Request

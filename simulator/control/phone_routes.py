@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of, field, optional
+from simulator.control.request_parser import ProblemError, body_of, field, optional
 from simulator.server.groups.group import is_group
 from simulator.server.presence import STATES
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of
+from simulator.control.request_parser import ProblemError, body_of
 from simulator.server.rules.properties import EVERYONE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.wire.proto_schema import ADVDeviceIdentity, ADVKeyIndexList
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     ADVSignedDeviceIdentity,
     ADVSignedDeviceIdentityHMAC,
     ADVSignedKeyIndexList,

@@ -20,7 +20,7 @@ from simulator.phones import link_keys
 from simulator.phones.link_keys import BUNDLE, WRAPPED, WrongCodeError
 from simulator.phones.pairing import ScanError
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import PN_SERVER, SERVER, Node, bytes_of, jid_of, text_of
+from simulator.wire.protocol_library import PN_SERVER, SERVER, Node, bytes_of, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People

@@ -18,7 +18,14 @@ import structlog
 
 from simulator.phones import adv
 from simulator.server.companions import Companion
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_of, xeddsa_verify
+from simulator.wire.protocol_library import (
+    LID_SERVER,
+    PN_SERVER,
+    SERVER,
+    Node,
+    bytes_of,
+    xeddsa_verify,
+)
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
@@ -26,8 +33,8 @@ if TYPE_CHECKING:
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notifications
+    from simulator.server.rules.lid_migrations import Migrations
     from simulator.server.rules.login_remarks import LoginRemarks
-    from simulator.server.rules.migration import Migrations
     from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection

@@ -26,7 +26,7 @@ from simulator.wire.proto_schema import (
     PrimaryEphemeralIdentity,
     ProloguePayload,
 )
-from simulator.wire.protocol import SERVER, Node, bytes_of
+from simulator.wire.protocol_library import SERVER, Node, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

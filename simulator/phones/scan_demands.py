@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from simulator.wire.protocol import SERVER, Node
+from simulator.wire.protocol_library import SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.people import ADDRESSINGS
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, jid_of, text_of
+from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.wire.connection import Connection
 
 _RATES: Final = ("8000", "16000")

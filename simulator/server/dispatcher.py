@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from simulator.phones.code_pairing import TAG as LINK_CODE
-from simulator.wire.protocol import SERVER, Node
+from simulator.wire.protocol_library import SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.phones.code_pairing import CodePairing
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.server.calls import Calls
     from simulator.server.companions import Companions
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.logins import Logins
     from simulator.server.messages import MessageRouter
     from simulator.server.presence import Presence

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.server.rules.failures import failure
+from simulator.server.rules.login_failures import failure
 from simulator.server.rules.versions import announced
-from simulator.wire.protocol import LID_SERVER, SERVER, Node
+from simulator.wire.protocol_library import LID_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.notifications import Notifications
-    from simulator.server.rules.failures import Standings
+    from simulator.server.rules.login_failures import Standings
     from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.versions import Versions
     from simulator.store import Store

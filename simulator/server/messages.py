@@ -11,9 +11,9 @@ import structlog
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
-from simulator.server.rules.addresses import REFUSED
-from simulator.server.rules.reach_out import LOCKED
-from simulator.wire.protocol import (
+from simulator.server.rules.address_rules import REFUSED
+from simulator.server.rules.new_chat_limits import LOCKED
+from simulator.wire.protocol_library import (
     GROUP_SERVER,
     HOSTED_DEVICE,
     LID_SERVER,
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
-    from simulator.server.rules.addresses import Addresses
+    from simulator.server.rules.address_rules import Addresses
+    from simulator.server.rules.new_chat_limits import ReachOut
     from simulator.server.rules.privacy_tokens import PrivacyTokens
-    from simulator.server.rules.reach_out import ReachOut
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

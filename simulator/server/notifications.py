@@ -11,14 +11,14 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from simulator.server.groups.nodes import group_node, member_node
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node
+from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.offline_queue import OfflineQueue
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
     from simulator.store import Store
 

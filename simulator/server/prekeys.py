@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.contacts.signal_endpoints import Bundle, SignalEndpoints
 from simulator.server import stanzas
 from simulator.server.query_errors import QueryError, asked_about
-from simulator.wire.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
+from simulator.wire.protocol_library import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People

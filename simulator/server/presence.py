@@ -13,14 +13,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.groups.group import NoGroupError
-from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol_library import (
+    GROUP_SERVER,
+    LID_SERVER,
+    PN_SERVER,
+    Node,
+    jid_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Groups
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}

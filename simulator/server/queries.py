@@ -9,23 +9,23 @@ import structlog
 
 from simulator.media.store import AUTH_SECONDS
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import SERVER, Node
+from simulator.wire.protocol_library import SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.app_state import AppState
-    from simulator.phones.history import HistorySyncs
+    from simulator.phones.history_sync import HistorySyncs
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
-    from simulator.server.rules.migration import Migrations
+    from simulator.server.rules.lid_migrations import Migrations
+    from simulator.server.rules.new_chat_limits import ReachOut
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.privacy_tokens import PrivacyTokens
-    from simulator.server.rules.reach_out import ReachOut
     from simulator.server.usync import UsyncDirectory
     from simulator.store import Store
     from simulator.wire.connection import Connection

@@ -11,7 +11,7 @@ from simulator.server.delivery.offline_queue import receipt_ids
 from simulator.server.groups.group import is_group
 from simulator.server.read_messages import OWN as READ_SELF
 from simulator.server.read_messages import READ
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     GROUP_SERVER,
     JID,
     PN_SERVER,
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.contacts.sent_messages import SentMessages
-    from simulator.media.retries import MediaRetries
+    from simulator.media.reuploads import MediaRetries
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.read_messages import ReadMessages
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.remarks import Remarks

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.server.query_errors import QueryError, asked_about
 from simulator.server.rules.properties import CONTACT
-from simulator.wire.protocol import HOSTED_DEVICE, JID, LID_SERVER, PN_SERVER, Node, jid_of
+from simulator.wire.protocol_library import HOSTED_DEVICE, JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
-    from simulator.server.rules.answering_numbers import AnsweringNumbers
+    from simulator.server.rules.number_redirects import AnsweringNumbers
     from simulator.server.rules.properties import Properties
 
 

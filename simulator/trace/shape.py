@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Final
 
 from simulator.trace import allow_list
-from simulator.wire.protocol import JID
+from simulator.wire.protocol_library import JID
 
 MOST_PARTS: Final = 1000
 """Nodes of one stanza that are shown."""

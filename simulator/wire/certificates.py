@@ -14,7 +14,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from simulator.wire.proto_schema import CertChain, CertificateDetails
-from simulator.wire.protocol import xeddsa_sign
+from simulator.wire.protocol_library import xeddsa_sign
 
 _VALID_BEFORE: Final = 3600.0
 _VALID_AFTER: Final = 90 * 86400.0

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.wire.frames import FrameError, FrameReader, framed
 from simulator.wire.noise import Handshake, HandshakeError, Transport
-from simulator.wire.protocol import ClientPayload, Node, decode, encode
+from simulator.wire.protocol_library import ClientPayload, Node, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

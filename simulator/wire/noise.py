@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from simulator.wire.certificates import ServerIdentity, new_private_key, public_key
-from simulator.wire.protocol import HandshakeMessage
+from simulator.wire.protocol_library import HandshakeMessage
 
 _XX: Final = b"Noise_XX_25519_AESGCM_SHA256"
 _IK: Final = b"Noise_IK_25519_AESGCM_SHA256"

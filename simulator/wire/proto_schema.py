@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from simulator.wire.protocol import E2E, SYNC_ACTION
+from simulator.wire.protocol_library import E2E, SYNC_ACTION
 
 _PACKAGE: Final = "teimoso.simulator"
 _FILE: Final = "teimoso/simulator.proto"

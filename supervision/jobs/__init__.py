@@ -11,7 +11,7 @@ from typing import Final
 JOBS: Final = {
     "redrive": "redrive",
     "rewrap-keys": "rewrap",
-    "verify-backups": "copies",
+    "verify-backups": "verify_backups",
     "prune-messages": "prune",
     "export-connection": "export",
     "recover-connection": "recover",

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from actors.redis.change_notifications import poke
 from actors.redis.leases.leases import Leases
-from actors.redis.pokes import poke
 from actors.runtime import processes
 from actors.runtime.connection_ids import name_of
 from actors.runtime.owner_liveness import Liveness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from supervision.jobs.copies import vault_of
+from supervision.jobs.verify_backups import vault_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

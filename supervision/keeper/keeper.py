@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from supervision.keeper import log_rotation, process
 from supervision.keeper.parts import ports, probe, python_module, ray_head, valkey
-from supervision.keeper.parts.definitions import PROCESSES, Part, parts
+from supervision.keeper.parts.process_specs import PROCESSES, Part, parts
 from supervision.keeper.restart_log import Restarts
 from supervision.keeper.restart_policy import Falls, hung, lived
 from supervision.keeper.status_file import State, StatusFile

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from actors.config.settings import Settings
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from supervision import cluster
 from supervision.reports import process_files
 
@@ -84,7 +84,7 @@ async def _renew() -> int:
 
 def _is_astray(node: str | None, data: Path) -> bool:
     """Returns whether the root runs on another host and writes to another directory than this one."""
-    return node not in {None, hosts.here()} and not any(
+    return node not in {None, host_identity.here()} and not any(
         entry.role == "root" for entry in process_files.read(data)
     )
 

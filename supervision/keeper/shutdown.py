@@ -14,7 +14,7 @@ from supervision.keeper import process
 from supervision.keeper.lock import Held, Lock
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import python_module, ray_head
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.runtime.processes import start_of
 from actors.runtime.record_files import RecordFile
 
@@ -28,7 +28,7 @@ SILENCE = 15.0
 class Entry:
     """One process. `started` is opaque: equal as long as the pid belongs to the same process.
 
-    `node`: the host of the process (`hosts.here()`); None, by an older release, is this host.
+    `node`: the host of the process (`host_identity.here()`); None, by an older release, is this host.
     """
 
     role: str
@@ -45,7 +45,7 @@ class Entry:
 
         A process of another `node` is not checked: the caller knows that it lives.
         """
-        here = hosts.here()
+        here = host_identity.here()
         if node not in {None, here}:
             return cls(role, pid, "", connection, node)
         started = start_of(pid)
@@ -54,7 +54,7 @@ class Entry:
     @property
     def here(self) -> bool:
         """Returns whether the process is, or was, on this host."""
-        return self.node in {None, hosts.here()}
+        return self.node in {None, host_identity.here()}
 
     @property
     def alive(self) -> bool:

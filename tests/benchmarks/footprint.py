@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
-import runpy
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,9 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-WORKER = Path(__file__).parents[2] / "supervision" / "keeper" / "parts" / "ray_worker.py"
-"""The file of Ray's workers; without its package, which would be measured."""
 
 SMALL = 0.5
 """Megabytes below which packages are counted together."""
@@ -93,8 +89,7 @@ def footprint(engine: str) -> dict[str, tuple[float, float]]:
     begun = memory()
     found = {"interpreter": (begun.rss, begun.anonymous)}
     imports.watch()
-    worker = runpy.run_path(str(WORKER))
-    sys.meta_path.insert(0, worker["DeferredFinder"](worker["DEFERRED"]))
+    importlib.import_module("supervision.keeper.parts.worker_imports").prepare()
     importlib.import_module("ray")  # its worker, which is there first
     found["ray, with all that it imports"] = imports.take()
     for module in (

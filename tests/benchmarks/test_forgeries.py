@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.decryption_errors import Unprepared
 from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.chains import MAX_JUMP, walk
 from actors.connection.native.signal.decryption_budget import BURST, ORDINARY, Budgets
@@ -23,7 +22,8 @@ from actors.connection.native.signal.ratchet import Ratchet
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signal_messages import PrekeyMessage
 from actors.connection.native.signal.signatures import sign
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.decryption_errors import Unprepared
+from actors.connection.protocol.wire_format.nodes import Node
 from tests.benchmarks.figures import Figure, Figures, median
 from tests.unit.actors.connection.native.hostile_peer import fill, forged
 from tests.unit.actors.connection.native.receiving_device import CONTACT, DEVICE, World

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("actors", "gateway", "supervision", "simulator", "tests", "pyproject.toml")
 
-ACCEPTING = "tests/unit/gateway/acceptance/test_accept.py"
+ACCEPTING = "tests/unit/gateway/acceptance/test_send_acceptance.py"
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ BREAKS = (
     ),
     Break(
         "the ack sent before the commit",
-        "actors/connection/native/receive/pipeline.py",
+        "actors/connection/protocol/receive/stanza_receiver.py",
         """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
 """,
         """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
             await self._socket.send(*(one for _, out in outcomes for one in out.answers))
 """,
-        "tests/unit/actors/connection/native/receive/test_pipeline.py::test_answers_follow_the_commit_in_order",
+        "tests/unit/actors/connection/protocol/receive/test_stanza_receiver.py::test_answers_follow_the_commit_in_order",
     ),
     Break(
         "the epoch check of the queue removed",
@@ -111,7 +111,7 @@ BREAKS = (
     ),
     Break(
         "the ratchet committed after the bytes left",
-        "actors/connection/native/send/outgoing_stanzas.py",
+        "actors/connection/protocol/send/shared_commits.py",
         """                    found.append((made, done))
         if found:
             await self._committed([made for made, _ in found])
@@ -149,7 +149,7 @@ BREAKS = (
     ),
     Break(
         "the spool skipped",
-        "gateway/acceptance/accept.py",
+        "gateway/acceptance/send_acceptance.py",
         """        spooled, replayed = await self._spool.put(
             send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )
@@ -163,7 +163,7 @@ BREAKS = (
     ),
     Break(
         "the spool passed over by what follows in a chat",
-        "gateway/acceptance/accept.py",
+        "gateway/acceptance/send_acceptance.py",
         "not self._drain.away and not self._spool.holds(send.connection, send.chat)",
         "not self._drain.away",
         f"{ACCEPTING}::test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests import waiting
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
@@ -253,7 +253,11 @@ def interpreter(kind: str) -> str:
 def absent(kind: str) -> str | None:
     """Why this kind of client cannot be run here, or None."""
     if kind == "whatsmeow":
-        return None if files.find() else f"{files.NAME} is not built: `make whatsmeow` does it"
+        return (
+            None
+            if executable.find()
+            else f"{executable.NAME} is not built: `make whatsmeow` does it"
+        )
     if kind in FOREIGN and not (_environment(kind) / "installed").exists():
         return f"{kind} is not installed: `make setup-test` does it where there is a wheel of it"
     return None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from actors.connection.native.transport.codec import decode
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.wire_format.codec import decode
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.native.transport.codec import decode, encode
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.wire_format.codec import decode, encode
+from actors.connection.protocol.wire_format.nodes import Node
 from simulator.wire.certificates import issue, new_private_key, public_key
 from simulator.wire.frames import FrameReader, framed
 from simulator.wire.noise import Handshake

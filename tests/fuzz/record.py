@@ -10,11 +10,11 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.native.receive import wrappers
 from actors.connection.native.signal import device_sessions
 from actors.connection.native.transport import certificates, noise
-from actors.connection.native.transport.codec import decode, encode
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.wire_format.codec import decode, encode
+from actors.connection.protocol.wire_format.nodes import Node
 from tests.fuzz.corpus import FRAMES
 from tests.integration.engine import simulated
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator

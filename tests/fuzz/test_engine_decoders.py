@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 from actors.connection.disconnects import causes
 from actors.connection.disconnects.consequences import consequence
 from actors.connection.native.identities import usync
-from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes
-from actors.connection.native.phone import placeholder_resend
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.native.receive.history.history_file import Unusable, inflate, split
-from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
 from actors.connection.native.signal.signal_messages import Malformed, PrekeyMessage, SignalMessage
 from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
-from actors.connection.native.transport.codec import MalformedNode, decode, encode
 from actors.connection.native.transport.frames import FrameBuffer, FrameTooLarge, frame
-from actors.connection.native.transport.nodes import MalformedMessage, Node, parse, proto
 from actors.connection.native.transport.noise import Handshake, Resumption
+from actors.connection.protocol.identities.addresses import Address, parse_optional
+from actors.connection.protocol.phone import placeholder_resend
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.receive.from_proto import Forged, Scene, content_of, unsealed
+from actors.connection.protocol.receive.history.history_file import Unusable, inflate, split
+from actors.connection.protocol.send.to_proto import Place, write
+from actors.connection.protocol.wire_format.codec import MalformedNode, decode, encode
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node, parse, proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages import content as kinds
 from tests.fuzz.corpus import (

@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.stanzas import StanzaHandler
+from actors.connection.native.receive.stanza_handler import StanzaHandler
 from actors.connection.native.signal import prekey_bundles
-from actors.connection.native.signal.agreement import BadSignature, Bundle
 from actors.connection.native.signal.device_sessions import (
     Signal,
     Undecryptable,
     new_credentials,
 )
-from actors.connection.native.transport.codec import decode, encode
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.signal.key_agreement import BadSignature, Bundle
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.wire_format.codec import decode, encode
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from tests.fuzz.corpus import (
     ACCOUNT,

@@ -22,9 +22,9 @@ from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import socket
-from actors.connection.native.transport.codec import encode
 from actors.connection.native.transport.frames import MAX_FRAME
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.wire_format.codec import encode
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Text

@@ -20,17 +20,17 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
-from actors.connection.native.transport.codec import encode
-from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.wire_format.codec import encode
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from simulator.server.rules.versions import CURRENT
 from simulator.server_state import ServerState
-from simulator.wire import protocol
+from simulator.wire import protocol_library
 from simulator.wire.certificates import issue, new_private_key
 from simulator.wire.connection import Connection
 from simulator.wire.frames import FrameError, framed
@@ -102,9 +102,9 @@ class HostileDevices:
                 self.hostile._sent += 1
                 sealed = self.hostile._send.encrypt(nonce, plaintext, b"")
                 await self.hostile.socket.send(framed(sealed))
-            await self.hostile.query("w:p", "get", protocol.Node("ping"))
+            await self.hostile.query("w:p", "get", protocol_library.Node("ping"))
         await self.hostile.close()
-        assert (await self.sound.query("w:p", "get", protocol.Node("ping"))).tag == "iq"
+        assert (await self.sound.query("w:p", "get", protocol_library.Node("ping"))).tag == "iq"
 
     async def _close(self) -> None:
         for device in (self.hostile, self.sound):

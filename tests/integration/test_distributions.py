@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests.processes import instance
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-BRIDGE = files.BUILT.parent
+BRIDGE = executable.BUILT.parent
 UV = (sys.executable, "-m", "uv", "--offline", "--quiet")
 
 pytestmark = pytest.mark.timeout(180)
@@ -162,8 +162,8 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
     """The program's wheel and sdist."""
     if shutil.which("go") is None:
         pytest.skip("Go is not installed: the program has no distribution")
-    if not files.BUILT.exists():
-        pytest.skip(f"{files.NAME} is not built: `make whatsmeow` does it")
+    if not executable.BUILT.exists():
+        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
     place = tmp_path_factory.mktemp("dist")
     subprocess.run([ROOT / ".ci/whatsmeow-dist", place], check=True)
     (wheel,), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
@@ -177,14 +177,14 @@ def test_the_programs_wheel_puts_it_on_the_path(
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv/bin/python"
     subprocess.run([*UV, "pip", "install", "--python", python, "--no-deps", wheel], check=True)
-    found = shutil.which(files.NAME, path=str(tmp_path / "venv/bin"))
+    found = shutil.which(executable.NAME, path=str(tmp_path / "venv/bin"))
     assert found is not None
     told = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
     assert told.startswith("whatsmeow v0.0.0-")
     # An installation of Teimoso alone finds it there.
-    monkeypatch.setattr(files, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(executable, "BUILT", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path / "venv/bin"))
-    assert files.find() == Path(found)
+    assert executable.find() == Path(found)
 
 
 def test_the_programs_distributions_have_their_licences_and_the_source(
@@ -192,7 +192,7 @@ def test_the_programs_distributions_have_their_licences_and_the_source(
 ) -> None:
     wheel, sources = map(names, distributions)
     assert {name.rpartition("/")[2] for name in wheel} >= {"COPYING", "NOTICE.md"}
-    told = ["go", "version", "-m", str(files.BUILT)]
+    told = ["go", "version", "-m", str(executable.BUILT)]
     lines = subprocess.run(told, check=True, capture_output=True, text=True).stdout.splitlines()
     contained = [words[1] for line in lines if (words := line.split())[0] == "dep"]
     assert "go.mau.fi/libsignal" in contained
@@ -202,7 +202,7 @@ def test_the_programs_distributions_have_their_licences_and_the_source(
     ours = {str(file.relative_to(BRIDGE)) for file in BRIDGE.rglob("*.go")}
     ours |= {"go.mod", "go.sum", "COPYING", "NOTICE.md"}
     assert ours <= {name.partition("/")[2] for name in sources}
-    assert not [name for name in sources if name.endswith(f"/{files.NAME}")]
+    assert not [name for name in sources if name.endswith(f"/{executable.NAME}")]
 
 
 def test_the_licence_of_each_module_is_named() -> None:

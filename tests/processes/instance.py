@@ -18,9 +18,9 @@ import httpx
 import psutil
 
 from actors.runtime.connection_ids import name_of
-from gateway.cli.instance import view
+from gateway.cli.instance import instance_state
 from supervision.keeper.parts import ray_head
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
@@ -131,7 +131,7 @@ class Instance:
 
     def status(self) -> dict[str, Any]:
         """Returns the output of `teimoso status --json`, without the start of a program."""
-        return asyncio.run(view.look(self.data)).as_json()
+        return asyncio.run(instance_state.look(self.data)).as_json()
 
     def ready(self, seconds: float) -> dict[str, Any]:
         """Returns `status` once all desired connections are open."""

@@ -41,7 +41,7 @@ LATER = {
             "commands.events",
             "commands.send",
             "instance.up",
-            "instance.view",
+            "instance.instance_state",
         )
     ),
     "simulator": (

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.abilities.port import Call
 from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Verdict
 from actors.health.samples import Answer, Backlog, Sample
 from actors.health.status_document import document
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.queue.records import Crash, record_of
 from actors.state.account.app_state import changing
-from actors.state.calls import calling
+from actors.state.call_events import calling
 from actors.state.connections import Connections, Observed, showing
 from actors.state.documents import (
     API_KEYS,
@@ -99,8 +99,8 @@ RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x",
 
 def test_messages_and_jobs() -> None:
     assert RECORD.crashes == (Crash(1.0, 2.0, 3, "crashed"),)
-    check(MESSAGES, views.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
-    check(JOBS, views.job(RECORD))
+    check(MESSAGES, mirror_writes.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
+    check(JOBS, mirror_writes.job(RECORD))
 
 
 def test_recovery_actions_and_alerts() -> None:
@@ -174,4 +174,4 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["colour", "size"])
 def test_a_field_that_is_not_documented_is_noticed(name: str) -> None:
     with pytest.raises(AssertionError, match=name):
-        check(JOBS, {**views.job(RECORD), name: 1})
+        check(JOBS, {**mirror_writes.job(RECORD), name: 1})

@@ -45,11 +45,11 @@ PORTS = {
 # The modules that all of them share.
 SHARED = {
     "actors.config.default_engine",
-    "actors.config.handover",
+    "actors.config.settings_transfer",
     "actors.config.settings",
     "actors.messages.content",
     "actors.messages.file_deferral",
-    "actors.metrics.connection_counters",
+    "actors.metrics.initial_counters",
     "actors.metrics.counters",
     "actors.redis.client",
     "actors.redis.commands",
@@ -65,7 +65,7 @@ SHARED = {
     "actors.runtime.connection_ids",
     "actors.runtime.connection_options",
     "actors.runtime.group_commit",
-    "actors.runtime.hosts",
+    "actors.runtime.host_identity",
     "actors.runtime.hidden_imports",
     "actors.runtime.limits.limits",
     "actors.runtime.owner_liveness",
@@ -81,13 +81,17 @@ FILES_OF_CODE = 16
 
 # Each outside system has one adapter.
 ADAPTERS: dict[str, set[str]] = {
-    "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
+    "ray": {
+        "supervision/cluster.py",
+        "supervision/jobs/client.py",
+        "supervision/keeper/parts/worker_template.py",
+    },
     "sqlite3": {
         "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite/store.py",
         "actors/queue/spool/file.py",
         "actors/connection/session/file.py",
-        "actors/connection/session/migration.py",
+        "actors/connection/session/skipped_keys_migration.py",
         "actors/connection/backup/session_snapshot.py",
         "actors/media/daily_uploads.py",
         "actors/media/holders.py",
@@ -246,6 +250,21 @@ def between_packages_of_actors() -> Iterator[Import]:
 def test_packages_of_actors_import_only_ports_of_each_other() -> None:
     wrong = [
         found for found in between_packages_of_actors() if found.imported not in PORTS | SHARED
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_engines_import_what_they_share_and_not_each_other() -> None:
+    """`actors.connection.protocol` has what both need of WhatsApp's protocol, and needs no engine itself."""
+    engines = {"native", "whatsmeow"}
+    wrong = [
+        found
+        for found in every_import()
+        if found.importer.startswith("actors.connection.")
+        and found.target.startswith("actors.connection.")
+        and (target := found.target.split(".")[2]) in engines
+        and (source := found.importer.split(".")[2]) in engines | {"protocol"}
+        and source != target
     ]
     assert not wrong, "\n".join(map(str, wrong))
 

@@ -12,8 +12,8 @@ import structlog
 
 from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.live_session import choose
 from actors.connection.backup.quarantine import DAMAGED, move_aside
+from actors.connection.backup.session_choice import choose
 from actors.connection.backup.session_snapshot import (
     BESIDE,
     beside,

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.abilities.port import Call
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.identities.addresses import GROUP, parse_optional
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import GROUP, parse_optional
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.connection.native.identities.addresses import Address
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.identities.lid_mapping import People
 
 REMEMBERED: Final = 100
 """Calls that may ring at once; of more, the first can be refused no more."""

@@ -14,21 +14,21 @@ import structlog
 from actors.connection.abilities.engine_base import Unable
 from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
-from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.media.transfers import FileTransfers
 from actors.connection.native.paired_client import PairedClient
-from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
-from actors.connection.native.transport.errors import (
-    ConnectionLost,
-    HandshakeLost,
-)
 from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.native.transport.socket import Socket
 from actors.connection.pairing_window import PairingWindow
+from actors.connection.protocol.identities.addresses import Address, parse_optional
+from actors.connection.protocol.media.transfers import FileTransfers
+from actors.connection.protocol.request_errors import (
+    ConnectionLost,
+    HandshakeLost,
+)
+from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
 from actors.connection.proxy.address import parse
-from actors.connection.session.engine_inbox import SessionInbox
+from actors.connection.session.inbox_methods import SessionInbox
 from actors.connection.whatsapp_version import Versions
 
 if TYPE_CHECKING:

@@ -12,43 +12,48 @@ import structlog
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.background import BackgroundTasks
+from actors.connection.native import media_queries
 from actors.connection.native.calls import RingingCalls
-from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
-from actors.connection.native.identities.group_members import MemberLists, NotInGroup, UnknownGroup
 from actors.connection.native.identities.group_queries import OverSocket
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.limits import mex
-from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.media import media_queries
-from actors.connection.native.phone.peer_messages import PeerMessages
-from actors.connection.native.phone.resend_requests import ResendRequests
-from actors.connection.native.receive import presence, receipts
-from actors.connection.native.receive.history.history_worker import History
+from actors.connection.native.receive import presence
 from actors.connection.native.receive.offline_queue import OfflineQueue
-from actors.connection.native.receive.pipeline import Receiver
-from actors.connection.native.receive.stanzas import StanzaHandler
-from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.native.receive.stanza_handler import StanzaHandler
 from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.group_sender import GroupSender
-from actors.connection.native.send.outcomes import send_errors
+from actors.connection.native.send.peer_messages import PeerMessages
 from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.prekeys import Prekeys
 from actors.connection.native.transport import login
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.background_tasks import BackgroundTasks
+from actors.connection.protocol.identities.addresses import GROUP, SERVER, Address, parse_optional
+from actors.connection.protocol.identities.group_members import (
+    MemberLists,
+    NotInGroup,
+    UnknownGroup,
+)
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.limits import limit_queries
+from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.phone.resend_requests import ResendRequests
+from actors.connection.protocol.receive import receipts
+from actors.connection.protocol.receive.history.history_worker import History
+from actors.connection.protocol.receive.stanza_receiver import Receiver
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.send_acks import send_errors
+from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
-    from actors.connection.native.media.transfers import FileTransfers
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.session.session import Session
     from actors.connection.whatsapp_version import Versions
     from actors.messages.content import ReadMark
@@ -361,7 +366,7 @@ class PairedClient:
         elif kind == "privacy":
             self._marks.ask_again()
         elif kind == "ask":
-            self._limits.ask(mex.lock_query())
+            self._limits.ask(limit_queries.lock_query())
 
     async def _learn_members(self, stanza: Node) -> None:
         """Ask who is in the group, then judge the stanza again: it is not acknowledged yet."""

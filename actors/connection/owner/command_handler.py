@@ -19,7 +19,7 @@ from actors.runtime.actor_base import end_tasks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.connection.abilities.presence import Watch
+    from actors.connection.abilities.presence_reporter import Watch
     from actors.connection.engine import Engine
     from actors.redis.commands import Command, Commands
 

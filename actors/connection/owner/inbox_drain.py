@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import structlog
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMessage
 from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.refused_items.bisection import store_each
@@ -34,8 +34,8 @@ from actors.runtime.backoff import DoublingPause
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from actors.connection.address_changes.change_reporter import LaneJoins
     from actors.connection.engine import InboxKind, InboxMerge
-    from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.outbound_queue import Lanes

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from actors.connection.abilities.notices import notify
+from actors.connection.abilities.action_dispatch import notify
+from actors.connection.address_changes.change_reporter import LaneJoins
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.connection.names.lane_joins import LaneJoins
 from actors.messages.content import Change, Notice, UnknownContent
 from actors.metrics.counters import measures
 from actors.queue.outbound_queue import LeaseLost
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
-    from actors.connection.limits.standing import Standing
+    from actors.connection.limits.message_deferral import Standing
     from actors.messages.content import Content
     from actors.queue.outbound_queue import Job, Lanes
 

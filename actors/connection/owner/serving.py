@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.abilities.call_refusals import CallRefusals
-from actors.connection.abilities.calls import Calls
-from actors.connection.abilities.presence import Watch
+from actors.connection.abilities.call_reporter import Calls
+from actors.connection.abilities.presence_reporter import Watch
 from actors.connection.disconnects import consequences
 from actors.connection.disconnects.consequences import ServingEnd
 from actors.connection.engine import EngineEvents
-from actors.connection.limits.standing import Standing
+from actors.connection.limits.message_deferral import Standing
 from actors.connection.owner.command_handler import CommandHandler
 from actors.connection.owner.connection_liveness import LivenessProbe
 from actors.connection.owner.inbox_drain import Drain
@@ -36,7 +36,7 @@ from actors.runtime.connection_options import ConnectionOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from actors.connection.backup.connection_backup import SessionCopies
+    from actors.connection.backup.backup_factory import SessionCopies
     from actors.connection.disconnects.causes import Cause
     from actors.connection.disconnects.consequences import Consequence
     from actors.connection.engine import Engine

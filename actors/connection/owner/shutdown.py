@@ -13,7 +13,7 @@ from actors.runtime.actor_base import end_tasks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from actors.connection.backup.connection_backup import SessionCopies
+    from actors.connection.backup.backup_factory import SessionCopies
     from actors.connection.disconnects.consequences import ServingEnd
     from actors.connection.engine import Engine
     from actors.connection.owner.inbox_drain import Drain

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from actors.connection.session.migration import move_skipped_keys
 from actors.connection.session.schema import APPLICATION_ID, SCHEMA
 from actors.connection.session.schema_changes import CHANGES, VERSION
+from actors.connection.session.skipped_keys_migration import move_skipped_keys
 from actors.redis.leases.lease_record import Position
 
 if TYPE_CHECKING:

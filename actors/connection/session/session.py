@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.session.chats.outreach import Outreach
-from actors.connection.session.chats.timers import Timers
+from actors.connection.session.chats.correspondents import Outreach
+from actors.connection.session.chats.disappearing_timers import Timers
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.file import (
     SessionBlocked,
@@ -21,7 +21,7 @@ from actors.connection.session.file import (
     StaleEpoch,
     make_directory,
 )
-from actors.connection.session.files.downloads import Downloads
+from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.chat_renames import ChatNames
 from actors.connection.session.identities.contact_devices import Identities
@@ -41,7 +41,7 @@ from actors.connection.session.received.app_state import AppState
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.received.inbox_moves import InboxMoves
-from actors.connection.session.received.phone_statuses import PhoneStatuses
+from actors.connection.session.received.phone_message_receipts import PhoneStatuses
 from actors.connection.session.received.refused_rows import RefusedRows
 from actors.redis.leases.lease_record import HeldItems
 

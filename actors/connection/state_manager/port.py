@@ -72,7 +72,7 @@ class State(Protocol):
     async def note_calls(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """As `store_messages`, with the fields of `account.port.Call`."""
+        """As `store_messages`, with the fields of `abilities.port.Call`."""
 
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
         """As `store_messages`, with the fields of `LimitNotice`."""

@@ -11,7 +11,7 @@ from actors.state.documents import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.refused_items.long_words import LongWords
+    from actors.connection.refused_items.oversized_messages import LongWords
     from actors.connection.state_manager.port import Cleared
 
 CONFIRMED_WITHIN = 20.0

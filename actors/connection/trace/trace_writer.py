@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
-from actors.connection.trace import payload as login_payload
+from actors.connection.trace import login_payload
 from actors.connection.trace.shape import Shaper, is_word
 
 if TYPE_CHECKING:

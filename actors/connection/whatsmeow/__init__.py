@@ -2,14 +2,14 @@
 
 `teimoso-whatsmeow` talks to WhatsApp and has the keys, in ``whatsmeow.db``; messages and what is known of
 them are in ``session.db``, which this process alone opens. The steps of a message that both engines share are in
-`actors/connection/native`.
+`actors/connection/protocol`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.whatsmeow.program.executable import DATABASE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +50,8 @@ def open_engine(
 
 
 async def copy_keys(database: Path, epoch: int, target: Path) -> None:
-    """Copy the keys of a session that this epoch may have open; see `program/database.py`."""
-    from actors.connection.whatsmeow.program import database as database_copies  # noqa: PLC0415
+    """Copy the keys of a session that this epoch may have open; see `program/database_copies.py`."""
+    from actors.connection.whatsmeow.program import database_copies  # noqa: PLC0415
 
     await database_copies.copy(database, epoch, target)
 
@@ -59,11 +59,11 @@ async def copy_keys(database: Path, epoch: int, target: Path) -> None:
 async def renew_session(file: Path, epoch: int) -> None:
     """Make a restored session that may not be the last one fit to be served by `epoch`.
 
-    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `database.renew` raise.
+    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `database_copies.renew` raise.
     """
     from actors.connection.backup.session_snapshot import beside  # noqa: PLC0415
     from actors.connection.session.session import Session  # noqa: PLC0415
-    from actors.connection.whatsmeow.program import database as database_copies  # noqa: PLC0415
+    from actors.connection.whatsmeow.program import database_copies  # noqa: PLC0415
 
     database = beside(file, DATABASE)
     if database.exists():

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.abilities.app_state import AppStateChange
-from actors.connection.native.identities.addresses import GROUP, parse_optional
-from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
+from actors.connection.abilities.app_state_changes import AppStateChange
+from actors.connection.protocol.identities.addresses import GROUP, parse_optional
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse, proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.abilities.port import Call
 from actors.connection.engine import SendError
-from actors.connection.native.identities.addresses import GROUP, parse_optional
-from actors.connection.whatsmeow.stanzas import Delivery
+from actors.connection.protocol.identities.addresses import GROUP, parse_optional
+from actors.connection.whatsmeow.to_nodes import Delivery
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.wire_format.nodes import Node
 
 MOST: Final = 100
 """Calls that are remembered, to be refused."""

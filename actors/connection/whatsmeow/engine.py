@@ -13,22 +13,22 @@ import structlog
 from actors.connection.abilities.engine_base import Unable
 from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
-from actors.connection.native.media.transfers import FileTransfers
-from actors.connection.native.receive.presence import Visibility
-from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.pairing_window import PairingWindow
+from actors.connection.protocol.media.transfers import FileTransfers
+from actors.connection.protocol.online_visibility import Visibility
+from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
 from actors.connection.proxy.address import parse
-from actors.connection.session.engine_inbox import SessionInbox
+from actors.connection.session.inbox_methods import SessionInbox
 from actors.connection.whatsapp_version import Versions
 from actors.connection.whatsmeow import causes
 from actors.connection.whatsmeow.events import Events
-from actors.connection.whatsmeow.identity import Identity
-from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.login_channel import Link
 from actors.connection.whatsmeow.paired_account import PairedAccount
-from actors.connection.whatsmeow.pairing import assert_passkey, confirm_passkey, link_code
+from actors.connection.whatsmeow.pairing_requests import assert_passkey, confirm_passkey, link_code
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 from actors.connection.whatsmeow.program.supervisor import Supervisor
-from actors.connection.whatsmeow.stanzas import delivery_of
+from actors.connection.whatsmeow.stored_account import Identity
+from actors.connection.whatsmeow.to_nodes import delivery_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

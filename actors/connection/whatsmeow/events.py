@@ -11,8 +11,8 @@ import structlog
 from actors.connection.abilities.port import NO_PASSKEY, Passkey
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, Presence, Qr
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
 from actors.connection.whatsmeow import causes
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsapp_version import Versions
-    from actors.connection.whatsmeow.identity import Identity
-    from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.login_channel import Link
     from actors.connection.whatsmeow.paired_account import PairedAccount
     from actors.connection.whatsmeow.program.frames import Frame
+    from actors.connection.whatsmeow.stored_account import Identity
 
 log = structlog.get_logger()
 
@@ -179,7 +179,7 @@ class Events:
     def _record(self, frame: Frame) -> None:
         if not self._recorder.on:
             return
-        from actors.connection.native.transport.codec import MalformedNode, decode  # noqa: PLC0415 - 1 MB
+        from actors.connection.protocol.wire_format.codec import MalformedNode, decode  # noqa: PLC0415 - 1 MB
 
         try:
             stanza = decode(frame.body)

@@ -10,21 +10,25 @@ import structlog
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.background import BackgroundTasks
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.identities.group_members import MemberLists, NotInGroup, UnknownGroup
-from actors.connection.native.limits import mex
-from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.phone.resend_requests import ResendRequests
-from actors.connection.native.receive.history.history_worker import History
-from actors.connection.native.receive.pipeline import Receiver
-from actors.connection.native.receive.transactions import SessionRefusal, cause_of, transaction
-from actors.connection.native.send.outcomes import send_errors
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.background_tasks import BackgroundTasks
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.identities.group_members import (
+    MemberLists,
+    NotInGroup,
+    UnknownGroup,
+)
+from actors.connection.protocol.limits import limit_queries
+from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.phone.resend_requests import ResendRequests
+from actors.connection.protocol.receive.history.history_worker import History
+from actors.connection.protocol.receive.stanza_receiver import Receiver
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.send_acks import send_errors
+from actors.connection.protocol.session_transactions import SessionRefusal, cause_of, transaction
 from actors.connection.session.chats.unread import readings
-from actors.connection.whatsmeow import app_state, media
+from actors.connection.whatsmeow import app_state, media_queries
 from actors.connection.whatsmeow.calls import Calls
-from actors.connection.whatsmeow.deliveries import DeliveryHandler
+from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
 from actors.connection.whatsmeow.program.frames import MOST
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
@@ -36,13 +40,13 @@ if TYPE_CHECKING:
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.media.transfers import FileTransfers
-    from actors.connection.native.receive.presence import Visibility
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.media.transfers import FileTransfers
+    from actors.connection.protocol.online_visibility import Visibility
+    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.link import Link
-    from actors.connection.whatsmeow.stanzas import Delivery
+    from actors.connection.whatsmeow.login_channel import Link
+    from actors.connection.whatsmeow.to_nodes import Delivery
     from actors.messages.content import ChatChange, ReadMark
 
 log = structlog.get_logger()
@@ -141,7 +145,9 @@ class PairedAccount:
         self.logged_in = True
         self._visibility.asked = None
         if self._carrying is not None:
-            self._carrying.attach(media.servers(self._link), media.phone(self._link, self._people))
+            self._carrying.attach(
+                media_queries.servers(self._link), media_queries.phone(self._link, self._people)
+            )
         await self.show()
         await self._limits.open()
         await self._events.on_open()
@@ -307,7 +313,7 @@ class PairedAccount:
         elif kind == "limits":
             self._start(kind, self._limits.tell())
         elif kind == "ask":
-            self._limits.ask(mex.lock_query())
+            self._limits.ask(limit_queries.lock_query())
         elif kind == "call" and (call := self._calls.call_of(stanza)) is not None:
             self._start(kind, self._tell_call(call))
         elif kind == "roster":

@@ -7,29 +7,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.native.receive.transactions import SessionRefusal
-from actors.connection.native.send.outcomes import forget_begun, send_errors
-from actors.connection.native.send.outgoing_message import plaintext, poll_author, poll_secret
-from actors.connection.native.send.outgoing_stanzas import SharedCommits
-from actors.connection.native.send.per_chat_lock import Turns
-from actors.connection.native.send.to_proto import Place, dress
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.per_chat_lock import Turns
+from actors.connection.protocol.send.plaintext import plaintext, poll_author, poll_secret
+from actors.connection.protocol.send.send_acks import forget_begun, send_errors
+from actors.connection.protocol.send.shared_commits import SharedCommits
+from actors.connection.protocol.send.to_proto import Place, dress
+from actors.connection.protocol.session_transactions import SessionRefusal
 from actors.connection.session.messages.message_aliases import retargeted
-from actors.connection.whatsmeow.link import AnsweredByAnother
+from actors.connection.whatsmeow.login_channel import AnsweredByAnother
 from actors.messages.content import Media
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.group_members import GroupMembers, MemberLists
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.media.upload import Uploader
+    from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.media.upload import Uploader
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.login_channel import Link
     from actors.connection.whatsmeow.queries.lookups import Lookups
 
 STALE_ADDRESSING: Final = "group_addressing_stale"

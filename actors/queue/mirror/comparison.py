@@ -20,7 +20,7 @@ from actors.state.documents import HEALTH_STATUS, JOBS, Order, Where
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from actors.queue.inspection import QueueReader, Standing
+    from actors.queue.queue_reader import QueueReader, Standing
     from actors.state.documents import Document, Documents
 
 log = structlog.get_logger()

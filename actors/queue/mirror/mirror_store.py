@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.metrics.counters import measures
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.state.documents import HEALTH_STATUS, commit_each
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ async def store(documents: Documents, records: Sequence[Record]) -> frozenset[st
     repeated then.
     """
     billed = documents.billed
-    groups = [views.writes([record], billed=billed) for record in records]
+    groups = [mirror_writes.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
-    unread = frozenset(record.id for record in records if views.is_unknown(record))
+    unread = frozenset(record.id for record in records if mirror_writes.is_unknown(record))
     if not refused:
         return unread
     # Noted first: where this is cut off, all of it is done again.
     await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
-    bare = [views.without_words(records[place]) for place in refused]
+    bare = [mirror_writes.without_words(records[place]) for place in refused]
     lost = set(await commit_each(documents.batch, bare))
     for number, place in enumerate(refused):
         measures.count("teimoso_state_store_refusals", reason="refused")

@@ -64,7 +64,7 @@ NONE_HELD = HeldItems()
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process that serves a connection; `actor` is its Ray name, `node` is `hosts.here()`.
+    """A process that serves a connection; `actor` is its Ray name, `node` is `host_identity.here()`.
 
     `started` is `processes.start_of` it, empty where an older release took the lease.
     """

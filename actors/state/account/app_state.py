@@ -36,7 +36,7 @@ def document_id(connection: str, subject_id: str) -> str:
 
 
 def changing(connection: str, item: Mapping[str, Any]) -> Write:
-    """The write that notes a change (the fields of `account.app_state.InboxAppState`).
+    """The write that notes a change (the fields of `app_state_changes.InboxAppState`).
 
     It tells of it, unless it is part of a full sync and the document is new.
     """
@@ -70,7 +70,7 @@ def clearing(
 ) -> Write | None:
     """The write that clears in a document what a full sync left out; None where there is nothing.
 
-    `replaced` has the fields of `account.app_state.InboxReplaced`. A document that names nobody since
+    `replaced` has the fields of `app_state_changes.InboxReplaced`. A document that names nobody since
     before that full sync is removed.
     """
     if not document["settings"] or _is_over(document, replaced):

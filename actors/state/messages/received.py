@@ -22,7 +22,7 @@ from actors.state.messages.applied_changes import (
     renamed,
     settled,
 )
-from actors.state.messages.files import KEPT, PENDING, later
+from actors.state.messages.file_states import KEPT, PENDING, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

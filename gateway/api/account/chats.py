@@ -19,7 +19,7 @@ from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import account, addresses
 from gateway.schemas.account import MOST_ADDRESSES, ChatChange, ListChats, ListContacts
-from gateway.schemas.requests import Wait
+from gateway.schemas.request_models import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

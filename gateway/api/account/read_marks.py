@@ -15,9 +15,9 @@ from gateway.api.messages import named
 from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import addresses, responses
+from gateway.schemas import addresses, response_models
 from gateway.schemas.content.outbound_messages import ReadUntil
-from gateway.schemas.requests import Wait
+from gateway.schemas.request_models import Wait
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -65,13 +65,15 @@ async def taken_in(
     send = Send.of(connection.id, chat, notice, asked=asked)
     accepting = call.backends.accepting.accept(send, key)
     taken = await sends.taken_in(call, connection, began, key, accepting)
-    answer = responses.Marked.model_validate({"id": taken.id, "status": taken.status})
+    answer = response_models.Marked.model_validate({"id": taken.id, "status": taken.status})
     return written(answer, 202, **taken.headers)
 
 
 GIVES = {
     202: Gives(
-        "On disk, and sent to WhatsApp as soon as can be.", responses.Marked, headers=sends.TAKEN
+        "On disk, and sent to WhatsApp as soon as can be.",
+        response_models.Marked,
+        headers=sends.TAKEN,
     )
 }
 OPERATIONS = (

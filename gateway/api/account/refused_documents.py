@@ -14,8 +14,8 @@ from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import Answer, Time, rfc3339
-from gateway.schemas.requests import ListQuery
+from gateway.http.response_base import Answer, Time, rfc3339
+from gateway.schemas.request_models import ListQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

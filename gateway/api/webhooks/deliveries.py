@@ -14,7 +14,7 @@ from gateway.http.endpoint import Gives, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
 from gateway.schemas import events as event_models
-from gateway.schemas.requests import ListDeliveries
+from gateway.schemas.request_models import ListDeliveries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

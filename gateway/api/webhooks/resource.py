@@ -18,7 +18,7 @@ from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
 from gateway.schemas import events as event_models
-from gateway.schemas.requests import WEBHOOK_PATTERN, ChangedWebhook, NewWebhook
+from gateway.schemas.request_models import WEBHOOK_PATTERN, ChangedWebhook, NewWebhook
 from gateway.webhooks import signatures, signed_request
 
 if TYPE_CHECKING:

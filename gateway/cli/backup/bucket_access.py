@@ -30,14 +30,14 @@ from actors.connection.session.session import (
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.lease_record import Position
 from actors.redis.leases.leases import LeaseLost, Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.runtime.connection_ids import is_connection, name_of
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
 from gateway.cli import output
 from gateway.cli.instance.preparation import running
-from supervision.jobs.copies import verified
+from supervision.jobs.verify_backups import verified
 from supervision.keeper.manifest import Plan, Unreadable
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Desk:
                     f"{(name := name_of(connection))} is served:"
                     f" `teimoso connections stop {name}` first."
                 )
-            owner = Owner("backup", os.getpid(), hosts.here())
+            owner = Owner("backup", os.getpid(), host_identity.here())
             try:
                 lease = await leases.take(connection, owner, with_file)
             except LeaseLost:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gateway.cli.files import KINDS, kind_of, mime_of, upload
+from gateway.cli.file_transfer import KINDS, kind_of, mime_of, upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

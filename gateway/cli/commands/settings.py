@@ -89,7 +89,7 @@ def change(data: Path, name: str, value: str) -> Path:
     from actors.config.settings import LIVE
     from actors.runtime.atomic_files import write_atomically
     from supervision.keeper.manifest import Plan
-    from supervision.keeper.parts.definitions import PROCESSES
+    from supervision.keeper.parts.process_specs import PROCESSES
     from supervision.reports import process_files
 
     if not data.is_dir():

@@ -11,15 +11,15 @@ from rich.text import Text
 
 from actors.config.settings import Settings
 from gateway.cli import output
-from gateway.cli.doctor import machine
 from gateway.cli.doctor.check_result import fail, ok, warn
+from gateway.cli.doctor.checks import machine
 from gateway.cli.doctor.checks.bucket import bucket
 from gateway.cli.doctor.checks.engines import whatsmeow
 from gateway.cli.doctor.checks.redis import redis
 from gateway.cli.doctor.checks.store import store
 from gateway.cli.doctor.checks.whatsapp import whatsapp
+from gateway.cli.instance.instance_state import look
 from gateway.cli.instance.preparation import CannotStart, Wish, wanted
-from gateway.cli.instance.view import look
 from gateway.cli.service import systemd
 from supervision.keeper.manifest import Plan, Unreadable
 from supervision.keeper.parts import ray_head

@@ -20,12 +20,12 @@ from actors.config.settings import InvalidSettings, Settings
 from actors.state.caches.local_copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway
 from actors.state.open_store import open_documents
-from gateway.cli.instance import extras
+from gateway.cli.instance import missing_extras
 from gateway.http import api_keys
 from supervision.keeper import process
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import ports, python_module
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
         ray=settings.ray_address is None,
         settings_file=None if file is None else str(file.absolute()),
     )
-    if (missing := extras.missing(settings, plan)) is not None:
+    if (missing := missing_extras.missing(settings, plan)) is not None:
         raise CannotStart(str(missing))
     return settings, plan
 

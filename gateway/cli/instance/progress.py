@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.instance.view import TREE
+from gateway.cli.instance.instance_state import TREE
 from gateway.cli.output import console
 from supervision.keeper import process, status_file
 from supervision.reports import process_files

@@ -9,19 +9,19 @@ import typer
 
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
-from gateway.cli.instance import view
+from gateway.cli.instance import instance_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.cli.instance.view import View
+    from gateway.cli.instance.instance_state import View
 
 NOTHING_RUNS = 3  # as the exit status of `status` in the Linux Standard Base
 
 
 def run(data: Path, as_json: bool) -> None:
-    seen = asyncio.run(view.look(data))
+    seen = asyncio.run(instance_state.look(data))
     if as_json:
         output.plain(seen.as_json())
     else:

@@ -18,7 +18,7 @@ from gateway.cli.instance.welcome import facts, welcome
 from supervision.keeper import process, shutdown
 from supervision.keeper.lock import held
 from supervision.keeper.manifest import Plan
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
 if TYPE_CHECKING:

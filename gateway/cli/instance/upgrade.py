@@ -18,9 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
+from actors.redis.change_notifications import poke
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import Leases
-from actors.redis.pokes import poke
 from actors.runtime.atomic_files import write_atomically
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import ConnectionNotFound, Connections
@@ -33,7 +33,7 @@ from supervision.keeper.code_digest import code_digest
 from supervision.keeper.lock import held
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import python_module, ray_head
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from actors.connection.engine import UNPROVEN
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.api_client import reachable
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
 if TYPE_CHECKING:

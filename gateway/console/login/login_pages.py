@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from actors.state.documents import StoreAway
 from gateway.console import rendering
 from gateway.console.login import revoked_sessions, session
-from gateway.console.page import LOGIN, Ask, key_of, opened
+from gateway.console.page_app import LOGIN, Ask, key_of, opened
 from gateway.http import byte_ranges
 from gateway.http.problems import Problem
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from gateway.backends import Backends
-    from gateway.console.view import View
+    from gateway.console.console_request import View
 
 STATIC = frozenset({"console.css", "console.js", "icon.svg"})
 

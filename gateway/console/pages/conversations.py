@@ -10,9 +10,9 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from actors.connection.engine import ABILITIES
-from gateway.console.page import Ask
-from gateway.console.pages import chats
-from gateway.console.view import Part
+from gateway.console.console_request import Part
+from gateway.console.page_app import Ask
+from gateway.console.pages import conversation_groups
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
 from gateway.schemas.account import MOST_ADDRESSES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.view import View
+    from gateway.console.console_request import View
 
 ROOT: Final = "/console/conversations"
 LOOKED_AT: Final = 300
@@ -72,8 +72,10 @@ async def conversation(view: View, problem: Problem | None = None) -> Response:
     if said.data is not None or just_sent is not None:
         newest_first = [] if said.data is None else said.data["items"]
         earlier = None if said.data is None else said.data["next"]
-        listing = chats.said(newest_first, just_sent)
-        said = Part({"days": list(chats.days(listing)), "earlier": earlier}, said.problem)
+        listing = conversation_groups.said(newest_first, just_sent)
+        said = Part(
+            {"days": list(conversation_groups.days(listing)), "earlier": earlier}, said.problem
+        )
     return await _shown(view, found, chat, said=said, listed=listed, problem=problem)
 
 
@@ -83,7 +85,7 @@ async def say(view: View) -> Response:
     text = form.get("text", "").replace("\r\n", "\n")
     body: dict[str, Any] = {"connection": view.connection, "to": chat}
     if form.get("sha256"):
-        kind = chats.kind_of(form.get("mime", ""))
+        kind = conversation_groups.kind_of(form.get("mime", ""))
         body |= {"type": kind, "media": {"sha256": form["sha256"]}}
         if text and kind != "audio":
             body["caption"] = text
@@ -126,7 +128,9 @@ async def _chats(view: View, name: str) -> Part:
     listed = await view.part("listMessages", query={"connection": name, "limit": LOOKED_AT})
     if listed.data is None:
         return listed
-    return Part({"items": chats.chats(listed.data["items"]), "more": listed.data["next"]})
+    return Part(
+        {"items": conversation_groups.chats(listed.data["items"]), "more": listed.data["next"]}
+    )
 
 
 async def _names(view: View, name: str, people: Iterable[str]) -> dict[str, str]:
@@ -186,7 +190,7 @@ async def _shown(
         chats=listed,
         names=names,
         earlier_page=bool(view.query.get("after")),
-        shown_kinds=chats.SHOWN,
+        shown_kinds=conversation_groups.SHOWN,
         given=view.form,
         once=_once(view, problem),
     )

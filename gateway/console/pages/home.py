@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from actors.config import default_engine
 from actors.connection.engine import ENGINES, UNPROVEN
-from gateway.console.page import Ask
-from gateway.console.view import Part
+from gateway.console.console_request import Part
+from gateway.console.page_app import Ask
 from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.view import View
+    from gateway.console.console_request import View
 
 VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "delete"})
 HOME: Final = "/"

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.runtime.connection_ids import name_of
-from gateway.console.page import Ask
+from gateway.console.page_app import Ask
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.view import View
+    from gateway.console.console_request import View
 
 ADDRESS: Final = "/console/queue"
 PAGE: Final = 50

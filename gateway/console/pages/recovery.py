@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.page import Ask
-from gateway.console.view import Part
+from gateway.console.console_request import Part
+from gateway.console.page_app import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.responses import Response
 
-    from gateway.console.view import View
+    from gateway.console.console_request import View
 
 ADDRESS: Final = "/console/recovery"
 SHOWN: Final = 50

@@ -7,16 +7,16 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.page import Ask
+from gateway.console.page_app import Ask
 from gateway.console.pages.charts import Curve, curve
-from gateway.http.response import rfc3339
+from gateway.http.response_base import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.responses import Response
 
-    from gateway.console.view import Part, View
+    from gateway.console.console_request import Part, View
 
 ADDRESS: Final = "/console/system"
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 from actors.messages.content import Target
 from actors.state.messages.applied_changes import former, target_id, text_now
 from actors.state.messages.received import connection_of
-from gateway.http.response import rfc3339
-from gateway.schemas import responses
+from gateway.http.response_base import rfc3339
+from gateway.schemas import response_models
 from gateway.schemas.content import message_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
 
 
 def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `responses.Message` for its content and for later changes of it.
+    """The fields of `response_models.Message` for its content and for later changes of it.
 
     Made of `id`, `connection`, `chat`, `text`, `content`, `media` and `changes` of its document.
     """
@@ -53,13 +53,15 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer |
     return model(**known)
 
 
-def _media(document: Mapping[str, Any], packed: Mapping[str, Any]) -> responses.MessageMedia | None:
+def _media(
+    document: Mapping[str, Any], packed: Mapping[str, Any]
+) -> response_models.MessageMedia | None:
     file = packed.get("file")
     if file is None:
         return None
     # The service has a file that it sends from the start.
     known = document.get("media") or {"state": "stored"}
-    return responses.MessageMedia(
+    return response_models.MessageMedia(
         sha256=file["sha256"],
         size=file["size"],
         mime=file["mime"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 from pydantic import Field, create_model
 
 from actors.messages import content
-from gateway.http.response import Answer, Time
+from gateway.http.response_base import Answer, Time
 from gateway.schemas.content.content_fields import shown
 
 if TYPE_CHECKING:

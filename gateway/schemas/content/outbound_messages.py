@@ -26,7 +26,7 @@ from actors.messages.field_types import Line, SendableText, Vcard, Whole  # noqa
 from actors.runtime import connection_ids
 from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.content.content_fields import requested
-from gateway.schemas.requests import Body, ConnectionId, Moment
+from gateway.schemas.request_models import Body, ConnectionId, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.people import ADDRESSINGS
-from simulator.control.requests import ProblemError, field, optional
+from simulator.control.request_parser import ProblemError, field, optional
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import SyncActionValue
-from simulator.wire.protocol import LID_SERVER, MAX_TEXT, parse_jid
+from simulator.wire.protocol_library import LID_SERVER, MAX_TEXT, parse_jid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.phones.app_state.actions import Actions
 from simulator.phones.app_state.collections import Collections
+from simulator.phones.app_state.phone_settings import PhoneSettings
 from simulator.phones.app_state.queries import AppStateQueries
-from simulator.phones.app_state.settings import PhoneSettings
 from simulator.phones.app_state.sync_keys import SyncKeys
 
 if TYPE_CHECKING:

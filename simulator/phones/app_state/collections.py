@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from google.protobuf.message import DecodeError
 
 from simulator.phones.app_state.patches import REMOVE, index_text, value_mac
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     AppStateError,
     AppStateSyncKey,
     HashState,

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from simulator.wire.proto_schema import SyncActionData
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     HashState,
     SyncdMutation,
     SyncdPatch,
@@ -30,7 +30,7 @@ from simulator.wire.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from simulator.wire.protocol import AppStateSyncKey
+    from simulator.wire.protocol_library import AppStateSyncKey
 
 SET: Final = 0
 REMOVE: Final = 1

@@ -13,14 +13,14 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from simulator.phones.app_state.collections import NAMES, PatchError
-from simulator.phones.app_state.files import reference_of
+from simulator.phones.app_state.external_blobs import reference_of
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import Node, SyncdPatch, text_of
+from simulator.wire.protocol_library import Node, SyncdPatch, text_of
 
 if TYPE_CHECKING:
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.collections import Collections
-    from simulator.phones.app_state.settings import PhoneSettings
+    from simulator.phones.app_state.phone_settings import PhoneSettings
     from simulator.server.companions import Companion
     from simulator.store import Store
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import AppStateSyncKey
+from simulator.wire.protocol_library import AppStateSyncKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

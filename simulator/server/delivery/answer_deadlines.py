@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from simulator.server.delivery.proper_answers import reasons_against
-from simulator.wire.protocol import Node, text_of
+from simulator.server.delivery.answer_validation import reasons_against
+from simulator.wire.protocol_library import Node, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.wire.protocol import text_of
+from simulator.wire.protocol_library import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.delivery.proper_answers import RECEIVED
-from simulator.wire.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
+from simulator.server.delivery.answer_validation import RECEIVED
+from simulator.wire.protocol_library import GROUP_SERVER, JID, decode, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.server.companions import DeviceKey

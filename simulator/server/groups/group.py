@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simulator.wire.protocol import GROUP_SERVER, JID
+from simulator.wire.protocol_library import GROUP_SERVER, JID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

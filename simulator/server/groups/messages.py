@@ -17,18 +17,18 @@ from simulator.contacts.devices import participant_hash
 from simulator.contacts.message_handler import MAX_RETRIES, confirmations
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import HOSTED_DEVICE, LID_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol_library import HOSTED_DEVICE, LID_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
+    from simulator.contacts.content_decryption import SealedContent
     from simulator.contacts.devices import Devices
     from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People
-    from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
     from simulator.server.rules.chat_timers import ChatTimers
 

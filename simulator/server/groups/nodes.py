@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node
+from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People

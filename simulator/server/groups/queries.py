@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.server.groups.group import NoGroupError
 from simulator.server.groups.nodes import group_node
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import GROUP_SERVER, JID, Node, jid_of, text_of
+from simulator.wire.protocol_library import GROUP_SERVER, JID, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People

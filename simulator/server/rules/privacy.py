@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.query_errors import QueryError
 from simulator.server.rules.properties import PropertyError
-from simulator.wire.protocol import PN_SERVER, Node, text_of
+from simulator.wire.protocol_library import PN_SERVER, Node, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.rules.properties import Properties
 
 _READ_RECEIPTS: Final = "readreceipts"

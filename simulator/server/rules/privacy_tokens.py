@@ -15,12 +15,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.rules.properties import CONTACT
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, jid_of
+from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 

@@ -9,9 +9,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.rules.failures import failure
+from simulator.server.rules.login_failures import failure
 from simulator.server.rules.properties import EVERYONE
-from simulator.wire.protocol import SERVER, Node
+from simulator.wire.protocol_library import SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from actors.config.settings import Settings
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests.benchmarks import footprint
 from tests.benchmarks.bare import BareEngine
 from tests.benchmarks.engines.comparison import ENGINES, Comparison, Connected
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.figures import Figures
 
 pytestmark = pytest.mark.skipif(
-    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
 )
 
 ROUNDS: Final = int(os.environ.get("ROUNDS", "3"))

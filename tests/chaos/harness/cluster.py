@@ -63,7 +63,7 @@ class Cluster:
         """`environment` is what every process on every host finds in its own, besides."""
         self._more = environment
         # Ray's sockets have paths of 107 bytes at most.
-        self.place = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+        self.place = Path(tempfile.mkdtemp(prefix="tmo-"))
         self.nodes: list[Node] = []
         self._head: subprocess.Popen[bytes] | None = None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from supervision.keeper.parts import ports, ray_head
 from tests.processes.instance import gone, until
 
@@ -64,9 +64,9 @@ class Node:
 
     @cached_property
     def host(self) -> str:
-        """Returns `hosts.here()` of the node."""
+        """Returns `host_identity.here()` of the node."""
         if not self._apart:
-            return hosts.here()
+            return host_identity.here()
         [first, *_] = psutil.Process(self._process.pid).children()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
         return f"{self.name}/{boot}/{Path(f'/proc/{first.pid}/ns/pid').stat().st_ino}"

@@ -34,7 +34,7 @@ class Settings:
         child.emit("set", what=command["what"])
 
     async def _shown(self, chat: str) -> dict[str, Any]:
-        from actors.connection.abilities.app_state import InboxAppState
+        from actors.connection.abilities.app_state_changes import InboxAppState
 
         while items := await self._engine.pending("app_state", 1000):
             for one in items:

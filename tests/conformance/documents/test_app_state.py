@@ -6,7 +6,7 @@ from dataclasses import asdict
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.abilities.app_state import AppStateChange, InboxReplaced
+from actors.connection.abilities.app_state_changes import AppStateChange, InboxReplaced
 from actors.state.account.app_state import changing, clearing, document_id, moving, shown
 from actors.state.account.app_state_pages import forget, pages
 from actors.state.documents import CHATS, CONTACTS, Order, Where

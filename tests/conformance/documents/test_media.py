@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actors.connection.engine import InboxFile, InboxMessage
 from actors.messages.content import File, Image, encode
 from actors.state.documents import MESSAGES
-from actors.state.messages.files import settling
+from actors.state.messages.file_states import settling
 from actors.state.messages.received import incoming, moving, storing
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests.integration.engine.simulated import Simulator
 from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.processes.valkey import Valkey
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 MISSING = pytest.mark.skipif(
-    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
 )
 
 

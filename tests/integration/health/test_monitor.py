@@ -19,7 +19,7 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_STATUS, LATEST
 from tests.integration.health.monitored import alerts, latest, made, probes_of, resources_of
@@ -38,7 +38,9 @@ async def test_a_round_sees_connections_queue_redis_and_store(
     registry, leases, lanes = Connections(documents), Leases(redis), Lanes(redis, settings)
     for name in ("a", "b", "c", "d"):
         await registry.create(name, id=name)
-        lease = await leases.take(name, Owner(f"connection:{name}", os.getpid(), hosts.here()))
+        lease = await leases.take(
+            name, Owner(f"connection:{name}", os.getpid(), host_identity.here())
+        )
         state = "failed" if name == "d" else "open"
         await leases.report(name, lease.epoch, state=state, cause=None, since=time.time())
     await lanes.accept(Send("a", "15550100002@s.whatsapp.net", "hi"))
@@ -58,7 +60,9 @@ async def test_a_connection_whose_owner_is_gone_is_not_active(
     """G14: whatever its lease still says."""
     registry, leases = Connections(documents), Leases(redis)
     await registry.create("shop", id="shop")
-    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here(), "0:0"))
+    lease = await leases.take(
+        "shop", Owner("connection:shop", os.getpid(), host_identity.here(), "0:0")
+    )
     await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
     await monitor.round()
     assert (await latest(documents))["connections"]["active"] == 0
@@ -69,7 +73,7 @@ async def test_redis_goes_and_comes_back(
 ) -> None:
     registry, leases = Connections(documents), Leases(redis)
     await registry.create("shop", id="shop")
-    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), host_identity.here()))
     await leases.report("shop", lease.epoch, state="failed", cause="banned", since=time.time())
     await monitor.round()
     pid = valkey.pid
@@ -251,7 +255,7 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
         probes, resources_of(settings), documents, Thresholds.of(settings), clock=wall
     )
     await registry.create("shop", id="shop")
-    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), host_identity.here()))
     await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
     assert (await monitor.round()).reasons == ()
     jumped = 3600.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.backup.backup_format import Header, seal
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.open_vault import open_bucket, open_vault
@@ -21,7 +21,7 @@ from actors.connection.backup.vault import Copy
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.account.app_state import changing
 from actors.state.connections import Connections
 from actors.state.documents import CONTACTS, MESSAGES
@@ -222,7 +222,7 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
         await Leases(redis).report(ID, lease.epoch, state="open", cause=None, since=1.0)
 
     async def fall(redis: Redis, _: Documents) -> None:
-        await opens(redis, Owner("connection:0", os.getpid(), hosts.here(), "0:0"))
+        await opens(redis, Owner("connection:0", os.getpid(), host_identity.here(), "0:0"))
 
     async def serve(redis: Redis, _: Documents) -> None:
         await opens(redis, Owner("connection:1", 7, "node"))

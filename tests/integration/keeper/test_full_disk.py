@@ -10,7 +10,7 @@ from supervision.keeper import keeper as keeping
 from supervision.keeper import process, status_file
 from supervision.keeper.keeper import Keeper
 from supervision.keeper.manifest import Plan
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 from tests.processes.valkey import free_port
 from tests.waiting import eventually

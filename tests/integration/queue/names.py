@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.names.port import NameChange
+from actors.connection.address_changes.port import NameChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from actors.config.settings import Settings
 from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.connection.limits.standing import Standing
+from actors.connection.limits.message_deferral import Standing
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import pack, text_of
 from actors.queue.outbound_queue import Lanes

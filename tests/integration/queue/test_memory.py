@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.redis import client
 from actors.redis.client import connect, durability, memory
-from gateway.redis_room import RedisRoom
+from gateway.redis_memory import RedisRoom
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:

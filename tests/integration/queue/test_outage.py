@@ -13,9 +13,9 @@ import pytest_asyncio
 
 from actors.queue.outbound_queue import RedisAway, Send
 from actors.queue.records import api_id, derive
+from actors.redis.change_notifications import pokes
 from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Owner
-from actors.redis.pokes import pokes
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk, open_desk
 from tests.processes.valkey import Valkey
 

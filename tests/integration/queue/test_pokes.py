@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from actors.redis.change_notifications import poke, pokes
 from actors.redis.client import connect
-from actors.redis.pokes import poke, pokes
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange, InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import (
+    AppStateChange,
+    InboxAppState,
+    InboxReplaced,
+)
 from actors.connection.session.session import Session
 from actors.state import actor
 from actors.state.account.app_state import document_id, name_of, shown

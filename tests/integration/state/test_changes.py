@@ -15,7 +15,7 @@ import pytest
 
 from actors.connection.session.session import Session
 from actors.messages.content import Delete, Edit, Reaction, Target, encode
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
@@ -60,7 +60,7 @@ async def sent(settings: Settings) -> None:
     (job,) = (await lanes.claim("shop", lease.epoch, 1, CLOCK - 8.0)).jobs
     assert job.id == accepted.record.id
     await lanes.complete("shop", lease.epoch, job.id, at=CLOCK - 7.0, now=CLOCK - 7.0)
-    await documents.batch(views.writes(await lanes.changed("shop", 10)))
+    await documents.batch(mirror_writes.writes(await lanes.changed("shop", 10)))
     await lanes.close()
     await redis.aclose()
     await documents.close()

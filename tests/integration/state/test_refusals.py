@@ -17,7 +17,7 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Ticket
-from actors.connection.refused_items.long_words import LongWords
+from actors.connection.refused_items.oversized_messages import LongWords
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store

@@ -20,9 +20,9 @@ import httpx
 import psutil
 
 from actors.config.sources import resolve_settings
+from actors.redis.change_notifications import poke
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
-from actors.redis.pokes import poke
 from actors.runtime.processes import start_of
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
@@ -45,7 +45,7 @@ class Head:
     """`ray start --head` in a short directory: Ray's sockets have paths of 107 bytes at most."""
 
     def __init__(self, **flags: Any) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+        self.data = Path(tempfile.mkdtemp(prefix="tmo-"))
         self.valkey = Valkey(self.data / "valkey")
         self._flags = flags
         self._head: subprocess.Popen[bytes] | None = None

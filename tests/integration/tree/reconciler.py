@@ -18,7 +18,7 @@ from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.children import Children
 from supervision.cluster import Cluster
-from supervision.connections import ConnectionReconciler
+from supervision.connection_reconciler import ConnectionReconciler
 from supervision.previous_owner import PreviousOwners
 from supervision.registry import Registry
 from supervision.removal import Removal

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.abilities.engine_base import Unable
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from actors.queue.outbound_queue import Lanes, Send
 from actors.redis import keys
-from actors.redis.pokes import poke
+from actors.redis.change_notifications import poke
 from actors.state.documents import JOBS, RECOVERY_ACTIONS
 from supervision.reconcile import HALF_OPEN
 from tests.integration.tree.head import Head, Tree, kill

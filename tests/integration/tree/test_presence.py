@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.abilities import presence as presence_module
+from actors.connection.abilities import presence_reporter as presence_module
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence

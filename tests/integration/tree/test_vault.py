@@ -17,7 +17,7 @@ from actors.connection.backup.bucket.gcs import GcsBucket
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import Lanes, Send
-from actors.redis.pokes import poke
+from actors.redis.change_notifications import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
 from tests.integration.tree.head import Head, Tree, kill
 from tests.processes.gcs import BUCKET, Gcs
@@ -110,7 +110,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def gcs() -> Iterator[Gcs]:
-    data = Path(tempfile.mkdtemp(prefix="tmo-gcs-", dir="/tmp"))
+    data = Path(tempfile.mkdtemp(prefix="tmo-gcs-"))
     before = os.environ.get("STORAGE_EMULATOR_HOST")
     try:
         with Gcs(data / "objects") as started:

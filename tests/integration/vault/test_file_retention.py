@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.native.media.fetch import Fetcher
-from actors.connection.native.media.hosts import Hosts
-from actors.connection.native.media.https import Web
-from actors.connection.session.files.downloads import Transfer
+from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.http_client import Web
+from actors.connection.protocol.media.media_servers import Hosts
+from actors.connection.session.files.pending_downloads import Transfer
 from actors.media.ledger import RENEW
 from tests.integration.vault.filed import DAY, RETENTION, Host
 

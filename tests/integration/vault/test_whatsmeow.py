@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from actors.runtime import child_processes
 from supervision.keeper.process import COMMAND
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.connection.actor import ConnectionActor
 
 pytestmark = pytest.mark.skipif(
-    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
 )
 
 COUNT = 40
@@ -82,7 +82,7 @@ async def test_a_session_that_moved_on_is_not_woken_where_it_was(world: World) -
         lease = await world.opened()
         await goes_on(world, actor, "a again")
         assert lease.epoch == first.epoch + 2
-    assert list(a.file.parent.glob(f"*/*/{files.DATABASE}")), "its former keys are gone"
+    assert list(a.file.parent.glob(f"*/*/{executable.DATABASE}")), "its former keys are gone"
     assert world.texts == ["a in", "b in", "a again in"]
     texts = [item["text"] for item in await world.simulator.inbox(CONTACT)]
     assert texts == ["a out", "b out", "a again out"]
@@ -159,10 +159,10 @@ async def test_a_copy_without_its_keys_is_no_copy(world: World, tmp_path: Path) 
     async with host.serves():
         await world.pair()
     damaged = tmp_path / "keys"
-    damaged.write_bytes((host.file.with_name(files.DATABASE)).read_bytes()[:4096])
+    damaged.write_bytes((host.file.with_name(executable.DATABASE)).read_bytes()[:4096])
     for enclosed, why in (
         ({}, "It has no keys."),
-        ({files.DATABASE: damaged}, "Its keys cannot be read."),
+        ({executable.DATABASE: damaged}, "Its keys cannot be read."),
     ):
         await world.vault.forget(SHOP)
         await world.vault.keep(SHOP, host.file, tmp_path / "scratch", enclosed=enclosed)
@@ -176,7 +176,7 @@ def programs() -> set[int]:
     return {
         pid
         for pid, comm in comms.items()
-        if comm.exists() and comm.read_text().startswith(files.NAME[:COMMAND])
+        if comm.exists() and comm.read_text().startswith(executable.NAME[:COMMAND])
     }
 
 

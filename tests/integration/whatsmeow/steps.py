@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.session.received.app_state import AppState
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
-from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.login_channel import Link
 from actors.connection.whatsmeow.program.pipe import Pipe
-from actors.connection.whatsmeow.stanzas import Delivery
+from actors.connection.whatsmeow.to_nodes import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session_part import SessionPart
     from actors.connection.whatsmeow.program.frames import Frame
 

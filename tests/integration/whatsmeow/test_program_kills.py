@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.whatsmeow.program.executable import DATABASE
 from tests.conformance.processes import until
 from tests.integration.whatsmeow.test_kills import died, outcomes
 from tests.processes.tracing import STRACE, calls

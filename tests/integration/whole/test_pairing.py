@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.mark.skipif(
-    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
 )
 def test_the_passkey_links_a_device_of_whatsmeow(instance: Instance) -> None:
     """The challenge goes from the program to the API, and the assertion back; a browser parses the options."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests.integration.gateway.reader import KEY_HEADER, Reader
 from tests.integration.whole.shop import SHOP
 from tests.waiting import until
@@ -24,7 +24,8 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.usefixtures("is_open"),
     pytest.mark.skipif(
-        files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+        executable.find() is None,
+        reason=f"{executable.NAME} is not built: `make whatsmeow` does it",
     ),
 ]
 
@@ -37,7 +38,7 @@ def stall(instance: Instance) -> Iterator[str]:
     try:
         instance.pair(STALL, ACCOUNT, engine="whatsmeow")
         session = instance.data / "sessions" / instance.incarnation(STALL)
-        assert (session / files.DATABASE).exists()
+        assert (session / executable.DATABASE).exists()
         yield STALL
     finally:
         instance.api.delete(f"/api/connections/{STALL}").raise_for_status()

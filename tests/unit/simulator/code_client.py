@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from simulator.wire.protocol import JID, Node, bytes_of
+from simulator.wire.protocol_library import JID, Node, bytes_of
 from tests.unit.simulator.noise_client import agree
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from simulator.server.rules.versions import CURRENT
 from simulator.store import Store
 from simulator.wire.frames import FrameReader, framed
 from simulator.wire.proto_schema import DeviceProps, LoginFlags, Message
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     JID,
     PN_SERVER,
     SERVER,

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from simulator.wire.protocol import HandshakeMessage
+from simulator.wire.protocol_library import HandshakeMessage
 
 PROLOGUE = b"WA\x06\x03"
 

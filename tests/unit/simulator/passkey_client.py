@@ -24,7 +24,7 @@ from simulator.wire.proto_schema import (
     PrimaryEphemeralIdentity,
     ProloguePayload,
 )
-from simulator.wire.protocol import Node, bytes_of
+from simulator.wire.protocol_library import Node, bytes_of
 
 if TYPE_CHECKING:
     from tests.unit.simulator.device import Device

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from simulator.contacts.compose import KINDS
+from simulator.contacts.message_builder import KINDS
 from simulator.control.api import application
 from simulator.faults import INSTANT, RULES, requested
 from simulator.server.rules.properties import ACCOUNT as ACCOUNT_PROPERTIES

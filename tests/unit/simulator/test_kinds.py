@@ -15,7 +15,7 @@ from simulator.contacts.message_content import Target
 from simulator.contacts.message_secrets import VOTE, AddOn, chosen
 from simulator.contacts.message_secrets import vote as vote_for
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import JID, Node
+from simulator.wire.protocol_library import JID, Node
 
 if TYPE_CHECKING:
     import httpx

@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from simulator.control.api import application
-from simulator.server.rules.failures import Standings
+from simulator.server.rules.login_failures import Standings
 from simulator.server.rules.properties import Properties
 from simulator.server_state import ServerState
-from simulator.wire.protocol import JID, ClientPayload, Node
+from simulator.wire.protocol_library import JID, ClientPayload, Node
 from tests.unit.simulator.device import announce
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.server.stanzas import bundle_keys
-from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, bytes_of
+from simulator.wire.protocol_library import JID, LID_SERVER, PN_SERVER, Node, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -16,7 +16,7 @@ from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
 from simulator.store_tables import VERSION
-from simulator.wire.protocol import JID, Node, encode
+from simulator.wire.protocol_library import JID, Node, encode
 
 LATER = (("said", "received"),)
 """Tables and columns that the fourth version lacked."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.backup.bucket.access import Reach
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.runtime.connection_options import ConnectionOptions
 from supervision.children import Child, Children, End
 from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
@@ -43,7 +43,7 @@ def child(pid: int | None, node: str | None) -> Child:
 
 
 def test_a_child_on_this_host_is_killed(actor: subprocess.Popen[bytes]) -> None:
-    assert child(actor.pid, hosts.here()).kill()
+    assert child(actor.pid, host_identity.here()).kill()
     assert actor.wait(5) == -signal.SIGKILL
 
 
@@ -95,7 +95,7 @@ async def test_a_replaced_root_ends_nobody_for_its_silence(
 ) -> None:
     """G6: what did not answer a root that stood still may answer its successor."""
     silent: Any = Silent()
-    probed = Child("connection", silent, pid=actor.pid, node=hosts.here())
+    probed = Child("connection", silent, pid=actor.pid, node=host_identity.here())
     with pytest.raises(ReplacedError):
         await children(tmp_path)._probe(probed)
     assert not probed.hung

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.redis.leases.leases import Lease, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from supervision.children import Child
 from supervision.cluster import ActorDead, CallTimeout
 from supervision.previous_owner import PreviousOwners
@@ -120,5 +120,5 @@ async def test_on_one_host_nothing_is_waited_for(owner: Owner | None) -> None:
 
 
 async def test_what_is_no_actor_here_is_gone_and_left_alone() -> None:
-    stranger = Owner("connection:old", os.getpid(), hosts.here())
+    stranger = Owner("connection:old", os.getpid(), host_identity.here())
     assert await owners(Family()).end(lease(stranger)) == 0.0

@@ -1,4 +1,4 @@
-"""Resolves identities at WhatsApp: addresses (JIDs), phone numbers and LIDs, device lists, group members.
+"""Resolves the devices of people and the kind of address on the wire, and queries groups over the native socket.
 
-Their keys and sessions are `signal`.
+Addresses, LIDs and cached members are `actors/connection/protocol/identities`; keys and sessions are `signal`.
 """

@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.identities import key_index, usync
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.transport.errors import NotOnWhatsApp, OtherNumber
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.request_errors import NotOnWhatsApp, OtherNumber
+from actors.connection.protocol.session_transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.identities.group_members import GroupMembers, UnknownGroup, read
-from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.identities.group_members import GroupMembers, UnknownGroup, read
+from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket

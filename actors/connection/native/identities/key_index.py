@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import structlog
 
 from actors.connection.native.signal import signatures
-from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse, proto
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

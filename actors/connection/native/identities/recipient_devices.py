@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.connection.native.identities.addresses import participant_hash
+from actors.connection.protocol.identities.addresses import participant_hash
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.devices import Installed
+    from actors.connection.protocol.identities.addresses import Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.identities.addresses import PHONE_NUMBER, Address, parse_optional
-from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.protocol.identities.addresses import PHONE_NUMBER, Address, parse_optional
+from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -14,15 +14,15 @@ from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, NotConnected, PairingCode, SendError
 from actors.connection.native.pairing import link_code
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from actors.connection.engine import EngineEvents
     from actors.connection.native.pairing.qr_pairing import Keys
-    from actors.connection.native.transport.nodes import Node
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.wire_format.nodes import Node
 
 log = structlog.get_logger()
 

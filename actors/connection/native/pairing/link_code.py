@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from actors.connection.native.pairing.qr_pairing import CLIENT_TYPE
 from actors.connection.native.signal.signatures import raw
-from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Callable

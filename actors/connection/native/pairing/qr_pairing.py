@@ -14,15 +14,15 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.native.identities.addresses import (
+from actors.connection.native.signal import signatures
+from actors.connection.protocol.identities.addresses import (
     LID,
     PHONE_NUMBER,
     SERVER,
     Address,
     parse_optional,
 )
-from actors.connection.native.signal import signatures
-from actors.connection.native.transport.nodes import MalformedMessage, Node, parse, proto
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node, parse, proto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

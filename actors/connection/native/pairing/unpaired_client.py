@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import Qr
-from actors.connection.native.identities.addresses import SERVER
 from actors.connection.native.pairing import qr_pairing
 from actors.connection.native.pairing.code_pairing import CodePairing
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused
-from actors.connection.native.receive.receipts import ack
-from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import SERVER
+from actors.connection.protocol.receive.receipts import ack
+from actors.connection.protocol.session_transactions import transaction
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

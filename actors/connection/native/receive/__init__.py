@@ -1,4 +1,4 @@
-"""Receives stanzas from WhatsApp: decrypts messages, commits rows to the session file, then sends the acks.
+"""Handles stanzas from the native socket: decrypts messages, applies notifications, requests the offline queue.
 
-Files that messages bring are fetched by `media`.
+Decrypted messages are converted and stored by `actors/connection/protocol/receive`.
 """

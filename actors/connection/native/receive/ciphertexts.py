@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import structlog
 
-from actors.connection.native.decryption_errors import Undecryptable
-from actors.connection.native.receive import receipts, wrappers
 from actors.connection.native.signal.group_keys import GroupKeys
-from actors.connection.native.transport.nodes import MalformedMessage, Node
+from actors.connection.protocol.decryption_errors import Undecryptable
+from actors.connection.protocol.receive import receipts, wrappers
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.receive.message_source import Source
     from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.receive.message_source import Source
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()

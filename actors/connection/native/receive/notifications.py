@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.limits import account, mex
-from actors.connection.native.media import reupload_request
-from actors.connection.native.media.failure_policy import GONE
-from actors.connection.native.media.message_part import is_path
-from actors.connection.native.receive import receipts
-from actors.connection.native.receive.messages.outcome import Outcome
-from actors.connection.native.receive.messages.receipt_writer import ReceiptWriter
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.limits import limit_enforcement, limit_queries
+from actors.connection.protocol.media import reupload_request
+from actors.connection.protocol.media.failure_policy import GONE
+from actors.connection.protocol.media.media_fields import is_path
+from actors.connection.protocol.receive import receipts
+from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWriter
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import MemberLists
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.signal.device_sessions import Signal
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.identities.group_members import MemberLists
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
 
@@ -97,10 +97,10 @@ class Notices:
 
     def _limited(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
         """Most of mex is about channels, and is left alone."""
-        told = mex.notified(stanza, self._clock())
+        told = limit_queries.notified(stanza, self._clock())
         if not told:
             return Outcome("notification.ignored", answers)
-        account.note(self._session, told)
+        limit_enforcement.note(self._session, told)
         return Outcome("notification.limits", answers, task="limits")
 
     def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:

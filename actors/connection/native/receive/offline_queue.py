@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.runtime.backoff import DoublingPause
 
 if TYPE_CHECKING:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import NotConnected, Presence, SendError
 from actors.connection.native.identities import usync
-from actors.connection.native.identities.addresses import GROUP, parse_optional
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import GROUP, parse_optional
+from actors.connection.protocol.online_visibility import Visibility
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.identities.routes import Routes
+    from actors.connection.native.identities.addressing_mode import Routes
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.session import Session
 
 Learn = Callable[["Address", "Address"], Awaitable[None]]
@@ -55,30 +55,6 @@ async def lookup(socket: Socket, number: str, learn: Learn) -> str | None:
     if usync.names_number(reply):
         await learn(person.canonical, answered)
     return str(answered)
-
-
-@dataclass(slots=True)
-class Visibility:
-    """Whether an account is shown as online on one socket.
-
-    `always`: by the settings of its connection. `asked`: by the last request, None before one.
-    """
-
-    always: bool = False
-    asked: bool | None = None
-
-    @property
-    def available(self) -> bool:
-        return self.always if self.asked is None else self.asked
-
-    @property
-    def active(self) -> bool:
-        """Whether a delivery receipt shows the second tick (whatsmeow, receipt.go)."""
-        return self.always or self.available
-
-    def configure(self, *, always: bool) -> None:
-        """Follow other settings; they undo that the account was asked to seem away."""
-        self.always, self.asked = always, self.asked or None
 
 
 class Appearance:

@@ -10,29 +10,30 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.identities.routes import Routes
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.outcomes import failures_logged, forget_begun, send_errors
-from actors.connection.native.send.outgoing_message import DirectLetter, poll_secret
+from actors.connection.native.identities.addressing_mode import Routes
+from actors.connection.native.send.outgoing_message import DirectLetter
 from actors.connection.native.send.pipeline import Stanza
-from actors.connection.native.send.to_proto import dress
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address, parse_optional
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.send.plaintext import poll_secret
+from actors.connection.protocol.send.send_acks import failures_logged, forget_begun, send_errors
+from actors.connection.protocol.send.to_proto import dress
+from actors.connection.protocol.session_transactions import transaction
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.addresses import Kind
+    from actors.connection.native.identities.addressing_mode import Route
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.identities.recipient_devices import Everyone
-    from actors.connection.native.identities.routes import Route
     from actors.connection.native.send.pipeline import SendPipeline
-    from actors.connection.native.signal.agreement import Bundle
+    from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.addresses import Kind
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
 

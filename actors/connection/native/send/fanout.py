@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.receive import wrappers
 from actors.connection.native.signal import prekey_bundles
-from actors.connection.native.signal.agreement import BadSignature, Bundle
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.signal.key_agreement import BadSignature, Bundle
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.connection.native.identities.addresses import Address
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()

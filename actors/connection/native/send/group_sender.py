@@ -9,30 +9,31 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
 from actors.connection.limits.ack_errors import NAMED
-from actors.connection.native.identities.addresses import Address, participant_hash
-from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.send.outcomes import failures_logged, send_errors
-from actors.connection.native.send.outgoing_message import GroupLetter, poll_secret
+from actors.connection.native.send.outgoing_message import GroupLetter
 from actors.connection.native.send.pipeline import Stanza
-from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address, participant_hash
+from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.plaintext import poll_secret
+from actors.connection.protocol.send.send_acks import failures_logged, send_errors
+from actors.connection.protocol.send.to_proto import dress
+from actors.connection.protocol.session_transactions import SessionRefusal, transaction
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import GroupMembers, MemberLists
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.send.pipeline import SendPipeline
-    from actors.connection.native.signal.agreement import Bundle
+    from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
 

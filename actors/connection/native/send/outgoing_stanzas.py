@@ -1,95 +1,17 @@
-"""Commits the changes of concurrent sends in shared transactions, then writes their stanzas in call order."""
+"""Writes the stanzas of concurrent sends to the native socket in call order, each once its changes are committed."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
-from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
-from actors.runtime.group_commit import GroupCommit, at_most
+from actors.connection.protocol.send.shared_commits import SharedCommits
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
-    from actors.connection.native.receive.transactions import Link
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
-
-SHARE: Final = 32
-"""Changes that share a commit at most."""
-
-Made = TypeVar("Made")
-_Change: TypeAlias = "tuple[Callable[[], Awaitable[Made]], asyncio.Future[Made]]"
-
-
-class SharedCommits(Generic[Made]):
-    """Makes changes in the order of the calls; those that wait at one time share a commit.
-
-    A change that cannot be made undoes no other.
-    """
-
-    leaves: ClassVar[bool] = False
-    """Whether a change whose commit was cut off may have left for WhatsApp."""
-
-    def __init__(self, session: Session, link: Link) -> None:
-        self._session = session
-        self._link = link
-        self._changes: GroupCommit[_Change[Made], list[_Change[Made]]] = GroupCommit(
-            at_most(SHARE), self._settle
-        )
-
-    def put(self, make: Callable[[], Awaitable[Made]]) -> asyncio.Future[Made]:
-        """Call `make` inside a transaction; done, with what it returns, when that is on disk.
-
-        Fails with what `make` raises, then nothing of it has changed, or with `ConnectionLost`. One
-        that is cancelled before its turn is not made.
-        """
-        done: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
-        self._changes.put((make, done))
-        return done
-
-    async def close(self) -> None:
-        """Make nothing more."""
-        rest = await self._changes.close()
-        _lost(rest, self._link.cause or Cause(Kind.CLOSED), written=False)
-
-    async def _committed(self, made: Sequence[Made]) -> None:
-        """Use changes that are on disk: a hook of subclasses. Raises `ConnectionLost`."""
-
-    async def _settle(self, share: list[_Change[Made]]) -> None:
-        try:
-            await self._commit(share)
-        except ConnectionLost as lost:
-            _lost(share, lost.cause, written=lost.written)
-        except BaseException:
-            # Cut off somewhere: the callers are not the task that was cancelled.
-            _lost(share, self._link.cause or Cause(Kind.CLOSED), written=self.leaves)
-            raise
-
-    async def _commit(self, share: list[_Change[Made]]) -> None:
-        found: list[tuple[Made, asyncio.Future[Made]]] = []
-        async with transaction(self._session, self._link):
-            for make, done in share:
-                if done.done():
-                    continue
-                try:
-                    with self._session.savepoint():
-                        made = await make()
-                except SessionRefusal:
-                    raise
-                except Exception as error:  # noqa: BLE001 - told to whoever waits for this one
-                    if not done.done():
-                        done.set_exception(error)
-                else:
-                    found.append((made, done))
-        if found:
-            await self._committed([made for made, _ in found])
-        for made, done in found:
-            if not done.done():
-                done.set_result(made)
 
 
 class Departures(SharedCommits[Node]):
@@ -106,11 +28,3 @@ class Departures(SharedCommits[Node]):
 
     async def _committed(self, made: Sequence[Node]) -> None:
         await self._socket.send(*made)
-
-
-def _lost(share: Iterable[tuple[Any, asyncio.Future[Any]]], cause: Cause, *, written: bool) -> None:
-    for _, done in share:
-        if not done.done():
-            # One each: raised by many, a single exception would gather all their frames.
-            done.set_exception(ConnectionLost(cause, written=written))
-            done.exception()  # seen, where nobody waits any more

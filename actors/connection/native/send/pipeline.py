@@ -10,14 +10,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from actors.connection.engine import SendError
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.outcomes import acknowledgement, send_errors
-from actors.connection.native.send.outgoing_message import plaintext, poll_author
 from actors.connection.native.send.outgoing_stanzas import Departures
-from actors.connection.native.send.per_chat_lock import Turns
-from actors.connection.native.send.to_proto import Place
 from actors.connection.native.signal import prekey_bundles
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.send.per_chat_lock import Turns
+from actors.connection.protocol.send.plaintext import plaintext, poll_author
+from actors.connection.protocol.send.send_acks import acknowledgement, send_errors
+from actors.connection.protocol.send.to_proto import Place
 from actors.messages.content import Media
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.media.upload import Uploader
     from actors.connection.native.send.outgoing_message import Letter
-    from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.signal.device_sessions import Signal
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.media.upload import Uploader
+    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.outcomes import send_errors
-from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.protocol.send.send_acks import send_errors
+from actors.connection.protocol.session_transactions import transaction
+from actors.connection.protocol.wire_format.nodes import Node, iq
 from actors.connection.session.chats.unread import readings
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.addresses import Address
     from actors.connection.session.chats.unread import ReadBatch
     from actors.connection.session.session import Session
     from actors.messages.content import ReadMark

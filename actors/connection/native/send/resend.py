@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.receive import receipts, wrappers
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal import prekey_bundles
-from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.group_keys import GroupKeys, handing
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.signal.key_agreement import BadSignature
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.receive import receipts, wrappers
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.to_proto import dress
+from actors.connection.protocol.session_transactions import SessionRefusal, transaction
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()

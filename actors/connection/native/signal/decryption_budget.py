@@ -10,12 +10,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from actors.connection.native.decryption_errors import Undecryptable, Unprepared
+from actors.connection.protocol.decryption_errors import Undecryptable, Unprepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from actors.connection.native.decryption_errors import Reason
+    from actors.connection.protocol.decryption_errors import Reason
 
 LOADING: Final = 15
 """Decode a stored session."""

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.native.decryption_errors import Reason, Undecryptable, Unprepared
-from actors.connection.native.signal.agreement import BadSignature, Bundle, initiate
 from actors.connection.native.signal.decryption_budget import (
     ACCEPTANCE,
     ORDINARY,
@@ -21,6 +19,7 @@ from actors.connection.native.signal.decryption_budget import (
     Budgets,
     Prepared,
 )
+from actors.connection.native.signal.key_agreement import BadSignature, Bundle, initiate
 from actors.connection.native.signal.message_cipher import Identities
 from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signal_messages import (
@@ -31,6 +30,7 @@ from actors.connection.native.signal.signal_messages import (
 )
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
 from actors.connection.native.signal.trial_decryption import Read, Trial
+from actors.connection.protocol.decryption_errors import Reason, Undecryptable, Unprepared
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
 if TYPE_CHECKING:

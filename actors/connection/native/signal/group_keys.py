@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal.chains import MAX_JUMP
 from actors.connection.native.signal.decryption_budget import Budgets, Prepared
 from actors.connection.native.signal.sender_keys import (
@@ -22,7 +21,8 @@ from actors.connection.native.signal.sender_keys import (
     unseal,
 )
 from actors.connection.native.signal.signal_messages import Malformed
-from actors.connection.native.transport.nodes import parse, proto
+from actors.connection.protocol.decryption_errors import Undecryptable
+from actors.connection.protocol.wire_format.nodes import parse, proto
 from actors.connection.session.identities.groups import KeyRow, OwnKeyRow
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal.signal_messages import (
     MAC_BYTES,
     SignalMessage,
     unsigned_message,
 )
 from actors.connection.native.signal.signatures import KEY_TYPE
+from actors.connection.protocol.decryption_errors import Undecryptable
 
 
 @dataclass(frozen=True, slots=True)

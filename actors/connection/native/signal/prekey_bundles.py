@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.identities.key_index import PHONE
 from actors.connection.native.pairing.qr_pairing import proves
-from actors.connection.native.signal.agreement import Bundle
+from actors.connection.native.signal.key_agreement import Bundle
 from actors.connection.native.signal.signatures import KEY_TYPE, raw
-from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.protocol.identities.addresses import Address, parse_optional
+from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

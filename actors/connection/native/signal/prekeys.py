@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_signed_prekey
-from actors.connection.native.transport.errors import RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.protocol.request_errors import RequestFailed, RequestTimeout
+from actors.connection.protocol.session_transactions import transaction
+from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,10 +17,10 @@ from doubleratchet.models import DiffieHellmanRatchetModel, KDFChainModel
 from doubleratchet.recommended import HashFunction, kdf_hkdf, kdf_separate_hmacs
 from doubleratchet.recommended.diffie_hellman_ratchet_curve25519 import DiffieHellmanRatchet
 
-from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal.chains import MAX_JUMP
 from actors.connection.native.signal.message_cipher import Identities, seal
 from actors.connection.native.signal.signal_messages import header
+from actors.connection.protocol.decryption_errors import Undecryptable
 
 MAX_CHAINS = 5
 """Receiving chains whose late messages still decrypt (libsignal's MAX_RECEIVER_CHAINS)."""

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.chains import MAX_JUMP, following, seed, walk
 from actors.connection.native.signal.decryption_budget import SIGNATURE
@@ -30,6 +29,7 @@ from actors.connection.native.signal.signal_messages import (
     number_field,
     versioned,
 )
+from actors.connection.protocol.decryption_errors import Undecryptable
 
 if TYPE_CHECKING:
     from actors.connection.native.signal.decryption_budget import Allowance

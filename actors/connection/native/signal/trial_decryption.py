@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.connection.native.decryption_errors import Undecryptable
-from actors.connection.native.signal.agreement import BadKey, respond
 from actors.connection.native.signal.chains import MAX_JUMP, seed, walk
 from actors.connection.native.signal.decryption_budget import ACCEPTANCE, AGREEMENT, LOADING, MOST
+from actors.connection.native.signal.key_agreement import BadKey, respond
 from actors.connection.native.signal.message_cipher import Identities, unseal
 from actors.connection.native.signal.ratchet import Chain, Ratchet
+from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.session.identities.skipped_keys import SkippedKey
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Connects to WhatsApp's server: WebSocket, frames, Noise, binary stanzas, protobuf messages, login.
+"""Connects to WhatsApp's server: WebSocket, frames, Noise, keepalive, login.
 
-The meaning of stanzas is in `receive` and `send`.
+Stanzas and their encoding are `actors/connection/protocol`.
 """

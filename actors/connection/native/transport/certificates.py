@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actors.connection.native.signal import signatures
-from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse, proto
 
 ROOT_SERIAL: Final = 0
 CLOCK_SKEW: Final = 300

@@ -10,10 +10,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native.signal.signatures import KEY_TYPE
-from actors.connection.native.transport.nodes import proto
+from actors.connection.protocol.wire_format.nodes import proto
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
+    from actors.connection.protocol.identities.addresses import Address
 
 NAME = "Teimoso"
 """The name that the phone lists under its linked devices."""

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.native.identities.addresses import LID, Address, parse_optional
-from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.transport import client_payload
-from actors.connection.native.transport.errors import (
+from actors.connection.native.transport.noise import Login
+from actors.connection.protocol.identities.addresses import LID, Address, parse_optional
+from actors.connection.protocol.request_errors import (
     ConnectionLost,
     RequestFailed,
     RequestTimeout,
 )
-from actors.connection.native.transport.nodes import Node, iq
-from actors.connection.native.transport.noise import Login
+from actors.connection.protocol.session_transactions import transaction
+from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
-from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse, proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,13 +20,6 @@ from actors.connection.disconnects import causes
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import Traffic
 from actors.connection.native.transport.certificates import HandshakeRefused
-from actors.connection.native.transport.codec import MalformedNode, decode, encode
-from actors.connection.native.transport.errors import (
-    ConnectionLost,
-    HandshakeLost,
-    RequestFailed,
-    RequestTimeout,
-)
 from actors.connection.native.transport.frames import (
     MAX_FRAME,
     FrameBuffer,
@@ -34,12 +27,19 @@ from actors.connection.native.transport.frames import (
     frame,
     routing_header,
 )
-from actors.connection.native.transport.nodes import Node, iq
 from actors.connection.native.transport.noise import (
     HEADER,
     BadFrame,
     Transport,
 )
+from actors.connection.protocol.request_errors import (
+    ConnectionLost,
+    HandshakeLost,
+    RequestFailed,
+    RequestTimeout,
+)
+from actors.connection.protocol.wire_format.codec import MalformedNode, decode, encode
+from actors.connection.protocol.wire_format.nodes import Node, iq
 from actors.connection.proxy import tunnel
 from actors.connection.whatsapp_version import BROWSER
 from actors.runtime.hidden_imports import without

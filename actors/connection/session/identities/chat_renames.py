@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.names.port import NameChange
+from actors.connection.address_changes.port import NameChange
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.session.received.refused_rows import REFUSED
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.abilities.app_state import AppStateChange
+    from actors.connection.abilities.app_state_changes import AppStateChange
     from actors.connection.session.file import SessionFile
     from actors.connection.session.identities.chat_renames import ChatNames
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.session.files.downloads import FILE
+from actors.connection.session.files.pending_downloads import FILE
 from actors.connection.session.received.app_state import APP_STATE
 from actors.connection.session.session_part import SessionPart
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxOfState, InboxStatus
-    from actors.connection.session.chats.outreach import Outreach
+    from actors.connection.session.chats.correspondents import Outreach
     from actors.connection.session.file import SessionFile
-    from actors.connection.session.files.downloads import Downloads
+    from actors.connection.session.files.pending_downloads import Downloads
     from actors.connection.session.messages.placeholders import Placeholders
     from actors.connection.session.received.app_state import AppState
-    from actors.connection.session.received.phone_statuses import PhoneStatuses
+    from actors.connection.session.received.phone_message_receipts import PhoneStatuses
 
 HISTORY = "history"
 """The kind of a row with a message of a history sync: it waits behind live ones."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.session.files.downloads import FILE, PAST_FILE
+from actors.connection.session.files.pending_downloads import FILE, PAST_FILE
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.connection.session.file import SessionFile
-    from actors.connection.session.files.downloads import Downloads
+    from actors.connection.session.files.pending_downloads import Downloads
     from actors.connection.session.received.inbox import Inbox
-    from actors.connection.session.received.phone_statuses import PhoneStatuses
+    from actors.connection.session.received.phone_message_receipts import PhoneStatuses
 
 
 class InboxMoves(SessionPart):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from actors.connection.engine import EngineNotInstalled
-from actors.connection.whatsmeow.program.files import find
-from actors.connection.whatsmeow.program.output import LONGEST, ProgramLog
+from actors.connection.whatsmeow.program.executable import find
 from actors.connection.whatsmeow.program.pipe import Pipe
+from actors.connection.whatsmeow.program.program_log import LONGEST, ProgramLog
 from actors.connection.whatsmeow.program.timer_slack import SLACK, timer_slack
 
 if TYPE_CHECKING:

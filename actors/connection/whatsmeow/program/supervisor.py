@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected
-from actors.connection.whatsmeow.program import database
-from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.whatsmeow.program import database_copies
+from actors.connection.whatsmeow.program.executable import DATABASE
 from actors.connection.whatsmeow.program.process import Program
 from actors.metrics.counters import measures
 
@@ -115,9 +115,9 @@ class Supervisor:
         if not self._database.exists():
             return None
         if (program := self.running) is None:
-            await database.copy(self._database, self._epoch, target)
+            await database_copies.copy(self._database, self._epoch, target)
         else:
-            await database.copy_by(program.pipe, target)
+            await database_copies.copy_by(program.pipe, target)
         return DATABASE
 
     def _trace(self, on: bool) -> None:

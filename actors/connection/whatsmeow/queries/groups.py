@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.native.identities.addresses import GROUP, LID, Address, parse_optional
-from actors.connection.native.identities.group_members import (
+from actors.connection.protocol.identities.addresses import GROUP, LID, Address, parse_optional
+from actors.connection.protocol.identities.group_members import (
     MOST_MEMBERS,
     GroupMembers,
     Member,
@@ -14,7 +14,7 @@ from actors.connection.native.identities.group_members import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.login_channel import Link
 
 
 class ByProgram:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import SendError
-from actors.connection.native.identities.addresses import PHONE_NUMBER, Address, parse_optional
-from actors.connection.native.receive.transactions import transaction
+from actors.connection.protocol.identities.addresses import PHONE_NUMBER, Address, parse_optional
+from actors.connection.protocol.session_transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.login_channel import Link
 
 
 class Lookups:

@@ -11,7 +11,7 @@ from actors.connection.backup.bucket.port import BucketAway, Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from gateway.cli.doctor.check_result import fail, ok
-from supervision.jobs.copies import verified
+from supervision.jobs.verify_backups import verified
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings

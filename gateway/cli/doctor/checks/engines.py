@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from gateway.cli.doctor.check_result import fail, ok, warn
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _PSEUDO = re.compile(r"v0\.0\.0-([0-9]{14})-[0-9a-f]{12}")
 
 async def whatsmeow() -> list[CheckResult]:
     """The finding on the installed program; none where there is no program."""
-    if (program := files.find()) is None:
+    if (program := executable.find()) is None:
         return []
     version = await _version(program)
     if version is None:

@@ -13,7 +13,7 @@ from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import is_private_host, is_public
 from gateway.cli.doctor.check_result import fail, ok, warn
-from gateway.cli.doctor.checks.names import addresses_of
+from gateway.cli.doctor.checks.host_names import addresses_of
 from gateway.http import api_keys
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse
 from gateway.cli.doctor.check_result import ok, warn
 from gateway.cli.doctor.checks.clocks import skew
-from gateway.cli.doctor.checks.names import addresses_of
+from gateway.cli.doctor.checks.host_names import addresses_of
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings

@@ -17,8 +17,8 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import SendError
-from actors.connection.native.receive import pipeline
 from actors.connection.native.transport.keepalive import Keepalive
+from actors.connection.protocol.receive import stanza_receiver
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -151,7 +151,7 @@ async def test_what_is_read_late_was_not_late(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow disk or owner here is no silence there: the answer waits, unread, behind messages."""
-    monkeypatch.setattr(pipeline, "WAITING", 1)
+    monkeypatch.setattr(stanza_receiver, "WAITING", 1)
     async with device(simulator, tmp_path, reconnect=False, keepalive=PACE) as phone:
         await pair(simulator, phone)
         phone.causes.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing
-from actors.connection.native.media.https import CHUNK, Web
+from actors.connection.protocol.media.http_client import CHUNK, Web
 from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.media.test_media import arrived, became, held, kept
 from tests.integration.engine.recovery.test_crash import counted, died, prepare, start

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing, installed
-from actors.connection.native.media import download_worker
+from actors.connection.protocol.media import download_worker
 from actors.messages.content import Text
 from tests.integration.engine.media.test_media import arrived, held
 from tests.integration.engine.media.test_media_faults import (

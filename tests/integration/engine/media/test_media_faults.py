@@ -14,8 +14,8 @@ import pytest
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE
-from actors.connection.native.media import hosts
-from actors.connection.native.media.https import Web
+from actors.connection.protocol.media import media_servers
+from actors.connection.protocol.media.http_client import Web
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import FileStatus, InboxMessage
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.wire_format.nodes import Node
 
 DATA = b"a file of the contact" * 5000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -147,14 +147,14 @@ async def test_a_file_that_is_too_large_is_reported_and_not_fetched(
 @asynccontextmanager
 async def first_host(host: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """WhatsApp names this media server before its own."""
-    read = hosts.read
+    read = media_servers.read
 
-    def more(reply: Node, now: float) -> hosts.MediaConnection:
+    def more(reply: Node, now: float) -> media_servers.MediaConnection:
         found = read(reply, now)
-        return hosts.MediaConnection((host, *found.hosts), found.auth, found.until)
+        return media_servers.MediaConnection((host, *found.hosts), found.auth, found.until)
 
     with monkeypatch.context() as patched:
-        patched.setattr(hosts, "read", more)
+        patched.setattr(media_servers, "read", more)
         yield
 
 
@@ -212,13 +212,13 @@ async def test_servers_that_take_no_file(simulator: Simulator, tmp_path: Path) -
 async def test_who_is_not_let_in_asks_for_other_words(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words, read = list[hosts.MediaConnection](), hosts.read
+    words, read = list[media_servers.MediaConnection](), media_servers.read
 
-    def noting(reply: Node, now: float) -> hosts.MediaConnection:
+    def noting(reply: Node, now: float) -> media_servers.MediaConnection:
         words.append(read(reply, now))
         return words[-1]
 
-    monkeypatch.setattr(hosts, "read", noting)
+    monkeypatch.setattr(media_servers, "read", noting)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         image = Image(await kept(tmp_path, DATA, "image/png"))
@@ -324,7 +324,7 @@ async def test_a_disk_that_is_full_is_waited_for(
         return await keep(self, *arguments, **named)
 
     monkeypatch.setattr(DirectoryStore, "keep", refusing)
-    worker = "actors.connection.native.media.download_worker"
+    worker = "actors.connection.protocol.media.download_worker"
     monkeypatch.setattr(f"{worker}.LOCAL_PAUSE", 0.1)
     monkeypatch.setattr(f"{worker}.ROOM_LOOK", 0.1)
     async with device(simulator, tmp_path, epoch=2) as phone:

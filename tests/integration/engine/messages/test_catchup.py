@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.native.receive.pipeline import BATCH
+from actors.connection.protocol.receive.stanza_receiver import BATCH
 from tests.integration.engine.messages.catchup import catch_up
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -16,8 +16,8 @@ import pytest
 
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE, renew_session
-from actors.connection.native.transport.nodes import proto
-from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.protocol.wire_format.nodes import proto
+from actors.connection.whatsmeow.program.executable import DATABASE
 from actors.messages.content import Delete, Edit, Quote, Reaction, Target, Text, decode
 from tests.integration.engine.simulated import (
     ACCOUNT,

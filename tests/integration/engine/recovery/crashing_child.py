@@ -21,17 +21,17 @@ from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
-from actors.connection.native.identities.routes import Routes
-from actors.connection.native.media.cipher import FileDecryptor, FileEncryptor
-from actors.connection.native.media.fetch import Fetcher
-from actors.connection.native.phone import resend_requests
-from actors.connection.native.receive import pipeline
-from actors.connection.native.send import outgoing_stanzas
+from actors.connection.native.identities.addressing_mode import Routes
 from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
+from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
+from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.phone import resend_requests
+from actors.connection.protocol.receive import stanza_receiver
+from actors.connection.protocol.send import shared_commits
 from actors.connection.session.chats.unread import UnreadMessages
-from actors.connection.session.files.downloads import Downloads
+from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.messages.placeholders import Placeholders
@@ -39,7 +39,7 @@ from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.messages.sent_messages import SentMessages
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
-from actors.connection.session.received.phone_statuses import PhoneStatuses
+from actors.connection.session.received.phone_message_receipts import PhoneStatuses
 from actors.connection.session.session import Session
 from actors.messages.content import Text, unpack
 from tests.bare_files import BareFiles
@@ -47,7 +47,7 @@ from tests.bare_files import BareFiles
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session_part import SessionPart
     from actors.messages.content import Content
 
@@ -182,7 +182,7 @@ def content(said: str | dict[str, Any]) -> Content:
 
 async def main(asked: dict[str, Any]) -> None:
     prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
-    pipeline.BATCH = outgoing_stanzas.SHARE = asked["batch"]  # type: ignore[misc]
+    stanza_receiver.BATCH = shared_commits.SHARE = asked["batch"]  # type: ignore[misc]
     resend_requests.UNACKNOWLEDGED = 1.0  # type: ignore[misc]  # the next owner need not wait long
     POINTS[asked["point"]](Step(asked["at"]))
     settings = resolve_settings(**asked["settings"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
-from actors.connection.limits.standing import Standing
+from actors.connection.limits.message_deferral import Standing
 from actors.connection.native import open_engine
 from actors.connection.native.signal import prekeys
 from actors.connection.owner.sender import Sender, Ticket

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
-from actors.connection.limits.standing import Standing
+from actors.connection.limits.message_deferral import Standing
 from actors.connection.native import SESSION_FILE
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
-from actors.queue.joins import Joins
+from actors.queue.lane_joins import Joins
 from actors.queue.outbound_queue import Lanes, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect

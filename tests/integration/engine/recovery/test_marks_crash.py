@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.limits.standing import Standing
+from actors.connection.limits.message_deferral import Standing
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import ReadMark
 from actors.queue.outbound_queue import Lanes, Send

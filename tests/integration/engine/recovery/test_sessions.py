@@ -12,7 +12,7 @@ import pytest
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NotConnected
 from actors.connection.native import SESSION_FILE
-from actors.connection.native.receive.stanzas import MAX_RETRIES
+from actors.connection.native.receive.stanza_handler import MAX_RETRIES
 from actors.connection.session.session import Session, StaleEpoch
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.redis.client import connect
-from gateway.redis_room import RedisRoom
+from gateway.redis_memory import RedisRoom
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey

@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 from actors.connection import engine
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.abilities.port import Passkey
 from actors.connection.engine import Qr
 from actors.messages.content import Text
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.account.app_state import changing
 from gateway.app import application
 from tests.integration.gateway.api.test_kinds import CHAT, Rest
@@ -137,7 +137,7 @@ async def test_a_challenge_goes_out_and_an_assertion_comes_in(
     able: tuple[httpx.AsyncClient, Able], leases: Leases
 ) -> None:
     client, owner = able
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
 
     async def report(state: str, passkey: Passkey | None = None) -> None:
         qr = Qr("2@x", time.time() + 60)
@@ -183,7 +183,7 @@ async def test_an_owner_that_can_is_asked(
 ) -> None:
     client, owner = able
     theirs = await rest.receives("THEIRS", Text("?"))
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     told: dict[str, Any] = {"state": "open", "cause": None, "since": time.time()}
     assert await leases.report(SHOP, lease.epoch, **told)
     for path in (
@@ -236,7 +236,7 @@ async def test_the_console_shows_how_a_challenge_is_signed(
         told = {"token": token, **fields}
         return await client.post(f"{address}/{path}", data=told, follow_redirects=True)
 
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     expires = time.time() + 600
 
     async def shows(passkey: Passkey) -> str:

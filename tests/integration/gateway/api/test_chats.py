@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection import engine
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.messages.content import ChatChange
 from actors.state.account.app_state import changing
 from tests.integration.gateway.api.test_account import here

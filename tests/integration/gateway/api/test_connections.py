@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import Qr
+from actors.redis.change_notifications import pokes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Owner
-from actors.redis.pokes import pokes
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.connections import Connections, Observed
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
-OWNER = Owner("connection:test", os.getpid(), hosts.here())
+OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 
 
 def make(api: Api, name: str) -> str:

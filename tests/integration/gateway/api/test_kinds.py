@@ -16,7 +16,7 @@ from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import changing, content_of, incoming, storing
 from tests.integration.gateway.api.test_messages import Actor, send
@@ -82,7 +82,7 @@ class Rest(Actor):
 
 @pytest.fixture
 async def rest(lanes: Lanes, leases: Leases, api: Api, documents: Documents) -> AsyncIterator[Rest]:
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     made = Rest(lanes, lease.epoch, documents)
     await made.sends()
     yield made

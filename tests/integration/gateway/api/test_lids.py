@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from tests.integration.gateway.api.test_messages import OWNER, Actor
 from tests.integration.gateway.served import OTHER, SHOP
 
@@ -47,7 +47,7 @@ def message(api: Api, id_: str) -> dict[str, Any]:
 async def mirrored(lanes: Lanes, documents: Documents, connection: str = SHOP) -> None:
     """As the queue's actor does it."""
     while records := await lanes.changed(connection, 50):
-        await documents.batch(views.writes(records))
+        await documents.batch(mirror_writes.writes(records))
         await lanes.mirrored(connection, records)
 
 

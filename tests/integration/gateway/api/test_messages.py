@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.leases.leases import Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.documents import MESSAGES
 from gateway.http.api_keys import create
 from tests.integration.gateway.served import SHOP
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
-OWNER = Owner("connection:test", os.getpid(), hosts.here())
+OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 
 
 def body(text: str, **more: Any) -> dict[str, Any]:

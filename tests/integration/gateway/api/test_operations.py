@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.health.resources import Usage
 from actors.redis.leases.leases import Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision.reports import metrics_file
 from supervision.reports.metrics_file import MetricsTotals
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
-OWNER = Owner("connection:test", os.getpid(), hosts.here())
+OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 
 
 def test_health_without_a_key_has_exactly_the_guides_shape(gateway: Gateway) -> None:
@@ -62,7 +62,7 @@ def test_health_with_a_key_tells_why(api: Api) -> None:
         for each in health["engines"]
     ] == [
         ("native", True, True, True),
-        ("whatsmeow", files.find() is not None, True, True),
+        ("whatsmeow", executable.find() is not None, True, True),
     ]
     assert [each["id"] for each in health["items"]] == ["shop"]
 

@@ -15,7 +15,7 @@ from actors.connection.engine import PairingCode, Qr
 from actors.redis import keys
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.connections import ConnectionExists
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
@@ -62,7 +62,7 @@ class Played:
 async def owner(gateway: Gateway, api: Api, leases: Leases, redis: Redis) -> AsyncIterator[Played]:
     with suppress(ConnectionExists):
         gateway.connect(TYPED)
-    lease = await leases.take(TYPED, Owner("connection:typed", os.getpid(), hosts.here()))
+    lease = await leases.take(TYPED, Owner("connection:typed", os.getpid(), host_identity.here()))
     commands = Commands(redis, gateway.settings)
     played = Played(leases, lease.epoch, commands)
     await played.shows()
@@ -90,7 +90,7 @@ async def test_the_code_that_is_open_can_be_read_until_it_is_void(
     assert api.get(PATH).json()["code"] == "no_pairing_code"
     await owner.shows(PairingCode("K7RM-2V9D", time.time() + 60))
     assert api.get(PATH).json()["code"] == "K7RM-2V9D"
-    await leases.take(TYPED, Owner("connection:next", os.getpid(), hosts.here()))
+    await leases.take(TYPED, Owner("connection:next", os.getpid(), host_identity.here()))
     gone = api.get(PATH)
     assert (gone.status_code, gone.json()["code"]) == (409, "no_pairing_code")
 

@@ -13,7 +13,7 @@ import pytest
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
 from actors.redis.presence import Note, Presences
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"
-OWNER = Owner("connection:test", os.getpid(), hosts.here())
+OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 SUBSCRIPTIONS = "/api/connections/shop/subscriptions"
 
 
@@ -56,7 +56,9 @@ async def test_a_person_is_not_seen_by_an_owner_that_is_gone(
     """G14: nobody knows whether the person still is online."""
     await presences.note(SHOP, [Note(ANA, ANA, "available", time.time())])
     assert seen(api, ANA)["presence"] == "available"
-    lease = await leases.take(SHOP, Owner("connection:gone", os.getpid(), hosts.here(), "0:0"))
+    lease = await leases.take(
+        SHOP, Owner("connection:gone", os.getpid(), host_identity.here(), "0:0")
+    )
     await leases.report(SHOP, lease.epoch, state="open", cause=None, since=1.0)
     assert seen(api, ANA)["presence"] == "unknown"
 
@@ -163,7 +165,9 @@ async def test_each_refusal_of_the_owner_has_a_code_of_its_own(
 
 async def test_an_owner_that_is_gone_is_not_asked(api: Api, leases: Leases) -> None:
     """G14: the answer does not wait for it."""
-    lease = await leases.take(SHOP, Owner("connection:gone", os.getpid(), hosts.here(), "0:0"))
+    lease = await leases.take(
+        SHOP, Owner("connection:gone", os.getpid(), host_identity.here(), "0:0")
+    )
     await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
     answer = api.post(SUBSCRIPTIONS, json={"chat": ANA})
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")

@@ -11,7 +11,7 @@ import pytest
 from actors.redis.commands import Commands
 from actors.redis.leases.lease_record import HeldItems
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def item(key: int) -> dict[str, Any]:
 
 @pytest.fixture
 async def owner(leases: Leases, redis: Redis, gateway: Gateway) -> AsyncIterator[Commands]:
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     await leases.report(
         SHOP, lease.epoch, state="reconnecting", cause=None, since=1.0, held=HeldItems(2)
     )
@@ -108,7 +108,7 @@ async def test_a_connection_shows_how_many_there_are(api: Api, owner: Commands) 
 async def test_a_connection_that_nobody_serves_has_its_session_closed(
     api: Api, leases: Leases
 ) -> None:
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
     answer = await asyncio.to_thread(api.get, PATH)
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")

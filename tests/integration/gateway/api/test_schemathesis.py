@@ -22,7 +22,7 @@ from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.open_store import open_documents
 from tests.integration.gateway.api.test_refused_documents import item
@@ -130,7 +130,8 @@ class Rest:
                         continue
                     if each.id not in epochs:
                         lease = await leases.take(
-                            each.id, Owner(f"connection:{each.id}", os.getpid(), hosts.here())
+                            each.id,
+                            Owner(f"connection:{each.id}", os.getpid(), host_identity.here()),
                         )
                         epochs[each.id] = lease.epoch
                     await self._send(lanes, each.id, epochs[each.id])

@@ -10,7 +10,7 @@ import pytest
 
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TOLD = {
 @pytest.fixture
 async def owner(leases: Leases, redis: Redis, gateway: Gateway) -> AsyncIterator[Commands]:
     """Of a connection that is served, and not open."""
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     await leases.report(SHOP, lease.epoch, state="pairing", cause=None, since=1.0)
     commands = Commands(redis, gateway.settings)
     yield commands
@@ -67,7 +67,7 @@ async def test_an_owner_of_an_older_release_records_nothing(api: Api, owner: Com
 async def test_a_connection_that_nobody_serves_has_no_recorder(
     api: Api, leases: Leases, redis: Redis
 ) -> None:
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
     answer = api.post(TRACE)
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")

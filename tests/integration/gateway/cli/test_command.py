@@ -17,7 +17,7 @@ import pytest
 
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from gateway.cli import main
 from supervision.keeper.manifest import Plan
 from tests.integration.gateway.served import KEY, ROOT, SHOP, Gateway
@@ -255,7 +255,7 @@ async def be_open(connection: str, gateway: Gateway) -> None:
     redis = connect(gateway.settings)
     leases = Leases(redis)
     lease = await leases.take(
-        connection, Owner(f"connection:{connection}", os.getpid(), hosts.here())
+        connection, Owner(f"connection:{connection}", os.getpid(), host_identity.here())
     )
     await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
     await redis.aclose()

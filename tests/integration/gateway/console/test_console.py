@@ -14,10 +14,10 @@ import pytest_asyncio
 from actors.connection.engine import Qr
 from actors.redis.leases.lease_record import HeldItems
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.documents import API_KEYS
 from gateway.app import OPERATIONS
-from gateway.console.page import Page
+from gateway.console.page_app import Page
 from gateway.console.routes import routes
 from gateway.http import api_keys
 from tests.integration.gateway.person import Person
@@ -247,7 +247,7 @@ async def pairing(gateway: Gateway, leases: Leases) -> str:
     """A connection that shows a QR, as its owner reports it."""
     gateway.api.post("/api/connections", json={"id": "pair"})
     connection = incarnation(gateway, "pair")
-    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
     qr = Qr(text="2@first", expires_at=lease.since + 60)
     assert await leases.report(
         connection, lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr
@@ -260,7 +260,7 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
 ) -> None:
     gateway.api.post("/api/connections", json={"id": "limited"})
     connection = incarnation(gateway, "limited")
-    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
     until = time.time() + 3600
     limit: dict[str, Any] = {
         "limited_until": until,

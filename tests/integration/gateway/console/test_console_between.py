@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from tests.integration.gateway.served import KEY, Gateway
 from tests.processes.browser import DESK, PHONE, apart, chromium
 
@@ -119,7 +119,7 @@ def test_a_text_corrected_after_a_lost_answer_is_not_sent_in_its_place(
 async def fail(gateway: Gateway, name: str) -> None:
     redis = connect(gateway.settings)
     leases = Leases(redis)
-    lease = await leases.take(name, Owner("a", os.getpid(), hosts.here()))
+    lease = await leases.take(name, Owner("a", os.getpid(), host_identity.here()))
     await leases.report(
         name, lease.epoch, state="failed", cause="outdated", since=time.time() - 7200
     )

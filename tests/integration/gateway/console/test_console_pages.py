@@ -14,7 +14,7 @@ import pytest_asyncio
 from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.redis.leases.leases import Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
@@ -149,7 +149,7 @@ async def dead(lanes: Lanes, leases: Leases, gateway: Gateway) -> str:
     sent = gateway.api.post(
         "/api/messages", json={"connection": "dead", "to": "15550100009", "text": SCRIPT}
     ).json()
-    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
     [job] = (await lanes.claim(connection, lease.epoch, 1)).jobs
     sent_id: str = sent["id"]
     assert job.id == sent_id

@@ -83,11 +83,14 @@ def test_nothing_turns_every_error_into_an_answer() -> None:
         ("http/api_keys.py", "_read"),  # in the background; callers get the last known keys
         ("connection_cache.py", "run"),  # in the background
         ("connection_cache.py", "_listen"),  # in the background
-        ("redis_watch.py", "_hangs"),  # in the background; a call meets the same error itself
+        ("redis_probe.py", "_hangs"),  # in the background; a call meets the same error itself
         ("webhooks/dispatcher.py", "run"),  # in the background; what waits stays in the outbox
         ("webhooks/event_tail.py", "run"),  # in the background; readers go on where they were
-        ("cli/files.py", "_write"),  # leaves no half of a file, and raises it
-        ("cli/instance/view.py", "_connections"),  # closing a client whose answer was read
+        ("cli/file_transfer.py", "_write"),  # leaves no half of a file, and raises it
+        (
+            "cli/instance/instance_state.py",
+            "_connections",
+        ),  # closing a client whose answer was read
     }
 
 

@@ -22,7 +22,7 @@ from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
-from gateway.webhooks import delivery_policy, lanes
+from gateway.webhooks import chat_lanes, delivery_policy
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import Posters
@@ -45,7 +45,7 @@ def dying(number: int, *, after: bool) -> None:
 
 
 async def main(data: Path, port: int, room: int, point: str, number: int) -> None:
-    lanes.EVENTS = room
+    chat_lanes.EVENTS = room
     delivery_policy.LONGEST = 1.0  # of its time only: what was refused is tried soon
     if point != "none":
         dying(number, after=point == "after")

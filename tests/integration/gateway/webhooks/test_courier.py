@@ -18,7 +18,7 @@ from actors.state.events.deliveries import Delivery
 from actors.state.events.log import EventLog
 from actors.state.own_mistakes import MISTAKE
 from gateway.acceptance.address_policy import Guarded
-from gateway.webhooks import delivery_policy, delivery_worker, lanes
+from gateway.webhooks import chat_lanes, delivery_policy, delivery_worker
 from gateway.webhooks.delivery_journal import SAVE
 from gateway.webhooks.delivery_policy import PATIENCE
 from gateway.webhooks.dispatcher import Deliverer
@@ -112,7 +112,7 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
     delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
 ) -> None:
     """Of many chats few are tried; with a single chat what memory has no room for is stored."""
-    monkeypatch.setattr(lanes, "EVENTS", 50)
+    monkeypatch.setattr(chat_lanes, "EVENTS", 50)
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
     wanted = await store_messages(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
@@ -137,7 +137,7 @@ async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
     delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The courier dies when the refused one is taken, and the one behind it is on its way."""
-    monkeypatch.setattr(lanes, "EVENTS", 5)
+    monkeypatch.setattr(chat_lanes, "EVENTS", 5)
     released, second = threading.Event(), threading.Event()
 
     def answer(event: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.valkey import Valkey
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-OWNER = Owner("connection:test", os.getpid(), hosts.here())
+OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 
 
 @pytest.fixture(scope="module")

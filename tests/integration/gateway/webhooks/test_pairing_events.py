@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from actors.connection.engine import PairingCode, Qr
 from actors.redis.leases.leases import Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.connections import showing
 from gateway.http import api_keys
 from tests.integration.gateway.reader import Reader
@@ -59,7 +59,7 @@ class Played:
 
 @pytest_asyncio.fixture
 async def owner(documents: Documents, leases: Leases) -> AsyncIterator[Played]:
-    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     yield Played(documents, leases, lease.epoch)
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 

@@ -11,7 +11,7 @@ import pytest
 from actors.state.connections import Connections, renaming
 from actors.state.documents import DELIVERIES
 from actors.state.events.log import EventLog
-from gateway.webhooks import delivery_policy, lanes
+from gateway.webhooks import chat_lanes, delivery_policy
 from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.stored_messages import ANA, SOON, arriving
 from tests.waiting import eventually
@@ -65,7 +65,7 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
     events: tuple[str, ...] | None,
 ) -> None:
     """Through a crash, and where memory has no room for what waits; nothing is left behind."""
-    monkeypatch.setattr(lanes, "EVENTS", room)
+    monkeypatch.setattr(chat_lanes, "EVENTS", room)
     monkeypatch.setattr(delivery_policy, "LONGEST", 1.0)
     await delivering.add(receiver, events=events)
     refusing = True

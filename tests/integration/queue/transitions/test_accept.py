@@ -7,8 +7,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from actors.messages.content import Quote, Target, Text, encode
-from actors.queue.inspection import KEEPING
 from actors.queue.outbound_queue import IdempotencyConflict, Send
+from actors.queue.queue_reader import KEEPING
 from actors.queue.records import api_id, mint
 from actors.redis import keys
 from actors.redis.pipeline import RedisPipeline

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.names.lane_joins import LaneJoins
+from actors.connection.address_changes.change_reporter import LaneJoins
 from actors.connection.session.session import Session
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, LID, SHOP, Desk
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from actors.connection.names.port import NamedChats
+    from actors.connection.address_changes.port import NamedChats
     from actors.queue.outbound_queue import Lanes
 
 OTHER = "15550100009@s.whatsapp.net"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.redis.pokes import poke
+from actors.redis.change_notifications import poke
 from tests.integration.tree.head import kill
 from tests.processes.proxy import PASSWORD, USER, Proxy
 from tests.waiting import eventually

@@ -19,9 +19,9 @@ from actors.connection.session.schema import APPLICATION_ID
 from actors.connection.session.schema_changes import VERSION
 from actors.queue.outbound_queue import Lanes, Send
 from actors.redis import keys
+from actors.redis.change_notifications import poke
 from actors.redis.client import connect
 from actors.redis.leases.leases import Owner
-from actors.redis.pokes import poke
 from actors.runtime.processes import start_of
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from tests.integration.tree.head import kill

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.abilities.calls import WAITING
+from actors.connection.abilities.call_reporter import WAITING
 from actors.connection.abilities.port import Call
 from tests.waiting import eventually
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.backup.restore import OLDER
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session

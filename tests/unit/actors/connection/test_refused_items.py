@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Ticket

@@ -11,9 +11,9 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
 from actors.health.checks import Thresholds, judge
-from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
 from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, Sample, Spools
 from actors.health.status_document import document
+from actors.health.unknown_reasons import OF_CONNECTIONS, OF_QUEUE
 from actors.redis.client import RedisMemory
 from actors.redis.leases.lease_record import HeldItems
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from actors.queue.inspection import (
+from actors.queue.queue_reader import (
     ACCEPTING,
     DEFERRING,
     JOINING,

@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from actors.redis.leases.leases import Lease, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.runtime.owner_liveness import Liveness
 from actors.runtime.processes import start_of
 
 STARTED = start_of(os.getpid()) or ""
-HERE = Owner("connection:a", os.getpid(), hosts.here(), STARTED)
+HERE = Owner("connection:a", os.getpid(), host_identity.here(), STARTED)
 FAR = Owner("connection:b", 1, "elsewhere", "1:2")
 LEASE = Lease(
     connection="shop",
@@ -40,7 +40,7 @@ def test_the_very_process_that_took_the_lease_has_to_live() -> None:
 
 def test_one_that_ended_is_not() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    owner = Owner("connection:a", ended.pid, hosts.here())
+    owner = Owner("connection:a", ended.pid, host_identity.here())
     ended.wait()
     assert not Liveness().of("shop", replace(LEASE, owner=owner))
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from actors.redis.leases.leases import Lease, Owner
-from actors.runtime import hosts, processes
+from actors.runtime import host_identity, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,9 @@ def test_a_stranger_is_left_alone(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize(
     ("owner", "reachable"),
     [
-        (Owner("connection:a", 1, hosts.here()), True),
+        (Owner("connection:a", 1, host_identity.here()), True),
         (Owner("connection:a", 1, "elsewhere"), False),
-        (Owner("connection:a", 1, hosts.here() + "1"), False),
+        (Owner("connection:a", 1, host_identity.here() + "1"), False),
         (None, False),
     ],
 )
@@ -87,6 +87,6 @@ def test_a_pid_namespace_is_a_host_of_its_own() -> None:
     )
     if elsewhere.returncode:
         pytest.skip("this system gives nobody a namespace")
-    assert elsewhere.stdout.strip() != hosts.here()
+    assert elsewhere.stdout.strip() != host_identity.here()
     here = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert here.stdout.strip() == hosts.here()
+    assert here.stdout.strip() == host_identity.here()

@@ -9,7 +9,7 @@ import pytest
 from actors.config import default_engine
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from gateway.acceptance.engine_limits import usable
 from gateway.http.problems import Problem
 
@@ -25,7 +25,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The program of whatsmeow, there whether it is built or not."""
     file = tmp_path / "teimoso-whatsmeow"
     file.touch(mode=0o700)
-    monkeypatch.setattr(files, "BUILT", file)
+    monkeypatch.setattr(executable, "BUILT", file)
     monkeypatch.setenv("PATH", "")
     return file
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from gateway.http.problems import KINDS, Problem, from_validation
 from gateway.schemas.connection_requests import NewConnection
 from gateway.schemas.content.outbound_messages import NewMessage, StandaloneMessage
-from gateway.schemas.requests import ListMessages
+from gateway.schemas.request_models import ListMessages
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
 GOOD = {"connection": "shop", "to": "15550100002", "text": "hi"}

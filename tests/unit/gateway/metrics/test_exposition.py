@@ -15,12 +15,12 @@ from actors.queue.records import COUNTED, Counts, flow_of
 from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
+from gateway.instance_snapshot import Observation
+from gateway.metrics.actor_counters import NOTHING, TreeCounts
 from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import Snapshot
-from gateway.metrics.tree_counters import NOTHING, TreeCounts
 from gateway.metrics.webhook_backlog import Backlog, Behind
-from gateway.observation import Observation
 from gateway.schemas import presenters
 from tests.unit.gateway.schemas.test_presenters import LEASE, REGISTERED
 

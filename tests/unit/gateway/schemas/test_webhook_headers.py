@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.http import problems
-from gateway.schemas.requests import ChangedWebhook, NewWebhook
+from gateway.schemas.request_models import ChangedWebhook, NewWebhook
 
 
 def new(headers: dict[str, str]) -> NewWebhook:

@@ -18,7 +18,7 @@ from gateway.http import api_keys
 from gateway.http.api_keys import KeyRing
 from gateway.webhooks import stream
 from gateway.webhooks.event_tail import Tail
-from gateway.webhooks.readers import Streams
+from gateway.webhooks.reader_limits import Streams
 from gateway.webhooks.stream import Stream, Wanted
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.unlimited import UNLIMITED

@@ -9,7 +9,7 @@ import pytest
 from simulator.contacts.devices import NoDeviceError, participant_hash
 from simulator.phones import adv
 from simulator.wire.proto_schema import ADVKeyIndexList
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     JID,
     LID_SERVER,
     PN_SERVER,

@@ -11,7 +11,7 @@ from simulator.contacts.devices import participant_hash
 from simulator.control.api import application
 from simulator.phones.adv import parsed
 from simulator.wire.proto_schema import ADVDeviceIdentity, ADVKeyIndexList
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     HOSTED_DEVICE,
     JID,
     LID_SERVER,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.contacts.compose import MAX_TEXT
+from simulator.contacts.message_builder import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.contacts import message_content
-from simulator.wire.protocol import PN_SERVER
+from simulator.wire.protocol_library import PN_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -20,7 +20,7 @@ from simulator.media.encryption import MAX_MEDIA, MediaError, Sealed, decrypted,
 from simulator.media.routes import media_application
 from simulator.media.store import AUTH_SECONDS, token_of
 from simulator.wire.proto_schema import MediaRetryNotification, ServerErrorReceipt
-from simulator.wire.protocol import JID, Node, bytes_of
+from simulator.wire.protocol_library import JID, Node, bytes_of
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -11,7 +11,13 @@ from pywhats.appstate.patches import HashState, Mutation, decode_patch, decode_s
 from simulator.media.encryption import decrypted
 from simulator.phones.app_state import patches
 from simulator.wire.proto_schema import SyncActionValue
-from simulator.wire.protocol import ExternalBlobReference, Node, SyncdPatch, SyncdSnapshot, bytes_of
+from simulator.wire.protocol_library import (
+    ExternalBlobReference,
+    Node,
+    SyncdPatch,
+    SyncdSnapshot,
+    bytes_of,
+)
 
 if TYPE_CHECKING:
     from tests.unit.simulator.device import Device

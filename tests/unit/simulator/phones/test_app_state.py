@@ -11,7 +11,7 @@ from pywhats.appstate.patches import HashState
 from simulator.phones.app_state import collections, patches, queries
 from simulator.server_state import ServerState
 from simulator.wire.proto_schema import Message, SyncActionValue
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     JID,
     Node,
     SyncdPatch,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.wire.protocol import Node
+from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ import pytest
 from simulator.control.api import application
 from simulator.phones import code_pairing
 from simulator.phones.pairing import ScanError
-from simulator.wire.protocol import JID, Node
+from simulator.wire.protocol_library import JID, Node
 from tests.unit.simulator.code_client import BUNDLE, CODE, REG, WRAPPED, CodeClient
 
 if TYPE_CHECKING:

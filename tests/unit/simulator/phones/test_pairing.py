@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.phones.pairing import QR_PREFIX, ScanError
-from simulator.wire.protocol import SERVER, Node, bytes_of
+from simulator.wire.protocol_library import SERVER, Node, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator.wire.proto_schema import Message, WebMessageInfo
-from simulator.wire.protocol import JID, Node
+from simulator.wire.protocol_library import JID, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

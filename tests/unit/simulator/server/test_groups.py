@@ -9,7 +9,7 @@ import pytest
 from simulator.contacts import message_content
 from simulator.contacts.sender_keys import SenderKeys
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, Node
+from simulator.wire.protocol_library import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.wire.protocol import JID, Node, bytes_of
+from simulator.wire.protocol_library import JID, Node, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.wire.protocol import LID_SERVER, SERVER, Node
+from simulator.wire.protocol_library import LID_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.wire.proto_schema import ADVKeyIndexList
-from simulator.wire.protocol import (
+from simulator.wire.protocol_library import (
     JID,
     LID_SERVER,
     ADVSignedKeyIndexList,

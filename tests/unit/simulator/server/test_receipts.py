@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node
+from simulator.wire.protocol_library import JID, LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

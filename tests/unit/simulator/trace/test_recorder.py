@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 
 from simulator.trace.recorder import MOST_EARLY, Recorder
 from simulator.trace.trace_file import OLDER, TraceFile, older
-from simulator.wire.protocol import JID, SERVER, Node
+from simulator.wire.protocol_library import JID, SERVER, Node
 from tests import traced
 from tests.waiting import eventually
 
@@ -201,7 +201,7 @@ FULL = """
 import json, resource, sys
 from pathlib import Path
 from simulator.trace.recorder import Recorder
-from simulator.wire.protocol import Node
+from simulator.wire.protocol_library import Node
 
 def room(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

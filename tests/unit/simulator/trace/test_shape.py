@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actors.connection.trace import allow_list as engine
 from simulator.trace import allow_list, login_shape, shape
 from simulator.trace.shape import Shaper
-from simulator.wire.protocol import JID, ClientPayload, Node
+from simulator.wire.protocol_library import JID, ClientPayload, Node
 
 GOLDEN = [
     json.loads(line)

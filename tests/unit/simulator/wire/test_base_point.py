@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from simulator.wire import base_point
-from simulator.wire.protocol import IdentityKeyPair, xeddsa_verify
+from simulator.wire.protocol_library import IdentityKeyPair, xeddsa_verify
 
 ed: Any = vars(base_point)["ed"]
 EDGES = (0, 1, 2, 15, 16, 17, 2**252, ed.q - 1, ed.q, ed.q + 1, 2**255 - 19, -1)

@@ -9,7 +9,7 @@ import pytest
 
 from simulator.wire.certificates import issue, new_private_key, public_key
 from simulator.wire.proto_schema import CertChain, CertificateDetails
-from simulator.wire.protocol import xeddsa_verify
+from simulator.wire.protocol_library import xeddsa_verify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from simulator.wire import proto_schema
-from simulator.wire.protocol import E2E
+from simulator.wire.protocol_library import E2E
 from tests.conformance.processes import absent, interpreter
 
 Fields = dict[str, dict[str, Any]]

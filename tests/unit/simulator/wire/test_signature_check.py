@@ -10,7 +10,7 @@ from pywhats.signal.experimental import keys, sender_key
 from pywhats.signal.experimental import xeddsa_verify as of_the_library
 
 from simulator.wire import signature_check
-from simulator.wire.protocol import IdentityKeyPair, xeddsa_verify
+from simulator.wire.protocol_library import IdentityKeyPair, xeddsa_verify
 
 PAIR, MESSAGE = IdentityKeyPair.generate(), os.urandom(33)
 SIGNATURE = PAIR.sign(MESSAGE)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from supervision.keeper.ray_task import _is_astray
 from supervision.reports import process_files
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("node", "shows", "astray"),
     [
-        (hosts.here(), False, False),  # it has only not said so yet
+        (host_identity.here(), False, False),  # it has only not said so yet
         (None, False, False),  # an older release does not say where it is
         ("far/1/2", True, False),  # the directory is shared
         ("far/1/2", False, True),

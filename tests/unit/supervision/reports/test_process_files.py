@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from supervision.reports import process_files
 from supervision.reports.process_files import Entry
 
@@ -77,7 +77,7 @@ def test_of_another_host_the_root_is_believed_while_it_shows_itself(tmp_path: Pa
 def test_a_root_on_another_host_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names itself by a pid of its own host, which is another process's, or nobody's, here."""
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(hosts, "here", lambda: "elsewhere")
+        elsewhere.setattr(host_identity, "here", lambda: "elsewhere")
         process_files.write(tmp_path, [this()])
         assert process_files.read(tmp_path) == [this()]
     assert process_files.read(tmp_path) == []
@@ -89,9 +89,9 @@ def test_a_root_on_another_host_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_another_host_says_of_this_one_is_looked_at_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = hosts.here()
+    here = host_identity.here()
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(hosts, "here", lambda: "elsewhere")
+        elsewhere.setattr(host_identity, "here", lambda: "elsewhere")
         living = Entry.of("state", os.getpid(), None, here)
         dead = Entry.of("queue", 2**22 + 1, None, here)
         assert living is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from actors.connection.backup.restore import OLDER
 from actors.connection.backup.stranded_inbox import DRAINED, StrandedInbox
 from actors.connection.owner.sender import Ticket
-from actors.connection.session.files.downloads import Downloads, Transfer
+from actors.connection.session.files.pending_downloads import Downloads, Transfer
 from actors.connection.session.session import Session, SessionUnavailable
 from actors.connection.state_manager.port import StateRefused
 from actors.messages.content import Edit, Target, decode, encode

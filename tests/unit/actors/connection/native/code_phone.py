@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from actors.connection.native.signal import signatures
-from actors.connection.native.transport.nodes import Node, proto
+from actors.connection.protocol.wire_format.nodes import Node, proto
 
 REF = b"ref-of-the-server"
 NUMBER = "15550100001"

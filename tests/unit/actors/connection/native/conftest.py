@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.native import receiving_device
 from tests.unit.actors.connection.native.resending_devices import World
 
 if TYPE_CHECKING:
@@ -30,12 +29,6 @@ async def bob(tmp_path: Path) -> AsyncIterator[Device]:
     await one.register()
     yield one
     one.session.close()
-
-
-@pytest.fixture
-async def receiver(tmp_path: Path) -> AsyncIterator[receiving_device.World]:
-    async with receiving_device.met(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

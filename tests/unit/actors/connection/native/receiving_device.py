@@ -6,17 +6,17 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.native.decryption_errors import Unprepared
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import MemberLists
 from actors.connection.native.identities.group_queries import OverSocket
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.stanzas import StanzaHandler
-from actors.connection.native.send.to_proto import Place, write
-from actors.connection.native.signal.agreement import Bundle
+from actors.connection.native.receive.stanza_handler import StanzaHandler
 from actors.connection.native.signal.device_sessions import Signal, new_credentials
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.signal.key_agreement import Bundle
+from actors.connection.protocol.decryption_errors import Unprepared
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.group_members import MemberLists
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.send.to_proto import Place, write
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from actors.messages.content import Text
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.receive.messages.outcome import Outcome
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.receive.messages.stanza_result import Outcome
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"

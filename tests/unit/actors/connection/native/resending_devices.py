@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive import wrappers
 from actors.connection.native.send.resend import Resender
-from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials
 from actors.connection.native.signal.signatures import sign
-from actors.connection.native.transport.nodes import Node, proto
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.send.to_proto import Place, write
+from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.messages.content import Text
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from actors.connection.abilities.port import Call
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.calls import REMEMBERED, RingingCalls
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from actors.connection import whatsapp_version
 from actors.connection.disconnects.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import parse, proto
 from actors.connection.native.transport.socket import Socket
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import parse, proto
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.connection.whatsapp_version import BUILT_IN, NoVersion
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.connection.native.transport.nodes import Node
     from actors.connection.native.transport.noise import Login
+    from actors.connection.protocol.wire_format.nodes import Node
 
 NEWER = "2.3000.1999999999"
 

@@ -14,18 +14,18 @@ from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.paired_client import PairedClient
 from actors.connection.native.pairing import unpaired_client
 from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.receive.offline_queue import BATCH
 from actors.connection.native.send.resend import Resender
-from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
 from actors.connection.pairing_window import PairingWindow
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.send.to_proto import Place, write
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import Versions
 from actors.messages.content import Text

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.owner.inbox_drain import Drain, Progress, Stage
 from actors.connection.owner.sender import Ticket
@@ -14,7 +14,7 @@ from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
-    from actors.connection.names.lane_joins import LaneJoins
+    from actors.connection.address_changes.change_reporter import LaneJoins
     from actors.queue.outbound_queue import Lanes
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"

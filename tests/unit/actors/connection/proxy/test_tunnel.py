@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind as Cause
 from actors.connection.disconnects.consequences import Reconnect, consequence
-from actors.connection.native.media.https import Unreachable, Web
+from actors.connection.protocol.media.http_client import Unreachable, Web
 from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse
 from actors.connection.whatsapp_version import NoVersion, newest

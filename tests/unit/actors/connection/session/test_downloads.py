@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.files.downloads import DAY, LONGEST_WAIT, Transfer
+from actors.connection.session.files.pending_downloads import DAY, LONGEST_WAIT, Transfer
 from actors.connection.session.files.uploads import UPLOAD_SECONDS, Upload
 from actors.connection.session.session import Session
 from actors.messages.file_deferral import Deferral

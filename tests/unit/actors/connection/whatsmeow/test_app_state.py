@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyaileys.proto import WAProto_pb2
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.whatsmeow import app_state
 from actors.messages.content import ChatChange
 

@@ -44,7 +44,7 @@ def test_a_pairing_brings_the_fields_that_the_actor_reads() -> None:
     fields = re.findall(r'"(\w+)":', event)
     events = section("Events of the program")
     assert re.findall(r"^\| `paired` \| (.*) \|$", events, re.MULTILINE) == [", ".join(fields)]
-    reader = (BRIDGE.parent / "identity.py").read_text()
+    reader = (BRIDGE.parent / "stored_account.py").read_text()
     assert [name for name in fields if f'told.get("{name}")' not in reader] == []
 
 

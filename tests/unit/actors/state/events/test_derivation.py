@@ -13,9 +13,9 @@ from actors.connection.abilities.port import Call
 from actors.connection.engine import InboxMessage
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.queue.records import record_of
-from actors.state.calls import TOLD, calling
+from actors.state.call_events import TOLD, calling
 from actors.state.connections import Connections, Observed, limiting, renaming, showing
 from actors.state.documents import CONNECTIONS, MESSAGES
 from actors.state.events.event import TYPES
@@ -129,27 +129,30 @@ async def test_a_message_of_the_own_phone_is_a_sent_one(documents: Documents) ->
 async def test_each_step_of_a_sent_message_is_an_event_also_where_several_come_at_once(
     documents: Documents,
 ) -> None:
-    assert await events_of(documents, views.writes([record("queued", queued=1)])) == []
+    assert await events_of(documents, mirror_writes.writes([record("queued", queued=1)])) == []
     read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
     sent = record("sent", queued=1, sending=2, sent=3)
-    assert await events_of(documents, views.writes([sent])) == ["message.sent"]
-    assert await events_of(documents, views.writes([read])) == ["message.delivered", "message.read"]
-    assert await events_of(documents, views.writes([sent])) == [], "an older revision"
+    assert await events_of(documents, mirror_writes.writes([sent])) == ["message.sent"]
+    assert await events_of(documents, mirror_writes.writes([read])) == [
+        "message.delivered",
+        "message.read",
+    ]
+    assert await events_of(documents, mirror_writes.writes([sent])) == [], "an older revision"
 
 
 async def test_a_letter_that_dies_twice_is_two_events(documents: Documents) -> None:
     dead = record("dead", queued=1, sending=2, dead=3)
     again = record("queued", queued=4, sending=2, dead=3, x=0)
     twice = replace(record("dead", queued=4, sending=5, dead=6, x=0, y=0), error="ack_timeout")
-    assert await events_of(documents, views.writes([dead])) == ["message.dead"]
-    assert await events_of(documents, views.writes([again])) == []
-    assert await events_of(documents, views.writes([twice])) == ["message.dead"]
+    assert await events_of(documents, mirror_writes.writes([dead])) == ["message.dead"]
+    assert await events_of(documents, mirror_writes.writes([again])) == []
+    assert await events_of(documents, mirror_writes.writes([twice])) == ["message.dead"]
     assert (await last(documents))["error"] == "ack_timeout"
 
 
 async def test_a_cancelled_message_is_an_event(documents: Documents) -> None:
     assert await events_of(
-        documents, views.writes([record("cancelled", queued=1, cancelled=2)])
+        documents, mirror_writes.writes([record("cancelled", queued=1, cancelled=2)])
     ) == ["message.cancelled"]
 
 
@@ -221,9 +224,12 @@ async def test_a_chat_that_gets_another_address_makes_one_event(documents: Docum
     assert await events_of(documents, [renaming("shop", ANA, LID, 7.0)]) == ["chat.renamed"]
     sent = record("sent", queued=1, sending=2, sent=3)
     read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
-    await documents.batch(views.writes([replace(sent, chat=LID)]))
+    await documents.batch(mirror_writes.writes([replace(sent, chat=LID)]))
     assert "former" not in await last(documents)
-    assert await events_of(documents, views.writes([read])) == ["message.delivered", "message.read"]
+    assert await events_of(documents, mirror_writes.writes([read])) == [
+        "message.delivered",
+        "message.read",
+    ]
     assert {(await last(documents))[name] for name in ("chat", "former")} == {ANA, LID}
     document = await documents.get(MESSAGES, sent.id)
     assert document is not None

@@ -14,7 +14,7 @@ from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
 from gateway.cli.commands.settings import FILE, Refused, change, edited
 from supervision.keeper.manifest import Plan
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 from supervision.reports.process_files import Entry
 

@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.settings import Settings
 from actors.config.sources import resolve_settings
-from gateway.cli.instance import extras
+from gateway.cli.instance import missing_extras
 from gateway.cli.instance.preparation import (
     CannotStart,
     Wish,
@@ -66,9 +66,9 @@ def test_a_library_that_is_not_installed_is_named(
         monkeypatch.setenv(name, value)
     wish = Wish(simulate=library == "pywhats")
     wanted(tmp_path, wish, None)
-    installed = extras._installed
+    installed = missing_extras._installed
     monkeypatch.setattr(
-        extras, "_installed", lambda one: one.split(".")[0] != library and installed(one)
+        missing_extras, "_installed", lambda one: one.split(".")[0] != library and installed(one)
     )
     with pytest.raises(CannotStart, match=rf"'teimoso\[{extra}\]'"):
         wanted(tmp_path, wish, None)
@@ -78,13 +78,13 @@ def test_what_is_not_taken_need_not_be_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
-    monkeypatch.setattr(extras, "_installed", lambda _: False)
+    monkeypatch.setattr(missing_extras, "_installed", lambda _: False)
     assert wanted(tmp_path, Wish(), None)[1].valkey is False
 
 
 def test_a_package_without_its_parents_is_not_installed() -> None:
-    assert extras._installed("gateway.cli")
-    assert not extras._installed("no_such_package.inside.it")
+    assert missing_extras._installed("gateway.cli")
+    assert not missing_extras._installed("no_such_package.inside.it")
 
 
 def test_what_is_left_open_stays_as_it_was(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.server.delivery import answer_deadlines
-from simulator.wire.protocol import Node
+from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
     import httpx

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.server.delivery.offline_batches import PRIMER, requested
-from simulator.wire.protocol import Node
+from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

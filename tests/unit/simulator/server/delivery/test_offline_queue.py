@@ -8,7 +8,7 @@ import pytest
 
 from simulator.server.delivery.offline_queue import OfflineQueue, receipt_ids
 from simulator.store import Store
-from simulator.wire.protocol import JID, Node, encode, text_of
+from simulator.wire.protocol_library import JID, Node, encode, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

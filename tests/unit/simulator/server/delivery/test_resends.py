@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.server.stanzas import bundle_keys
-from simulator.wire.protocol import JID, Node
+from simulator.wire.protocol_library import JID, Node
 
 if TYPE_CHECKING:
     from simulator.server_state import ServerState

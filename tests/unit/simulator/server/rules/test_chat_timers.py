@@ -8,7 +8,7 @@ import pytest
 
 from simulator.contacts import message_content
 from simulator.wire.proto_schema import HistorySync, Message
-from simulator.wire.protocol import GROUP_SERVER, JID, PN_SERVER, SERVER, Node
+from simulator.wire.protocol_library import GROUP_SERVER, JID, PN_SERVER, SERVER, Node
 from tests.unit.simulator.server.test_groups import Member
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from simulator.server.rules import privacy_tokens
 from simulator.server.rules.properties import CONTACT
 from simulator.wire.proto_schema import HistorySync
-from simulator.wire.protocol import JID, LID_SERVER, Node
+from simulator.wire.protocol_library import JID, LID_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

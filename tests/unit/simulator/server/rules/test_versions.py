@@ -13,7 +13,7 @@ import pytest
 from simulator.server.rules.properties import Properties
 from simulator.server.rules.versions import CURRENT, VersionError, Versions
 from simulator.store import Store
-from simulator.wire.protocol import ClientPayload
+from simulator.wire.protocol_library import ClientPayload
 from tests.plain_http import NO_AUTHORITIES
 from tests.unit.simulator.device import announce
 from tests.waiting import eventually

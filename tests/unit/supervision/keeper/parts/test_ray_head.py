@@ -26,7 +26,7 @@ SOCKET = "/session_2026-11-24_16-16-00_347483_4194303/sockets/plasma_store"
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    data = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+    data = Path(tempfile.mkdtemp(prefix="tmo-"))
     yield data
     shutil.rmtree(data)
 
@@ -66,8 +66,8 @@ def test_workers_are_started_by_the_file_that_defers_what_they_do_not_use(short:
     shown = "import sys, json; print(json.dumps([name for name in sys.modules if type(sys.modules[name])"
     shown += ".__name__ != '_LazyModule']))"
     code = (
-        f"import runpy, sys; made = runpy.run_path({parameters.worker_path!r});"
-        "sys.meta_path.insert(0, made['DeferredFinder'](made['DEFERRED']));"
+        f"import runpy; runpy.run_path({parameters.worker_path!r});"
+        "from supervision.keeper.parts import worker_imports; worker_imports.prepare();"
         f"import ray; {shown}"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.engine import EngineEvents
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices, Installed
-from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.transport.errors import NotOnWhatsApp, OtherNumber
-from actors.connection.native.transport.nodes import Node, proto
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.request_errors import NotOnWhatsApp, OtherNumber
+from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE
 

@@ -9,7 +9,7 @@ import pytest
 from actors.connection.native.identities import key_index
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.transport.nodes import proto
+from actors.connection.protocol.wire_format.nodes import proto
 
 PHONE, STRANGER = new_key_pair(), new_key_pair()
 INDEXES = {1: 4, 2: 5, 3: 9}

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from actors.connection.native.identities.addresses import Address, participant_hash
 from actors.connection.native.identities.devices import Installed
 from actors.connection.native.identities.recipient_devices import everyone
+from actors.connection.protocol.identities.addresses import Address, participant_hash
 
 PERSON = Address.parse("90000000000002@lid")
 OWN = Address.parse("90000000000001:4@lid")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.native.identities import usync
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.usync import Listed
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.wire_format.nodes import Node
 
 PERSON = Address.parse("15550100002@s.whatsapp.net")
 OTHER = Address.parse("15550100003@s.whatsapp.net")

@@ -22,9 +22,9 @@ from actors.connection.engine import (
 )
 from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.signal.device_sessions import new_credentials
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node
 from actors.connection.pairing_window import PairingWindow
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.code_phone import REF, CodePhone, notification
 from tests.waiting import eventually

@@ -12,8 +12,8 @@ from actors.connection.native.pairing import link_code
 from actors.connection.native.pairing.link_code import ALPHABET, Opened, Unusable
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.transport.codec import decode, encode
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.wire_format.codec import decode, encode
+from actors.connection.protocol.wire_format.nodes import Node
 from tests.unit.actors.connection.native.code_phone import REF, CodePhone, notification, part
 
 PHONE = "15550100001@s.whatsapp.net"

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.pairing.qr_pairing import (
     FIRST_QR,
     NEXT_QR,
@@ -19,7 +18,8 @@ from actors.connection.native.pairing.qr_pairing import (
     qr_codes,
 )
 from actors.connection.native.signal import signatures
-from actors.connection.native.transport.nodes import Node, parse, proto
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.wire_format.nodes import Node, parse, proto
 
 
 def pair() -> tuple[bytes, bytes]:

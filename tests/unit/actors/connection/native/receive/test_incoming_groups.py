@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import GroupMembers, Member
-from actors.connection.native.receive import wrappers
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
-from actors.connection.native.transport.nodes import Node, proto
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.group_members import GroupMembers, Member
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.messages.content import Delete, Target, decode
 from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.messages.outcome import Outcome
-from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.device_sessions import new_credentials
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.send.to_proto import Place, write
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.messages.content import Reaction, ReadMark, Target
 from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,

@@ -11,8 +11,8 @@ from actors.connection.native.receive.offline_queue import BATCH, OfflineQueue
 if TYPE_CHECKING:
     import pytest
 
-    from actors.connection.native.transport.nodes import Node
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.wire_format.nodes import Node
 
 
 class Server:

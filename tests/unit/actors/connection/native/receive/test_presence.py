@@ -8,11 +8,11 @@ import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive.presence import Appearance, Visibility, presence_of
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.receive.presence import Appearance, presence_of
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
@@ -181,26 +181,3 @@ async def test_an_account_that_is_always_online_says_so_at_the_login() -> None:
         "available",
         "unavailable",
     ]
-
-
-@pytest.mark.parametrize(
-    ("always", "asked", "available", "active"),
-    [
-        (False, None, False, False),
-        (False, True, True, True),
-        (False, False, False, False),
-        (True, None, True, True),
-        (True, True, True, True),
-        (True, False, False, True),
-    ],
-)
-def test_visibility(always: bool, asked: bool | None, available: bool, active: bool) -> None:
-    shown = Visibility(always, asked)
-    assert (shown.available, shown.active) == (available, active)
-
-
-@pytest.mark.parametrize("asked", [None, True, False])
-def test_other_settings_undo_only_that_it_seems_away(asked: bool | None) -> None:
-    shown = Visibility(always=True, asked=asked)
-    shown.configure(always=False)
-    assert shown == Visibility(always=False, asked=asked or None)

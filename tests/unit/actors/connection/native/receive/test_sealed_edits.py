@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from actors.connection.native.receive.votes_and_edits import EDIT, IV_BYTES, key
-from actors.connection.native.transport.nodes import proto
+from actors.connection.protocol.receive.votes_and_edits import EDIT, IV_BYTES, key
+from actors.connection.protocol.wire_format.nodes import proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Edit, Target, decode
 from tests.unit.actors.connection.native.receiving_device import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import InboxMessage
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.wire_format.nodes import Node
 
 SECRET, ANOTHER = b"s" * 32, b"t" * 32
 ANSWERED = [("ack", None), ("receipt", None)]

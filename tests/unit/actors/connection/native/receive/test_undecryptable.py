@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.receive.messages.outcome import Outcome
-from actors.connection.native.receive.stanzas import MAX_RETRIES
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.receive.stanza_handler import MAX_RETRIES
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.state.messages.received import incoming, storing
 from tests.unit.actors.connection.native.receiving_device import (
     CONTACT,

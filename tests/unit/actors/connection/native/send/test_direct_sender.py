@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import EngineEvents, NotConnected, Outgoing, SendError
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive.transactions import cause_of
 from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
-from actors.connection.native.transport.nodes import Node, proto
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.session_transactions import cause_of
+from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.connection.session.identities.stored_credentials import StoredCredentials
 from actors.connection.session.session import SessionUnavailable
 from actors.messages.content import Quote, Reaction, Target, Text

@@ -12,13 +12,13 @@ import pytest
 
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending_devices import ACCOUNT, CAROL, DEVICE, World
 from tests.unit.actors.connection.native.send.test_direct_sender import AcknowledgingWire

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.native.send import outgoing_stanzas
 from actors.connection.native.send.outgoing_stanzas import Departures
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.send import shared_commits
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session, SessionUnavailable
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def test_those_who_wait_share_a_commit_and_leave_in_order(session: Countin
     """Checked at the wire: nothing is written that is not on disk."""
     wire = Wire(session)
     out = Departures(session, cast("Socket", wire))
-    count = outgoing_stanzas.SHARE * 2 + 3
+    count = shared_commits.SHARE * 2 + 3
     await asyncio.gather(*(out.put(leave(session, number)) for number in range(count)))
     assert wire.written == [str(number) for number in range(count)]
     assert session.commits == 3
@@ -132,7 +132,7 @@ async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
 
 async def test_closing_lets_nobody_wait(session: CountingSession) -> None:
     out = Departures(session, cast("Socket", Wire(session)))
-    leaving = [out.put(leave(session, number)) for number in range(outgoing_stanzas.SHARE + 1)]
+    leaving = [out.put(leave(session, number)) for number in range(shared_commits.SHARE + 1)]
     await asyncio.sleep(0)
     await out.close()
     ended = await asyncio.gather(*leaving, return_exceptions=True)

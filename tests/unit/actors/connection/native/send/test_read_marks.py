@@ -9,10 +9,10 @@ import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.read_marks import ReadMarks, kind_of, receipt
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.chats.unread import ReadBatch, Unread
 from actors.messages.content import ReadMark
 

@@ -9,9 +9,9 @@ from typing import Literal
 import pytest
 
 from actors.connection.native.send.resend import MAX_RESENDS
-from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.signal.key_agreement import BadSignature
+from actors.connection.protocol.wire_format.nodes import Node
 from tests.unit.actors.connection.native.resending_devices import (
     CAROL,
     CAROL_LID,

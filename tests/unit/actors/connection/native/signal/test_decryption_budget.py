@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.native.decryption_errors import Undecryptable, Unprepared
 from actors.connection.native.signal import decryption_budget
 from actors.connection.native.signal.decryption_budget import (
     BURST,
@@ -15,6 +14,7 @@ from actors.connection.native.signal.decryption_budget import (
     Budgets,
     Prepared,
 )
+from actors.connection.protocol.decryption_errors import Undecryptable, Unprepared
 
 MALLORY, ALICE = "15550100009@s.whatsapp.net", "15550100001@s.whatsapp.net"
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.decryption_budget import BURST
 from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.receive.stanza_receiver import Receiver
+from actors.connection.protocol.wire_format.nodes import Node
 from tests.unit.actors.connection.native.hostile_peer import Cost, fill, forged
 from tests.unit.actors.connection.native.receiving_device import CONTACT, GROUP, World, text
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_credentials
-from actors.connection.native.transport.nodes import Node, proto
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.wire_format.nodes import Node, proto
 from tests.unit.actors.connection.native.resending_devices import linked_by
 
 if TYPE_CHECKING:

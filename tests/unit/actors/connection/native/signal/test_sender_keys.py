@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal import sender_keys
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
 from actors.connection.native.signal.signal_messages import Malformed, blob_field, number_field
-from actors.connection.native.transport.nodes import proto
+from actors.connection.protocol.decryption_errors import Undecryptable
+from actors.connection.protocol.wire_format.nodes import proto
 from actors.connection.session.identities import skipped_keys
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.test_signal_interop import Peer

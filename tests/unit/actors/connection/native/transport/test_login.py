@@ -11,14 +11,14 @@ import pytest
 from pyaileys.proto import WAProto_pb2
 from websockets.asyncio.server import ServerConnection, serve
 
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
 from actors.connection.native.transport.client_payload import MOST_LOGINS
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node, parse, proto
 from actors.connection.native.transport.socket import Socket
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import Node, parse, proto
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 

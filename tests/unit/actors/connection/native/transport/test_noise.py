@@ -18,7 +18,6 @@ from actors.connection.native.transport.certificates import (
     HandshakeRefused,
     verify_chain,
 )
-from actors.connection.native.transport.nodes import parse, proto
 from actors.connection.native.transport.noise import (
     HEADER,
     BadFrame,
@@ -26,6 +25,7 @@ from actors.connection.native.transport.noise import (
     Resumption,
     Transport,
 )
+from actors.connection.protocol.wire_format.nodes import parse, proto
 
 NOW = 1_800_000_000
 

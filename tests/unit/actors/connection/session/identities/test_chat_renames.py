@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.names.port import NameChange
+from actors.connection.address_changes.port import NameChange
 from actors.connection.session import file as session_file
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock, put

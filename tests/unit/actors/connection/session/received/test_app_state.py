@@ -5,7 +5,11 @@ from __future__ import annotations
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.abilities.app_state import AppStateChange, InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import (
+    AppStateChange,
+    InboxAppState,
+    InboxReplaced,
+)
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

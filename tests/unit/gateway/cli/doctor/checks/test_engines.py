@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from gateway.cli.doctor.checks.engines import DAY, judged, whatsmeow
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_a_version_without_a_date_is_no_good_sign(version: str) -> None:
 
 
 async def test_no_program_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(executable, "BUILT", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert await whatsmeow() == []
 
@@ -64,20 +64,20 @@ async def test_no_program_is_no_finding(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_program_that_does_not_run_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    file = tmp_path / files.NAME
+    file = tmp_path / executable.NAME
     file.write_text(program)
     file.chmod(0o755)
-    monkeypatch.setattr(files, "BUILT", file)
+    monkeypatch.setattr(executable, "BUILT", file)
     (found,) = await whatsmeow()
     assert (found.result, found.do) == ("fail", "`make whatsmeow` anew")
 
 
 async def test_the_program_tells_the_version_that_is_pinned() -> None:
-    if not files.BUILT.exists():
-        pytest.skip(f"{files.NAME} is not built: `make whatsmeow` does it")
+    if not executable.BUILT.exists():
+        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
     pinned = next(
         line.split()[1]
-        for line in (files.BUILT.parent / "go.mod").read_text().splitlines()
+        for line in (executable.BUILT.parent / "go.mod").read_text().splitlines()
         if line.split()[:1] == ["go.mau.fi/whatsmeow"]
     )
     (found,) = await whatsmeow()

@@ -1,0 +1,333 @@
+"""Returns group members from the session's cache or by a query, and updates the cache by group notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from actors.connection.engine import Group, GroupMember
+from actors.connection.protocol.identities.addresses import (
+    LID,
+    PHONE_NUMBER,
+    Address,
+    parse_optional,
+)
+from actors.connection.protocol.request_errors import RequestFailed
+from actors.connection.protocol.session_transactions import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from actors.connection.protocol.identities.addresses import Kind
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
+
+FRESH: Final = 86_400.0
+"""Seconds that a list of members is trusted without news of a change."""
+
+MOST_MEMBERS: Final = 5_000
+"""More than WhatsApp allows in a group."""
+
+_FORBIDDEN: Final = frozenset({401, 403})
+_MISSING: Final = frozenset({404, 406, 410})
+
+
+class NotInGroup(Exception):  # noqa: N818 - reads as what it is
+    """The account is no member of the group."""
+
+
+class UnknownGroup(Exception):  # noqa: N818
+    """WhatsApp knows no such group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of a group: the address that the group has, the other one where it is known, the rank."""
+
+    address: Address
+    other: Address | None = None
+    rank: Literal["", "admin", "superadmin"] = ""
+
+    @property
+    def addresses(self) -> frozenset[Address]:
+        return frozenset(one for one in (self.address, self.other) if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMembers:
+    """The members of a group; `addressing` is the kind of address by which its devices are named.
+
+    `expires`: seconds after which its messages disappear, 0 where they stay.
+    """
+
+    subject: str
+    addressing: Literal["lid", "pn"]
+    members: tuple[Member, ...]
+    expires: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its members' addresses."""
+        return "lid" if self.addressing == "lid" else "number"
+
+    def encode(self) -> str:
+        members = [
+            [str(one.address), one.other and str(one.other), one.rank] for one in self.members
+        ]
+        named: dict[str, Any] = {
+            "subject": self.subject,
+            "addressing": self.addressing,
+            "members": members,
+        }
+        named |= {"expires": self.expires} if self.expires else {}
+        return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, encoded: str) -> GroupMembers:
+        named = json.loads(encoded)
+        members = (
+            Member(Address.parse(address), parse_optional(other), rank)
+            for address, other, rank in named["members"]
+        )
+        return cls(named["subject"], named["addressing"], tuple(members), named.get("expires", 0))
+
+
+def read(node: Node) -> GroupMembers:
+    """The members in a ``<group>``."""
+    members = tuple(_members(node))[:MOST_MEMBERS]
+    by_lid = node.attrs.get("addressing_mode") == "lid"
+    timer = node.child("ephemeral")
+    expires = 0 if timer is None else timer.number("expiration") or 0
+    return GroupMembers(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members, expires)
+
+
+def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
+    """The members after one part of a notification; None where they have to be requested anew."""
+    named = tuple(_members(change))
+    if change.tag == "add":
+        return replace(roster, members=(*_without(roster, named), *named)[:MOST_MEMBERS])
+    if change.tag == "remove":
+        return replace(roster, members=_without(roster, named))
+    if change.tag in ("promote", "demote"):
+        rank: Literal["", "admin"] = "admin" if change.tag == "promote" else ""
+        meant = {address for one in named for address in one.addresses}
+        return replace(
+            roster,
+            members=tuple(
+                replace(one, rank=rank) if one.addresses & meant else one for one in roster.members
+            ),
+        )
+    if change.tag in ("ephemeral", "not_ephemeral"):
+        return replace(roster, expires=change.number("expiration") or 0)
+    if change.tag == "subject":
+        return replace(roster, subject=change.attrs.get("subject", roster.subject))
+    # Any other change that names people or replaces the group: a number that changed, another addressing.
+    return None if named or change.tag in _TELLING else roster
+
+
+_TELLING: Final = frozenset({"create", "delete", "modify", "link", "unlink", "addressing_mode"})
+
+
+def _members(node: Node) -> Iterable[Member]:
+    for one in node.children("participant"):
+        address = parse_optional(one.attrs.get("jid"))
+        if address is None or not address.is_person:
+            continue
+        other = parse_optional(one.attrs.get("phone_number") or one.attrs.get("lid"))
+        rank = one.attrs.get("type", "")
+        yield Member(
+            address.canonical,
+            other.canonical if other is not None and other.server != address.server else None,
+            rank if rank in ("admin", "superadmin") else "",  # type: ignore[arg-type]
+        )
+
+
+def _without(roster: GroupMembers, named: Sequence[Member]) -> tuple[Member, ...]:
+    gone = {address for one in named for address in one.addresses}
+    return tuple(one for one in roster.members if not one.addresses & gone)
+
+
+class AsksForGroups(Protocol):
+    """Asks WhatsApp for groups. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+
+    async def one(self, chat: Address) -> GroupMembers:
+        """The members of a group. Raises `UnknownGroup`, too."""
+
+    async def all(self) -> dict[Address, GroupMembers]:
+        """Those of all groups that the account is in."""
+
+
+class MemberLists:
+    """Members by group. Concurrent questions about one group are one request."""
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        socket: Link,
+        groups: AsksForGroups,
+        *,
+        on_inbox: Callable[[], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`groups` asks over `socket`."""
+        self._session = session
+        self._people = people
+        self._socket = socket
+        self._groups = groups
+        self._clock = clock
+        self._on_inbox = on_inbox
+        self._asking: dict[Address, asyncio.Task[GroupMembers]] = {}
+        self._changed: set[Address] = set()
+
+    def cached(self, chat: Address) -> GroupMembers | None:
+        """The cached members, however old."""
+        stored = self._session.groups.members(str(chat))
+        return None if stored is None else GroupMembers.decode(stored.roster)
+
+    async def of(self, chat: Address) -> GroupMembers:
+        """The members of a group that the account is in.
+
+        Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
+        """
+        stored = self._session.groups.members(str(chat))
+        if stored is not None and self._clock() - stored.fetched_at < FRESH:
+            roster = GroupMembers.decode(stored.roster)
+            if self.includes(roster, self._people.account):
+                return roster
+        # A list without the account is requested once more: a message is refused for good by it.
+        roster = await self.refresh(chat)
+        if not self.includes(roster, self._people.account):
+            raise NotInGroup
+        return roster
+
+    async def refresh(self, chat: Address) -> GroupMembers:
+        """As `of`, but ask WhatsApp whatever the cache says; the account may be out."""
+        asking = self._asking.get(chat)
+        if asking is None:
+            asking = asyncio.create_task(self._ask(chat))
+            self._asking[chat] = asking
+            asking.add_done_callback(lambda done: self._asked(chat, done))
+        return await asyncio.shield(asking)
+
+    def persons(self, roster: GroupMembers) -> dict[Address, Member]:
+        """The members by their canonical addresses."""
+        return {self._people.canonical(one.other or one.address): one for one in roster.members}
+
+    def named(self, roster: GroupMembers) -> dict[Address, Address]:
+        """The members' canonical addresses, and those by which the group names them."""
+        persons = self.persons(roster).items()
+        return {person: self._address_of(person, member, roster) for person, member in persons}
+
+    def _address_of(self, person: Address, member: Member, roster: GroupMembers) -> Address:
+        server = LID if roster.kind == "lid" else PHONE_NUMBER
+        told = (one for one in (member.address, member.other) if one is not None)
+        known = next((one for one in told if one.server == server), None)
+        return known or self._people.named(person, roster.kind)
+
+    def address(
+        self, person: Address, roster: GroupMembers, named: Mapping[Address, Address]
+    ) -> Address:
+        """The address of the group's kind of anybody; `named` are its members'."""
+        return named.get(person) or self._people.named(person, roster.kind)
+
+    def includes(self, roster: GroupMembers, person: Address) -> bool:
+        """Whether this person (canonical) is a member."""
+        return person in self.persons(roster)
+
+    def is_admin(self, roster: GroupMembers, person: Address) -> bool:
+        """Whether this person (canonical) is a member who may delete what others wrote."""
+        member = self.persons(roster).get(person)
+        return member is not None and member.rank != ""
+
+    def note(self, chat: Address, notification: Node) -> tuple[bool, list[Address]]:
+        """Apply a ``w:gp2``, inside a transaction of the session.
+
+        Returns whether it brought another address of anybody, and who left.
+        """
+        if chat in self._asking:
+            self._changed.add(chat)
+        news, gone = False, list[Address]()
+        roster = self.cached(chat)
+        for change in notification.children():
+            back = False
+            for one in _members(change):
+                news |= self._people.learn(one.address, one.other)
+                person = self._people.canonical(one.other or one.address)
+                if change.tag == "remove":
+                    gone.append(person)
+                back |= change.tag == "add" and person == self._people.account
+            # An account that was out got no news of members.
+            roster = None if roster is None or back else changed(roster, change)
+        stored = self._session.groups.members(str(chat))
+        if roster is None:
+            self._session.groups.forget_members(str(chat))
+        elif stored is not None:
+            self._session.groups.save_members(str(chat), roster.encode(), stored.fetched_at)
+        return news, gone
+
+    def forget(self, chat: Address) -> None:
+        """Ask for the group anew when it counts, inside a transaction of the session."""
+        if chat in self._asking:
+            self._changed.add(chat)
+        self._session.groups.forget_members(str(chat))
+
+    async def all(self) -> list[Group]:
+        """The groups that the account is in. Raises what asking raises."""
+        told = await self._groups.all()
+        news = False
+        async with transaction(self._session, self._socket):
+            for chat, roster in told.items():
+                # One that is being asked for has an answer of its own, which may be newer.
+                if chat not in self._asking:
+                    news |= self._keep(chat, roster)
+                # Hundreds of groups must not hold up what else there is to do.
+                await asyncio.sleep(0)
+        if news:
+            await self._on_inbox()
+        return [self._shown(chat, roster) for chat, roster in told.items()]
+
+    def _shown(self, chat: Address, roster: GroupMembers) -> Group:
+        members = self.persons(roster).items()
+        shown = (GroupMember(str(person), one.rank != "") for person, one in members)
+        return Group(str(chat), roster.subject, tuple(shown))
+
+    def _keep(self, chat: Address, roster: GroupMembers) -> bool:
+        """Cache WhatsApp's answer; return whether it brought another address of anybody."""
+        news = False
+        for one in roster.members:
+            news |= self._people.learn(one.address, one.other)
+        self._session.groups.save_members(str(chat), roster.encode(), self._clock())
+        return news
+
+    async def _ask(self, chat: Address) -> GroupMembers:
+        while True:
+            try:
+                roster, news = await self._groups.one(chat), False
+            except RequestFailed as failed:
+                if failed.code in _FORBIDDEN:
+                    raise NotInGroup from None
+                if failed.code in _MISSING:
+                    raise UnknownGroup from None
+                raise
+            async with transaction(self._session, self._socket):
+                # An answer that was on its way when somebody came or left may not know of it.
+                stale = chat in self._changed
+                self._changed.discard(chat)
+                if not stale:
+                    news = self._keep(chat, roster)
+            if not stale:
+                if news:
+                    await self._on_inbox()
+                return roster
+
+    def _asked(self, chat: Address, done: asyncio.Task[GroupMembers]) -> None:
+        del self._asking[chat]
+        self._changed.discard(chat)
+        if not done.cancelled():
+            done.exception()  # seen, where everyone who waited was cancelled

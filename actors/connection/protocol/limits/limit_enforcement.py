@@ -1,0 +1,142 @@
+"""Rejects sends to new people while WhatsApp limits the account (`SendDeferred`); queries and stores the limits."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.engine import NotConnected, SendError
+from actors.connection.limits import account_limits
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE
+from actors.connection.limits.ack_errors import REACH_OUT_REFUSED, SendDeferred
+from actors.connection.protocol.limits import limit_queries
+from actors.connection.protocol.limits.limit_queries import Cap, Lock, UnreadableMex
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.session_transactions import transaction
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from actors.connection.engine import EngineEvents
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.session_transactions import Requester
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+APART: Final = 60.0
+"""Seconds between two questions for the same limit at least, however many messages are refused."""
+
+
+def note(session: Session, told: Sequence[Lock | Cap]) -> None:
+    """Store limits as WhatsApp sent them, inside a transaction of the session."""
+    for each in told:
+        if isinstance(each, Lock):
+            log.info("time lock", action="limits.lock", until=each.until, kind=each.kind)
+            session.outreach.note_lock(each.until)
+        else:
+            session.outreach.note_cap(each.until, told=each.told)
+
+
+class AccountLimits:
+    """Nothing leaves for somebody who never wrote while WhatsApp said that nothing may.
+
+    Under a cap on new chats, a chat that the account itself began goes on. A refusal alone limits nothing:
+    it makes the account ask. A limit is in the session file before its notification is acknowledged, and
+    counts until it ends or WhatsApp reports another one, whatever dies.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Requester,
+        people: People,
+        events: EngineEvents,
+        counts: Counter[str],
+        *,
+        start: Callable[[str, Coroutine[object, object, None]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`start` runs what asks WhatsApp beside everything else."""
+        self._session = session
+        self._socket = socket
+        self._people = people
+        self._events = events
+        self._counts = counts
+        self._start = start
+        self._clock = clock
+        self._asked: dict[str, float] = {}
+
+    def check(self, chat: Address) -> None:
+        """Raises `SendDeferred` where a message to this person has to wait."""
+        # Read anew: a notification may have been committed a moment ago.
+        limits = self._session.outreach.limits()
+        if limits.at(self._clock()) == NONE:
+            return
+        person = self._people.canonical(chat)
+        answers = person == self._people.account or self._session.outreach.wrote(str(person))
+        begun = answers or self._session.outreach.begun(str(person))
+        if waits := account_limits.wait(limits, self._clock(), answers=answers, begun=begun):
+            raise SendDeferred(*waits)
+
+    async def met(self, refused: SendError) -> None:
+        """WhatsApp refused a message: see what holds for the others. Raises `NotConnected`."""
+        if refused.code == REACH_OUT_REFUSED:
+            self.ask(limit_queries.lock_query())
+        elif isinstance(refused, SendDeferred) and self._is_news(refused):
+            try:
+                async with transaction(self._session, self._socket):
+                    self._session.outreach.note_cap(refused.until, told=False)
+            except ConnectionLost:
+                raise NotConnected from None
+            await self.tell()
+            self.ask(limit_queries.cap_query())
+
+    def _is_news(self, deferred: SendDeferred) -> bool:
+        """Whether WhatsApp refused it for a cap of which nothing was known."""
+        now = self._session.outreach.limits().at(self._clock())
+        return deferred.code == NEW_CHATS_CAPPED and now.capped_until is None
+
+    async def open(self) -> None:
+        """The device is logged in: tell what was known, and ask whether it still holds."""
+        await self.tell()
+        self.ask(limit_queries.lock_query())
+        if self._session.outreach.limits().at(self._clock()).capped_until is not None:
+            self.ask(limit_queries.cap_query())
+
+    async def tell(self) -> None:
+        """Tell the owner what the session has; also where it is the same."""
+        await self._events.on_limits(self._session.outreach.limits())
+
+    def ask(self, query: Node) -> None:
+        """Ask for a limit, unless that was done just now."""
+        number = query.children("query")[0].attrs["query_id"]
+        now = time.monotonic()
+        if now - self._asked.get(number, -APART) >= APART:
+            self._asked[number] = now
+            self._start("limits", self._learn(query))
+
+    async def _learn(self, query: Node) -> None:
+        newest = False
+        while not newest:
+            known = self._session.outreach.limits()
+            try:
+                told = limit_queries.answered(await self._socket.request(query), self._clock())
+            except (RequestFailed, RequestTimeout, UnreadableMex) as error:
+                # The numbers of queries change: without an answer notifications and refusals tell.
+                self._counts["limits.unanswered"] += 1
+                log.info(
+                    "limits unanswered", action="limits.unanswered", error=type(error).__name__
+                )
+                return
+            async with transaction(self._session, self._socket):
+                # A notification that came meanwhile may be newer than the answer: ask again.
+                newest = self._session.outreach.limits() == known
+                if newest:
+                    note(self._session, told)
+        await self.tell()

@@ -1,0 +1,128 @@
+"""Reads and writes a message's media fields (path, key, hashes, size), and builds the download of a received file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from actors.connection.protocol.media.cipher import HASH_BYTES, KEY_BYTES, KINDS
+from actors.connection.protocol.media.failure_policy import UNUSABLE, VIEW_ONCE
+from actors.connection.session.files.pending_downloads import Transfer
+from actors.messages.content import Audio, Document, File, Image, Sticker, Video
+
+if TYPE_CHECKING:
+    from actors.connection.protocol.receive.wrappers import Received
+    from actors.connection.session.files.uploads import Upload
+    from actors.messages.content import Media, Quote
+
+LONGEST_PATH: Final = 4096
+LONGEST_MIME: Final = 128
+LONGEST_NAME: Final = 1024
+LARGEST: Final = 2**40
+"""Bytes; no file is as large, and every store takes the number."""
+
+DEFAULT_MIME: Final = {
+    "image": "image/jpeg",
+    "video": "video/mp4",
+    "audio": "audio/ogg; codecs=opus",
+    "document": "application/octet-stream",
+    "sticker": "image/webp",
+}
+
+
+def media_of(received: Received, reply_to: Quote | None) -> Media | None:
+    """The message's description of its file; None where it names none."""
+    if received.type not in KINDS:
+        return None
+    part = getattr(received.message, received.part)
+    if len(part.fileSha256) != HASH_BYTES or part.fileLength > LARGEST:
+        return None
+    file = File(
+        part.fileSha256.hex(),
+        part.fileLength,
+        part.mimetype[:LONGEST_MIME] or DEFAULT_MIME[received.type],
+        getattr(part, "fileName", "")[:LONGEST_NAME] or None,
+    )
+    caption = received.text or None
+    if received.type == "image":
+        return Image(file, caption, reply_to)
+    if received.type == "video":
+        return Video(file, caption, part.seconds or None, reply_to)
+    if received.type == "audio":
+        return Audio(file, part.ptt, part.seconds or None, reply_to)
+    if received.type == "document":
+        return Document(file, caption, reply_to)
+    return Sticker(file, part.isAnimated, reply_to)
+
+
+def transfer_of(
+    received: Received, *, chat: str, sender: str, message_id: str, from_me: bool
+) -> Transfer | str | None:
+    """The way to fetch the file of a message; the code of why it is not fetched; None without a file."""
+    if received.type not in KINDS:
+        return None
+    part = getattr(received.message, received.part)
+    if received.view_once or getattr(part, "viewOnce", False):
+        return VIEW_ONCE
+    path = part.directPath or _path(part.url)
+    whole = (
+        len(part.mediaKey) == KEY_BYTES
+        and len(part.fileSha256) == len(part.fileEncSha256) == HASH_BYTES
+        and part.fileLength <= LARGEST
+    )
+    if not whole or not is_path(path):
+        return UNUSABLE
+    return Transfer(
+        chat=chat,
+        sender=sender,
+        message_id=message_id,
+        from_me=from_me,
+        kind=received.type,
+        key=part.mediaKey,
+        direct_path=path,
+        sha256=part.fileSha256,
+        sealed_sha256=part.fileEncSha256,
+        size=part.fileLength,
+    )
+
+
+def is_path(path: str) -> bool:
+    """Whether it can be asked of a server that WhatsApp named, and leads to no other one."""
+    plain = path.isascii() and path.isprintable() and not set(' "<>\\^`{|}#') & set(path)
+    return path.startswith("/") and len(path) <= LONGEST_PATH and plain
+
+
+def put(message: Any, said: Media, upload: Upload) -> Any:
+    """Write into the message what it says of its file; return the part, for what it answers."""
+    part = _part(message, said)
+    part.url, part.directPath = upload.url, upload.direct_path
+    part.mediaKey, part.mediaKeyTimestamp = upload.key, int(upload.at)
+    part.fileSha256, part.fileEncSha256 = upload.sha256, upload.sealed_sha256
+    part.fileLength, part.mimetype = upload.size, said.file.mime
+    if isinstance(said, Image | Video | Document) and said.caption is not None:
+        part.caption = said.caption
+    if isinstance(said, Video | Audio) and said.seconds is not None:
+        part.seconds = said.seconds
+    if isinstance(said, Audio):
+        part.ptt = said.voice
+    if isinstance(said, Document):
+        part.fileName = part.title = said.file.name or "file"
+    if isinstance(said, Sticker):
+        part.isAnimated = said.animated
+    return part
+
+
+def _part(message: Any, said: Media) -> Any:
+    if isinstance(said, Document) and said.caption is not None:
+        # Clients show the caption of a document in this envelope alone.
+        return message.documentWithCaptionMessage.message.documentMessage
+    return getattr(message, f"{said.type}Message")
+
+
+def _path(url: str) -> str:
+    """The path of the URL; the server in it is another's word, and not believed."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -1,0 +1,96 @@
+"""Requests the list of media servers and the upload token from WhatsApp, and caches both until they expire."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.protocol.request_errors import RequestFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.connection.protocol.wire_format.nodes import Node
+
+
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+_MOST_HOSTS: Final = 16
+_LONGEST_AUTH: Final = 4096
+_LEAST_TTL, _MOST_TTL = 30, 86_400
+
+
+class NoLink(Exception):  # noqa: N818 - reads as what it is
+    """The media servers are not known now: the connection is not open."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConnection:
+    """Servers in the order in which to try them; `auth` lets uploads in. `until` is monotonic."""
+
+    hosts: tuple[str, ...]
+    auth: str = field(repr=False)
+    until: float
+
+
+Ask = Callable[[], Awaitable[MediaConnection]]
+"""Asks WhatsApp for its media servers. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+
+
+class Hosts:
+    """Asks WhatsApp once for as long as its answer holds; who asks meanwhile waits for that."""
+
+    def __init__(self) -> None:
+        self._ask: Ask | None = None
+        self._known: MediaConnection | None = None
+        self._lock = asyncio.Lock()
+
+    def attach(self, ask: Ask | None) -> None:
+        """Ask in this way from now on; None: there is none."""
+        self._ask = ask
+
+    async def get(self) -> MediaConnection:
+        """Raises `NoLink`, or what asking raises."""
+        async with self._lock:
+            if self._known is None or time.monotonic() >= self._known.until:
+                if self._ask is None:
+                    raise NoLink
+                self._known = await self._ask()
+            return self._known
+
+    def refuse(self, connection: MediaConnection) -> None:
+        """It serves no more: ask WhatsApp anew. Harmless where that was done meanwhile."""
+        if self._known is not None and self._known.auth == connection.auth:
+            self._known = None
+
+    def avoid(self, host: str) -> None:
+        """The server failed: try the others first."""
+        known = self._known
+        if known is not None and host in known.hosts:
+            others = tuple(one for one in known.hosts if one != host)
+            self._known = MediaConnection((*others, host), known.auth, known.until)
+
+
+def read(reply: Node, now: float) -> MediaConnection:
+    """WhatsApp's answer. Raises `RequestFailed` where it names no server."""
+    found = reply.child("media_conn")
+    listed = [] if found is None else [host.attrs.get("hostname", "") for host in found.children()]
+    if found is None:
+        raise RequestFailed(0)
+    auth = found.attrs.get("auth", "")
+    times = [found.number(name) for name in ("ttl", "auth_ttl")]
+    return connection(listed, auth, times, now)
+
+
+def connection(
+    listed: Sequence[str], auth: str, seconds: Sequence[int | None], now: float
+) -> MediaConnection:
+    """The servers of an answer that holds for the fewest of `seconds`. Raises `RequestFailed`."""
+    hosts = tuple(dict.fromkeys(host for host in listed if _HOST.fullmatch(host)))[:_MOST_HOSTS]
+    if not hosts or not 0 < len(auth) <= _LONGEST_AUTH:
+        raise RequestFailed(0)
+    ttl = min((each for each in seconds if each), default=_LEAST_TTL)
+    return MediaConnection(hosts, auth, now + min(_MOST_TTL, max(_LEAST_TTL, ttl)))

@@ -1,0 +1,89 @@
+"""Combines the uploader and the download worker of one connection, and attaches both to each new socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.download_admission import Bounds
+from actors.connection.protocol.media.download_worker import Courier
+from actors.connection.protocol.media.http_client import Web
+from actors.connection.protocol.media.media_servers import Hosts
+from actors.connection.protocol.media.upload import Uploader
+from actors.connection.protocol.session_transactions import SessionRefusal
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from actors.config.settings import Settings
+    from actors.connection.engine import EngineEvents
+    from actors.connection.protocol.media.download_worker import AskPhone
+    from actors.connection.protocol.media.media_servers import Ask
+    from actors.connection.session.session import Session
+    from actors.media.store import MediaStore
+
+
+class FileTransfers:
+    """Uploads what leaves and fetches what arrived; the latter from `start` until `close`.
+
+    `on_refusal` is called with what the session refuses with: it has another owner, or is damaged.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: Session,
+        store: MediaStore,
+        *,
+        counts: Counter[str],
+        events: EngineEvents,
+        on_refusal: Callable[[Exception], None],
+    ) -> None:
+        self.web = Web(settings.whatsapp_media_authority)
+        self.hosts = Hosts()
+        self._on_refusal = on_refusal
+        self.uploader = Uploader(session, store, self.web, self.hosts)
+        fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)
+        bounds = Bounds(
+            settings.media_max_bytes,
+            settings.media_downloads_per_connection,
+            settings.media_downloads_per_sender,
+        )
+        self._courier = Courier(
+            session, fetcher, store, bounds=bounds, counts=counts, events=events
+        )
+        self._fetching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Fetch from now on, whenever there is a socket; idempotent."""
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+
+    def attach(self, hosts: Ask, ask_phone: AskPhone) -> None:
+        """The device is logged in: how to ask for servers, and its phone for a file."""
+        self.hosts.attach(hosts)
+        self._courier.attach(ask_phone)
+
+    def detach(self) -> None:
+        """It is not any more."""
+        self.hosts.attach(None)
+        self._courier.detach()
+
+    def look(self) -> None:
+        """Something new is to be fetched."""
+        self._courier.look()
+
+    async def close(self) -> None:
+        """Fetch nothing more; what is under way begins anew with the next owner."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+        await self.web.close()
+
+    async def _fetch(self) -> None:
+        try:
+            await self._courier.run()
+        except SessionRefusal as refusal:
+            self._on_refusal(refusal)

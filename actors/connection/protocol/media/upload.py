@@ -1,0 +1,210 @@
+"""Uploads the encrypted file of an outgoing message to the media servers, once per message across retries."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import structlog
+
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.engine import NotConnected, SendError
+from actors.connection.protocol.media.cipher import KEY_BYTES, FileEncryptor, sealed_size
+from actors.connection.protocol.media.http_client import CHUNK, Unreachable
+from actors.connection.protocol.media.media_servers import NoLink
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.session.files.uploads import Upload
+from actors.media.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
+
+    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.media_servers import Hosts, MediaConnection
+    from actors.connection.session.session import Session
+    from actors.media.store import MediaStore
+    from actors.messages.content import Media
+
+log = structlog.get_logger()
+
+AT_ONCE: Final = 4
+"""Files of one connection that are uploaded at once: the others wait, and hold their chats alone."""
+
+MISSING: Final = "media_missing"
+UPLOAD_FAILED: Final = "media_upload_failed"
+
+_PERMANENT: Final = frozenset({400, 406, 411, 413, 415, 422})
+"""Status codes for a file that a server will never take."""
+
+_REFUSED: Final = frozenset({401, 403})
+"""Status codes for a client that may not upload, or not any more."""
+
+_WAYS: Final = {"sticker": "image"}
+"""The servers' names of kinds, where they differ."""
+
+_LONGEST: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    path: Path
+    kind: str
+    key: bytes
+    sha256: bytes
+    sealed_sha256: bytes
+    size: int
+
+
+class Uploader:
+    """Uploads files by what the media store has; none is whole in memory, none blocks the loop.
+
+    The upload for a message is on disk before the message leaves. So a retry, or the next
+    owner after a crash, uploads nothing again and sends the same.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        store: MediaStore,
+        web: Web,
+        hosts: Hosts,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session
+        self._store = store
+        self._web = web
+        self._hosts = hosts
+        self._clock = clock
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def upload(self, message_id: str, said: Media) -> Upload:
+        """Upload the file of a message, and return its place. Raises `SendError`, or what `Socket.request` raises.
+
+        ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
+        will not take it; both are permanent.
+        """
+        known = self._session.uploads.find(message_id)
+        if known is not None and (known.kind, known.sha256.hex()) == (said.type, said.file.sha256):
+            return known
+        async with self._turns:
+            try:
+                sealed = await self._seal(said)
+                upload = await self._send(sealed)
+            except (NoLink, ConnectionLost):
+                raise NotConnected from None  # nothing of the message left
+            async with self._session.transaction():
+                self._session.uploads.remember(message_id, upload)
+        return upload
+
+    async def _seal(self, said: Media) -> _Sealed:
+        """The hash goes before the bytes, so they are sealed twice rather than kept in between."""
+        try:
+            path = await self._store.find(said.file.sha256)
+        except BucketAway:
+            raise SendError(BucketAway.code) from None
+        except StoreUnavailable as error:
+            raise SendError(error.code) from None
+        if path is None:
+            raise SendError(MISSING, permanent=True)
+        key = secrets.token_bytes(KEY_BYTES)
+        sealing = FileEncryptor(said.type, key)
+        try:
+            async for _ in sealed_chunks(path, sealing):
+                pass
+        except OSError:
+            raise SendError("media_unreadable") from None
+        if sealing.sha256.hex() != said.file.sha256:
+            log.error("file is not what it is called", action="media.damaged")
+            raise SendError(MISSING, permanent=True)
+        return _Sealed(path, said.type, key, sealing.sha256, sealing.sealed_sha256, sealing.size)
+
+    async def _send(self, sealed: _Sealed) -> Upload:
+        for _ in range(2):
+            connection = await self._hosts.get()
+            try:
+                return await self._offer(sealed, connection)
+            except _Refused:
+                self._hosts.refuse(connection)
+        raise SendError("media_upload_refused")
+
+    async def _offer(self, sealed: _Sealed, connection: MediaConnection) -> Upload:
+        """Offer the file to one server after the other. Raises `_Refused` or `SendError`."""
+        for host in connection.hosts:
+            url = _url(host, sealed, connection.auth)
+            chunks = sealed_chunks(sealed.path, FileEncryptor(sealed.kind, sealed.key))
+            try:
+                status, said = await self._web.post(url, chunks, sealed_size(sealed.size))
+            except Unreachable as error:
+                log.warning("upload failed", action="media.upload", reason=str(error))
+            else:
+                if status in _REFUSED:
+                    raise _Refused
+                if status in _PERMANENT:
+                    raise SendError(f"media_refused_{status}", permanent=True)
+                found = _places(said) if status == 200 else None
+                if found is not None:
+                    return Upload(
+                        sealed.kind,
+                        sealed.key,
+                        *found,
+                        sealed.sha256,
+                        sealed.sealed_sha256,
+                        sealed.size,
+                        self._clock(),
+                    )
+                log.warning("upload failed", action="media.upload", status=status)
+            finally:
+                await chunks.aclose()
+            self._hosts.avoid(host)
+        self._hosts.refuse(connection)  # there may be others by now
+        raise SendError(UPLOAD_FAILED)
+
+
+class _Refused(Exception):  # noqa: N818 - reads as what it is
+    """The servers do not let this device in with the words that it has."""
+
+
+async def sealed_chunks(path: Path, sealing: FileEncryptor) -> AsyncGenerator[bytes]:
+    """The file as it is uploaded, read and sealed in a thread chunk by chunk."""
+    file = await asyncio.to_thread(path.open, "rb")
+
+    def step() -> bytes:
+        chunk = file.read(CHUNK)
+        return sealing.feed(chunk) if chunk else b""
+
+    try:
+        while chunk := await asyncio.to_thread(step):
+            yield chunk
+        yield sealing.finish()
+    finally:
+        file.close()
+
+
+def way(kind: str) -> str:
+    """The servers' name for the kind of a message with a file."""
+    return _WAYS.get(kind, kind)
+
+
+def _url(host: str, sealed: _Sealed, auth: str) -> str:
+    token = base64.urlsafe_b64encode(sealed.sealed_sha256).decode()
+    query = urlencode({"auth": auth, "token": token})
+    return f"https://{host}/mms/{way(sealed.kind)}/{token}?{query}"
+
+
+def _places(said: bytes) -> tuple[str, str] | None:
+    """The URL and the direct path in what a server answered; None where it names none."""
+    try:
+        answer: Any = json.loads(said)
+        found = answer["url"], answer["direct_path"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    usable = all(isinstance(each, str) and 0 < len(each) <= _LONGEST for each in found)
+    return found if usable and found[1].startswith("/") else None

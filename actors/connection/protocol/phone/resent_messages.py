@@ -1,0 +1,90 @@
+"""Replaces placeholders in the session's inbox with the messages that the account's phone resends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.protocol.identities.addresses import parse_optional
+from actors.connection.protocol.phone import placeholder_resend
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.receive.message_source import Unparseable, source_of
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.wire_format.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.phone.placeholder_resend import Answer
+    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.receive.wrappers import Received
+    from actors.connection.session.messages.placeholders import Placeholder
+    from actors.connection.session.session import Session
+
+    Store = Callable[[Node, Source, Received, bytes], Outcome]
+
+
+class ResentMessages:
+    """Takes the phone's answers, inside a transaction: each is acknowledged after that committed (G5).
+
+    A message is stored as if it had come in the stanza that brought its placeholder. One that the phone has
+    not keeps its placeholder, and is not asked for by itself any more.
+    """
+
+    def __init__(self, session: Session, people: People) -> None:
+        self._session = session
+        self._people = people
+
+    def take(self, plaintext: bytes, answers: tuple[Node, ...], store: Store) -> Outcome | None:
+        """The outcome of an answer; None for another message of the phone's.
+
+        `answers` are for the stanza that it came in, `store` puts one message in the inbox. Raises
+        `MalformedMessage`.
+        """
+        found = placeholder_resend.answer(plaintext)
+        return None if found is None else self.apply(found, answers, store)
+
+    def apply(self, found: Answer, answers: tuple[Node, ...], store: Store) -> Outcome:
+        """As `take`, of an answer that is parsed."""
+        outcome = Outcome("message.resent", answers)
+        for info in found.messages:
+            for asked in self._session.placeholders.asked_for(found.request, info.key.id):
+                if self._is_of(info, asked, found.request):
+                    stored = self._stored(info, asked, store)
+                    outcome = replace(
+                        outcome,
+                        news=outcome.news or stored.news,
+                        task=stored.task or outcome.task,
+                        held=outcome.held if stored.held is None else stored.held,
+                        moved=(*outcome.moved, *stored.moved),
+                    )
+        self._session.placeholders.ask_again(found.request, None)
+        return outcome
+
+    def _is_of(self, info: Any, asked: Placeholder, request: str) -> bool:
+        """Whether the message is that of the placeholder, also in a late answer to an earlier request."""
+        if asked.request == request:
+            return True
+        chat = parse_optional(info.key.remoteJid)
+        return chat is not None and str(self._people.canonical(chat)) == asked.chat
+
+    def _stored(self, info: Any, asked: Placeholder, store: Store) -> Outcome:
+        attrs = {"notify": info.pushName, "t": str(info.messageTimestamp), **asked.stanza}
+        stanza = Node("message", {name: value for name, value in attrs.items() if value})
+        nothing = Outcome("message.ignored")
+        try:
+            source = source_of(stanza, self._people)
+        except Unparseable:
+            return nothing
+        received = wrappers.read_parsed(wrappers.of_web(info))
+        if source is None:
+            return nothing
+        if received is None:
+            self._session.inbox.bury(
+                chat=asked.chat, sender=asked.sender, message_id=asked.message_id
+            )
+            return nothing
+        if source.from_me and received.destination is None:
+            received = replace(received, destination=info.key.remoteJid)
+        return store(stanza, source, received, info.message.SerializeToString())

@@ -1,0 +1,175 @@
+"""Downloads, decrypts, inflates and splits the file of a history sync, with bounded size at each step.
+
+The file comes from another device by way of servers, so nothing of it is believed: its size is bounded at
+each step, its hashes are those that the phone named, and it is read in parts, each of them small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from actors.connection.protocol.media.cipher import (
+    HASH_BYTES,
+    HISTORY,
+    KEY_BYTES,
+    Corrupt,
+    FileDecryptor,
+)
+from actors.connection.protocol.media.http_client import Unreachable, patience
+from actors.connection.protocol.media.media_fields import is_path
+from actors.connection.protocol.media.media_servers import NoLink
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.wire_format.nodes import proto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.media_servers import Hosts
+
+MAX_SEALED: Final = 64 * 1024 * 1024
+MAX_INFLATED: Final = 192 * 1024 * 1024
+"""Bytes of one file, as it comes and once inflated: several times what phones send."""
+
+_GONE: Final = frozenset({404, 410})
+
+
+class Unusable(Exception):  # noqa: N818 - reads as what it is
+    """Nothing will come of it: it is gone from the servers, or not what the phone named."""
+
+
+class Later(Exception):  # noqa: N818
+    """It cannot be had now."""
+
+
+async def bring(told: Any, web: Web, hosts: Hosts) -> bytes:
+    """The inflated history that a notification tells of. Raises `Unusable` or `Later`."""
+    inline = told.initialHistBootstrapInlinePayload
+    if inline:
+        return await asyncio.to_thread(inflate, [inline])
+    whole = (
+        len(told.mediaKey) == KEY_BYTES
+        and len(told.fileSha256) == len(told.fileEncSha256) == HASH_BYTES
+        and is_path(told.directPath)
+    )
+    if not whole:
+        raise Unusable("no file is named")
+    try:
+        connection = await hosts.get()
+    except (ConnectionLost, NoLink, RequestFailed, RequestTimeout):
+        raise Later("no servers") from None
+    gone = 0
+    for host in connection.hosts:
+        try:
+            return await _fetch(host, told, web)
+        except Unusable:
+            gone += 1
+        except Later:
+            hosts.avoid(host)
+    if gone == len(connection.hosts):
+        raise Unusable("gone")
+    raise Later("no server gives it")
+
+
+async def _fetch(host: str, told: Any, web: Web) -> bytes:
+    opening = FileDecryptor(
+        HISTORY, told.mediaKey, sha256=told.fileSha256, sealed_sha256=told.fileEncSha256
+    )
+    parts, size = list[bytes](), 0
+    try:
+        async with (
+            asyncio.timeout(patience(min(told.fileLength, MAX_SEALED))),
+            web.get(_url(host, told)) as (status, chunks),
+        ):
+            if status in _GONE:
+                raise Unusable("gone")
+            if status != 200:
+                raise Later("refused")
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > MAX_SEALED:
+                    raise Unusable("too large")
+                parts.append(await asyncio.to_thread(opening.feed, chunk))
+            parts.append(await asyncio.to_thread(opening.finish))
+    except (Unreachable, TimeoutError):
+        raise Later("unreachable") from None
+    except Corrupt as error:
+        if error.sealed_so:
+            raise Unusable("damaged") from None
+        raise Later("damaged on the way") from None
+    return await asyncio.to_thread(inflate, parts)
+
+
+def inflate(parts: list[bytes]) -> bytes:
+    """The inflated parts. Raises `Unusable`, also where they are beyond the bound."""
+    inflater = zlib.decompressobj()
+    out = bytearray()
+    try:
+        for part in parts:
+            out += inflater.decompress(part, MAX_INFLATED - len(out) + 1)
+            if len(out) > MAX_INFLATED or inflater.unconsumed_tail:
+                raise Unusable("inflates beyond the bound")
+    except zlib.error:
+        raise Unusable("not deflated") from None
+    if not inflater.eof:
+        raise Unusable("ends early")
+    return bytes(out)
+
+
+def split(history: bytes) -> Iterator[tuple[str, bytes]]:
+    """The parts of a history that are messages themselves, each by the name of its field.
+
+    Raises `Unusable`, once what is before was given. A whole history is never parsed at once: the
+    process would stand still meanwhile.
+    """
+    view, position = memoryview(history), 0
+    while position < len(view):
+        tag, position = _varint(view, position)
+        kind = tag & 7
+        if kind == 2:
+            size, position = _varint(view, position)
+        elif kind == 0:
+            _, position = _varint(view, position)
+            continue
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise Unusable("malformed")
+        if size > len(view) - position:
+            raise Unusable("malformed")
+        name = _NAMES.get(tag >> 3)
+        if kind == 2 and name is not None:
+            yield name, bytes(view[position : position + size])
+        position += size
+
+
+_NAMES: Final = {
+    proto.HistorySync.DESCRIPTOR.fields_by_name[name].number: name
+    for name in ("conversations", "pushnames", "phoneNumberToLidMappings")
+}
+
+
+def _varint(view: memoryview, position: int) -> tuple[int, int]:
+    value = 0
+    for index in range(10):
+        if position + index >= len(view):
+            break
+        byte = view[position + index]
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value, position + index + 1
+    raise Unusable("malformed")
+
+
+def _url(host: str, told: Any) -> str:
+    named = {
+        "hash": base64.urlsafe_b64encode(told.fileEncSha256).decode(),
+        "mms-type": "md-msg-hist",
+        "__wa-mms": "",
+    }
+    joint = "&" if "?" in told.directPath else "?"
+    return f"https://{host}{told.directPath}{joint}{urlencode(named)}"

@@ -1,0 +1,76 @@
+"""Parses chat, sender and arrival (live or offline) of a message from the attributes of its stanza."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+
+if TYPE_CHECKING:
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.wire_format.nodes import Node
+
+BROADCAST: Final = "broadcast"
+STATUS: Final = "status"
+
+
+class Unparseable(Exception):  # noqa: N818 - reads as what it is
+    """The stanza names no sender."""
+
+
+class Key(NamedTuple):
+    """The name of a message at both ends, by canonical addresses."""
+
+    chat: str
+    sender: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The origin of a message; `sender` has a device.
+
+    `audience` is the group, or the sender's broadcast list, whose sender key may have encrypted it.
+    """
+
+    chat: Address
+    sender: Address
+    from_me: bool
+    audience: Address | None = None
+
+
+def source_of(stanza: Node, people: People) -> Source | None:
+    """The origin of a message; None for what is no message between people.
+
+    That is what channels and status updates are, and the copy of what another own device sent to a
+    broadcast list. A message of somebody else's to a list is said in the chat with them, as WhatsApp's
+    clients show it. Raises `Unparseable`.
+    """
+    origin = parse_optional(stanza.attrs.get("from"))
+    if origin is None:
+        raise Unparseable
+    if origin.server == GROUP or is_list(origin):
+        sender = parse_optional(stanza.attrs.get("participant"))
+        if sender is None or not sender.is_person:
+            raise Unparseable
+        from_me = people.is_account(sender)
+        if origin.server == GROUP:
+            return Source(origin, sender, from_me, origin)
+        return None if from_me else Source(people.canonical(sender), sender, from_me, origin)
+    if not origin.is_person:
+        return None
+    if not people.is_account(origin):
+        return Source(people.canonical(origin), origin, from_me=False)
+    recipient = parse_optional(stanza.attrs.get("recipient")) or origin
+    return Source(people.canonical(recipient), origin, from_me=True)
+
+
+def is_list(address: Address) -> bool:
+    """Whether the address is that of somebody's broadcast list."""
+    return address.server == BROADCAST and address.user != STATUS
+
+
+def arrival(stanza: Node) -> Literal["live", "offline"]:
+    """Whether the stanza comes as it is sent, or waited for the device."""
+    return "offline" if "offline" in stanza.attrs else "live"

@@ -1,0 +1,167 @@
+"""Takes decrypted messages of both WhatsApp engines into the inbox, and stores placeholders for undecryptable ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from actors.connection.protocol.identities.addresses import GROUP, Address
+from actors.connection.protocol.phone.placeholder_resend import may_be_had
+from actors.connection.protocol.phone.resent_messages import ResentMessages
+from actors.connection.protocol.receive import wrappers
+from actors.connection.protocol.receive.from_proto import takes_back_anothers
+from actors.connection.protocol.receive.message_source import arrival, source_of
+from actors.connection.protocol.receive.messages.inbox_writer import InboxWriter
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.session.received.inbox import UNDECRYPTABLE
+from actors.messages.content import Other
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.protocol.identities.group_members import MemberLists
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.phone.placeholder_resend import Answer
+    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
+
+PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
+"""Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
+
+
+class MembersWanted(Exception):  # noqa: N818 - reads as what it is
+    """Whether the message counts depends on who is in the group, which is not known."""
+
+
+class Messages:
+    """Takes messages that either engine decrypted, each inside the transaction of its stanza (G5).
+
+    One that comes again is only acknowledged again. With `hold` that happens once it is stored
+    elsewhere, so that it outlives this disk.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        rosters: MemberLists,
+        *,
+        clock: Callable[[], float],
+        hold: bool,
+    ) -> None:
+        self._session = session
+        self._people = people
+        self._rosters = rosters
+        self._inbox = InboxWriter(session, people, rosters, clock=clock, hold=hold)
+        self._resent = ResentMessages(session, people)
+        self._clock = clock
+        self._hold = hold
+        self.key, self.held = self._inbox.key, self._inbox.held
+        self.edits = self._inbox.edits
+        self.untold: set[Address] = set()
+        """Groups that WhatsApp does not tell of: nobody is taken for an admin there."""
+
+    def repeated(self, stanza: Node, source: Source, answers: tuple[Node, ...]) -> Outcome | None:
+        """The outcome of a message that is stored already; None for another one."""
+        key = self.key(stanza, source)
+        if not self._session.inbox.seen(*key):
+            return None
+        if self._hold and self._session.history_syncs.has(stanza.attrs["id"]):
+            return Outcome("message.repeated", task="history")
+        return Outcome("message.repeated", answers, held=self.held(*key))
+
+    def read(self, source: Source, plaintext: bytes) -> wrappers.Received | None:
+        """The message in an unpadded plaintext; None where it is for the protocol only.
+
+        Raises `MalformedMessage`, and `MembersWanted` where only the members show whether it counts.
+        """
+        found = wrappers.read(plaintext)
+        if (
+            found is not None
+            and source.chat.server == GROUP
+            and takes_back_anothers(found)
+            and source.chat not in self.untold
+            and self._rosters.cached(source.chat) is None
+        ):
+            raise MembersWanted
+        return found
+
+    def take(
+        self,
+        stanza: Node,
+        source: Source,
+        plaintext: bytes,
+        found: wrappers.Received | None,
+        answers: tuple[Node, ...],
+    ) -> Outcome:
+        """Store a message, or apply what is for the protocol. Raises `MalformedMessage`."""
+        if found is None:
+            self._session.inbox.bury(**self.key(stanza, source)._asdict())
+            self._inbox.set_timer(stanza, source, plaintext)
+            of_phone = self._is_phone(source)
+            resent = self._resent.take(plaintext, answers, self._inbox.store) if of_phone else None
+            if resent is not None:
+                return resent
+            told = wrappers.history_in(plaintext) if of_phone else None
+            if told is not None:
+                return self.history(stanza.attrs["id"], told, answers)
+            return Outcome("message.silent", answers)
+        return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
+
+    def resent(self, found: Answer, answers: tuple[Node, ...]) -> Outcome:
+        """Put messages that the phone hands over in the place of their placeholders."""
+        return self._resent.apply(found, answers, self._inbox.store)
+
+    def history(self, message_id: str, notification: bytes, answers: tuple[Node, ...]) -> Outcome:
+        """Note the notification of a history sync, in the message of this id."""
+        self._session.history_syncs.add(message_id, notification)
+        # With `hold` the worker that stores its messages answers it.
+        return Outcome("message.history", () if self._hold else answers, task="history")
+
+    def _is_phone(self, source: Source) -> bool:
+        return source.from_me and source.sender.device == 0
+
+    def put_placeholder(
+        self, stanza: Node, source: Source, answers: tuple[Node, ...] = ()
+    ) -> Outcome:
+        """Store a placeholder for the message, unless it is there; a resend replaces it."""
+        added = self._inbox.add(stanza, source, Other(UNDECRYPTABLE))
+        counted = "message.placeholder" if added else "message.repeated"
+        held = self.held(*self.key(stanza, source)) if answers else None
+        if added:
+            self._ask_phone(stanza, source, PHONE_DELAY)
+        return Outcome(counted, answers, news=added, held=held, task="placeholder")
+
+    def _ask_phone(self, stanza: Node, source: Source, delay: float) -> None:
+        """Have the phone be asked for the message after so many seconds, if it has not come by then."""
+        if stanza.attrs.get("category") != "peer":
+            ask_at = self._clock() + delay if may_be_had(stanza, self._clock()) else None
+            key = self.key(stanza, source)
+            self._session.placeholders.note(*key, stanza=stanza.attrs, ask_at=ask_at)
+
+    def want(self, stanza: Node, source: Source) -> None:
+        """Note that the sender is asked for the message; the phone is, if it has not come by then."""
+        self._session.inbox.want(
+            **self.key(stanza, source)._asdict(),
+            at=self._inbox.at(stanza),
+            from_me=source.from_me,
+            push_name=stanza.attrs.get("notify"),
+            source=arrival(stanza),
+        )
+        self._ask_phone(stanza, source, PHONE_DELAY_AFTER_SENDER)
+
+    def give_up(self, stanza: Node) -> Outcome:
+        """Put a placeholder where no resend came; one that comes later still replaces it.
+
+        The stanza is answered already, or will be once the placeholder is stored elsewhere.
+        """
+        source = source_of(stanza, self._people)
+        if source is None or self._session.inbox.seen(*self.key(stanza, source)):
+            return Outcome("message.repeated")
+        return self.put_placeholder(stanza, source)
+
+    def lapse(self, patience: float) -> Outcome:
+        """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
+        shown = self._session.inbox.show_wanted(self._clock() - patience)
+        return Outcome("message.placeholder" if shown else "message.repeated", news=shown > 0)

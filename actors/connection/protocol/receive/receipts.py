@@ -1,0 +1,159 @@
+"""Builds acks, nacks, delivery receipts and retry receipts, and parses incoming receipts.
+
+An ack tells the server that a stanza need not come again; a nack says why nothing came of it; a
+receipt tells its sender. All leave only after what they vouch for is committed (G5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from actors.connection.protocol.wire_format.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROUTING = ("participant", "recipient")
+
+UNPARSEABLE: Final = 487
+UNRECOGNIZED: Final = 488
+INVALID_PROTOBUF: Final = 491
+NO_MESSAGE_SECRET: Final = 495
+UNHANDLED: Final = 500
+"""Errors of a nack (whatsmeow, receipt.go; whatsapp-rust, protocol/nack.rs)."""
+
+
+def ack(stanza: Node) -> Node:
+    """The server's receipt for any stanza: message, receipt, notification or call."""
+    attrs = {
+        "class": stanza.tag,
+        "id": stanza.attrs.get("id", ""),
+        "to": stanza.attrs.get("from", ""),
+        **_routing(stanza),
+    }
+    if stanza.tag != "message" and "type" in stanza.attrs:
+        attrs["type"] = stanza.attrs["type"]
+    return Node("ack", attrs)
+
+
+def nack(stanza: Node, error: int) -> Node:
+    """The ack of a stanza that nothing came of, and that need not come again all the same."""
+    accepted = ack(stanza)
+    return Node("ack", {**accepted.attrs, "error": str(error)})
+
+
+def delivery(message: Node, *, from_me: bool, active: bool = True) -> Node:
+    """The receipt that shows a message's sender the second tick, where the device is `active`.
+
+    Otherwise it is of type ``inactive``, which WhatsApp's clients do not show (whatsmeow, receipt.go).
+    The account's own devices get one of type ``sender``, or ``peer_msg`` for what is between
+    devices only.
+    """
+    attrs = {
+        "id": message.attrs.get("id", ""),
+        "to": message.attrs.get("from", ""),
+        **_routing(message),
+    }
+    if message.attrs.get("category") == "peer":
+        attrs["type"] = "peer_msg"
+    elif from_me:
+        attrs["type"] = "sender"
+    elif not active:
+        attrs["type"] = "inactive"
+    return Node("receipt", attrs)
+
+
+def delivered(message: Node, *, from_me: bool, active: bool = True) -> tuple[Node, Node]:
+    """Answers to a message that arrived: the ack and the receipt of `delivery`."""
+    return ack(message), delivery(message, from_me=from_me, active=active)
+
+
+def of_history(message_id: str, account: str) -> Node:
+    """The receipt that tells the account's phone that its history sync is stored."""
+    return Node("receipt", {"id": message_id, "to": account, "type": "hist_sync"})
+
+
+def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node] = ()) -> Node:
+    """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
+
+    `count` is the number of this request, from 1. `keys` are the parts of the ``<keys>`` bundle; without them the
+    sender uses the session that it has.
+    """
+    number = message.attrs.get("id", "")
+    attrs = {
+        "id": number,
+        "to": message.attrs.get("from", ""),
+        "type": "retry",
+        **_routing(message),
+    }
+    if message.attrs.get("category") == "peer":
+        attrs["category"] = "peer"
+    asked = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
+    return Node(
+        "receipt",
+        attrs,
+        (
+            Node("retry", asked),
+            Node("registration", {}, registration_id.to_bytes(4, "big")),
+            *((Node("keys", {}, keys),) if keys else ()),
+        ),
+    )
+
+
+def _routing(stanza: Node) -> dict[str, str]:
+    return {name: stanza.attrs[name] for name in _ROUTING if name in stanza.attrs}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An incoming receipt; `status` is None for kinds that change nothing here."""
+
+    message_ids: tuple[str, ...]
+    status: Literal["delivered", "read", "retry"] | None
+    at: int
+
+
+_STATUSES: dict[str, Literal["delivered", "read", "retry"]] = {
+    "": "delivered",
+    "read": "read",
+    "played": "read",
+    "retry": "retry",
+}
+
+
+OWN_READING: Final = frozenset({"read", "read-self"})
+"""Types of the receipts by which another device of the account says that it read something."""
+
+
+def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
+    """The receipts in one of a group's messages, each with the address of who it is of.
+
+    It is one member's, or names several of them by the message.
+    """
+    told = read(stanza)
+    if (participant := stanza.attrs.get("participant")) is not None:
+        return [(participant, told)]
+    return [
+        (user.attrs["jid"], Receipt((number,), told.status, user.number("t") or told.at))
+        for part in stanza.children("participants")
+        if (number := part.attrs.get("key") or part.attrs.get("message_id"))
+        for user in part.children("user")
+        if "jid" in user.attrs
+    ]
+
+
+def read(stanza: Node) -> Receipt:
+    """The receipt in a stanza: one id, or several where it carries a list."""
+    number = stanza.attrs.get("id", "")
+    listed = [
+        item.attrs["id"]
+        for part in stanza.children("list")
+        for item in part.children("item")
+        if "id" in item.attrs
+    ]
+    return Receipt(
+        message_ids=(number, *listed),
+        status=_STATUSES.get(stanza.attrs.get("type", "")),
+        at=stanza.number("t") or 0,
+    )

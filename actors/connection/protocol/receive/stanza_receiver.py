@@ -1,0 +1,274 @@
+"""Commits waiting stanzas of either WhatsApp engine to the session file in one transaction, then sends the acks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from actors.connection.protocol.decryption_errors import Unprepared
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.session_transactions import (
+    SessionRefusal,
+    refusals,
+    transaction,
+)
+from actors.metrics.counters import measures
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.protocol.session_transactions import Channel
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+BATCH: Final = 64
+"""Stanzas that share a commit at most."""
+
+WAITING: Final = 1024
+"""Stanzas that wait at most; beyond that the socket is not read."""
+
+HELD: Final = 10_000
+"""Answers that are held back at most: of what is beyond that, WhatsApp gets none and sends it again."""
+
+APART: Final = 0.05
+"""Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
+
+RESEND_PATIENCE: Final = 60.0
+"""Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
+
+
+class Takes(Protocol):
+    """Takes stanzas, inside a transaction of the session."""
+
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one stanza."""
+
+    def refuse(self, stanza: Node) -> Outcome:
+        """Refuse one that cannot be handled."""
+
+    def give_up(self, stanza: Node) -> Outcome:
+        """Put a placeholder where no resend of a message came."""
+
+    def lapse(self, patience: float) -> Outcome:
+        """As `give_up`, for all that was last asked for so many seconds ago."""
+
+
+class Prepares(Protocol):
+    """Computes, outside a transaction, the rest of what raised `Unprepared` in one."""
+
+    async def prepare(self, stanza: Node) -> None:
+        """Compute what taking the stanza needs."""
+
+    def forget_prepared(self) -> None:
+        """Drop what was computed."""
+
+    def postpone(self, stanza: Node) -> Outcome:
+        """Note what the stanza tells, which is taken once it is prepared."""
+
+    async def ask_again(self, stanza: Node) -> Outcome:
+        """Take a stanza whose preparation did not do."""
+
+
+class Receiver:
+    """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
+
+    An answer leaves only after the commit that it vouches for, one that is held only after `settled`
+    got its key. WhatsApp sends again a stanza that a crash or a full disk left unanswered; one that
+    cannot be handled is refused.
+
+    Decrypting a message that is not an ordinary one ends the batch before it. Its keys are computed
+    outside a transaction, and it begins the next batch.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Channel,
+        incoming: Takes,
+        *,
+        counts: Counter[str],
+        on_inbox: Callable[[], Awaitable[None]],
+        on_task: Callable[[str, Node], None],
+        prepares: Prepares | None = None,
+        patience: float = RESEND_PATIENCE,
+    ) -> None:
+        self._session = session
+        self._socket = socket
+        self._incoming = incoming
+        self._counts = counts
+        self._on_inbox = on_inbox
+        self._on_task = on_task
+        self._prepares = prepares
+        self._patience = patience
+        self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
+        self._overdue: list[Node | None] = []
+        self._held: dict[int, tuple[Node, ...]] = {}
+        self._due = asyncio.Event()
+        self._committed_at = 0.0
+        self._due_later = False
+
+    async def put(self, stanza: Node) -> None:
+        """Queue a stanza; waits while too many do."""
+        await self._queue.put(stanza)
+        loop = asyncio.get_running_loop()
+        wait = self._committed_at + APART - loop.time() if stanza.tag == "receipt" else 0.0
+        if wait <= 0 or self._queue.qsize() >= BATCH:
+            self._due.set()
+        elif not self._due_later:
+            self._due_later = True
+            loop.call_later(wait, self._take_receipts)
+
+    def _take_receipts(self) -> None:
+        self._due_later = False
+        self._due.set()
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """The inbox items are stored elsewhere: send what was held for that. Raises `ConnectionLost`."""
+        answers = [answer for key in keys for answer in self._held.pop(key, ())]
+        if answers:
+            await self._socket.send(*answers)
+
+    async def run(self) -> None:
+        """Commit and acknowledge what is queued, for ever."""
+        if self._session.inbox.wants():
+            # Resends that an earlier socket asked for may come now, but need not.
+            asyncio.get_running_loop().call_later(self._patience, self._lapse, None)
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            rest: list[Node] = []
+            while (batch := self._batch(rest)) or self._overdue:
+                overdue, self._overdue = self._overdue, []
+                try:
+                    outcomes, following = await self._commit(batch, overdue, prepared=bool(rest))
+                except ConnectionLost:
+                    measures.count("teimoso_acks_withheld", len(batch), reason="session")
+                    raise
+                self._committed_at = asyncio.get_running_loop().time()
+                await self._answer(outcomes)
+                if rest or following:
+                    await self._prepare(following)
+                rest = following
+
+    def _batch(self, first: Sequence[Node]) -> list[Node]:
+        count = min(BATCH - len(first), self._queue.qsize())
+        return [*first, *(self._queue.get_nowait() for _ in range(count))]
+
+    async def _commit(
+        self, batch: Sequence[Node], overdue: Sequence[Node | None], *, prepared: bool
+    ) -> tuple[list[tuple[Node | None, Outcome]], list[Node]]:
+        """The outcomes, and those of the batch that are to be prepared first."""
+        following: list[Node] = []
+        async with transaction(self._session, self._socket):
+            outcomes: list[tuple[Node | None, Outcome]] = []
+            for place, stanza in enumerate(batch):
+                outcome, taken = await self._take(stanza, final=prepared and place == 0)
+                outcomes.append((stanza, outcome))
+                if not taken:
+                    following = list(batch[place:])
+                    break
+                if self._prepares is not None:
+                    # The effort for one message, once for each in the batch, must not stop the rest.
+                    await asyncio.sleep(0)
+            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        return outcomes, following
+
+    async def _prepare(self, stanzas: Sequence[Node]) -> None:
+        """Compute what reading these takes; nothing that was prepared before is of use any more."""
+        assert self._prepares is not None
+        self._prepares.forget_prepared()
+        with refusals(self._socket):
+            for stanza in stanzas:
+                try:
+                    await self._prepares.prepare(stanza)
+                except SessionRefusal:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+                    _log_failure(stanza, error)
+                await asyncio.sleep(0)
+
+    async def _answer(self, outcomes: Sequence[tuple[Node | None, Outcome]]) -> None:
+        # At once: the drain may have settled the items by the next pause.
+        for _, outcome in outcomes:
+            if outcome.held is not None and len(self._held) < HELD:
+                # A message and its resend share an item, and each stanza is answered.
+                held = self._held.get(outcome.held, ())
+                self._held[outcome.held] = (*held, *outcome.answers)
+            if outcome.held is not None:
+                measures.count("teimoso_acks_withheld", reason="store")
+            self._move_held(outcome)
+            if outcome.counted == "message.placeholder":
+                measures.count("teimoso_messages_undecryptable")
+        self._counts.update(outcome.counted for _, outcome in outcomes)
+        if any(outcome.news for _, outcome in outcomes):
+            await self._on_inbox()
+        answers = [
+            answer
+            for _, outcome in outcomes
+            for answer in (*outcome.at_once, *(outcome.answers if outcome.held is None else ()))
+        ]
+        if answers:
+            await self._socket.send(*answers)
+        for origin, outcome in outcomes:
+            if outcome.task is not None and origin is not None:
+                self._on_task(outcome.task, origin)
+            if outcome.wanted is not None:
+                asyncio.get_running_loop().call_later(self._patience, self._lapse, outcome.wanted)
+
+    def _move_held(self, outcome: Outcome) -> None:
+        """Let answers wait for the items that stand now where theirs stood."""
+        for old, new in outcome.moved:
+            if old is not None and new is not None and (answers := self._held.pop(old, ())):
+                self._held[new] = (*self._held.get(new, ()), *answers)
+
+    def _give_up(self, stanza: Node | None) -> Outcome:
+        if stanza is None:
+            return self._incoming.lapse(self._patience)
+        return self._incoming.give_up(stanza)
+
+    async def _take(self, stanza: Node, *, final: bool) -> tuple[Outcome, bool]:
+        """The outcome of a stanza, and whether it was taken: of one that fails twice, that it is refused.
+
+        A stanza that always fails, unanswered, would come again at each login and end the socket.
+        `final`: it was prepared and nothing was taken since; its sender is asked again if that did not do.
+        """
+        handle = self._incoming.take
+        for following in (self._incoming.take, self._refuse, None):
+            try:
+                with self._session.savepoint():
+                    return await handle(stanza), True
+            except SessionRefusal:
+                raise
+            except Unprepared:
+                assert self._prepares is not None
+                if not final:
+                    with self._session.savepoint():
+                        return self._prepares.postpone(stanza), False
+                handle = self._prepares.ask_again
+            except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+                _log_failure(stanza, error)
+                if following is not None:
+                    handle = following
+        return Outcome("stanza.failed"), True
+
+    async def _refuse(self, stanza: Node) -> Outcome:
+        return self._incoming.refuse(stanza)
+
+    def _lapse(self, stanza: Node | None) -> None:
+        self._overdue.append(stanza)
+        self._due.set()
+
+
+def _log_failure(stanza: Node, error: Exception) -> None:
+    log.error(
+        "stanza not handled",
+        action="stanza.failed",
+        stanza=stanza.tag,
+        error=type(error).__name__,  # a traceback could quote what the stanza says
+    )

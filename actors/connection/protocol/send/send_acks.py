@@ -1,0 +1,106 @@
+"""Awaits the server's ack of a sent stanza, and converts failures to `SendError` of the WhatsApp engine interface."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.connection.engine import NotConnected, SendError
+from actors.connection.limits import ack_errors
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
+from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
+from actors.connection.protocol.request_errors import (
+    ConnectionLost,
+    NotOnWhatsApp,
+    OtherNumber,
+    RequestFailed,
+    RequestTimeout,
+)
+from actors.connection.protocol.session_transactions import SessionRefusal, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def send_errors() -> Iterator[None]:
+    """Turns failures before the message left into a `SendError`."""
+    try:
+        yield
+    except OtherNumber:
+        raise NotConnected from None  # earlier messages of that number's chat leave first (G4)
+    except NotOnWhatsApp:
+        raise SendError("not_on_whatsapp", permanent=True) from None
+    except NotInGroup:
+        raise SendError("not_in_group", permanent=True) from None
+    except UnknownGroup:
+        raise SendError("unknown_group", permanent=True) from None
+    except RequestTimeout:
+        raise SendError("whatsapp_timeout") from None
+    except RequestFailed as failed:
+        raise SendError(f"request_failed_{failed.code}") from None
+    except ConnectionLost as lost:
+        if lost.written:
+            raise SendError("connection_lost", uncertain=True) from None
+        raise NotConnected from None
+
+
+@contextmanager
+def failures_logged() -> Iterator[None]:
+    """Logs failures to reach devices that a message missed; it is acknowledged, and counts as sent.
+
+    The lists of devices are fresh then, and the next message reaches them.
+    """
+    try:
+        yield
+    except (
+        ConnectionLost,
+        NotInGroup,
+        NotOnWhatsApp,
+        RequestFailed,
+        RequestTimeout,
+        SendError,
+        UnknownGroup,
+        *SessionRefusal,
+    ) as error:
+        log.warning(
+            "missed devices not reached", action="send.missed_devices", error=type(error).__name__
+        )
+
+
+async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
+    """The server's ack of a message that left, within so many seconds. Raises `SendError`."""
+    try:
+        async with asyncio.timeout(within):
+            ack = await waiting
+    except TimeoutError:
+        raise SendError("ack_timeout", uncertain=True) from None
+    except ConnectionLost:
+        raise SendError("connection_lost", uncertain=True) from None
+    if ack.attrs.get("error", "0") not in ("", "0"):
+        # A word of the server's making is no stable code.
+        raise ack_errors.refused(ack.number("error"), time.time())
+    return ack
+
+
+async def forget_begun(
+    session: Session, link: Link, chat: Address, message_id: str, refused: SendError
+) -> None:
+    """Forget that the account began the chat, where WhatsApp refused the message that did."""
+    began = session.outreach.begun_by(str(chat))
+    if began is None or (began != message_id and refused.code != NEW_CHATS_CAPPED):
+        return
+    with suppress(ConnectionLost):  # the next refusal by the cap says it again
+        async with transaction(session, link):
+            session.outreach.forget_begun(str(chat))

@@ -1,0 +1,241 @@
+"""Converts typed content to WhatsApp's protobuf message and the attributes of the outgoing stanza."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.engine import SendError
+from actors.connection.protocol.identities.addresses import GROUP, LID
+from actors.connection.protocol.media import media_fields
+from actors.connection.protocol.receive.votes_and_edits import IV_BYTES, sealed
+from actors.connection.protocol.wire_format.nodes import Node, parse, proto
+from actors.messages.content import (
+    Contact,
+    Delete,
+    Edit,
+    Location,
+    Media,
+    Poll,
+    PollVote,
+    Reaction,
+    Text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actors.connection.session.files.uploads import Upload
+    from actors.messages.content import Content, Quote, Target
+
+SENDER_REVOKE: Final = "7"
+MESSAGE_EDIT: Final = "1"
+"""The stanza's ``edit``."""
+
+_MEDIA: Final = {
+    "locationMessage": "location",
+    "contactMessage": "vcard",
+    "contactsArrayMessage": "contact_array",
+    "imageMessage": "image",
+    "videoMessage": "video",
+    "audioMessage": "audio",
+    "documentMessage": "document",
+    "documentWithCaptionMessage": "document",
+    "stickerMessage": "sticker",
+}
+_VOICE: Final = "ptt"
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """The attributes of a message's stanza: its own `attrs`, those of each ciphertext, and parts.
+
+    Servers and clients look at it before, or instead of, the plaintext.
+    """
+
+    attrs: Mapping[str, str]
+    enc: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The chat that a message goes to; `at` is the time in seconds.
+
+    `chat` is the address of the stanza, `account` the canonical one, `lid` the account's LID where it
+    is known. `named` gives the address by which the chat knows a person of a canonical address.
+    `author` is how the poll that is voted in named its author, where that is known. `expires` is after
+    how many seconds messages of the chat disappear, 0 where they stay.
+    """
+
+    chat: str
+    account: str
+    at: float
+    lid: str | None = None
+    named: Callable[[str], str] = str
+    author: str | None = None
+    expires: int = 0
+
+    def key(self, target: Target) -> Any:
+        """The key of a message of this chat, as the account sees it."""
+        own = target.sender is None or target.sender == self.account
+        key = proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
+        if target.sender is not None and not own and self.chat.endswith(f"@{GROUP}"):
+            key.participant = self.named(target.sender)
+        return key
+
+    def author_and_self(self, target: Target) -> tuple[str, str]:
+        """The author of that poll, and the account: both by LID, or both by phone number.
+
+        Votes are counted by the names on the wire of the poll (whatsmeow, msgsecret.go).
+        """
+        author = self.author or self.named(target.sender or self.account)
+        if author.endswith(f"@{LID}"):
+            return author, self.lid or self.account
+        return author, self.account
+
+    @property
+    def milliseconds(self) -> int:
+        return int(self.at * 1000)
+
+
+def write(content: Content, place: Place, upload: Upload | None = None) -> bytes:
+    """The plaintext, not padded; `upload` is where its file is, where it has one.
+
+    Raises `SendError` for a kind that cannot be sent.
+    """
+    message = proto.Message()
+    if isinstance(content, Text):
+        _text(message, content, place)
+    elif isinstance(content, Location):
+        _location(message.locationMessage, content)
+        _context(message.locationMessage, content.reply_to, place)
+    elif isinstance(content, Contact):
+        _contact(message, content, place)
+    elif isinstance(content, Poll):
+        _poll(message, content, place)
+    elif isinstance(content, Reaction):
+        _reaction(message.reactionMessage, content, place)
+    elif isinstance(content, PollVote):
+        _vote(message.pollUpdateMessage, content, place)
+    elif isinstance(content, Edit | Delete):
+        _change(message, content, place)
+    elif isinstance(content, Media) and upload is not None:
+        _context(media_fields.put(message, content, upload), content.reply_to, place)
+    else:
+        raise SendError("unsupported_type", permanent=True)
+    plaintext: bytes = message.SerializeToString()
+    return plaintext
+
+
+def dress(plaintext: bytes) -> Dress:
+    """The stanza's words for what `write` made, also when it is sent again."""
+    message = parse(proto.Message, plaintext)
+    names = [field.name for field, _ in message.ListFields()]
+    for name in names:
+        if name in _MEDIA:
+            voice = name == "audioMessage" and message.audioMessage.ptt
+            return Dress({"type": "media"}, {"mediatype": _VOICE if voice else _MEDIA[name]})
+        if name.startswith("pollCreation"):
+            return Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),))
+        if name == "pollUpdateMessage":
+            parts = (Node("meta", {"polltype": "vote"}),)
+            return Dress({"type": "poll"}, {"decrypt-fail": "hide"}, parts)
+        if name == "reactionMessage":
+            taken_back = {} if message.reactionMessage.text else {"edit": SENDER_REVOKE}
+            return Dress({"type": "reaction", **taken_back}, {"decrypt-fail": "hide"})
+        if name == "protocolMessage":
+            edited = message.protocolMessage.type == proto.Message.ProtocolMessage.MESSAGE_EDIT
+            kind = MESSAGE_EDIT if edited else SENDER_REVOKE
+            return Dress({"type": "text", "edit": kind}, {"decrypt-fail": "hide"})
+    return Dress({"type": "text"})
+
+
+def _text(message: Any, content: Text, place: Place) -> None:
+    if content.reply_to is None and not place.expires:
+        message.conversation = content.text  # which has no room for a context
+        return
+    message.extendedTextMessage.text = content.text
+    _context(message.extendedTextMessage, content.reply_to, place)
+
+
+def _location(part: Any, content: Location) -> None:
+    part.degreesLatitude, part.degreesLongitude = content.latitude, content.longitude
+    if content.name is not None:
+        part.name = content.name
+    if content.address is not None:
+        part.address = content.address
+
+
+def _contact(message: Any, content: Contact, place: Place) -> None:
+    first = content.cards[0]
+    if len(content.cards) == 1:
+        part = message.contactMessage
+        part.displayName, part.vcard = first.name, first.vcard
+    else:
+        part = message.contactsArrayMessage
+        part.displayName = first.name
+        for card in content.cards:
+            part.contacts.add(displayName=card.name, vcard=card.vcard)
+    _context(part, content.reply_to, place)
+
+
+def _poll(message: Any, content: Poll, place: Place) -> None:
+    # Clients tell a poll with one choice by the field that it is in.
+    one = content.choices == 1
+    part = message.pollCreationMessageV3 if one else message.pollCreationMessage
+    part.name, part.selectableOptionsCount = content.question, content.choices
+    for option in content.options:
+        part.options.add(optionName=option)
+    _context(part, content.reply_to, place)
+    if content.secret is not None:
+        message.messageContextInfo.messageSecret = bytes.fromhex(content.secret)
+
+
+def _reaction(part: Any, content: Reaction, place: Place) -> None:
+    part.key.CopyFrom(place.key(content.target))
+    part.text = content.emoji
+    part.senderTimestampMs = place.milliseconds
+
+
+def _vote(part: Any, content: PollVote, place: Place) -> None:
+    if content.secret is None or content.options is None:
+        raise SendError("poll_unreadable", permanent=True)
+    author, voter = place.author_and_self(content.target)
+    iv = secrets.token_bytes(IV_BYTES)
+    part.pollCreationMessageKey.CopyFrom(place.key(content.target))
+    part.vote.encIv = iv
+    part.vote.encPayload = sealed(
+        content.options,
+        poll_id=content.target.message_id,
+        secret=bytes.fromhex(content.secret),
+        author=author,
+        voter=voter,
+        iv=iv,
+    )
+    part.senderTimestampMs = place.milliseconds
+
+
+def _change(message: Any, content: Edit | Delete, place: Place) -> None:
+    part = message.protocolMessage
+    part.key.CopyFrom(place.key(content.target))
+    if isinstance(content, Edit):
+        part.type = proto.Message.ProtocolMessage.MESSAGE_EDIT
+        part.editedMessage.conversation = content.text
+        part.timestampMs = place.milliseconds
+    else:
+        part.type = proto.Message.ProtocolMessage.REVOKE
+
+
+def _context(part: Any, quote: Quote | None, place: Place) -> None:
+    """Write what the message answers, and that it disappears: each message of such a chat says so."""
+    if place.expires:
+        part.contextInfo.expiration = place.expires
+    if quote is None:
+        return
+    context = part.contextInfo
+    context.stanzaId = quote.target.message_id
+    context.participant = place.named(quote.target.sender or place.account)
+    # There has to be one: clients take a reply without it for no reply.
+    context.quotedMessage.conversation = quote.text or ""

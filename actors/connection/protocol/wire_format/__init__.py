@@ -1,0 +1,4 @@
+"""Encodes and decodes WhatsApp's binary stanzas and protobuf messages.
+
+Frames and their encryption are `actors/connection/native/transport`.
+"""

@@ -1,0 +1,220 @@
+"""Applies one message, receipt or notification from the whatsmeow program to the session file; returns the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.protocol.identities.addresses import parse_optional
+from actors.connection.protocol.limits import limit_enforcement, limit_queries
+from actors.connection.protocol.media import reupload_request
+from actors.connection.protocol.media.failure_policy import GONE
+from actors.connection.protocol.media.media_fields import is_path
+from actors.connection.protocol.phone import placeholder_resend
+from actors.connection.protocol.receive.message_source import Unparseable, source_of
+from actors.connection.protocol.receive.messages.message_receiver import MembersWanted, Messages
+from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWriter
+from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
+from actors.connection.whatsmeow import app_state
+from actors.connection.whatsmeow.to_nodes import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actors.connection.protocol.identities.group_members import MemberLists
+    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+MAX_RETRIES: Final = 4
+"""Requests to a sender to encrypt one message again, at most; the program asks."""
+
+ASKED_AGAIN: Final = "undecryptable"
+"""The program's word for a message whose sender it asks to encrypt it again."""
+
+
+class DeliveryHandler:
+    """Takes deliveries one by one, each inside its own savepoint of the session's transaction.
+
+    The program acknowledges what was answered, and nothing else: what commits is there exactly once,
+    and what does not comes again (G5).
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        rosters: MemberLists,
+        *,
+        clock: Callable[[], float],
+        hold: bool = False,
+    ) -> None:
+        self._session = session
+        self._people = people
+        self._rosters = rosters
+        self._clock = clock
+        self._messages = Messages(session, people, rosters, clock=clock, hold=hold)
+        self._receipts = ReceiptWriter(session, people, clock=clock)
+        self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
+        self.untold = self._messages.untold
+        self._takes: Mapping[str, Callable[[Delivery], Outcome]] = {
+            "message": self._message,
+            "undecryptable": self._message,
+            "history": self._history,
+            "resent": self._resent,
+            "receipt": self._receipt,
+            "group": self._group,
+            "mex": self._mex,
+            "media_retried": self._media_retried,
+            "call": self._call,
+            "app_state": self._app_state,
+        }
+
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one delivery; one of a kind that is not known changes nothing, and is answered."""
+        assert isinstance(stanza, Delivery)
+        self._messages.edits.take_joined()  # those of a delivery that failed
+        learned = self._people.learn_from(stanza)
+        take = self._takes.get(stanza.kind)
+        outcome = Outcome(f"{stanza.kind}.ignored", (stanza,)) if take is None else take(stanza)
+        opened = self._messages.edits.take_joined()
+        if not learned and not opened:
+            return outcome
+        return replace(outcome, news=True, moved=(*outcome.moved, *opened))
+
+    def knows(self, stanza: Node) -> bool:
+        """Whether the message of these addresses is stored."""
+        try:
+            source = source_of(stanza, self._people)
+        except Unparseable:
+            return False
+        return source is not None and self._session.inbox.seen(*self._messages.key(stanza, source))
+
+    def refuse(self, stanza: Node) -> Outcome:
+        """Of a message that cannot be handled a placeholder stays."""
+        try:
+            source = source_of(stanza, self._people) if stanza.tag == "message" else None
+        except Unparseable:
+            source = None
+        if source is None:
+            return Outcome("stanza.failed", (stanza,))
+        return self._messages.put_placeholder(stanza, source, (stanza,))
+
+    def _message(self, stanza: Delivery) -> Outcome:
+        try:
+            source = source_of(stanza, self._people)
+        except Unparseable:
+            return Outcome("message.unparseable", (stanza,))
+        if source is None:
+            return Outcome("message.ignored", (stanza,))
+        if source.from_me:
+            name = stanza.attrs.get("notify", "")
+            self._session.push_names.save(str(self._people.account), name)
+        if (repeated := self._messages.repeated(stanza, source, (stanza,))) is not None:
+            return repeated
+        if stanza.kind == "undecryptable":
+            return self._undecryptable(stanza)
+        try:
+            found = self._messages.read(source, stanza.body)
+        except MembersWanted:
+            return Outcome("message.roster_wanted", task="roster")
+        except MalformedMessage:
+            return self._messages.put_placeholder(stanza, source, (stanza,))
+        return self._messages.take(stanza, source, stanza.body, found, (stanza,))
+
+    def _undecryptable(self, stanza: Delivery) -> Outcome:
+        source = source_of(stanza, self._people)
+        assert source is not None
+        key = self._messages.key(stanza, source)
+        kind = stanza.told["kind"] if stanza.told else ""
+        asked = kind == ASKED_AGAIN
+        count = self._session.sent.count_retry("asked", *key) if asked else 0
+        log.warning(
+            "undecryptable message", action="message.undecryptable", reason=kind, count=count
+        )
+        if not asked or count > MAX_RETRIES:
+            return self._messages.put_placeholder(stanza, source, (stanza,))
+        self._messages.want(stanza, source)
+        # Never held: the program asks the sender once it is answered, and the resend is held.
+        return Outcome("message.asked_for", (stanza,), wanted=stanza, task="placeholder")
+
+    def _history(self, stanza: Delivery) -> Outcome:
+        return self._messages.history(stanza.attrs["id"], stanza.body, (stanza,))
+
+    def _resent(self, stanza: Delivery) -> Outcome:
+        request = str((stanza.told or {}).get("request_id", ""))
+        found = placeholder_resend.answer_of(request, stanza.body)
+        return self._messages.resent(found, (stanza,))
+
+    def _receipt(self, stanza: Delivery) -> Outcome:
+        return replace(self._receipts.receipt(stanza), answers=(stanza,))
+
+    def _group(self, stanza: Delivery) -> Outcome:
+        """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
+        told = stanza.told or {}
+        chat = parse_optional(str(told.get("chat", "")))
+        if chat is None:
+            return Outcome("notification.ignored", (stanza,))
+        self._rosters.forget(chat)
+        gone = (parse_optional(str(one)) for one in told.get("left") or ())
+        persons = [self._people.canonical(one) for one in gone if one is not None]
+        at = int(told.get("at") or self._clock())
+        news = self._receipts.leave_out(chat, persons, at)
+        return Outcome("notification.group", (stanza,), news=news)
+
+    def _mex(self, stanza: Delivery) -> Outcome:
+        told = limit_queries.notified(
+            Node("", {}, (Node("update", {}, stanza.body),)), self._clock()
+        )
+        if not told:
+            return Outcome("notification.ignored", (stanza,))
+        limit_enforcement.note(self._session, told)
+        return Outcome("notification.limits", (stanza,), task="limits")
+
+    def _call(self, stanza: Delivery) -> Outcome:
+        """A call is stored nowhere: one that still rings comes again."""
+        return Outcome("call.heard", (stanza,), task="call")
+
+    def _app_state(self, stanza: Delivery) -> Outcome:
+        """Note changes with the version that brings them; where some before them lack, ask for all."""
+        told = stanza.told or {}
+        found = app_state.read(told, stanza.body)
+        session, collection, after = self._session, str(told["collection"]), told.get("after")
+        begun = told.get("begun")
+        if found.name is not None:
+            session.push_names.save(str(self._people.account), found.name)
+        if told.get("more"):
+            begun = session.app_state.note_part(collection, found.changes, begun)
+            return Outcome("app_state.part", (replace(stanza, answer={"begun": begun}),), news=True)
+        # A change after version 0, where the library has nothing, is one if the session has nothing either.
+        fits = after != 0 or session.app_state.version(collection) == 0
+        version, changes = int(told["version"]), found.changes
+        if not fits or not session.app_state.note(
+            collection, version, changes, after=after, begun=begun
+        ):
+            return Outcome("app_state.behind", (replace(stanza, answer={"whole": True}),))
+        news = bool(found.changes) or after is None
+        return Outcome("app_state.noted", (stanza,), news=news)
+
+    def _media_retried(self, stanza: Delivery) -> Outcome:
+        """The account's phone was asked for a file that the servers lost."""
+        told = stanza.told or {}
+        for transfer in self._session.downloads.of_message(str(told.get("message_id", ""))):
+            if (code := told.get("error")) is not None:
+                found = reupload_request.refused(str(code))
+            else:
+                iv = bytes.fromhex(str(told.get("iv", "")))
+                found = reupload_request.opened(iv, stanza.body, transfer)
+            if found is None:
+                continue
+            if found.direct_path is None:
+                self._session.downloads.end(transfer, "failed", GONE)
+                return Outcome("notification.file_lost", (stanza,), news=True)
+            if is_path(found.direct_path):
+                self._session.downloads.relocate(transfer, found.direct_path)
+                return Outcome("notification.file", (stanza,), task="file")
+        return Outcome("notification.ignored", (stanza,))

@@ -1,0 +1,104 @@
+"""Converts messages, receipts and notifications from the whatsmeow program to stanza nodes for the receive code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.protocol.identities.addresses import GROUP, LID, parse_optional
+from actors.connection.protocol.receive.message_source import is_list
+from actors.connection.protocol.wire_format.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.connection.whatsmeow.program.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Node):
+    """A stanza that waits for the answer to the program's request of this number (`request`).
+
+    `kind` is that request, `told` its header, `body` the bytes that it brought: of a message, what was
+    decrypted. `answer` has the fields of the reply to the program beside its success.
+    """
+
+    request: int = 0
+    kind: str = ""
+    told: Mapping[str, Any] | None = None
+    body: bytes = b""
+    answer: Mapping[str, Any] | None = None
+
+
+def delivery_of(request: int, kind: str, frame: Frame) -> Delivery:
+    """The delivery in a request of the program."""
+    told = frame.header
+    make = _MADE.get(kind)
+    tag, attrs, parts = (kind, {}, ()) if make is None else make(told)
+    return Delivery(tag, attrs, parts, request, kind, told, frame.body)
+
+
+def _message(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
+    attrs = {
+        "id": _text(told, "message_id"),
+        "t": _text(told, "at"),
+        "notify": _text(told, "push_name"),
+        "category": _text(told, "category"),
+        **_addresses(told),
+    }
+    if told.get("offline"):
+        attrs["offline"] = "1"
+    kind = _text(told, "kind")
+    parts = (Node("unavailable", {"type": kind}),) if kind else ()
+    return "message", _without_empty(attrs), parts
+
+
+def _receipt(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
+    ids = [str(one) for one in told.get("ids") or ()]
+    attrs = {
+        "id": ids[0] if ids else "",
+        "t": _text(told, "at"),
+        "type": _text(told, "type"),
+        **_addresses(told),
+    }
+    items = tuple(Node("item", {"id": one}) for one in ids[1:])
+    return "receipt", _without_empty(attrs), (Node("list", {}, items),) if items else ()
+
+
+def _addresses(told: Mapping[str, Any]) -> dict[str, str]:
+    """The addresses on the wire: whence, by whom, to whom, and the other ones of these people."""
+    chat, sender = _text(told, "chat"), _text(told, "sender")
+    other, theirs = _text(told, "sender_alt"), _text(told, "recipient_alt")
+    where = parse_optional(chat)
+    if where is not None and (where.server == GROUP or is_list(where)):
+        return {"from": chat, "participant": sender, **_other("participant", other)}
+    found = {"from": sender, **_other("sender", other)}
+    if told.get("from_me"):
+        found |= {"recipient": chat, **_other("peer_recipient", theirs)}
+    elif where is None or not where.is_person:
+        found["from"] = chat
+    return found
+
+
+def _other(who: str, address: str) -> dict[str, str]:
+    found = parse_optional(address)
+    if found is None or not found.is_person:
+        return {}
+    return {f"{who}_{'lid' if found.server == LID else 'pn'}": address}
+
+
+def _text(told: Mapping[str, Any], name: str) -> str:
+    value = told.get(name)
+    return "" if value is None else str(value)
+
+
+def _without_empty(attrs: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in attrs.items() if value}
+
+
+_MADE = {
+    "message": _message,
+    "undecryptable": _message,
+    "history": _message,
+    "receipt": _receipt,
+}

@@ -1,0 +1,195 @@
+"""Checks this machine for `teimoso doctor`: Python, Ray, disk, ports, file limit, clock, data directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from gateway.cli.doctor.check_result import fail, ok, warn
+from gateway.cli.instance.preparation import (
+    CannotStart,
+    check_authorities,
+    could_be_made,
+    exists,
+    make_directory,
+)
+from supervision.keeper import lock
+from supervision.keeper.parts import ports, ray_head
+from supervision.keeper.parts.process_specs import PROCESSES
+from supervision.keeper.parts.valkey import NoServer, binary
+from supervision.reports import process_files
+
+if TYPE_CHECKING:
+    from gateway.cli.doctor.check_result import CheckResult
+
+SCARCE, FULL = 1 << 30, 100 << 20
+"""Bytes of disk below which it is called scarce, and below which it will not last the day."""
+
+FILES = 1024
+"""Files that a process may have open, at least: each of a program's requests takes one."""
+
+YEAR = 2025  # a clock before it is not set: WhatsApp's certificates and timestamps need a right one
+RAY = "2.60."
+MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+SHARED = Path("/dev/shm")  # noqa: S108 - it is asked for its size alone
+
+
+def python() -> CheckResult:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    good = sys.version_info >= (3, 11)
+    if good:
+        return ok("python", version)
+    return fail("python", f"{version}; 3.11 or newer is needed", "`make setup PYTHON=…`")
+
+
+def ray() -> CheckResult:
+    """Whether the Ray that would be loaded is the one that this was measured with."""
+    try:
+        version = metadata.version("ray")
+    except metadata.PackageNotFoundError:
+        version = "none"
+    if version.startswith(RAY):
+        return ok("ray version", version)
+    return fail(
+        "ray version",
+        f"{version}; {RAY}x is needed",
+        "`make setup` installs it; take others off PYTHONPATH",
+    )
+
+
+def files() -> CheckResult:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= FILES:
+        return ok("open files", f"a process may have {soft}")
+    return fail(
+        "open files",
+        f"a process may have {soft}, which a few hundred requests use up",
+        f"`ulimit -n {min(hard, 65_536) if hard > 0 else 65_536}` before `teimoso up`;"
+        " LimitNOFILE= in a unit has it already",
+    )
+
+
+def shared_memory() -> CheckResult:
+    """Ray keeps its objects there; without room it keeps them in /tmp, and is slower."""
+    try:
+        free = shutil.disk_usage(SHARED).free
+    except OSError:
+        return ok("shared memory", f"there is no {SHARED}")
+    if free > ray_head.OBJECT_STORE * 1.05:
+        return ok("shared memory", f"{free >> 20} MiB free in {SHARED}")
+    return warn(
+        "shared memory",
+        f"{free >> 20} MiB free in {SHARED}, less than Ray wants ({ray_head.OBJECT_STORE >> 20})",
+        "a container gets more by --shm-size=128m",
+    )
+
+
+def directory(data: Path) -> CheckResult:
+    name = "data directory"
+    if not exists(data):
+        reason = could_be_made(data)
+        if reason is not None:
+            return fail(name, reason, "another --data, or let the user of the service write there")
+    else:
+        try:
+            make_directory(data)
+        except CannotStart as error:
+            return fail(
+                name, str(error), "`chown` it to the user of the service, or another --data"
+            )
+    kind = _file_system(_there(data))
+    if kind in MEMORY:
+        return fail(
+            name,
+            f"{data} is on a {kind}: all of it is gone when the machine restarts",
+            "move it to a disk; in a container mount a volume there",
+        )
+    if not exists(data):
+        return warn(name, f"{data} does not exist yet")
+    return ok(name, f"{data} can be written")
+
+
+def authorities(data: Path) -> CheckResult:
+    """Certificate authorities by which servers of HTTPS are checked: webhooks, media, Firestore."""
+    name = "authorities"
+    try:
+        check_authorities(data)
+    except CannotStart as error:
+        return fail(name, str(error), "name a PEM file of all that are to be trusted, or unset it")
+    given = os.environ.get("SSL_CERT_FILE")
+    return ok(name, f"those of {given}" if given else "the public ones")
+
+
+def disk(data: Path) -> CheckResult:
+    free = shutil.disk_usage(_there(data)).free
+    words = f"{free / (1 << 30):.1f} GiB free"
+    room = "make room: `logs/` may go at any time, and MEDIA_RETENTION_DAYS can be less"
+    if free < FULL:
+        return fail("disk", f"{free >> 20} MiB free: soon nothing more is accepted", room)
+    return ok("disk", words) if free >= SCARCE else warn("disk", words, room)
+
+
+def clock() -> CheckResult:
+    now = time.gmtime()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", now)
+    if now.tm_year < YEAR:
+        return fail("clock", shown, "set it: `timedatectl set-ntp true`")
+    return ok("clock", shown)
+
+
+def valkey() -> CheckResult:
+    try:
+        found = binary()
+    except NoServer as error:
+        return warn("embedded valkey", str(error))
+    if os.access(found, os.X_OK):
+        return ok("embedded valkey", str(found))
+    return fail("embedded valkey", f"{found} cannot be executed", "`make setup` anew")
+
+
+def port(host: str, number: int, *, runs: bool) -> CheckResult:
+    where = f"{host}:{number}"
+    hindrance = None if runs else ports.hindrance(number, host)
+    if hindrance == errno.EADDRINUSE:
+        return fail(
+            "port",
+            f"{where} is in use by something else",
+            f"`ss -ltnp 'sport = :{number}'` names it; end that, or `teimoso up --port`",
+        )
+    if hindrance is not None:
+        return fail("port", f"{where}: {os.strerror(hindrance)}", "another PORT or TEIMOSO_HOST")
+    return ok("port", f"{where} is {'ours' if runs else 'free'}")
+
+
+def keeper(data: Path) -> CheckResult:
+    """Whether somebody has the directory who is no process of this machine that it knows."""
+    known = [entry.pid for entry in process_files.read(data, PROCESSES) if entry.role == "keeper"]
+    if not lock.held(data):
+        return ok("keeper", "none")
+    if known:
+        return ok("keeper", f"pid {known[0]}")
+    return fail(
+        "keeper",
+        f"a keeper that is not of this machine, or a container, has {data}",
+        "one directory belongs to one keeper: `teimoso down` over there, or another --data",
+    )
+
+
+def _there(data: Path) -> Path:
+    return next(one for one in (data, *data.parents) if exists(one))
+
+
+def _file_system(path: Path) -> str:
+    """The kind of the file system that holds a path; empty where it is not known."""
+    place = path.resolve()
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    return next((mounts[one] for one in (place, *place.parents) if one in mounts), "")

@@ -1,0 +1,148 @@
+"""Wraps each console page as an ASGI application: checks session and form token, renders errors as pages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from actors.state.documents import StoreAway
+from gateway.console import rendering
+from gateway.console.console_request import PART, View
+from gateway.console.login import revoked_sessions, session
+from gateway.http import body
+from gateway.http.problems import Problem, from_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from gateway.backends import Backends
+    from gateway.http.api_keys import Key
+    from gateway.http.endpoint import Operation
+
+    Handler = Callable[[View], Awaitable[Response]]
+    Outside = Callable[[Request, Mapping[str, str], bytes], Awaitable[Response]]
+
+LOGIN = "/console/login"
+FORM = "application/x-www-form-urlencoded"
+TOKEN_HEADER = "x-teimoso-token"  # noqa: S105 - its name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One method of a page. With `outside` nobody has to be logged in; an `upload` is no form."""
+
+    handler: Any
+    outside: bool = False
+    upload: bool = False
+
+
+class Page:
+    """The ASGI application of one page; a person who is not logged in is sent to the login.
+
+    A request that changes anything is refused unless it is of a page of this site (`cross_site`). A problem that
+    no handler shows within its page becomes a page of its own.
+    """
+
+    def __init__(
+        self, path: str, asks: Mapping[str, Ask], operations: Mapping[str, Operation]
+    ) -> None:
+        self.path = path
+        self._asks = {**asks, "HEAD": asks["GET"]} if "GET" in asks else dict(asks)
+        self._operations = operations
+        self._secret: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ValidationError as error:
+            response = self.shown(scope, from_validation(error))
+        except Problem as problem:
+            response = self.shown(scope, problem)
+        if PART in request.headers:
+            # Without it the script takes an answer for that of something in between.
+            response.headers[PART] = "1"
+        await response(scope, receive, send)
+
+    def shown(self, scope: Scope, problem: Problem) -> Response:
+        """The problem as a page, or as what is between its bars."""
+        answer = rendering.page(
+            "problem.html",
+            {"problem": problem},
+            status=problem.kind.status,
+            part=PART in Request(scope).headers,
+        )
+        answer.headers.update(problem.headers)
+        return answer
+
+    async def _answer(self, request: Request) -> Response:
+        ask = self._asks[request.method]
+        secret = await self._key_of_cookies(request)
+        changes = request.method == "POST"
+        if changes and not session.of_this_site(request.headers):
+            raise Problem("cross_site")
+        form = await _form(request) if changes and not ask.upload else {}
+        if ask.outside:
+            return await ask.handler(request, form, secret)
+        found = await opened(request, secret)
+        key = None if found is None else await key_of(request, found.key_id)
+        if found is None or key is None:
+            return _to_login(request)
+        token = request.headers.get(TOKEN_HEADER) or form.get("token", "")
+        if changes and not session.genuine(found, token):
+            raise Problem("cross_site")
+        backends: Backends = request.app.state.backends
+        return await ask.handler(View(backends, request, key, found, self._operations, form))
+
+    async def _key_of_cookies(self, request: Request) -> bytes:
+        if self._secret is None:
+            data = request.app.state.backends.settings.data
+            self._secret = await asyncio.to_thread(session.secret_of, data)
+        return self._secret
+
+
+async def opened(request: Request, secret: bytes) -> session.Session | None:
+    """The session of who asks; None where there is none, or it is over, or was logged out."""
+    found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
+    if found is None:
+        return None
+    data = request.app.state.backends.settings.data
+    return None if await asyncio.to_thread(revoked_sessions.is_ended, data, found) else found
+
+
+async def key_of(request: Request, key_id: str) -> Key | None:
+    """The key of a session, if it is still one that may read. Problem `store_away`."""
+    try:
+        key = await request.app.state.backends.ring.by_id(key_id)
+    except StoreAway:
+        raise Problem("store_away", "The API key cannot be checked now.") from None
+    return key if key is not None and key.may("read") else None
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    content = await body.read(request)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content and media_type != FORM:
+        raise Problem("unsupported_media_type", f"A form is sent as {FORM}.")
+    try:
+        return dict(
+            parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=50)
+        )
+    except ValueError:
+        raise Problem("malformed_request") from None
+
+
+def _to_login(request: Request) -> Response:
+    if PART in request.headers:
+        # The script of a page that lay open goes there.
+        return Response(status_code=401, headers={**rendering.HEADERS, "Location": LOGIN})
+    return RedirectResponse(LOGIN, status_code=303, headers=rendering.HEADERS)

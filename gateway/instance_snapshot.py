@@ -1,0 +1,193 @@
+"""Reads states of connections, queue, spool, stores and disk for health and metrics routes, at most once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from actors.health.resources import fullest
+from actors.queue.spool.file import SpoolUnavailable
+from actors.redis.client import Durability, RedisAway, durability
+from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
+from gateway.schemas import presenters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from redis.asyncio import Redis
+
+    from actors.health.resources import Disk
+    from actors.queue.outbound_queue import Counts, Lanes
+    from actors.queue.records import Flow
+    from actors.queue.spool.file import Depth, Spool
+    from actors.redis.client import RedisMemory
+    from actors.redis.leases.leases import Lease, Leases
+    from actors.runtime.owner_liveness import Liveness
+    from actors.state.connections import Connection as Registered
+    from actors.state.documents import Documents
+    from gateway.connection_cache import KnownConnections
+    from gateway.redis_memory import RedisRoom
+    from gateway.schemas.response_models import Connection
+
+FRESH = 1.0  # seconds
+PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check hang
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One moment: what `redis` and the `store` say, or said last while they do not answer.
+
+    `loaded`: the connections were read at least once. `durable` and `memory_of_redis` are None while Redis
+    does not answer, `spool` while its disk does not. `latest` is what the HealthMonitor
+    wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
+    to, `files_room` how many bytes files of messages may still take.
+    """
+
+    connections: Sequence[Connection]
+    counts: Mapping[str, Counts]
+    flows: Mapping[str, Flow]
+    redis: bool
+    durable: Durability | None
+    store: bool
+    spool: Depth | None
+    loaded: bool
+    latest: Mapping[str, Any] | None
+    cpu: float
+    memory: float
+    disk: Disk | None
+    files_room: int | None = None
+    memory_of_redis: RedisMemory | None = None
+
+
+class Observer:
+    """Reads Redis at most once a second, however many ask, and never waits long for it."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        documents: Documents,
+        lanes: Lanes,
+        leases: Leases,
+        known: KnownConnections,
+        *,
+        liveness: Liveness,
+        spool: Spool,
+        room: RedisRoom,
+        places: Sequence[Path],
+        files_room: Callable[[], int | None],
+    ) -> None:
+        """`places` are where the service writes to; `files_room` is called in a thread, for the field of `Observation`."""
+        self._places, self._files_room = places, files_room
+        self._redis = redis
+        self._documents = documents
+        self._lanes = lanes
+        self._leases = leases
+        self._liveness = liveness
+        self._known = known
+        self._spool = spool
+        self._room = room
+        self._last: Observation | None = None
+        self._at = 0.0
+        self._reading: asyncio.Task[Observation] | None = None
+        psutil.cpu_percent()  # the first call only begins the measurement
+
+    async def look(self) -> Observation:
+        """The state of the instance, at most `FRESH` seconds old; answers within `PATIENCE`."""
+        if self._last is not None and time.monotonic() - self._at < FRESH:
+            return self._last
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> Observation:
+        try:
+            registered = self._registered()
+            redis, latest, spool, (disk, files_room) = await asyncio.gather(
+                self._ask_redis([each.id for each in registered]),
+                self._ask_store(),
+                self._ask_spool(),
+                self._ask_disk(),
+            )
+            leases: Mapping[str, Lease] = {}
+            flows: Mapping[str, Flow]
+            counts, flows, durable = self._counts(), {}, None
+            if redis is not None:
+                leases, counts, flows, durable = redis
+            self._last = Observation(
+                connections=[
+                    presenters.connection(
+                        each,
+                        leases.get(each.id),
+                        alive=self._liveness.of(each.id, leases.get(each.id)),
+                    )
+                    for each in registered
+                ],
+                counts=counts,
+                flows=flows,
+                redis=redis is not None,
+                durable=durable,
+                store=latest is not None and self._known.fresh,
+                spool=spool,
+                loaded=self._known.loaded,
+                latest=latest or None,
+                cpu=psutil.cpu_percent(),
+                memory=psutil.virtual_memory().percent,
+                disk=disk,
+                files_room=files_room,
+                memory_of_redis=self._room.memory,
+            )
+            self._at = time.monotonic()
+            return self._last
+        finally:
+            self._reading = None
+
+    def _registered(self) -> Sequence[Registered]:
+        try:
+            return self._known.all()
+        except StoreAway:
+            return []
+
+    def _counts(self) -> Mapping[str, Counts]:
+        return {} if self._last is None else self._last.counts
+
+    async def _ask_redis(
+        self, names: Sequence[str]
+    ) -> tuple[Mapping[str, Lease], Mapping[str, Counts], Mapping[str, Flow], Durability] | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.gather(
+                    self._leases.read_all(names),
+                    self._lanes.counts_many(names),
+                    self._lanes.flows_many(names),
+                    durability(self._redis),
+                )
+        except (RedisAway, TimeoutError):
+            return None
+
+    async def _ask_spool(self) -> Depth | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._spool.depth()
+        except (SpoolUnavailable, TimeoutError):
+            return None
+
+    async def _ask_disk(self) -> tuple[Disk | None, int | None]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.to_thread(lambda: (fullest(self._places), self._files_room()))
+        except (OSError, TimeoutError):
+            return None, None
+
+    async def _ask_store(self) -> Mapping[str, Any] | None:
+        """The monitor's last word, empty when it never spoke; None while the store is away."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                latest = await self._documents.get(HEALTH_STATUS, LATEST)
+        except (StoreAway, TimeoutError):
+            return None
+        return {} if latest is None else latest

@@ -1,0 +1,116 @@
+"""Defines the answer models of the health, liveness, readiness and load routes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.acceptance.engine_limits import EngineGuarantees
+from gateway.http.response_base import Answer, Time
+from gateway.schemas.response_models import AlertAnswer, BreakerState, Connection  # noqa: TC001 - pydantic reads them
+
+
+class Alive(Answer):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Answer):
+    status: Literal["ready", "not_ready"]
+    redis: bool
+    store: bool
+
+
+class ConnectionCounts(Answer):
+    total: int
+    active: int
+    failed: int
+    recovering: int
+
+
+class QueueCounts(Answer):
+    waiting: int
+    active: int
+    failed: int
+
+
+class Memory(Answer):
+    percentage: float
+
+
+class Resources(Answer):
+    """The machine's load, in percent."""
+
+    cpu: float
+    memory: Memory
+
+
+class Health(Answer):
+    """The health of the service, as anybody may see it."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    uptime: int = Field(description="Seconds.")
+    connections: ConnectionCounts
+    queue: QueueCounts
+    resources: Resources
+
+
+class RedisHealth(Answer):
+    up: bool
+    durable: bool | None = Field(
+        description="Whether an accepted message is on disk before the answer (G1)."
+    )
+    reason: str | None
+    memory: int | None = Field(description="Bytes that it has in use.")
+    memory_limit: int | None = Field(description="Bytes from which every send is refused.")
+
+
+class StoreHealth(Answer):
+    up: bool
+
+
+class EngineHealth(EngineGuarantees):
+    """An engine, and what it guarantees."""
+
+    name: str
+    installed: bool
+
+
+class SpoolHealth(Answer):
+    up: bool = Field(description="Whether sends could be accepted while Redis is away.")
+    waiting: int = Field(description="Sends on this host's disk that the queue does not have yet.")
+    oldest_at: str | None
+
+
+class FullHealth(Health):
+    """The health of the service, as a caller with a key sees it."""
+
+    reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
+    alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
+    breakers: dict[str, BreakerState] = Field(
+        description="Of what the monitor asks, `redis`, `store`, `bucket` and the look at all"
+        " `connections`: `open` while that is left alone because it failed again and again,"
+        " `half_open` before it is tried once more. Empty while the tree of actors is silent."
+    )
+    redis: RedisHealth
+    store: StoreHealth
+    spool: SpoolHealth
+    engines: list[EngineHealth]
+    items: list[Connection]
+
+
+class Load(Answer):
+    """The resources that the machine and this instance used at one moment."""
+
+    at: Time
+    cpu: float = Field(description="Percent of the machine.")
+    memory: float = Field(description="Percent of the machine.")
+    own_cpu: float = Field(description="Of this instance, percent of the machine.")
+    own_memory: int = Field(description="Of this instance, bytes; what is shared counts each time.")
+    processes: int = Field(description="Of this instance.")
+    disk: int | None = Field(description="Bytes that are left on the fullest disk.")
+
+
+class Loads(Answer):
+    items: list[Load] = Field(description="Oldest first; none before the monitor looked.")
+    next: None = None

@@ -1,0 +1,322 @@
+"""The worker takes each file that is due, and none of them stands in the way of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from actors.connection.engine import EngineEvents
+from actors.connection.native.identities.addressing_mode import Routes
+from actors.connection.native.media_queries import phone
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.media import download_admission, download_worker
+from actors.connection.protocol.media.download_admission import Bounds
+from actors.connection.protocol.media.download_worker import AT_ONCE, Courier
+from actors.connection.protocol.media.failure_policy import Trouble
+from actors.connection.protocol.media.media_servers import NoLink
+from actors.connection.session.files.pending_downloads import Transfer
+from actors.connection.session.session import Session
+from actors.runtime.actor_base import end_tasks
+from tests.bare_files import BareFiles
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    import pytest
+
+    from actors.connection.native.identities.devices import Devices
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.media.download import Fetcher
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.media.store import MediaStore
+
+CHAT = "15550100002@s.whatsapp.net"
+ACCOUNT = "15550100001@s.whatsapp.net"
+UNBOUNDED = Bounds(1000)
+
+
+class ScriptedFetch:
+    """A fetch with a given outcome for each file, by its message's id."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.asked: list[str] = []
+        self.becomes: dict[str, Trouble | Exception] = {}
+
+    async def fetch(self, transfer: Transfer) -> Trouble | None:
+        self.asked.append(transfer.message_id)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.005 * (len(self.asked) % 4 + 1))
+        self.now -= 1
+        found = self.becomes.get(transfer.message_id)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Wire:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.sent: list[Node] = []
+        self.on_disk: list[int] = []
+
+    async def send(self, node: Node) -> None:
+        self.sent.append(node)
+        self.on_disk.append(self.session.downloads.of_message(node.attrs["id"])[0].asked)
+
+
+def transfers(*names: str) -> list[Transfer]:
+    return [
+        Transfer(CHAT, CHAT, name, False, "image", bytes(32), "/p", b"h" * 32, b"s" * 32, 5)
+        for name in names
+    ]
+
+
+@asynccontextmanager
+async def working(
+    directory: Path,
+    fetching: ScriptedFetch,
+    *names: str | Transfer,
+    epoch: int = 1,
+    bounds: Bounds = UNBOUNDED,
+    store: MediaStore | None = None,
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[tuple[Session, Courier, Wire]]:
+    with closing(Session.open(directory / "session.db", epoch, clock=clock)) as session:
+        async with session.transaction():
+            for name in names:
+                (transfer,) = [name] if isinstance(name, Transfer) else transfers(name)
+                session.downloads.add(transfer)
+        courier = Courier(
+            session,
+            cast("Fetcher", fetching),
+            store or BareFiles(directory / "media"),
+            bounds=bounds,
+            counts=Counter(),
+            events=EngineEvents(),
+            clock=session.clock,
+        )
+        running = asyncio.create_task(courier.run())
+        try:
+            yield session, courier, Wire(session)
+        finally:
+            await end_tasks([running], 1.0)
+
+
+def left(session: Session) -> set[str]:
+    return {one.message_id for one in session.downloads.due(9e9, 99)}
+
+
+def news(session: Session) -> list[tuple[str, str, str | None]]:
+    return [(one.message_id, one.status, one.error) for one in session.inbox.pending("file", 99)]
+
+
+class Disk:
+    """A store of which only the room counts."""
+
+    def __init__(self, room: int) -> None:
+        self.left = room
+
+    async def room(self) -> int:
+        return self.left
+
+
+def sized(name: str, size: int, sender: str = CHAT) -> Transfer:
+    (one,) = transfers(name)
+    return replace(one, size=size, sender=sender, key=name.encode().ljust(32))
+
+
+def routes(session: Session) -> Routes:
+    own = Address.parse("15550100001:4@s.whatsapp.net")
+    people = People(session, own, Address.parse("90000000000001:4@lid"))
+    return Routes(session, people, cast("Devices", None), lambda: 0.0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    await eventually("it holds", condition, 10.0)
+
+
+async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> None:
+    fetching = ScriptedFetch()
+    broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
+    fetching.becomes = {name: ZeroDivisionError() for name in broken}
+    async with working(tmp_path, fetching, *broken, "FINE") as (session, courier, wire):
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        await until(lambda: "FINE" not in left(session))
+        assert {one.attempts for one in session.downloads.due(9e9, 99)} == {1}
+        assert [one.status for one in session.inbox.pending("file", 9)] == ["stored"]
+
+
+async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
+    fetching = ScriptedFetch()
+    names = [f"M{number}" for number in range(20)]
+    async with working(tmp_path, fetching, *names) as (session, courier, wire):
+        await asyncio.sleep(0.01)
+        assert fetching.asked == [], "the connection is not open"
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        await until(lambda: not left(session))
+        assert fetching.most == AT_ONCE
+        assert sorted(fetching.asked) == sorted(names)
+
+
+async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> None:
+    fetching = ScriptedFetch()
+    fetching.becomes = {"A": NoLink()}
+    async with working(tmp_path, fetching, "A") as (session, courier, wire):
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        await until(lambda: fetching.asked)
+        await asyncio.sleep(0.02)
+        assert fetching.asked == ["A"]
+        assert [one.attempts for one in session.downloads.due(9e9, 99)] == [0]
+        fetching.becomes = {}
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        await until(lambda: not left(session))
+
+
+async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
+    fetching = ScriptedFetch()
+    fetching.becomes = {"A": Trouble.GONE}
+    async with working(tmp_path, fetching, "A") as (session, courier, wire):
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        await until(lambda: wire.sent)
+        assert wire.on_disk == [1], "an answer that comes at once would be put off"
+        assert wire.sent[0].attrs["to"] == ACCOUNT
+        (waiting,) = session.downloads.due(9e9, 9)
+        async with session.transaction():
+            session.downloads.relocate(waiting, "/new")
+        fetching.becomes = {}
+        courier.look()
+        await until(lambda: not left(session))
+
+
+async def nobody(_: Transfer) -> None:
+    raise AssertionError("the phone is asked for nothing")
+
+
+async def test_files_wait_for_room_and_come_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
+    fetching, disk = ScriptedFetch(), Disk(10)
+    files = [sized("SMALL", 10), *(sized(f"LARGE{number}", 11) for number in range(20))]
+    store = cast("MediaStore", disk)
+    async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: "SMALL" not in left(session) and session.downloads.deferred()[0] == 20)
+        assert fetching.asked == ["SMALL"], "what fits passes by"
+        assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
+        waiting = [one for one in news(session) if one[0] != "SMALL"]
+        assert waiting == [(f"LARGE{number}", "deferred", "disk_reserve") for number in range(20)]
+        changes = session.known_position(session.path)
+        await asyncio.sleep(0.3)
+        assert session.known_position(session.path) == changes, "looking for room writes nothing"
+        disk.left = 11
+        await until(lambda: not left(session))
+        assert session.downloads.deferred()[0] == 0
+        assert {one[1] for one in news(session)[21:]} == {"stored"}
+        assert {one.attempts for one in session.downloads.due(9e9, 99)} == set()
+
+
+async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
+    monkeypatch.setattr(download_worker, "LOCAL_PAUSE", 0.2)
+    fetching = ScriptedFetch()
+    fetching.becomes = {"A": Trouble.FULL}
+    async with working(tmp_path, fetching, "A", "B") as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: ("A", "deferred", "disk_reserve") in news(session))
+        await until(lambda: ("B", "stored", None) in news(session))
+        fetching.becomes = {}
+        await until(lambda: ("A", "stored", None) in news(session))
+
+
+async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: Path) -> None:
+    """Greedy senders wait for midnight, over a restart too; the others are served."""
+    now = 20_000 * 86_400.0 - 7200
+    other = "15550100003@s.whatsapp.net"
+    bounds = Bounds(largest=100, connection=250, sender=150)
+    greedy = [sized(f"G{number}", 60) for number in range(5)]
+    files = [*greedy, sized("O", 60, other)]
+    fetching = ScriptedFetch()
+
+    def clock() -> float:
+        return now
+
+    async with working(tmp_path, fetching, *files, bounds=bounds, clock=clock) as (
+        session,
+        courier,
+        _,
+    ):
+        courier.attach(nobody)
+        await until(lambda: session.downloads.deferred()[0] == 3 and len(news(session)) == 6)
+        assert sorted(fetching.asked) == ["G0", "G1", "O"]
+        assert session.downloads.received_today(CHAT) == 120
+        assert session.downloads.received_today() == 180
+        told = {one for one in news(session) if one[1] == "deferred"}
+        assert told == {(f"G{number}", "deferred", "sender_budget") for number in (2, 3, 4)}
+    third = sized("T", 100, "15550100004@s.whatsapp.net")
+    async with working(tmp_path, fetching, third, bounds=bounds, clock=clock, epoch=2) as (
+        session,
+        courier,
+        _,
+    ):
+        courier.attach(nobody)
+        await until(lambda: ("T", "deferred", "connection_budget") in news(session))
+        await asyncio.sleep(0.1)
+        assert sorted(fetching.asked) == ["G0", "G1", "O"], "a restart gives nobody more"
+        now += 7200 + download_admission.SPREAD
+        courier.look()
+        await until(lambda: session.downloads.deferred()[0] == 1)
+        assert sorted(fetching.asked) == ["G0", "G1", "G2", "G3", "O", "T"]
+        assert left(session) == {"G4"}
+
+
+async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Path) -> None:
+    fetching, tight = ScriptedFetch(), Bounds(largest=100, sender=100)
+    async with working(tmp_path, fetching, sized("A", 60), sized("B", 60), bounds=tight) as (
+        session,
+        courier,
+        _,
+    ):
+        courier.attach(nobody)
+        await until(lambda: session.downloads.deferred()[0] == 1 and left(session) == {"B"})
+    async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: not left(session))
+
+
+async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) -> None:
+    fetching, disk = ScriptedFetch(), Disk(0)
+    store = cast("MediaStore", disk)
+    async with working(tmp_path, fetching, "A", store=store) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: session.downloads.deferred()[0] == 1)
+    fetching.becomes = {"A": Trouble.UNREACHABLE}
+    async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: session.downloads.deferred()[0] == 0)
+        assert news(session) == [("A", "deferred", "disk_reserve"), ("A", "pending", None)]
+
+
+async def test_messages_of_one_id_are_different_files(tmp_path: Path) -> None:
+    """Ids are their senders': while the file of one is fetched, that of another one waits."""
+    fetching, bounds = ScriptedFetch(), Bounds(largest=100, sender=100)
+    other = sized("A", 90, "15550100003@s.whatsapp.net")
+    files = [sized("A", 60), replace(other, size=60), replace(sized("B", 60), sender=other.sender)]
+    fetching.becomes = {"A": NoLink()}
+    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
+        async with session.transaction():
+            session.downloads._count(other.sender, 50)
+        courier.attach(nobody)
+        await until(lambda: session.downloads.deferred() == (2, 2))
+        assert fetching.asked == ["A"]

@@ -1,0 +1,55 @@
+"""Errors of HTTPS to media servers that do not answer with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.protocol.media.http_client import Unreachable, Web
+from tests import resets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NOWHERE = "https://127.0.0.1:9/"
+
+
+async def body() -> AsyncIterator[bytes]:
+    yield b"x"
+
+
+async def ask(web: Web, url: str = NOWHERE) -> None:
+    with pytest.raises(Unreachable):
+        await web.post(url, body(), 1)
+    with pytest.raises(Unreachable):
+        async with web.get(url):
+            pass
+
+
+async def test_a_server_that_is_not_there() -> None:
+    web = Web()
+    await ask(web)
+    await ask(web, "https://[::bad/")
+    await web.close()
+
+
+async def test_an_authority_that_cannot_be_read_may_come_yet(tmp_path: Path) -> None:
+    authority = tmp_path / "authority.pem"
+    web = Web(authority)
+    await ask(web)
+    authority.write_text("no certificate")
+    await ask(web)
+    await web.close()
+
+
+async def test_a_server_that_resets_at_once() -> None:
+    web = Web()
+
+    async def get(url: str) -> None:
+        async with web.get(url):
+            pass
+
+    assert {type(one) for one in await resets.asked(get)} == {Unreachable}
+    await web.close()

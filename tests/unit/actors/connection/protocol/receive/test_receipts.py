@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from actors.connection.protocol.receive import receipts
+from actors.connection.protocol.receive.receipts import Receipt
+from actors.connection.protocol.wire_format.nodes import Node
+
+CONTACT = "15550100002:3@s.whatsapp.net"
+MESSAGE = Node("message", {"id": "3EB0AA", "from": CONTACT, "type": "text", "t": "1700000000"})
+
+
+@pytest.mark.parametrize(
+    ("stanza", "attrs"),
+    [
+        pytest.param(MESSAGE, {"class": "message", "id": "3EB0AA", "to": CONTACT}, id="message"),
+        pytest.param(
+            Node("receipt", {"id": "1", "from": CONTACT, "type": "read", "recipient": "x@lid"}),
+            {"class": "receipt", "id": "1", "to": CONTACT, "type": "read", "recipient": "x@lid"},
+            id="receipt keeps its type",
+        ),
+        pytest.param(
+            Node("message", {"id": "1", "from": "1@g.us", "participant": CONTACT, "type": "text"}),
+            {"class": "message", "id": "1", "to": "1@g.us", "participant": CONTACT},
+            id="group",
+        ),
+    ],
+)
+def test_ack(stanza: Node, attrs: dict[str, str]) -> None:
+    assert receipts.ack(stanza) == Node("ack", attrs)
+
+
+def test_a_nack_is_the_ack_with_an_error() -> None:
+    stanza = Node("receipt", {"id": "1", "from": CONTACT, "type": "read", "recipient": "x@lid"})
+    nack = receipts.nack(stanza, 487)
+    assert nack.attrs == {**receipts.ack(stanza).attrs, "error": "487"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "from_me", "kind"),
+    [
+        pytest.param({}, False, None, id="from a contact"),
+        pytest.param({"recipient": "15550100003@s.whatsapp.net"}, True, "sender", id="own phone"),
+        pytest.param({"category": "peer"}, True, "peer_msg", id="between own devices"),
+    ],
+)
+def test_delivery(extra: dict[str, str], from_me: bool, kind: str | None) -> None:
+    receipt = receipts.delivery(Node("message", {**MESSAGE.attrs, **extra}), from_me=from_me)
+    assert receipt.attrs.get("type") == kind
+    assert receipt.attrs["to"] == CONTACT
+    assert receipt.attrs.get("recipient") == extra.get("recipient")
+
+
+@pytest.mark.parametrize(
+    ("extra", "from_me", "kind"),
+    [
+        pytest.param({}, False, "inactive", id="from a contact"),
+        pytest.param({"recipient": "15550100003@s.whatsapp.net"}, True, "sender", id="own phone"),
+        pytest.param({"category": "peer"}, True, "peer_msg", id="between own devices"),
+    ],
+)
+def test_delivery_to_an_account_that_seems_away(
+    extra: dict[str, str], from_me: bool, kind: str
+) -> None:
+    message = Node("message", {**MESSAGE.attrs, **extra})
+    told, receipt = receipts.delivered(message, from_me=from_me, active=False)
+    assert receipt.attrs["type"] == kind
+    assert told == receipts.ack(message), "the server is answered all the same"
+
+
+def test_retry_carries_count_registration_and_keys() -> None:
+    keys = (Node("type", {}, b"\x05"), Node("identity", {}, bytes(32)))
+    receipt = receipts.retry(MESSAGE, count=2, registration_id=0x0102, keys=keys)
+    assert receipt.attrs == {"id": "3EB0AA", "to": CONTACT, "type": "retry"}
+    asked = receipt.child("retry")
+    assert asked is not None
+    assert asked.attrs == {"count": "2", "id": "3EB0AA", "t": "1700000000", "v": "1"}
+    assert receipt.bytes_of("registration") == b"\x00\x00\x01\x02"
+    assert receipt.child("keys") == Node("keys", {}, keys)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "expected"),
+    [
+        ({"t": "5"}, Receipt(("A",), "delivered", 5)),
+        ({"t": "5", "type": "inactive"}, Receipt(("A",), None, 5)),
+        ({"t": "5", "type": "read"}, Receipt(("A",), "read", 5)),
+        ({"t": "5", "type": "played"}, Receipt(("A",), "read", 5)),
+        ({"t": "5", "type": "retry"}, Receipt(("A",), "retry", 5)),
+        ({"t": "5", "type": "sender"}, Receipt(("A",), None, 5)),
+        ({"t": "5", "type": "read-self"}, Receipt(("A",), None, 5)),
+        ({"t": "soon"}, Receipt(("A",), "delivered", 0)),
+        ({}, Receipt(("A",), "delivered", 0)),
+    ],
+)
+def test_read(attrs: dict[str, str], expected: Receipt) -> None:
+    assert receipts.read(Node("receipt", {"id": "A", **attrs})) == expected
+
+
+def test_read_a_list_of_ids() -> None:
+    items = (Node("item", {"id": "B"}), Node("item", {"id": "C"}), Node("item"))
+    stanza = Node("receipt", {"id": "A", "type": "read", "t": "5"}, (Node("list", {}, items),))
+    assert receipts.read(stanza).message_ids == ("A", "B", "C")

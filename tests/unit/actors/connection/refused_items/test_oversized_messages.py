@@ -1,0 +1,156 @@
+"""Words that no document has room for are kept as a file, and the message is stored with their beginning."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from actors.config.sources import resolve_settings
+from actors.connection.engine import InboxMessage
+from actors.connection.refused_items.oversized_messages import LONGEST, SHOWN, LongWords
+from actors.media.open_store import open_store
+from actors.media.store import StoreFull
+from actors.messages.content import (
+    Card,
+    Contact,
+    Document,
+    Edit,
+    File,
+    Image,
+    Poll,
+    Quote,
+    Target,
+    decode,
+    encode,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.media.local_files import Files
+    from actors.messages.content import Content
+
+ANA = "15550100002@s.whatsapp.net"
+LONG = "words \N{EARTH GLOBE EUROPE-AFRICA}" * (LONGEST // 5)
+PHOTO = File("a" * 64, 7, "image/jpeg", "photo.jpg")
+ITS = Target("A", ANA)
+
+
+@pytest_asyncio.fixture
+async def files(tmp_path: Path) -> AsyncIterator[Files]:
+    store = open_store(resolve_settings(data=tmp_path, disk_reserve=0))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def words(files: Files) -> LongWords:
+    return LongWords(files.of("shop"))
+
+
+def item(content: Content | None = None, text: str | None = None) -> dict[str, Any]:
+    kind = "text" if content is None else content.type
+    encoded = None if content is None else encode(content)
+    return asdict(InboxMessage(7, ANA, ANA, "A", 5, kind, text, content=encoded))
+
+
+async def bytes_of(files: Files, fitted: dict[str, Any]) -> bytes:
+    content = decode(fitted["content"])
+    assert isinstance(content, Document)
+    found = await files.find(content.file.sha256)
+    assert found is not None
+    data = found.read_bytes()
+    assert (len(data), fitted["kept"]) == (content.file.size, True)
+    return data
+
+
+@pytest.mark.parametrize("character", ["x", "\N{EARTH GLOBE EUROPE-AFRICA}"])
+async def test_words_of_whatsapps_own_apps_stay_as_they_are(
+    words: LongWords, character: str
+) -> None:
+    longest = item(text=character * 65_536)
+    reply = item(Edit(ITS, character * 65_536))
+    assert await words.fitted([longest, reply]) == [longest, reply]
+
+
+async def test_a_long_text_becomes_a_document_with_its_beginning(
+    words: LongWords, files: Files
+) -> None:
+    short = item(text="hi")
+    before, fitted, after = await words.fitted([short, item(text=LONG), short])
+    assert (before, after) == (short, short)
+    assert (fitted["type"], fitted["text"], fitted["message_id"]) == ("document", LONG[:SHOWN], "A")
+    assert (await bytes_of(files, fitted)).decode() == LONG
+    content = decode(fitted["content"])
+    assert isinstance(content, Document)
+    assert (content.file.name, content.caption) == ("message.txt", LONG[:SHOWN])
+    assert len(json.dumps(fitted)) < 10_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Edit(ITS, LONG),
+        Poll("?", (LONG, "b"), 0),
+        Contact((Card("Ana", LONG),)),
+    ],
+    ids=lambda content: content.type,
+)
+async def test_other_words_are_kept_as_they_are_encoded(
+    words: LongWords, files: Files, content: Content
+) -> None:
+    (fitted,) = await words.fitted([item(content)])
+    assert decode((await bytes_of(files, fitted)).decode()) == content
+    assert (fitted["type"], fitted["text"]) == ("document", None)
+
+
+async def test_words_that_a_newer_release_wrote_are_kept_as_well(
+    words: LongWords, files: Files
+) -> None:
+    newer = {**item(), "type": "hologram", "content": json.dumps({"v": 9, "words": LONG})}
+    (fitted,) = await words.fitted([newer])
+    assert (await bytes_of(files, fitted)).decode() == newer["content"]
+
+
+async def test_a_message_with_a_file_goes_on_bringing_it(words: LongWords, files: Files) -> None:
+    image = Image(PHOTO, caption=LONG, reply_to=Quote(ITS, LONG))
+    rest, behind = await words.fitted([item(image, LONG)])
+    assert decode(rest["content"]) == Image(PHOTO, caption=LONG[:SHOWN])
+    assert (rest["type"], rest["text"], rest["message_id"]) == ("image", LONG[:SHOWN], "A")
+    assert "kept" not in rest, "its own file is still to be fetched"
+    assert behind["message_id"] == "A~words"
+    assert (await bytes_of(files, behind)).decode() == LONG
+
+
+async def test_what_a_file_is_called_may_be_long_too(words: LongWords, files: Files) -> None:
+    named = Document(File("a" * 64, 7, "x" * LONGEST, LONG))
+    rest, behind = await words.fitted([item(named)])
+    assert len(rest["content"]) < 2000
+    assert decode((await bytes_of(files, behind)).decode()) == named
+
+
+async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
+    words: LongWords, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any, **__: Any) -> Any:
+        raise StoreFull("DISK_RESERVE")
+
+    monkeypatch.setattr(vars(files)["_store"], "keep", full)
+    long = item(text=LONG)
+    assert await words.fitted([long]) == [long]
+
+
+async def test_a_message_that_is_to_be_a_file_is_one_with_all_of_its_item(
+    words: LongWords, files: Files
+) -> None:
+    """Also one of which no store takes the text."""
+    odd = {**item(text="a lone \ud800"), "push_name": "\ud800"}
+    (fitted,) = await words.fitted([{**odd, "as_file": True}])
+    assert json.loads(await bytes_of(files, fitted)) == odd
+    assert (fitted["text"], fitted["push_name"], fitted["type"]) == (None, None, "document")
+    assert "as_file" not in fitted

@@ -1,0 +1,84 @@
+"""When an instance is ready: all parts run, and what should be open is."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.redis.leases.leases import Lease, Owner
+from actors.state.connections import Connection
+from gateway.cli.instance.instance_state import Line, lines_of, missing
+from supervision.keeper.manifest import Plan
+from supervision.keeper.status_file import Note
+from supervision.reports.process_files import Entry
+
+PLAN = Plan(8090)
+ROLES = ("keeper", "gateway", "valkey", "ray", "root", "queue", "state", "health")
+
+
+def entries(*roles: str) -> list[Entry]:
+    return [Entry(role, number, "now") for number, role in enumerate(roles, 1)]
+
+
+def connection(desired: str = "running") -> Connection:
+    return Connection("shop", "native", None, desired, 0, 0, 0.0, False, None)  # type: ignore[arg-type]
+
+
+def lease(state: str, pid: int | None) -> Lease:
+    owner = None if pid is None else Owner("connection:a", pid, "here")
+    return Lease("shop", 1, owner, state, None, 0.0, 0.0, 0, None)
+
+
+def test_all_that_should_run_runs() -> None:
+    assert missing(PLAN, entries(*ROLES), {}, []) == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_part_that_does_not_run_is_named(role: str) -> None:
+    there = entries(*(other for other in ROLES if other != role))
+    assert missing(PLAN, there, {}, []) == [f"{role} does not run"]
+
+
+def test_of_what_was_stopped_no_part_is_named() -> None:
+    assert missing(PLAN, [], {}, None) == ["nothing runs: `teimoso up` starts it"]
+
+
+def test_a_part_that_is_not_ready_is_named() -> None:
+    notes = {"gateway": Note("gateway", "starting", 0.0)}
+    assert missing(PLAN, entries(*ROLES), notes, []) == ["gateway is starting"]
+
+
+def test_what_nobody_can_say_is_not_ready() -> None:
+    assert missing(None, [], {}, []) == ["it was never started"]
+    assert missing(PLAN, entries(*ROLES), {}, None) == ["the connections cannot be read"]
+
+
+@pytest.mark.parametrize(
+    ("desired", "state", "owner_lives", "well", "why"),
+    [
+        ("running", "open", True, True, "as it should be"),
+        ("running", "open", False, False, "a lease outlives its owner"),
+        ("running", "pairing", True, True, "it waits for a person"),
+        ("running", "connecting", True, False, "not yet"),
+        ("running", "reconnecting", True, False, "not now"),
+        ("running", "failed", False, False, "given up"),
+        ("running", "logged_out", False, True, "only a person can go on"),
+        ("stopped", "stopped", False, True, "nobody wants it"),
+    ],
+)
+def test_a_connection(desired: str, state: str, owner_lives: bool, well: bool, why: str) -> None:
+    tree = [Entry("connection", 7, "now", "shop")] if owner_lives else []
+    [line] = lines_of([connection(desired)], {"shop": lease(state, 7)}, tree)
+    assert line.well is well, why
+    assert (missing(PLAN, entries(*ROLES), {}, [line]) == []) is well, why
+
+
+def test_a_connection_that_nobody_serves_yet() -> None:
+    [line] = lines_of([connection()], {}, [])
+    assert line == Line("shop", "running", None, None)
+    assert missing(PLAN, entries(*ROLES), {}, [line]) == ["connection shop has no process"]
+
+
+def test_a_process_that_serves_another_connection_is_no_owner() -> None:
+    tree = [Entry("connection", 7, "now", "kiosk")]
+    [line] = lines_of([connection()], {"shop": lease("open", 7)}, tree)
+    assert line.pid is None

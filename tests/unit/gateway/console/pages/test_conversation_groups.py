@@ -1,0 +1,68 @@
+"""Which conversations there are, and what is shown of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.console.pages import conversation_groups
+
+ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
+
+
+def said(number: int, chat: str = ANA, kind: str = "text", **more: Any) -> dict[str, Any]:
+    at = f"2030-01-0{1 + number // 10}T09:00:{number:02}.000Z"
+    return {"id": str(number), "chat": chat, "type": kind, "at": at, "status": "sent", **more}
+
+
+def test_the_conversation_that_was_spoken_in_last_is_first() -> None:
+    newest_first = [said(5, kind="reaction"), said(4, BEN), said(3), said(2, BEN)]
+    found = conversation_groups.chats(newest_first)
+    assert [(chat.address, chat.last["id"]) for chat in found] == [(BEN, "4"), (ANA, "3")]
+
+
+def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:
+    listed = [said(3), said(2, kind="edit"), said(1)]
+    assert [one["id"] for one in conversation_groups.said(listed)] == ["1", "3"]
+    assert [one["id"] for one in conversation_groups.said(listed, said(4))] == ["1", "3", "4"]
+    [*_, last] = conversation_groups.said(listed, said(3, status="read"))
+    assert last["status"] == "read"
+    assert len(conversation_groups.said(listed, said(3))) == 2
+
+
+def test_within_a_second_they_stand_as_they_are_listed() -> None:
+    """WhatsApp tells whole seconds of what arrives."""
+    listed = [{**said(4), "id": str(number)} for number in (9, 8, 7)]
+    assert [one["id"] for one in conversation_groups.said([*listed, said(3)])] == [
+        "3",
+        "7",
+        "8",
+        "9",
+    ]
+    sent = {**said(4), "id": "10"}
+    assert [one["id"] for one in conversation_groups.said(listed, sent)] == ["7", "8", "9", "10"]
+
+
+def test_each_day_has_its_messages() -> None:
+    found = list(conversation_groups.days([said(1), said(2), said(11), said(21)]))
+    assert [[one["id"] for one in of] for _, of in found] == [["1", "2"], ["11"], ["21"]]
+    assert [at[:10] for at, _ in found] == ["2030-01-01", "2030-01-02", "2030-01-03"]
+    assert list(conversation_groups.days([])) == []
+
+
+@pytest.mark.parametrize(
+    ("mime", "kind"),
+    [
+        ("image/png", "image"),
+        ("IMAGE/JPEG; q=1", "image"),
+        ("image/svg+xml", "document"),
+        ("video/mp4", "video"),
+        ("video/x-matroska", "document"),
+        ("audio/ogg; codecs=opus", "audio"),
+        ("application/pdf", "document"),
+        ("", "document"),
+    ],
+)
+def test_as_what_a_file_is_sent(mime: str, kind: str) -> None:
+    assert conversation_groups.kind_of(mime) == kind
