@@ -346,9 +346,9 @@ def _steps(directory: Path, group: str) -> dict[str, int]:
 
 
 def _own_key(directory: Path, group: str) -> int:
-    """What is another number with each key under which the account encrypts for the group.
+    """A number that differs for each key under which the account encrypts for the group.
 
-    Of the native engine its id, of the program the public key for signatures, the last 32 bytes of its record.
+    On native the id of the key, on whatsmeow its public key for signatures: the last 32 bytes of its record.
     """
     if (keys := directory / DATABASE).exists():
         with closing(sqlite3.connect(keys)) as file:
