@@ -25,7 +25,16 @@ from gateway.api import (
     sends,
     traces,
 )
-from gateway.api.account import chats, engine_actions, passkeys, read_marks, refused_documents
+from gateway.api.account import (
+    chat_list,
+    chats,
+    contact_list,
+    engine_actions,
+    groups,
+    passkeys,
+    read_marks,
+    refused_documents,
+)
 from gateway.api.webhooks import deliveries
 from gateway.api.webhooks import resource as webhooks
 from gateway.backends import Backends
@@ -54,6 +63,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *passkeys.OPERATIONS,
     *engine_actions.OPERATIONS,
     *chats.OPERATIONS,
+    *chat_list.OPERATIONS,
+    *contact_list.OPERATIONS,
+    *groups.OPERATIONS,
     *refused_documents.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,

@@ -35,6 +35,7 @@ from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.stanza_router import Switchboard
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
+from simulator.server.groups.member_receipts import GroupReceipts
 from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
 from simulator.server.groups.queries import GroupQueries
@@ -161,6 +162,9 @@ class ServerState:
             switchboard=self.switchboard,
             peer_message=self._peer_message,
         )
+        self.group_receipts = GroupReceipts(
+            self.people, self.companions, self.properties, self.switchboard
+        )
         self.group_messages = GroupMessages(
             people=self.people,
             endpoints=self.endpoints,
@@ -170,6 +174,7 @@ class ServerState:
             inbox=self.inbox,
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
+            group_receipts=self.group_receipts,
             chat_timers=self.chat_timers,
             switchboard=self.switchboard,
         )
@@ -181,7 +186,7 @@ class ServerState:
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
             prekeys=self.prekeys,
-            group_messages=self.group_messages,
+            group_receipts=self.group_receipts,
             switchboard=self.switchboard,
         )
         self.contact_behaviour = ContactBehaviour(
@@ -216,6 +221,7 @@ class ServerState:
             groups=self.groups,
             composer=self.composer,
             media=self.media,
+            properties=self.properties,
             contact_behaviour=self.contact_behaviour,
             chat_timers=self.chat_timers,
             tokens=self.tokens,
@@ -228,6 +234,7 @@ class ServerState:
             media=self.media,
             notifications=self.notifications,
             contact_behaviour=self.contact_behaviour,
+            tokens=self.tokens,
         )
         self.migration_sync = MigrationSync(
             self.people, self.companions, self.migrations, self.contact_behaviour
@@ -311,6 +318,7 @@ class ServerState:
             privacy=self.privacy,
             remarks=self.remarks,
             read_messages=self.read_messages,
+            group_receipts=self.group_receipts,
             switchboard=self.switchboard,
         )
         self.calls = Calls(self.people, self.companions, self.switchboard)

@@ -99,7 +99,10 @@ class InboxMessage:
     `chat` and `sender` are canonical addresses without device part. `at` is WhatsApp's time in
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
-    content, encoded, where `type` and `text` do not say it all.
+    content, encoded, where `type` and `text` do not say it all. `received_at` is its first commit here, by this host's
+    clock; `place` the time by which lists order it, greater than that of what arrived before it in its chat. An older
+    release's row has neither, one of a history sync no `place`. `sender_name` is in the phone's address book, else
+    the push name; `sender_lid` the LID of a sender with a number; `chat_name` as `sender_name`, of a group its subject.
     """
 
     key: int
@@ -113,6 +116,11 @@ class InboxMessage:
     push_name: str | None = None
     source: Literal["live", "offline", "history"] = "live"
     content: str | None = None
+    received_at: float | None = None
+    place: float | None = None
+    sender_name: str | None = None
+    sender_lid: str | None = None
+    chat_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,11 +337,14 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
 
-        This and the next three raise `SendError`, and `NotConnected` where nothing left.
+        This and the next four raise `SendError`, and `NotConnected` where nothing left.
         """
 
     async def groups(self) -> Sequence[Group]:
         """The groups that the account is in."""
+
+    async def group(self, chat: str) -> Group:
+        """One of them, whose members are `NamedMember`."""
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not, until the socket ends."""

@@ -38,24 +38,25 @@ CRITICAL = frozenset(
         "all_failed",
         "connection_failed",
         "connection_blocked",
+        "whatsapp_away",
     }
 )
-FOLLOWED = frozenset(
+DRIFTING = frozenset(
     {
-        "connection_failed",
-        "connection_blocked",
-        "connection_limited",
-        "protocol_mistake",
-        "document_refused",
-        "files_deferred",
-        "queue_full",
-        "queue_differs",
-        "own_mistake",
-        "redis_full",
-        "version_expires",
+        "cpu_high",
+        "memory_high",
+        "disk_full",
+        "redis_slow",
+        "store_slow",
+        "connection_stale",
+        "queue_backlog",
+        "whatsapp_away",
     }
 )
-"""Alerts whose reason and severity are brought up to date while they are active; the reason says what to do."""
+"""Alerts with a figure that moves in most rounds: it is written when they are repeated or cleared, and is up to date in
+``health_status/latest``. Each other alert is written whenever its reason or severity changes."""
+PASSING = frozenset({"files_deferred"})
+"""Reasons that raise no alert: they pass by themselves, and nobody has to do anything."""
 
 
 def severity_of(reason: Reason) -> Severity:
@@ -168,7 +169,11 @@ class Alerts:
 
         `every`: seconds after which an alert is repeated for the first time, 0 for never.
         """
-        reasons = {(reason.name, reason.subject): reason for reason in verdict.reasons}
+        reasons = {
+            (reason.name, reason.subject): reason
+            for reason in verdict.reasons
+            if reason.name not in PASSING
+        }
         active = dict(self.active)
         changed: list[Alert] = []
         there: dict[Key, int] = {k: n for k, n in self.there.items() if k[0] in verdict.unknown}
@@ -184,11 +189,11 @@ class Alerts:
                 worse = (now.severity, severity) == ("warning", "critical")
                 if worse or now.due(at, every):
                     now = now.again(at)
-                if key[0] in FOLLOWED or now is not active[key]:
-                    now = replace(now, reason=reason.detail, severity=severity)
-                if now != active[key]:
-                    active[key] = now
+                told = now is not active[key]
+                now = replace(now, reason=reason.detail, severity=severity)
+                if told or (key[0] not in DRIFTING and now != active[key]):
                     changed.append(now)
+                active[key] = now
         for key in self.active:
             if key in reasons or key[0] in verdict.unknown:
                 continue

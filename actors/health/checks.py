@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import health_texts
-from actors.health.summary import FAILED, Status, worst
+from actors.health.samples import ENDED
+from actors.health.summary import Status, worst
 from actors.health.unknown_reasons import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
+UNREACHED = 60.0
+"""Seconds without any connection that reached WhatsApp, after which the service is unhealthy: a login takes less."""
 MISTAKE = 86_400.0  # seconds for which a mistake of the service is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
@@ -100,8 +103,6 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-ENDED = FAILED | {"logged_out"}
-"""Of a connection that should run: it needs somebody."""
 BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
 """Causes of a connection that tries again, and needs somebody all the same."""
 
@@ -114,6 +115,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_CONNECTIONS
     else:
         reasons += _connections(sample.connections, thresholds)
+        reasons += _reach(sample)
         reasons += _versions(sample.connections, sample.at)
         reasons += _accounts(sample.connections, sample.at)
         reasons += _files(sample.connections)
@@ -213,6 +215,15 @@ def _connections(
         detail = f"{len(failed)} of {len(wanted)} connections have failed."
         reasons.append(Reason("connections_failed", "degraded", detail))
     return reasons
+
+
+def _reach(sample: Sample) -> list[Reason]:
+    """No connection that could be open has reached WhatsApp for a while."""
+    seconds = sample.unreached_for
+    if seconds is None or seconds < UNREACHED:
+        return []
+    sentence = health_texts.whatsapp_away(sample.at - seconds)
+    return [Reason("whatsapp_away", "unhealthy", sentence)]
 
 
 def _versions(connections: Mapping[str, ConnectionSample], now: float) -> list[Reason]:

@@ -71,8 +71,8 @@ BY_HAND: Mapping[str, str] = {
 
 
 def moment(time: float) -> str:
-    """A time in seconds since the epoch, as a person reads it."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """A time in seconds since the epoch, as the API writes it: `2030-01-01T09:00:00Z`."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def expires(ends: Sequence[float]) -> str:
@@ -81,6 +81,14 @@ def expires(ends: Sequence[float]) -> str:
     return (
         f"WhatsApp accepts the version that {many} until {moment(min(ends))}. Where WHATSAPP_VERSION is"
         " set, set it to a newer one, or to nothing; a connection that is restarted announces it."
+    )
+
+
+def whatsapp_away(since: float) -> str:
+    """No connection has reached WhatsApp since that time."""
+    return (
+        f"No connection has reached WhatsApp since {moment(since)}. See that this host reaches WHATSAPP_URL, through"
+        " WHATSAPP_PROXY where that is set; `teimoso doctor` tries it."
     )
 
 
@@ -97,7 +105,7 @@ def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
         f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
-        " days after their end; retry or discard dead letters, or raise the limit."
+        " days after their end; retry dead letters, or raise the limit."
     )
 
 

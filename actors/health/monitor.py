@@ -13,7 +13,7 @@ from actors.health import resource_history
 from actors.health.alerts import Alert, Alerts
 from actors.health.checks import judge
 from actors.health.resource_history import Point
-from actors.health.samples import Sample
+from actors.health.samples import Sample, unreached
 from actors.health.status_document import document, news
 from actors.state.documents import (
     BATCH_LIMIT,
@@ -70,6 +70,7 @@ class Monitor:
         self._clock = clock
         self._alerts: Alerts | None = None
         self._unwritten: dict[str, Alert] = {}
+        self._unreached_since: float | None = None
         self._quiet = QUIET if documents.billed else 0.0
         self._said: tuple[float, object] | None = None
         self.last: Verdict | None = None
@@ -113,6 +114,9 @@ class Monitor:
             )
         usage = await asyncio.to_thread(self._resources.measure, swept.owners if swept else ())
         at = self._clock()
+        connections = swept.connections if swept else None
+        now = time.monotonic()  # a wall clock that is set is no outage
+        self._unreached_since = unreached(connections, self._unreached_since, now)
         await self._keep(Point.of(usage, at))
         return Sample(
             at=at,
@@ -124,7 +128,7 @@ class Monitor:
             redis=redis,
             store=store,
             durability=durability,
-            connections=swept.connections if swept else None,
+            connections=connections,
             queue=swept.queue if swept else None,
             breakers=self._probes.breakers,
             disk=usage.disk,
@@ -135,6 +139,7 @@ class Monitor:
             own_mistake=own_mistake,
             zombies=zombies,
             redis_memory=memory,
+            unreached_for=None if self._unreached_since is None else now - self._unreached_since,
         )
 
     async def _keep(self, point: Point) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from actors.health.summary import ACTIVE, FAILED
 from actors.redis.leases.lease_record import NONE_HELD, HeldItems
 
 if TYPE_CHECKING:
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
     from actors.health.breakers import State
     from actors.redis.client import RedisMemory
+
+ENDED = FAILED | {"logged_out"}
+"""States of a connection that should run: it needs somebody."""
+REACHED = ACTIVE | {"pairing"}
+"""States in which WhatsApp has answered a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,8 @@ class Sample:
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
     say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
-    nobody could say; with `mirror` comes `own_mistake`, None where there was none.
+    nobody could say; with `mirror` comes `own_mistake`, None where there was none. `unreached_for` are the seconds for
+    which no connection has reached WhatsApp.
     """
 
     at: float
@@ -122,3 +129,24 @@ class Sample:
     own_mistake: OwnMistake | None = None
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: RedisMemory | None = None
+    unreached_for: float | None = None
+
+
+def unreached(
+    connections: Mapping[str, ConnectionSample] | None, since: float | None, at: float
+) -> float | None:
+    """The time since when no connection has reached WhatsApp, None while one has; by the clock of `at`, in seconds.
+
+    `since` is the one of the round before, which stays where nobody could say now. Connections that need a person, or are
+    not to run, do not count.
+    """
+    if connections is None:
+        return since
+    trying = [
+        seen.state
+        for seen in connections.values()
+        if seen.desired == "running" and seen.state not in ENDED and not seen.obstacle
+    ]
+    if not trying or REACHED & {*trying}:
+        return None
+    return at if since is None else since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors.health.alerts import PASSING, severity_of
 from actors.health.summary import ACTIVE, FAILED, RECOVERING
 
 if TYPE_CHECKING:
@@ -29,8 +30,14 @@ def document(
     return {
         "status": verdict.status,
         "reasons": [
-            {"name": r.name, "status": r.status, "subject": r.subject, "detail": r.detail}
-            for r in verdict.reasons
+            {
+                "name": reason.name,
+                "status": reason.status,
+                "severity": None if reason.name in PASSING else severity_of(reason),
+                "subject": reason.subject,
+                "detail": reason.detail,
+            }
+            for reason in verdict.reasons
         ],
         "alerts": None if alerts is None else [alert.shown for alert in alerts],
         "at": sample.at,

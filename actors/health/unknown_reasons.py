@@ -18,6 +18,7 @@ OF_CONNECTIONS = PER_CONNECTION | {
     "connections_failed",
     "all_failed",
     "backups_behind",
+    "whatsapp_away",
     "version_expires",
 }
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})

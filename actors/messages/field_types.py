@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from actors.messages import text_validation
+from actors.runtime.text_pattern import TextPattern
 
 T = TypeVar("T")
 
@@ -55,7 +56,15 @@ def _different(options: tuple[str, ...]) -> tuple[str, ...]:
 
 Whole = Annotated[int, BeforeValidator(whole)]
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
-Line = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_LINE)]
+Line = Annotated[
+    str,
+    TextPattern(
+        _LINE,
+        "write 1 to 255 characters on one line, without control characters",
+        shortest=1,
+        longest=255,
+    ),
+]
 SendableText = Annotated[
     str,
     AfterValidator(_sendable),
@@ -78,10 +87,11 @@ Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, example
 
 Vcard = Annotated[
     str,
-    StringConstraints(
-        min_length=1,
-        max_length=65_536,
-        pattern=r"^BEGIN:VCARD\r?\n[^\x00\x0b\x0c\x7f]*END:VCARD\s*$",
+    TextPattern(
+        r"^BEGIN:VCARD\r?\n[^\x00\x0b\x0c\x7f]*END:VCARD\s*$",
+        "a vCard has at most 65536 characters, begins with the line BEGIN:VCARD and ends with END:VCARD",
+        shortest=1,
+        longest=65_536,
     ),
     Field(examples=["BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"]),
 ]
@@ -90,7 +100,12 @@ Seconds = Annotated[Whole | None, Field(ge=0, le=86_400, description="Its length
 Voice = Annotated[bool, Field(description="As a voice note: Opus in Ogg, if phones shall play it.")]
 
 Question = Annotated[Line, Field(examples=["Tea or coffee?"])]
-_OPTION = StringConstraints(min_length=1, max_length=100, pattern=_LINE)
+_OPTION = TextPattern(
+    _LINE,
+    "write 1 to 100 characters on one line, without control characters, as in tea",
+    shortest=1,
+    longest=100,
+)
 Options = Annotated[
     tuple[Annotated[str, _OPTION], ...],
     Field(
@@ -123,7 +138,11 @@ Chosen = Annotated[
 
 Emoji = Annotated[
     str,
-    StringConstraints(max_length=32, pattern=r"^[^\x00-\x20\x7f-\x9f]*$"),
+    TextPattern(
+        r"^[^\x00-\x20\x7f-\x9f]*$",
+        "write one emoji of at most 32 characters, without spaces, as in 👍",
+        longest=32,
+    ),
     Field(description="Empty takes the reaction back.", examples=["👍"]),
     Shown("Empty where a reaction was taken back."),
 ]

@@ -12,7 +12,7 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state import own_mistakes
-from actors.state.account import app_state
+from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.batcher import Batcher, refusing, shares
 from actors.state.call_events import calling
 from actors.state.connections import Observed, limiting, renaming, showing
@@ -106,6 +106,7 @@ class StateManager(Shell):
         self._loops = [
             asyncio.create_task(self._observed.run()),
             asyncio.create_task(retention.run()),
+            asyncio.create_task(chat_backfill.run(self._documents)),
         ]
 
     @refusing
@@ -119,13 +120,16 @@ class StateManager(Shell):
         """
         now = time.time()
         writes: list[Write] = []
+        activities: list[chat_activity.Activity | None] = []
         for item in items:
             document = incoming(connection, item, now)
+            activities.append(chat_activity.of_message(document, document["id"]))
             # In one batch: what changes another message is there with what it changed.
             content = content_of(item)
             writes += [storing(document), *changing(connection, document, content)]
             if content is not None and (file := file_of(content)) is not None:
                 writes.append(owning(file.sha256, connection, now, mime=file.mime, name=file.name))
+        writes += chat_activity.noting(connection, activities)
         return await self._write(connection, epoch, writes)
 
     @refusing
@@ -269,6 +273,8 @@ class StateManager(Shell):
             there = await self._documents.get(collection, app_state.document_id(connection, old))
             if there is not None and app_state.shown(there):
                 writes += app_state.moving(collection, connection, there, new)
+            if there is not None and collection == CHATS:
+                writes += chat_activity.moving(connection, there, new)
         return writes
 
     async def _write(

@@ -168,6 +168,7 @@ class Connections:
             "created_at": self._clock(),
             "deleted": False,
             "allow_unproven_engine": allow_unproven_engine,
+            "chats_backfill": None,  # no message of it is stored yet
             **asdict(options),
         }
 

@@ -57,7 +57,7 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("connection", "direction", "at"),
     ),
     CONTACTS: (("connection", "sort_name"), ("connection",)),
-    CHATS: (("connection", "at"), ("connection",)),
+    CHATS: (("connection", "at"), ("connection",), ("connection", "active_at"), ("active_at",)),
     LABELS: (("connection",),),
     JOBS: (("connection", "updated_at"), ("status", "updated_at")),
     RECOVERY_ACTIONS: (("at",), ("connection", "at")),

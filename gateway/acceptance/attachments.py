@@ -89,7 +89,10 @@ def fits(kind: str, size: int) -> None:
 
 def too_large(kind: str, limit: int) -> Problem:
     """The problem of a file that is larger than this."""
-    return Problem("media_too_large", f"A file of this kind ({kind}) has at most {limit} bytes.")
+    cure = " Set MEDIA_MAX_BYTES to its size or more." if limit < LARGEST[kind] else ""
+    return Problem(
+        "media_too_large", f"A file of this kind ({kind}) has at most {limit} bytes.{cure}"
+    )
 
 
 def mime_of(kind: str, declared: str | None, *, voice: bool = False) -> str:

@@ -65,7 +65,7 @@ def _unproven(asked: str | None, chosen: str, settings: Settings) -> Problem:
     return Problem(
         "unproven_engine",
         f"The engine {chosen}{chooser} has met the simulator alone, never WhatsApp itself: a mistake"
-        f" in it may cost the account. Use the engine {proven}, or set allow_unproven_engine to link"
+        f" in it may cost the account. Use the engine {proven}, or set allow_unproven_engine to true to link"
         " the account all the same.",
     )
 

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from actors.queue.outbound_queue import NotCancellable, NotFound, RedisAway
 from gateway.http.problems import Problem
-from gateway.schemas import presenters
+from gateway.schemas import error_texts, presenters
 from gateway.schemas.content.outbound_messages import ChangeMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.queue.outbound_queue import Record
     from gateway.backends import Backends
     from gateway.schemas.content.outbound_messages import StandaloneMessage
@@ -28,6 +30,12 @@ PATIENCE = 30.0
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks
 
 _NOT_SENT = "It was cancelled; nothing of it is sent later."
+_ENDED = {
+    "dead": ("message_dead", "It is a dead letter, and is sent again only if it is redriven."),
+    "cancelled": ("message_cancelled", "It was cancelled before it was sent."),
+}
+"""The problem of each status in which a message ended without being sent: its code, and its last sentence."""
+
 _AWAY = "Redis stopped answering; the message may have been sent, or still be."
 
 
@@ -39,7 +47,10 @@ def lost() -> Problem:
 def require_now(wanted: StandaloneMessage | ChangeMessage) -> None:
     """Problem `queue_disabled` for what would have to wait."""
     if not isinstance(wanted, ChangeMessage) and wanted.send_at is not None:
-        raise Problem("queue_disabled", "With MESSAGE_QUEUE_ENABLED=false nothing is sent later.")
+        raise Problem(
+            "queue_disabled",
+            "With MESSAGE_QUEUE_ENABLED=false nothing is sent later. Set it to true, or leave out send_at.",
+        )
 
 
 async def reached(backends: Backends, record: Record, seconds: float) -> Record:
@@ -82,3 +93,22 @@ async def settled(backends: Backends, record: Record, wait: float) -> Record:
     if record.status == "cancelled":
         raise Problem("not_sent", _NOT_SENT)
     return record
+
+
+def require_not_ended(record: Record, headers: Mapping[str, str]) -> None:
+    """Problem `message_dead` or `message_cancelled`, with these headers, for a message that is not sent any more.
+
+    `message` of the problem has the fields of an accepted message, with its status and error.
+    """
+    if record.status not in _ENDED:
+        return
+    code, end = _ENDED[record.status]
+    detail = end if record.status == "cancelled" else f"{error_texts.sentence(record.error)} {end}"
+    message = {
+        "id": record.id,
+        "message_id": record.message_id,
+        "status": record.status,
+        "error": record.error,
+    }
+    uncertain = {"uncertain": True} if record.uncertain else {}
+    raise Problem(code, detail, headers=headers, message=message, **uncertain)

@@ -145,7 +145,9 @@ class _problems:  # noqa: N801 - reads as what it does
         if isinstance(error, Unknown):
             raise Unreachable("its server's name is not known") from None
         if isinstance(error, Private):
-            raise Refused("its server has a private address") from None
+            raise Refused(
+                "its server has a private address, which MEDIA_URL_PRIVATE set to true would allow"
+            ) from None
         if isinstance(error, httpcore.TimeoutException):
             raise Unreachable("its server does not answer in time") from None
         if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError)):

@@ -25,7 +25,12 @@ async def alerts(call: Call[None, ListAlerts]) -> Response:
     page = await call.backends.documents.query(
         HEALTH_ALERTS, where=where, order=NEWEST, limit=query.limit, after=query.after
     )
-    items = [presenters.alert(document) for document in page.items]
+    seen = await call.backends.observer.look()
+    now = {
+        (alert["name"], alert["subject"], alert["raised_at"]): alert["reason"]
+        for alert in (seen.latest or {}).get("alerts") or ()
+    }
+    items = [presenters.alert(document, now) for document in page.items]
     return written(response_models.Alerts(items=items, next=page.next))
 
 

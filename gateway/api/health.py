@@ -67,6 +67,8 @@ async def health(call: Call[None, None]) -> Response:
     durable = seen.durable
     full = {
         **plain,
+        "connections": {**plain["connections"], "open": plain["connections"]["active"]},
+        "queue": {**plain["queue"], "dead": plain["queue"]["failed"]},
         "reasons": reasons,
         "alerts": _alerts(seen, key),
         "breakers": _breakers(told),

@@ -14,7 +14,8 @@ from gateway.http import api_keys
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import rfc3339
-from gateway.schemas import presenters, response_models
+from gateway.schemas import api_keys as answers
+from gateway.schemas import presenters
 from gateway.schemas.request_models import KEY_PATTERN, NewKey
 
 if TYPE_CHECKING:
@@ -42,18 +43,16 @@ async def create(call: Call[NewKey, None]) -> Response:
     made = await backends.documents.get(API_KEYS, identifier)
     await backends.ring.renew()
     assert made is not None
-    return written(response_models.AddedKey(**_shown(made), key=token), 201)
+    return written(answers.AddedKey(**_shown(made), key=token), 201)
 
 
 async def list_all(call: Call[None, None]) -> Response:
     """A key for some connections knows of those keys alone that reach no further."""
     found = (await call.backends.documents.query(API_KEYS)).items
     items = [
-        response_models.ApiKey(**_shown(each))
-        for each in found
-        if call.key.covers(each["connections"])
+        answers.ApiKey(**_shown(each)) for each in found if call.key.covers(each["connections"])
     ]
-    return written(response_models.ApiKeys(items=items))
+    return written(answers.ApiKeys(items=items))
 
 
 async def revoke(call: Call[None, None]) -> Response:
@@ -86,7 +85,7 @@ OPERATIONS = (
         "Make an API key",
         _TAG,
         create,
-        {201: Gives("Made. The key is shown this once.", response_models.AddedKey)},
+        {201: Gives("Made. The key is shown this once.", answers.AddedKey)},
         "admin",
         body=NewKey,
         refuses=("unknown_connection", "quota_reached", "store_away"),
@@ -98,7 +97,7 @@ OPERATIONS = (
         "All API keys, without what they are",
         _TAG,
         list_all,
-        {200: Gives("The keys.", response_models.ApiKeys)},
+        {200: Gives("The keys.", answers.ApiKeys)},
         "admin",
         refuses=("store_away",),
     ),

@@ -78,7 +78,7 @@ async def ask(
     told = await answered(call, registered, kind, args)
     if told.get("error") == "not_connected":
         raise Problem("connection_not_open")
-    if told.get("error") in {UNSUPPORTED, "unsupported_chat"}:
+    if told.get("error") in {UNSUPPORTED, "unsupported_chat", "unknown_group"}:
         raise Problem(told["error"])  # asked again, it is answered the same
     if "error" in told:
         raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])

@@ -166,7 +166,10 @@ async def _pieces(stream: BinaryIO, start: int, end: int) -> AsyncIterator[bytes
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem("media_too_large", f"A file has at most {limit} bytes.")
+    return Problem(
+        "media_too_large",
+        f"A file has at most {limit} bytes. Set MEDIA_MAX_BYTES to its size or more, 250M at most.",
+    )
 
 
 _TAG = "messages"

@@ -181,16 +181,23 @@ OPERATIONS = (
         query=ListDead,
         refuses=("unknown_connection", "invalid_cursor", "redis_away"),
     ),
-    Operation(
-        "POST",
-        "/api/queue/dead/{id}/retry",
-        "retryDead",
-        "Send a dead letter again, behind what waits for its chat",
-        _TAG,
-        retry,
-        {202: Gives("Queued again.", response_models.Message)},
-        "send",
-        refuses=("unknown_message", "not_dead", "redis_away"),
+    *(
+        Operation(
+            "POST",
+            path,
+            id_,
+            "Send a dead letter again, behind what waits for its chat",
+            _TAG,
+            retry,
+            {202: Gives("Queued again.", response_models.Message)},
+            "send",
+            refuses=("unknown_message", "not_dead", "redis_away"),
+            instead=instead,
+        )
+        for path, id_, instead in (
+            ("/api/queue/dead/{id}/redrive", "redriveDead", None),
+            ("/api/queue/dead/{id}/retry", "retryDead", "POST /api/queue/dead/{id}/redrive"),
+        )
     ),
     Operation(
         "POST",
@@ -237,5 +244,6 @@ OPERATIONS = (
         body=Retry,
         body_optional=True,
         refuses=("unknown_connection", "redis_away", "store_away"),
+        instead="POST /api/queue/redrive",
     ),
 )

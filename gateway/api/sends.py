@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from contextlib import suppress
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
+    from gateway.http.response_base import Answer
     from gateway.schemas.content.outbound_messages import StandaloneMessage
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
@@ -73,19 +75,29 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     if not call.backends.settings.message_queue_enabled:
         outcome_wait.require_now(wanted)
     taken = await taken_in(call, connection, began, key, _accept(call, wanted, key))
-    # None of it has anything that JSON would escape.
-    content = f'{{"id":"{taken.id}","message_id":"{taken.message_id}","status":"{taken.status}"}}'
-    return Json(content.encode(), 202, taken.headers)
+    # Ids and statuses have nothing that JSON would escape.
+    error = "null" if taken.error is None else json.dumps(taken.error)
+    content = (
+        f'{{"id":"{taken.id}","message_id":"{taken.message_id}","status":"{taken.status}",'
+        f'"error":{error}}}'
+    )
+    return Json(content.encode(), taken.http_status, taken.headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The message that was accepted, as far as an answer says it."""
+    """The message that was accepted, as far as an answer says it; `error` is of its last attempt."""
 
     id: str
     message_id: str
     status: str
+    error: str | None
     headers: dict[str, str]
+
+    @property
+    def http_status(self) -> int:
+        """200 once WhatsApp has the message, 202 until then."""
+        return 200 if self.status in presenters.FINAL else 202
 
 
 async def taken_in(
@@ -95,7 +107,9 @@ async def taken_in(
     key: str | None,
     accepting: Awaitable[Accepted],
 ) -> Taken:
-    """Wait for the acceptance, and for more where the caller does. Raises `Problem`.
+    """Wait for the acceptance, and for more where the caller does.
+
+    Raises `Problem`, also for a message that ended without being sent while the caller waited.
 
     `began` is when the request did, in seconds since the epoch; `key` its Idempotency-Key.
     """
@@ -121,13 +135,13 @@ async def taken_in(
         headers["Idempotency-Replayed"] = "true"
     else:
         backends.metrics.accepted(connection.id)
-    if not queued:
-        status = (await outcome_wait.settled(backends, record, call.query.wait)).status
-    elif call.query.wait:
-        status = (await outcome_wait.reached(backends, record, call.query.wait)).status
-    else:
-        status = presenters.first_status(record)
-    return Taken(record.id, record.message_id, status, headers)
+    if queued and not call.query.wait:
+        first = presenters.first_status(record)
+        return Taken(record.id, record.message_id, first, None, headers)
+    wait = outcome_wait.reached if queued else outcome_wait.settled
+    record = await wait(backends, record, call.query.wait)
+    outcome_wait.require_not_ended(record, headers)
+    return Taken(record.id, record.message_id, record.status, record.error, headers)
 
 
 async def _deleted(backends: Backends, connection: Registered, began: float) -> Problem:
@@ -293,7 +307,23 @@ REFUSES = (
     "spool_unavailable",
     "store_away",
     "not_sent",
+    "message_dead",
+    "message_cancelled",
 )
+
+
+def gives(model: type[Answer]) -> dict[int, Gives]:
+    """The answers of an operation that takes a message in, by HTTP status."""
+    return {
+        200: Gives("With `wait`: WhatsApp has it.", model, headers=TAKEN),
+        202: Gives(
+            "On disk, and sent as soon as can be. With `wait`, it was not sent in that time:"
+            " `status` is the one that it reached, `error` the reason of its last attempt.",
+            model,
+            headers=TAKEN,
+        ),
+    }
+
 
 OPERATIONS = (
     Operation(
@@ -303,13 +333,7 @@ OPERATIONS = (
         "Send a message",
         "messages",
         send,
-        {
-            202: Gives(
-                "On disk, and sent as soon as can be. With `wait`, the status that was reached.",
-                response_models.Accepted,
-                headers=TAKEN,
-            )
-        },
+        gives(response_models.Accepted),
         "send",
         body=NewMessage,
         query=Wait,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.main import get_command
@@ -16,19 +16,18 @@ from typer.main import get_command
 from gateway.cli.backup import backup_commands
 from gateway.cli.commands import (
     connections,
+    groups,
     jobs,
     keys,
+    messages,
     queue,
     refused,
-    simulate,
-    simulate_requests,
-    simulate_rules,
-    simulate_traces,
     webhooks,
 )
 from gateway.cli.commands import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 from gateway.cli.service import service_commands
+from gateway.cli.simulate import simulate, simulate_requests, simulate_rules, simulate_traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,10 +36,11 @@ app = typer.Typer(
     name="teimoso",
     help="A WhatsApp Web service that always gets up again.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(connections.app, name="connections")
+app.add_typer(messages.app, name="messages")
+app.add_typer(groups.app, name="groups")
 app.add_typer(queue.app, name="queue")
 app.add_typer(refused.app, name="refused")
 app.add_typer(keys.app, name="keys")
@@ -58,7 +58,18 @@ app.add_typer(simulate.app, name="simulate")
 @cache
 def command() -> Callable[..., Any]:
     """The command `teimoso`, built from annotations once in a process: that takes 40 ms."""
-    return get_command(app)
+    made: Callable[..., Any] = get_command(app)
+    _drop_types_of_flags(made)
+    return made
+
+
+def _drop_types_of_flags(made: Any) -> None:
+    """Show `--json` in the help of each command, and not `--json <bool>`."""
+    for parameter in (*made.params, made.get_help_option(typer.Context(made))):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for each in getattr(made, "commands", {}).values():
+        _drop_types_of_flags(each)
 
 
 def _version(asked: bool) -> None:
@@ -153,6 +164,52 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
 
 
 @app.command()
+def logs(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PART]...", help="Only these: gateway, connection, keeper, valkey …"
+        ),
+    ] = None,
+    connection: Annotated[
+        str | None, typer.Option("--connection", help="Only lines about this connection.")
+    ] = None,
+    level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"] | None,
+        typer.Option("--level", help="Only from this level on."),
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The newest so many.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Print the newest lines of the logs, oldest first, also while nothing runs."""
+    from gateway.cli.instance.logs import Wanted, run
+
+    wanted = Wanted(parts or (), connection, level)
+    run(directory(data), wanted, lines, follow=follow, as_json=as_json)
+
+
+@app.command("open")
+def open_(
+    connection: Annotated[
+        str | None, typer.Argument(metavar="[CONNECTION]", help="Its page; else the first one.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--print", help="Print the address, and open nothing.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Open the console in the browser; it asks for an API key."""
+    from gateway.cli.instance.open_console import run
+
+    run(directory(data), connection, as_json, show=show)
+
+
+@app.command()
 def doctor(
     settings: Annotated[
         Path | None,
@@ -235,7 +292,14 @@ def send(
         ),
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, max=60, help="Seconds to wait until it is sent.")
+        float,
+        typer.Option(
+            "--wait",
+            min=0,
+            max=60,
+            metavar="SECONDS",
+            help="Wait until it is sent. Exit status 1, and the reason, if it is not.",
+        ),
     ] = 0,
     priority: Annotated[
         int | None, typer.Option("--priority", min=0, max=9, help="0 goes first, 9 last.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.health import health_texts
 from actors.messages import file_deferral
+from gateway.schemas import error_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,25 +75,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "asked": "Somebody logged it out. Start shows a QR.",
 }
 
-ERRORS: Final[Mapping[str, str]] = {
-    "ack_timeout": "WhatsApp did not acknowledge it, at any attempt.",
-    "not_on_whatsapp": "The number is not on WhatsApp.",
-    "poison": "Two processes ended while they were sending it.",
-    "target_not_sent": "The message that it is about was not sent.",
-    "not_in_group": "The account is not in the group.",
-    "unknown_group": "There is no such group.",
-    "reach_out_refused": "WhatsApp lets the account write to nobody new now, or not to this person. Sending"
-    " it again can prolong that.",
-    "reach_out_limited": "WhatsApp lets the account write to nobody new for now. It waits for the end of that.",
-    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now. It waits for the end"
-    " of that.",
-    "malformed_stanza": "WhatsApp takes the message for malformed: a mistake of this service.",
-    "group_addressing_stale": "WhatsApp refused the group's addresses twice; they are asked for anew.",
-    "unknown_media": "Its file is gone.",
-    "media_gone": "Its file is gone.",
-    "connection_deleted": "Its connection was removed.",
-    "unsupported_by_engine": "The engine of the connection cannot send it.",
-}
+ERRORS: Final = error_texts.TEXTS
 
 LIMITS: Final = health_texts.LIMITS
 
@@ -105,7 +88,7 @@ STATUSES: Final[Mapping[str, str]] = {
     "sent": "Sent",
     "delivered": "Delivered",
     "read": "Read",
-    "dead": "Not sent",
+    "dead": "Dead letter",
     "cancelled": "Cancelled",
     "received": "Received",
 }

@@ -83,6 +83,7 @@ class Operation:
 
     With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
     body as ``{}``; with `upload` the handler reads any body as it arrives. `headers` are request headers: description, and pattern of what they may hold.
+    `instead` marks a former name, which stays: it is the method and path to use.
     """
 
     method: str
@@ -100,6 +101,7 @@ class Operation:
     query: type[BaseModel] | None = None
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
+    instead: str | None = None
 
 
 class Endpoint:

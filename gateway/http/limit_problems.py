@@ -21,17 +21,24 @@ _WHOSE: Final = {
 }
 
 _DETAILS: Final = {
-    "too_many_connections": "MAX_CONNECTIONS allows {size} connections: delete one, or raise it.",
-    "upload_budget_reached": "{setting} allows the connection {size} bytes a day, and no more today (UTC).",
+    "too_many_connections": (
+        "{setting} allows {size} connections. Delete one, or set {setting} to {more} or more."
+    ),
+    "upload_budget_reached": (
+        "{setting} allows the connection {size} bytes a day, and no more today (UTC). Set {setting} to {more} or"
+        " more, or to 0 for no limit."
+    ),
     "queue_full": (
-        "{setting} allows the messages of the connection {size} bytes. They leave seven days after their end."
+        "{setting} allows the messages of the connection {size} bytes. They leave seven days after their end. Set"
+        " {setting} to {more} or more, or to 0 for no limit."
     ),
     "redis_full": (
         "Redis has the {size} bytes in use that it may, or all that is not reserved for other connections."
-        " {setting} and the server's `maxmemory` allow more."
+        " Set {setting} to {more} or more, and the server's `maxmemory` above it."
     ),
     "disk_reserve": (
-        "The disk is full but for {setting}, which is not for files. Make room, or lower it; everything else goes on."
+        "The disk is full but for {setting}, {size} bytes that are not for files. Make room, or set {setting} to"
+        " less; everything else goes on."
     ),
 }
 
@@ -49,10 +56,14 @@ def refused(reached: LimitReached, **more: object) -> Problem:
     """
     limit, scope = reached.limit, reached.scope
     measures.count(COUNTED, limit=limit.setting)
-    detail = _DETAILS.get(limit.code, "{setting} allows {size} for {whose}.")
+    detail = _DETAILS.get(
+        limit.code, "{setting} allows {size} for {whose}. Set {setting} to {more} or more."
+    )
     return Problem(
         limit.code,
-        detail.format(setting=limit.setting, size=limit.size, whose=_WHOSE[scope]),
+        detail.format(
+            setting=limit.setting, size=limit.size, more=limit.size + 1, whose=_WHOSE[scope]
+        ),
         headers={"Retry-After": str(reached.retry_after)},
         setting=limit.setting,
         limit=limit.size,

@@ -29,6 +29,7 @@ _PATH_PARAMETERS = {
     "delivery": "The delivery's id.",
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number, canonical address or LID, or the address of a group.",
+    "group": "The address of the group.",
     "who": "The person's phone number, canonical address or LID, or the address of a group.",
     "call": "The call's id.",
     "document": "The id of a refused document.",
@@ -46,6 +47,7 @@ _PATH_SCHEMAS = {
     "document": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,
+    "group": {"type": "string", "pattern": f"^{addresses.GROUP}$"},
     "who": _ANY_CHAT,
     "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
 }
@@ -146,6 +148,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.scope is not None:
         scopes = " or ".join(f"`{one}`" for one in dict.fromkeys((operation.scope, "admin")))
         described["description"] = f"Needs a key with the scope {scopes}."
+    if operation.instead is not None:
+        described["deprecated"] = True
+        former = f"A former name, which stays: use `{operation.instead}`."
+        described["description"] = f"{described.get('description', '')} {former}".strip()
     if operation.optional_key:
         described["security"] = [{}, {"key": []}, {"bearer": []}]
     parameters = [*_path_parameters(operation), *_query(operation), *_headers(operation)]

@@ -60,6 +60,7 @@ KINDS = _kinds(
     Kind(404, "unknown_call", "There is no such call"),
     Kind(404, "unknown_delivery", "There is no such delivery"),
     Kind(404, "unknown_document", "There is no such refused document"),
+    Kind(404, "unknown_group", "The account is in no such group"),
     Kind(404, "unknown_key", "There is no such API key"),
     Kind(404, "unknown_message", "There is no such message"),
     Kind(404, "unknown_media", "There is no such file"),
@@ -79,6 +80,7 @@ KINDS = _kinds(
     Kind(409, "no_pairing_code", "No pairing code is open"),
     Kind(409, "nothing_to_scan", "There is no QR to scan now"),
     Kind(409, "not_incoming", "Only a message of somebody else's can be marked as read"),
+    Kind(409, "message_cancelled", "The message was cancelled before it was sent"),
     Kind(409, "not_cancellable", "The message can no longer be cancelled"),
     Kind(409, "target_elsewhere", "The message referred to is in another chat"),
     Kind(409, "not_own_message", "Only the account's own messages can be changed"),
@@ -128,6 +130,7 @@ KINDS = _kinds(
     Kind(422, "media_unreachable", "The URL cannot be fetched"),
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
+    Kind(422, "message_dead", "The message could not be sent, and is a dead letter"),
     Kind(422, "queue_disabled", "Nothing can wait: the queue is disabled"),
     Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
     Kind(429, "rate_limited", "The API key, or a connection of it, asked too often"),
@@ -192,7 +195,7 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
 def from_validation(
     error: ValidationError, *, parameters: bool = False, tagged: bool = False
 ) -> Problem:
-    """The problem of the first thing that is wrong; `errors` lists all of them by field.
+    """The problem of the first thing that is wrong; `errors` lists all of them by field, unknown parameters first.
 
     With `parameters` the names are query parameters; of a `tagged` body each field's place begins
     with the kind that it was read as. Never carries the refused value.
@@ -205,6 +208,9 @@ def from_validation(
         if code == "unsupported_type" and not field:
             field = "type"
         listed.append({"field": field, "code": code, "message": found["msg"]})
+    listed.sort(
+        key=lambda one: one["code"] != "unknown_parameter"
+    )  # it explains one that is missing
     first = listed[0]
     if first["code"] == "malformed_json":
         return Problem("malformed_json")
@@ -221,7 +227,7 @@ def named(name: str) -> str:
 def _code(found: ErrorDetails, parameters: bool) -> str:
     kind = found["type"]
     if kind in KINDS:  # raised by this service's own validators
-        return kind
+        return "invalid_parameter" if parameters and kind == "invalid_field" else kind
     if parameters:
         return "unknown_parameter" if kind == "extra_forbidden" else "invalid_parameter"
     if kind == "literal_error" and len(found["loc"]) == 1:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool
 
 from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
+from actors.runtime.text_pattern import TextPattern
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
 from gateway.schemas.request_models import Body, ListQuery, Moment, truth
@@ -105,13 +106,20 @@ class ListContacts(ListQuery):
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
-    addresses: Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$")] | None = (
-        Field(
-            None,
-            description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
-            " out. Nothing else is looked at then.",
-            examples=["15550100002,15550100003"],
-        )
+    addresses: (
+        Annotated[
+            str,
+            TextPattern(
+                f"^{_ADDRESS}(,{_ADDRESS})*$",
+                "write phone numbers or addresses with commas between, as in 15550100002,15550100003",
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
+        " out. Nothing else is looked at then.",
+        examples=["15550100002,15550100003"],
     )
 
 

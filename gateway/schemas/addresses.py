@@ -48,7 +48,12 @@ def chat(written: str) -> str:
 
     Raises `InvalidAddress`.
     """
-    return written if written.endswith("@g.us") and _GROUP.fullmatch(written) else person(written)
+    return written if is_group(written) else person(written)
+
+
+def is_group(written: str) -> bool:
+    """Whether it is the whole address of a group."""
+    return _GROUP.fullmatch(written) is not None
 
 
 def person(written: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from actors.connection.proxy import address
 from actors.messages.field_types import SendableText  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import NAME
 from actors.runtime.connection_options import ConnectionOptions
+from actors.runtime.text_pattern import TextPattern
 from gateway.schemas.request_models import Body, Engine, WebhookUrl
 
 
@@ -59,9 +60,13 @@ REJECT_CALLS_TEXT = (
 class NewConnection(Body):
     """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
 
-    id: Annotated[str, StringConstraints(pattern=f"^{NAME}$")] = Field(
-        description="The name of the connection from now on.", examples=["shop"]
-    )
+    id: Annotated[
+        str,
+        TextPattern(
+            f"^{NAME}$",
+            "use 1 to 64 lower-case letters, digits, - and _, a letter or digit first, as in shop-2",
+        ),
+    ] = Field(description="The name of the connection from now on.", examples=["shop"])
     engine: Engine | None = Field(
         None,
         description="The program that speaks WhatsApp's protocol, for the life of the connection; without it, the one"

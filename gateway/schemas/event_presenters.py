@@ -10,6 +10,8 @@ from actors.state.events.deliveries import OPEN
 from gateway.http.response_base import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
+from gateway.schemas.content.content_presenters import author
+from gateway.schemas.people.people import person
 from gateway.schemas.webhook_headers import MASK
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook
     from gateway.http.response_base import Answer
+    from gateway.schemas.people.people import Person
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what it is
@@ -67,7 +70,7 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
-            return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
+            return answers.AlertEvent(**common, data=presenters.alert(_readable(document), {}))
     return answers.StepEvent(**common, data=_step(told))
 
 
@@ -186,6 +189,7 @@ def _change(data: Document) -> answers.MessageChange:
     return answers.MessageChange(
         **{name: data[name] for name in names},
         connection=name_of(data["connection"]),
+        author=author(data["by"], data),
         at=rfc3339(data["at"]) or "",
         emoji=data.get("emoji"),
         text=data.get("text"),
@@ -240,6 +244,7 @@ def _call(data: Document) -> answers.CallState:
     return answers.CallState(
         **{name: data[name] for name in names},
         connection=name_of(data["connection"]),
+        author=cast("Person", person(data["caller"], data)),
         at=rfc3339(data["at"]) or "",
     )
 

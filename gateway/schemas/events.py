@@ -9,6 +9,7 @@ from pydantic import Field
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
+from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.response_models import (
     Alert,
     Connection,
@@ -77,6 +78,7 @@ class MessageChange(Answer):
     chat: str
     change: Literal["reaction", "edit", "delete", "vote"]
     by: str = Field(description="`me` for the account, else the address of who did it.")
+    author: Person | None = Field(description="The person who did it; null for the account.")
     at: Time
     emoji: str | None = Field(description="Of a reaction; empty where one was taken back.")
     text: str | None = Field(description="The text after this edit.")
@@ -168,7 +170,12 @@ class PasskeyEvent(EventAnswer):
 class CallState(Answer):
     id: str = Field(description="Of the call, as it is refused by.")
     connection: str = Field(examples=["shop"])
-    caller: str = Field(description="An address.", examples=["15550100002@s.whatsapp.net"])
+    caller: str = Field(
+        description="An address. Superseded by `author.address`.",
+        examples=["15550100002@s.whatsapp.net"],
+        json_schema_extra={"deprecated": True},
+    )
+    author: Person = Field(description="The person who calls.")
     state: Literal["offered", "ended"] = Field(description="It rings, or it is over.")
     at: Time = Field(description="WhatsApp's time of it.")
     video: bool

@@ -82,9 +82,23 @@ class SpoolHealth(Answer):
     oldest_at: str | None
 
 
+class FullConnectionCounts(ConnectionCounts):
+    """The numbers of connections, by the words of the rest of the API too."""
+
+    open: int = Field(description="The same as `active`, which is the former name.")
+
+
+class FullQueueCounts(QueueCounts):
+    """The numbers of messages in the queue, by the words of the rest of the API too."""
+
+    dead: int = Field(description="Dead letters; the same as `failed`, which is the former name.")
+
+
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
+    connections: FullConnectionCounts
+    queue: FullQueueCounts
     reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
     alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
     breakers: dict[str, BreakerState] = Field(

@@ -16,6 +16,7 @@ from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response_base import rfc3339
 from gateway.schemas.content.content_presenters import message_fields
+from gateway.schemas.people.people import person
 from gateway.schemas.response_models import (
     Alert,
     Connection,
@@ -157,10 +158,13 @@ def stored(document: Document) -> Message:
         message_id=document["message_id"],
         connection=name_of(connection_of(document)),
         chat=document["chat"],
+        chat_name=document.get("chat_name"),
         sender=document.get("sender"),
+        author=person(document.get("sender"), document),
         direction=document["direction"],
         source=source_of(document),
         at=_time(document, "at"),
+        whatsapp_at=_time(document, "whatsapp_at"),
         type=document["type"],
         status=document.get("status") or ("queued" if outgoing else "received"),
         attempts=document.get("attempts") or 0,
@@ -181,15 +185,19 @@ def stored(document: Document) -> Message:
     )
 
 
-def alert(document: Document) -> Alert:
-    """An alert as the state store has it."""
+def alert(document: Document, now: Mapping[tuple[str, str | None, float], str]) -> Alert:
+    """An alert as the state store has it, with the reason as it is `now` while it is active.
+
+    `now` has reasons by name, subject and time of raising: a figure that drifts is not written each time.
+    """
+    key = (document["name"], document["subject"], document["raised_at"])
     return Alert(
         id=document["id"],
         name=document["name"],
         connection=named(document["subject"]),
         incarnation=document["subject"],
         severity=document["severity"],
-        reason=document["reason"],
+        reason=now.get(key, document["reason"]) if document["active"] else document["reason"],
         active=document["active"],
         raised_at=rfc3339(document["raised_at"]) or "",
         cleared_at=rfc3339(document["cleared_at"]),

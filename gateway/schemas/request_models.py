@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from actors.messages.field_types import Line, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import ID
+from actors.runtime.text_pattern import TextPattern
 from actors.state.events.event import TYPES, EventType
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
@@ -49,7 +50,13 @@ _URL = re.compile(URL_PATTERN[1:-1], re.ASCII)
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
-ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
+ConnectionId = Annotated[
+    str,
+    TextPattern(
+        CONNECTION_PATTERN,
+        "a connection's id has lower-case letters, digits, - and _, as in shop-2",
+    ),
+]
 """The id of a connection, or its incarnation."""
 Engine = Literal["native", "whatsmeow"]
 Status = Literal[
@@ -205,9 +212,16 @@ class Redrive(Body):
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
     chat: Chat | None = None
-    code: str | None = Field(
+    code: (
+        Annotated[
+            str,
+            TextPattern(
+                r"^[A-Za-z0-9_]{1,100}$", "an error has letters, digits and _, as in ack_timeout"
+            ),
+        ]
+        | None
+    ) = Field(
         None,
-        pattern=r"^[A-Za-z0-9_]{1,100}$",
         description="The `error` that they died of.",
         examples=["ack_timeout"],
     )
@@ -227,8 +241,9 @@ class Wait(Parameters):
         ge=0,
         le=60,
         allow_inf_nan=False,
-        description="Seconds to wait for the message to be sent or dead before answering."
-        " One that is due only later is answered at once.",
+        description="Seconds to wait for the message to be sent or dead before answering: 200 once it"
+        " is sent, 202 while it is not, 422 `message_dead` or 409 `message_cancelled` when it ended"
+        " otherwise, with the message as `message`. One that is due only later is answered at once.",
     )
 
 
@@ -266,12 +281,20 @@ class ListDeliveries(ListQuery):
 
 class ReadEvents(Parameters):
     connection: ConnectionId | None = None
-    events: Annotated[str, StringConstraints(pattern=EVENTS_PATTERN, max_length=500)] | None = (
-        Field(
-            None,
-            description="Only these types, with commas between.",
-            examples=["message.received"],
-        )
+    events: (
+        Annotated[
+            str,
+            TextPattern(
+                EVENTS_PATTERN,
+                "write types of events with commas between, as in message.received,message.read",
+                longest=500,
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Only these types, with commas between.",
+        examples=["message.received"],
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.content.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
+from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.request_models import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
@@ -21,32 +22,6 @@ Incarnation = Annotated[
         examples=["shop--K7Q2M9XA4TBC"],
     ),
 ]
-
-
-class ApiKey(Answer):
-    """An API key, but for what it is."""
-
-    id: str = Field(examples=["0c5a7b1e9d3f4286"])
-    name: str
-    scopes: list[Literal["admin", "send", "read", "metrics"]]
-    connections: list[str] | None = Field(
-        description="For which; null is all. One that was deleted is named by its incarnation."
-    )
-    created_at: Time
-    ended_at: Time | None = Field(
-        description="When the last of its connections was deleted: it lets nobody in any more."
-    )
-
-
-class AddedKey(ApiKey):
-    """The key, which nothing shows again."""
-
-    key: str = Field(description="The key that callers send.", examples=["tmo_…"])
-
-
-class ApiKeys(Answer):
-    items: list[ApiKey]
-    next: None = None
 
 
 class Connection(Answer):
@@ -161,6 +136,7 @@ class Accepted(Answer):
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     message_id: str = Field(description="WhatsApp's id of the message, the same at each attempt.")
     status: Status
+    error: str | None = Field(description="The code of what went wrong last.")
 
 
 class Crash(Answer):
@@ -204,6 +180,7 @@ class Marked(Answer):
 
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     status: Status = Field(description="`sent` once WhatsApp has it.")
+    error: str | None = Field(description="The code of what went wrong last.")
 
 
 class Message(Answer):
@@ -213,13 +190,26 @@ class Message(Answer):
     message_id: str
     connection: str
     chat: str
-    sender: str | None
+    chat_name: str | None = Field(
+        description="The subject of a group, or the name of the person, as it was known when the message"
+        " arrived; null where none was, and for a message that went out through the API."
+    )
+    sender: str | None = Field(
+        description="Superseded by `author.address`.", json_schema_extra={"deprecated": True}
+    )
+    author: Person | None = Field(
+        description="The person who wrote it; null for a message that went out through the API."
+    )
     direction: Literal["in", "out"]
     source: Literal["api", "live", "offline", "history"] = Field(
         description="The way it came. `history`: the account's phone sent it later."
     )
     at: Time | None = Field(
-        description="The time by which lists are sorted: WhatsApp's, or that of its acceptance."
+        description="The time by which lists are sorted: that of its acceptance, or of its arrival; of what"
+        " waited at WhatsApp or is of a history sync, WhatsApp's."
+    )
+    whatsapp_at: Time | None = Field(
+        description="WhatsApp's time of a message that did not go out through the API, in whole seconds."
     )
     type: str
     text: str | None = Field(description="As it reads after its edits.")

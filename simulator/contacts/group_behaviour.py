@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.groups.messages import GroupMessages
+    from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.prekeys import Prekeys
 
 
@@ -37,7 +37,7 @@ class GroupBehaviour:
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
         prekeys: Prekeys,
-        group_messages: GroupMessages,
+        group_receipts: GroupReceipts,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
@@ -47,7 +47,7 @@ class GroupBehaviour:
         self._sealed_content = sealed_content
         self._sender_keys = sender_keys
         self._prekeys = prekeys
-        self._group_messages = group_messages
+        self._group_receipts = group_receipts
         self._switchboard = switchboard
 
     def listeners(self, group: Group) -> list[Companion]:
@@ -141,6 +141,7 @@ class GroupBehaviour:
     def _hear(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
         """Stores the message for simulated members, who send receipts to an account with companions."""
         kind, text, fields = message_content.described(content)
+        heard = []
         for number in group.members:
             if number == speaker.number:
                 continue
@@ -156,7 +157,8 @@ class GroupBehaviour:
                     content=content.SerializeToString(),
                     name=self._people.named(speaker.number).name,
                 )
-                self._group_messages.confirm(endpoint, speaker.number, message_id, group)
+                heard.append(endpoint)
+        self._group_receipts.confirm(heard, speaker.number, message_id, group)
 
 
 def _key(group: Group, handed_over: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Serves control API routes that create and show groups, and change members, addressing and timer."""
+"""Serves control API routes that create and show groups, and change members, addressing, timer and receipts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from simulator.contacts.message_builder import seconds_of
 from simulator.contacts.people import ADDRESSINGS
 from simulator.control.request_parser import ProblemError, body_of, field, optional
 from simulator.server.groups.group import MAX_MEMBERS
+from simulator.server.rules.properties import GROUP
 from simulator.wire.protocol_library import LID_SERVER
 
 if TYPE_CHECKING:
@@ -40,17 +41,18 @@ class GroupRoutes:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         with world.store.transaction():
             group = world.groups.make(subject, creator, members, server)
+            self._change_properties(group, body)
             world.notifications.group_made(group)
         return JSONResponse(self._described(group), status_code=201)
 
     async def settings(self, request: Request) -> JSONResponse:
-        """Changes the addressing mode, without a notification, or the timer, with one."""
+        """Changes addressing mode or receipts, without a notification, or the timer, with one."""
         world, body = self._world, await body_of(request)
         group = world.groups.named(request.path_params["id"])
         with world.store.transaction():
             if "seconds" in body:
                 world.group_queries.set_timer(group, seconds_of(body), group.creator)
-            else:
+            elif not self._change_properties(group, body):
                 group = world.groups.readdress(group, _server(body))
         return JSONResponse(self._described(group))
 
@@ -69,6 +71,12 @@ class GroupRoutes:
             group = world.membership.change(group, added, removed, by)
         return JSONResponse(self._described(group))
 
+    def _change_properties(self, group: Group, body: dict[str, Any]) -> bool:
+        """Changes the properties in a request; returns whether there are any. Raises PropertyError."""
+        given = {name: body[name] for name in GROUP if name in body}
+        self._world.properties.change(group.chat, given, GROUP)
+        return bool(given)
+
     def _people(self, body: dict[str, Any], name: str) -> list[str]:
         numbers = optional(body, name, [])
         if not all(isinstance(number, str) for number in numbers):
@@ -83,6 +91,7 @@ class GroupRoutes:
             "creator": group.creator,
             "addressing": "lid" if group.server == LID_SERVER else "pn",
             "seconds": self._world.chat_timers.timer(group.chat),
+            **self._world.properties.described(group.chat, GROUP),
             "participants": [{"number": one, "rank": rank or "member"} for one, rank in ranks],
         }
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simulator.server.groups.group import Groups
     from simulator.server.rules.chat_timers import ChatTimers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
+    from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
 TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name": 4}
@@ -58,6 +59,7 @@ class HistorySyncs:
         groups: Groups,
         composer: Composer,
         media: MediaStore,
+        properties: Properties,
         contact_behaviour: ContactBehaviour,
         chat_timers: ChatTimers,
         tokens: PrivacyTokens,
@@ -67,6 +69,7 @@ class HistorySyncs:
         self._groups = groups
         self._composer = composer
         self._media = media
+        self._properties = properties
         self._contact_behaviour = contact_behaviour
         self._chat_timers = chat_timers
         self._tokens = tokens
@@ -84,7 +87,7 @@ class HistorySyncs:
             chunk_order=_small(body, "chunk_order", 1),
             progress=_small(body, "progress", 100),
         )
-        if kind == "initial_bootstrap":
+        if kind == "initial_bootstrap" and self._properties.value(number, "salt_in_history"):
             sync.nct_salt = self._tokens.salt(number)
         ids: list[str] = []
         for described in _objects(body, "conversations"):

@@ -9,6 +9,7 @@ from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
 from simulator.server.groups.group import is_group
+from simulator.server.groups.member_receipts import MemberReceipt
 from simulator.server.read_messages import OWN as READ_SELF
 from simulator.server.read_messages import READ
 from simulator.wire.protocol_library import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.read_messages import ReadMessages
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.remarks import Remarks
@@ -64,6 +66,7 @@ class Receipts:
         privacy: Privacy,
         remarks: Remarks,
         read_messages: ReadMessages,
+        group_receipts: GroupReceipts,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -77,6 +80,7 @@ class Receipts:
         self._privacy = privacy
         self._remarks = remarks
         self._read_messages = read_messages
+        self._group_receipts = group_receipts
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
@@ -151,13 +155,16 @@ class Receipts:
 
     def _from(self, reader: DeviceKey, author: Any, group: Any, message_id: str, kind: str) -> Any:
         """Builds a device's receipt for the author, in the addressing mode of the message."""
-        server = namespace(author) or PN_SERVER
-        number, device = reader
-        member = self._people.named(number).address(server, device)
+        member = self._member(reader, author)
         stanza = stanzas.receipt(group or member, message_id, kind, time.time())
         if group is not None:
             stanza.attrs["participant"] = member
         return stanza
+
+    def _member(self, reader: DeviceKey, author: Any) -> Any:
+        """Returns a device's address in the addressing mode of the author's."""
+        number, device = reader
+        return self._people.named(number).address(namespace(author) or PN_SERVER, device)
 
     def read_on_phone(self, number: str, message_id: str) -> bool:
         """Marks a message as read by the account's phone; returns whether there is such a message.
@@ -216,8 +223,14 @@ class Receipts:
         assert person is not None
         for column in _MARKS[kind]:
             self._sent.mark(person.number, ids, column, time.time())
+        if group is not None:
+            member = self._member(reader, author)
+            for message_id in ids:
+                receipts = [MemberReceipt(member, kind)]
+                self._group_receipts.send(person.number, message_id, group, receipts)
+            return
         for target in self._companions.of(person.number):
             for message_id in ids:
                 self._switchboard.deliver(
-                    target.key, self._from(reader, author, group, message_id, kind)
+                    target.key, self._from(reader, author, None, message_id, kind)
                 )

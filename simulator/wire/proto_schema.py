@@ -5,7 +5,7 @@ WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg, WASyncAction and W
 no certificates, its key index list holds one index where the protocol has many, its device
 identity no type, its `Message` has neither
 location nor contact card nor poll, its history is of fewer fields and one that is another's, and its app
-state has neither stars nor chats that were read.
+state has neither stars nor chats that were read nor the salt of privacy tokens.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ _MESSAGES: Final[_Fields] = {
         ("last_message_timestamp", 1, _INT64),
         ("messages", 3, ["SyncActionMessage"]),
     ],
+    "NctSaltSyncAction": [("salt", 1, _BYTES)],
     "SyncActionMessage": [("key", 1, ".MessageKey"), ("timestamp", 2, _INT64)],
     "LIDMigrationMapping": [
         ("pn", 1, _UINT64),
@@ -178,6 +179,7 @@ _LACKING: Final[_Fields] = {
         ("label_edit_action", 14, "LabelEditAction"),
         ("label_association_action", 15, "LabelAssociationAction"),
         ("mark_chat_as_read_action", 20, "MarkChatAsReadAction"),
+        ("nct_salt_sync_action", 80, "NctSaltSyncAction"),
     ],
     "ArchiveChatAction": [("message_range", 2, "SyncActionMessageRange")],
 }

@@ -44,6 +44,13 @@ class JobClient:
         lines = self._client.get_job_logs(identity).splitlines()
         return [json.loads(line) for line in lines if line.startswith('{"job"')]
 
+    def last_words(self, identity: str) -> str:
+        """Returns the last line that a job wrote beside its reports; empty where there is none."""
+        lines = self._client.get_job_logs(identity).splitlines()
+        return next(
+            (line for line in reversed(lines) if line.strip() and not line.startswith('{"job"')), ""
+        )
+
     def list(self) -> list[JobStatus]:
         """Returns running and finished jobs, the newest first."""
         found = [

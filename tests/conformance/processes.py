@@ -225,6 +225,16 @@ class Client:
         self.start()
         self.wait("connected")
 
+    def await_settings(self, chat: str, **expected: Any) -> None:
+        """Waits until the client says that these are the settings of the chat."""
+
+        def there() -> bool:
+            self.process.command(do="settings", chat=chat)
+            found = self.wait("settings")
+            return {name: found.get(name) for name in expected} == expected
+
+        until(there)
+
     def say(self, to: str, kind: str, **more: Any) -> str:
         """Sends a message of any kind, by a client that knows it."""
         self.process.command(do="say", to=to, type=kind, **more)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.processes import until
+from simulator.trace.trace_lines import read
+from tests.conformance.processes import KINDS, runs_whatsmeow, until
 
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
@@ -55,6 +56,92 @@ def test_hears_and_writes_in_a_group(
     kinds = {versatile.wait("receipt", ids=[sent[-1]])["type"] for _ in range(2)}
     assert kinds == {"delivered", "read"}
     simulator.settled(versatile.number)
+
+
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+def test_hears_receipts_that_are_aggregated_by_type(
+    simulator: Simulator, client: Client, friend: str, addressing: str
+) -> None:
+    """Some clients call a message read once all members have read it."""
+    before = aggregated(simulator, client)
+    group, other = aggregating(simulator, client, friend, addressing, "by_type")
+    client.wait("receipt", ids=[written(simulator, client, group, other)], type="delivered")
+    simulator.post(f"/contacts/{other}", receipts="read")
+    client.wait("receipt", ids=[written(simulator, client, group, other)], type="read")
+    simulator.settled(client.number)
+    assert aggregated(simulator, client) == before + 4
+
+
+LACKING = pytest.mark.xfail(
+    strict=True, reason="the engine takes the receipt of each member for a delivery (D28)"
+)
+
+
+@pytest.mark.differs(neonize="D28", whatsmeow="D28")
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=LACKING if kind == "native" else ()) for kind in KINDS],
+    indirect=True,
+)
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+def test_hears_receipts_that_are_aggregated_by_message(
+    simulator: Simulator, client: Client, friend: str, addressing: str
+) -> None:
+    before = aggregated(simulator, client)
+    group, other = aggregating(simulator, client, friend, addressing, "by_message")
+    first = written(simulator, client, group, other)
+    if client.kind == "neonize":
+        client.wait("receipt", ids=[""], type="delivered")
+    elif client.kind != "whatsmeow":
+        client.wait("receipt", ids=[first], type="delivered")
+    simulator.post(f"/contacts/{other}", receipts="read")
+    second = written(simulator, client, group, other)
+    until(lambda: aggregated(simulator, client) == before + 2)
+    if not runs_whatsmeow(client.kind):
+        client.wait("receipt", 20.0, ids=[second], type="read")
+        return
+    simulator.settled(client.number)
+    simulator.say(friend, group, "all clear")
+    client.wait("message", text="all clear")
+    heard = [one["ids"] for one in client.process.seen if one["event"] == "receipt"]
+    assert [first] not in heard
+    assert [second] not in heard
+
+
+def aggregating(
+    simulator: Simulator, client: Client, friend: str, addressing: str, shape: str
+) -> tuple[str, str]:
+    """Makes a group whose receipts are aggregated; one member reads, and the other, whom it returns, does not."""
+    other = f"{int(friend) + 4_000_000}"
+    simulator.post(f"/contacts/{other}", receipts="delivered")
+    group = simulator.post(
+        "/groups",
+        subject=f"With {friend} and {other}",
+        creator=friend,
+        participants=[client.number, other],
+        addressing=addressing,
+    )["id"]
+    assert simulator.post(f"/groups/{group}", receipts=shape)["receipts"] == shape
+    simulator.settled(client.number)
+    return str(group), other
+
+
+def aggregated(simulator: Simulator, client: Client) -> int:
+    """The number of aggregated receipts that were sent to the client, as the simulator's traces have them."""
+    return sum(
+        line.get("tag") == "receipt"
+        and "participants" in [part["tag"] for part in line.get("parts", [])]
+        for file in (simulator.directory / "trace").glob(f"{client.number}-*.jsonl")
+        for line in read(file)
+    )
+
+
+def written(simulator: Simulator, client: Client, group: str, other: str) -> str:
+    """The client writes to the group; returns the message's id once the other member has it."""
+    before = len(reached(simulator, other, group))
+    sent = client.send(group, "hello all")
+    until(lambda: len(reached(simulator, other, group)) == before + 1)
+    return sent
 
 
 @pytest.mark.differs(neonize="D25", tryx="D9")

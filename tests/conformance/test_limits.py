@@ -70,6 +70,32 @@ def test_shows_the_token_that_it_was_given(
 
 
 @pytest.mark.differs(native="D13")
+def test_derives_a_token_from_the_salt_of_app_state(
+    simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
+) -> None:
+    """The contact issued none, and no history had the salt; once it is renewed, the new one counts."""
+    client = another(kind)
+    number = friend.replace("1555011", "1555014")
+    simulator.post(f"/accounts/{number}", salt_in_history=False)
+    client.pair(number)
+    for salt, stranger in (("first", friend), ("second", friend.replace("1555011", "1555015"))):
+        simulator.post(f"/contacts/{stranger}", token_needed=True)
+        if kind == "native":
+            client.process.command(do="send", to=stranger, text=salt)
+            client.wait("failed", do="send")
+            assert refused(simulator, client) == (1 if salt == "first" else 2)
+            continue
+        if salt == "second":
+            simulator.post(f"/phones/{number}/app-state", type="salt")
+        # of the same collection, and after the salt
+        simulator.post(f"/phones/{number}/app-state", type="mute", chat=stranger)
+        client.await_settings(stranger, muted=True)
+        client.send(stranger, salt)
+        until(lambda stranger=stranger, salt=salt: simulator.texts(stranger) == [salt])  # type: ignore[misc]
+        assert refused(simulator, client) == 0
+
+
+@pytest.mark.differs(native="D13")
 def test_issues_a_token_to_whom_it_writes(
     simulator: Simulator, client: Client, friend: str
 ) -> None:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.processes import until
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,17 +19,6 @@ WORDS = {"contact": "name", "mute": "muted", "pin": "pinned", "archive": "archiv
 def own(simulator: Simulator, client: Client, kind: str, chat: str, **more: Any) -> None:
     """The owner of the client's account changes a setting on the phone."""
     simulator.post(f"/phones/{client.number}/app-state", type=kind, chat=chat, **more)
-
-
-def has(client: Client, chat: str, **expected: Any) -> None:
-    """Waits until the client says that these are the settings of the chat."""
-
-    def there() -> bool:
-        client.process.command(do="settings", chat=chat)
-        found = client.wait("settings")
-        return {name: found.get(name) for name in expected} == expected
-
-    until(there)
 
 
 def shown(simulator: Simulator, client: Client, kind: str, chat: str) -> Any:
@@ -58,12 +45,12 @@ def cannot_set(client: Client, chat: str) -> bool:
 @pytest.mark.differs(native="D9")
 def test_learns_what_the_owner_sets(simulator: Simulator, versatile: Client, friend: str) -> None:
     own(simulator, versatile, "contact", friend, name="Ana Lima")
-    has(versatile, friend, name="Ana Lima", muted=False, pinned=False, archived=False)
+    versatile.await_settings(friend, name="Ana Lima", muted=False, pinned=False, archived=False)
     for on in (True, False):
         for kind in ("mute", "pin", "archive"):
             own(simulator, versatile, kind, friend, **{WORDS[kind]: on})
-            has(versatile, friend, **{WORDS[kind]: on})
-    has(versatile, friend, name="Ana Lima", muted=False, pinned=False, archived=False)
+            versatile.await_settings(friend, **{WORDS[kind]: on})
+    versatile.await_settings(friend, name="Ana Lima", muted=False, pinned=False, archived=False)
     simulator.settled(versatile.number)
 
 
@@ -74,7 +61,7 @@ def test_learns_what_was_read_and_starred(
     for on in (True, False):
         own(simulator, versatile, "read", friend, read=on)
         own(simulator, versatile, "star", friend, message="3EB0AA", starred=on)
-        has(versatile, friend, read=on, star=["3EB0AA", on])
+        versatile.await_settings(friend, read=on, star=["3EB0AA", on])
 
 
 @pytest.mark.differs(native="D9")
@@ -89,9 +76,9 @@ def test_learns_at_pairing_what_was_set(
     number, client.number = client.number, ""
     client.scan(number)
     client.wait("connected")
-    has(client, friend, name="Ana Lima", muted=True, own_name="Shop")
+    client.await_settings(friend, name="Ana Lima", muted=True, own_name="Shop")
     simulator.post(f"/phones/{client.number}/app-state", type="push_name", name="Better shop")
-    has(client, friend, own_name="Better shop")
+    client.await_settings(friend, own_name="Better shop")
     simulator.settled(client.number)
 
 
@@ -108,19 +95,19 @@ def test_begins_with_a_snapshot(
     client.number = ""
     client.scan(number)
     client.wait("connected")
-    has(client, other, muted=True)
-    has(client, friend, muted=False)
+    client.await_settings(other, muted=True)
+    client.await_settings(friend, muted=False)
 
 
 @pytest.mark.differs(tryx="D9", native="D9")
 def test_reads_a_patch_whose_mutations_are_in_a_file(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
-    has(versatile, friend, muted=False)
+    versatile.await_settings(friend, muted=False)
     own(simulator, versatile, "mute", friend, external=True)
-    has(versatile, friend, muted=True)
+    versatile.await_settings(friend, muted=True)
     own(simulator, versatile, "mute", friend, muted=False)
-    has(versatile, friend, muted=False)
+    versatile.await_settings(friend, muted=False)
     simulator.settled(versatile.number)
 
 
@@ -145,7 +132,7 @@ def test_sets_on_what_it_had_missed(simulator: Simulator, versatile: Client, fri
     other = f"{int(friend) + 7_000_000}"
     sets(versatile, "mute", other, on=True)
     assert shown(simulator, versatile, "mute", other) is True
-    has(versatile, friend, muted=False)
+    versatile.await_settings(friend, muted=False)
 
 
 @pytest.mark.differs(native="D9")
@@ -153,7 +140,7 @@ def test_asks_for_a_key_that_it_lacks(simulator: Simulator, versatile: Client, f
     path = f"/phones/{versatile.number}/app-state"
     simulator.post(f"{path}/keys", share=False)
     own(simulator, versatile, "pin", friend)
-    has(versatile, friend, pinned=True)
+    versatile.await_settings(friend, pinned=True)
     assert simulator.http.get(path).json()["keys_requested"] > 0
     own(simulator, versatile, "pin", friend, pinned=False)
-    has(versatile, friend, pinned=False)
+    versatile.await_settings(friend, pinned=False)

@@ -219,8 +219,15 @@ class Instance:
 
     def pair(self, connection: str, number: str, **more: str) -> None:
         """Create a connection and scan its QR with the simulator's phone."""
-        made = self.api.post("/api/connections", json={"id": connection, **more})
-        assert made.status_code == 201, made.text
+
+        def made() -> bool:
+            """A connection of this id that was deleted just now may still be being removed."""
+            answer = self.api.post("/api/connections", json={"id": connection, **more})
+            being_removed = "still being removed" in answer.text
+            assert answer.status_code == 201 or being_removed, answer.text
+            return not being_removed
+
+        until(f"the id {connection} is free", made, 20)
         self.simulator.post("/phones", json={"number": number}).raise_for_status()
         qr = until("a QR to scan", lambda: self.qr(connection), 20)
         scanned = self.simulator.post(f"/phones/{number}/scan", json={"qr": qr})

@@ -10,9 +10,16 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 ROOT = Path(__file__).resolve().parents[2]
 FEWEST = 20
 """Fewer steps would say that the steps were not reached."""
+
+
+def log_to_stderr() -> None:
+    """Have the program's logs on standard error: on standard output are its steps."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 async def kill_at_each_step(program: str, *arguments: str | Path, seconds: float) -> int:

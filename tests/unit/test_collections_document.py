@@ -18,6 +18,7 @@ from actors.health.samples import Answer, Backlog, Sample
 from actors.health.status_document import document
 from actors.queue.mirror import mirror_writes
 from actors.queue.records import Crash, record_of
+from actors.state.account import chat_activity
 from actors.state.account.app_state import changing
 from actors.state.call_events import calling
 from actors.state.connections import Connections, Observed, showing
@@ -95,6 +96,7 @@ RECORD = record_of(
     },
 )
 RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x", "text": "x"}
+RECEIVED |= {"sender_name": "x", "sender_lid": "x", "chat_name": "x"}
 
 
 def test_messages_and_jobs() -> None:
@@ -126,6 +128,8 @@ async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
         AppStateChange.label("5", name="x"),
     ]
     store = SqliteDocuments(tmp_path / "state.db")
+    active = chat_activity.Activity("x", 1.0, "x", "arrived", "x")
+    await store.batch(chat_activity.noting("shop", [active]))
     noted = {"key": 1, "epoch": 1, "collection": "x", "news": True, "at": 1.0, "noted_as": "x"}
     await store.batch([changing("shop", {**asdict(each), **noted}) for each in changes])
     for collection in (CONTACTS, CHATS, LABELS):

@@ -35,6 +35,7 @@ PORTS = {
     "actors.media.open_store",
     "actors.media.store",
     "actors.queue.outbound_queue",
+    "actors.state.account.chat_activity",
     "actors.state.connections",
     "actors.state.documents",
     "actors.state.events.derivation",
@@ -74,6 +75,7 @@ SHARED = {
     "actors.runtime.record_files",
     "actors.runtime.limits.quotas",
     "actors.runtime.sqlite_writer",
+    "actors.runtime.text_pattern",
 }
 
 FILES_OF_CODE = 16

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
 from actors.config.sections.section import Section
 from actors.config.value_types import Port  # noqa: TC001 - pydantic reads it
+from actors.runtime.text_pattern import TextPattern
 
 
 class RedisAndRaySettings(Section):
@@ -81,21 +83,42 @@ are found as Google's libraries find them (`GOOGLE_APPLICATION_CREDENTIALS`, or 
 Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json): deploy them once,
 `firebase deploy --only firestore:indexes`. Nothing moves from one store to the other."""
 
-    google_cloud_project: str | None = Field(
+    google_cloud_project: (
+        Annotated[
+            str,
+            TextPattern(
+                r"^[a-z0-9][a-z0-9.:-]{0,62}$",
+                "a project has lower-case letters, digits, dots, colons and dashes, as in shop-prod",
+            ),
+        ]
+        | None
+    ) = Field(
         None,
-        pattern=r"^[a-z0-9][a-z0-9.:-]{0,62}$",
         validation_alias="GOOGLE_CLOUD_PROJECT",
         description="the project whose Firestore it is",
     )
-    firestore_emulator_host: str | None = Field(
+    firestore_emulator_host: (
+        Annotated[
+            str,
+            TextPattern(
+                r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}$",
+                "write HOST:PORT, as in 127.0.0.1:8080",
+            ),
+        ]
+        | None
+    ) = Field(
         None,
-        pattern=r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}$",
         validation_alias="FIRESTORE_EMULATOR_HOST",
         description="an emulator as `HOST:PORT` instead; no credentials are sought",
     )
-    firestore_database: str = Field(
+    firestore_database: Annotated[
+        str,
+        TextPattern(
+            r"^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$",
+            "write (default), or 4 to 63 lower-case letters, digits and dashes, as in shop-prod",
+        ),
+    ] = Field(
         "(default)",
-        pattern=r"^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$",
         validation_alias="FIRESTORE_DATABASE",
         description="the database in the project",
     )

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from actors.config.sections.section import Section
 from actors.config.value_types import Milliseconds  # noqa: TC001 - pydantic reads it
+from actors.runtime.text_pattern import TextPattern
 
 WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
 """The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
@@ -35,9 +36,10 @@ class WhatsAppSettings(Section):
     whatsapp_url: str = Field(
         "wss://web.whatsapp.com/ws/chat", validation_alias="WHATSAPP_URL", description="the server"
     )
-    whatsapp_root_key: str = Field(
+    whatsapp_root_key: Annotated[
+        str, TextPattern(r"^[0-9a-f]{64}$", "a key has 64 digits, 0 to 9 and a to f")
+    ] = Field(
         WHATSAPP_ROOT_KEY,
-        pattern=r"^[0-9a-f]{64}$",
         validation_alias="WHATSAPP_ROOT_KEY",
         description="the public key, in hex, that the server's certificate is checked by",
     )
@@ -49,9 +51,17 @@ class WhatsAppSettings(Section):
             "public ones"
         ),
     )
-    whatsapp_version: str | None = Field(
+    whatsapp_version: (
+        Annotated[
+            str,
+            TextPattern(
+                r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$",
+                "a version has three numbers with dots between, as in 2.3000.1027",
+            ),
+        ]
+        | None
+    ) = Field(
         None,
-        pattern=r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$",
         validation_alias="WHATSAPP_VERSION",
         description=(
             "the version of WhatsApp Web that is announced, for good; the next login takes a change up. Empty: "

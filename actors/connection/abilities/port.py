@@ -55,7 +55,8 @@ NO_PASSKEY: Final = Passkey("", 0.0)
 class Call:
     """A call that came in, by its `id`; `caller` is a canonical address, `at` WhatsApp's time.
 
-    `state` says whether it rings, or is over. `group` is the chat of a group call.
+    `state` says whether it rings, or is over. `group` is the chat of a group call. `sender_name` and
+    `sender_lid` are the caller's, as in `engine.InboxMessage`.
     """
 
     id: str
@@ -64,6 +65,8 @@ class Call:
     state: Literal["offered", "ended"]
     video: bool = False
     group: str | None = field(default=None, repr=False)
+    sender_name: str | None = field(default=None, repr=False)
+    sender_lid: str | None = field(default=None, repr=False)
 
 
 class Account(Protocol):

@@ -82,11 +82,13 @@ class RingingCalls:
 
     def _call(self, stanza: Node, child: Node, id_: str, creator: Address) -> Call:
         group = parse_optional(child.attrs.get("group-jid"))
+        caller = self._people.canonical(creator)
         return Call(
             id_,
-            str(self._people.canonical(creator)),
+            str(caller),
             stanza.number("t") or int(time.time()),
             "offered" if _STATES[child.tag] == "offered" else "ended",
             video=child.child("video") is not None or child.attrs.get("media") == "video",
             group=str(group) if group is not None and group.server == GROUP else None,
+            **self._people.naming(caller),
         )

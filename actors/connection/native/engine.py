@@ -171,6 +171,10 @@ class NativeEngine(SessionInbox, Unable):
         """The groups that the account is in; see the port."""
         return await self._open_link.groups()
 
+    async def group(self, chat: str) -> Group:
+        """One of them, its members with their names; see the port."""
+        return await self._open_link.group(chat)
+
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
         await self._open_link.presence(available=available)

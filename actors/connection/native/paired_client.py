@@ -246,6 +246,12 @@ class PairedClient:
         with send_errors():
             return await self._rosters.all()
 
+    async def group(self, chat: str) -> Group:
+        """See `MemberLists.one`. Raises `NotConnected` before the login is done, else `SendError`."""
+        self._require_login()
+        with send_errors():
+            return await self._rosters.one(Address.parse(chat))
+
     async def presence(self, *, available: bool) -> None:
         """See `Appearance.show`. Raises `NotConnected` before the login is done."""
         self._require_login()

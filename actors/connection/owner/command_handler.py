@@ -111,8 +111,8 @@ class CommandHandler:
         args = command.args
         if command.kind == "lookup":
             return {"chat": await self._engine.lookup(args["chat"])}
-        if command.kind == "groups":
-            return {"groups": [asdict(one) for one in await self._engine.groups()]}
+        if command.kind in {"groups", "group"}:
+            return await self._groups(args.get("chat"))
         if command.kind == "presence":
             available = args["presence"] == "available"
             await self._engine.presence(available=available)
@@ -134,6 +134,11 @@ class CommandHandler:
         else:
             return {"error": "unknown_command"}
         return {}
+
+    async def _groups(self, chat: str | None) -> dict[str, Any]:
+        if chat is not None:
+            return asdict(await self._engine.group(chat))
+        return {"groups": [asdict(one) for one in await self._engine.groups()]}
 
     async def _refused(self, kind: str, args: Mapping[str, str]) -> dict[str, Any]:
         if kind == "refused_items":

@@ -23,6 +23,7 @@ from actors.connection.engine import EngineEvents
 from actors.connection.limits.message_deferral import Standing
 from actors.connection.owner.command_handler import CommandHandler
 from actors.connection.owner.connection_liveness import LivenessProbe
+from actors.connection.owner.group_names import GroupNames
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.lease_keeper import LeaseKeeper
 from actors.connection.owner.reporter import Reporter
@@ -34,12 +35,12 @@ from actors.redis.leases.leases import Obstacle
 from actors.runtime.connection_options import ConnectionOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from actors.connection.backup.backup_factory import SessionCopies
     from actors.connection.disconnects.causes import Cause
     from actors.connection.disconnects.consequences import Consequence
-    from actors.connection.engine import Engine
+    from actors.connection.engine import Engine, InboxMessage
     from actors.connection.owner.reporter import Observed, Shown
     from actors.connection.state_manager.port import State
     from actors.queue.outbound_queue import Lanes
@@ -108,6 +109,7 @@ class Serving:
             on_kept=self._kept,
             on_lost=self.lose,
         )
+        self._group_names = GroupNames(lease.connection)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_open = asyncio.Event()
         self._opened_at: float | None = None
@@ -170,7 +172,7 @@ class Serving:
             clock=self._clock,
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
-        self._drain.on_messages, self._drain.joins = self._standing.lift_for, self._sender.joins
+        self._drain.on_messages, self._drain.joins = self._on_messages, self._sender.joins
         self._drain.on_held = self._reporter.holds
         self._shutdown = Shutdown(
             ticket.connection,
@@ -195,6 +197,7 @@ class Serving:
             self._hold.beat(),
             self._hold.expire(),
             self._watch.run(engine),
+            self._group_names.run(engine),
             LivenessProbe(ticket.connection, engine, self._pace, on_lost=self.lose).run(),
             *([] if self._copies is None else [self._copies.run()]),
         ]
@@ -247,6 +250,10 @@ class Serving:
     async def _on_inbox(self) -> None:
         self._sender.look()
         self._drain.look()
+
+    def _on_messages(self, messages: Sequence[InboxMessage]) -> None:
+        self._standing.lift_for(messages)
+        self._group_names.look(messages)
 
     def _is_mine(self, account: str | None) -> bool:
         return self._belongs_to in {None, account}

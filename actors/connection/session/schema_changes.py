@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 23
+VERSION = 26
 
 CHANGES = {
     2: """
@@ -315,6 +315,31 @@ CREATE TABLE received_bytes (
 ) STRICT, WITHOUT ROWID
 """,
     23: """
+-- The time at which a message arrived, and its place in its chat (null: an older release put the row in).
+ALTER TABLE inbox ADD COLUMN received_at REAL;
+ALTER TABLE inbox ADD COLUMN place REAL;
+
+-- The newest place in each chat.
+CREATE TABLE chat_order (chat TEXT PRIMARY KEY, place REAL NOT NULL) STRICT, WITHOUT ROWID
+""",
+    24: """
+-- Names of the address book, each with the inbox key behind which it was noted.
+CREATE TABLE contact_names (
+    person TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    noted_as TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Those noted before are brought by a full sync, which the next change of each collection asks for.
+DELETE FROM app_state
+""",
+    25: """
+-- The newest subject of each group, which outlives the list of its members.
+CREATE TABLE group_subjects (chat TEXT PRIMARY KEY, subject TEXT NOT NULL) STRICT, WITHOUT ROWID
+""",
+    26: """
 -- Nothing here. The file of keys beside it, whatsmeow.db, has records that an older program cannot read.
 """,
 }

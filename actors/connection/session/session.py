@@ -25,6 +25,7 @@ from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.chat_renames import ChatNames
 from actors.connection.session.identities.contact_devices import Identities
+from actors.connection.session.identities.contact_names import ContactNames
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.identities.linked_device import LinkedDevices
@@ -38,6 +39,7 @@ from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.messages.sent_messages import SentMessages
 from actors.connection.session.received.app_state import AppState
+from actors.connection.session.received.chat_order import ChatOrder
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.received.inbox_moves import InboxMoves
@@ -81,6 +83,7 @@ class Session(SessionFile):
         self.identities = Identities(self)
         self.names = ChatNames(self, self.identities)
         self.push_names = PushNames(self)
+        self.contact_names = ContactNames(self)
         self.groups = Groups(self)
         self.outreach = Outreach(self)
         self.timers = Timers(self)
@@ -93,9 +96,10 @@ class Session(SessionFile):
         self.downloads = Downloads(self)
         self.uploads = Uploads(self)
         self.history_syncs = HistorySyncs(self)
-        self.app_state = AppState(self, self.names)
+        self.app_state = AppState(self, self.names, self.contact_names)
         self.phone_statuses = PhoneStatuses(self)
         self.refused = RefusedRows(self)
+        self.order = ChatOrder(self)
         self.inbox = Inbox(
             self,
             phone_statuses=self.phone_statuses,
@@ -103,6 +107,8 @@ class Session(SessionFile):
             outreach=self.outreach,
             placeholders=self.placeholders,
             app_state=self.app_state,
+            push_names=self.push_names,
+            order=self.order,
         )
         self.inbox_moves = InboxMoves(
             self, self.inbox, phone_statuses=self.phone_statuses, downloads=self.downloads
@@ -156,6 +162,9 @@ class Session(SessionFile):
         self.inbox_moves.move_chat(old, new)
         if self.app_state.move(old, new) or stored:
             self.inbox_moves.merge_chats([(old, new)])
+        self.order.move(old, new)
+        self.contact_names.move(old, new)
+        self.push_names.move(old, new)
         self.outreach.move(old, new)
         self.inbox_moves.move_sender(old, new)
         self.groups.move_member(old, new)
@@ -211,6 +220,7 @@ class Session(SessionFile):
             self.groups,
             self.history_syncs,
             self.push_names,
+            self.contact_names,
             self.app_state,
             self.placeholders,
             self.sent,

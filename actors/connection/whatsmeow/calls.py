@@ -46,13 +46,15 @@ class Calls:
         else:
             self._callers.pop(number, None)
         group = parse_optional(told.get("group"))
+        person = self._people.canonical(persons[0])
         return Call(
             number,
-            str(self._people.canonical(persons[0])),
+            str(person),
             int(told.get("at") or time.time()),
             "offered" if rings else "ended",
             bool(told.get("video")),
             str(group) if group is not None and group.server == GROUP else None,
+            **self._people.naming(person),
         )
 
     def caller(self, call: str) -> str:

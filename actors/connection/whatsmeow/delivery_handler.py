@@ -160,6 +160,7 @@ class DeliveryHandler:
         if chat is None:
             return Outcome("notification.ignored", (stanza,))
         self._rosters.forget(chat)
+        self._rosters.note_subject(chat, str(told.get("subject") or ""))
         gone = (parse_optional(str(one)) for one in told.get("left") or ())
         persons = [self._people.canonical(one) for one in gone if one is not None]
         at = int(told.get("at") or self._clock())

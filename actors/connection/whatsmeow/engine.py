@@ -198,6 +198,9 @@ class WhatsmeowEngine(SessionInbox, Unable):
     async def groups(self) -> Sequence[Group]:
         return await self._open_account.groups()
 
+    async def group(self, chat: str) -> Group:
+        return await self._open_account.group(chat)
+
     async def presence(self, *, available: bool) -> None:
         await self._open_account.presence(available=available)
 

@@ -246,6 +246,12 @@ class PairedAccount:
         with send_errors():
             return await self._rosters.all()
 
+    async def group(self, chat: str) -> Group:
+        """See `MemberLists.one`. Raises `NotConnected` before the login is done, else `SendError`."""
+        self._require_login()
+        with send_errors():
+            return await self._rosters.one(Address.parse(chat))
+
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""
         self._require_login()

@@ -16,9 +16,11 @@ from actors.messages.content import (
     Edit,
     PollVote,
     Reaction,
+    ReadMark,
     UnknownContent,
     pack,
 )
+from actors.state.account import chat_activity
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.events.derivation import of_message
 from actors.state.fields import API, is_ahead
@@ -48,7 +50,7 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
             _known_job(record)
             if (record.status in PROVEN and billed) or _is_passing(record)
             else Write("advance", JOBS, record.id, job(record), by=JOB_ORDER),
-            *([] if _is_notice(record) else _shown(record)),
+            *(_read(record) if _is_notice(record) else _shown(record)),
         )
     ]
 
@@ -90,7 +92,15 @@ def _shown(record: Record) -> list[Write]:
         keep=_kept(record),
         tells=of_message,
     )
-    return [shown, *changing(record)]
+    known = chat_activity.of_message(shown.data, record.id)
+    return [shown, *changing(record), *chat_activity.noting(record.connection, [known])]
+
+
+def _read(record: Record) -> list[Write]:
+    """The write that notes that a read mark reached WhatsApp."""
+    if record.type != ReadMark.type or record.status not in PROVEN:
+        return []
+    return [chat_activity.reading(record.connection, record.chat, record.accepted_at)]
 
 
 def _kept(record: Record) -> tuple[str, ...]:

@@ -30,6 +30,10 @@ FLAGS: Final = ("archived", "pinned", "unread")
 """Settings by which chats are found."""
 
 
+ACTIVITY: Final = ("active_at", "last", "unread_count", "name")
+"""Fields of a chat's document that `chat_activity` writes."""
+
+
 def document_id(connection: str, subject_id: str) -> str:
     """The id of the document about an address or a label of the connection."""
     return f"{connection}.{hashlib.sha256(subject_id.encode()).hexdigest()[:24]}"
@@ -58,7 +62,7 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
             and known["noted_as"] not in {None, item["noted_as"]}
         ):
             return None  # set under another address of the same person
-        return _document(collection, connection, subject_id, {**settings, name: noted})
+        return _document(collection, connection, subject_id, {**settings, name: noted}, there)
 
     tells = _telling(collection, connection, subject_id, item, news=item["news"])
     identity = document_id(connection, subject_id)
@@ -73,7 +77,7 @@ def clearing(
     `replaced` has the fields of `app_state_changes.InboxReplaced`. A document that names nobody since
     before that full sync is removed.
     """
-    if not document["settings"] or _is_over(document, replaced):
+    if "active_at" not in document and (not document["settings"] or _is_over(document, replaced)):
         return Write("delete", collection, document["id"])
     if _cleared(document, replaced) is None:
         return None
@@ -83,7 +87,7 @@ def clearing(
         settings = None if there is None else _cleared(there, replaced)
         if settings is None:
             return None
-        return _document(collection, connection, subject_id, settings)
+        return _document(collection, connection, subject_id, settings, there)
 
     tells = _telling(collection, connection, subject_id, replaced, news=True)
     return Write("change", collection, document["id"], change=change, tells=tells)
@@ -103,13 +107,15 @@ def moving(collection: str, connection: str, document: Document, new: str) -> li
             for name, one in moved.items()
             if name not in known or _order(one) > _order(known[name])
         }
-        return _document(collection, connection, new, {**known, **later}) if later else None
+        if not later:
+            return None
+        return _document(collection, connection, new, {**known, **later}, there)
 
     def leave(there: Document | None) -> Document | None:
         if there is None:
             return None
         settings = {name: _gone(one) for name, one in there["settings"].items()}
-        return {"connection": connection, "settings": settings}
+        return {"connection": connection, "settings": settings, **_activity(there)}
 
     return [
         Write("change", collection, document_id(connection, new), change=join),
@@ -130,19 +136,30 @@ def name_of(document: Document | None) -> str | None:
 
 
 def _document(
-    collection: str, connection: str, subject_id: str, settings: Mapping[str, Any]
+    collection: str,
+    connection: str,
+    subject_id: str,
+    settings: Mapping[str, Any],
+    there: Document | None,
 ) -> Document:
-    document: Document = {"connection": connection, "settings": dict(settings)}
+    activity = _activity(there)
+    document: Document = {"connection": connection, "settings": dict(settings), **activity}
     known = shown(document)
+    if known or activity:
+        document[_NAMED[collection]] = subject_id
     if not known:
         return document
-    document[_NAMED[collection]] = subject_id
     if collection == CONTACTS:
         document["sort_name"] = (name_of(document) or "").casefold()
     elif collection == CHATS:
         document["at"] = max(one["at"] for one in known.values())
         document |= {flag: flag in known for flag in FLAGS}
     return document
+
+
+def _activity(there: Document | None) -> Document:
+    """The fields of a chat's document that are no settings (`chat_activity`)."""
+    return {name: there[name] for name in ACTIVITY if there is not None and name in there}
 
 
 def _gone(noted: Mapping[str, Any]) -> dict[str, Any]:

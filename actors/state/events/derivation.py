@@ -74,9 +74,16 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
 
 
 def of_change(
-    change: Change, *, who: str, at: float, message_id: str, target: str, chat: str
+    change: Change,
+    *,
+    who: str,
+    at: float,
+    message_id: str,
+    target: str,
+    chat: str,
+    named: Mapping[str, Any] | None = None,
 ) -> Event:
-    """The event for a change of the message `target`; `message_id` is that of the change."""
+    """The event for a change of the message `target`; `message_id` is that of the change, `named` as in `applied_changes.noting`."""
     connection = target.partition(".")[0]
     data: dict[str, Any] = {
         "id": target,
@@ -87,6 +94,7 @@ def of_change(
         "by": who,
         "change_id": message_id,
         "at": at,
+        **(named or {}),
     }
     if isinstance(change, Reaction):
         data["emoji"] = change.emoji

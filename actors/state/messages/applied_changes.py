@@ -2,7 +2,8 @@
 
 The changes of a message stand in its document under ``changes``, beside what it first said:
 
-    ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``; one that was
+    ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``, and ``sender_name``
+    and ``sender_lid`` where they are known, as of a vote; one that was
     taken back stays with an empty ``emoji``, so that an older one does not come back
     ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
     both with ``at_ms``, their sender's time in milliseconds, where it is known: the greater is the later,
@@ -69,19 +70,24 @@ def noting(
     at: float,
     message_id: str,
     news: bool,
+    named: Mapping[str, Any] | None = None,
 ) -> Write:
     """The write that notes a change in the document of its target, there or yet to come.
 
-    `who` is `ME` or the address of who sent it, `at` its time, `message_id` its own id. It tells of
-    it where it is `news`, and not what history brought.
+    `who` is `ME` or the address of who sent it, `named` the fields `sender_name` and `sender_lid` of that person
+    as far as they are known, `at` its time, `message_id` its own id. It tells of it where it is `news`, and not what
+    history brought.
     """
     target = target_id(connection, chat, change.target)
-    event = of_change(change, who=who, at=at, message_id=message_id, target=target, chat=chat)
+    event = of_change(
+        change, who=who, at=at, message_id=message_id, target=target, chat=chat, named=named
+    )
 
     def apply(there: Document | None) -> Document | None:
         document = there or {"connection": connection, "chat": chat}
         before = document.get("changes") or {}
-        changes = _with(before, change, who, {"at": at, "message_id": message_id})
+        when = {"at": at, "message_id": message_id}
+        changes = _with(before, change, who, {**when, **(named or {})})
         return None if changes == before else settled(document, changes)
 
     tells = (lambda _before, _after: (event,)) if news else None
@@ -120,7 +126,9 @@ def renamed(changes: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     for name in _BY_PERSON:
         last = dict(known.get(name) or {})
         if old in last:
-            last[new] = _later(last.get(new), last.pop(old))
+            moved = last.pop(old)
+            lid = {"sender_lid": old} if old.endswith("@lid") else {}
+            last[new] = _later(last.get(new), {**moved, **lid})
             known[name] = last
     return known
 
@@ -157,11 +165,13 @@ def _with(
             return dict(before)  # it could not be read: what was chosen before may still stand
         options = [option[:OPTION] for option in change.options]
         news = {"votes": {who: {"options": options, **when}}}
-    elif isinstance(change, Edit):
-        news = {"edits": [{"text": change.text, **when}]}
     else:
-        assert isinstance(change, Delete)
-        news = {"deleted": when}
+        when = {name: when[name] for name in ("at", "message_id")}
+        if isinstance(change, Edit):
+            news = {"edits": [{"text": change.text, **when}]}
+        else:
+            assert isinstance(change, Delete)
+            news = {"deleted": when}
     return joined(before, news)
 
 

@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     from actors.messages.content import Content
     from actors.state.documents import Document, Tells
 
-# WhatsApp's times are whole seconds. The order of arrival, in microseconds, tells apart what came
-# within one of them.
 ARRIVALS = 1_000_000
+"""Places within one of WhatsApp's seconds, which are all that its times tell."""
 
 PUSH_NAME = 200
-"""Characters that are kept of the name by which a sender goes."""
+"""Characters that are kept of the names by which a sender goes."""
 
 FORMER = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""
@@ -47,6 +46,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     """The document, with its id, of an inbox message (the fields of `engine.InboxMessage`, and perhaps `kept`).
 
     A message of the account's own phone (`from_me`) is outgoing, and was sent at WhatsApp's time.
+    `now` is the time of its arrival where the item has none, in seconds since the epoch.
     Raises `ValueError` or `KeyError` for an item that is not one; its text is never in the error.
     """
     at = float(item["at"])
@@ -67,9 +67,13 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "source": item.get("source", "live"),
         "push_name": (item.get("push_name") or "")[:PUSH_NAME] or None,
         "from_me": from_me,
-        "at": at + item["key"] % ARRIVALS / ARRIVALS,
+        "at": _place(item, at),
+        "whatsapp_at": at,
         "received_at": float(item.get("received_at") or now),
     }
+    document |= naming(item)
+    if chat_name := item.get("chat_name"):
+        document["chat_name"] = chat_name[:PUSH_NAME]
     if from_me:
         document["sent_at"] = at
     if (content := content_of(item)) is not None:
@@ -77,6 +81,22 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         if file_of(content) is not None:
             document["media"] = dict(KEPT if item.get("kept") else PENDING)
     return document
+
+
+def naming(item: Mapping[str, Any]) -> Document:
+    """The fields `sender_name` and `sender_lid` of a document, each where it is known."""
+    named = {"sender_name": item.get("sender_name"), "sender_lid": item.get("sender_lid")}
+    return {field: value[:PUSH_NAME] for field, value in named.items() if value}
+
+
+def _place(item: Mapping[str, Any], at: float) -> float:
+    """The time by which lists order an inbox message that has WhatsApp's time `at`.
+
+    The session gave it its place. One of a history sync, or of an older release, has none and stands in its second:
+    within it these keep the order of their keys.
+    """
+    place = item.get("place")
+    return at + item["key"] % ARRIVALS / ARRIVALS if place is None else float(place)
 
 
 def connection_of(document: Mapping[str, Any]) -> str:
@@ -112,6 +132,7 @@ def changing(connection: str, document: Document, content: Content | None) -> li
             document["chat"],
             content,
             who=ME if document["from_me"] else document["sender"],
+            named={} if document["from_me"] else naming(document),
             at=document["at"],
             message_id=document["message_id"],
             news=document["source"] != HISTORY,
@@ -146,6 +167,8 @@ def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
             return document
         if replaces(document, there):
             placed = {**document, "at": there["at"]}
+            if "whatsapp_at" in there:
+                placed["whatsapp_at"] = there["whatsapp_at"]
             return _advanced(placed, there) or placed
         return _advanced(there, document) or (there if document.get("changes") else None)
 
@@ -201,6 +224,8 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])
     moved = {**_named(document, old, new), "id": identity, "sender": sender}
+    if sender != document["sender"] and old.endswith("@lid"):
+        moved["sender_lid"] = old
     # No event: there was one in the former chat.
     return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
 

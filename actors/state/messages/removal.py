@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write
+from actors.state.account import chat_activity
+from actors.state.documents import BATCH_LIMIT, CHATS, MESSAGES, Order, Where, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,26 @@ async def prune(
         report(looked, removed)
         after = page.next
         if after is None:
-            return removed
+            break
+        await asyncio.sleep(PAUSE)
+    if not dry_run:
+        await _forget_chats(documents, before, connection)
+    return removed
+
+
+async def _forget_chats(documents: Documents, before: float, connection: str | None) -> None:
+    """List no chat any more whose newest message is from before that time; its settings stay."""
+    where = [Where("active_at", "<", before)]
+    if connection is not None:
+        where.insert(0, Where("connection", "==", connection))
+    while True:
+        page = await documents.query(
+            CHATS, where=where, order=[Order("active_at")], limit=BATCH_LIMIT
+        )
+        if page.items:
+            await documents.batch([chat_activity.forgetting(each, before) for each in page.items])
+        if len(page.items) < BATCH_LIMIT:
+            return
         await asyncio.sleep(PAUSE)
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
+from actors.runtime.text_pattern import TextPattern
 from gateway.acceptance import engine_limits
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
 
 Bytes = Annotated[
-    str, StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9_-]+={0,2}$")
+    str,
+    TextPattern(
+        r"^[A-Za-z0-9_-]+={0,2}$",
+        "write at most 16384 characters of base64 with - and _, as in AAECAwQ",
+        longest=16_384,
+    ),
 ]
 """Base64 as WebAuthn's JSON has it: of the URL's alphabet, mostly without padding."""
 
@@ -50,7 +56,9 @@ class Assertion(Body):
 
     id: Bytes = Field(examples=["AAECAwQFBgcICQoLDA0ODw"])
     rawId: Bytes = Field(examples=["AAECAwQFBgcICQoLDA0ODw"])
-    type: Annotated[str, StringConstraints(pattern="^public-key$")] = Field(examples=["public-key"])
+    type: Annotated[str, TextPattern("^public-key$", "it is public-key")] = Field(
+        examples=["public-key"]
+    )
     response: Signed = Field(
         examples=[
             {
@@ -61,7 +69,15 @@ class Assertion(Body):
         ]
     )
     authenticatorAttachment: (
-        Annotated[str, StringConstraints(max_length=64, pattern="^[a-z-]+$")] | None
+        Annotated[
+            str,
+            TextPattern(
+                "^[a-z-]+$",
+                "it has at most 64 lower-case letters and -, as in platform",
+                longest=64,
+            ),
+        ]
+        | None
     ) = Field(None, description="Not used.")
     clientExtensionResults: dict[str, Any] | None = Field(None, description="Not used.")
 

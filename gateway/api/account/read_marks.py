@@ -13,7 +13,7 @@ from gateway.api import sends
 from gateway.api.lookups import canonical
 from gateway.api.messages import named
 from gateway.connection_access import resolve, resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import Call, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses, response_models
 from gateway.schemas.content.outbound_messages import ReadUntil
@@ -60,22 +60,18 @@ async def taken_in(
     *,
     key: str | None,
 ) -> Response:
-    """Accept what the account does in a chat, `asked` by the caller; 202. Raises as `sends.taken_in`."""
+    """Accept what the account does in a chat, `asked` by the caller. Answers and raises as `sends.taken_in`."""
     began = time.time()
     send = Send.of(connection.id, chat, notice, asked=asked)
     accepting = call.backends.accepting.accept(send, key)
     taken = await sends.taken_in(call, connection, began, key, accepting)
-    answer = response_models.Marked.model_validate({"id": taken.id, "status": taken.status})
-    return written(answer, 202, **taken.headers)
-
-
-GIVES = {
-    202: Gives(
-        "On disk, and sent to WhatsApp as soon as can be.",
-        response_models.Marked,
-        headers=sends.TAKEN,
+    answer = response_models.Marked.model_validate(
+        {"id": taken.id, "status": taken.status, "error": taken.error}
     )
-}
+    return written(answer, taken.http_status, **taken.headers)
+
+
+GIVES = sends.gives(response_models.Marked)
 OPERATIONS = (
     Operation(
         "POST",

@@ -149,7 +149,10 @@ async def test(call: Call[None, None]) -> Response:
 def _require_public(backends: Backends, url: str) -> None:
     host = urlsplit(url).hostname or ""
     if not backends.settings.webhook_url_private and is_private_host(host):
-        raise Problem("private_url", "WEBHOOK_URL_PRIVATE allows it.")
+        raise Problem(
+            "private_url",
+            "The URL leads to a private address. Set WEBHOOK_URL_PRIVATE to true to allow it.",
+        )
 
 
 async def existing(call: Call[Any, Any]) -> Webhook:

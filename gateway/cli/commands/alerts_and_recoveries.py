@@ -17,6 +17,9 @@ RECOVERIES = ("at", "role", "connection", "cause", "action", "before", "after", 
 def alerts(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
     """Those that are `active` (true), over (false), or both."""
     answer = _asked(data, key, "/api/alerts", asked)
+    if not as_json:
+        for each in answer["items"]:
+            each["severity"] = output.severity(each["severity"])
     output.show(answer, ALERTS, as_json=as_json, empty="There is no alert.")
     _more(answer, as_json)
 

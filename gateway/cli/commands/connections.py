@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, Data, Json, Key, directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.cli.api_client import Api
 
 app = typer.Typer(help="WhatsApp accounts.", no_args_is_help=True)
 
@@ -43,6 +49,16 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
     with Api(directory(data), key) as api:
         answer = api.get("/api/connections")
     output.show(answer, COLUMNS, as_json=as_json, empty="There is no connection yet.")
+
+
+@app.command()
+def show(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Show a connection: its state and the reason, its account, its settings and its engine's promises."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.get(f"/api/connections/{segment(connection)}")
+    output.show_one(answer, as_json=as_json)
 
 
 @app.command()
@@ -210,7 +226,21 @@ def _life(verb: str, help_text: str) -> None:
 _life("start", "Start a connection that was stopped.")
 _life("stop", "Stop a connection; it stays paired.")
 _life("restart", "Stop a connection and start it again.")
-_life("logout", "Unlink a connection from its account; start then shows a QR.")
+
+
+@app.command()
+def logout(
+    connection: Id, yes: Yes = False, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
+    """Unlink a connection from its account; start then shows a QR."""
+    from gateway.cli.api_client import Api, segment
+    from gateway.schemas import losses
+
+    with Api(directory(data), key) as api:
+        path = f"/api/connections/{segment(connection)}"
+        if not yes:
+            confirm(f"Logging out {connection}", losses.of_logout(api.get(path)), yes=yes)
+        _tell(api.post(f"{path}/logout"), as_json=as_json)
 
 
 @app.command()
@@ -243,16 +273,34 @@ def trace(
 
 
 @app.command()
-def delete(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Delete a connection and its session."""
+def delete(
+    connection: Id, yes: Yes = False, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
+    """Delete a connection with its session, its queue and its copies in the bucket."""
     from gateway.cli.api_client import Api, segment
 
-    with Api(directory(data), key) as api:
-        answer = api.delete(f"/api/connections/{segment(connection)}")
+    place = directory(data)
+    with Api(place, key) as api:
+        path = f"/api/connections/{segment(connection)}"
+        if not yes:
+            confirm(f"Deleting {connection}", _losses(api, api.get(path), place), yes=yes)
+        answer = api.delete(path)
     if as_json:
         output.plain(answer)
     else:
         output.console().print(f"{connection} is deleted.")
+
+
+def _losses(api: Api, connection: dict[str, Any], data: Path) -> list[str]:
+    """The things that go with a connection, as far as they can be known now."""
+    from gateway.cli.api_client import settings_of
+    from gateway.schemas import losses
+
+    queue = api.raw("GET", "/api/queue")
+    lanes = queue.json()["items"] if queue.is_success else []
+    lane = next((each for each in lanes if each["connection"] == connection["id"]), None)
+    bucket = settings_of(data).session_storage_type != "local"
+    return losses.of_deletion(connection, lane, bucket=bucket)
 
 
 def _proxy(given: str | None) -> str | None:

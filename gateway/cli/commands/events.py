@@ -76,17 +76,27 @@ def _show(kind: str, data: str, as_json: bool) -> None:
     output.console().print("  ".join(output.safe(str(word)) for word in words if word))
 
 
+def _name(data: dict[str, Any], address: str) -> str:
+    """The name of who did it; their address where there is none, and of events of an older gateway."""
+    return (data.get("author") or {}).get("name") or address
+
+
 def _gist(kind: str, data: dict[str, Any]) -> str:
     if kind == "message.received":
-        return data["text"] or data["type"]
+        words = data["text"] or data["type"]
+        where = (
+            f" in {data.get('chat_name') or data['chat']}" if data["chat"].endswith("@g.us") else ""
+        )
+        return f"{_name(data, data['sender'])}{where}: {words}"
     if kind == "message.changed":
-        return f"{data['change']} {data['emoji'] or data['text'] or ''}".strip()
+        who = _name(data, data["by"])
+        return f"{who}: {data['change']} {data['emoji'] or data['text'] or ''}".strip()
     if kind == "connection.qr":
         return f"{data['kind']} {data['number']} until {data['expires_at']}"
     if kind == "connection.passkey":
         return f"until {data['expires_at']}"
     if kind == "call.received":
-        return f"{data['state']} {data['caller']}"
+        return f"{data['state']} {_name(data, data['caller'])}"
     if kind == "contact.updated":
         return f"{data['address']} {data['name'] or 'no more'}"
     if kind == "chat.renamed":

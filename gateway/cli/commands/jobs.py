@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -16,15 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, Data, Json, directory
 from supervision.jobs import JOBS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from supervision.jobs.client import JobClient
 
 app = typer.Typer(help="Occasional work, as jobs of Ray.", no_args_is_help=True)
+
+DESTRUCTIVE = {"prune-messages": "the messages that are older than its --days"}
+"""The things that a job deletes, by its name; each is asked for."""
 
 POLL = 0.5
 """Seconds between two looks at a job."""
@@ -50,26 +53,63 @@ def run(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is done.")] = True,
     *,
     dashboard: Dashboard = None,
+    yes: Yes = False,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     place = directory(data)
     if job not in JOBS:
         output.refuse(f"{job!r} is no job; {', '.join(JOBS)} are.")
+    if job in DESTRUCTIVE and not {"--dry-run", "--help", "-h"} & {*context.args}:
+        confirm(f"The job {job}", [DESTRUCTIVE[job]], yes=yes)
     words = placed(context.args)
     entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words, "--data", str(place)]
+    client = _client(place, dashboard)
     if as_json:
-        _run(_client(place, dashboard), entry, wait=wait)
-        return
-    address, environment = _where(place, dashboard)
-    ray = (sys.executable, "-P", "-m", "ray.scripts.scripts", "job", "submit")
-    flags = () if wait else ("--no-wait",)
-    done = subprocess.run(  # noqa: S603 - Ray's own command, and our own module
-        [*ray, "--address", address, *flags, "--", *entry],
-        env={name: value for name, value in {**os.environ, **environment}.items() if value},
-        check=False,
+        _run(client, entry, wait=wait)
+    else:
+        _follow(client, entry, wait=wait)
+
+
+def _follow(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:
+    """Print each report of the job as it comes, and nothing of Ray's own; exit status 1 if it fails."""
+    identity = client.submit(entry)
+    output.console().print(identity)
+    printed, ended = 0, not wait
+    while not ended:
+        time.sleep(POLL)
+        status, ended = client.status(identity)
+        lines = client.report(identity)
+        for line in lines[printed:]:
+            if "error" in line:
+                output.refuse(sentence(line))
+            output.console().print(sentence(line), soft_wrap=True)
+        printed = len(lines)
+        if ended and status != "SUCCEEDED":
+            output.refuse(f"The job ended as {status}. {client.last_words(identity)}".strip())
+
+
+def sentence(report: Mapping[str, Any]) -> str:
+    """A line that a job reported, for a person: its facts, or the reason why it failed."""
+    if "error" in report:
+        return str(report["error"])
+    result = report.get("result")
+    facts = result if isinstance(result, dict) else report
+    words = ", ".join(
+        f"{name.replace('_', ' ')} {_fact(value)}"
+        for name, value in facts.items()
+        if name not in {"job", "dry_run"}
     )
-    raise typer.Exit(done.returncode)
+    if result is None:
+        return output.safe(words)
+    done = "would be done" if report.get("dry_run") else "done"
+    return output.safe(f"{done}: {words}" if words else done)
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def _run(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, Data, Json, directory
 
 if TYPE_CHECKING:
@@ -70,10 +71,12 @@ def create(
 @app.command()
 def revoke(
     key: Annotated[str, typer.Argument(metavar="ID", help="The id that `keys list` shows.")],
+    yes: Yes = False,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     """Take a key back; it is refused within seconds."""
+    confirm(f"Revoking {key}", ["the key: each program that uses it is refused"], yes=yes)
     if not asyncio.run(_revoke(directory(data), key)):
         output.refuse(f"There is no key {key}.")
     if as_json:
@@ -125,7 +128,8 @@ async def _create(
         except LimitReached as reached:
             limit = reached.limit
             output.refuse(
-                f"{limit.setting} allows {limit.size} keys. Revoke one (`teimoso keys revoke`), or raise it."
+                f"{limit.setting} allows {limit.size} keys. Revoke one (`teimoso keys revoke`), or set"
+                f" {limit.setting} to {limit.size + 1} or more."
             )
     return {"id": identifier, "key": token}
 

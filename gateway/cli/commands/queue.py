@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, Key, directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 app = typer.Typer(help="Messages that wait to be sent, and dead letters.", no_args_is_help=True)
 
@@ -46,25 +49,13 @@ def dead(
 
 
 @app.command()
-def retry(
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a dead letter.")],
-    data: Data = DATA,
-    key: Key = None,
-    as_json: Json = False,
-) -> None:
-    """Send a dead letter again."""
-    from gateway.cli.api_client import Api, segment
-
-    with Api(directory(data), key) as api:
-        answer = api.post(f"/api/queue/dead/{segment(message)}/retry")
-    if as_json:
-        output.plain(answer)
-    else:
-        output.console().print(f"{answer.get('status', 'queued')}  {message}")
-
-
-@app.command()
 def redrive(
+    message: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MESSAGE]", help="The id of one dead letter; without it all that fit."
+        ),
+    ] = None,
     connection: Annotated[str | None, typer.Option("--connection")] = None,
     chat: Annotated[str | None, typer.Option("--chat")] = None,
     code: Annotated[str | None, typer.Option("--code", help="The error they died of.")] = None,
@@ -75,7 +66,7 @@ def redrive(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Send again the dead letters that fit everything given; times as 2030-01-01T09:00:00Z."""
+    """Send one dead letter again, or all that fit everything given; times as 2030-01-01T09:00:00Z."""
     from gateway.cli.api_client import Api
 
     given = {
@@ -86,6 +77,11 @@ def redrive(
         "died_before": died_before,
     }
     body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if message is not None:
+        if body or limit is not None:
+            raise typer.BadParameter("MESSAGE names one dead letter: give no filter with it.")
+        _one(message, data, key, as_json)
+        return
     redriven, after = 0, None
     with Api(directory(data), key) as api:
         while limit is None or redriven < limit:
@@ -103,9 +99,20 @@ def redrive(
         output.console().print(f"{redriven} queued again.")
 
 
-@app.command("retry-failed")
+@app.command(deprecated=True)
+def retry(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a dead letter.")],
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Send a dead letter again: the former name of `redrive MESSAGE`."""
+    _one(message, data, key, as_json)
+
+
+@app.command("retry-failed", deprecated=True)
 def retry_failed(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Send all dead letters again."""
+    """Send all dead letters again: the former name of `redrive`."""
     from gateway.cli.api_client import Api
 
     with Api(directory(data), key) as api:
@@ -114,3 +121,15 @@ def retry_failed(data: Data = DATA, key: Key = None, as_json: Json = False) -> N
         output.plain(answer)
     else:
         output.console().print(f"{answer.get('retried', 0)} queued again.")
+
+
+def _one(message: str, data: Path, key: str | None, as_json: bool) -> None:
+    """Send one dead letter again."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.post(f"/api/queue/dead/{segment(message)}/redrive")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer['status']}  {message}")

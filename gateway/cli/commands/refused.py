@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, Data, Json, Key, directory
 
 if TYPE_CHECKING:
@@ -63,12 +64,15 @@ def discard(
     connection: Id,
     documents: Documents = None,
     every: All = False,
+    yes: Yes = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Forget them for good."""
     with _chosen(connection, documents, every, data, key) as (api, chosen):
+        lost = [f"{len(chosen)} received items that the state store does not have"]
+        confirm("Discarding them", lost, yes=yes)
         for path in chosen.values():
             api.delete(path)
     _tell("discarded", chosen, as_json)

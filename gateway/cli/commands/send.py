@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.file_transfer import KINDS, kind_of, mime_of, upload
+from gateway.schemas import error_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from httpx import Response
+
+ACCEPTED = 202
+"""The HTTP status of a message that is on disk and not sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +143,44 @@ def _place(written: str) -> tuple[float, float]:
 
 
 def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool) -> None:
-    """Send it and print what became of it."""
-    from gateway.cli.api_client import Api
-    from gateway.cli.output import console, plain
+    """Send it and print what became of it.
+
+    Ends with status 1 and the reason on stderr if it was refused, or with `wait` not sent in so many seconds.
+    """
+    from gateway.cli.api_client import Api, refusal
+    from gateway.cli.output import console, plain, refuse
 
     made = body(asked)
     with Api(data, key) as api:
         if asked.file is not None:
             made["media"] = {"sha256": upload(api, asked.file)["sha256"]}
-        message = api.post("/api/messages", made, params={"wait": wait} if wait else None)
+        params = {"wait": wait} if wait else None
+        answer = api.raw("POST", "/api/messages", json=made, params=params)
+    message = answer.json() if answer.is_success else ended(answer)
+    if message is None:
+        refusal(answer)
     if as_json:
         plain(message)
     else:
         console().print(f"{message['status']}  {message['id']}")
+    if not answer.is_success:
+        refusal(answer)
+    if wait and answer.status_code == ACCEPTED:
+        refuse(pending(message, wait))
+
+
+def ended(answer: Response) -> dict[str, Any] | None:
+    """The message of a refusal that says how it ended; None of any other refusal."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        return None
+    message = problem.get("message") if isinstance(problem, dict) else None
+    return message if isinstance(message, dict) else None
+
+
+def pending(message: dict[str, Any], wait: float) -> str:
+    """The sentence for a message that is accepted and was not sent in `wait` seconds."""
+    error = message["error"]
+    reason = "" if error is None else f" {error_texts.sentence(error)}"
+    return f"It was not sent in {wait:g} s, and will be as soon as it can.{reason}"

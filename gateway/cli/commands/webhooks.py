@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
 if TYPE_CHECKING:
@@ -121,12 +122,19 @@ def send_test(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = F
 
 
 @app.command()
-def remove(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Tell an endpoint nothing more."""
+def remove(
+    webhook: Id, yes: Yes = False, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
+    """Send an endpoint nothing more."""
     from gateway.cli.api_client import Api, segment
 
     with Api(directory(data), key) as api:
-        answer = api.delete(f"/api/webhooks/{segment(webhook)}")
+        path = f"/api/webhooks/{segment(webhook)}"
+        if not yes:
+            waiting = api.get(path)["waiting"]
+            lost = ["its secret and its headers", f"its deliveries; {waiting} events wait for it"]
+            confirm(f"Removing {webhook}", lost, yes=yes)
+        answer = api.delete(path)
     if as_json:
         output.plain(answer)
     else:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.text import Text
 
 from actors.config.settings import Settings
 from gateway.cli import output
@@ -35,11 +34,7 @@ def run(data: Path, settings_file: Path | None, as_json: bool) -> None:
     if as_json:
         output.plain({"findings": [asdict(finding) for finding in findings]})
     else:
-        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
-        rows = (
-            (Text(one.result, colours[one.result]), one.check, one.found, one.do)
-            for one in findings
-        )
+        rows = ((output.severity(one.result), one.check, one.found, one.do) for one in findings)
         output.table(("", "check", "found", "what to do"), rows, "")
     if any(finding.result == "fail" for finding in findings):
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,6 +17,7 @@ from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
+from gateway.cli.api_client import reachable
 from supervision.keeper import process, status_file
 from supervision.keeper.manifest import Plan, Unreadable
 from supervision.keeper.parts.process_specs import PROCESSES
@@ -67,7 +68,8 @@ class Usage:
 class View:
     """An instance at one moment. `missing` says what keeps it from being ready, for a person.
 
-    `usage` is by pid, of the processes on this host.
+    `usage` is by pid, of the processes on this host; `addresses` are URLs of what runs: `console`, `dashboard`
+    (Ray's).
     """
 
     entries: list[Entry]
@@ -75,6 +77,7 @@ class View:
     notes: Mapping[str, Note]
     connections: list[Line]
     missing: list[str]
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -86,6 +89,7 @@ class View:
         return {
             "ready": self.ready,
             "missing": self.missing,
+            "addresses": dict(self.addresses),
             "processes": [self._plain(entry) for entry in self.entries],
             "connections": [
                 {"id": line.id, "desired": line.desired, "state": line.state, "pid": line.pid}
@@ -126,7 +130,19 @@ async def look(data: Path) -> View:
         notes=notes,
         connections=lines or [],
         missing=unreadable or missing(plan, entries, notes, lines),
+        addresses=addresses(data, plan, entries),
     )
+
+
+def addresses(data: Path, plan: Plan | None, entries: Iterable[Entry]) -> dict[str, str]:
+    """The URLs of the console and of Ray's dashboard, each where its process runs."""
+    there, found = {entry.role for entry in entries}, {}
+    if "gateway" in there:
+        with suppress(OSError, ValueError):
+            found["console"] = f"http://{reachable(Settings.load(data))}/"
+    if plan is not None and plan.ray and "ray" in there and "ray_dashboard" in plan.ports:
+        found["dashboard"] = f"http://127.0.0.1:{plan.ports['ray_dashboard']}"
+    return found
 
 
 def missing(

@@ -1,4 +1,4 @@
-"""Implements `teimoso status`: prints the instance's processes and connections, and whether all are ready."""
+"""Implements `teimoso status`: prints the instance's processes and connections, whether all are ready, and its addresses."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def run(data: Path, as_json: bool) -> None:
             console.print("\nnot ready:", style="yellow")
         for reason in seen.missing:
             console.print(f"  {reason}")
+        for name, address in seen.addresses.items():
+            console.print(f"{name}  {address}", soft_wrap=True)
     if not seen.entries:
         raise typer.Exit(NOTHING_RUNS)
 

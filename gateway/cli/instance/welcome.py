@@ -82,23 +82,30 @@ def further(told: dict[str, Any]) -> list[str]:
     """Hints on where to look next; pure."""
     arrived = f"{told['command']} simulate inbox 15550100002 --data {told['data']}"
     where = f"The console is at {told['url']}/, the API is described at {told['url']}/docs."
-    return [f"What arrived then: {arrived}", where] if told["simulate"] else [where]
+    if told["simulate"]:
+        return [f"What arrived then: {arrived}", where]
+    real = "docs/real-account.md has the steps with a real account, and what to watch."
+    build = (
+        "The engine for real accounts is not installed here yet: `make whatsmeow` builds it first."
+    )
+    return [*([build] if told["engine"] else []), where, real]
 
 
 def commands(told: dict[str, Any]) -> list[str]:
-    """Three commands: a connection, its pairing, a message; pure."""
+    """Three commands: a connection, its pairing, a message; pure. A real account is nobody's in an example."""
     url = told["url"]
+    if not told["simulate"]:
+        call, data = told["command"], f"--data {told['data']}"
+        engine = f" --engine {told['engine']}" if told["engine"] else ""
+        return [
+            f"{call} connections add shop{engine} {data}",
+            f"{call} connections qr shop {data}  # scan it: WhatsApp, Linked devices, Link a device",
+            f"{call} send shop NUMBER 'hi' --wait 20 {data}  # a number of yours, with its country code",
+        ]
     post = 'curl -s -H "X-Api-Key: $TEIMOSO_API_KEY" -H "Content-Type: application/json"'
-    data = f"--data {told['data']}"
-    pair = (
-        f"{told['command']} simulate scan shop 15550100001 {data}"
-        if told["simulate"]
-        else f"{told['command']} connections qr shop {data}"
-    )
     message = '{"connection":"shop","to":"15550100002","type":"text","text":"hi"}'
-    engine = f',"engine":"{told["engine"]}"' if told["engine"] else ""
     return [
-        f'{post} {url}/api/connections -d \'{{"id":"shop"{engine}}}\'',
-        pair,
+        f'{post} {url}/api/connections -d \'{{"id":"shop"}}\'',
+        f"{told['command']} simulate scan shop 15550100001 --data {told['data']}",
         f"{post} {url}/api/messages -d '{message}'",
     ]

@@ -73,6 +73,8 @@ def _operation(
     yield f"### `{method} {path}`\n\n{operation['summary']}.\n\n"
     if scope := _SCOPES[operation["operationId"]]:
         yield f"The key needs the scope `{scope}`.\n\n"
+    if operation.get("deprecated"):
+        yield "A former name" + operation["description"].partition("A former name")[2] + "\n\n"
     if given := [one for one in operation.get("parameters", ()) if one["in"] != "path"]:
         yield "| parameter | in | what it is |\n|---|---|---|\n"
         for one in given:
@@ -82,7 +84,7 @@ def _operation(
         for name, example in list(media.get("examples", {}).items())[:1]:
             yield f"A body, `{name}`:\n\n{_json(example['value'])}"
     for status, answer in operation["responses"].items():
-        if int(status) < 400:
+        if int(status) < 400 and not operation.get("deprecated"):
             yield from _answer(status, answer)
     if special := [code for code in _refusals(operation) if code not in common]:
         yield f"Refused as {', '.join(f'`{code}`' for code in special)}.\n\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,21 +27,15 @@ _SENT_AS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """One conversation by its `address`, and what was said last in it."""
-
-    address: str
-    last: Message
-
-
-def chats(newest_first: Iterable[Message]) -> list[Chat]:
-    """The conversations of these messages, the one that something was said in last first."""
-    found: dict[str, Message] = {}
+def name(newest_first: Iterable[Message]) -> str | None:
+    """The name of the chat of these messages, as it was known when one last arrived; None where it never was."""
     for message in newest_first:
-        if message["type"] not in ABOUT_OTHERS:
-            found.setdefault(message["chat"], message)
-    return [Chat(address, last) for address, last in found.items()]
+        found, author = message["chat_name"], message["author"]
+        if found is None and author is not None and author["address"] == message["chat"]:
+            found = author["name"]
+        if found is not None:
+            return str(found)
+    return None
 
 
 def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:

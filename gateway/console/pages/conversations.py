@@ -15,20 +15,24 @@ from gateway.console.page_app import Ask
 from gateway.console.pages import conversation_groups
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
-from gateway.schemas.account import MOST_ADDRESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from starlette.responses import Response
 
     from gateway.console.console_request import View
 
 ROOT: Final = "/console/conversations"
-LOOKED_AT: Final = 300
-"""Messages, of which the newest tell which conversations there are."""
+LISTED: Final = 40
+"""Conversations on a page of the list."""
 
 PAGE: Final = 50
+"""Messages on a page of a conversation."""
+
+OF_LIST: Final = ("search", "list")
+"""Parameters of the list of conversations: the words that it is searched for, and the cursor of its page."""
+
 ALREADY_SENT: Final = (
     "Your first text was accepted and is on its way, only its answer was lost;"
     " what you wrote now was not sent. Send it again to send it as a message of its own."
@@ -68,15 +72,16 @@ async def conversation(view: View, problem: Problem | None = None) -> Response:
         _chats(view, name),
         view.part("listMessages", query=query),
     )
-    just_sent = await _just_sent(view, found["incarnation"], chat)
+    just_sent, named = await _just_sent(view, found["incarnation"], chat), None
     if said.data is not None or just_sent is not None:
         newest_first = [] if said.data is None else said.data["items"]
+        named = conversation_groups.name(newest_first)
         earlier = None if said.data is None else said.data["next"]
         listing = conversation_groups.said(newest_first, just_sent)
         said = Part(
             {"days": list(conversation_groups.days(listing)), "earlier": earlier}, said.problem
         )
-    return await _shown(view, found, chat, said=said, listed=listed, problem=problem)
+    return await _shown(view, found, chat, said=said, listed=listed, named=named, problem=problem)
 
 
 async def say(view: View) -> Response:
@@ -107,6 +112,18 @@ async def say(view: View) -> Response:
     return view.to(f"{_address(name, chat)}?sent={quote(accepted['id'])}")
 
 
+async def read(view: View) -> Response:
+    """Mark what arrived in a conversation as read, also for the people who wrote it."""
+    name, chat = view.path["connection"], view.path["chat"]
+    try:
+        await view.ask("markChatRead", path={"connection": view.connection, "chat": chat})
+    except Problem as problem:
+        if problem.kind.status in {403, 404, 410}:
+            raise
+        return await conversation(view, problem)
+    return view.to(_address(name, chat))
+
+
 async def upload(view: View) -> Response:
     """Take a file in, for a message to bring: as the API does, in its words."""
     try:
@@ -125,29 +142,21 @@ async def file(view: View) -> Response:
 
 
 async def _chats(view: View, name: str) -> Part:
-    listed = await view.part("listMessages", query={"connection": name, "limit": LOOKED_AT})
-    if listed.data is None:
-        return listed
-    return Part(
-        {"items": conversation_groups.chats(listed.data["items"]), "more": listed.data["next"]}
-    )
+    query: dict[str, Any] = {"connection": name, "limit": LISTED}
+    if view.query.get("search"):
+        query["search"] = view.query["search"]
+    if view.query.get("list"):
+        query["after"] = view.query["list"]
+    try:
+        return await view.part("listAllChats", query=query)
+    except ValidationError as error:
+        return Part(None, from_validation(error, parameters=True))
 
 
-async def _names(view: View, name: str, people: Iterable[str]) -> dict[str, str]:
-    """The names of contacts by address; without the store, none."""
-    asked = sorted({each for each in people if not each.endswith("@g.us")})
-    parts = await asyncio.gather(
-        *(
-            view.part(
-                "listContacts", path={"connection": name}, query={"addresses": ",".join(some)}
-            )
-            for some in (
-                asked[at : at + MOST_ADDRESSES] for at in range(0, len(asked), MOST_ADDRESSES)
-            )
-        )
-    )
-    found = (one for part in parts if part.data is not None for one in part.data["items"])
-    return {one["address"]: one["name"] for one in found}
+async def _saved_name(view: View, name: str, person: str) -> str | None:
+    """The name of a person in the address book of the account's phone; without the store, none."""
+    found = await view.part("listContacts", path={"connection": name}, query={"addresses": person})
+    return next((one["name"] for one in found.data["items"]), None) if found.data else None
 
 
 async def _just_sent(view: View, incarnation: str, chat: str) -> Any:
@@ -167,28 +176,38 @@ async def _shown(
     *,
     said: Part,
     listed: Part,
+    named: str | None = None,
     problem: Problem | None = None,
 ) -> Response:
+    """`named` is the name of the chat by its messages."""
     name = None if found is None else found["id"]
     others = [] if name is None else [each for each in view.names if each != name]
     address = ROOT if name is None else f"{ROOT}/{name}" if chat is None else _address(name, chat)
-    known = [] if listed.data is None else [each.address for each in listed.data["items"]]
-    people = known if chat is None else [*known, chat]
-    able = frozenset() if found is None else ABILITIES.get(found["engine"], frozenset())
-    names = await _names(view, found["id"], people) if "app_state" in able else {}
-    asked = "&".join(
-        f"{field}={quote(view.query[field])}" for field in ("after", "sent") if field in view.query
-    )
+    known = [] if listed.data is None else listed.data["items"]
+    here = next((one for one in known if one["chat"] == chat), None)
+    chat_name = None if here is None else here["name"]
+    if chat is not None and here is None:
+        chat_name = named
+        able = ABILITIES.get(found["engine"], frozenset())
+        if "app_state" in able and not addresses.is_group(chat):
+            chat_name = await _saved_name(view, found["id"], chat) or chat_name
+    fields = OF_LIST if chat is None else (*OF_LIST, "after", "sent")
+    asked = _query({field: view.query.get(field) for field in fields})
     return await view.page(
         "conversations.html",
         problem=problem,
-        live=address + (f"?{asked}" if asked and chat else ""),
+        live=address + asked,
         connection=found,
         others=others,
         chat=chat,
         said=said,
         chats=listed,
-        names=names,
+        chat_name=chat_name,
+        unread=0 if here is None else here["unread"],
+        search=view.query.get("search", ""),
+        of_list=_query({field: view.query.get(field) for field in OF_LIST}),
+        next_list=None if listed.data is None else _next(view, listed.data["next"]),
+        later_list=bool(view.query.get("list")),
         earlier_page=bool(view.query.get("after")),
         shown_kinds=conversation_groups.SHOWN,
         given=view.form,
@@ -203,6 +222,17 @@ def _once(view: View, problem: Problem | None) -> str:
     return given or secrets.token_hex(16)
 
 
+def _next(view: View, cursor: str | None) -> str | None:
+    """The query of the next page of the list; None where this is the last."""
+    return None if cursor is None else _query({"search": view.query.get("search"), "list": cursor})
+
+
+def _query(fields: Mapping[str, str | None]) -> str:
+    """The query string of the fields that have a value, with its question mark."""
+    given = "&".join(f"{field}={quote(value, safe='')}" for field, value in fields.items() if value)
+    return f"?{given}" if given else ""
+
+
 def _address(name: str, chat: str) -> str:
     return f"{ROOT}/{name}/{quote(chat)}"
 
@@ -211,6 +241,7 @@ ASKS: Mapping[str, Mapping[str, Ask]] = {
     ROOT: {"GET": Ask(first)},
     f"{ROOT}/{{connection}}": {"GET": Ask(of_connection)},
     f"{ROOT}/{{connection}}/{{chat}}": {"GET": Ask(conversation), "POST": Ask(say)},
+    f"{ROOT}/{{connection}}/{{chat}}/read": {"POST": Ask(read)},
     "/console/media": {"POST": Ask(upload, upload=True)},
     "/console/media/{id}": {"GET": Ask(file)},
 }

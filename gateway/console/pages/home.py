@@ -14,6 +14,7 @@ from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.console_request import Part
 from gateway.console.page_app import Ask
 from gateway.http.problems import Problem, from_validation
+from gateway.schemas import losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gateway.console.console_request import View
 
 VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "delete"})
+DESTRUCTIVE: Final = frozenset({"logout", "delete"})
+"""The verbs by which something is lost for good; their forms carry the typed name of the connection."""
 HOME: Final = "/"
 
 NO_ASSERTION: Final = "That is no assertion. Paste the whole line that the other page printed."
@@ -77,12 +80,19 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         view.part("listRecoveries", query={"connection": name, "limit": 5}),
     )
     lanes = [] if queue.data is None else queue.data["items"]
+    lane = next((lane for lane in lanes if lane["connection"] == name), None)
+    bucket = view.backends.settings.session_storage_type != "local"
     return await view.page(
         "connection.html",
         live=f"/console/connections/{name}",
         problem=problem,
         connection=found,
-        lane=next((lane for lane in lanes if lane["connection"] == name), None),
+        lane=lane,
+        lost={
+            "logout": losses.of_logout(found),
+            "delete": losses.of_deletion(found, lane, bucket=bucket),
+        },
+        kept=losses.KEPT,
         alerts=[one for one in _alerts(health) if one["incarnation"] == found["incarnation"]],
         recoveries=recoveries,
         scan=await _scan(view, name) if found["state"] == "pairing" else None,
@@ -170,6 +180,9 @@ async def act(view: View) -> Response:
     name, verb = view.path["connection"], view.path["verb"]
     if verb not in VERBS:
         raise Problem("not_found", "There is no such page.")
+    if verb in DESTRUCTIVE and view.form.get("confirm", "").strip() != name:
+        refusal = Problem("invalid_field", f"Nothing was done. Type {name} to confirm.")
+        return await connection(view, refusal)
     try:
         if verb == "recover":
             await view.ask("recoverConnections", body={"connection": view.connection})

@@ -36,7 +36,8 @@ async def show(view: View) -> Response:
             ("cpu", "CPU", _curve(load, "cpu", now, gap), settings.cpu_threshold),
             ("memory", "Memory", _curve(load, "memory", now, gap), settings.memory_threshold),
         ],
-        reasons=latest.get("reasons") or [],
+        # An older release wrote no severity.
+        reasons=[{"severity": "warning", **one} for one in latest.get("reasons") or ()],
         own=latest.get("own"),
         looked_at=rfc3339(latest.get("at")),
         disk=seen.disk,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Target
-from actors.state.messages.applied_changes import former, target_id, text_now
+from actors.state.messages.applied_changes import ME, former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response_base import rfc3339
 from gateway.schemas import response_models
 from gateway.schemas.content import message_content
+from gateway.schemas.people.people import person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.http.response_base import Answer
+    from gateway.schemas.people.people import Person
 
 
 def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +40,17 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         "edited_at": rfc3339(edits[-1][1]) if edits else None,
         "deleted_at": rfc3339(deleted["at"]) if deleted else None,
     }
+
+
+def text_of(document: Mapping[str, Any]) -> str | None:
+    """The text of a message as it reads now: after its edits, and none once it is deleted."""
+    changes = document.get("changes") or {}
+    return None if changes.get("deleted") else text_now(document)
+
+
+def author(who: str, noted: Mapping[str, Any]) -> Person | None:
+    """The person who made a change that is noted of `who`; None for the account."""
+    return None if who == ME else person(who, noted)
 
 
 def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer | None:
@@ -87,7 +100,9 @@ def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> message
 
 def _votes(noted: Mapping[str, Any]) -> list[message_content.Vote]:
     return [
-        message_content.Vote(by=who, options=one["options"], at=rfc3339(one["at"]) or "")
+        message_content.Vote(
+            by=who, author=author(who, one), options=one["options"], at=rfc3339(one["at"]) or ""
+        )
         for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
     ]
 
@@ -95,6 +110,8 @@ def _votes(noted: Mapping[str, Any]) -> list[message_content.Vote]:
 def _reactions(noted: Mapping[str, Any]) -> list[message_content.MessageReaction]:
     present = [(who, one) for who, one in noted.items() if one["emoji"]]
     return [
-        message_content.MessageReaction(by=who, emoji=one["emoji"], at=rfc3339(one["at"]) or "")
+        message_content.MessageReaction(
+            by=who, author=author(who, one), emoji=one["emoji"], at=rfc3339(one["at"]) or ""
+        )
         for who, one in sorted(present, key=lambda pair: pair[1]["at"])
     ]

@@ -10,6 +10,7 @@ from pydantic import Field, create_model
 from actors.messages import content
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.content.content_fields import shown
+from gateway.schemas.people.people import Person  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,12 +64,14 @@ else:
 
 class MessageReaction(Answer):
     by: str = Field(description="`me` for the account, else the address of who reacted.")
+    author: Person | None = Field(description="The person who reacted; null for the account.")
     emoji: str
     at: Time
 
 
 class Vote(Answer):
     by: str = Field(description="`me` for the account, else the address of who voted.")
+    author: Person | None = Field(description="The person who voted; null for the account.")
     options: list[str]
     at: Time
 

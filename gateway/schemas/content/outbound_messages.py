@@ -14,7 +14,6 @@ from pydantic import (
     Discriminator,
     Field,
     RootModel,
-    StringConstraints,
     Tag,
     create_model,
     model_validator,
@@ -24,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from actors.messages import content
 from actors.messages.field_types import Line, SendableText, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
+from actors.runtime.text_pattern import TextPattern
 from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.content.content_fields import requested
 from gateway.schemas.request_models import Body, ConnectionId, Moment
@@ -34,7 +34,13 @@ if TYPE_CHECKING:
     from actors.messages.content import Media, Sendable
 
 MESSAGE_ID = rf"^{connection_ids.ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
-MessageId = Annotated[str, StringConstraints(pattern=MESSAGE_ID)]
+MessageId = Annotated[
+    str,
+    TextPattern(
+        MESSAGE_ID,
+        "give the id of a message as the API has it, as in shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9",
+    ),
+]
 
 SHA256 = r"^[0-9a-f]{64}$"
 URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"
@@ -88,10 +94,24 @@ class Given(Body):
             oneOf=[{"required": ["sha256"]}, {"required": ["url"]}],
         )
     )
-    sha256: Annotated[str, StringConstraints(pattern=SHA256)] | None = None
-    url: Annotated[str, StringConstraints(pattern=URL, max_length=LONGEST_URL)] | None = Field(
-        None, repr=False
-    )
+    sha256: (
+        Annotated[
+            str,
+            TextPattern(SHA256, "a SHA-256 has 64 digits, 0 to 9 and a to f, as an upload has it"),
+        ]
+        | None
+    ) = None
+    url: (
+        Annotated[
+            str,
+            TextPattern(
+                URL,
+                f"write a URL of at most {LONGEST_URL} characters, as in https://example.com/invoice.pdf",
+                longest=LONGEST_URL,
+            ),
+        ]
+        | None
+    ) = Field(None, repr=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -111,7 +131,17 @@ class FileMessage(StandaloneMessage):
         " the answer.",
         examples=[{"sha256": "0" * 64}],
     )
-    mime: Annotated[str, StringConstraints(max_length=255, pattern=MIME)] | None = Field(
+    mime: (
+        Annotated[
+            str,
+            TextPattern(
+                MIME,
+                "write a media type of at most 255 characters, as in image/png",
+                longest=255,
+            ),
+        ]
+        | None
+    ) = Field(
         None,
         description="Its type; without it the one that the upload or the server that it is fetched from"
         " says, or what is usual for the kind.",

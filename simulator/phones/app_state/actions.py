@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.contacts.people import ADDRESSINGS
 from simulator.control.request_parser import ProblemError, field, optional
 from simulator.server.groups.group import is_group
+from simulator.server.rules.privacy_tokens import new_salt
 from simulator.wire.proto_schema import SyncActionValue
 from simulator.wire.protocol_library import LID_SERVER, MAX_TEXT, parse_jid
 
@@ -46,6 +47,7 @@ KINDS: Final = {
     "label": SettingKind("regular", "label_edit", "label_edit_action", 3, "deleted"),
     "label_chat": SettingKind("regular", "label_jid", "label_association_action", 3, "labeled"),
     "push_name": SettingKind("critical_block", PUSH_NAME, "push_name_setting", 1),
+    "salt": SettingKind("regular_high", "nct_salt_sync", "nct_salt_sync_action", 1),
 }
 _COLORS: Final = 20
 _FOREVER: Final = -1
@@ -99,6 +101,12 @@ class Actions:
         """Returns the setting of the account's own name."""
         return self._setting("push_name", (), {"name": name})
 
+    def salt(self, salt: bytes) -> AppStateSetting:
+        """Returns the setting of the salt of privacy tokens; without a salt its removal."""
+        if salt:
+            return self._setting("salt", (), {"salt": salt})
+        return AppStateSetting(KINDS["salt"], (KINDS["salt"].name,), None)
+
     def described(self, body: dict[str, Any]) -> AppStateSetting:
         """Returns the setting that a request describes. Raises ProblemError."""
         kind = field(body, "type", str)
@@ -111,6 +119,8 @@ class Actions:
             if not is_name(name := field(body, "name", str)):
                 raise ProblemError(400, "bad_name", "name must be 1 to 254 characters, without @")
             return self.push_name(name)
+        if kind == "salt":
+            return self.salt(b"" if optional(body, "remove", False) else new_salt())
         index: tuple[str, ...] = (field(body, "label", str),) if kind in _LABELS else ()
         if kind != "label":
             index += (self._jid(field(body, "chat", str), ADDRESSINGS[mode]),)

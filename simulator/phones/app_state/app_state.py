@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
     from simulator.server.groups.group import Groups
     from simulator.server.notifications import Notifications
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
 
 
@@ -33,6 +34,7 @@ class AppState:
         media: MediaStore,
         notifications: Notifications,
         contact_behaviour: ContactBehaviour,
+        tokens: PrivacyTokens,
     ) -> None:
         self.actions = Actions(people, groups)
         keys = SyncKeys(store, people)
@@ -47,6 +49,7 @@ class AppState:
             media=media,
             notifications=notifications,
             contact_behaviour=contact_behaviour,
+            tokens=tokens,
         )
         self._queries = AppStateQueries(
             store=store, collections=collections, settings=self.settings, media=media

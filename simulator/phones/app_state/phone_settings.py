@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.phones.app_state.actions import PUSH_NAME, is_name
+from simulator.phones.app_state.actions import KINDS, PUSH_NAME, is_name
 from simulator.phones.app_state.collections import NAMES
 from simulator.phones.app_state.external_blobs import with_external_mutations
 from simulator.phones.app_state.patches import REMOVE, SET, SettingChange, sealed_patch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simulator.phones.app_state.sync_keys import SyncKeys
     from simulator.server.companions import Companion, Companions
     from simulator.server.notifications import Notifications
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class PhoneSettings:
         media: MediaStore,
         notifications: Notifications,
         contact_behaviour: ContactBehaviour,
+        tokens: PrivacyTokens,
     ) -> None:
         self._store = store
         self._media = media
@@ -57,17 +59,23 @@ class PhoneSettings:
         self._actions = actions
         self._notifications = notifications
         self._contact_behaviour = contact_behaviour
+        self._tokens = tokens
 
     def paired(self, companion: Companion) -> None:
         """Shares the keys with a companion after its first prekey upload.
 
-        The first companion of an account finds the owner's name among the settings.
+        The first companion of an account finds the owner's name and the salt of privacy tokens among the settings.
         """
         number = companion.number
         self._keys.newest(number)
         own_name = self._actions.push_name(self._people.named(number).name)
         if not self._collections.state(number, own_name.kind.collection).version:
             self._apply(number, own_name)
+        salt = self._actions.salt(self._tokens.salt(number))
+        if salt.value is not None and not self._collections.named(
+            number, salt.kind.collection, salt.index
+        ):
+            self._apply(number, salt)
         self._contact_behaviour.to_companion(companion, shared(self._keys.of(number)))
 
     def renew_key(self, number: str, *, share: bool) -> None:
@@ -94,6 +102,8 @@ class PhoneSettings:
 
         Without `notify` the companions get no notification. An `external` patch has its mutations in a file.
         """
+        if setting.kind is KINDS["salt"]:
+            self._tokens.salted(number, _salt(setting))
         if self._apply(number, setting, external=external):
             self.read(number, setting.kind.collection)
             if notify:
@@ -163,3 +173,8 @@ class PhoneSettings:
         assert key is not None  # the record was verified under it
         value = SyncActionValue.FromString(action)
         return SettingChange(setting.index, value, setting.kind.version, key, operation)
+
+
+def _salt(setting: AppStateSetting) -> bytes:
+    """Returns the salt of such a setting; empty where it is removed."""
+    return b"" if setting.value is None else bytes(setting.value.nct_salt_sync_action.salt)

@@ -1,7 +1,8 @@
-"""Routes a companion's group messages to members' devices; simulated members decrypt and send receipts.
+"""Routes a companion's group messages to members' devices; simulated members decrypt.
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.
+`member_receipts` sends the receipts of those members.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import structlog
 
 from simulator.contacts import message_content
 from simulator.contacts.devices import participant_hash
-from simulator.contacts.message_handler import MAX_RETRIES, confirmations
+from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol_library import HOSTED_DEVICE, LID_SERVER, Node, jid_of, text_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
+    from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.rules.chat_timers import ChatTimers
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ class GroupMessages:
         inbox: ContactInboxes,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
+        group_receipts: GroupReceipts,
         chat_timers: ChatTimers,
         switchboard: Switchboard,
     ) -> None:
@@ -60,6 +63,7 @@ class GroupMessages:
         self._inbox = inbox
         self._sealed_content = sealed_content
         self._sender_keys = sender_keys
+        self._group_receipts = group_receipts
         self._chat_timers = chat_timers
         self._switchboard = switchboard
 
@@ -109,6 +113,7 @@ class GroupMessages:
             own, shared = dict.fromkeys(devices, shared), None
         else:
             devices = self.expected(group) - {sender.key}
+        received = []
         for device in sorted(devices):
             encs = [enc for enc in (own.get(device), shared) if enc is not None]
             if not encs:
@@ -119,8 +124,11 @@ class GroupMessages:
                 self._forward(
                     sender, companion, message, group=group, encs=encs, push_name=push_name
                 )
-            elif endpoint is not None:
-                self._receive(endpoint, sender, message, group=group, encs=encs, name=push_name)
+            elif endpoint is not None and self._receive(
+                endpoint, sender, message, group=group, encs=encs, name=push_name
+            ):
+                received.append(endpoint)
+        self._group_receipts.confirm(received, sender.number, text_of(message, "id"), group)
 
     def _parts(self, message: Any) -> tuple[dict[DeviceKey, Any], Any]:
         own: dict[DeviceKey, Any] = {}
@@ -169,20 +177,20 @@ class GroupMessages:
         group: Group,
         encs: list[Any],
         name: str,
-    ) -> None:
+    ) -> bool:
+        """Stores the message, or requests it again; returns whether the device has it."""
         message_id, inbox = text_of(message, "id"), self._inbox
         device = (endpoint.number, endpoint.device)
         fingerprint = hashlib.sha256(encs[-1].content_bytes()).digest()
         if inbox.again(device, sender.number, message_id, fingerprint):
-            self._receipts(endpoint, sender, message_id, group)
-            return
+            return True
         try:
             read = [self._decrypted(endpoint, sender, message, group, enc) for enc in encs]
         except Exception as error:  # noqa: BLE001 - any failure leads to a retry receipt
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, group=True)
             self._ask_again(endpoint, sender, message_id, group, code)
-            return
+            return False
         for content in read:
             kind, text, fields = message_content.described(content)
             if kind is not None and inbox.keep(
@@ -198,7 +206,7 @@ class GroupMessages:
                 name=name,
             ):
                 self._chat_timers.observe(content, group.chat, sender.number, message_id)
-        self._receipts(endpoint, sender, message_id, group)
+        return True
 
     def _decrypted(
         self, endpoint: SignalEndpoint, sender: Companion, message: Any, group: Group, enc: Any
@@ -220,25 +228,6 @@ class GroupMessages:
                 group, endpoint, sender.key, handed_over.axolotl_sender_key_distribution_message
             )
         return content
-
-    def _receipts(
-        self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group
-    ) -> None:
-        """Sends receipts to the sender's companions: delivered by each device, read by the phone."""
-        if endpoint.number != sender.number:
-            self.confirm(endpoint, sender.number, message_id, group)
-
-    def confirm(
-        self, endpoint: SignalEndpoint, account: str, message_id: str, group: Group
-    ) -> None:
-        """Sends a simulated member's receipts to the account that sent the message."""
-        person, now = self._people.named(endpoint.number), time.time()
-        member = person.address(group.server, endpoint.device)
-        for companion in self._companions.of(account):
-            for kind, delay in confirmations(person, endpoint.device):
-                stanza = stanzas.receipt(group.address, message_id, kind, now + delay)
-                stanza.attrs["participant"] = member
-                self._switchboard.deliver(companion.key, stanza, delay)
 
     def _ask_again(
         self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group, code: str

@@ -3,7 +3,8 @@
 Shapes after whatsmeow `tctoken.go`, `cstoken.go` and `notification.go` (handlePrivacyTokenNotification). A
 person's client asks the server to issue a token to somebody, who gets it in a notification (or in a
 history) and sends it with each message; a token is valid for four weeks from the begin of the seven-day
-bucket of its issue. Without one, a client may derive a token from a salt that its phone sent.
+bucket of its issue. Without one, a client may derive a token from a salt, which its phone has in app state
+and sends in its first history.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ BUCKETS: Final = 4
 _KIND: Final = "trusted_contact"
 _PROPERTY: Final = "privacy_token"
 _ISSUED: Final = "token:"
+_SALT: Final = "nct_salt:"
 
 
 class PrivacyTokens:
@@ -56,10 +58,12 @@ class PrivacyTokens:
         shown = message.get_child("tctoken")
         if issued is not None and shown is not None and _is_current(issued[1]):
             return hmac.compare_digest(shown.content_bytes(), issued[0])
-        derived = message.get_child("cstoken")
-        return derived is not None and hmac.compare_digest(
-            derived.content_bytes(), self._derived(account, contact)
-        )
+        derived, salt = message.get_child("cstoken"), self.salt(account)
+        if derived is None or not salt:
+            return False
+        lid = str(self._people.named(contact).address(LID_SERVER)).encode()
+        expected = hmac.digest(salt, lid, hashlib.sha256)
+        return hmac.compare_digest(derived.content_bytes(), expected)
 
     def issue(self, issuer: str, holder: str, at: float | None = None) -> None:
         """Issues a new token, as of `at` (seconds since the epoch), and notifies the holder's devices."""
@@ -107,12 +111,17 @@ class PrivacyTokens:
         return self._store.counted_by(issuer, _ISSUED)
 
     def salt(self, account: str) -> bytes:
-        """Returns the salt that the account's phone sends its devices."""
-        return self._store.secret(f"nct_salt:{account}", lambda: secrets.token_bytes(32))
+        """Returns the salt that the account's phone shares with its devices; empty once it was removed."""
+        return self._store.secret(f"{_SALT}{account}", new_salt)
 
-    def _derived(self, account: str, contact: str) -> bytes:
-        lid = str(self._people.named(contact).address(LID_SERVER)).encode()
-        return hmac.digest(self.salt(account), lid, hashlib.sha256)
+    def salted(self, account: str, salt: bytes) -> None:
+        """Replaces the salt, within the caller's transaction; an empty one derives no valid token."""
+        self._store.replace_secret(f"{_SALT}{account}", salt)
+
+
+def new_salt() -> bytes:
+    """Returns a random salt, from which clients derive tokens."""
+    return secrets.token_bytes(32)
 
 
 def _is_current(moment: int) -> bool:

@@ -1,6 +1,6 @@
-"""Declares and stores named properties of accounts and contacts, which the control API can change.
+"""Declares and stores named properties of accounts, contacts and groups, which the control API can change.
 
-Each property is declared once, in `ACCOUNT` or `CONTACT`.
+Each property is declared once, in `ACCOUNT`, `CONTACT` or `GROUP`.
 """
 
 from __future__ import annotations
@@ -49,18 +49,21 @@ ACCOUNT: Final = {
     "migrated": Property(True),
     "tells_migrated": Property(True),
     "read_receipts": Property("all", ("all", "none")),
+    "salt_in_history": Property(True),
     "limited_until": Property(None),
     "limit_type": Property("BIZ_QUALITY", ("BIZ_QUALITY", "WEB_COMPANION_ONLY", "DEFAULT")),
     "lock_prolonged_by": Property(0),
     "chat_cap": Property(None),
     "cap_ends": Property(None),
 }
-"""Properties of accounts: standing with WhatsApp, limits on new chats, privacy settings."""
+"""Properties of accounts: standing with WhatsApp, limits on new chats, privacy settings, what the phone sends."""
 CONTACT: Final = {
     "default_timer": Property(0),
     "token_needed": Property(False),
 }
 """Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
+GROUP: Final = {"receipts": Property("each", ("each", "by_type", "by_message"))}
+"""Properties of groups, by address: whether the server aggregates members' receipts, and how."""
 
 
 class Properties:

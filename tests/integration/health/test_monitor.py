@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -267,3 +268,21 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
     assert [one.name for one in (await monitor.round()).reasons] == ["connection_stale"]
     assert await leases.renew("shop", lease.epoch)
     assert (await monitor.round()).reasons == ()
+
+
+async def test_an_instance_that_does_not_reach_whatsapp_is_not_healthy(
+    monitor: Monitor, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, leases = Connections(documents), Leases(redis)
+    await registry.create("shop", id="shop")
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), host_identity.here()))
+    states = partial(leases.report, "shop", lease.epoch, cause="network", since=time.time())
+    await states(state="reconnecting")
+    assert (await monitor.round()).status == "healthy", "a login takes a while"
+    monkeypatch.setattr("actors.health.checks.UNREACHED", 0.0)
+    assert (await monitor.round()).status == "unhealthy"
+    assert await alerts(documents) == [("whatsapp_away", None, True)]
+    await states(state="open")
+    assert (await monitor.round()).status == "healthy"
+    await monitor.round()
+    assert await alerts(documents) == [("whatsapp_away", None, False)]

@@ -60,7 +60,7 @@ def test_each_job_does_what_it_is_for(instance: Instance, tmp_path: Path) -> Non
         "redrive": (),
         "rewrap-keys": (),
         "verify-backups": (),
-        "prune-messages": ("--days", "30"),
+        "prune-messages": ("--days", "30", "--yes"),
         "export-connection": (SHOP, "--to", str(file)),
         "recover-connection": (SHOP,),
         "backup-redis": ("--to", str(copies)),

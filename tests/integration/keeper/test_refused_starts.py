@@ -247,7 +247,7 @@ def test_a_state_store_that_is_garbage(data: Path) -> None:
     before = (data / "state.db").read_bytes()
     assert "state.db" in sentence(teimoso("up", "--detach", "--port", "0", "--data", data))
     assert (data / "state.db").read_bytes() == before
-    for words in (("keys", "list"), ("keys", "create", "shop"), ("keys", "revoke", "abc")):
+    for words in (("keys", "list"), ("keys", "create", "shop"), ("keys", "revoke", "abc", "--yes")):
         assert "state.db" in sentence(teimoso(*words, "--data", data))
 
 

@@ -16,6 +16,7 @@ from actors.queue.actor import QueueActor
 from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.outbound_queue import Send
 from actors.queue.upkeep import QueueUpkeep
+from actors.state.account.app_state import document_id
 from actors.state.documents import (
     CONNECTIONS,
     HEALTH_STATUS,
@@ -158,8 +159,9 @@ async def test_what_rests_in_several_connections_shares_a_commit(
     keeping = await mirroring(desk, documents)
     for _ in range(2):
         await keeping.mirror()
-    assert [len(each) for each in batches] == [4, 2]
-    assert set.union(*batches) == set(ids)
+    assert [len(each) for each in batches] == [4 + 2, 2 + 1], "messages, and their chats"
+    chats = {document_id(connection, ANA) for connection in (SHOP, "other")}
+    assert set.union(*batches) == {*ids, *chats}
     assert await desk.lanes.unmirrored([SHOP, "other"]) == {}
 
 

@@ -143,6 +143,12 @@ class ScriptedEngine(Learnt, Unable):
             raise NotConnected
         return [Group("120363000000000001@g.us", "Us", (GroupMember("1@s.whatsapp.net", True),))]
 
+    async def group(self, chat: str) -> Group:
+        found = [one for one in await self.groups() if one.chat == chat]
+        if not found:
+            raise SendError("unknown_group", permanent=True)
+        return found[0]
+
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")
 

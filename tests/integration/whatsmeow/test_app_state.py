@@ -67,6 +67,10 @@ def test_settings_of_the_phone_are_noted(town: Town) -> None:
     names = {"full_name": "Ana Lima", "first_name": "Ana"}
     found = noted(device, subject="contact", id=friend, setting="name", value=names)
     assert abs(found["at"] - time.time()) < 60
+    written, _ = device.said(town.friend, {"text": "by a name"}, town.number)
+    assert written["sender_name"] == "Ana Lima"
+    assert written["sender_lid"].endswith("@lid"), written["sender_lid"]
+    assert written["push_name"] not in {None, "Ana Lima"}
     sets(town, "archive", chat=town.friend)
     noted(device, subject="chat", id=friend, setting="archived", value=True, news=True)
     sets(town, "mute", chat=town.friend, until=1_893_456_000)
@@ -177,7 +181,7 @@ def test_all_of_a_large_collection_comes_in_parts(town: Town) -> None:
     for each in chats:
         sets(town, "archive", chat=each)
     newest = at_phone(town)["collections"][LOW]
-    dying = town.made(dies_at=2, dies="state_after_answer")
+    dying = town.made(dies_at=3, dies="state_after_answer")  # after the name and the salt
     town.simulator.post(f"/phones/{town.number}/scan", qr=dying.wait("qr")["qr"])
     killed(dying)
     directory = dying.directory

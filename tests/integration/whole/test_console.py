@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 PAGE_MS = 20_000  # milliseconds
+NAME = "Person 0002"
+"""The name that the contact shows."""
 PAGES = (
     "/",
     f"/console/connections/{SHOP}",
@@ -121,10 +123,14 @@ def test_a_connection_is_added_and_linked_without_a_reload(
     until("a QR to scan", lambda: (qr := instance.qr("desk")) and instance.simulator.post(
         f"/phones/{number}/scan", json={"qr": qr}).is_success, 20)  # fmt: skip
     page.locator("#state").get_by_text("Open").wait_for()
-    page.get_by_text(f"+{number}").wait_for()
+    page.get_by_text(f"+{number}", exact=True).wait_for()
     assert page.locator("svg.qr").count() == 0
     assert stayed(page)
     page.get_by_text("Log out or remove").click()
+    page.get_by_text("+" + number + " has to be linked anew").first.wait_for()
+    page.get_by_role("button", name="Remove desk").click()
+    assert instance.api.get("/api/connections/desk").status_code == 200, "one click removes nothing"
+    page.get_by_label("Type desk to remove it").fill("desk")
     page.get_by_role("button", name="Remove desk").click()
     page.get_by_role("heading", name="Connections").wait_for()
     page.locator("#c-desk").wait_for(state="detached")
@@ -161,16 +167,28 @@ def test_a_connection_is_linked_by_a_code_without_a_reload(
     instance.api.delete("/api/connections/kiosk").raise_for_status()
 
 
+def _name(instance: Instance) -> str | None:
+    """The name of the contact's chat in the list, once it wrote."""
+    items = instance.api.get("/api/chats", params={"connection": SHOP}).json()["items"]
+    names: dict[str, str] = {one["chat"]: one["name"] for one in items}
+    return names.get(f"{CONTACT}@s.whatsapp.net")
+
+
 def test_what_is_written_arrives_and_what_arrives_is_shown(
     instance: Instance, page: Page, errors: list[str]
 ) -> None:
+    instance.say(CONTACT, ACCOUNT, "good morning")
+    until("the contact's name is known", lambda: _name(instance) == NAME, 15)
     page.goto(f"/console/conversations/{SHOP}")
     page.get_by_label("Number or group to write to").fill("+1 (555) 010-0002")
     page.get_by_role("button", name="Write").click()
-    page.get_by_role("heading", name=f"+{CONTACT}").wait_for()
+    page.get_by_role("heading", name=NAME).wait_for()
+    page.locator(".thread-head").get_by_text(f"+{CONTACT}").wait_for()
+    page.get_by_role("button", name="Mark as read").click()
+    page.get_by_role("button", name="Mark as read").wait_for(state="detached")
     stay(page)
     words = "written on the page <b>as it is</b>"
-    composer = page.get_by_label(f"Message to +{CONTACT}")
+    composer = page.get_by_label(f"Message to {NAME}")
     composer.fill(words)
     composer.press("Enter")
     mine = page.locator(".message.out", has_text=words)
@@ -251,7 +269,7 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     face = "one => getComputedStyle(one).fontFamily + getComputedStyle(one).fontSize"
     words = letter.first.locator(".text").evaluate(face)
     assert words == page.locator("body").evaluate(face), "set like any text"
-    letter.first.get_by_role("button", name="Send again").click()
+    letter.first.get_by_role("button", name="Redrive").click()
 
     def came() -> bool:
         return any(item["text"].startswith("to nobody") for item in instance.inbox(STRANGER))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 import pytest
@@ -75,11 +76,56 @@ def test_what_a_contact_says_is_stored_once(instance: Instance, shop: str) -> No
     [message] = until("the message is stored", lambda: stored() or None, 15)
     assert message["text"] == "good morning"
     assert message["chat"] == "15550100003@s.whatsapp.net"
+    author = message["author"]
+    assert isinstance(author, dict)
+    assert (author["address"], author["number"]) == (message["sender"], "15550100003")
+    assert author["name"] == "Person 0003"
     until(
         "WhatsApp has the acknowledgement",
         lambda: instance.simulator.get("/accounts/15550100001").json()["unacknowledged"] == 0,
         10,
     )
+
+
+def test_an_answer_stands_below_its_question(instance: Instance, shop: str) -> None:
+    """Also where both are of one second, of which WhatsApp tells the beginning alone."""
+    of_one_second = False
+    for number in range(5):
+        time.sleep(1.05 - time.time() % 1)
+        question, reply, answer = found = _dialogue(instance, shop, number)
+        times = [one["at"] for one in found]
+        assert times == sorted(times)
+        assert [one["whatsapp_at"] for one in (question, answer)] == [None, None]
+        of_one_second = reply["whatsapp_at"][:19] == question["accepted_at"][:19]
+        if of_one_second:
+            assert reply["whatsapp_at"] < question["accepted_at"]
+            break
+    assert of_one_second
+
+
+def _dialogue(instance: Instance, shop: str, number: int) -> list[dict[str, Any]]:
+    """A question, a contact's reply, and the answer to that, each once the one before it is there; as they are listed."""
+    texts = [f"{text} ({number})" for text in ("Open on Monday?", "Yes, from nine.", "Until?")]
+
+    def send(text: str) -> None:
+        body = {"connection": shop, "to": "15550100002", "type": "text", "text": text}
+        instance.api.post("/api/messages", json=body).raise_for_status()
+
+    def listed() -> list[dict[str, Any]]:
+        found = instance.messages(connection=shop, chat="15550100002", order="oldest")
+        return [one for one in found if one["text"] in texts]
+
+    def arrived() -> bool:
+        return any(one["text"] == texts[0] for one in instance.inbox("15550100002"))
+
+    send(texts[0])
+    until("the question arrived", arrived, 5)
+    instance.say("15550100002", "15550100001", texts[1])
+    until("the reply is listed", lambda: texts[1] in [one["text"] for one in listed()], 5)
+    send(texts[2])
+    found = until("all are listed", lambda: listed() if len(listed()) == 3 else None, 10)
+    assert [one["text"] for one in found] == texts
+    return found
 
 
 def test_what_the_phone_sends_is_read_by_the_contact(instance: Instance, shop: str) -> None:
@@ -124,6 +170,8 @@ def test_health_has_the_guides_shape_without_a_key(instance: Instance, shop: str
         """Connections that other tests made on this instance may still be on their way out."""
         found = len(instance.api.get("/api/connections").json()["items"])
         counts = {"total": found, "active": found, "failed": 0, "recovering": 0}
-        return bool(instance.api.get("/health").json()["connections"] == counts)
+        public = instance.api.get("/health", headers={"X-Api-Key": ""}).json()["connections"]
+        known = instance.api.get("/health").json()["connections"]
+        return bool(public == counts and known == {**counts, "open": found})
 
     until("/health counts the connections", counted, 15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_group_both_ways_through_the_api(instance: Instance) -> None:
     sent = instance.api.post(
         "/api/messages?wait=20", json={"connection": SHOP, "to": group, "text": "to all"}
     )
-    assert sent.status_code == 202, sent.text
+    assert sent.status_code == 200, sent.text
     assert sent.json()["status"] in {"sent", "delivered", "read"}
 
     def reached() -> bool:
@@ -62,7 +63,7 @@ def test_a_group_both_ways_through_the_api(instance: Instance) -> None:
     assert (heard["chat"], heard["sender"]) == (group, f"{BEN}@s.whatsapp.net")
     reaction = {"connection": SHOP, "to": group, "type": "reaction", "emoji": "👍"}
     done = instance.api.post("/api/messages?wait=20", json=reaction | {"message": heard["id"]})
-    assert done.status_code == 202, done.text
+    assert done.status_code == 200, done.text
     groups = instance.api.get(f"/api/connections/{SHOP}/groups").raise_for_status().json()["items"]
     (found,) = [one for one in groups if one["chat"] == group]
     assert found["subject"] == "Us"
@@ -73,8 +74,36 @@ def test_a_group_both_ways_through_the_api(instance: Instance) -> None:
     }
     gone = {"connection": SHOP, "to": "120363999999999999@g.us", "text": "nobody"}
     refused = instance.api.post("/api/messages?wait=20", json=gone).json()
-    seen = instance.message(refused["id"])
+    assert (refused["code"], refused["message"]["error"]) == ("message_dead", "unknown_group")
+    seen = instance.message(refused["message"]["id"])
     assert (seen["status"], seen["error"]) == ("dead", "unknown_group")
+
+
+def test_a_group_is_known_by_its_subject(instance: Instance) -> None:
+    """Also one to which nothing was ever sent: its first message has WhatsApp asked."""
+    names = {"subject": "Chess club", "creator": CONTACT, "participants": [ACCOUNT, BEN]}
+    group = asked(instance, "/groups", **names)["id"]
+    asked(instance, f"/contacts/{BEN}/say", to=group, text="pawn to e4, said Ben")
+    first = listed(instance, text="pawn to e4, said Ben")
+    number = count(1)
+
+    def named() -> dict[str, Any]:
+        text = f"knight to f3, said Ben ({next(number)})"
+        asked(instance, f"/contacts/{BEN}/say", to=group, text=text)
+        heard = listed(instance, text=text)
+        return heard if heard["chat_name"] is not None else {}
+
+    heard = until("a message has the subject", named, 20)
+    assert first["chat_name"] in {None, "Chess club"}
+    assert (heard["chat_name"], heard["author"]["name"]) == ("Chess club", "Person 0003")
+    asked_for = {"connection": SHOP}
+    found = instance.api.get(f"/api/groups/{group}", params=asked_for).raise_for_status().json()
+    assert (found["chat"], found["name"]) == (group, "Chess club")
+    members = {one["number"]: (one["name"], one["admin"]) for one in found["members"]}
+    assert members[BEN] == ("Person 0003", False)
+    assert members[CONTACT][1] is True
+    missing = instance.api.get("/api/groups/120363999999999999@g.us", params=asked_for)
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown_group")
 
 
 def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:

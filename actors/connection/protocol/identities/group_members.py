@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from actors.connection.engine import Group, GroupMember
+from actors.connection.address_changes.named_member import NamedMember
+from actors.connection.engine import Group, GroupMember, SendError
 from actors.connection.protocol.identities.addresses import (
     LID,
     PHONE_NUMBER,
@@ -32,6 +33,9 @@ FRESH: Final = 86_400.0
 
 MOST_MEMBERS: Final = 5_000
 """More than WhatsApp allows in a group."""
+
+AT_ONCE: Final = 100
+"""Members whose names are read before something else has its turn."""
 
 _FORBIDDEN: Final = frozenset({401, 403})
 _MISSING: Final = frozenset({404, 406, 410})
@@ -264,12 +268,18 @@ class MemberLists:
                 back |= change.tag == "add" and person == self._people.account
             # An account that was out got no news of members.
             roster = None if roster is None or back else changed(roster, change)
+            if change.tag == "subject":
+                self.note_subject(chat, change.attrs.get("subject", ""))
         stored = self._session.groups.members(str(chat))
         if roster is None:
             self._session.groups.forget_members(str(chat))
         elif stored is not None:
             self._session.groups.save_members(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
+
+    def note_subject(self, chat: Address, subject: str) -> None:
+        """Keep the subject that a notification has, inside a transaction of the session; an empty one is none."""
+        self._session.groups.save_subject(str(chat), subject)
 
     def forget(self, chat: Address) -> None:
         """Ask for the group anew when it counts, inside a transaction of the session."""
@@ -292,6 +302,23 @@ class MemberLists:
             await self._on_inbox()
         return [self._shown(chat, roster) for chat, roster in told.items()]
 
+    async def one(self, chat: Address) -> Group:
+        """A group that the account is in, its members with their names; requested where it is older than a day.
+
+        Raises `SendError` (``unknown_group``), and what asking raises.
+        """
+        try:
+            roster = await self.of(chat)
+        except (NotInGroup, UnknownGroup):
+            raise SendError("unknown_group", permanent=True) from None
+        members = list[NamedMember]()
+        for person, one in self.persons(roster).items():
+            named = self._people.naming(person)
+            members.append(NamedMember(str(person), one.rank != "", **named))
+            if len(members) % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return Group(str(chat), roster.subject, tuple(members))
+
     def _shown(self, chat: Address, roster: GroupMembers) -> Group:
         members = self.persons(roster).items()
         shown = (GroupMember(str(person), one.rank != "") for person, one in members)
@@ -303,6 +330,7 @@ class MemberLists:
         for one in roster.members:
             news |= self._people.learn(one.address, one.other)
         self._session.groups.save_members(str(chat), roster.encode(), self._clock())
+        self._session.groups.save_subject(str(chat), roster.subject)
         return news
 
     async def _ask(self, chat: Address) -> GroupMembers:

@@ -54,6 +54,15 @@ class People:
             known.append(lid)
         return tuple(known)
 
+    def naming(self, person: Address) -> dict[str, str | None]:
+        """The fields `sender_name` and `sender_lid` of a person, as in `engine.InboxMessage`."""
+        known = str(person.canonical)
+        session = self._session
+        return {
+            "sender_name": session.contact_names.find(known) or session.push_names.find(known),
+            "sender_lid": session.identities.lid_for(known),
+        }
+
     def named(self, person: Address, kind: Kind) -> Address:
         """The person's address of this kind, where it is known; else the canonical one."""
         person = self.canonical(person)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MAX_KEYS: Final = 5
 """Sender keys of one device that are kept for a group, as libsignal does (MAX_SENDER_KEY_STATES)."""
 
+LONGEST_SUBJECT: Final = 1000
+
 RECIPIENT_SECONDS: Final = 7 * 86_400.0
 
 _STEPS: Final = {"delivered": 1, "read": 2}
@@ -82,6 +84,22 @@ class Groups(SessionPart):
     def forget_all_members(self) -> None:
         """As `forget_members`, for every group."""
         self._file.write("DELETE FROM rosters")
+
+    # subjects
+
+    def subject(self, chat: str) -> str | None:
+        """The newest subject; None where none is known."""
+        row = self._file.row("SELECT subject FROM group_subjects WHERE chat = ?", (chat,))
+        return None if row is None else str(row[0])
+
+    def save_subject(self, chat: str, subject: str) -> None:
+        """Keep the subject of a group, `LONGEST_SUBJECT` characters of it; an empty one is none."""
+        subject = subject[:LONGEST_SUBJECT]
+        if subject and subject != self.subject(chat):
+            self._file.write(
+                "INSERT OR REPLACE INTO group_subjects (chat, subject) VALUES (?, ?)",
+                (chat, subject),
+            )
 
     # sender keys of others
 
@@ -275,5 +293,8 @@ class Groups(SessionPart):
 
     def forget_all(self) -> None:
         """Drop all of it: it is another device that comes now."""
-        for table in ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients"):
+        for table in (
+            *("rosters", "group_subjects", "sender_keys", "own_sender_keys", "key_holders"),
+            "recipients",
+        ):
             self._file.write(f"DELETE FROM {table}")  # noqa: S608 - names of ours

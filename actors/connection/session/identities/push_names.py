@@ -26,6 +26,11 @@ class PushNames(SessionPart):
         row = self._file.row("SELECT name FROM push_names WHERE person = ?", (person,))
         return None if row is None else str(row[0])
 
+    def move(self, old: str, new: str) -> None:
+        """Let the name of `old` be that of `new`, unless that has one."""
+        self._file.write("UPDATE OR IGNORE push_names SET person = ? WHERE person = ?", (new, old))
+        self._file.write("DELETE FROM push_names WHERE person = ?", (old,))
+
     def forget_all(self) -> None:
         """Drop all names: another account may be linked next."""
         self._file.write("DELETE FROM push_names")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actors.connection.abilities.app_state_changes import AppStateChange
     from actors.connection.session.file import SessionFile
     from actors.connection.session.identities.chat_renames import ChatNames
+    from actors.connection.session.identities.contact_names import ContactNames
 
 APP_STATE: Final = "app_state"
 """The kind of a row with a change, or with the end of a full sync."""
@@ -26,9 +27,10 @@ REPLACED: Final = "replaced"
 class AppState(SessionPart):
     """Each change is on disk with the version that brought it, or neither is (G5)."""
 
-    def __init__(self, file: SessionFile, names: ChatNames) -> None:
+    def __init__(self, file: SessionFile, names: ChatNames, contact_names: ContactNames) -> None:
         super().__init__(file)
         self._names = names
+        self._contact_names = contact_names
 
     def version(self, collection: str) -> int | None:
         """The version up to which changes of the collection were noted; None before its first full sync.
@@ -65,6 +67,7 @@ class AppState(SessionPart):
         if after is None:
             end = {"epoch": self._file.epoch, "until": begun, "at": self._file.clock()}
             self._put_row(("", "", collection, REPLACED, "history", json.dumps(end)))
+            self._contact_names.drop_left_out(collection, begun)
         self._file.write("INSERT OR REPLACE INTO app_state VALUES (?, ?)", (collection, version))
         return True
 
@@ -125,6 +128,8 @@ class AppState(SessionPart):
         content = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         source = "live" if news else "history"
         self._put_row((id_, change.subject, collection, change.setting, source, content))
+        if change.subject == "contact" and change.setting == "name":
+            self._contact_names.note(id_, change, collection)
 
     def _put_row(self, row: tuple[str, ...]) -> None:
         self._file.write(

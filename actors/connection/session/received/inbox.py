@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from actors.connection.session.chats.correspondents import Outreach
     from actors.connection.session.file import SessionFile
     from actors.connection.session.files.pending_downloads import Downloads
+    from actors.connection.session.identities.push_names import PushNames
     from actors.connection.session.messages.placeholders import Placeholders
     from actors.connection.session.received.app_state import AppState
+    from actors.connection.session.received.chat_order import ChatOrder
     from actors.connection.session.received.phone_message_receipts import PhoneStatuses
+
+    Times = tuple[int, float | None, float | None]
 
 HISTORY = "history"
 """The kind of a row with a message of a history sync: it waits behind live ones."""
@@ -34,7 +38,13 @@ TOMBSTONE_SECONDS = 30 * 86_400.0
 
 PENDING: Final = (
     "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
-    " content FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+    " content, received_at, place,"
+    " coalesce((SELECT name FROM contact_names WHERE person = sender), nullif(push_name, '-'),"
+    " (SELECT name FROM push_names WHERE person = sender)),"
+    " (SELECT lid FROM lids WHERE pn = sender),"
+    " coalesce((SELECT subject FROM group_subjects WHERE group_subjects.chat = inbox.chat),"
+    " (SELECT name FROM contact_names WHERE person = chat),"
+    " (SELECT name FROM push_names WHERE person = chat)) FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
 )
 
 
@@ -50,11 +60,14 @@ class Inbox(SessionPart):
         outreach: Outreach,
         placeholders: Placeholders,
         app_state: AppState,
+        push_names: PushNames,
+        order: ChatOrder,
     ) -> None:
         super().__init__(file)
         self._phone_statuses, self._downloads = phone_statuses, downloads
         self._outreach, self._placeholders = outreach, placeholders
-        self._app_state = app_state
+        self._app_state, self._push_names = app_state, push_names
+        self._order = order
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed, and is no placeholder: its resend is not wanted."""
@@ -87,7 +100,7 @@ class Inbox(SessionPart):
         seconds; `body` the decrypted bytes, `content` what they say where `type` and `text` do not
         say it all.
         """
-        readable = type != UNDECRYPTABLE
+        readable, times = type != UNDECRYPTABLE, None
         known = self.tombstone(chat, sender, message_id)
         if known is not None and known[0] == 1:
             return False
@@ -99,10 +112,11 @@ class Inbox(SessionPart):
             if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
                 return True
-            at = self._take_back(known[1], at)
+            times = self._take_back(known[1])
+        at, *arrival = times or self._times(chat, at, source)
         row = (
             *(chat, sender, message_id, at, type),
-            *(text, int(from_me), push_name, source, body, content),
+            *(text, int(from_me), push_name, source, body, content, *arrival),
         )
         kind = HISTORY if source == "history" else "message"
         self._put(kind, row, readable=readable)
@@ -142,9 +156,10 @@ class Inbox(SessionPart):
         It shows only when `show_wanted` finds that no resend came, or a placeholder is added for it.
         """
         if self.tombstone(chat, sender, message_id) is None:
+            at, *arrival = self._times(chat, at, source)
             row = (
                 *(chat, sender, message_id, at, UNDECRYPTABLE),
-                *(None, int(from_me), push_name, source, None, None),
+                *(None, int(from_me), push_name, source, None, None, *arrival),
             )
             self._put(WANTED, row, readable=False)
         else:
@@ -262,7 +277,8 @@ class Inbox(SessionPart):
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
         key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-            " source, body, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " source, body, content, received_at, place)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, *row),
         )
         self._file.write(
@@ -274,8 +290,11 @@ class Inbox(SessionPart):
             self._phone_statuses.expect(*row[:3])
             if not row[0].endswith("@g.us"):
                 self._outreach.note_begun(row[0], row[2])
-        elif row[0] == row[1]:
+            return
+        if row[0] == row[1]:
             self._outreach.note_correspondent(row[0])
+        if row[7] is not None and row[8] != "history":
+            self._push_names.save(row[1], row[7])
 
     def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.
@@ -298,11 +317,16 @@ class Inbox(SessionPart):
             (self._file.clock(), chat, sender, message_id),
         )
 
-    def _take_back(self, key: int, at: int) -> int:
-        """Remove a placeholder that may not have left yet; return its time, else `at`."""
-        row = self._file.row("SELECT at FROM inbox WHERE key = ?", (key,))
+    def _times(self, chat: str, at: int, source: Literal["live", "offline", "history"]) -> Times:
+        """WhatsApp's time of what arrives now, that of its arrival, and its place: none in a history sync."""
+        place = None if source == "history" else self._order.place(chat, at, source)
+        return at, self._file.clock(), place
+
+    def _take_back(self, key: int) -> Times | None:
+        """Remove a placeholder that may not have left yet; return its times, None where it has left."""
+        row = self._file.row("SELECT at, received_at, place FROM inbox WHERE key = ?", (key,))
         self._file.write("DELETE FROM inbox WHERE key = ?", (key,))
-        return at if row is None else int(row[0])
+        return row
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
@@ -317,10 +341,8 @@ class Inbox(SessionPart):
 
 
 def _message(row: Any) -> InboxMessage:
-    key, chat, sender, message_id, at, type_, text, from_me, push_name, source, content = row
-    return InboxMessage(
-        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source, content
-    )
+    key, chat, sender, message_id, at, type_, text, from_me, *others = row
+    return InboxMessage(key, chat, sender, message_id, at, type_, text, bool(from_me), *others)
 
 
 def _receipt(row: Any) -> InboxReceipt:

@@ -101,7 +101,7 @@ class RefusedRows(SessionPart):
         """All of them whole, for `adopt` of another file."""
         return self._file.rows(
             "SELECT refused.kind, refused.at, chat, sender, message_id, inbox.at, type, text, from_me,"
-            " push_name, source, body, content"
+            " push_name, source, body, content, received_at, place"
             " FROM refused JOIN inbox ON inbox.key = refused.inbox ORDER BY inbox.key"
         )
 
@@ -110,7 +110,8 @@ class RefusedRows(SessionPart):
         for kind, refused_at, *row in rows:
             self._file.write(
                 "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-                " source, body, content) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS"
+                " source, body, content, received_at, place)"
+                " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS"
                 " (SELECT 1 FROM inbox WHERE kind = ?1 AND chat = ?2 AND sender = ?3"
                 " AND message_id = ?4 AND at = ?5 AND type = ?6)",
                 (REFUSED, *row),

@@ -140,7 +140,7 @@ def disk(data: Path) -> CheckResult:
 
 def clock() -> CheckResult:
     now = time.gmtime()
-    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", now)
+    shown = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
     if now.tm_year < YEAR:
         return fail("clock", shown, "set it: `timedatectl set-ntp true`")
     return ok("clock", shown)

@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 
 from actors.connection.engine import UNPROVEN
 from actors.state.connections import Connections
-from actors.state.documents import API_KEYS, HEALTH_ALERTS, Order, StoreAway, Where
+from actors.state.documents import (
+    API_KEYS,
+    HEALTH_ALERTS,
+    HEALTH_STATUS,
+    LATEST,
+    Order,
+    StoreAway,
+    Where,
+)
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import is_private_host, is_public
@@ -81,7 +89,7 @@ async def _keys(settings: Settings, documents: Documents) -> CheckResult:
 
 
 async def _alerts(documents: Documents) -> list[CheckResult]:
-    """Findings on refused documents and on files that wait, by the alerts that are active."""
+    """Findings on refused documents and on files that wait, by active alerts and the monitor's last reasons."""
     page = await documents.query(
         HEALTH_ALERTS,
         where=[Where("active", "==", value=True)],
@@ -101,7 +109,9 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
         do = "make room, or lower the reserve: `teimoso settings set DISK_RESERVE=…`"
         found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
         findings.append(warn("files", found, do))
-    if deferred := subjects(DEFERRED):
+    latest = await documents.get(HEALTH_STATUS, LATEST) or {}
+    waiting = (one["subject"] for one in latest.get("reasons", ()) if one["name"] == DEFERRED)
+    if deferred := ", ".join(sorted(waiting)):
         do = "they come tomorrow (UTC); for more at once raise MEDIA_DOWNLOADS_PER_CONNECTION or MEDIA_DOWNLOADS_PER_SENDER"
         found = f"some of {deferred} wait: the budget of the day is used up"
         findings.append(warn("files", found, do))

@@ -92,7 +92,7 @@ def _version(settings: Settings) -> CheckResult:
         announced = known.asked(page, now).announced(now)
         whence = "as WhatsApp's page says"
     if (end := known.ends.get(announced)) is not None:
-        at = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        at = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         do = "a connection that is restarted announces a newer one"
         if settings.whatsapp_version is not None:
             do = "set WHATSAPP_VERSION to a newer one, or to nothing"

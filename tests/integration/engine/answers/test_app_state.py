@@ -53,7 +53,7 @@ async def test_settings_disturb_nobody(simulator: Simulator, tmp_path: Path) -> 
     found = (await simulator.control.get(SETTINGS)).json()
     assert len(found["keys"]) == 2
     assert found["keys_requested"] == 0
-    assert sum(found["collections"].values()) == len(CHANGES) + 1  # and the name at pairing
+    assert sum(found["collections"].values()) == len(CHANGES) + 2  # name and salt at pairing
 
 
 async def has_all(phone: Device, expected: list[str]) -> bool:

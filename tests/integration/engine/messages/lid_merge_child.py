@@ -33,6 +33,7 @@ from actors.state import actor
 from actors.state.actor import StateManager
 from actors.state.batcher import Batcher
 from actors.state.sqlite.store import SqliteDocuments
+from tests.processes.step_kills import log_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -159,4 +160,5 @@ def main(before: Path) -> None:
 
 
 if __name__ == "__main__":
+    log_to_stderr()
     main(Path(sys.argv[1]))

@@ -39,6 +39,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.engine.messages.lid_merge_child import Step, around, around_commits
 from tests.integration.queue.desk import ANA, LID, SHOP
 from tests.integration.queue.sending_child import Mute
+from tests.processes.step_kills import log_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,4 +227,5 @@ def main(root: Path, values: dict[str, Any], steps: range) -> None:
 
 
 if __name__ == "__main__":
+    log_to_stderr()
     main(Path(sys.argv[1]), json.loads(sys.argv[2]), range(1, 1000))

@@ -57,6 +57,8 @@ def test_health_with_a_key_tells_why(api: Api) -> None:
     assert 0 < used < limit
     assert health["redis"] == {"up": True, "durable": True, "reason": None}  # G1 holds
     assert health["store"] == {"up": True}
+    assert health["connections"]["open"] == health["connections"]["active"]
+    assert health["queue"]["dead"] == health["queue"]["failed"]
     assert [
         (each["name"], each["installed"], each["persists_before_ack"], each["keeps_message_id"])
         for each in health["engines"]

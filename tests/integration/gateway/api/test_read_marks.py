@@ -31,7 +31,7 @@ async def test_a_message_is_marked_behind_what_its_chat_has_accepted(api: Api, r
     answer = {"connection": "shop", "to": CHAT, "text": "a moment"}
     first = api.post("/api/messages", json=answer).json()
     mark = marked(api, f"/api/messages/{theirs}/read")
-    assert mark == {"id": mark["id"], "status": "queued"}
+    assert mark == {"id": mark["id"], "status": "queued", "error": None}
     said, read = await rest.sends()
     assert (said.id, read.id) == (first["id"], mark["id"])
     assert (read.chat, read.said) == (CHAT, ReadMark((Target("THEIRS", CHAT),)))

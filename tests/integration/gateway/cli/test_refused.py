@@ -48,7 +48,9 @@ async def test_they_are_tried_again_or_discarded(gateway: Gateway, owner: Comman
     assert told == {"documents": ["4", "7"]}
     assert asked == [("retry_refused", {"item": "4"}), ("retry_refused", {"item": "7"})]
     two = {"items": [item(4), item(7)]}
-    told, asked = await run(gateway, owner, ["discard", "shop", "--all"], [two, there, there])
+    told, asked = await run(
+        gateway, owner, ["discard", "shop", "--all", "--yes"], [two, there, there]
+    )
     assert told == {"documents": ["4", "7"]}
     assert [kind for kind, _ in asked] == ["refused_items", "discard_refused", "discard_refused"]
 

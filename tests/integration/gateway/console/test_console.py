@@ -192,7 +192,13 @@ def test_a_connection_is_added_stopped_started_and_removed(gateway: Gateway, adm
     assert gateway.api.get("/api/connections/desk").json()["desired"] == "stopped"
     admin.submit("/console/connections/desk/start")
     assert gateway.api.get("/api/connections/desk").json()["desired"] == "running"
-    removed = admin.submit("/console/connections/desk/delete")
+    for verb in ("delete", "logout"):
+        for typed in ({}, {"confirm": ""}, {"confirm": "shop"}):
+            asked = admin.submit(f"/console/connections/desk/{verb}", **typed)
+            assert (asked.status_code, "Type desk to confirm." in asked.text) == (422, True)
+            assert "its queue: 0 messages not sent, 0 dead letters" in asked.text
+    assert gateway.api.get("/api/connections/desk").json()["desired"] == "running"
+    removed = admin.submit("/console/connections/desk/delete", confirm="desk")
     assert removed.url.path == "/"
     assert gateway.api.get("/api/connections/desk").status_code == 404
 
@@ -292,7 +298,11 @@ def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, adm
     assert set(_INCARNATION.findall(admin.get(chat).text)) == set(shown)
     remove(gateway, shown[0])
     api.post("/api/connections", json={"id": "again"}).raise_for_status()
-    for address, fields in ((f"{page}/stop", {}), (f"{page}/delete", {}), (chat, {"text": "hi"})):
+    for address, fields in (
+        (f"{page}/stop", {}),
+        (f"{page}/delete", {"confirm": "again"}),
+        (chat, {"text": "hi"}),
+    ):
         answer = admin.submit(address, incarnation=shown[0], **fields)
         assert (answer.status_code, "unknown_connection" in answer.text) == (404, True)
     assert api.get("/api/connections/again").json()["desired"] == "running"
@@ -355,7 +365,7 @@ def test_what_a_key_may_not_do_is_not_offered_and_refused(
     assert gateway.api.get(f"/api/connections/{pairing}").json()["desired"] == "running"
     forbidden = reader.get("/console/connections/other")
     assert (forbidden.status_code, "connection_forbidden" in forbidden.text) == (403, True)
-    admin.submit("/console/connections/other/delete")
+    admin.submit("/console/connections/other/delete", confirm="other")
 
 
 async def test_a_key_that_is_revoked_is_logged_out(gateway: Gateway, documents: Documents) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
 import re
 import time
@@ -15,11 +16,14 @@ from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
+from actors.state.account import chat_activity
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
 from gateway.console.pages import charts
+from gateway.console.pages.conversations import LISTED
 from tests.integration.gateway.acceptance.test_outages import spoil
+from tests.integration.gateway.api.test_chat_list import person, say
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.waiting import until
@@ -50,6 +54,9 @@ async def test_what_was_said_is_shown_and_runs_nowhere(admin: Person, documents:
     }  # fmt: skip
     document = incoming(SHOP, item, time.time())
     await documents.set("whatsapp_messages", document["id"], document)
+    await documents.batch(
+        chat_activity.noting(SHOP, [chat_activity.of_message(document, document["id"])])
+    )
     assert admin.get("/console/conversations").url.path == "/console/conversations/shop"
     for address in ("/console/conversations/shop", THREAD):
         page = admin.get(address).text
@@ -57,6 +64,74 @@ async def test_what_was_said_is_shown_and_runs_nowhere(admin: Person, documents:
         assert SCRIPT not in page
         assert "&lt;script&gt;" in page
         assert admin.part(address).text.strip() in admin.get(address).text or "once" in page
+
+
+LIST = "/console/conversations/shop"
+
+
+def listed(page: str) -> list[str]:
+    """The numbers of the conversations on a page, as they stand there."""
+    return re.findall(r'id="chat-1555010(\d{4})@', page)
+
+
+def link(page: str, words: str) -> str:
+    found = re.search(rf'<a href="([^"]+)">{words}</a>', page)
+    assert found, words
+    return html.unescape(found[1])
+
+
+def _waiting(gateway: Gateway) -> int:
+    """The items that wait in the queue of the connection."""
+    items = gateway.api.get("/api/queue").raise_for_status().json()["items"]
+    return int(next(one["waiting"] for one in items if one["connection"] == "shop"))
+
+
+async def test_all_conversations_are_listed_in_pages_with_names_and_what_is_unread(
+    gateway: Gateway, admin: Person, documents: Documents
+) -> None:
+    count = LISTED + 5
+    for number in range(1000, 1000 + count):
+        name = {"push_name": f"Customer {number}"} if number % 2 else {}
+        await say(documents, number, person(number), f"order {number}", **name)
+    await say(documents, 1999, person(1001), "Are you there?", push_name="Ana Pereira")
+    first = admin.get(LIST).text
+    assert listed(first) == ["1001", *(f"{number}" for number in range(1044, 1005, -1))]
+    ana = first[first.index("chat-15550101001@") :]
+    ana = ana[: ana.index("</li>")]
+    assert "Ana Pereira" in ana
+    assert "Are you there?" in ana
+    assert "2 unread" in ana
+    older = admin.get(link(first, "Older conversations")).text
+    assert listed(older)[:5] == [f"{number}" for number in (1005, 1004, 1003, 1002, 1000)]
+    assert listed(admin.get(link(older, "Newest conversations")).text) == listed(first)
+    # A conversation is opened with its page of the list beside it, and has its name on any.
+    there = re.search(
+        r'<a href="([^"]+)"[^>]*>\s*<span class="name" dir="auto">Customer 1003<', older
+    )
+    assert there
+    thread = admin.get(html.unescape(there[1])).text
+    assert listed(thread) == listed(older)
+    assert '<h2 dir="auto">Customer 1003</h2>' in thread
+    assert '<h2 dir="auto">Customer 1003</h2>' in admin.get(f"{LIST}/{person(1003)}").text
+    assert "Mark as read" in thread
+    before = _waiting(gateway)
+    assert admin.submit(f"{LIST}/{person(1003)}/read").status_code == 200
+    assert _waiting(gateway) == before + 1
+
+
+async def test_conversations_are_searched_by_name_number_and_text(
+    admin: Person, documents: Documents
+) -> None:
+    await say(documents, 2500, person(2500), "Where is <my> parcel?", push_name="Bea <b>")
+    for search in ("bea", "+1 555 010-2500", "<my> parcel"):
+        found = admin.get(LIST, params={"search": search}).text
+        assert listed(found) == ["2500"], search
+        assert "<my>" not in found
+    nothing = admin.get(LIST, params={"search": "nobody at all"}).text
+    assert "No conversation has" in nothing
+    refused = admin.get(LIST, params={"search": "x" * 200})
+    assert refused.status_code == 200
+    assert "use 1 to 100 characters" in refused.text
 
 
 def test_a_message_is_sent_once_however_often_its_form_is(gateway: Gateway, admin: Person) -> None:

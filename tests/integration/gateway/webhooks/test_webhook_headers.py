@@ -174,4 +174,4 @@ async def test_the_commands(
         assert "http status" in head
         assert " 204 " in row
     finally:
-        run("remove", hook)
+        run("remove", hook, "--yes")

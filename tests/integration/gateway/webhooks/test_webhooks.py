@@ -319,5 +319,5 @@ async def test_the_commands(
         assert run("redeliver", hook, newest["id"])["status"] == "waiting"
         await eventually("once more", lambda: receiver.texts.count(wanted[1]) == 2, SOON)
     finally:
-        run("remove", hook)
+        run("remove", hook, "--yes")
     assert run("list")["items"] == []

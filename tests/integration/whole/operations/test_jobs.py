@@ -34,6 +34,21 @@ def test_a_connection_that_was_given_up_is_recovered_by_a_job(instance: Instance
     assert begun - 1 < job["started_at"] <= job["ended_at"] < time.time() + 1
 
 
+def test_a_job_prints_its_own_words_alone(instance: Instance) -> None:
+    done = instance.teimoso("jobs", "run", "recover-connection", SHOP)
+    assert (done.returncode, done.stderr) == (0, "")
+    identity, *lines = done.stdout.splitlines()
+    listed = json.loads(instance.teimoso("jobs", "list", "--json").stdout)["items"]
+    assert identity == listed[0]["id"]
+    assert lines[-1] == "done: connections 1, asked none"
+    failed = instance.teimoso("jobs", "run", "recover-connection", "nobody")
+    assert (failed.returncode, len(failed.stdout.splitlines())) == (1, 1)
+    assert failed.stderr == "There is no connection 'nobody'.\n"
+    asked = instance.teimoso("jobs", "run", "prune-messages", "--days", "30")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert asked.stderr.endswith("Nothing was done: --yes does it.\n")
+
+
 def test_what_is_no_job_is_refused(instance: Instance) -> None:
     done = instance.teimoso("jobs", "run", "dance")
     assert (done.returncode, done.stdout) == (1, "")

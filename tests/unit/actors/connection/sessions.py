@@ -11,6 +11,9 @@ ALICE = "15550100002@s.whatsapp.net"
 DAY = 86_400.0
 
 AS_IN_18 = """
+ALTER TABLE inbox DROP COLUMN received_at; ALTER TABLE inbox DROP COLUMN place;
+DROP TABLE chat_order;
+DROP TABLE contact_names; DROP TABLE group_subjects;
 DROP TABLE refused; DROP TABLE received_bytes;
 DROP INDEX transfers_deferred; ALTER TABLE transfers DROP COLUMN deferred;
 DROP TABLE app_state; DROP TABLE app_state_lids;

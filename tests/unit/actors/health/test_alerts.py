@@ -103,13 +103,33 @@ def test_a_reason_that_says_what_to_do_is_kept_up_to_date() -> None:
     assert alerts.judged(Verdict("healthy", (second,)), at=7.0)[1] == ()
 
 
-def test_any_other_reason_is_brought_up_to_date_when_the_alert_is_repeated() -> None:
+def test_a_count_in_a_text_is_kept_up_to_date() -> None:
+    one, three = (Reason("dead_letters", "healthy", text) for text in ("1 letter.", "3 letters."))
+    alerts, (raised,) = Alerts().judged(Verdict("healthy", (one,)), at=5.0)
+    _, (changed,) = alerts.judged(Verdict("healthy", (three,)), at=6.0)
+    assert (changed.id, changed.reason, changed.repeats) == (raised.id, "3 letters.", 0)
+
+
+def test_a_state_that_needs_nobody_is_no_alert() -> None:
+    verdict = Verdict("healthy", (Reason("files_deferred", "healthy", "3 files.", "shop"),))
+    alerts, changed = Alerts().judged(verdict, at=5.0)
+    assert (dict(alerts.active), changed) == ({}, ())
+    older = Alert("files_deferred", "shop", "warning", "3 files.", raised_at=1.0)
+    alerts, changed = Alerts.resumed([older]).judged(verdict, at=5.0)
+    assert changed == ()
+    _, (cleared,) = alerts.judged(verdict, at=6.0)
+    assert (cleared.id, cleared.cleared_at) == (older.id, 6.0), "of an older release"
+
+
+def test_a_drifting_reason_is_stored_up_to_date_when_the_alert_is_repeated() -> None:
     """A figure in its text that changes in each round is no news."""
     first, second = (Reason("cpu_high", "degraded", text) for text in ("91 %.", "92 %."))
     alerts, _ = Alerts().judged(Verdict("degraded", (first,)), at=5.0)
     alerts, _ = alerts.judged(Verdict("degraded", (first,)), at=6.0)
     alerts, changed = alerts.judged(Verdict("degraded", (second,)), at=7.0, every=HOUR)
     assert changed == ()
+    (active,) = alerts.active.values()
+    assert active.shown["reason"] == "92 %.", "the page shows the figure of the last round"
     _, (repeated,) = alerts.judged(Verdict("degraded", (second,)), at=6.0 + HOUR, every=HOUR)
     assert (repeated.reason, repeated.repeats, repeated.told_at) == ("92 %.", 1, 6.0 + HOUR)
 

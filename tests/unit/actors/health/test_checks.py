@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.health.alerts import FOLLOWED
+from actors.health.alerts import DRIFTING
 from actors.health.checks import Thresholds, judge
-from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, Sample, Spools
+from actors.health.samples import (
+    Answer,
+    Backlog,
+    ConnectionSample,
+    Mirror,
+    Sample,
+    Spools,
+    unreached,
+)
 from actors.health.status_document import document
 from actors.health.unknown_reasons import OF_CONNECTIONS, OF_QUEUE
 from actors.redis.client import RedisMemory
@@ -164,7 +172,7 @@ def test_the_soonest_end_of_a_version_is_reported() -> None:
         a=replace(OPEN, version_ends_at=2000000900.0), b=replace(OPEN, version_ends_at=2000000000.0)
     )
     (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
-    assert "that 2 connections announce until 2033-05-18 03:33:20 UTC." in reason.detail
+    assert "that 2 connections announce until 2033-05-18T03:33:20Z." in reason.detail
     assert judge(replace(WELL, connections=None), THRESHOLDS).unknown >= {"version_expires"}
 
 
@@ -193,9 +201,56 @@ def test_a_limit_is_reported_with_its_end_and_its_messages(limit: str, waits: st
     (reason,) = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
     assert reason.subject == "shop"
     assert reason.detail.partition(": ")[2] == (
-        f"{waits} That ends at 2033-05-18 03:33:20 UTC; all others go on."
+        f"{waits} That ends at 2033-05-18T03:33:20Z; all others go on."
     )
-    assert "connection_limited" in FOLLOWED, "its end may move"
+    assert "connection_limited" not in DRIFTING, "its end may move"
+
+
+@pytest.mark.parametrize(
+    ("states", "since", "expected", "remark"),
+    [
+        (["connecting"], None, 100.0, "it begins now"),
+        (["reconnecting", None], 40.0, 40.0, "it goes on"),
+        (["reconnecting", "open"], 40.0, None, "one is there"),
+        (["pairing"], 40.0, None, "WhatsApp gave a QR"),
+        (["failed", "logged_out"], 40.0, None, "these wait for a person"),
+        (["failed", "connecting"], 40.0, 40.0, "and the other one cannot"),
+        ([], 40.0, None, "none is to be open"),
+    ],
+)
+def test_unreached(
+    states: list[str | None], since: float | None, expected: float | None, remark: str
+) -> None:
+    seen = {str(number): ConnectionSample("running", state) for number, state in enumerate(states)}
+    stopped = {"stopped": ConnectionSample("stopped", "connecting")}
+    banned = {"banned": ConnectionSample("running", "reconnecting", obstacle="banned")}
+    assert unreached(seen | stopped | banned, since, 100.0) == expected, remark
+    assert unreached(None, since, 100.0) == since, "nobody could say"
+
+
+@pytest.mark.parametrize(("for_seconds", "names"), [(59.9, []), (60.0, ["whatsapp_away"])])
+def test_an_instance_that_does_not_reach_whatsapp_is_not_healthy(
+    for_seconds: float, names: list[str]
+) -> None:
+    trying = {"shop": ConnectionSample("running", "connecting")}
+    sample = replace(WELL, connections=trying, unreached_for=for_seconds)
+    verdict = judge(sample, THRESHOLDS)
+    assert [reason.name for reason in verdict.reasons] == names
+    assert verdict.status == ("unhealthy" if names else "healthy")
+    assert judge(replace(WELL, unreached_for=None), THRESHOLDS).status == "healthy"
+    blind = replace(WELL, connections=None, unreached_for=for_seconds)
+    assert "whatsapp_away" in judge(blind, THRESHOLDS).unknown
+
+
+def test_each_reason_has_the_severity_of_its_alert() -> None:
+    held = HeldItems(0, 2, 2)
+    sample = replace(WELL, cpu=99, connections=four(a=FAILED, b=replace(OPEN, held=held)))
+    reasons = document(sample, judge(sample, THRESHOLDS))["reasons"]
+    assert {one["name"]: one["severity"] for one in reasons} == {
+        "cpu_high": "warning",
+        "connection_failed": "critical",
+        "files_deferred": None,
+    }
 
 
 def test_a_reason_names_the_connection_it_is_about() -> None:
@@ -220,7 +275,7 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
             ConnectionSample(
                 "running", "reconnecting", obstacle="temporarily_banned", until=3600.0
             ),
-            "WhatsApp banned the account for a time. It logs in again by itself at 1970-01-01 01:00",
+            "WhatsApp banned the account for a time. It logs in again by itself at 1970-01-01T01:00",
         ),
         (
             ConnectionSample("running", "connecting", obstacle="bad_session"),
@@ -326,6 +381,7 @@ def test_the_document() -> None:
         {
             "name": "connection_failed",
             "status": "healthy",
+            "severity": "critical",
             "subject": "shop",
             "detail": "The connection is failed.",
         }

@@ -10,9 +10,8 @@ import pytest
 from actors.health.alerts import severity_of
 from actors.health.checks import ENDS_SOON, NEARLY, ZOMBIES, judge
 from actors.redis.client import RedisMemory
-from actors.redis.leases.lease_record import HeldItems
 from tests.integration.metrics.panels import rules
-from tests.unit.actors.health.test_checks import AWAY, OPEN, THRESHOLDS, WELL, four
+from tests.unit.actors.health.test_checks import AWAY, FAILED, OPEN, THRESHOLDS, WELL, four
 
 if TYPE_CHECKING:
     from actors.health.checks import Reason
@@ -37,11 +36,7 @@ def reasons(**change: Any) -> dict[str, Reason]:
         ("TeimosoStateStoreAway", "store_away", {"store": AWAY}),
         ("TeimosoDiskReserve", "disk_reserve", {"room": 0}),
         ("TeimosoDiskLow", "disk_full", {"disk": 0}),
-        (
-            "TeimosoFilesDeferred",
-            "files_deferred",
-            {"connections": four(a=replace(OPEN, held=HeldItems(0, 1, 1)))},
-        ),
+        ("TeimosoConnectionNotOpen", "connection_failed", {"connections": four(a=FAILED)}),
         (
             "TeimosoVersionEnds",
             "version_expires",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+from typing import Any
 
 import pytest
 
@@ -26,6 +29,28 @@ ITEM = {
 COLUMNS = ("id", "text", "error", "late", "scopes")
 
 
+def test_a_time_is_as_the_api_writes_it() -> None:
+    assert output.moment(1_893_488_400.9) == "2030-01-01T09:00:00Z"
+
+
+def test_one_thing_is_a_field_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    answer: dict[str, Any] = {
+        "id": "shop",
+        "cause": None,
+        "guarantees": {"keeps_message_id": True},
+        "votes": [],
+    }
+    output.show_one(answer, as_json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["field", "value"],
+        ["id", "shop"],
+        ["guarantees.keeps", "message", "id", "true"],
+    ]
+    output.show_one(answer, as_json=True)
+    assert json.loads(capsys.readouterr().out) == answer
+
+
 def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     output.show({"items": [ITEM]}, COLUMNS, as_json=False, empty="")
     _, row = capsys.readouterr().out.splitlines()
@@ -45,6 +70,48 @@ def test_a_terminal_gets_it_folded_with_nothing_cut_off(
     assert str(ITEM["id"]) in shown, "an id can be copied in one piece"
     assert shown.count("length") == 8
     assert max(map(len, shown.splitlines()[1:])) <= 72
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int, *items: dict[str, Any]) -> list[str]:
+    """The lines that a person sees, without colours."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    output.show({"items": list(items)}, COLUMNS, as_json=False, empty="")
+    return [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in terminal.getvalue().splitlines()]
+
+
+def test_a_narrow_terminal_gets_a_block_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [ITEM, {**ITEM, "error": "not_on_whatsapp"}]
+    lines = on_terminal(monkeypatch, 40, *items)
+    assert lines[0] == f"id: {ITEM['id']}"
+    assert lines[1] == f"text: {str(ITEM['text']).rstrip()}"
+    assert lines[2:5] == ["late: true", "scopes: read, send", ""], "it has no error"
+    assert "error: not_on_whatsapp" in lines[5:]
+
+
+def test_a_terminal_breaks_no_word_and_shows_no_empty_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    head, first, *rest = on_terminal(monkeypatch, 60, ITEM)
+    assert head.split() == ["id", "text", "late", "scopes"]
+    assert rest
+    words = {word.strip(",") for line in (first, *rest) for word in line.split()}
+    assert words == {str(ITEM["id"]), *str(ITEM["text"]).split(), "true", "read", "send"}
+
+
+def test_a_pipe_gets_no_blanks_at_the_end_and_every_column(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    items = [{"id": "1", "text": "long enough"}, {"id": "2", "text": "x"}]
+    output.show({"items": items}, ("id", "error", "text"), as_json=False, empty="")
+    assert capsys.readouterr().out.splitlines() == [
+        "id  error  text",
+        "1          long enough",
+        "2          x",
+    ]
 
 
 @pytest.mark.parametrize(

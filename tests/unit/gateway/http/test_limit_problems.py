@@ -42,7 +42,8 @@ def test_a_limit_answers_by_its_scope_and_names_its_setting(limit: Limit) -> Non
         assert problem.kind.status == (503 if scope == "instance" else 429)
         assert problem.headers == {"Retry-After": str(limit.retry_after)}
         assert problem.extra == {"setting": limit.setting, "limit": limit.size, "of": scope}
-        assert limit.setting in problem.detail
+        assert f"et {limit.setting} to " in problem.detail
+        assert str(limit.size) in problem.detail
         assert "{" not in problem.detail
 
 

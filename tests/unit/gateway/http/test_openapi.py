@@ -69,6 +69,21 @@ def test_the_scopes_that_open_an_operation_are_named_once() -> None:
     assert not any(text and text.count("`admin`") > 1 for text in said)
 
 
+def test_a_former_name_is_marked_and_names_the_one_to_use() -> None:
+    former = {each.id: each.instead for each in OPERATIONS if each.instead is not None}
+    assert former == {
+        "retryDead": "POST /api/queue/dead/{id}/redrive",
+        "retryFailed": "POST /api/queue/redrive",
+    }
+    assert {*former.values()} <= {f"{each.method} {each.path}" for each in OPERATIONS}
+    for of in DOCUMENT["paths"].values():
+        for operation in of.values():
+            instead = former.get(operation["operationId"])
+            assert operation.get("deprecated", False) is (instead is not None)
+            if instead is not None:
+                assert f"use `{instead}`" in operation["description"]
+
+
 def test_examples_of_the_models_are_there() -> None:
     assert DOCUMENT["components"]["schemas"]["NewText"]["properties"]["to"]["examples"]
 

@@ -175,7 +175,22 @@ def test_a_call_has_its_caller_and_whether_it_rings() -> None:
         **CALL,
         "connection": "shop",
         "at": "1970-01-01T00:00:05.000Z",
+        "author": {"address": ANA, "number": "15550100002", "lid": None, "name": "+15550100002"},
     }
+
+
+def test_who_changes_a_message_has_a_name() -> None:
+    reaction, named = Reaction(Target("A", ANA), "x"), {"sender_name": "Ana", "sender_lid": None}
+    told: dict[str, Any] = {"at": 5.0, "message_id": "C", "target": "shop.a", "chat": ANA}
+
+    def author(who: str) -> Any:
+        event = of_change(reaction, who=who, named=named, **told)
+        return check(event_presenters.written(stored("message.changed", event.data)))["data"][
+            "author"
+        ]
+
+    assert author(ANA)["name"] == "Ana"
+    assert author("me") is None
 
 
 def test_a_step_says_which_and_no_words() -> None:

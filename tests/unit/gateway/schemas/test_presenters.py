@@ -59,6 +59,24 @@ def test_before_any_owner_the_wish_is_the_state(desired: Any, state: str) -> Non
     assert seen.since == "1970-01-01T00:01:40.000Z"
 
 
+def test_an_alert_has_its_reason_of_the_last_round_while_it_is_active() -> None:
+    stored = {
+        "id": "cpu_high.5000",
+        "name": "cpu_high",
+        "subject": None,
+        "severity": "warning",
+        "reason": "CPU at 91 %.",
+        "active": True,
+        "raised_at": 5.0,
+        "cleared_at": None,
+    }
+    now: dict[tuple[str, str | None, float], str] = {("cpu_high", None, 5.0): "CPU at 97 %."}
+    assert presenters.alert(stored, now).reason == "CPU at 97 %."
+    assert presenters.alert(stored, {}).reason == "CPU at 91 %."
+    over = {**stored, "active": False, "cleared_at": 9.0}
+    assert presenters.alert(over, now).reason == "CPU at 91 %."
+
+
 def test_the_end_of_the_announced_version_is_shown() -> None:
     lease = replace(LEASE, version_ends_at=2000000000.0)
     assert presenters.connection(REGISTERED, LEASE, alive=True).version_ends_at is None

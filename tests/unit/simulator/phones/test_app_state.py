@@ -134,9 +134,8 @@ async def test_what_the_owner_sets_reaches_the_companions(
     shown = next(
         one
         for one in (await http.get(SETTINGS)).json()["settings"]
-        if one["collection"] == collection
+        if (one["collection"], one["type"]) == (collection, body["type"])
     )
-    assert shown["type"] == body["type"]
     assert {name: shown[name] for name in body} == body
 
 
@@ -152,7 +151,8 @@ async def test_a_setting_changes_and_goes(
     assert [one.operation for one in changes] == [patches.SET, patches.SET, patches.REMOVE]
     assert {one.index[1] for one in changes} == {device.world.people.named(FRIEND).addresses()[1]}
     assert replica.macs == {}
-    assert len((await http.get(SETTINGS)).json()["settings"]) == 1  # the name
+    left = [one["type"] for one in (await http.get(SETTINGS)).json()["settings"]]
+    assert left == ["push_name", "salt"]
 
 
 async def test_what_a_companion_sets_is_seen_at_the_phone(
@@ -169,7 +169,7 @@ async def test_what_a_companion_sets_is_seen_at_the_phone(
     assert await new_versions(other) == {"regular_low": 1}
     (change,) = elsewhere.take(await elsewhere.ask())
     assert change.index == ["pin_v1", CHAT]
-    shown = (await http.get(SETTINGS)).json()["settings"][-1]
+    (shown,) = [one for one in (await http.get(SETTINGS)).json()["settings"] if "pinned" in one]
     assert (shown["type"], shown["chat"], shown["pinned"]) == ("pin", FRIEND, True)
     (own,) = replica.take(await replica.ask())
     assert own.value_mac == change.value_mac
@@ -256,13 +256,13 @@ async def test_patches_come_in_pages(
 ) -> None:
     monkeypatch.setattr(queries, "PAGE", 2)
     device = await paired(NUMBER)
-    replica = Replica(device, "regular_high")
-    for message in "12345":
-        await http.post(SETTINGS, json={"type": "star", "chat": FRIEND, "message": message})
+    replica = Replica(device, "regular")
+    for label in "12345":
+        await http.post(SETTINGS, json={"type": "label", "label": label, "name": "New"})
     seen, pages = [], 0
     while True:
         answer = await replica.ask()
-        seen += [one.index[2] for one in replica.take(answer)]
+        seen += [one.index[1] for one in replica.take(answer)]
         pages += 1
         if answer.attrs.get("has_more_patches") != "true":
             break
@@ -280,25 +280,25 @@ async def test_a_snapshot_and_what_came_after_it(
     """Only what is still set is in it; the patches that follow are verified on its LTHash."""
     monkeypatch.setattr(collections, "SNAPSHOT_EVERY", every)
     device = await paired(NUMBER)
-    replica, follower = Replica(device, "regular_high"), Replica(device, "regular_high")
-    star = {"type": "star", "chat": FRIEND}
-    for message, more in (("1", {}), ("2", {}), ("1", {"remove": True}), ("2", {}), ("3", {})):
-        await http.post(SETTINGS, json={**star, "message": message, **more})
+    replica, follower = Replica(device, "regular"), Replica(device, "regular")
+    named = {"type": "label", "name": "New"}
+    for label, more in (("1", {}), ("2", {}), ("1", {"remove": True}), ("2", {}), ("3", {})):
+        await http.post(SETTINGS, json={**named, "label": label, **more})
     follower.take(await follower.ask())
     restored = await replica.restore()
     assert replica.state == follower.state
     assert replica.macs == follower.macs
-    assert "".join(sorted(one.index[2] for one in restored)) == seen
+    assert "".join(sorted(one.index[1] for one in restored)) == seen
 
 
 async def test_a_companion_asks_for_a_key_that_it_lacks(
     paired: Callable[[str], Awaitable[Device]], http: httpx.AsyncClient
 ) -> None:
     device = await paired(NUMBER)
-    await http.post(SETTINGS, json={"type": "mute", "chat": FRIEND})
+    await http.post(SETTINGS, json={"type": "pin", "chat": FRIEND})
     await http.post(f"{SETTINGS}/keys", json={"share": False})
-    await http.post(SETTINGS, json={"type": "mute", "chat": FRIEND, "muted": False})
-    replica = Replica(device, "regular_high")
+    await http.post(SETTINGS, json={"type": "pin", "chat": FRIEND, "pinned": False})
+    replica = Replica(device, "regular_low")
     answer = await replica.ask()
     lacking = SyncdPatch.FromString(answer.get_child("patches").get_children()[-1].content)
     assert lacking.key_id.id not in device.sync_keys
@@ -316,7 +316,7 @@ async def test_a_companion_asks_for_a_key_that_it_lacks(
     assert len(replica.macs) == 1
     state = (await http.get(SETTINGS)).json()
     assert (len(state["keys"]), state["keys_requested"]) == (2, 1)
-    assert [one["muted"] for one in state["settings"] if "muted" in one] == [False]
+    assert [one["pinned"] for one in state["settings"] if "pinned" in one] == [False]
     await http.post(f"{SETTINGS}/keys")
     await device.take_keys(await device.next("message"))
     keys = (await http.get(SETTINGS)).json()["keys"]

@@ -102,6 +102,7 @@ TRACES: Final[dict[str, list[dict[str, Any]]]] = {
         *notified("privacy_token", part("tokens", part("token", type="trusted_contact"))),
         asked("out", "privacy", "set", part("tokens", part("token", type="trusted_contact"))),
         wire("out", "message", part("tctoken"), to="lid:1", id="#1", type="text"),
+        wire("out", "message", part("cstoken"), to="lid:1", id="#2", type="text"),
     ],
     "21 limits": [*notified("mex", part("update")), asked("out", "w:mex", "get", part("query"))],
     "22 timer of a group": [
@@ -111,6 +112,20 @@ TRACES: Final[dict[str, list[dict[str, Any]]]] = {
     "23 stale addressing": [wire("in", "ack", class_="message", id="#1", error="421")],
     "24 name": [wire("out", "presence", type="available", name="~16")],
     "25 inactive": [wire(way, "receipt", id="#1", type="inactive") for way in ("in", "out")],
+    "25 aggregated by type": [
+        wire("in", "receipt", part("participants", part("user", **user)), from_="g.us:1", **more)
+        for user in ({"jid": "lid:1", "t": "~16"},)
+        for more in ({"id": "#1"}, {"id": "#2", "type": "read"})
+    ],
+    "25 aggregated by message": [
+        wire(
+            "in",
+            "receipt",
+            part("participants", part("user", jid="lid:1", type="~8"), message_id="#1"),
+            from_="g.us:1",
+            id="#2",
+        )
+    ],
     "26 read": [wire("out", "receipt", id="#1", type=kind) for kind in ("read", "read-self")],
     "27 app state": [
         *notified("server_sync", part("collection", name="regular_high")),

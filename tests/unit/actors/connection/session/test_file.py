@@ -365,7 +365,7 @@ async def test_each_transaction_that_changed_something_is_counted(
     async with session.transaction():
         session.inbox.seen("chat", "sender", "ONE")
     with pytest.raises(sqlite3.IntegrityError):
-        await put(session, "TWO", text=1, at="none")
+        await put(session, "TWO", type=None)
     assert Session.known_position(path) == (3, 1)
     session.close()
     with closing(Session.open(path, 7)) as later:

@@ -8,7 +8,10 @@ import pytest
 from actors.messages.content import ChatChange, PollVote, Reaction, ReadMark, Target, encode
 from actors.queue.mirror import mirror_writes
 from actors.queue.records import Record
-from actors.state.documents import JOBS, MESSAGES
+from actors.state.account import chat_activity
+from actors.state.account.app_state import document_id
+from actors.state.account.chat_activity import Activity
+from actors.state.documents import CHATS, JOBS, MESSAGES
 from actors.state.messages.applied_changes import target_id
 from actors.state.sqlite.store import SqliteDocuments
 
@@ -51,7 +54,37 @@ def test_a_record_is_mirrored_into_both_collections_under_its_id() -> None:
     assert [(write.collection, write.id) for write in mirror_writes.writes([RECORD])] == [
         (JOBS, RECORD.id),
         (MESSAGES, RECORD.id),
+        (CHATS, document_id("shop", ANA)),
     ]
+
+
+async def test_its_chat_is_listed_by_it_and_read_once_the_account_wrote(tmp_path: Path) -> None:
+    documents = SqliteDocuments(tmp_path / "state.sqlite3")
+    try:
+        for at in (5.0, 6.0):
+            came = Activity(ANA, at, f"shop.in.{at}", "arrived", "Ana")
+            await documents.batch(chat_activity.noting("shop", [came]))
+        for record in (RECORD, replace(RECORD, status="read", revision=8)):
+            await documents.batch(mirror_writes.writes([record]))
+        (chat,) = (await documents.query(CHATS)).items
+        assert (chat["last"], chat["active_at"], chat["name"]) == (RECORD.id, 10.0, "Ana")
+        assert chat["unread_count"] == 0
+        await documents.batch(
+            chat_activity.noting("shop", [Activity(ANA, 20.0, "shop.in.20", "arrived")])
+        )
+        mark = replace(RECORD, type="read_mark", text="", accepted_at=21.0)
+        for mirrored, unread in ((replace(mark, status="sending"), 1), (mark, 0)):
+            await documents.batch(mirror_writes.writes([mirrored]))
+            (chat,) = (await documents.query(CHATS)).items
+            assert chat["unread_count"] == unread
+    finally:
+        await documents.close()
+
+
+def test_a_reaction_is_no_message_of_its_chat() -> None:
+    reaction = Reaction(Target("A", ANA), "x")
+    record = replace(RECORD, type="reaction", text="", content=encode(reaction))
+    assert CHATS not in {write.collection for write in mirror_writes.writes([record])}
 
 
 async def test_a_message_is_listed_by_acceptance_with_a_time_per_status(tmp_path: Path) -> None:

@@ -329,6 +329,8 @@ async def test_a_call_is_an_event_when_it_rings_and_when_it_is_over(documents: D
         "state": "offered",
         "video": False,
         "group": None,
+        "sender_name": None,
+        "sender_lid": None,
         "connection": "shop",
     }
     again = called("B", "offered", 6) + called("A", "offered", 7)

@@ -229,7 +229,16 @@ def test_a_chat_that_moves_takes_changes_and_names_along() -> None:
     for name, document in list(store.documents.items()):
         store.write(*moving({**document, "id": name}, LID, ANA))
     again = [HELLO, came(1, Reaction(ITS, "👍")), came(2, Edit(ITS, "hello there"))]
-    assert store.same(Store(*again))
+    assert store.same(Store(*(replace(each, sender_lid=LID) for each in again)))
+
+
+def test_a_reaction_has_the_names_of_who_reacted() -> None:
+    reaction = replace(came(1, Reaction(ITS, "👍")), sender_name="Ana Pereira", sender_lid=LID)
+    edit = replace(came(2, Edit(ITS, "hello there")), sender_name="Ana Pereira")
+    changes = Store(HELLO, reaction, edit)[ITS]["changes"]
+    assert changes["reactions"][ANA]["sender_name"] == "Ana Pereira"
+    assert changes["reactions"][ANA]["sender_lid"] == LID
+    assert set(changes["edits"][0]) == {"text", "at", "message_id"}
 
 
 def test_what_others_change_in_a_message_has_bounds() -> None:

@@ -112,7 +112,7 @@ def test_what_was_deleted_has_no_file() -> None:
 def test_it_moves_with_its_message_to_another_chat() -> None:
     by_lid = document(replace(MESSAGE, chat=LID, sender=LID))
     stored, _ = moving({**by_lid, "media": GONE}, LID, CHAT)
-    assert applied(stored) == {**document(), "media": GONE}
+    assert applied(stored) == {**document(replace(MESSAGE, sender_lid=LID)), "media": GONE}
     assert applied(file("stored"), stored)["media"] == STORED
     assert applied(storing(document()), stored)["media"] == GONE
 

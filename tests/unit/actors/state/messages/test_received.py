@@ -46,6 +46,7 @@ def test_the_document_of_an_incoming_message() -> None:
         "push_name": "Ana",
         "from_me": False,
         "at": 1_764_000_000.000007,
+        "whatsapp_at": 1_764_000_000.0,
         "received_at": 1_764_000_001.5,
     }
 
@@ -55,6 +56,28 @@ def test_what_came_within_a_second_keeps_its_order() -> None:
     moments = [found["at"] for found in came]
     assert moments == sorted(set(moments))
     assert max(moments) < HELLO.at + 1
+
+
+def test_a_sender_has_the_names_that_are_known() -> None:
+    named = document(replace(HELLO, sender_name="A" * 999, sender_lid="90000000000002@lid"))
+    assert named["sender_name"] == "A" * 200
+    assert named["sender_lid"] == "90000000000002@lid"
+    assert document(replace(HELLO, chat_name="C" * 999))["chat_name"] == "C" * 200
+    assert not {"sender_name", "sender_lid", "chat_name"} & set(document(HELLO))
+
+
+SECOND = float(HELLO.at)
+
+
+def test_a_message_stands_where_its_session_placed_it() -> None:
+    reply = document(replace(HELLO, received_at=SECOND + 0.6, place=SECOND + 0.7))
+    assert (reply["at"], reply["received_at"]) == (SECOND + 0.7, SECOND + 0.6)
+    assert reply["whatsapp_at"] == SECOND
+
+
+def test_a_message_of_a_history_sync_stands_at_whatsapps_time() -> None:
+    old = document(replace(HELLO, source="history", received_at=SECOND + 9_999))
+    assert SECOND <= old["at"] < SECOND + 1
 
 
 def test_what_the_own_phone_sent_is_outgoing_and_sent() -> None:
@@ -132,7 +155,9 @@ LID = "90000000000002@lid"
 )
 def test_what_moves_to_another_chat_is_what_it_would_have_been_there(by_lid: InboxMessage) -> None:
     sender = CHAT if by_lid.sender == LID else by_lid.sender
-    before, expected = document(by_lid), document(replace(by_lid, chat=CHAT, sender=sender))
+    lid = LID if by_lid.sender == LID else None
+    there = replace(by_lid, chat=CHAT, sender=sender, sender_lid=lid)
+    before, expected = document(by_lid), document(there)
     stored, removed = moving(before, LID, CHAT)
     assert (stored.id, removed.op, removed.id) == (expected["id"], "delete", before["id"])
     assert stored.change is not None

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.cli.commands import events
 
-ANA = "15550100002@s.whatsapp.net"
+ANA, LID = "15550100002@s.whatsapp.net", "90000000000002@lid"
+GROUP = "120363000000000001@g.us"
 SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
 
 
@@ -26,6 +27,53 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
             f"200000000000001@lid is {ANA}",
         ),
         ("call.received", {"id": "A", "state": "offered", "caller": ANA}, f"A  offered {ANA}"),
+        (
+            "call.received",
+            {"id": "A", "state": "ended", "caller": ANA, "author": {"name": "Ana"}},
+            "A ended Ana",
+        ),
+        (
+            "message.received",
+            {
+                "id": "A",
+                "type": "text",
+                "text": "hi",
+                "chat": ANA,
+                "sender": ANA,
+                "author": {"name": "Ana"},
+            },
+            "A Ana: hi",
+        ),
+        (
+            "message.received",
+            {
+                "id": "A",
+                "type": "image",
+                "text": None,
+                "chat": GROUP,
+                "sender": LID,
+                "author": {"name": None},
+            },
+            f"A {LID} in {GROUP}: image",
+        ),
+        (
+            "message.received",
+            {
+                "id": "A",
+                "type": "text",
+                "text": "hi",
+                "chat": GROUP,
+                "chat_name": "Chess club",
+                "sender": ANA,
+                "author": {"name": "Ana"},
+            },
+            "A Ana in Chess club: hi",
+        ),
+        (
+            "message.changed",
+            {"id": "A", "change": "edit", "emoji": None, "text": "ho", "by": "me", "author": None},
+            "A me: edit ho",
+        ),
     ],
 )
 def test_the_gist_of_an_event(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from gateway.cli.commands.jobs import placed
+import pytest
+
+from gateway.cli.commands.jobs import placed, sentence
 
 
 def test_a_place_is_where_the_command_is_given() -> None:
@@ -13,3 +16,22 @@ def test_a_place_is_where_the_command_is_given() -> None:
     assert placed(["--to=/srv/a", "--keep", "3"]) == ["--to=/srv/a", "--keep", "3"]
     assert placed(["--to=a"]) == [f"--to={here / 'a'}"]
     assert placed([]) == []
+
+
+@pytest.mark.parametrize(
+    ("report", "printed"),
+    [
+        ({"job": "x", "looked": 5, "removed": 3}, "looked 5, removed 3"),
+        ({"job": "x", "dry_run": False, "result": {"removed": 0}}, "done: removed 0"),
+        ({"job": "x", "dry_run": True, "result": {"removed": 2}}, "would be done: removed 2"),
+        (
+            {"job": "x", "dry_run": False, "result": {"asked": ["shop", "bar"]}},
+            "done: asked shop, bar",
+        ),
+        ({"job": "x", "dry_run": False, "result": {"asked": []}}, "done: asked none"),
+        ({"job": "x", "code": "too_few_days", "error": "--days must be 30."}, "--days must be 30."),
+        ({"job": "x", "file": "a\x1bb"}, "file a\\x1bb"),
+    ],
+)
+def test_a_report_is_a_line_for_a_person(report: dict[str, Any], printed: str) -> None:
+    assert sentence(report) == printed

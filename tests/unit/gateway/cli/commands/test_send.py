@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from gateway.cli.commands.send import Asked, body
+from gateway.cli.commands.send import Asked, body, pending
 from gateway.schemas.content.outbound_messages import NewMessage
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
@@ -74,3 +74,10 @@ def test_words_that_make_none(words: Asked, sentence: str) -> None:
     with pytest.raises(typer.BadParameter) as refused:
         body(words)
     assert sentence in str(refused.value)
+
+
+def test_a_message_that_still_waits_names_the_reason_of_its_last_attempt() -> None:
+    later = "It was not sent in 2.5 s, and will be as soon as it can."
+    assert pending({"error": None}, 2.5) == later
+    assert pending({"error": "ack_timeout"}, 2.5).startswith(f"{later} WhatsApp did not ack")
+    assert pending({"error": "request_failed_503"}, 2.5) == f"{later} Request failed 503."

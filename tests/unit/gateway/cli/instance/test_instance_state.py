@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
+from actors.config.sources import resolve_settings
 from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
-from gateway.cli.instance.instance_state import Line, lines_of, missing
+from gateway.cli.instance.instance_state import Line, addresses, lines_of, missing
 from supervision.keeper.manifest import Plan
 from supervision.keeper.status_file import Note
 from supervision.reports.process_files import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLAN = Plan(8090)
 ROLES = ("keeper", "gateway", "valkey", "ray", "root", "queue", "state", "health")
@@ -50,6 +57,21 @@ def test_a_part_that_is_not_ready_is_named() -> None:
 def test_what_nobody_can_say_is_not_ready() -> None:
     assert missing(None, [], {}, []) == ["it was never started"]
     assert missing(PLAN, entries(*ROLES), {}, None) == ["the connections cannot be read"]
+
+
+def test_addresses_are_those_of_what_runs(tmp_path: Path) -> None:
+    plan = Plan(8090, ports={"ray_dashboard": 8265})
+    assert addresses(tmp_path, plan, entries("gateway")) == {}, "it was never started"
+    resolve_settings(data=tmp_path, port=9000).save()
+    console, dashboard = "http://127.0.0.1:9000/", "http://127.0.0.1:8265"
+    assert addresses(tmp_path, plan, entries("gateway", "ray")) == {
+        "console": console,
+        "dashboard": dashboard,
+    }
+    assert addresses(tmp_path, plan, entries("gateway")) == {"console": console}
+    assert addresses(tmp_path, None, entries("ray")) == {}
+    elsewhere = replace(plan, ray=False)
+    assert addresses(tmp_path, elsewhere, entries("ray")) == {}
 
 
 @pytest.mark.parametrize(

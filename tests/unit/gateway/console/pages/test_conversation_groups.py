@@ -1,4 +1,4 @@
-"""Which conversations there are, and what is shown of one."""
+"""The name of a conversation, and what is shown of it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,22 @@ def said(number: int, chat: str = ANA, kind: str = "text", **more: Any) -> dict[
     return {"id": str(number), "chat": chat, "type": kind, "at": at, "status": "sent", **more}
 
 
-def test_the_conversation_that_was_spoken_in_last_is_first() -> None:
-    newest_first = [said(5, kind="reaction"), said(4, BEN), said(3), said(2, BEN)]
-    found = conversation_groups.chats(newest_first)
-    assert [(chat.address, chat.last["id"]) for chat in found] == [(BEN, "4"), (ANA, "3")]
+def test_a_conversation_has_the_name_of_who_wrote_in_it_last() -> None:
+    group = "120363000000000001@g.us"
+
+    def by(chat: str, of: str, name: str | None, chat_name: str | None = None) -> dict[str, Any]:
+        return said(1, chat, chat_name=chat_name, author={"address": of, "name": name})
+
+    through_the_api = said(1, ANA, chat_name=None, author=None)
+    assert conversation_groups.name([through_the_api]) is None
+    of_phone = by(ANA, BEN, "Me", "Ana Pereira")
+    assert (
+        conversation_groups.name([through_the_api, of_phone, by(ANA, ANA, "Ana")]) == "Ana Pereira"
+    )
+    assert conversation_groups.name([by(BEN, BEN, "Ben")]) == "Ben", "stored by an older release"
+    before = by(group, ANA, "Ana")  # the subject was known
+    newer = by(group, ANA, "Ana", "Chess club")
+    assert conversation_groups.name([before, newer, by(group, ANA, "Ana", "Chess")]) == "Chess club"
 
 
 def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:

@@ -129,12 +129,12 @@ def test_what_was_done_to_it() -> None:
     assert answer["text"] == "hello there"
     assert [one.model_dump() for one in answer["edits"]] == [{"text": "hello", "until": at}]
     assert answer["edited_at"] == at
+    ana = {"address": ANA, "number": "15550100002", "lid": None, "name": "+15550100002"}
     assert [one.model_dump() for one in answer["votes"]] == [
-        {"by": ANA, "options": ["yes"], "at": at}
+        {"by": ANA, "author": ana, "options": ["yes"], "at": at}
     ]
-    assert [one.model_dump() for one in answer["reactions"]] == [
-        {"by": "me", "emoji": "👍", "at": at}
-    ]
+    [reaction] = answer["reactions"]
+    assert (reaction.by, reaction.emoji, reaction.at) == ("me", "👍", at)
 
 
 def test_a_deleted_message_says_nothing_even_where_its_text_is_still_there() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.engine import EngineEvents
+from actors.connection.address_changes.named_member import NamedMember
+from actors.connection.engine import EngineEvents, SendError
 from actors.connection.native.identities.group_queries import OverSocket, query_all
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.group_members import (
@@ -19,6 +20,7 @@ from actors.connection.protocol.identities.group_members import (
     read,
 )
 from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.request_errors import RequestFailed
 from actors.connection.protocol.wire_format.codec import encode
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
@@ -159,6 +161,81 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
     named = rosters.named(by_number)
     assert named == {ANN: ANN, BEN: BEN}
     assert rosters.address(Address.parse("4@lid"), by_number, named) == stranger
+
+
+async def test_one_group_has_the_names_of_its_members(session: Session) -> None:
+    account = Address.parse("15550100001:4@s.whatsapp.net")
+    chat = Address.parse("120363000000000001@g.us")
+    everybody = [participant(jid=str(one)) for one in (ANN, BEN_LID, account.canonical)]
+    answers: list[Node | RequestFailed] = [
+        Node("iq", {}, (Node("group", {"id": "1", "subject": "Us"}, tuple(everybody)),)),
+        RequestFailed(403),
+        RequestFailed(404),
+    ]
+
+    class Answers:
+        async def request(self, _: Node) -> Node:
+            answer = answers.pop(0)
+            if isinstance(answer, Node):
+                return answer
+            raise answer
+
+    socket = cast("Socket", Answers())
+    rosters = MemberLists(
+        session,
+        People(session, account, None),
+        socket,
+        OverSocket(socket),
+        on_inbox=EngineEvents().on_inbox,
+    )
+    async with session.transaction():
+        session.learn_lid(str(ANN_LID), str(ANN))
+        session.push_names.save(str(ANN), "Ann")
+    for _ in range(2):  # the second one without a request
+        found = await rosters.one(chat)
+        assert (found.chat, found.subject) == (str(chat), "Us")
+        members = [one for one in found.members if isinstance(one, NamedMember)]
+        named = {one.address: (one.sender_name, one.sender_lid) for one in members}
+        assert named[str(ANN)] == ("Ann", str(ANN_LID))
+        assert named[str(BEN_LID)] == (None, None)
+    for number in (2, 3):
+        with pytest.raises(SendError, match="unknown_group"):
+            await rosters.one(Address.parse(f"12036300000000000{number}@g.us"))
+
+
+async def test_a_subject_is_kept_also_without_the_members(session: Session) -> None:
+    """By WhatsApp's list and by its notifications; a change of members leaves it."""
+    account, other = Address.parse("15550100001:4@s.whatsapp.net"), "120363000000000002@g.us"
+
+    class Listed:
+        async def request(self, _: Node) -> Node:
+            group = Node("group", {"id": other, "subject": "Us"})
+            return Node("iq", {}, (Node("groups", {}, (group,)),))
+
+    socket = cast("Socket", Listed())
+    rosters = MemberLists(
+        session,
+        People(session, account, None),
+        socket,
+        OverSocket(socket),
+        on_inbox=EngineEvents().on_inbox,
+    )
+    chat = Address.parse("120363000000000001@g.us")
+
+    async def notified(change: Node) -> str | None:
+        async with session.transaction():
+            rosters.note(chat, Node("notification", {}, (change,)))
+        return session.groups.subject(str(chat))
+
+    assert await notified(Node("create", {}, ())) is None
+    assert await notified(Node("subject", {"subject": "Chess"})) == "Chess"
+    assert rosters.cached(chat) is None
+    assert await notified(Node("subject", {"subject": "Chess club"})) == "Chess club"
+    async with session.transaction():
+        rosters.forget(chat)
+    assert session.groups.subject(str(chat)) == "Chess club"
+    (listed,) = await rosters.all()
+    assert (listed.chat, listed.subject) == (other, session.groups.subject(other))
 
 
 def test_a_group_whose_messages_disappear() -> None:

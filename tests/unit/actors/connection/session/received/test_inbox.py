@@ -18,7 +18,7 @@ from actors.connection.session.received.inbox import UNDECRYPTABLE, WANTED
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 
-async def test_a_message_is_there_once(session: Session) -> None:
+async def test_a_message_is_there_once(session: Session, clock: Clock) -> None:
     """G5."""
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert await put(session, "A", push_name="Al", source="offline", from_me=True)
@@ -27,9 +27,35 @@ async def test_a_message_is_there_once(session: Session) -> None:
     assert await put(session, "A", sender="15550100003@s.whatsapp.net")
     first, _ = session.inbox.pending("message", 10)
     assert first == InboxMessage(
-        1, ALICE, ALICE, "A", 1_700_000_000, "text", "text of A", True, "Al", "offline"
+        1,
+        ALICE,
+        ALICE,
+        "A",
+        1_700_000_000,
+        "text",
+        "text of A",
+        True,
+        "Al",
+        "offline",
+        None,
+        clock.now,
+        1_700_000_001.0,
+        "Al",
     )
     assert session.rows("SELECT body FROM inbox WHERE key = 1") == [(b"body",)]
+
+
+async def test_a_message_has_the_times_of_its_placeholder(session: Session, clock: Clock) -> None:
+    began = clock.now
+    await want(session, "A")
+    clock.now += 10
+    assert await put(session, "A", type=UNDECRYPTABLE, text=None)
+    await put(session, "B")
+    clock.now += 5
+    await put(session, "A")  # readable at last
+    arrived = {one.message_id: one for one in session.inbox.pending("message", 10)}
+    assert [arrived[each].received_at for each in "AB"] == [began, began + 10]
+    assert (arrived["A"].place or 0) < (arrived["B"].place or 0)
 
 
 @pytest.mark.parametrize("before", [0, 1])
@@ -127,8 +153,12 @@ async def test_each_kind_waits_in_its_own_order(session: Session) -> None:
 
 def test_one_kind_is_read_without_the_other(session: Session) -> None:
     """By an index, already in order: what is read is what is asked for."""
-    (step,) = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
-    assert step[3] == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
+    plan = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
+    first, *others = [step[3] for step in plan]
+    assert first == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
+    looked_up = [step for step in others if not step.startswith("CORRELATED SCALAR SUBQUERY")]
+    assert len(looked_up) == 6, "the names of the sender and of the chat, each by its key"
+    assert all(step.startswith("SEARCH") and "=?)" in step for step in looked_up)
 
 
 async def want(session: Session, message_id: str, chat: str = ALICE) -> None:
@@ -151,12 +181,26 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     assert session.inbox.wants()
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert session.inbox.pending("message", 10) == []
+    hidden = InboxMessage(
+        1,
+        ALICE,
+        ALICE,
+        "A",
+        7,
+        UNDECRYPTABLE,
+        None,
+        False,
+        "Al",
+        "offline",
+        received_at=clock.now - 10,
+        place=8.0,
+        sender_name="Al",
+        chat_name="Al",
+    )
     async with session.transaction():
         assert session.inbox.show_wanted(clock.now - 5) == 1
         assert session.inbox.show_wanted(clock.now - 5) == 0
-    assert session.inbox.pending("message", 10) == [
-        InboxMessage(1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline")
-    ]
+    assert session.inbox.pending("message", 10) == [hidden]
     async with session.transaction():
         session.inbox.settle([1])
     await want(session, "A")  # it came again, and is asked for again

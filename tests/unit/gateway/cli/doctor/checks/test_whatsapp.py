@@ -26,7 +26,7 @@ if TYPE_CHECKING:
             [f"names none (HTTPError); {BUILT_IN} is announced", "a proxy in between"],
         ),
         ("2.3000.7", PAGE, "ok", ["2.3000.7, set by WHATSAPP_VERSION"]),
-        ("2.3000.8", PAGE, "warn", ["accepts it until 2033-05-18 03:33 UTC", "or to nothing"]),
+        ("2.3000.8", PAGE, "warn", ["accepts it until 2033-05-18T03:33:20Z", "or to nothing"]),
     ],
 )
 async def test_the_version_that_is_announced(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.commands.simulate import control_port, tell
 from gateway.cli.options import DATA, Data, Json, Number, directory
+from gateway.cli.simulate.simulate import control_port, tell
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.commands.simulate import control_port
 from gateway.cli.options import DATA, Data, directory
+from gateway.cli.simulate.simulate import control_port
 
 app = typer.Typer()
 

@@ -1,0 +1,15 @@
+"""Defines the member of a group with the names that the session has of the person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.connection.engine import GroupMember
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMember(GroupMember):
+    """The names are as in `InboxMessage`."""
+
+    sender_name: str | None = None
+    sender_lid: str | None = None

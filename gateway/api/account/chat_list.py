@@ -1,0 +1,125 @@
+"""Serves the API route that lists and searches the chats of a connection with their newest messages.
+
+A chat of a page costs its document and its newest message's, and with an engine that has app state the contact's; a
+search costs as much for each chat that it looks at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.engine import ABILITIES
+from actors.messages.content import CHANGES
+from actors.state.account.app_state import document_id
+from actors.state.account.app_state import name_of as contact_name
+from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
+from actors.state.messages.applied_changes import is_early
+from gateway.connection_access import resolve
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.schemas.content.content_presenters import text_of
+from gateway.schemas.people import chats
+from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from actors.state.documents import Document, Documents
+
+_AFTER_A_MOVE: Final = 5
+"""Messages that are looked at where a chat has another address and nothing was said since."""
+
+
+async def listed(call: Call[None, ListAllChats]) -> Response:
+    query, documents = call.query, call.backends.documents
+    connection = await resolve(call, query.connection, fresh=True)
+    app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
+    found: list[chats.ListedChat] = []
+    after, looked = query.after, 0
+    while True:
+        # A search asks for no more than fit: a page ends where its last chat does.
+        page = await documents.query(
+            CHATS,
+            where=[Where("connection", "==", connection.id)],
+            order=[Order("active_at", descending=True)],
+            limit=min(query.limit - len(found), LOOKED_AT - looked),
+            after=after,
+        )
+        after, looked = page.next, looked + len(page.items)
+        rows = await asyncio.gather(
+            *(_row(documents, each, app_state=app_state) for each in page.items)
+        )
+        found += [
+            chats.chat(document, last, name, app_state=app_state, now=time.time())
+            for document, last, name in rows
+            if query.search is None or _is(query.search, document, last, name)
+        ]
+        enough = query.search is None or 2 * len(found) > query.limit or looked >= LOOKED_AT
+        if after is None or enough:
+            return written(chats.ListedChats(items=found, next=after))
+
+
+async def _row(
+    documents: Documents, document: Document, *, app_state: bool
+) -> tuple[Document, Document | None, str | None]:
+    """The chat's document, that of its newest message, and the name in the address book."""
+    named = app_state and not document["chat"].endswith("@g.us")
+    id_ = document_id(document["connection"], document["chat"])
+    last, contact = await asyncio.gather(
+        _last(documents, document), documents.get(CONTACTS, id_) if named else _nobody()
+    )
+    return document, last, contact_name(contact)
+
+
+def _is(search: str, document: Document, last: Document | None, name: str | None) -> bool:
+    text = None if last is None else text_of(last)
+    return fits(search, document["chat"], chats.name_of(document, name) or "", text or "")
+
+
+async def _last(documents: Documents, document: Document) -> Document | None:
+    if document.get("last") is not None:
+        found = await documents.get(MESSAGES, document["last"])
+        mine = found is not None and found["connection"] == document["connection"]
+        return found if mine and found is not None and not is_early(found) else None
+    page = await documents.query(
+        MESSAGES,
+        where=[
+            Where("connection", "==", document["connection"]),
+            Where("chat", "==", document["chat"]),
+        ],
+        order=[Order("at", descending=True)],
+        limit=_AFTER_A_MOVE,
+    )
+    return next((each for each in page.items if each["type"] not in CHANGES), None)
+
+
+async def _nobody() -> None:
+    return None
+
+
+def fits(search: str, address: str, *texts: str) -> bool:
+    """Whether one of the texts has the words, or the address has the digits, however they are written."""
+    words = search.casefold()
+    if any(words in each.casefold() for each in texts):
+        return True
+    digits = search.translate(_APART)
+    return digits.isdecimal() and digits in address.partition("@")[0]
+
+
+_APART: Final = str.maketrans("", "", "+ ()-")
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/chats",
+        "listAllChats",
+        "The chats of a connection, that with the newest message first",
+        "account",
+        listed,
+        {200: Gives("A page of chats.", chats.ListedChats)},
+        "read",
+        query=ListAllChats,
+        refuses=("unknown_connection", "invalid_cursor", "store_away"),
+    ),
+)

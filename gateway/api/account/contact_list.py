@@ -1,0 +1,114 @@
+"""Serves the API route that lists and searches people: those of the address book by name, then others with a chat.
+
+A person costs one document, and one of a chat with an engine that has app state two: the address book is looked
+up for each, so that nobody is listed twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.engine import ABILITIES
+from actors.state.account.app_state import document_id
+from actors.state.documents import CHATS, CONTACTS, InvalidCursor, Order, Where
+from gateway.api.account.chat_list import fits
+from gateway.connection_access import resolve
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.schemas.people import contacts
+from gateway.schemas.people.chats import LOOKED_AT
+from gateway.schemas.people.contacts import ListAllContacts, ListedContact
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from actors.state.connections import Connection as Registered
+    from actors.state.documents import Document, Documents
+
+_BOOK, _CHATS = "book.", "chats."
+"""Each begins the cursors of one part of the list."""
+
+_PARTS: Final = {
+    _BOOK: (CONTACTS, Order("sort_name")),
+    _CHATS: (CHATS, Order("active_at", descending=True)),
+}
+
+
+async def listed(call: Call[None, ListAllContacts]) -> Response:
+    query, documents = call.query, call.backends.documents
+    connection = await resolve(call, query.connection, fresh=True)
+    part, after = _place(query.after)
+    found: list[ListedContact] = []
+    looked = 0
+    while True:
+        collection, order = _PARTS[part]
+        page = await documents.query(
+            collection,
+            where=[Where("connection", "==", connection.id)],
+            order=[order],
+            limit=min(query.limit - len(found), LOOKED_AT - looked),
+            after=after,
+        )
+        looked += len(page.items)
+        people = await asyncio.gather(
+            *(_person(documents, connection, each) for each in page.items)
+        )
+        found += [
+            each
+            for each in people
+            if each is not None and (query.search is None or _is(each, query.search))
+        ]
+        after = page.next
+        if after is None and part == _CHATS:
+            return written(contacts.ListedContacts(items=found, next=None))
+        if after is None:
+            part = _CHATS
+        # A search, and people who are in both parts, leave pages that are not full; half of one is enough.
+        if 2 * len(found) > query.limit or looked >= LOOKED_AT:
+            return written(contacts.ListedContacts(items=found, next=part + (after or "")))
+
+
+def _place(cursor: str | None) -> tuple[str, str | None]:
+    """The part of the list that the cursor is in, and the store's own cursor. Raises `InvalidCursor`."""
+    for part in _PARTS:
+        if cursor is None or cursor.startswith(part):
+            return part, (cursor or "").removeprefix(part) or None
+    raise InvalidCursor("not a cursor of this list")
+
+
+async def _person(
+    documents: Documents, connection: Registered, document: Document
+) -> ListedContact | None:
+    """The person of a document of either collection; None for a group, and for a chat whose person is in the address book."""
+    if "chat" not in document:
+        return contacts.saved(document)
+    chat = document["chat"]
+    if chat.endswith("@g.us"):
+        return None
+    app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
+    if app_state:
+        book = await documents.get(CONTACTS, document_id(connection.id, chat))
+        if book is not None and contacts.saved(book) is not None:
+            return None
+    return contacts.of_chat(document, app_state=app_state)
+
+
+def _is(person: ListedContact, search: str) -> bool:
+    names = (person.name, person.full_name, person.first_name)
+    return fits(search, person.address, *(each or "" for each in names))
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/contacts",
+        "listAllContacts",
+        "People whom the account knows: of the address book by name, then others with a chat, the newest first",
+        "account",
+        listed,
+        {200: Gives("A page of people.", contacts.ListedContacts)},
+        "read",
+        query=ListAllContacts,
+        refuses=("unknown_connection", "invalid_cursor", "store_away"),
+    ),
+)

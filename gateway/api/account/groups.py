@@ -1,0 +1,44 @@
+"""Serves the API route that shows one group with its members' names: the connection's process answers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.api.lookups import REFUSES, ask
+from gateway.connection_access import resolve
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import addresses
+from gateway.schemas.people import groups
+from gateway.schemas.people.groups import ReadGroup
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+
+async def one(call: Call[None, ReadGroup]) -> Response:
+    chat = call.path["group"]
+    if not addresses.is_group(chat):
+        raise Problem("unsupported_chat", "The path: name a group by its whole address.")
+    registered = await resolve(call, call.query.connection)
+    return written(groups.group(await ask(call, registered, "group", {"chat": chat})))
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/groups/{group}",
+        "getGroup",
+        "A group that the account is in, with the names of its members",
+        "account",
+        one,
+        {
+            200: Gives(
+                "The group, as the connection knows it: a day old at most.", groups.NamedGroup
+            )
+        },
+        "read",
+        query=ReadGroup,
+        refuses=(*REFUSES, "unknown_connection", "unknown_group", "unsupported_chat"),
+    ),
+)

@@ -1,0 +1,83 @@
+"""Implements `teimoso messages …` by the API: lists and shows messages, and cancels queued ones."""
+
+# ruff: noqa: PLC0415, PLR0917
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+
+app = typer.Typer(help="Messages that went out and came in.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message.")]
+COLUMNS = ("at", "direction", "chat", "status", "type", "text", "error", "id")
+
+
+@app.command("list")
+def list_(
+    connection: Annotated[
+        str | None, typer.Option("--connection", help="Only its messages.")
+    ] = None,
+    chat: Annotated[
+        str | None, typer.Option("--chat", help="Only with this number, or in this group.")
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option("--direction", help="in or out; else both.")
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", help="Only these: queued, sent, read, dead, received …"),
+    ] = None,
+    oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
+    limit: Limit = None,
+    after: After = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List messages, the newest first."""
+    from gateway.cli.api_client import Api
+
+    asked = {
+        "connection": connection,
+        "chat": chat,
+        "direction": direction,
+        "status": status,
+        "order": "oldest" if oldest else None,
+        "limit": limit,
+        "after": after,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    with Api(directory(data), key) as api:
+        answer = api.get("/api/messages", given)
+    output.show(answer, COLUMNS, as_json=as_json, empty="There is no such message.")
+    if not as_json and answer["next"] is not None:
+        output.console().print(f"There is more: --after {answer['next']}")
+
+
+@app.command()
+def show(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Show a message, with the time of each status."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.get(f"/api/messages/{segment(message)}")
+    output.show_one(answer, as_json=as_json)
+
+
+@app.command()
+def cancel(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Cancel a message that is not sent yet."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.delete(f"/api/messages/{segment(message)}")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer['status']}  {message}")

@@ -1,0 +1,75 @@
+"""Defines models of the list of people, and builds them from documents of the state store (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from actors.state.account.app_state import shown
+from gateway.http.response_base import Answer
+from gateway.schemas.people.chats import LOOKED_AT, SEARCHED
+from gateway.schemas.people.people import Person, person
+from gateway.schemas.request_models import ConnectionId, Limit, ListQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.state.documents import Document
+
+
+class ListedContact(Person):
+    """A person whom the account knows; `name` is as it is known now."""
+
+    saved: bool | None = Field(
+        description="Whether the person is in the address book of the account's phone; null where the engine has no"
+        " app state, as the next two."
+    )
+    full_name: str | None = Field(examples=["Ana Pereira"])
+    first_name: str | None = Field(examples=["Ana"])
+
+
+class ListedContacts(Answer):
+    items: list[ListedContact]
+    next: str | None
+
+
+class ListAllContacts(ListQuery):
+    connection: ConnectionId = Field(description="The connection whose people are listed.")
+    limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
+    search: Annotated[str, SEARCHED] | None = Field(
+        None,
+        description="Only people with this in the name or the number, in any case. A page looks at"
+        f" {LOOKED_AT} people at most: with fewer items than `limit`, or none, `next` goes on.",
+        examples=["ana"],
+    )
+
+
+def saved(document: Document) -> ListedContact | None:
+    """A person by the document of the address book; None for one who is in it no more."""
+    name = shown(document).get("name")
+    if name is None:
+        return None
+    names = name["value"]
+    known = names["full_name"] or names["first_name"]
+    return _listed(document["address"], known, saved=True, names=names)
+
+
+def of_chat(document: Document, *, app_state: bool) -> ListedContact:
+    """A person by the document of the chat with them, who is not in the address book."""
+    return _listed(document["chat"], document.get("name"), saved=False if app_state else None)
+
+
+def _listed(
+    address: str,
+    name: str | None,
+    *,
+    saved: bool | None,
+    names: Mapping[str, Any] | None = None,
+) -> ListedContact:
+    found = person(address, {"sender_name": name})
+    assert found is not None
+    names = names or {"full_name": None, "first_name": None}
+    return ListedContact(
+        **dict(found), saved=saved, full_name=names["full_name"], first_name=names["first_name"]
+    )

@@ -1,0 +1,52 @@
+"""Defines the model of a person in answers and events, and builds it from fields of documents (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from gateway.http.response_base import Answer
+from gateway.schemas.addresses import PERSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Person(Answer):
+    """A person by all that is known of them; an account, where it is the own one."""
+
+    address: str = Field(
+        description="By which the service names the person: of the number, or of the LID while no number is known.",
+        examples=["15550100002@s.whatsapp.net"],
+    )
+    number: str | None = Field(
+        description="The phone number, digits alone; null where only a LID is known.",
+        examples=["15550100002"],
+    )
+    lid: str | None = Field(
+        description="The LID, where it is known.", examples=["90000000000002@lid"]
+    )
+    name: str | None = Field(
+        description="The name in the address book of the account's phone, else the name that the person shows, else"
+        " the number with a `+`; as it was known when this arrived. null where there is none.",
+        examples=["Ana Pereira"],
+    )
+
+
+def person(address: str | None, named: Mapping[str, Any]) -> Person | None:
+    """The person of an address, by the fields `sender_name` and `sender_lid`; None for no address.
+
+    `push_name` stands in for a name in what an older release stored.
+    """
+    if address is None:
+        return None
+    user, _, server = address.partition("@")
+    number = user if server == PERSON else None
+    name = named.get("sender_name") or named.get("push_name")
+    return Person(
+        address=address,
+        number=number,
+        lid=address if server == "lid" else named.get("sender_lid"),
+        name=name or (None if number is None else f"+{number}"),
+    )

@@ -1,0 +1,157 @@
+"""Documents that a page of the list of chats reads: its chats, their newest messages, and contacts where there are any."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from actors.connection.abilities.app_state_changes import AppStateChange
+from actors.state.account import app_state, chat_activity
+from actors.state.documents import MESSAGES
+from actors.state.sqlite.store import SqliteDocuments
+from gateway.api.account import chat_list
+from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.state.documents import Document, Page
+
+CHATS = 230
+
+
+def person(number: int) -> str:
+    return f"1555010{number:04}@s.whatsapp.net"
+
+
+class ReadCounter:
+    """A store that counts the documents that are read from it."""
+
+    def __init__(self, documents: SqliteDocuments) -> None:
+        self._documents = documents
+        self.read = 0
+
+    async def get(self, collection: str, identity: str) -> Document | None:
+        self.read += 1
+        return await self._documents.get(collection, identity)
+
+    async def query(self, collection: str, **more: Any) -> Page:
+        page = await self._documents.query(collection, **more)
+        self.read += len(page.items)
+        return page
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> Any:
+    documents = SqliteDocuments(tmp_path / "state.db")
+    writes = []
+    for number in range(CHATS):
+        chat, identity = person(number), f"shop.in.{number}"
+        message = {
+            "message_id": "A",
+            "connection": "shop",
+            "chat": chat,
+            "sender": chat,
+            "direction": "in",
+            "type": "text",
+            "text": f"hello {number}",
+            "at": float(number),
+        }
+        await documents.set(MESSAGES, identity, message)
+        writes.append(chat_activity.of_message(message, identity))
+    await documents.batch(chat_activity.noting("shop", writes))
+    named = AppStateChange.contact(person(0), full_name="Ana Pereira")
+    pinned = AppStateChange.pin(person(0), pinned=True)
+    more = {"key": 1, "epoch": 1, "collection": "low", "news": True, "at": 1.0}
+    for change in (named, pinned):
+        item = {
+            "subject": change.subject,
+            "id": change.id,
+            "setting": change.setting,
+            "value": change.value,
+            "removed": False,
+            "noted_as": change.id,
+            **more,
+        }
+        await documents.batch([app_state.changing("shop", item)])
+    yield ReadCounter(documents)
+    await documents.close()
+
+
+async def page(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, **query: Any
+) -> tuple[dict[str, Any], int]:
+    """A page, and the documents that it read."""
+
+    async def resolve(*_: Any, **__: Any) -> Any:
+        return SimpleNamespace(id="shop", engine=engine)
+
+    monkeypatch.setattr(chat_list, "resolve", resolve)
+    backends = SimpleNamespace(documents=store)
+    asked = ListAllChats(connection="shop", **query)
+    before = store.read
+    answer = await chat_list.listed(cast("Any", SimpleNamespace(query=asked, backends=backends)))
+    return json.loads(bytes(answer.body)), store.read - before
+
+
+@pytest.mark.parametrize(("engine", "each"), [("native", 2), ("whatsmeow", 3)])
+async def test_a_page_reads_what_it_shows(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, each: int
+) -> None:
+    shown, read = await page(monkeypatch, store, engine, limit=40)
+    assert len(shown["items"]) == 40
+    assert read == 40 * each
+
+
+@pytest.mark.parametrize(("engine", "each"), [("native", 2), ("whatsmeow", 3)])
+async def test_a_page_of_a_search_looks_at_so_many_chats(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, each: int
+) -> None:
+    shown, read = await page(monkeypatch, store, engine, search="hello 7", limit=50)
+    assert read <= LOOKED_AT * each
+    assert [one["last_message"]["text"] for one in shown["items"]] == [
+        f"hello {number}" for number in range(79, 69, -1)
+    ]
+    rest, read = await page(
+        monkeypatch, store, engine, search="hello 7", limit=50, after=shown["next"]
+    )
+    assert [one["chat"] for one in rest["items"]] == [person(7)]
+    assert (rest["next"], read) == (None, (CHATS - LOOKED_AT) * each)
+
+
+async def test_a_page_of_a_search_has_no_more_than_its_limit(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
+) -> None:
+    found: list[str] = []
+    after: str | None = None
+    while True:
+        shown, _ = await page(monkeypatch, store, "native", search="hello", limit=7, after=after)
+        assert len(shown["items"]) <= 7
+        found += [one["chat"] for one in shown["items"]]
+        after = shown["next"]
+        if after is None:
+            break
+    assert found == [person(number) for number in reversed(range(CHATS))]
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "settings"),
+    [("native", "+15550100000", None), ("whatsmeow", "Ana Pereira", False)],
+)
+async def test_only_app_state_tells_settings_and_the_address_book(
+    monkeypatch: pytest.MonkeyPatch,
+    store: ReadCounter,
+    engine: str,
+    name: str,
+    settings: bool | None,
+) -> None:
+    shown, _ = await page(monkeypatch, store, engine, search="555010 0000")
+    while shown["next"] is not None:
+        query = {"search": "555010 0000", "after": shown["next"]}
+        shown, _ = await page(monkeypatch, store, engine, **query)
+    (found,) = shown["items"]
+    assert (found["name"], found["muted"], found["archived"]) == (name, settings, settings)
+    assert found["pinned"] is (None if settings is None else True)
