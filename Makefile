@@ -148,7 +148,7 @@ test-go: setup
 ## the engine with its program: its column of the conformance scenarios, and its deaths
 test-whatsmeow: setup-test
 	$(BIN)/python -m pytest -q -n 2 -k "[whatsmeow" tests/conformance
-	$(BIN)/python -m pytest -q -n 2 tests/integration/whatsmeow/test_kills.py
+	$(BIN)/python -m pytest -q -n 2 tests/integration/whatsmeow/test_*kills.py
 	$(BIN)/python -m pytest -q -k licence_of_each tests/integration/test_distributions.py
 
 

@@ -45,7 +45,7 @@ QUIET = 900.0
 
 
 class Monitor:
-    """Rounds write ``health_status/latest`` and the alerts that were raised or cleared.
+    """Runs rounds, which write ``health_status/latest`` and the alerts that were raised or cleared.
 
     While the store is away the rounds go on, and the changes of alerts wait in memory for its
     return; a monitor that dies meanwhile finds the conditions again and raises them anew.

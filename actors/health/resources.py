@@ -120,7 +120,7 @@ def trees(roots: Iterable[int]) -> Iterator[psutil.Process]:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Bytes."""
+    """Sizes of a disk, in bytes."""
 
     free: int
     size: int

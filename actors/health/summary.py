@@ -67,22 +67,17 @@ def overall(
     if latest is None or now - latest["at"] > latest.get("holds", 0.0) + STALE_AFTER * interval:
         reasons["monitor_silent"] = "degraded"
     else:
-        reasons |= {
+        reasons = {
             reason["name"]: reason["status"]
             for reason in latest["reasons"]
             if reason["name"] not in {"redis_away", "store_away"}
         }
-    if not redis:
-        reasons["redis_away"] = "degraded" if store else "unhealthy"
-    if not store:
-        reasons["store_away"] = "degraded" if redis else "unhealthy"
+    for name, answers in (("redis_away", redis), ("store_away", store)):
+        if not answers:
+            reasons[name] = "degraded" if redis or store else "unhealthy"
     return worst(reasons.values()), list(reasons)
 
 
 def worst(statuses: Iterable[Status]) -> Status:
     """The most severe of them, healthy if there is none."""
-    found: Status = "healthy"
-    for status in statuses:
-        if SEVERITY[status] > SEVERITY[found]:
-            found = status
-    return found
+    return max(statuses, key=SEVERITY.__getitem__, default="healthy")

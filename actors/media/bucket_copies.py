@@ -56,7 +56,7 @@ class _Found:
 
 
 class Copies:
-    """Every method raises `BucketAway`; the call may be repeated, and nothing is lost.
+    """Copies of files in the bucket. Every method raises `BucketAway`; the call may be repeated, and nothing is lost.
 
     Two hosts may copy, renew and forget the same file: what counts is one index, and each write or
     removal of it says which one it replaces.

@@ -56,7 +56,7 @@ class Command:
 
 
 class Commands:
-    """Both ends of it. Raises `RedisAway` where Redis does not serve."""
+    """Commands, at the gateway's end and at the owner's. Raises `RedisAway` where Redis does not serve."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis

@@ -68,7 +68,7 @@ class ChatPresence:
 
 
 class Presences:
-    """Both ends of it. Raises `RedisAway` where Redis does not serve; all is safe to repeat."""
+    """Presence: owners report, gateways read. Raises `RedisAway` where Redis does not serve; all is safe to repeat."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

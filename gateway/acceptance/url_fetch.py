@@ -32,15 +32,15 @@ _REDIRECT: Final = {301, 302, 303, 307, 308}
 
 
 class Refused(Exception):  # noqa: N818 - reads as what it is
-    """It may not be fetched. The message is for the caller and repeats nothing of the URL."""
+    """The URL may not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
 class Unreachable(Exception):  # noqa: N818
-    """It could not be fetched. The message is for the caller and repeats nothing of the URL."""
+    """The URL could not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
 class TooLarge(Exception):  # noqa: N818
-    """Its server says that it is larger than was allowed."""
+    """The server announces a larger file than is allowed."""
 
 
 @dataclass(frozen=True, slots=True)

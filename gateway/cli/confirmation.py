@@ -1,4 +1,4 @@
-"""Asks on the terminal before a command destroys something; `--yes` answers beforehand, for scripts."""
+"""Requests confirmation on the terminal before a command destroys data; `--yes` confirms beforehand, for scripts."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class _AnswerTransport:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection of a client.
+    """One HTTP connection of a client, with bounds on the heads of its requests.
 
     On failure the connection ends after one problem: `malformed_request`, `head_too_large` or
     `head_timeout`. A request that was whole before the failure is answered first, and then instead:

@@ -1,4 +1,4 @@
-"""Lists for people the things that the deletion or the logout of a connection takes away (pure)."""
+"""Builds the list of what is lost by deleting or logging out a connection, for the confirmation by a person (pure)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ END = 1.0
 
 
 class Flights:
-    """Calls `landed` whenever one ends; `check` raises what broke one."""
+    """Runs attempts as tasks. Calls `landed` whenever one ends; `check` raises what broke one."""
 
     def __init__(self, landed: Callable[[], None]) -> None:
         self._landed = landed

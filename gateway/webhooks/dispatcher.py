@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class Deliverer:
-    """No event is lost with this process: the next leader goes on where the store says (at least once).
+    """Runs workers. No event is lost with this process: the next leader goes on where the store says (at least once).
 
     While it holds the turn every webhook that is on has a courier; one that breaks is started
     again. While Redis is away nobody delivers, and what happens waits in the store.

@@ -23,7 +23,7 @@ DAY = 86_400.0
 
 
 class Streams:
-    """Counts the readers that read at once, and has events written for them.
+    """Limits concurrent readers of events, and has events written for them.
 
     They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.
     """

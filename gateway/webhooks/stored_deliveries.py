@@ -18,7 +18,7 @@ PAGE: Final = 20
 
 
 class Refused:
-    """Each look reads a bounded number of documents, by an index. All raise `StoreAway`."""
+    """Stored deliveries of a webhook. Each read has a bounded number of documents, by an index; raises `StoreAway`."""
 
     def __init__(self, documents: Documents, webhook: str) -> None:
         self._documents = documents

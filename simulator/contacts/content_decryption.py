@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SealedContent:
-    """Opens it with the keys of the message, or of the poll that a vote is about."""
+    """Decrypts media with the keys of the message, and votes with those of their poll."""
 
     def __init__(self, store: Store, people: People, media: MediaStore) -> None:
         self._store = store

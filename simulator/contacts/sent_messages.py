@@ -20,7 +20,7 @@ OWN_DEVICES: Final = ""
 
 
 class SentMessages:
-    """The table `said`. Each method runs inside its caller's transaction."""
+    """Messages of simulated people, in the table `said`. Each method runs inside its caller's transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

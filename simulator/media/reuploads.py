@@ -33,7 +33,7 @@ _NOT_ON_PHONE: Final = 2
 
 
 class MediaRetries:
-    """Answers each request within its caller's transaction."""
+    """Answers requests to upload a file again, each within its caller's transaction."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ _NO_PROTOBUF: Final = b"\xff" * 24
 
 
 class OddStanzas:
-    """Queues such stanzas like all others. Each method runs inside its caller's transaction."""
+    """Queues malformed stanzas like all others. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,

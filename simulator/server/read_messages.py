@@ -13,7 +13,7 @@ OWN: Final = ("read-self", "played-self")
 
 
 class ReadMessages:
-    """The table `read_messages`. Every method runs inside its caller's transaction."""
+    """Messages that accounts read (table `read_messages`). Every method runs inside its caller's transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,13 +31,14 @@ from tests.unit.actors.connection.native.signal_devices import Device, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 SESSIONS, SKIPPED = 41, 2_000
 ROUNDS = 30
 AT_MOST = 3.3
 """HMACs of one jump: 2 ms where an HMAC takes 1.5 µs."""
 GROUP = "120363000000000001@g.us"
+GO = os.environ.get("GO", "go")
+BRIDGE = Path(__file__).parents[2] / "actors/connection/whatsmeow/bridge"
 
 
 async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
@@ -208,3 +214,66 @@ async def _in_order(peer: Device, device: Device) -> list[float]:
             await device.signal.decrypt(device.peer, kind, data)
             times.append(time.process_time() - began)
     return times
+
+
+@pytest.mark.skipif(
+    shutil.which(GO) is None, reason="Go is not installed: forgeries on whatsmeow are not measured"
+)
+@pytest.mark.timeout(600)
+def test_forgeries_on_whatsmeow(figures: Figures) -> None:
+    """The program's own benchmark: its library and database, without the stanza and its answer."""
+    spent = _by_the_program()
+    library, large = spent.pop("by the library alone"), spent.pop("of 1 MB")
+    in_order = {name: spent.pop(name) for name in list(spent) if name.startswith("in order")}
+    of_group = {name: spent.pop(name) for name in list(spent) if name.startswith("of a group")}
+    for name, kinds, remarks in (
+        (
+            "forged message on whatsmeow",
+            spent,
+            {"of 1 MB (ms)": large, "library alone (ms)": library},
+        ),
+        ("forged message of a group on whatsmeow", of_group, {}),
+    ):
+        worst = max(kinds, key=kinds.__getitem__)
+        figures.add(
+            Figure(
+                f"{name}, without its answer",
+                kinds[worst],
+                "ms",
+                at_most=2,
+                remarks={
+                    "worst": worst,
+                    **{f"{kind} (ms)": value for kind, value in kinds.items()},
+                    **remarks,
+                },
+            )
+        )
+    figures.add(
+        Figure(
+            "message in order on whatsmeow, same state",
+            in_order["in order, same state"],
+            "ms",
+            against=in_order["in order, of another"],
+            remarks={"against": "a peer with one session"},
+        )
+    )
+
+
+def _by_the_program() -> dict[str, float]:
+    """Milliseconds of processor time for each kind, medians."""
+    if _go("mod", "download").returncode:
+        pytest.skip("No modules of Go here: forgeries on whatsmeow are not measured")
+    bench = ("-bench", "^BenchmarkForgeries$", "-benchtime", f"{ROUNDS}x")
+    ran = _go("test", "./library", "-run", "^$", *bench)
+    ran.check_returncode()
+    line = re.compile(
+        r"^BenchmarkForgeries/(\S+?)(?:-\d+)?\s.*?(\S+) processor-ms/op", re.MULTILINE
+    )
+    return {name.replace("_", " "): float(spent) for name, spent in line.findall(ran.stdout)}
+
+
+def _go(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"GOTOOLCHAIN": "local"}
+    return subprocess.run(
+        [GO, *words], cwd=BRIDGE, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.trace.trace_lines import read
-from tests.conformance.processes import KINDS, runs_whatsmeow, until
+from tests.conformance.processes import until
 
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
@@ -72,17 +72,7 @@ def test_hears_receipts_that_are_aggregated_by_type(
     assert aggregated(simulator, client) == before + 4
 
 
-LACKING = pytest.mark.xfail(
-    strict=True, reason="the engine takes the receipt of each member for a delivery (D28)"
-)
-
-
-@pytest.mark.differs(neonize="D28", whatsmeow="D28")
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=LACKING if kind == "native" else ()) for kind in KINDS],
-    indirect=True,
-)
+@pytest.mark.differs(neonize="D28")
 @pytest.mark.parametrize("addressing", ["pn", "lid"])
 def test_hears_receipts_that_are_aggregated_by_message(
     simulator: Simulator, client: Client, friend: str, addressing: str
@@ -90,14 +80,12 @@ def test_hears_receipts_that_are_aggregated_by_message(
     before = aggregated(simulator, client)
     group, other = aggregating(simulator, client, friend, addressing, "by_message")
     first = written(simulator, client, group, other)
-    if client.kind == "neonize":
-        client.wait("receipt", ids=[""], type="delivered")
-    elif client.kind != "whatsmeow":
-        client.wait("receipt", ids=[first], type="delivered")
+    lacks = client.kind == "neonize"
+    client.wait("receipt", ids=["" if lacks else first], type="delivered")
     simulator.post(f"/contacts/{other}", receipts="read")
     second = written(simulator, client, group, other)
     until(lambda: aggregated(simulator, client) == before + 2)
-    if not runs_whatsmeow(client.kind):
+    if not lacks:
         client.wait("receipt", 20.0, ids=[second], type="read")
         return
     simulator.settled(client.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -155,6 +156,29 @@ def test_teimosos_own_has_nothing_of_the_program(tmp_path: Path) -> None:
         packed = names(archive)
         assert any(name.endswith("connection/whatsmeow/engine.py") for name in packed)
         assert not [name for name in packed if str(bridge) in name or "COPYING" in name]
+
+
+LOADED, DYNAMIC, INTERPRETER = 1, 2, 3
+"""Kinds of segments of an ELF file (elf(5), `p_type`)."""
+
+
+def test_the_program_is_static() -> None:
+    """It needs no library of the host: nothing in it is linked when it starts."""
+    if not executable.BUILT.exists():
+        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
+    kinds = segments(executable.BUILT)
+    assert LOADED in kinds
+    assert not kinds & {DYNAMIC, INTERPRETER}
+
+
+def segments(file: Path) -> set[int]:
+    """The kinds of segments in a 64-bit ELF file, by its program header."""
+    data = file.read_bytes()[:4096]
+    assert data[:5] == b"\x7fELF\x02"
+    order = "<" if data[5] == 1 else ">"
+    (at,) = struct.unpack_from(f"{order}Q", data, 32)
+    size, count = struct.unpack_from(f"{order}HH", data, 54)
+    return {struct.unpack_from(f"{order}I", data, at + size * one)[0] for one in range(count)}
 
 
 @pytest.fixture(scope="module")

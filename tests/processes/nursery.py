@@ -60,6 +60,19 @@ LATER = {
         "uvloop",
     ),
     "native_client.py": ("actors.connection.native.engine",),
+    # All imports of neonize but its own library: that one is Go, and has threads from the moment it is loaded.
+    "neonize_client.py": (
+        "PIL.ImageSequence",
+        "asyncio",
+        "google.protobuf.internal.builder",
+        "httpx",
+        "linkpreview",
+        "magic",
+        "phonenumbers",
+        "requests",
+        "segno",
+        "tqdm",
+    ),
     "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Unable:
-    """Refuses each with `unsupported_by_engine`: another engine can do it."""
+    """Refuses each ability with `unsupported_by_engine`; an engine overrides the methods of those that it has."""
 
     def extend(self, seconds: float) -> None:
         """Nothing outlives this process."""

@@ -70,7 +70,7 @@ class Call:
 
 
 class Account(Protocol):
-    """Each raises `SendError`: `unsupported_by_engine` where the engine lacks the ability."""
+    """Abilities beside messages. Each raises `SendError`: `unsupported_by_engine` where the engine lacks it."""
 
     def extend(self, seconds: float) -> None:
         """The owner's lease lasts so long from now: nothing leaves after it, whatever hangs (G6)."""

@@ -32,7 +32,7 @@ AWAY = 1.0
 
 
 class Watch:
-    """Tells Redis of each person and chat the newest, never waits for it, and keeps nothing.
+    """Reports the newest presence of each person and chat to Redis; never waits for Redis, and stores nothing.
 
     News that it cannot report are dropped: they would not be true for long. After each login WhatsApp is
     asked anew for those who are to be seen.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionBackup:
-    """Makes the parts that keep and restore one connection's session."""
+    """Makes the objects that back up and restore one connection's session."""
 
     def __init__(self, settings: Settings, leases: Leases, vault: Vault, way: Reach) -> None:
         self._settings = settings

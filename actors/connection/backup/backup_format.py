@@ -44,7 +44,7 @@ _FIXED: Final = len(MAGIC) + 1 + 2
 
 
 class Tampered(Exception):  # noqa: N818 - reads as what it is
-    """It is not what was written: changed, cut off, another one's, or no backup at all."""
+    """The bytes are not the backup that was written: changed, cut off, another one's, or no backup at all."""
 
     code: Final = "backup_damaged"
 

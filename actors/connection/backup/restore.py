@@ -49,7 +49,7 @@ OLDER: Final = "older"
 
 
 class Restorer:
-    """One connection's file and its copies, at a takeover.
+    """Places one connection's newest session on disk at a takeover, from its file or a copy.
 
     The live session is the newest that the lease record or the vault knows (G6, G7). A file that is not
     moves to ``older``: what it received and nobody stored is drained from there. A damaged one

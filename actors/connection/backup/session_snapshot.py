@@ -1,4 +1,4 @@
-"""Copies a session SQLite file consistently while its owner writes, and encloses a WhatsApp engine's key files."""
+"""Copies a session SQLite file while its owner writes, encloses and extracts engines' key files, and checks copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drains received items left in session files that no owner serves, to the state store and the queue."""
+"""Drains session files without an owner to state store and queue; hands refused items to the live session."""
 
 from __future__ import annotations
 

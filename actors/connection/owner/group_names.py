@@ -1,4 +1,4 @@
-"""Has WhatsApp list the account's groups once a message comes from a group whose subject the session does not have."""
+"""Queries WhatsApp for all groups of the account once a message comes from a group whose subject is not known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renews a connection's lease in Redis for the owner, and ends serving once the lease is lost or has expired."""
+"""Renews a connection's lease in Redis; ends serving once it is lost, and suspends serving while it has expired."""
 
 from __future__ import annotations
 

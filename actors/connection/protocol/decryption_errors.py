@@ -1,4 +1,4 @@
-"""Defines exceptions for messages that cannot be decrypted at all, or not inside a transaction."""
+"""Defines exceptions of decryption: a message cannot be read, or needs preparation outside the transaction first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detects and removes files that a deleted connection of the same id left in a session directory.
+"""Marks the connection that a session directory belongs to, and removes files of a deleted one of the same id.
 
 A deletion reaches one directory. On a host that has its own, what lies there is found
 to be another's once the id is served again.

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SessionInbox(SessionRefusedItems):
-    """The part of an engine that reads and settles its inbox.
+    """An engine's methods that read and settle its inbox.
 
     A stale owner changes nothing (G6): `run` ends as replaced, and once it did these raise `StaleEpoch`;
     so with `SessionDamaged`. `SessionUnavailable` changed nothing: try again.

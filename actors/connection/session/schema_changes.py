@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 25
+VERSION = 26
 
 CHANGES = {
     2: """
@@ -338,6 +338,9 @@ DELETE FROM app_state
     25: """
 -- The newest subject of each group, which outlives the list of its members.
 CREATE TABLE group_subjects (chat TEXT PRIMARY KEY, subject TEXT NOT NULL) STRICT, WITHOUT ROWID
+""",
+    26: """
+-- Nothing here. The file of keys beside it, whatsmeow.db, has records that an older program cannot read.
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class SessionPart:
-    """Rows of one noun.
+    """Rows of one kind, in the file and the transactions of a session.
 
     A read sees what is committed, and inside a transaction that too. A method that changes something has to
     be called inside ``async with session.transaction()`` and raises `RuntimeError` otherwise.

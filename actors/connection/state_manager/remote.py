@@ -19,7 +19,7 @@ CONFIRMED_WITHIN = 20.0
 
 
 class RemoteState:
-    """The StateManager behind whatever handle the tree gave last."""
+    """Calls the StateManager by the handle that supervision passed last."""
 
     def __init__(self) -> None:
         self.handle: Any = None

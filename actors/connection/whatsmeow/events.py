@@ -84,6 +84,9 @@ class Events:
         if event == "stanza":
             self._record(frame)
             return
+        if event == "login":
+            self._recorder.login(frame.body)
+            return
         if event == "traffic":
             self.last = time.monotonic()
             return

@@ -76,11 +76,7 @@ class Quota:
         behind is taken from the shared half, and so is the amount `elsewhere`, which counts for no unit.
         """
         own = self.each
-        most = (
-            0
-            if own is None
-            else max((used.get(unit, 0) + size for unit in units if unit != ALL), default=0)
-        )
+        most = max((used.get(unit, 0) + size for unit in units if unit != ALL), default=0)
         if own is not None and 0 < own.size < most:
             raise own.reached("connection")
         if not self.total.size:

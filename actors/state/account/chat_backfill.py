@@ -1,4 +1,4 @@
-"""Notes the chats of messages that were stored before chats were listed, once for each connection."""
+"""Writes the missing chat documents for messages stored by older releases, once for each connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the API route that shows one group with its members' names: the connection's process answers it."""
+"""Serves the API route that shows one group with its members' names, as the connection's process reports."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ ABANDONED = 3600.0
 
 
 class CannotDo(Exception):  # noqa: N818 - reads as what it is
-    """The reason, in a sentence for a person."""
+    """A command cannot run; the message is the reason, a sentence for a person."""
 
 
 def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:

@@ -36,7 +36,7 @@ ROOM = 1_048_576  # bytes that a start takes on the disk at least
 
 
 class CannotStart(Exception):  # noqa: N818 - reads as what it is
-    """The reason, in a sentence for a person."""
+    """An instance cannot start; the message is the reason, a sentence for a person."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ SERVING = frozenset({"root", "state", "connection"})
 
 
 class NotStarted(Exception):  # noqa: N818 - reads as what it is
-    """A sentence a part that did not start."""
+    """Parts did not start: one sentence for each."""
 
 
 class Shown(Protocol):

@@ -39,7 +39,7 @@ Print = Annotated[bool, typer.Option("--print", help="Show what would be done, a
 
 
 class CannotInstall(Exception):  # noqa: N818 - reads as what it is
-    """The reason, in a sentence for a person."""
+    """The unit cannot be installed; the message is the reason, a sentence for a person."""
 
 
 @app.command()

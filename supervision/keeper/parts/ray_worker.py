@@ -34,7 +34,7 @@ REFUSED: Final = b"refused"
 """The answer of a template that lives on, and cannot be this worker."""
 
 LOOK: Final = 0.5
-"""Seconds until a template that has not answered is looked at. A stopped one is killed, since it holds up all starts."""
+"""Seconds until a template that has not answered is looked at, and then between two looks."""
 PATIENCE: Final = 20.0
 """Seconds that a worker waits for a template that runs, imports included; then it imports for itself."""
 AGAIN: Final = 0.02
@@ -135,11 +135,17 @@ def _hand_over(address: str, end: float) -> bytes:
 
 
 def _answer(connection: socket.socket, template: int, end: float) -> bytes:
+    """Returns the template's answer. One that is stopped at two looks is killed, since it holds up all starts.
+
+    Not at the first: where all of a host goes on after a pause, this process may do so before the template.
+    """
+    stopped = False
     while time.monotonic() < end:
         try:
             return connection.recv(len(REFUSED))
         except TimeoutError:
-            if _is_stopped(template):
+            before, stopped = stopped, _is_stopped(template)
+            if before and stopped:
                 os.kill(template, signal.SIGKILL)
     return REFUSED
 

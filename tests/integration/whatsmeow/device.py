@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,8 @@ _numbers = itertools.count(1)
 
 
 def chat(number: str) -> str:
-    return f"{number}@s.whatsapp.net"
+    """The address of a person, or of a group that is one already."""
+    return number if "@" in number else f"{number}@s.whatsapp.net"
 
 
 def minted() -> str:
@@ -43,10 +46,12 @@ class Device:
         dies_at: int = 0,
         dies: str = "before_commit",
         victim: str = "self",
+        files: bool = False,
         before: Sequence[str] = (),
         **settings: Any,
     ) -> None:
         self.simulator, self.directory, self.epoch = simulator, directory, epoch
+        self.files = files
         self.log = directory / "child.log"
         asked = {
             "settings": {
@@ -62,6 +67,7 @@ class Device:
             "dies_at": dies_at,
             "dies": dies,
             "victim": victim,
+            "files": files,
         }
         self.process = JsonProcess(
             [*before, sys.executable, str(PROGRAM), json.dumps(asked)],
@@ -97,6 +103,20 @@ class Device:
         items: list[dict[str, Any]] = self.wait("pending")["items"]
         return items
 
+    def settle(self, items: Sequence[dict[str, Any]]) -> None:
+        """The items are stored elsewhere."""
+        self.process.command(do="settle", keys=[one["key"] for one in items])
+        self.wait("settled")
+
+    def drained(self, *tables: str) -> None:
+        """Waits until these tables of its session have no rows."""
+        until(lambda: self.rows(*tables) == 0)
+
+    def rows(self, *tables: str) -> int:
+        """The number of rows in these tables of its session."""
+        with closing(sqlite3.connect(self.directory / "session.db")) as file:
+            return sum(file.execute(f"SELECT count(*) FROM {one}").fetchone()[0] for one in tables)
+
     def until_pending(
         self, kind: str, found: Callable[[dict[str, Any]], bool], seconds: float = 30.0
     ) -> dict[str, Any]:
@@ -110,12 +130,21 @@ class Device:
         until(look, seconds)
         return matching[0]
 
+    def has_message(self, id_: str) -> dict[str, Any]:
+        """Waits for the message of this id, and returns it as the inbox has it."""
+        return self.until_pending("message", lambda one: bool(one["message_id"] == id_))
+
     def said(self, speaker: str, what: dict[str, Any], to: str) -> tuple[dict[str, Any], Content]:
         """Has a person send a message; returns it as the inbox has it, and its content."""
         id_ = self.simulator.post(f"/contacts/{speaker}/say", to=to, **what)["id"]
-        item = self.until_pending("message", lambda one: bool(one["message_id"] == id_))
+        item = self.has_message(id_)
         content = decode(item["content"]) if item["content"] else Text(item["text"])
         return item, content
+
+    def arm(self, dies: str, victim: str, at: int = 1) -> None:
+        """Has it, or its program, be killed when this step of `steps.py` is reached the `at`-th time from now on."""
+        self.process.command(do="arm", dies=dies, victim=victim, at=at)
+        self.wait("armed")
 
     def logins(self, number: str) -> int:
         return sum(self.simulator.account(number)["logins"].values())

@@ -1,8 +1,8 @@
 """The engine on whatsmeow in a process of its own, driven through its port: commands in, events out, JSON a line.
 
 Called with one argument, JSON: `settings` (values), `directory`, `epoch`, whether it is to `reconnect` after
-what may pass, and `dies_at`: the count of the step `dies` at which the `victim` is killed
-(0: never): the process itself, or the program.
+what may pass, `files`: whether it has a media store, and `dies_at`: the count of the step `dies` at which the
+`victim` is killed (0: never): the process itself, or the program. The command `arm` has it die later.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.protocol.phone import resend_requests
+from actors.connection.protocol.receive.messages import message_receiver
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow import open_engine
 from actors.messages.content import ReadMark, unpack
 from actors.runtime.logs import log_to
+from tests.bare_files import BareFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,6 +86,9 @@ class Driven:
             self.asked["epoch"],
             events,
             Path(self.asked["directory"]),
+            media=BareFiles(Path(self.asked["directory"]) / "media")
+            if self.asked["files"]
+            else None,
         )
         tell("opened", account=self.engine.account)
 
@@ -136,7 +142,7 @@ class Driven:
         elif do == "logout":
             await engine.logout()
             tell("logged_out", account=engine.account)
-        elif do in ("extend", "trace", "run"):
+        elif do in ("extend", "trace", "run", "arm"):
             await self.attend(do, **command)
         else:
             await self.settings(do, **command)
@@ -152,8 +158,12 @@ class Driven:
             await self.engine.change_chat(chat, unpack(change), at)  # type: ignore[arg-type]
             tell("changed")
 
-    async def attend(self, do: str, *, seconds: float = 0.0, on: bool = False) -> None:
-        """Runs a command of the owner: `run`, `extend` (the lease), or the start and end of a trace."""
+    async def attend(self, do: str, *, seconds: float = 0.0, on: bool = False, **step: Any) -> None:
+        """Runs a command of the owner: `run`, `extend` (the lease), the start and end of a trace; or `arm`."""
+        if do == "arm":
+            self.arm(**step)
+            tell("armed")
+            return
         if do == "run":
             self.running = asyncio.create_task(self.run())
             return
@@ -180,16 +190,26 @@ class Driven:
                 uncertain=error.uncertain,
             )
 
+    def arm(self, *, dies: str, at: int, victim: str) -> None:
+        """Have the process, or its program, killed when this step is reached for the `at`-th time from now on."""
+        from tests.integration.whatsmeow import steps
+
+        self.asked["victim"] = victim
+        steps.kill_at(dies, at, self.kill)
+
     def kill(self) -> None:
         own = self.asked["victim"] == "self"
         os.kill(os.getpid() if own else self.engine._programs.running.pid, signal.SIGKILL)  # type: ignore[attr-defined]
 
     async def main(self) -> None:
+        # The phone is asked soon, and soon again after a kill.
+        resend_requests.UNACKNOWLEDGED, resend_requests.SPACING = 0.5, 0.05  # type: ignore[misc]
+        message_receiver.PHONE_DELAY = 0.1
         log_to(Path(self.asked["directory"]) / "engine.log", "info", "driven")
         if self.asked["dies_at"] and self.asked["dies"] != "before_commit":
-            from tests.integration.whatsmeow import steps
-
-            steps.kill_at(self.asked["dies"], self.asked["dies_at"], self.kill)
+            self.arm(
+                **{name: self.asked[name] for name in ("dies", "victim")}, at=self.asked["dies_at"]
+            )
         elif self.asked["dies_at"]:
             die_before_commit(self.asked["dies_at"])
         self.open()

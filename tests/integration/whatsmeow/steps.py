@@ -1,11 +1,24 @@
-"""Steps of the pipelines at which a driven engine, or its program, is killed; the product knows none of them."""
+"""Steps of the pipelines at which a driven engine, or its program, is killed; the product knows none of them.
+
+A step is named by a moment and, where more than messages pass there, by what passes: `after_commit Inbox.add`
+(a write of the session), `before_answer receipt` (a kind of delivery), `after_post peer` (a request to the program),
+`before_call Fetcher.fetch`.
+"""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
+from actors.connection.protocol.media.download import Fetcher
+from actors.connection.session.chats.unread import UnreadMessages
+from actors.connection.session.files.pending_downloads import Downloads
+from actors.connection.session.files.uploads import Uploads
+from actors.connection.session.messages.placeholders import Placeholders
+from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.received.app_state import AppState
+from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow.login_channel import Link
@@ -18,6 +31,14 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session_part import SessionPart
     from actors.connection.whatsmeow.program.frames import Frame
+
+CLASSES: dict[str, type] = {
+    one.__name__: one
+    for one in (
+        *(AppState, Downloads, HistorySyncs, Inbox, Placeholders, SealedEdits, UnreadMessages),
+        *(Fetcher, FileDecryptor, FileEncryptor, Uploads),
+    )
+}
 
 
 class Step:
@@ -33,14 +54,15 @@ class Step:
                 self._kill()
 
 
-def after_commit(step: Step, part: type[SessionPart] = Inbox, write: str = "add") -> None:
+def after_commit(step: Step, what: str) -> None:
+    part, write = named(what)
     original, added = Session.transaction, getattr(part, write)
     calls = 0
 
-    def counted(self: SessionPart, *arguments: Any, **named: Any) -> Any:
+    def counted(self: SessionPart, *arguments: Any, **values: Any) -> Any:
         nonlocal calls
         calls += brings(part, *arguments)
-        return added(self, *arguments, **named)
+        return added(self, *arguments, **values)
 
     @asynccontextmanager
     async def transaction(self: Session) -> AsyncIterator[None]:
@@ -54,23 +76,41 @@ def after_commit(step: Step, part: type[SessionPart] = Inbox, write: str = "add"
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 
-def before_commit(step: Step, part: type[SessionPart], write: str) -> None:
+def before_commit(step: Step, what: str) -> None:
+    part, write = named(what)
     original = getattr(part, write)
 
-    def reached(self: SessionPart, *arguments: Any, **named: Any) -> Any:
-        found = original(self, *arguments, **named)
+    def reached(self: SessionPart, *arguments: Any, **values: Any) -> Any:
+        found = original(self, *arguments, **values)
         step.reached(brings(part, *arguments))
         return found
 
     setattr(part, write, reached)
 
 
-def brings(part: type[SessionPart], *arguments: Any) -> bool:
+def before_call(step: Step, what: str) -> None:
+    part, method = named(what)
+    original = getattr(part, method)
+
+    def called(self: object, *arguments: Any, **values: Any) -> Any:
+        step.reached()
+        return original(self, *arguments, **values)
+
+    setattr(part, method, called)
+
+
+def named(what: str) -> tuple[type, str]:
+    """Returns the class and the method of `Class.method`."""
+    part, _, method = what.partition(".")
+    return CLASSES[part], method
+
+
+def brings(part: type, *arguments: Any) -> bool:
     """Returns whether a write of the session changes anything: app state is reported without changes, too."""
     return part is not AppState or bool(arguments[2])
 
 
-def around_answering(step: Step, *, after: bool, kind: str = "message") -> None:
+def around_answering(step: Step, kind: str, *, after: bool) -> None:
     original = Link.send
 
     async def send(self: Link, *stanzas: Node) -> None:
@@ -89,51 +129,67 @@ def around_answering(step: Step, *, after: bool, kind: str = "message") -> None:
     Link.send = send  # type: ignore[method-assign]
 
 
-def around_posting(step: Step, *, after: bool) -> None:
+def around_posting(step: Step, wanted: str, *, after: bool) -> None:
     original = Link.post
 
-    async def post(self: Link, do: str, *arguments: Any, **named: Any) -> Frame:
+    async def post(self: Link, do: str, *arguments: Any, **values: Any) -> Frame:
         if not after:
-            step.reached()
-        answer = await original(self, do, *arguments, **named)
+            step.reached(do == wanted)
+        answer = await original(self, do, *arguments, **values)
         if after:
-            step.reached()
+            step.reached(do == wanted)
         return answer
 
     Link.post = post  # type: ignore[method-assign]
 
 
-def after_writing(step: Step) -> None:
+def around_asking(step: Step, wanted: str, *, after: bool) -> None:
+    original = Link.ask
+
+    async def ask(self: Link, do: str, **values: Any) -> Frame:
+        if not after:
+            step.reached(do == wanted)
+        answer = await original(self, do, **values)
+        if after:
+            step.reached(do == wanted)
+        return answer
+
+    Link.ask = ask  # type: ignore[method-assign]
+
+
+def after_writing(step: Step, wanted: str) -> None:
     write, flush = Pipe._write, Pipe._flush
-    sends = 0
+    requests = 0
 
     def counted(self: Pipe, header: Mapping[str, Any], body: bytes) -> None:
-        nonlocal sends
-        sends += header.get("do") == "send"
+        nonlocal requests
+        requests += header.get("do") == wanted
         write(self, header, body)
 
     def flushed(self: Pipe) -> None:
-        nonlocal sends
+        nonlocal requests
         flush(self)
-        count, sends = sends, 0
+        count, requests = requests, 0
         step.reached(count)
 
     Pipe._write, Pipe._flush = counted, flushed  # type: ignore[method-assign]
 
 
-STEPS: dict[str, Callable[[Step], None]] = {
+STEPS: dict[str, Callable[[Step, str], None]] = {
+    "before_call": before_call,
+    "before_commit": before_commit,
     "after_commit": after_commit,
-    "before_answer": lambda step: around_answering(step, after=False),
-    "after_answer": lambda step: around_answering(step, after=True),
-    "state_before_commit": lambda step: before_commit(step, AppState, "note"),
-    "state_after_commit": lambda step: after_commit(step, AppState, "note"),
-    "state_after_answer": lambda step: around_answering(step, after=True, kind="app_state"),
-    "before_post": lambda step: around_posting(step, after=False),
+    "before_answer": lambda step, kind: around_answering(step, kind, after=False),
+    "after_answer": lambda step, kind: around_answering(step, kind, after=True),
+    "before_post": lambda step, do: around_posting(step, do, after=False),
     "after_post": after_writing,
-    "after_ack": lambda step: around_posting(step, after=True),
+    "after_ack": lambda step, do: around_posting(step, do, after=True),
+    "before_ask": lambda step, do: around_asking(step, do, after=False),
+    "after_ask": lambda step, do: around_asking(step, do, after=True),
 }
 
 
 def kill_at(name: str, at: int, kill: Callable[[], None]) -> None:
     """Have `kill` called when the step of this name is reached the `at`-th time."""
-    STEPS[name](Step(at, kill))
+    moment, what = name.split()
+    STEPS[moment](Step(at, kill), what)

@@ -12,7 +12,7 @@ import pytest
 from actors.messages.content import ChatChange, pack
 from tests.conformance.processes import until
 from tests.integration.whatsmeow.device import chat
-from tests.integration.whatsmeow.test_kills import died, killed
+from tests.integration.whatsmeow.test_kills import died, killed, outlived
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def test_a_chat_is_changed_for_all_devices(town: Town) -> None:
     town.goes_on(device)
 
 
-STEPS = ("state_before_commit", "state_after_commit", "state_after_answer")
+STEPS = ("before_commit AppState.note", "after_commit AppState.note", "after_answer app_state")
 
 
 @pytest.mark.parametrize("victim", ["self", "program"])
@@ -137,7 +137,7 @@ def test_no_change_is_lost_whatever_dies(town: Town, dies: str, victim: str) -> 
     dying = town.made(directory=directory, epoch=2, dies_at=1, dies=dies, victim=victim)
     if victim == "self":
         killed(dying)
-        assert version(directory) == (before if dies == "state_before_commit" else newest)
+        assert version(directory) == (before if dies.startswith("before") else newest)
         dying = town.made(directory=directory, epoch=3)
     else:
         died(dying)
@@ -147,6 +147,41 @@ def test_no_change_is_lost_whatever_dies(town: Town, dies: str, victim: str) -> 
     town.goes_on(dying)
     sets(town, "pin", chat=chats[0])
     noted(dying, id=chat(chats[0]), setting="pinned", value=True, news=True)
+
+
+CHANGING = (
+    ("before_post app_state_patch", "self", False),
+    ("before_post app_state_patch", "program", False),
+    ("after_post app_state_patch", "self", None),
+    ("after_post app_state_patch", "program", None),
+    ("after_ack app_state_patch", "self", True),
+)
+"""Each step, and whether the phone has the change then; None where that is up to the program."""
+
+
+def test_each_change_reaches_the_phone_whatever_dies(town: Town) -> None:
+    """Asked for again, it has the same result, and is noted here as the phone has it."""
+    device = synced(town)
+    for number, (dies, victim, left) in enumerate(CHANGING, 1):
+        friend, at = f"{int(town.friend) + 1000 * number}", time.time()
+        wanted = {"chat": chat(friend), "change": pack(ChatChange(archived=True)), "at": at}
+        device.arm(dies, victim)
+        device.process.command(do="change", **wanted)
+        device = outlived(town, device, victim)
+        assert left in (None, archived(town, friend)), dies
+        device.process.command(do="change", **wanted)
+        device.wait("changed")
+        assert archived(town, friend)
+        noted(device, id=chat(friend), setting="archived", value=True)
+        assert version(device.directory) == at_phone(town)["collections"][LOW]
+    assert at_phone(town)["patches_refused"] == 0
+    town.goes_on(device)
+
+
+def archived(town: Town, friend: str) -> bool:
+    """Whether the phone has the chat in its archive."""
+    settings = at_phone(town)["settings"]
+    return any(one["type"] == "archive" and one.get("chat") == friend for one in settings)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +194,8 @@ def test_a_session_that_is_behind_gets_all_anew(town: Town, older: str) -> None:
     sets(town, "pin", chat=town.friend)
     noted(device, id=chat(town.friend), setting="pinned", value=True)
     town.simulator.settled(town.number)
-    keys = [one["key"] for one in device.pending("app_state")]
-    device.process.command(do="settle", keys=keys)
-    device.wait("settled")
+    before = device.pending("app_state")
+    device.settle(before)
     device.close()
     newest = version(device.directory)
     with closing(sqlite3.connect(device.directory / "session.db")) as file, file:
@@ -169,7 +203,7 @@ def test_a_session_that_is_behind_gets_all_anew(town: Town, older: str) -> None:
     again = town.made(directory=device.directory, epoch=2)
     for setting in ("archived", "pinned"):
         noted(again, id=chat(town.friend), setting=setting, value=True, news=False)
-    again.until_pending("app_state", lambda one: bool(one.get("until", 0) >= max(keys)))
+    again.until_pending("app_state", lambda one: bool(one.get("until", 0) >= before[-1]["key"]))
     assert version(device.directory) == newest
     town.goes_on(again)
 
@@ -181,7 +215,7 @@ def test_all_of_a_large_collection_comes_in_parts(town: Town) -> None:
     for each in chats:
         sets(town, "archive", chat=each)
     newest = at_phone(town)["collections"][LOW]
-    dying = town.made(dies_at=3, dies="state_after_answer")  # after the name and the salt
+    dying = town.made(dies_at=3, dies="after_answer app_state")  # after the name and the salt
     town.simulator.post(f"/phones/{town.number}/scan", qr=dying.wait("qr")["qr"])
     killed(dying)
     directory = dying.directory

@@ -47,12 +47,26 @@ def died(dying: Device) -> None:
     assert (ended["kind"], ended["detail"]) == ("network", "program_died"), ended
 
 
+def outlived(town: Town, dying: Device, victim: str, *, waits: bool = False) -> Device:
+    """Waits for the kill of the process, or of its program; returns what goes on, once that is open.
+
+    `waits`: something that the process did not answer has to wait at WhatsApp.
+    """
+    if victim == "program":
+        died(dying)
+    else:
+        killed(dying)
+        until(lambda: not town.account["online"])
+        assert town.account["unacknowledged"] > 0 or not waits, "nothing was in flight"
+        dying = town.made(directory=dying.directory, epoch=dying.epoch + 1, files=dying.files)
+    dying.wait("open")
+    return dying
+
+
+STORED = ("after_commit Inbox.add", "before_answer message", "after_answer message")
 RECEIVING = [
-    *(
-        ("self", dies)
-        for dies in ("before_commit", "after_commit", "before_answer", "after_answer")
-    ),
-    *(("program", dies) for dies in ("after_commit", "before_answer", "after_answer")),
+    *(("self", dies) for dies in ("before_commit", *STORED)),
+    *(("program", dies) for dies in STORED),
 ]
 
 
@@ -82,7 +96,7 @@ def test_nothing_that_was_received_is_lost_or_doubled(
 
 @pytest.mark.parametrize("chats", [1, 5])
 @pytest.mark.parametrize("victim", ["self", "program"])
-@pytest.mark.parametrize("dies", ["before_post", "after_post", "after_ack"])
+@pytest.mark.parametrize("dies", ["before_post send", "after_post send", "after_ack send"])
 def test_nothing_that_was_sent_is_lost_or_doubled(
     town: Town, dies: str, victim: str, chats: int
 ) -> None:
@@ -96,7 +110,7 @@ def test_nothing_that_was_sent_is_lost_or_doubled(
     begun = [(sending.begin(to[text], text), text) for text in texts]
     if victim == "self":
         killed(sending)
-        said = output_of(sending)
+        said = sending.process.seen
     else:
         died(sending)
         until(lambda: len(outcomes(sending)) == COUNT)
@@ -120,3 +134,48 @@ def test_nothing_that_was_sent_is_lost_or_doubled(
 def outcomes(sending: Device) -> list[dict[str, Any]]:
     sending.process.quiet()
     return [one for one in sending.process.seen if one["event"] in ("sent", "failed")]
+
+
+GROUP = [
+    ("self", "before_commit Inbox.add"),
+    ("self", "after_commit Inbox.add"),
+    ("program", "after_commit Inbox.add"),
+    ("self", "after_answer message"),
+    ("program", "after_answer message"),
+    ("self", "after_post send"),
+    ("program", "after_post send"),
+    ("self", "before_post send"),
+    ("self", "after_ack send"),
+]
+
+
+def test_nothing_of_a_group_is_lost_or_doubled(town: Town) -> None:
+    """The first message of each side brings a key, and the kill comes with it."""
+    device, few = town.linked(), 6
+    people = {"creator": town.friend, "participants": [town.number]}
+    group = town.simulator.post("/groups", subject="Us", **people)["id"]
+    sent: list[tuple[str, str]] = []
+    said: list[str] = []
+    for number, (victim, dies) in enumerate(GROUP):
+        texts = [f"{number} {each}" for each in range(few)]
+        first = not (sent if dies.endswith("send") else said)
+        device.arm(dies, victim, 1 if first else 3)
+        if dies.endswith("send"):
+            begun = [(device.begin(group, text), text) for text in texts]
+            dying, device = device, outlived(town, device, victim)
+            before = {one["id"] for one in outcomes(dying) if one["event"] == "sent"}
+            assert {id_ for id_, _ in begun} - before, "nothing was in flight"
+            sent += begun
+            for id_, text in begun:
+                town.sent_again(device, text, id_, group)
+        else:
+            ids = [town.simulator.say(town.friend, group, text) for text in texts]
+            device = outlived(town, device, victim, waits=True)
+            device.has_message(ids[-1])
+            said += texts
+        town.simulator.settled(town.number)
+    found = [one for one in town.simulator.inbox(town.friend) if one["group"] == group]
+    assert [(one["id"], one["text"]) for one in found] == sent
+    town.goes_on(device)
+    assert [one["text"] for one in device.pending("message") if one["chat"] == group] == said
+    assert town.account["retries"] == 0, "a key was lost"

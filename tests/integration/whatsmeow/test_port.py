@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -158,6 +159,22 @@ def test_its_traffic_is_traced_by_the_one_allow_list(town: Town, device: Device)
     tags = {json.loads(line).get("tag") for line in text.splitlines()}
     assert {"message", "receipt", "ack"} <= tags, tags
     assert not [one for one in (town.number, town.friend, "and goes on") if one in text]
+
+
+def test_its_logins_are_traced(town: Town) -> None:
+    """That of a device without an account asks for a pairing; the next one has the account's number, unshown."""
+    device = town.linked(whatsapp_trace=True)
+    device.process.command(do="trace", on=False)
+    (file,) = device.directory.rglob(device.wait("traced")["file"].rpartition("/")[2])
+    text = file.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    logins = [one["payload"] for one in lines if one.get("event") == "login"]
+    assert [one["pairing"] for one in logins] == [True, False]
+    assert {"19", "5", "6"} <= set(logins[0]["fields"])
+    assert logins[1]["lid_db_migrated"] == logins[1]["passive"] == 1
+    assert all(re.fullmatch(r"2\.3000\.\d+", one["version"]) for one in logins)
+    assert lines[1]["event"] == "login", "it comes before all stanzas"
+    assert town.number not in text
 
 
 def test_nothing_of_people_is_in_its_log(town: Town, device: Device) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The bucket of the settings: a directory at once, Google's by way of the vault's actor."""
+    """The bucket that the settings name: a directory directly, Google's by calls to the bucket actor."""
 
     bucket: Bucket | None
 

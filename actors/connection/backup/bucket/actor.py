@@ -21,7 +21,7 @@ Outcome = tuple[str, Any]
 
 
 class VaultActor(Shell):
-    """Passes objects on; what it is given is encrypted already (G10). It keeps nothing.
+    """Performs bucket calls for other actors. Objects are encrypted before they get here (G10), and none is kept.
 
     While it is dead the bucket is away, and what is asked of it is asked again.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -10,12 +9,13 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry, check_name
+from actors.connection.backup.bucket.blocking_bucket import BlockingBucket
+from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 TEMPORARY: Final = ".tmp-"
 """Prefix of the name of a file that is being written; no object has it."""
@@ -27,8 +27,8 @@ WAIT: Final = 10.0
 """Seconds for which another writer may keep the lock."""
 
 
-class DirectoryBucket:
-    """As a bucket of Google's, on a directory: whole objects, generations, one winner of each.
+class DirectoryBucket(BlockingBucket):
+    """A directory with the promises of Google's buckets: whole objects, generations, one winner of each.
 
     The generation is the time of the file's content, in microseconds; it always rises. A crash
     leaves the earlier object and at most a temporary file, which a later write removes.
@@ -37,25 +37,10 @@ class DirectoryBucket:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
-        """See the port."""
-        return await self._do(self._write, check_name(name), data, replaces)
-
-    async def read(self, name: str) -> Content | None:
-        """See the port."""
-        return await self._do(self._read, check_name(name))
-
-    async def list(self, prefix: str) -> Sequence[Entry]:
-        """See the port."""
-        return await self._do(self._list, prefix)
-
-    async def delete(self, name: str, generation: int = 0) -> None:
-        """See the port."""
-        await self._do(self._delete, check_name(name), generation)
-
-    async def _do(self, step: Callable[..., Any], *arguments: object) -> Any:
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            return await asyncio.to_thread(step, *arguments)
+            yield
         except OSError as error:
             raise BucketAway(errno.errorcode.get(error.errno or 0, "OSError")) from error
 

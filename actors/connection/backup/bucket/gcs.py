@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
@@ -14,10 +14,11 @@ from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
-from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry, check_name
+from actors.connection.backup.bucket.blocking_bucket import BlockingBucket
+from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
 CONNECT: Final = 5.0
 ANSWER: Final = 20.0
@@ -27,32 +28,17 @@ RETRIED: Final = 15.0
 DIGEST: Final = "sha256"
 
 
-class GcsBucket:
+class GcsBucket(BlockingBucket):
     """A bucket of Google's. Bytes that are read are those that were written, or `BucketAway` is raised."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._client: storage.Client | None = None
 
-    async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
-        """See the port."""
-        return await self._do(self._write, check_name(name), data, replaces)
-
-    async def read(self, name: str) -> Content | None:
-        """See the port."""
-        return await self._do(self._read, check_name(name))
-
-    async def list(self, prefix: str) -> Sequence[Entry]:
-        """See the port."""
-        return await self._do(self._list, prefix)
-
-    async def delete(self, name: str, generation: int = 0) -> None:
-        """See the port."""
-        await self._do(self._delete, check_name(name), generation)
-
-    async def _do(self, step: Callable[..., Any], *arguments: object) -> Any:
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            return await asyncio.to_thread(step, *arguments)
+            yield
         except PreconditionFailed:
             raise Conflict from None
         except NotFound:

@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_][A-Za
 
 
 class BucketAway(Exception):  # noqa: N818 - reads as what it is
-    """The bucket did not do what it was asked, or nobody knows whether it did. Ask again.
+    """The bucket did not answer, and the call may have been executed. Repeat it.
 
     `reason` is a stable word, never text of a server.
     """
@@ -54,7 +54,7 @@ class Content:
 
 
 class Bucket(Protocol):
-    """Each method raises `BucketAway`. Names are checked by `check_name`; bytes are bytes."""
+    """Whole objects by name, which `check_name` checks. Each method raises `BucketAway`."""
 
     async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
         """Write the object whole, on disk; return its generation. Raises `Conflict`.

@@ -15,7 +15,7 @@ ANSWER: Final = 60.0
 
 
 class RemoteBucket:
-    """The bucket as a connection sees it, through whatever handle the tree gave last."""
+    """Calls the bucket actor by the handle that supervision passed last."""
 
     def __init__(self) -> None:
         self.handle: Any = None

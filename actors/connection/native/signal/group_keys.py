@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class GroupKeys:
-    """Chats are groups' addresses, devices the names of their sessions.
+    """Sender keys of one account's groups, received and own. Chats are groups' addresses, devices names of sessions.
 
     `decrypt` follows a chain a few steps inside the transaction; `prepare` before it, as far as the
     device's budget goes.

@@ -41,7 +41,7 @@ def patience(size: int) -> float:
 
 
 class Web:
-    """Asks servers over TLS, each time with bounds on time and on memory; follows no redirect.
+    """Requests over TLS, each with bounds on time and on memory; follows no redirect.
 
     `authority` is a PEM file that they are checked by instead of the public ones. `use` names the proxy
     through which it asks from then on.

@@ -116,6 +116,7 @@ class Receipt:
 
 _STATUSES: dict[str, Literal["delivered", "read", "retry"]] = {
     "": "delivered",
+    "delivery": "delivered",
     "read": "read",
     "played": "read",
     "retry": "retry",
@@ -129,18 +130,25 @@ OWN_READING: Final = frozenset({"read", "read-self"})
 def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
     """The receipts in one of a group's messages, each with the address of who it is of.
 
-    It is one member's, or names several of them by the message.
+    It is one member's, or names several of them by the message. A member without a type or a time has that of the
+    stanza, and a message without an id has the stanza's (whatsapp-rust, receipt.rs).
     """
     told = read(stanza)
     if (participant := stanza.attrs.get("participant")) is not None:
         return [(participant, told)]
     return [
-        (user.attrs["jid"], Receipt((number,), told.status, user.number("t") or told.at))
+        (user.attrs["jid"], Receipt((number,), status, user.number("t") or told.at))
         for part in stanza.children("participants")
-        if (number := part.attrs.get("key") or part.attrs.get("message_id"))
+        if (number := _first(part, "message_id", "key") or stanza.attrs.get("id", ""))
         for user in part.children("user")
         if "jid" in user.attrs
+        for status in (_STATUSES.get(_first(user, "type") or stanza.attrs.get("type", "")),)
     ]
+
+
+def _first(node: Node, *names: str) -> str:
+    """The first of these attributes that is there and not empty; "" without any."""
+    return next(filter(None, map(node.attrs.get, names)), "")
 
 
 def read(stanza: Node) -> Receipt:

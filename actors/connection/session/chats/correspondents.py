@@ -9,7 +9,7 @@ LOCK, CAP = "lock", "cap"
 
 
 class Outreach(SessionPart):
-    """Limits and chats outlive every process.
+    """Limits of the account, and persons it ever exchanged messages with; both outlive every process.
 
     A chat is begun for good once the person wrote, or WhatsApp did not refuse a first message to them. A
     crash before its acknowledgement leaves the chat begun: that message is sent again, and a refusal undoes it.

@@ -33,7 +33,7 @@ class Unread(NamedTuple):
 
 
 class UnreadMessages(SessionPart):
-    """Kept until they are read here or on another device, 30 days at most.
+    """Unread messages, kept until they are read here or on another device, 30 days at most.
 
     Of the whole account `UNREAD_ROWS` are kept; the oldest make room. A mark of a whole chat covers
     what is kept, a mark of a single message needs nothing of it.

@@ -26,7 +26,7 @@ class Upload:
 
 
 class Uploads(SessionPart):
-    """So that a message that is sent again is the same, byte for byte."""
+    """Uploaded files by message, so that a message that is sent again is the same, byte for byte."""
 
     def remember(self, message_id: str, upload: Upload) -> None:
         """Keep it for a day; a later one of the same message replaces it."""

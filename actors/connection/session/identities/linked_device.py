@@ -18,7 +18,7 @@ class LinkedDevice:
 
 
 class LinkedDevices(SessionPart):
-    """It stands where other engines have credentials: a session is of one engine."""
+    """The linked device, where other engines have credentials: a session is of one engine."""
 
     def read(self) -> LinkedDevice | None:
         """The device; None where none is linked."""

@@ -58,7 +58,7 @@ class StoredRatchet:
 
 
 class SignalKeys(SessionPart):
-    """Keys of the Signal layer."""
+    """Prekeys, identity keys and Signal sessions with other devices, as rows of the session file."""
 
     def forget_all(self) -> None:
         """Drop prekeys, identity keys and Signal sessions. Prekey ids go on rising."""

@@ -60,7 +60,7 @@ _SENDER_KEYS = _Kind(
 
 
 class SkippedKeys(SessionPart):
-    """The rows. Their number is in `kept` of the session or the sender key, which the caller saves."""
+    """Rows of skipped keys. Their number is in `kept` of the session or the sender key, which the caller saves."""
 
     def __init__(self, file: SessionFile) -> None:
         super().__init__(file)

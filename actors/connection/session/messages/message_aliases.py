@@ -1,4 +1,4 @@
-"""Maps message ids that the former engine neonize minted to the service's ids, from rows of the session file."""
+"""Maps the service's message ids to those that the former engine neonize minted and back, also inside a content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gives each message that arrives its place: the time by which lists order the messages of a chat."""
+"""Computes and stores the place of each arriving message: the time by which lists order the messages of a chat."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Lookups:
-    """Asks over one link."""
+    """Looks numbers up over one login."""
 
     def __init__(
         self,

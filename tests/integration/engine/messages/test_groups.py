@@ -6,7 +6,6 @@ The simulator is the oracle: its members decrypt for themselves.
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import sqlite3
 from contextlib import asynccontextmanager, closing
@@ -347,7 +346,10 @@ def _steps(directory: Path, group: str) -> dict[str, int]:
 
 
 def _own_key(directory: Path, group: str) -> int:
-    """The id of the key under which the account encrypts for the group, of either engine."""
+    """A number that differs for each key under which the account encrypts for the group.
+
+    On native the id of the key, on whatsmeow its public key for signatures: the last 32 bytes of its record.
+    """
     if (keys := directory / DATABASE).exists():
         with closing(sqlite3.connect(keys)) as file:
             ((record,),) = file.execute(
@@ -355,7 +357,7 @@ def _own_key(directory: Path, group: str) -> int:
                 " AND sender_id LIKE substr(lid, 1, instr(lid, ':') - 1) || '%'",
                 (group,),
             )
-        return int(json.loads(record)["SenderKeyStates"][0]["KeyID"])
+        return int.from_bytes(record[-32:])
     with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
         (found,) = file.execute("SELECT key_id FROM own_sender_keys WHERE chat = ?", (group,))
         return int(found[0])

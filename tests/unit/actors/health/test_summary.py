@@ -28,6 +28,13 @@ def test_the_guides_example() -> None:
     }
 
 
+def test_percents_have_one_decimal() -> None:
+    found = summary(
+        status="healthy", uptime=0, states=[], waiting=0, active=0, failed=0, cpu=4.26, memory=6.24
+    )
+    assert found["resources"] == {"cpu": 4.3, "memory": {"percentage": 6.2}}
+
+
 @pytest.mark.parametrize(
     ("state", "counted"),
     [
@@ -65,7 +72,10 @@ BOTH: list[tuple[str, Status]] = [("redis_away", "unhealthy"), ("store_away", "u
         (latest(("dead_letters", "healthy")), True, True, "healthy", ["dead_letters"]),
         (latest(CPU), True, True, "degraded", ["cpu_high"]),
         (latest(at=911.0), True, True, "healthy", []),  # three rounds of 30 s ago
+        (latest(at=910.0), True, True, "healthy", []),
         (latest(at=909.0), True, True, "degraded", ["monitor_silent"]),
+        (latest(at=890.0) | {"holds": 20.0}, True, True, "healthy", []),  # announced by the monitor
+        (latest(at=889.0) | {"holds": 20.0}, True, True, "degraded", ["monitor_silent"]),
         (None, True, True, "degraded", ["monitor_silent"]),
         (latest(), False, True, "degraded", ["redis_away"]),  # before the monitor saw it
         (latest(REDIS), True, True, "healthy", []),  # after it came back
@@ -91,3 +101,4 @@ def test_the_status_follows_what_is_seen_now(
 def test_the_worst_counts() -> None:
     assert worst([]) == "healthy"
     assert worst(["degraded", "unhealthy", "healthy"]) == "unhealthy"
+    assert worst(["healthy", "degraded"]) == "degraded"

@@ -45,6 +45,7 @@ def test_a_part_of_another_file_is_not_given() -> None:
 
 def test_a_caller_who_has_it() -> None:
     assert is_known('"y", W/"x"', "x")
+    assert is_known('"y",W/"x"', "x")
     assert is_known("*", "x")
     assert not is_known('"y"', "x")
     assert not is_known(None, "x")

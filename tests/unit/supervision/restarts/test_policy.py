@@ -93,6 +93,11 @@ def test_the_record_stays_small(lives: list[tuple[float, float]]) -> None:
     assert len(record.falls) == 4, "as many as exhaust it"
 
 
+def test_a_life_of_min_uptime_is_stable_and_a_shorter_one_is_not() -> None:
+    assert Intensity(3, min_uptime=10).fell(10, 0).falls == ()
+    assert Intensity(3, min_uptime=10).fell(9.9, 0).falls == (0,)
+
+
 def test_the_budget_is_back_after_exactly_the_quiet_time() -> None:
     record = Intensity(1, min_uptime=10).fell(0, 0).fell(0, 100)
     assert record.exhausted(399.9)
@@ -216,6 +221,7 @@ def test_probe(answered: bool, lag: float, took: float, failed: bool, why: str) 
 def test_a_failed_probe_is_repeated_soon() -> None:
     assert [ProbePolicy().pause(failed) for failed in range(3)] == [2.5, 1.0, 1.0]
     assert ProbePolicy(interval=0.5).pause(1) == 0.5, "never later than the others"
+    assert ProbePolicy(interval=0.01).pause(0) == 0.05, "twenty a second, also of a single child"
 
 
 @pytest.mark.parametrize("children", [1, 90, 10_000])

@@ -66,6 +66,8 @@ type login struct {
 	// given are devices that got keys for a new session with a request for what could not be read, and of which nothing
 	// was read since: with each of many requests, the sender would begin a session for each. The worker's.
 	given map[types.JID]bool
+	// forged is the message that no session authenticated last, among others; it is not tried again. The worker's.
+	forged *waBinary.Node
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
 	collected []<-chan pipe.Answer
 }

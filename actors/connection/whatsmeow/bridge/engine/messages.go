@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/headers"
+	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/settlements"
 )
@@ -84,7 +85,7 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 	for index := range parts {
 		part := &parts[index]
 		kind := outcome.Text(part.Attrs["type"])
-		plaintext, hash, err := one.decrypt(ctx, part, kind, from, info)
+		plaintext, hash, err := one.decrypt(ctx, node, part, kind, from, info)
 		switch {
 		case err == nil:
 			delete(one.given, from)
@@ -181,8 +182,11 @@ func (one *login) lidOf(ctx context.Context, info *types.MessageInfo) types.JID 
 var errUnknownPart = errors.New("unknown kind of encryption")
 
 func (one *login) decrypt(
-	ctx context.Context, part *waBinary.Node, kind string, from types.JID, info *types.MessageInfo,
+	ctx context.Context, node, part *waBinary.Node, kind string, from types.JID, info *types.MessageInfo,
 ) ([]byte, *[32]byte, error) {
+	if node == one.forged {
+		return nil, nil, library.ErrForged
+	}
 	done := one.engine.ratchet.Take()
 	defer done()
 	switch {

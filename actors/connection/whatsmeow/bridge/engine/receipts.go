@@ -23,7 +23,7 @@ func (one *login) receipt(node *waBinary.Node) {
 	switch {
 	case parts != nil:
 		var deliveries []<-chan pipe.Answer
-		for _, each := range headers.Parts(receipt, parts) {
+		for _, each := range headers.Parts(node, receipt, parts) {
 			deliveries = append(deliveries, one.deliver("receipt", headers.Receipt(each), nil))
 		}
 		one.stored(acknowledge, deliveries...)

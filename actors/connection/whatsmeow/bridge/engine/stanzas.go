@@ -6,6 +6,8 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/intake"
@@ -43,6 +45,17 @@ func (engine *Engine) trace(direction string, node *waBinary.Node) {
 	if encoded, err := waBinary.Marshal(*node); err == nil {
 		engine.pipe.Tell("stanza", pipe.Fields{"direction": direction}, encoded)
 	}
+}
+
+// payload returns what the device says of itself as it logs in, or asks for a pairing.
+func (one *login) payload() *waWa6.ClientPayload {
+	payload := one.client.Store.GetClientPayload()
+	if one.engine.tracing.Load() {
+		if encoded, err := proto.Marshal(payload); err == nil {
+			one.engine.pipe.Tell("login", nil, encoded)
+		}
+	}
+	return payload
 }
 
 // work handles stanzas one after the other until the queue is closed; messages that wait are decrypted together.

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
+	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/vault"
 )
@@ -56,6 +58,9 @@ func (some *together) take(node *waBinary.Node) (taken bool) {
 	}
 	plain, hash, err := one.client.DecryptDirect(some.ctx, part, from, false, info.Timestamp)
 	if err != nil {
+		if errors.Is(err, library.ErrForged) {
+			one.forged = node
+		}
 		return false
 	}
 	// One that is malformed comes again by its plaintext, which is stored then.

@@ -1,6 +1,8 @@
 package headers
 
 import (
+	"cmp"
+
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
@@ -9,13 +11,20 @@ import (
 	"teimoso-whatsmeow/pipe"
 )
 
-// Parts returns the receipts in one that counts several persons for messages of a group.
-func Parts(whole *events.Receipt, parts []waBinary.Node) (all []*events.Receipt) {
+// Parts returns the receipts in the stanza of one that counts several persons for messages of a group.
+//
+// A person without a type or a time has that of the whole, and a part without an id of its own is about the stanza's.
+// Sources: whatsmeow, receipt.go; whatsapp-rust, receipt.rs.
+func Parts(node *waBinary.Node, whole *events.Receipt, parts []waBinary.Node) (all []*events.Receipt) {
 	for _, part := range parts {
+		id := cmp.Or(outcome.Text(part.Attrs["message_id"]), outcome.Text(part.Attrs["key"]), outcome.Text(node.Attrs["id"]))
 		for _, child := range part.GetChildrenByTag("user") {
 			each, attrs := *whole, child.AttrGetter()
-			each.MessageIDs = []types.MessageID{outcome.Text(part.Attrs["key"])}
-			each.Sender, each.Timestamp = attrs.JID("jid"), attrs.UnixTime("t")
+			each.MessageIDs, each.Sender = []types.MessageID{id}, attrs.JID("jid")
+			if at := attrs.OptionalUnixTime("t"); !at.IsZero() {
+				each.Timestamp = at
+			}
+			each.Type = cmp.Or(types.ReceiptType(attrs.OptionalString("type")), whole.Type)
 			if attrs.OK() {
 				all = append(all, &each)
 			}

@@ -3,6 +3,7 @@ package library
 
 import (
 	"net/http"
+	"time"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -15,6 +16,7 @@ type Client struct {
 	*whatsmeow.Client
 	inner     *whatsmeow.DangerousInternalClient
 	websocket *http.Client
+	budgets   *budgets
 }
 
 // Taps see each stanza: Received in the order of arrival, before the library handles it, and on the goroutine
@@ -39,7 +41,7 @@ func New(device *store.Device, log waLog.Logger, taps Taps, websocket, media htt
 	client.SynchronousAck = false
 	client.SetMediaHTTPClient(&http.Client{Transport: media})
 	//lint:ignore SA1019 it is marked as dangerous; internals.go has each use and its reason
-	return &Client{client, client.DangerousInternals(), &http.Client{Transport: websocket}}
+	return &Client{client, client.DangerousInternals(), &http.Client{Transport: websocket}, newBudgets(time.Now)}
 }
 
 // tappedLog is a log that also shows stanzas: the library writes each one to its logs "Recv" and "Send".

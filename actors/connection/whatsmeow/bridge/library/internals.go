@@ -136,17 +136,21 @@ func (client *Client) ParseReceipt(node *waBinary.Node) (*events.Receipt, []waBi
 }
 
 // DecryptDirect decrypts a part for this device; ratchet and plaintext are one transaction.
+//
+// A message that is not authentic is refused before the library tries it, by ErrForged.
 func (client *Client) DecryptDirect(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	return client.inner.DecryptDM(ctx, part, from, first, at)
+	return client.inner.DecryptDM(client.refuseForgeries(ctx, part, from, first), part, from, first, at)
 }
 
 // DecryptGroup decrypts a part for a group; ratchet and plaintext are one transaction.
+//
+// A message that is not authentic, or too far ahead, is refused before the library tries it, by ErrForged.
 func (client *Client) DecryptGroup(
 	ctx context.Context, part *waBinary.Node, from, chat types.JID, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	return client.inner.DecryptGroupMsg(ctx, part, from, chat, at)
+	return client.inner.DecryptGroupMsg(client.refuseGroupForgeries(ctx, part, from, chat), part, from, chat, at)
 }
 
 // MigrateSession moves sessions of a number to its LID.

@@ -160,6 +160,9 @@ func TestTraceShowsStanzasWhileItIsOn(t *testing.T) {
 	if after := len(one.all("stanza")); after != count {
 		t.Errorf("%d stanzas were shown after it was off", after-count)
 	}
+	if len(one.all("login")) > 0 {
+		t.Error("a login was shown while it was off")
+	}
 }
 
 func TestLogHasNoArguments(t *testing.T) {

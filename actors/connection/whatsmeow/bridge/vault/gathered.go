@@ -20,30 +20,32 @@ type sessions struct {
 	moved  remembered[bool]
 }
 
-// next returns the session from which a gathered step goes on, where it is in memory.
+// next returns the session from which a step goes on, nil where there is none, as far as it is in memory.
 func (one *sessions) next(ctx context.Context, address string) (session []byte, found bool) {
-	steps := gathered(ctx)
-	if steps == nil {
-		return nil, false
-	}
-	if session, found = steps.session(address); found {
+	if session, found = gathered(ctx).session(address); found {
 		return session, true
 	}
 	return one.stored.get(address)
 }
 
 // GetSession returns a session, nil where there is none.
+//
+// It remembers one that it reads while steps are gathered: no transaction that may be rolled back has written it.
 func (one *sessions) GetSession(ctx context.Context, address string) ([]byte, error) {
 	if session, found := one.next(ctx, address); found {
 		return session, nil
 	}
-	return one.SessionStore.GetSession(ctx, address)
+	read := func() ([]byte, error) { return one.SessionStore.GetSession(ctx, address) }
+	if gathered(ctx) == nil {
+		return read()
+	}
+	return one.stored.read(address, read)
 }
 
 // HasSession returns whether there is a session.
 func (one *sessions) HasSession(ctx context.Context, address string) (bool, error) {
-	if _, found := one.next(ctx, address); found {
-		return true, nil
+	if session, found := one.next(ctx, address); found {
+		return session != nil, nil
 	}
 	return one.SessionStore.HasSession(ctx, address)
 }
@@ -189,8 +191,13 @@ func (one *plaintexts) PutBufferedEvent(ctx context.Context, hash [32]byte, cont
 	return one.EventBuffer.PutBufferedEvent(ctx, hash, content, sent)
 }
 
-// DoDecryptionTxn has what a decryption changes in one transaction, or gathers it; nothing of it where that fails.
+// DoDecryptionTxn has what a decryption changes in one transaction, or gathers it; nothing of it where that fails, or where
+// its check does.
 func (one *plaintexts) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
+	ctx, err := checked(ctx)
+	if err != nil {
+		return err
+	}
 	steps := gathered(ctx)
 	if steps == nil {
 		return one.EventBuffer.DoDecryptionTxn(ctx, decrypt)

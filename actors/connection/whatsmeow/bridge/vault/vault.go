@@ -63,7 +63,12 @@ func Open(ctx context.Context, path string, epoch int64, log waLog.Logger, faile
 		_ = db.Close()
 		return nil, classify(err)
 	}
-	return &Vault{Container: sqlstore.NewWithWrappedDB(wrapped, log), wrapped: wrapped, db: db}, nil
+	vault := &Vault{Container: sqlstore.NewWithWrappedDB(wrapped, log), wrapped: wrapped, db: db}
+	if err := vault.compact(ctx); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return vault, nil
 }
 
 // Close closes the database.

@@ -88,21 +88,31 @@ def test_stream_error(
 
 
 @pytest.mark.parametrize(
-    ("cause", "detail"),
+    ("attrs", "detail"),
+    [({"reason": "503"}, "failure_503"), ({}, "failure"), ({"reason": "402"}, "failure_402")],
+)
+def test_each_failure_has_a_word_for_logs(attrs: dict[str, str], detail: str) -> None:
+    assert causes.from_failure(attrs, NOW).detail == detail
+
+
+@pytest.mark.parametrize(
+    ("attrs", "children", "detail"),
     [
-        (causes.from_failure({"reason": "503"}, NOW), "failure_503"),
-        (causes.from_failure({}, NOW), "failure"),
-        (causes.from_failure({"reason": "402"}, NOW), "failure_402"),
-        (causes.from_stream_error({"code": "515"}, {}), "stream_error_515"),
-        (causes.from_stream_error({}, {}), "stream_error"),
-        (causes.from_stream_error({}, {"conflict": {}}), "conflict"),
-        (causes.from_stream_error({}, {"conflict": {"type": "device_removed"}}), "device_removed"),
-        (causes.from_close(1006), "close_1006"),
-        (causes.from_close(None), "reset"),
+        ({"code": "515"}, {}, "stream_error_515"),
+        ({}, {}, "stream_error"),
+        ({}, {"conflict": {}}, "conflict"),
+        ({}, {"conflict": {"type": "device_removed"}}, "device_removed"),
     ],
 )
-def test_each_cause_has_a_word_for_logs(cause: Cause, detail: str) -> None:
-    assert cause.detail == detail
+def test_each_stream_error_has_a_word_for_logs(
+    attrs: dict[str, str], children: dict[str, dict[str, str]], detail: str
+) -> None:
+    assert causes.from_stream_error(attrs, children).detail == detail
+
+
+@pytest.mark.parametrize(("code", "detail"), [(1006, "close_1006"), (None, "reset")])
+def test_each_close_has_a_word_for_logs(code: int | None, detail: str) -> None:
+    assert causes.from_close(code).detail == detail
 
 
 @pytest.mark.parametrize(

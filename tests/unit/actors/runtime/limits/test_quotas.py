@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -47,6 +48,7 @@ def test_parts_of_a_total(total: int, connections: int, reserved: int, shared: i
         (["a", "b"], {}, 6, None),  # it counts for each
         (["a", "b"], {"c": 6}, 6, "instance"),
         (["a", "b"], {"b": 6}, 1, "connection"),
+        (["a"], {"a": 5, "c": 6}, 1, None),  # what it has beyond its part is taken already
     ],
 )
 def test_room(units: list[str], used: dict[str, int], size: int, of: str | None) -> None:
@@ -59,6 +61,35 @@ def test_room(units: list[str], used: dict[str, int], size: int, of: str | None)
     assert reached.scope == of
     assert reached.retry_after == 9
     assert reached.limit == (QUOTA.total if of == "instance" else QUOTA.each)
+
+
+def test_one_more_is_asked_for_without_a_size() -> None:
+    QUOTA.check(["a"], {"a": 5})
+    with pytest.raises(LimitReached):
+        QUOTA.check(["a"], {"a": 6})
+
+
+@pytest.mark.parametrize(("each", "refused"), [(0, False), (1, True), (2, False)])
+def test_a_limit_of_one_is_a_limit_and_of_none_is_none(each: int, *, refused: bool) -> None:
+    quota = Quota(Limit("EACH", each, "each", 9), QUOTA.total, QUOTA.connections)
+    for check in (partial(quota.check, ["a"], {"a": 1}), partial(quota.check_key, 1)):
+        if refused:
+            with pytest.raises(LimitReached):
+                check()
+        else:
+            check()
+
+
+def test_a_total_without_parts_is_full() -> None:
+    quota = Quota(None, Limit("TOTAL", 3, "total", 9), 4)
+    quota.check(["a"], {"b": 2})
+    with pytest.raises(LimitReached):
+        quota.check(["a"], {"b": 3})
+
+
+def test_parts_of_the_living_and_of_the_instance_are_theirs() -> None:
+    QUOTA.check(["a"], {"c": 6, "d": 4}, 6, living={"a", "c", "d"})
+    QUOTA.check(["a"], {ALL: 8}, 6, living={"a"})
 
 
 def test_a_deleted_connection_has_no_part() -> None:

@@ -101,3 +101,33 @@ def test_read_a_list_of_ids() -> None:
     items = (Node("item", {"id": "B"}), Node("item", {"id": "C"}), Node("item"))
     stanza = Node("receipt", {"id": "A", "type": "read", "t": "5"}, (Node("list", {}, items),))
     assert receipts.read(stanza).message_ids == ("A", "B", "C")
+
+
+def test_members_in_one_receipt_have_their_own_type_and_time() -> None:
+    """A member or a message without one of its own has the stanza's."""
+    ann, ben = "15550100003@s.whatsapp.net", "15550100004@lid"
+    by_type = Node(
+        "participants",
+        {"key": "A"},
+        [Node("user", {"jid": ann, "t": "8"}), Node("user", {"jid": ben})],
+    )
+    by_message = Node(
+        "participants",
+        {"message_id": "B", "key": "not this"},
+        [
+            Node("user", {"jid": ann, "t": "9", "type": "delivery"}),
+            Node("user", {"jid": ben, "t": "10", "type": "played"}),
+            Node("user", {"jid": ben, "type": "inactive"}),
+            Node("user", {"type": "read"}),
+        ],
+    )
+    bare = Node("participants", {}, [Node("user", {"jid": ann})])
+    attrs = {"id": "C", "from": "1@g.us", "type": "read", "t": "7"}
+    assert receipts.of_members(Node("receipt", attrs, (by_type, by_message, bare))) == [
+        (ann, Receipt(("A",), "read", 8)),
+        (ben, Receipt(("A",), "read", 7)),
+        (ann, Receipt(("B",), "delivered", 9)),
+        (ben, Receipt(("B",), "read", 10)),
+        (ben, Receipt(("B",), None, 7)),
+        (ann, Receipt(("C",), "read", 7)),
+    ]

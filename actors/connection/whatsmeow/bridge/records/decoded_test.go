@@ -1,4 +1,4 @@
-package library
+package records
 
 import (
 	"bytes"
@@ -67,4 +67,12 @@ func TestSessionsThatWereEncodedAreNotDecoded(t *testing.T) {
 		t.Errorf("%d are kept", len(all.known))
 	}
 	decode(third, 3, 3)
+	large := structure(t, 5)
+	large.SessionState.RootKey = make([]byte, largestDecoded)
+	fifth, sixth := all.Serialize(large), all.Serialize(structure(t, 6))
+	decode(sixth, 6, 3)
+	decode(fifth, 5, 3)
+	fifth = all.Serialize(large)
+	all.Serialize(large)
+	decode(fifth, 5, 4) // the last one alone
 }

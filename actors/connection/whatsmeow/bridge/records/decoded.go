@@ -1,24 +1,28 @@
-package library
+package records
 
 import (
 	"sync"
 
 	"go.mau.fi/libsignal/state/record"
-	"go.mau.fi/whatsmeow/store"
 )
 
-// mostDecoded is how many sessions are kept decoded; then all are forgotten, and decoded again.
-const mostDecoded = 256
+const (
+	// mostDecoded is how many records are kept decoded; then all are forgotten, and decoded again.
+	mostDecoded = 256
+	// largestDecoded is the largest of these, in bytes; of larger ones, which a peer can make, the last one is kept.
+	largestDecoded = 32 << 10
+)
 
 // decoded keeps sessions decoded that were encoded: the next message of a chat reads the very bytes that the one before
-// it wrote, and decoding their JSON costs more than the message's own encryption.
+// it wrote.
 //
-// A session is handed out once, since its next step is encoded anew. The bytes are named by where they are, and are kept
+// A record is handed out once, since its next step is encoded anew. The bytes are named by where they are, and are kept
 // with it, so that nothing else can be there.
 type decoded struct {
 	record.SessionSerializer
 	lock  sync.Mutex
 	known map[*byte]decodedSession
+	large decodedSession
 }
 
 type decodedSession struct {
@@ -26,26 +30,31 @@ type decodedSession struct {
 	session *record.SessionStructure
 }
 
-func init() {
-	store.SignalProtobufSerializer.Session = &decoded{SessionSerializer: store.SignalProtobufSerializer.Session}
-}
-
-// Serialize encodes a session.
+// Serialize encodes the sessions with a device.
 func (all *decoded) Serialize(session *record.SessionStructure) []byte {
 	encoded := all.SessionSerializer.Serialize(session)
+	all.Keep(encoded, session)
+	return encoded
+}
+
+// Keep has the next Deserialize of these very bytes return a record that was decoded from them.
+func (all *decoded) Keep(encoded []byte, session *record.SessionStructure) {
 	if len(encoded) == 0 {
-		return encoded
+		return
 	}
 	all.lock.Lock()
 	defer all.lock.Unlock()
+	if len(encoded) > largestDecoded {
+		all.large = decodedSession{encoded, session}
+		return
+	}
 	if all.known == nil || len(all.known) >= mostDecoded {
 		all.known = map[*byte]decodedSession{}
 	}
 	all.known[&encoded[0]] = decodedSession{encoded, session}
-	return encoded
 }
 
-// Deserialize decodes a session, where it is not known.
+// Deserialize decodes the sessions with a device, where they are not known.
 func (all *decoded) Deserialize(encoded []byte) (*record.SessionStructure, error) {
 	if found := all.take(encoded); found != nil {
 		return found, nil
@@ -59,7 +68,10 @@ func (all *decoded) take(encoded []byte) *record.SessionStructure {
 	}
 	all.lock.Lock()
 	defer all.lock.Unlock()
-	found := all.known[&encoded[0]]
+	found, large := all.known[&encoded[0]], all.large
+	if len(large.bytes) > 0 && &large.bytes[0] == &encoded[0] {
+		found, all.large = large, decodedSession{}
+	}
 	delete(all.known, &encoded[0])
 	if len(found.bytes) != len(encoded) {
 		return nil

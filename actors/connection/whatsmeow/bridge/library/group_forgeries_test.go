@@ -1,0 +1,193 @@
+package library
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"errors"
+	"testing"
+
+	"go.mau.fi/libsignal/ecc"
+	"go.mau.fi/libsignal/groups"
+	group "go.mau.fi/libsignal/groups/state/record"
+	"go.mau.fi/libsignal/protocol"
+	"go.mau.fi/libsignal/signalerror"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+
+	"teimoso-whatsmeow/records"
+)
+
+var someGroup = types.NewJID("120363000000000001", types.GroupServer)
+
+// member is a peer in a group.
+type member struct {
+	*pair
+	name *protocol.SenderKeyName
+	from *groups.SessionBuilder
+	to   *groups.SessionBuilder
+}
+
+func grouped(two *pair) *member {
+	serializer := store.SignalProtobufSerializer
+	one := &member{
+		two, protocol.NewSenderKeyName(someGroup.String(), two.peer.ID.SignalAddress()),
+		groups.NewGroupSessionBuilder(two.peer, serializer), groups.NewGroupSessionBuilder(two.device, serializer),
+	}
+	one.hand()
+	return one
+}
+
+// hand has the peer make a sender key, which the device gets.
+func (one *member) hand() {
+	one.t.Helper()
+	none := group.NewSenderKey(records.SenderKeys, store.SignalProtobufSerializer.SenderKeyState)
+	err := one.peer.StoreSenderKey(one.memory, one.name, none)
+	if err == nil {
+		err = one.to.Process(background, one.name, must(one.from.Create(one.memory, one.name)))
+	}
+	if err != nil {
+		one.t.Fatal(err)
+	}
+}
+
+// said returns a message of the peer.
+func (one *member) said() *protocol.SenderKeyMessage {
+	one.t.Helper()
+	sealed := must(groups.NewGroupCipher(one.from, one.name, one.peer).Encrypt(one.memory, []byte("x")))
+	return sealed.(*protocol.SenderKeyMessage)
+}
+
+// key returns the peer's chain, and its private key for signatures.
+func (one *member) key() (*group.SenderKeyState, ecc.ECPrivateKeyable) {
+	one.t.Helper()
+	state := must(must(one.peer.LoadSenderKey(one.memory, one.name)).SenderKeyState())
+	return state, state.SigningKey().PrivateKey()
+}
+
+// signed returns a message of the peer, so far ahead, with this ciphertext.
+func (one *member) signed(ahead uint32, content []byte, signer ecc.ECPrivateKeyable) []byte {
+	one.t.Helper()
+	state, _ := one.key()
+	return protocol.NewSenderKeyMessage(
+		state.KeyID(), state.SenderChainKey().Iteration()+ahead, content, signer,
+		store.SignalProtobufSerializer.SenderKeyMessage,
+	).SignedSerialize()
+}
+
+// unpadded returns a message that the peer signed, so far ahead, and whose plaintext has no padding. Almost any ciphertext that
+// is made up is of this kind.
+func (one *member) unpadded(ahead uint32) []byte {
+	one.t.Helper()
+	state, signer := one.key()
+	chain := state.SenderChainKey()
+	for range ahead {
+		chain = chain.Next()
+	}
+	key := must(chain.SenderMessageKey())
+	content := make([]byte, 48)
+	cipher.NewCBCEncrypter(must(aes.NewCipher(key.CipherKey())), key.Iv()).CryptBlocks(content, content)
+	return one.signed(ahead, content, signer)
+}
+
+// read has the device read a message as DecryptGroup has it, without the buffer of plaintexts.
+func (one *member) read(content []byte, want error) {
+	one.t.Helper()
+	message := must(protocol.NewSenderKeyMessageFromBytes(content, store.SignalProtobufSerializer.SenderKeyMessage))
+	ctx := one.client().refuseGroupForgeries(background, &waBinary.Node{Content: content}, *one.peer.ID, someGroup)
+	err := one.device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
+		_, err := groups.NewGroupCipher(one.to, one.name, one.device).Decrypt(ctx, message)
+		return err
+	})
+	if !errors.Is(err, want) || (want == nil && err != nil) {
+		one.t.Fatalf("%v, not %v", err, want)
+	}
+}
+
+func (one *member) stored() []byte {
+	one.t.Helper()
+	return must(one.device.SenderKeys.GetSenderKey(background, someGroup.String(), one.name.Sender().String()))
+}
+
+func TestAGroupsMessagesAreReadWhereNotTooManyAreMissing(t *testing.T) {
+	one := grouped(paired(t))
+	early := one.said().SignedSerialize()
+	for range mostMissing - 1 {
+		one.said()
+	}
+	last, beyond := one.said().SignedSerialize(), one.said().SignedSerialize()
+	one.read(beyond, ErrForged)
+	one.read(last, nil)
+	one.read(beyond, nil)
+	one.read(early, nil)
+	one.read(early, signalerror.ErrOldCounter)
+	former := one.said().SignedSerialize()
+	one.hand()
+	one.read(one.said().SignedSerialize(), nil)
+	one.read(former, nil)
+}
+
+func TestForgeriesOfAGroupAreRefusedBeforeTheLibraryTriesThem(t *testing.T) {
+	one := grouped(paired(t))
+	one.read(one.said().SignedSerialize(), nil)
+	before := one.stored()
+	_, own := one.key()
+	said := one.said()
+	another := protocol.NewSenderKeyMessage(
+		said.KeyID(), said.Iteration(), said.Ciphertext(), must(ecc.GenerateKeyPair()).PrivateKey(),
+		store.SignalProtobufSerializer.SenderKeyMessage,
+	)
+	for _, forged := range [][]byte{
+		one.unpadded(0), one.unpadded(mostMissing), one.signed(0, make([]byte, 17), own),
+		one.signed(1<<31, make([]byte, 48), own), another.SignedSerialize(),
+	} {
+		one.read(forged, ErrForged)
+	}
+	if string(before) != string(one.stored()) {
+		t.Error("a forgery changed the sender key")
+	}
+	one.read(one.said().SignedSerialize(), nil)
+}
+
+func TestAMemberThatForgesForEverIsNotComputedFor(t *testing.T) {
+	one := grouped(paired(t))
+	forged := one.unpadded(mostMissing)
+	sender := one.peer.ID.String()
+	for range burst / mostMissing {
+		one.read(forged, ErrForged)
+	}
+	if one.budgets.allowance(sender) != ordinary {
+		t.Error("nothing of its budget is spent")
+	}
+	spent := one.budgets.all[sender]
+	one.read(forged, ErrForged)
+	if one.budgets.all[sender] != spent {
+		t.Error("it is computed for without a budget")
+	}
+	one.read(one.said().SignedSerialize(), nil)
+}
+
+func TestKeysOfAMemberHaveABound(t *testing.T) {
+	one := grouped(paired(t))
+	var early []byte
+	for range 3 {
+		one.hand()
+		early = one.said().SignedSerialize()
+		one.budgets.all = map[string]budget{}
+		for range 3 {
+			for range 300 {
+				one.said()
+			}
+			one.read(one.said().SignedSerialize(), nil)
+		}
+	}
+	all, kept := must(records.SenderKeys.Deserialize(one.stored())), 0
+	for _, state := range all.SenderKeyStates {
+		kept += len(state.Keys)
+	}
+	if kept != records.MostKept {
+		t.Errorf("%d keys are kept", kept)
+	}
+	one.read(early, nil)
+}

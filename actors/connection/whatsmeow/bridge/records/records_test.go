@@ -1,0 +1,124 @@
+package records
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	groups "go.mau.fi/libsignal/groups/state/record"
+	"go.mau.fi/libsignal/state/record"
+	"go.mau.fi/whatsmeow/store"
+)
+
+// full returns a structure in which each field has a value of its own, and each list two entries.
+func full[Structure any]() *Structure {
+	made, next := new(Structure), uint64(0)
+	var fill func(reflect.Value)
+	fill = func(value reflect.Value) {
+		next++
+		switch value.Kind() {
+		case reflect.Pointer:
+			value.Set(reflect.New(value.Type().Elem()))
+			fill(value.Elem())
+		case reflect.Struct:
+			for index := range value.NumField() {
+				fill(value.Field(index))
+			}
+		case reflect.Slice:
+			value.Set(reflect.MakeSlice(value.Type(), 2, 2))
+			fill(value.Index(0))
+			fill(value.Index(1))
+		case reflect.Bool:
+			value.SetBool(true)
+		case reflect.Int:
+			value.SetInt(int64(next))
+		case reflect.Uint8:
+			value.SetUint(next % 256)
+		case reflect.Uint32:
+			value.SetUint(next << 20)
+		default:
+			panic(value.Kind())
+		}
+	}
+	fill(reflect.ValueOf(made).Elem())
+	return made
+}
+
+// holed returns a structure whose lists have one entry, and whose pointers and bytes are nil but for these.
+func holed() *record.SessionStructure {
+	return &record.SessionStructure{
+		SessionState: &record.StateStructure{
+			RootKey: []byte{}, ReceiverChains: []*record.ChainStructure{{}, nil}, SenderChain: &record.ChainStructure{},
+		},
+		PreviousStates: []*record.StateStructure{},
+	}
+}
+
+func TestEachFieldComesBack(t *testing.T) {
+	for _, want := range []*record.SessionStructure{full[record.SessionStructure](), holed(), {}} {
+		if found, err := decode(encode(want, sessions), sessions); err != nil || !reflect.DeepEqual(found, want) {
+			t.Errorf("%v: %+v, not %+v", err, found, want)
+		}
+	}
+	for _, want := range []*groups.SenderKeyStructure{full[groups.SenderKeyStructure](), {}} {
+		if found, err := decode(encode(want, senderKeys), senderKeys); err != nil || !reflect.DeepEqual(found, want) {
+			t.Errorf("%v: %+v, not %+v", err, found, want)
+		}
+	}
+}
+
+func TestRecordsOfTheLibraryAreDecoded(t *testing.T) {
+	session, keys := full[record.SessionStructure](), full[groups.SenderKeyStructure]()
+	for _, each := range []struct {
+		want   any
+		decode func([]byte) (any, error)
+	}{
+		{session, func(encoded []byte) (any, error) { return Sessions.Deserialize(encoded) }},
+		{keys, func(encoded []byte) (any, error) { return SenderKeys.Deserialize(encoded) }},
+	} {
+		encoded, err := json.Marshal(each.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if IsCompact(encoded) {
+			t.Error("it counts as compact")
+		}
+		if found, err := each.decode(encoded); err != nil || !reflect.DeepEqual(found, each.want) {
+			t.Errorf("%v: %+v", err, found)
+		}
+	}
+	if store.SignalProtobufSerializer.Session != Sessions || store.SignalProtobufSerializer.SenderKeyRecord != SenderKeys {
+		t.Error("the library uses others")
+	}
+}
+
+func TestADamagedRecordIsRefused(t *testing.T) {
+	encoded := encode(full[record.SessionStructure](), sessions)
+	for length := range len(encoded) {
+		if _, err := Sessions.Deserialize(bytes.Clone(encoded[:length])); err == nil {
+			t.Errorf("%d bytes of it are decoded", length)
+		}
+	}
+	if _, err := Sessions.Deserialize(append(bytes.Clone(encoded), 0)); err == nil {
+		t.Error("more than all of it is decoded")
+	}
+	for at := range encoded { // whatever comes of it, it ends
+		broken := bytes.Clone(encoded)
+		broken[at] ^= 0xff
+		_, _ = Sessions.Deserialize(broken)
+	}
+}
+
+func TestWhatIsDecodedDoesNotGrowIntoItsNeighbour(t *testing.T) {
+	encoded := encode(full[record.SessionStructure](), sessions)
+	found, err := decode(encoded, sessions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := bytes.Clone(encoded)
+	_ = append(found.SessionState.RootKey, 1)
+	if !bytes.Equal(before, encoded) {
+		t.Error("the record changed")
+	}
+}
