@@ -60,7 +60,7 @@ LATER = {
         "uvloop",
     ),
     "native_client.py": ("actors.connection.native.engine",),
-    # All imports of neonize but its own library: that one is Go, and has threads from the moment it is loaded.
+    # Libraries that neonize imports, without neonize: its own library in Go starts threads as it is loaded.
     "neonize_client.py": (
         "PIL.ImageSequence",
         "asyncio",
