@@ -1,4 +1,4 @@
-"""Groups concurrent writes to the state store into batches, and returns once the store has them."""
+"""Groups writes that the StateManager receives at once into batches for SQLite or Firestore; returns once they are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the writes of call events in the state store, each event once however often reported."""
+"""Builds the write by which the StateManager stores a call's event, rings or over, each once however often reported."""
 
 from __future__ import annotations
 

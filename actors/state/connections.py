@@ -1,4 +1,4 @@
-"""Stores the registry of connections in the state store: desired states by the gateway, observed ones by owners.
+"""Stores the registry of connections in SQLite or Firestore: states desired by the gateway, observed by owners and root.
 
 The gateway writes what is desired, the root reads it and reconciles (on a poke and every 2 s);
 what is observed lies beside it in a map of its own that nothing here writes but `observe`.

@@ -1,4 +1,4 @@
-"""Deletes old messages from ``whatsapp_messages`` in the state store, on request."""
+"""Deletes old messages from ``whatsapp_messages`` in SQLite or Firestore, on request."""
 
 from __future__ import annotations
 

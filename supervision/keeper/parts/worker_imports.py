@@ -1,4 +1,4 @@
-"""Imports and runs Ray's worker, with unused libraries of Ray loaded at the first use, which saves 3 MB a process."""
+"""Prepares imports for `worker_template` (jsonschema lazily, no garbage collection), and runs Ray's worker in a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads the encrypted file of an outgoing message to the media servers, once per message across retries."""
+"""Encrypts and uploads the file of an outgoing message to the media servers, once per message across retries."""
 
 from __future__ import annotations
 
