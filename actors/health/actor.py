@@ -1,4 +1,4 @@
-"""Implements the HealthMonitor actor: at intervals judges health, and writes status and alerts to the store."""
+"""Implements the HealthMonitor actor: at intervals judges health, and writes status and alerts to SQLite or Firestore."""
 
 from __future__ import annotations
 

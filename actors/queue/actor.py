@@ -1,4 +1,4 @@
-"""Implements the QueueActor: makes delayed messages due, mirrors queues to the state store, prunes dead letters."""
+"""Implements the QueueActor: makes delayed messages due, mirrors queues to SQLite or Firestore, prunes dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements the StateManager actor, which writes messages and reports of all connections to the state store."""
+"""Implements the StateManager actor, which writes messages and reports of all connections to SQLite or Firestore."""
 
 from __future__ import annotations
 

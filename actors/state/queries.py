@@ -1,4 +1,4 @@
-"""Validates queries to the state store, and encodes and checks the cursors of their pages (pure)."""
+"""Validates queries to SQLite or Firestore, and encodes and checks the cursors of their pages (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletes expired recovery actions, alerts, jobs, events, webhook deliveries and file owners from the state store."""
+"""Deletes expired recovery actions, alerts, jobs, events, webhook deliveries and file owners from SQLite or Firestore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores webhooks in the state store: endpoint, subscriptions, signing secrets and position in the event log.
+"""Stores webhooks in SQLite or Firestore: endpoint, subscriptions, signing secrets and position in the event log.
 
 The API writes all fields of a webhook but its `progress`, which the delivery worker alone writes. A webhook and
 the request to write events for it are one batch: it gets each event from then on.

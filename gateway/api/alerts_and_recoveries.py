@@ -1,4 +1,4 @@
-"""Serves API routes that list alerts (active or cleared) and finished recovery actions from the state store."""
+"""Serves API routes that list alerts (active or cleared) and finished recovery actions from SQLite or Firestore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes finished recoveries to the state store in the background (role, cause, action, duration), and counts each."""
+"""Writes finished recoveries to SQLite or Firestore in the background (role, cause, action, duration), and counts each."""
 
 from __future__ import annotations
 

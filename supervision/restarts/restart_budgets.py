@@ -1,4 +1,4 @@
-"""Counts each connection's falls against a restart budget, and writes them to the state store for the next root."""
+"""Counts each connection's falls against a restart budget, and writes them to SQLite or Firestore for the next root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares the queue in Redis with the mirror in the state store once after a start, and stores how many differ.
+"""Compares the queue in Redis with the mirror in SQLite or Firestore once after a start, and stores how many differ.
 
 A difference means that one of them was emptied, or restored from a copy.
 """

@@ -1,4 +1,4 @@
-"""Copies connections and API keys of a remote state store to local files, so that a start needs no store.
+"""Copies connections and API keys of Firestore to local files, so that a start needs no store.
 
 The store is the truth: a copy serves only until the store was
 read once, and each process that reads the store writes it (`cached_collection`).

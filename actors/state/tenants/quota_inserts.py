@@ -1,4 +1,4 @@
-"""Adds webhooks and API keys to the state store within their quota, safely across concurrent processes."""
+"""Adds webhooks and API keys to SQLite or Firestore within their quota, safely across concurrent processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso keys …`: creates, lists and revokes API keys in the state store, without the HTTP API.
+"""Implements `teimoso keys …`: creates, lists and revokes API keys in SQLite or Firestore, without the HTTP API.
 
 The owner of the data directory needs no key for that.
 """

@@ -1,4 +1,4 @@
-"""Defines models of the list of people, and builds them from documents of the state store (pure)."""
+"""Defines models of the list of people, and builds them from documents of SQLite or Firestore (pure)."""
 
 from __future__ import annotations
 
