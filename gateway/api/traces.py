@@ -1,4 +1,4 @@
-"""Serves API routes that start, stop and show a connection's flight recorder, which logs the shape of traffic."""
+"""Serves API routes that start or stop recording a connection's traffic shape to a file, and tell the recorder's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits concurrent `GET /api/events` readers by key, connection and process; extends the time of event logging.
+"""Limits concurrent `GET /api/events` readers by key, connection and process; has the StateManager log events for them.
 
 `stream` sends the events.
 """

@@ -1,4 +1,4 @@
-"""Serves `GET /api/events`: streams events from the event log to one reader as server-sent events, in order."""
+"""Serves `GET /api/events`: streams the event log of SQLite or Firestore to one reader as server-sent events, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends linked devices stanzas for tests of error handling (undecodable, unknown tag), and contacts' status updates.
+"""Sends linked devices malformed messages (no author, no protobuf), unknown tags, and contacts' status updates.
 
 Shapes after whatsmeow `message.go` (handleUnencryptedMessage, decryptMessages) and whatsapp-rust
 `client/node_io.rs` (nack_unrecognized_stanza).

@@ -1,4 +1,4 @@
-"""Copies all data of Redis, as of one moment, to a new RDB file, and deletes this instance's oldest copies."""
+"""Implements `teimoso jobs run backup-redis`: copies Redis as of one moment to an RDB file, keeps the newest copies."""
 
 from __future__ import annotations
 

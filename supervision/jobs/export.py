@@ -1,4 +1,4 @@
-"""Exports the messages, contacts, chats and labels of a connection to a file, one JSON object in each line."""
+"""Implements `teimoso jobs run export-connection`: writes its messages, contacts, chats and labels to a JSON Lines file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletes messages older than a number of days from the state store, except queued sends and retriable dead letters."""
+"""Implements `teimoso jobs run prune-messages`: deletes old ones from the state store, but no queued sends or dead letters."""
 
 from __future__ import annotations
 

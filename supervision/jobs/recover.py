@@ -1,4 +1,4 @@
-"""Recovers connections that are not open, in spite of backoff and restart intensity, and waits until each is back."""
+"""Implements `teimoso jobs run recover-connection`: restarts those not open, in spite of backoff; waits for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues dead letters again: all that may be retried, or only those of one connection, or with one error, or both."""
+"""Implements `teimoso jobs run redrive`: queues dead letters again, all retriable ones, or by connection and error."""
 
 from __future__ import annotations
 

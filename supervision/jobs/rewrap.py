@@ -1,4 +1,4 @@
-"""Encrypts the data key of every session backup with the newest key of SESSION_ENCRYPTION_KEY."""
+"""Implements `teimoso jobs run rewrap-keys`: encrypts the data key of session backups with the newest encryption key."""
 
 from __future__ import annotations
 

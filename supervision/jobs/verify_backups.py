@@ -1,4 +1,4 @@
-"""Verifies session backups: restores each copy from the bucket into a scratch directory and reads the session."""
+"""Implements `teimoso jobs run verify-backups`: restores each session copy of the bucket to scratch and reads it."""
 
 from __future__ import annotations
 

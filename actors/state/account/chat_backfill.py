@@ -1,4 +1,4 @@
-"""Writes the missing chat documents for messages stored by older releases, once for each connection."""
+"""Writes missing chat documents of messages that older releases stored, as the StateManager starts, once a connection."""
 
 from __future__ import annotations
 

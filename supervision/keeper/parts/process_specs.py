@@ -1,4 +1,4 @@
-"""Builds the list of an instance's OS processes for keeper and CLI: command, readiness check, timeouts, memory."""
+"""Defines for the keeper each OS process of an instance: command, readiness check, timeouts, memory limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypts one plaintext for many devices, each under a Signal session set up from a prekey bundle where missing."""
+"""Fetches prekey bundles of devices without a Signal session, and encrypts a plaintext for one device at a time."""
 
 from __future__ import annotations
 
