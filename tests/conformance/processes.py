@@ -23,8 +23,6 @@ CLIENTS = Path(__file__).with_name("clients")
 KINDS = ("neonize", "tryx", "native", "whatsmeow")
 FOREIGN = ("neonize", "tryx")
 """Programs that nobody here wrote, in environments of their own; one that dies before its test begins is started again."""
-UNFORKED = ("tryx",)
-"""Programs whose environment has nothing to import beforehand but their library, which has threads."""
 RESTARTS = 2
 """The limit for one test."""
 
@@ -146,7 +144,7 @@ class Client:
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
             self.directory / (leaks.FOREIGN_LOG if self.kind in FOREIGN else "client.log"),
-            forks=self.kind not in UNFORKED,
+            forks=self.kind not in FOREIGN,
             SSL_CERT_FILE=self._simulator.media_authority,
         )
 

@@ -36,12 +36,12 @@ class Nursery:
     One of a test's own has imported nothing but for the programs of that test.
     """
 
-    def __init__(self, interpreter: str = sys.executable) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [interpreter, "-m", "tests.processes.nursery", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.processes.nursery", str(theirs.fileno())],
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
@@ -64,7 +64,6 @@ class Nursery:
 
 
 _nursery = cache(Nursery)
-"""One of each interpreter: a foreign client has an environment of its own."""
 
 
 class Popen:
@@ -89,6 +88,7 @@ class Popen:
             "cwd": str(cwd),
             "environment": dict(os.environ if env is None else env),
         }
+        assert words[0] == sys.executable
         self.args = words
         self._ours: list[int] = []
         self._theirs: list[int] = []
@@ -98,7 +98,7 @@ class Popen:
                 self._file(1, stdout),
                 self._file(2, stderr),
             ]
-            self._status = (nursery or _nursery(os.fsdecode(words[0]))).fork(asked, files)
+            self._status = (nursery or _nursery()).fork(asked, files)
         finally:
             for file in self._theirs:
                 os.close(file)

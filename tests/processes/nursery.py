@@ -60,19 +60,6 @@ LATER = {
         "uvloop",
     ),
     "native_client.py": ("actors.connection.native.engine",),
-    # Libraries that neonize imports, without neonize: its own library in Go starts threads as it is loaded.
-    "neonize_client.py": (
-        "PIL.ImageSequence",
-        "asyncio",
-        "google.protobuf.internal.builder",
-        "httpx",
-        "linkpreview",
-        "magic",
-        "phonenumbers",
-        "requests",
-        "segno",
-        "tqdm",
-    ),
     "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
 }

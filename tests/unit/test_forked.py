@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.processes import forked
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TELLS = """
 import json, os, sys
@@ -79,11 +82,3 @@ def test_what_runs_at_an_exit_runs_after_its_threads(program: Path) -> None:
     )
     ran = forked.run([sys.executable, program], capture_output=True, text=True)
     assert (ran.stdout, ran.returncode) == ("a thread\nat its exit\n", 0)
-
-
-def test_it_runs_under_the_interpreter_that_its_words_name(program: Path) -> None:
-    program.write_text("import sys\nprint(sys.executable, sys.prefix)\n")
-    other = str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
-    for interpreter, prefix in ((sys.executable, sys.prefix), (other, sys.base_prefix)):
-        ran = forked.run([interpreter, program], capture_output=True, text=True)
-        assert ran.stdout.split() == [interpreter, prefix]
