@@ -8,7 +8,7 @@ sync (``source: history``) are old and have none.
     ``message.sent`` ``.delivered`` ``.read`` ``.dead`` ``.cancelled``
                             it came there; each has an event, also where several are noted at once
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
-    ``connection.state``    the state, or its cause, is another one
+    ``connection.state``    the state, or its cause, is another one, or a later owner has it open: it was not meanwhile
     ``connection.limited``  WhatsApp lets the account write to nobody new for a while, for another time,
                             or not any more
     ``connection.qr``       a QR or a pairing code is shown; the event has neither of them
@@ -112,7 +112,8 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
     if after is None or seen is None:
         return ()
     known = (before or {}).get("observed") or {}
-    if (known.get("state"), known.get("cause")) == (seen["state"], seen["cause"]):
+    same = (known.get("state"), known.get("cause")) == (seen["state"], seen["cause"])
+    if same and (seen["state"] != "open" or known.get("epoch") == seen["epoch"]):
         return ()
     names = ("state", "cause", "epoch", "since", "account", "retry_at")
     connection = id_in(after)

@@ -125,4 +125,13 @@ def _state(pid: int) -> str:
 @pytest.mark.parametrize("when", ["Daily", "Weekly", "Monthly"])
 def test_the_maintenance_checklist(instance: Instance, when: str) -> None:
     for command in commands(PAGE, when):
-        run(instance, command)
+        if command == "teimoso doctor" and instance.data.is_relative_to("/dev/shm"):
+            # Files of tests lie in memory here, which is the one thing that is wrong with this instance.
+            wrong = [
+                each
+                for each in run(instance, "teimoso doctor || true").splitlines()
+                if each.startswith("fail")
+            ]
+            assert [each.split()[1:3] for each in wrong] == [["data", "directory"]]
+        else:
+            run(instance, command)

@@ -264,6 +264,21 @@ async def test_a_state_is_an_event_when_it_or_its_cause_changes(documents: Docum
     assert (await last(documents))["state"] == "failed"
 
 
+async def test_a_later_owner_that_opens_a_connection_anew_is_an_event(documents: Documents) -> None:
+    await Connections(documents).create("shop", id="shop")
+    opened = Observed("open", epoch=2, since=10.0, beat=11.0, account=ACCOUNT)
+    anew = replace(opened, epoch=3, since=20.0, beat=21.0)
+    assert await events_of(documents, [observation("shop", opened)]) == ["connection.state"]
+    assert await events_of(documents, [observation("shop", anew)]) == ["connection.state"]
+    assert (await last(documents))["epoch"] == 3
+    later = replace(anew, beat=30.0)
+    assert await events_of(documents, [observation("shop", later)]) == [], "the same owner"
+    waits = replace(later, state="reconnecting", cause="network", since=40.0)
+    again = replace(waits, epoch=4, since=50.0)
+    assert await events_of(documents, [observation("shop", waits)]) == ["connection.state"]
+    assert await events_of(documents, [observation("shop", again)]) == [], "not open yet"
+
+
 async def test_a_limit_is_an_event_when_it_begins_moves_and_ends(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
 
