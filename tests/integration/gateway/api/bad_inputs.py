@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from jsonschema import Draft202012Validator
 
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 T = TypeVar("T")
 NUMBER, TEXT = "15550100077", "psst"
@@ -42,3 +45,40 @@ def some(inputs: Sequence[T], of: Sequence[Any], one: Any) -> list[T]:
     """All inputs for the first; three for each other one, so that they take turns."""
     place = of.index(one)
     return [*inputs] if place == 0 else [inputs[(3 * place + at) % len(inputs)] for at in range(3)]
+
+
+def bad_parameters(schema: dict[str, Any]) -> Iterator[str]:
+    """Values that no parameter of this type takes."""
+    kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
+    yield from ("", "\0", "x" * 2000, f"{TEXT}\n", "\u0661\u0000")
+    if kinds & {"integer", "number"}:
+        yield from ("-1", "1e9", "1e999", "NaN", "inf", "0x10", "9" * 5000, "ten", "1,5", "null")
+        yield from ("1_0", " 1", "1 ", "+1", "01", "\u0661", "1.", "0b1")
+    if "integer" in kinds:
+        yield from ("0", "1.5")
+
+
+def bad_values(schema: dict[str, Any]) -> Iterator[Any]:
+    """Values that no field of this type takes."""
+    kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
+    valid = Draft202012Validator(schema).is_valid
+    if "null" not in kinds:
+        yield None
+    for value in OF_ANY_TYPE:
+        wanted = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+        if value in (-1, 10**30) and type(value) is int:
+            if not valid(value):
+                yield value
+        elif wanted[type(value)] not in kinds:
+            yield value
+    texts = [value for value in TEXTS if "format" in json.dumps(schema) or not valid(value)]
+    assert len(texts) >= 3
+    yield from texts
+    if "date-time" in json.dumps(schema):
+        yield from (
+            "-1",
+            "253402300800",
+            "2030-01-01",
+            "2030-01-01T00:00:00",
+            "2030-13-01T00:00:00Z",
+        )

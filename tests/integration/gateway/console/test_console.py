@@ -389,17 +389,3 @@ async def test_a_key_that_may_not_read_has_no_console(
     assert answer.status_code == 403
     assert "may read" in answer.text
     assert not nobody.cookies
-
-
-def test_a_copied_cookie_ends_with_the_log_out(gateway: Gateway) -> None:
-    with (
-        Person(gateway, KEY) as person,
-        Person(gateway, None) as copy,
-        Person(gateway, KEY) as other,
-    ):
-        copy.cookies.set("teimoso_console", person.cookies["teimoso_console"])
-        assert copy.get("/").url.path == "/"
-        assert person.submit("/console/logout").url.path == "/console/login"
-        assert copy.get("/").url.path == "/console/login"
-        assert copy.get("/console/login").url.path == "/console/login"
-        assert other.get("/").url.path == "/", "another session of the same key"

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
+from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 from tests.processes.browser import DESK, PHONE, apart, chromium
 
@@ -173,3 +174,17 @@ def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
             "Object.defineProperty(document, 'hidden', {value: false});"
             " document.dispatchEvent(new Event('visibilitychange'))"
         )
+
+
+def test_a_copied_cookie_ends_with_the_log_out(gateway: Gateway) -> None:
+    with (
+        Person(gateway, KEY) as person,
+        Person(gateway, None) as copy,
+        Person(gateway, KEY) as other,
+    ):
+        copy.cookies.set("teimoso_console", person.cookies["teimoso_console"])
+        assert copy.get("/").url.path == "/"
+        assert person.submit("/console/logout").url.path == "/console/login"
+        assert copy.get("/").url.path == "/console/login"
+        assert copy.get("/console/login").url.path == "/console/login"
+        assert other.get("/").url.path == "/", "another session of the same key"

@@ -16,37 +16,13 @@ from actors.health.samples import (
     Backlog,
     ConnectionSample,
     Mirror,
-    Sample,
-    Spools,
     unreached,
 )
 from actors.health.status_document import document
 from actors.health.unknown_reasons import OF_CONNECTIONS, OF_QUEUE
 from actors.redis.client import RedisMemory
 from actors.redis.leases.lease_record import HeldItems
-
-THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
-HOUR = 3600.0
-QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
-OPEN = ConnectionSample("running", "open", silent=5.0)
-FAILED = ConnectionSample("running", "failed")
-WELL = Sample(
-    at=1000.0,
-    cpu=80,
-    memory=85,
-    own_cpu=5,
-    own_memory=10**9,
-    processes=9,
-    redis=QUICK,
-    store=QUICK,
-    durability=None,
-    connections={f"c{n}": OPEN for n in range(4)},
-    queue=Backlog(waiting=100, active=2),
-)
-
-
-def four(**others: ConnectionSample) -> dict[str, ConnectionSample]:
-    return {f"c{n}": OPEN for n in range(4)} | others
+from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, WELL, four
 
 
 @pytest.mark.parametrize(
@@ -393,31 +369,3 @@ def test_the_document() -> None:
     blind = replace(sample, connections=None, queue=None)
     found = document(blind, judge(blind, THRESHOLDS))
     assert found["connections"] is found["queue"] is None
-
-
-@pytest.mark.parametrize(
-    ("name", "spools"), [("stuck", Spools(stuck=2)), ("unreadable", Spools(unreadable=2))]
-)
-def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> None:
-    (reason,) = judge(replace(WELL, spools=spools), THRESHOLDS).reasons
-    assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
-    unknown = judge(replace(WELL, spools=None), THRESHOLDS)
-    assert unknown.reasons == ()
-    assert f"spool_{name}" in unknown.unknown  # an alert that is active stays
-
-
-def test_a_refused_document_of_the_view_is_a_reason_for_a_day() -> None:
-    (reason,) = judge(replace(WELL, mirror=Mirror(refused_at=999.0)), THRESHOLDS).reasons
-    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
-    assert not judge(replace(WELL, mirror=Mirror(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
-    unknown = judge(replace(WELL, mirror=None), THRESHOLDS)
-    assert unknown.reasons == ()
-    assert unknown.unknown >= {"mirror_refused", "queue_differs"}
-
-
-@pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])
-def test_refused_documents_without_room_for_more_are_urgent(full: bool, what: str) -> None:
-    seen = ConnectionSample("running", "open", held=HeldItems(2, refused_full=full))
-    (reason,) = judge(replace(WELL, connections={"x": seen}), THRESHOLDS).reasons
-    assert (reason.name, reason.subject, reason.urgent) == ("document_refused", "x", full)
-    assert what in reason.detail

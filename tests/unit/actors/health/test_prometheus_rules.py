@@ -11,7 +11,7 @@ from actors.health.alerts import severity_of
 from actors.health.checks import ENDS_SOON, NEARLY, ZOMBIES, judge
 from actors.redis.client import RedisMemory
 from tests.integration.metrics.panels import rules
-from tests.unit.actors.health.test_checks import AWAY, FAILED, OPEN, THRESHOLDS, WELL, four
+from tests.unit.actors.health.well import AWAY, FAILED, OPEN, THRESHOLDS, WELL, four
 
 if TYPE_CHECKING:
     from actors.health.checks import Reason

@@ -270,10 +270,7 @@ async def test_a_later_owner_that_opens_a_connection_anew_is_an_event(documents:
     anew = replace(opened, epoch=3, since=20.0, beat=21.0)
     assert await events_of(documents, [observation("shop", opened)]) == ["connection.state"]
     assert await events_of(documents, [observation("shop", anew)]) == ["connection.state"]
-    assert (await last(documents))["epoch"] == 3
-    later = replace(anew, beat=30.0)
-    assert await events_of(documents, [observation("shop", later)]) == [], "the same owner"
-    waits = replace(later, state="reconnecting", cause="network", since=40.0)
+    waits = replace(anew, state="reconnecting", cause="network", since=40.0)
     again = replace(waits, epoch=4, since=50.0)
     assert await events_of(documents, [observation("shop", waits)]) == ["connection.state"]
     assert await events_of(documents, [observation("shop", again)]) == [], "not open yet"

@@ -56,12 +56,7 @@ sys.stdin.readline()
 """
 """The steps of `ray_worker`, with a module that imports once its gate is open, and a project without files."""
 
-SLOW = """
-import time
-from pathlib import Path
-while not Path({gate!r}).exists():
-    time.sleep(0.01)
-"""
+SLOW = "import os, time\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.01)\n"
 
 
 class Worker(NamedTuple):

@@ -1,0 +1,34 @@
+"""An instance that is well, as the health monitor samples it, and its thresholds."""
+
+from __future__ import annotations
+
+from actors.health.checks import Thresholds
+from actors.health.samples import (
+    Answer,
+    Backlog,
+    ConnectionSample,
+    Sample,
+)
+
+THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
+HOUR = 3600.0
+QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
+OPEN = ConnectionSample("running", "open", silent=5.0)
+FAILED = ConnectionSample("running", "failed")
+WELL = Sample(
+    at=1000.0,
+    cpu=80,
+    memory=85,
+    own_cpu=5,
+    own_memory=10**9,
+    processes=9,
+    redis=QUICK,
+    store=QUICK,
+    durability=None,
+    connections={f"c{n}": OPEN for n in range(4)},
+    queue=Backlog(waiting=100, active=2),
+)
+
+
+def four(**others: ConnectionSample) -> dict[str, ConnectionSample]:
+    return {f"c{n}": OPEN for n in range(4)} | others
