@@ -127,7 +127,13 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
         20,
     )
     of_program = {"connection": stall, "role": "program"}
-    assert 10 * 2**20 < measured(instance, "teimoso_process_memory_bytes", **of_program) < 2**30
+    until(
+        "Prometheus sees its memory, also that of one measured as it began",
+        lambda: (
+            10 * 2**20 < measured(instance, "teimoso_process_memory_bytes", **of_program) < 2**30
+        ),
+        30,
+    )
     assert measured(instance, "teimoso_process_cpu_seconds_total", **of_program) > 0
     assert 0 < measured(instance, "teimoso_process_uptime_seconds", **of_program) < 60
     title = f"{instance.incarnation(stall)}, program {program().pid}"
