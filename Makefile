@@ -18,9 +18,9 @@ HAVE_GO := command -v $(GO) >/dev/null
 # A host may have Go and no way to the modules.
 HAVE_MODULES := $(HAVE_GO) && (cd $(BRIDGE) && GOTOOLCHAIN=local $(GO) mod download && GOTOOLCHAIN=local $(GO) mod download -modfile=tools.mod) >/dev/null 2>&1
 
-# Files of tests lie in memory where it has 4 GB for them: syncs of a disk would be a third of a run. `bench` and
-# `chaos` are for the disk.
-SCRATCH := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }')
+# Files of tests lie in memory where there is much of it: a run leaves up to 5 GB, and syncs of a disk would be a third
+# of its time. `bench` and `chaos` are for the disk.
+SCRATCH := $(shell awk '/^MemAvailable/ { exit $$2 < 12000000 }' /proc/meminfo && df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "/dev/shm" }')
 
 # Every process that a test starts would compile the project again, and pytest every test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -43,14 +43,14 @@ test: setup-test debian
 	$(BIN)/ruff format --check .
 	@$(MAKE) -s whatsmeow-if-possible
 	@# Types are checked, and the program is checked and tested, while tests wait, with what these leave of the cores.
-	@mkdir -p build; rm -rf "$$(readlink build/tests)"; \
-	TMPDIR=$$(mktemp -d -p "$(or $(SCRATCH),/tmp)" XXXXXX) || exit 1; export TMPDIR; ln -sfn "$$TMPDIR" build/tests; \
+	@mkdir -p build; rm -rf build/tests; TMPDIR=$$(mktemp -d -p "$(or $(SCRATCH),/tmp)" XXXXXX) || exit 1; export TMPDIR; \
+	trap 'rm -rf "$$TMPDIR"' EXIT; trap 'exit 130' INT TERM; \
 	nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
 	$(MAKE) -s check-go test-go >.venv/go.log 2>&1 & go=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
 	wait $$go; program=$$?; echo "Go:"; cat .venv/go.log; \
-	[ $$tests != 0 ] || rm -rf "$$TMPDIR" build/tests; \
+	[ $$tests = 0 ] || mv "$$TMPDIR" build/tests; \
 	exit $$((tests ? tests : types ? types : program))
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
