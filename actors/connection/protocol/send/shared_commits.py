@@ -78,7 +78,7 @@ class SharedCommits(Generic[Made]):
                         made = await make()
                 except SessionRefusal:
                     raise
-                except Exception as error:  # noqa: BLE001 - told to whoever waits for this one
+                except Exception as error:  # noqa: BLE001 - the caller of this change gets it
                     if not done.done():
                         done.set_exception(error)
                 else:
