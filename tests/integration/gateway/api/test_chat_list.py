@@ -10,6 +10,7 @@ import pytest
 from actors.state.account import chat_activity
 from actors.state.account.app_state import document_id
 from actors.state.documents import CHATS, MESSAGES
+from tests.integration.gateway.api.pages import all_pages
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
@@ -47,18 +48,7 @@ async def say(documents: Documents, number: int, chat: str, text: str, **fields:
 
 
 def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
-    """All pages."""
-    found: list[dict[str, Any]] = []
-    after: dict[str, str] = {}
-    while True:
-        answer = api.get("/api/chats", params={"connection": "shop", **query, **after})
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        assert len(page["items"]) <= int(query.get("limit", 50))
-        found += page["items"]
-        if page["next"] is None:
-            return found
-        after = {"after": page["next"]}
+    return all_pages(api, "/api/chats", **query)
 
 
 @pytest.fixture

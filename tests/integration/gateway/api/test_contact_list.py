@@ -8,6 +8,7 @@ import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state
+from tests.integration.gateway.api.pages import all_pages
 from tests.integration.gateway.api.test_chat_list import GROUP, person, say
 from tests.integration.gateway.served import SHOP
 
@@ -35,18 +36,7 @@ async def save(documents: Documents, connection: str, key: int, change: AppState
 
 
 def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
-    """All pages."""
-    found: list[dict[str, Any]] = []
-    after: dict[str, str] = {}
-    while True:
-        answer = api.get("/api/contacts", params={"connection": "shop", **query, **after})
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        assert len(page["items"]) <= int(query.get("limit", 50))
-        found += page["items"]
-        if page["next"] is None:
-            return found
-        after = {"after": page["next"]}
+    return all_pages(api, "/api/contacts", **query)
 
 
 def addresses(items: list[dict[str, Any]]) -> list[str]:
