@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from actors.queue.outbound_queue import NotCancellable, NotFound, RedisAway
 from gateway.http.problems import Problem
-from gateway.schemas import error_texts, presenters
+from gateway.schemas import presenters
 from gateway.schemas.content.outbound_messages import ChangeMessage
+from gateway.schemas.texts import error_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

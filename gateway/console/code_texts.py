@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.health import health_texts
 from actors.messages import file_deferral
-from gateway.schemas import error_texts
+from gateway.schemas.texts import error_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

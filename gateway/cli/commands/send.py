@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.file_transfer import KINDS, kind_of, mime_of, upload
-from gateway.schemas import error_texts
+from gateway.schemas.texts import error_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

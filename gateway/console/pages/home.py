@@ -14,7 +14,7 @@ from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.console_request import Part
 from gateway.console.page_app import Ask
 from gateway.http.problems import Problem, from_validation
-from gateway.schemas import losses
+from gateway.schemas.texts import deletion_losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,10 +89,10 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         connection=found,
         lane=lane,
         lost={
-            "logout": losses.of_logout(found),
-            "delete": losses.of_deletion(found, lane, bucket=bucket),
+            "logout": deletion_losses.of_logout(found),
+            "delete": deletion_losses.of_deletion(found, lane, bucket=bucket),
         },
-        kept=losses.KEPT,
+        kept=deletion_losses.KEPT,
         alerts=[one for one in _alerts(health) if one["incarnation"] == found["incarnation"]],
         recoveries=recoveries,
         scan=await _scan(view, name) if found["state"] == "pairing" else None,
