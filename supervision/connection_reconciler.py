@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
+from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import StoreAway
@@ -171,12 +172,11 @@ class ConnectionReconciler:
         )
 
     def _fallen(self, connection: str, lease: Lease | None) -> Fall | None:
-        epoch, cause = self._gave_up.get(connection, (0, ""))
+        epoch, verdict = self._gave_up.get(connection, (0, ""))
         if lease is not None and lease.epoch == epoch:
-            return Fall(cause, final=True)
-        if connection not in self._falls:
-            return None
-        return Fall(self._falls[connection], self._budgets.exhausted(connection))
+            return Fall(verdict, final=True)
+        cause = self._falls.get(connection)
+        return None if cause is None else Fall(cause, self._budgets.exhausted(connection))
 
     async def _reconcile(self, connection: str) -> None:
         while not self._stopped:
@@ -214,6 +214,7 @@ class ConnectionReconciler:
             case Logout() if child is not None:
                 await self._end(child, "logout")
             case Kill() if child is not None:
+                measures.count("teimoso_epochs_lost")
                 await self._children.dismiss(child)
             case Configure() if child is not None:
                 await self._children.configure(child, wanted.options)
@@ -245,8 +246,7 @@ class ConnectionReconciler:
 
     async def _may_serve(self, connection: str, lease: Lease | None) -> bool:
         """Returns whether the previous owner may still serve; if so, waits for the end of its lease, or less."""
-        left = 0.0 if lease is None else await self._owners.end(lease)
-        if lease is None or left <= 0:
+        if lease is None or (left := await self._owners.end(lease)) <= 0:
             return False
         if connection not in self._falls and lease.cause not in {CRASHED, HUNG}:
             # No watch reported its fall, such as for a root that found no actor alive.

@@ -185,7 +185,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_epochs_lost",
             "counter",
-            "Owners that found a newer one in their place, and let go.",
+            "Owners that ended because a newer one had their lease.",
             (),
         ),
         Series(
