@@ -1,3 +1,5 @@
+// Parses the addresses that requests of the connection's actor name, and refuses malformed ones.
+
 package account
 
 import (

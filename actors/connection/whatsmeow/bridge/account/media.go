@@ -1,3 +1,5 @@
+// Answers the actor's requests for WhatsApp's media servers and for a re-upload of a file by the phone.
+
 package account
 
 import (

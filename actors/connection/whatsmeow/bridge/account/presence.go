@@ -1,3 +1,5 @@
+// Sends the account's presence and typing to WhatsApp, and reports others' presence to the connection's actor.
+
 package account
 
 import (

@@ -1,5 +1,4 @@
-// Package account answers requests about an account whose device is logged in: lookups, groups, receipts, calls,
-// presence, servers of files.
+// Package account answers the actor's requests that query WhatsApp: lookups, groups, receipts, calls, presence.
 package account
 
 import (

@@ -1,4 +1,4 @@
-// Package accountstate fetches and changes what an account's devices share: names, mutes, archives.
+// Package accountstate fetches app-state patches from WhatsApp, delivers them to the actor, and sends its changes.
 package accountstate
 
 import (

@@ -1,4 +1,4 @@
-// Package ends describes why a login ended.
+// Package ends defines the causes of a login's end, and derives each from WhatsApp's stanzas.
 package ends
 
 import (

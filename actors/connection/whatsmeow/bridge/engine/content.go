@@ -1,3 +1,5 @@
+// Delivers a decrypted message's content to the connection's actor, and takes in keys that it carries.
+
 package engine
 
 import (

@@ -1,4 +1,4 @@
-// Package engine serves one WhatsApp account for the connection's actor at the other end of the pipe.
+// Package engine serves one WhatsApp account for the connection's actor, which is at the other end of the pipe.
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Answers the actor's first request: opens the key database and takes over settings, certificates and proxy.
+
 package engine
 
 import (

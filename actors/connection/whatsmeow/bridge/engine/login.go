@@ -1,3 +1,5 @@
+// Runs one login to WhatsApp from connect to end, and reports its end with the cause to the connection's actor.
+
 package engine
 
 import (

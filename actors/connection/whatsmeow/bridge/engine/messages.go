@@ -1,3 +1,5 @@
+// Decrypts one incoming message stanza, delivers it to the actor, and answers WhatsApp once the actor stored it.
+
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Answers the actor's requests to send messages and peer messages, and to fetch or change app state.
+
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Handles incoming notification and call stanzas: delivers them to the actor, then acknowledges them to WhatsApp.
+
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Links a new device: reports QR codes to the actor, and answers its requests for pairing codes and passkeys.
+
 package engine
 
 import (

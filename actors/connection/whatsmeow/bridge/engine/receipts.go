@@ -1,3 +1,5 @@
+// Delivers incoming receipts to the actor, and sends a message again to a device whose retry receipt asks for it.
+
 package engine
 
 import (

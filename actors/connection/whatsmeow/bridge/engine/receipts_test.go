@@ -1,3 +1,5 @@
+// Tests that a login which ended sends nothing again.
+
 package engine
 
 import (

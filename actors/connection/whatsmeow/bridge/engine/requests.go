@@ -1,3 +1,5 @@
+// Dispatches each request of the connection's actor to its handler, and answers it over the pipe.
+
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Dispatches each incoming stanza of a login to its handler in order, and acknowledges unhandled ones.
+
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Tests the answers to stanzas whose handlers panic.
+
 package engine
 
 import (

@@ -1,3 +1,5 @@
+// Decrypts waiting messages together, so that their ratchet steps share one database transaction.
+
 package engine
 
 import (

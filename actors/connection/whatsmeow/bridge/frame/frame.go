@@ -1,4 +1,4 @@
-// Package frame reads and writes the frames of the pipe to the connection's actor.
+// Package frame reads and writes frames (lengths, JSON header, raw bytes) of the pipe to the connection's actor.
 //
 // A frame is a big-endian u32 with the length of all that follows, a big-endian u32 with the length of
 // the header, the header (a JSON object) and raw bytes.

@@ -1,3 +1,5 @@
+// Tests the layout of frames, and the refusal of broken ones.
+
 package frame
 
 import (

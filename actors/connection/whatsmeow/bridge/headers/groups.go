@@ -1,3 +1,5 @@
+// Builds the JSON headers by which the program describes groups and their changes to the connection's actor.
+
 package headers
 
 import (

@@ -1,4 +1,4 @@
-// Package headers describes what arrives in the headers of frames.
+// Package headers builds the JSON headers of frames that describe messages, receipts and groups to the actor.
 package headers
 
 import (

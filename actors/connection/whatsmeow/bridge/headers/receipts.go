@@ -1,3 +1,5 @@
+// Builds the JSON headers of receipts for the actor, one for each person of a stanza with several.
+
 package headers
 
 import (

@@ -1,3 +1,5 @@
+// Tests the split of a receipt of several persons.
+
 package headers
 
 import (

@@ -1,3 +1,5 @@
+// Requests the stanzas that WhatsApp queued while the device was offline, batch by batch, to their end.
+
 package intake
 
 import (

@@ -1,3 +1,5 @@
+// Tests the requests for the batches of the offline queue.
+
 package intake
 
 import (

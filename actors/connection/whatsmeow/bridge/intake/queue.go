@@ -1,4 +1,4 @@
-// Package intake holds stanzas that were read and are not handled yet: in order, and bounded.
+// Package intake queues stanzas in memory between the socket's reader and the handlers: in order, and bounded.
 package intake
 
 import "sync"

@@ -1,3 +1,5 @@
+// Tests order, bound and end of the queue of stanzas.
+
 package intake
 
 import (

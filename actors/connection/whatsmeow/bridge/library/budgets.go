@@ -1,3 +1,5 @@
+// Limits in memory the effort that each device's forged messages may cause beyond ordinary ones.
+
 package library
 
 import (

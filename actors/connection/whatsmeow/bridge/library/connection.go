@@ -1,3 +1,5 @@
+// Opens one WebSocket to WhatsApp by the library, without its automatic reconnect, and closes it.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Looks up a phone number at WhatsApp: its address, its LID, and a number that answers in its place.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Tests that sessions and sender keys of earlier releases go on.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Authenticates a direct message by one key derivation, before the library spends effort on a forged one.
+
 package library
 
 import (

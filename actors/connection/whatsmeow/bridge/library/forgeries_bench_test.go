@@ -1,3 +1,5 @@
+// Measures the processor time that forged messages take.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Tests the refusal of forged direct messages at a bounded effort.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Authenticates a group message by its signature and gap, before the library spends effort on a forged one.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Tests the refusal of forged group messages at a bounded effort.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Calls the whatsmeow library's private methods, each with the reason for its use; no other file does.
+
 package library
 
 // All uses of the library's private methods are in this file, each with the reason for it.

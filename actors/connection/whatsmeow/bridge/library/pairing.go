@@ -1,3 +1,5 @@
+// Parses the <pair-success> stanza, by which the server describes the device that a phone linked.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Begins a Signal session with a device from its prekey bundle.
+
 package library
 
 import (

@@ -1,3 +1,5 @@
+// Returns the version of whatsmeow that the program was built with.
+
 package library
 
 import "runtime/debug"

@@ -1,3 +1,5 @@
+// Tests that arguments are never logged.
+
 package logging
 
 import (

@@ -1,4 +1,4 @@
-// Package outcome turns results of requests to WhatsApp into refusals with stable codes, and reads stanzas' values.
+// Package outcome converts errors of WhatsApp and of the database to refusals with stable codes, for the actor.
 package outcome
 
 import (

@@ -1,4 +1,4 @@
-// Package pipe carries requests, answers and events between the program and the connection's actor.
+// Package pipe exchanges requests, answers and events with the connection's actor over one socket.
 package pipe
 
 import (

@@ -1,3 +1,5 @@
+// Encodes and decodes the primitive values (numbers, bytes, lists) of the compact records of Signal keys.
+
 package records
 
 import (

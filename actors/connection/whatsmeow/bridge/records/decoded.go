@@ -1,3 +1,5 @@
+// Caches decoded Signal sessions in memory, so that the next message of a chat need not decode them again.
+
 package records
 
 import (

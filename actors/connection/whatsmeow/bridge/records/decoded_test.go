@@ -1,3 +1,5 @@
+// Tests the cache of decoded sessions.
+
 package records
 
 import (

@@ -1,3 +1,5 @@
+// Declares the fields of sessions and sender keys, in the order of their compact encoding.
+
 package records
 
 import (

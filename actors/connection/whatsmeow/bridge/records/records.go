@@ -1,4 +1,4 @@
-// Package records encodes what is kept of sessions with a device and of its sender keys, compactly and within bounds.
+// Package records encodes Signal sessions and sender keys for the key database, compactly and within bounds.
 //
 // A peer can build up a record of 41 sessions and of as many keys as are kept, and each message that it forges may have that
 // decoded. The library's form is JSON, where this takes some ten times as long; the vault encodes that anew as it is opened.

@@ -1,3 +1,5 @@
+// Tests the compact encoding of sessions and sender keys.
+
 package records
 
 import (

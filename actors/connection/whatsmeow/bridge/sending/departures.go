@@ -1,3 +1,5 @@
+// Encrypts and writes waiting messages in call order; their ratchet steps are committed together first.
+
 package sending
 
 import (

@@ -1,3 +1,5 @@
+// Tests that nothing is encrypted for a login that ended.
+
 package sending
 
 import (

@@ -1,3 +1,5 @@
+// Encrypts a message for all devices of its recipients, and once for a group under the sender key.
+
 package sending
 
 import (

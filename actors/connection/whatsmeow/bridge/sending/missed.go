@@ -1,3 +1,5 @@
+// Sends an acknowledged message to devices that the server knows and that the cached lists lacked.
+
 package sending
 
 import (

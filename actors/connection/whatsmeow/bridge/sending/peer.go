@@ -1,3 +1,5 @@
+// Sends peer messages from this device to the account's own phone.
+
 package sending
 
 import (

@@ -1,4 +1,4 @@
-// Package sending encrypts messages for all devices that they go to, and sends them.
+// Package sending encrypts messages for all devices of their recipients, sends them, and awaits WhatsApp's ack.
 package sending
 
 import (

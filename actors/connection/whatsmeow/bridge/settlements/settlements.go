@@ -1,4 +1,4 @@
-// Package settlements answers stanzas once the actor committed what they brought.
+// Package settlements answers stanzas at WhatsApp once the actor committed what they brought.
 package settlements
 
 import (

@@ -1,3 +1,5 @@
+// Tests that a refused part withholds the answer to its stanza.
+
 package settlements
 
 import (

@@ -1,3 +1,5 @@
+// Tests the account's requests, messages, groups, calls and limits over the simulator.
+
 package tests
 
 import (

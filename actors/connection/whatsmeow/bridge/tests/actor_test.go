@@ -1,3 +1,5 @@
+// Plays the connection's actor at the other end of the pipe, for the tests of this package.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Tests when stanzas are answered, beside the stock library.
+
 package tests
 
 import (

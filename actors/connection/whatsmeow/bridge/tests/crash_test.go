@@ -1,3 +1,5 @@
+// Tests that kills at any moment lose no message.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Tests the causes with which logins end.
+
 package tests
 
 import (

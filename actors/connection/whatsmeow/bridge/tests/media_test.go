@@ -1,3 +1,5 @@
+// Tests re-uploads of files by the phone, and app state in files.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Tests that an owner without a lease, or of an older epoch, sends and stores nothing.
+
 package tests
 
 import (

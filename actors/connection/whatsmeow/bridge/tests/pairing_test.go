@@ -1,3 +1,5 @@
+// Tests linking by QR, by code and by passkey.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Tests that sockets go through the proxy.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Tests a restored copy of the key database.
+
 package tests
 
 import (

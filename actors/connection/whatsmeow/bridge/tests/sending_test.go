@@ -1,3 +1,5 @@
+// Tests sends: acks, several in flight, missed devices.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Tests app state, privacy tokens and addresses over the simulator.
+
 package tests
 
 import (

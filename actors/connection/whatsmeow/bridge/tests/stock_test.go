@@ -1,3 +1,5 @@
+// Runs the stock library as a client, for comparison.
+
 package tests
 
 import (

@@ -1,3 +1,5 @@
+// Holds texts and helpers that the tests of this package share.
+
 package tests
 
 import (

@@ -1,4 +1,4 @@
-// Package transport opens connections to WhatsApp's servers, directly or through a proxy.
+// Package transport opens TLS connections to WhatsApp's servers, directly or through a proxy.
 package transport
 
 import (

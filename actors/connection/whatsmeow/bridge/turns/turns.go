@@ -1,4 +1,4 @@
-// Package turns says who may do something now: the owner with a lease, and one user of Signal sessions at a time.
+// Package turns decides who may act now: the owner with a lease, and one user of Signal sessions at a time.
 package turns
 
 import (

@@ -1,3 +1,5 @@
+// Runs a caller's check before a decryption opens its transaction of the key database.
+
 package vault
 
 import "context"

@@ -1,3 +1,5 @@
+// Tests checks that run before a decryption.
+
 package vault
 
 import (

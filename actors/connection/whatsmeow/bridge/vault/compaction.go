@@ -1,3 +1,5 @@
+// Encodes records of earlier releases in the key database anew, in the compact form, as it is opened.
+
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Tests the compaction of records of earlier releases.
+
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Copies the key database for backups, and has a restored copy use no key a second time.
+
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Loads the device's keys from the key database, sets aside those of an unlinked one, and deletes none.
+
 package vault
 
 import (

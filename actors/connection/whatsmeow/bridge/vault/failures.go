@@ -1,3 +1,5 @@
+// Watches the key database's errors, and classifies them: fenced, full or broken.
+
 package vault
 
 import (

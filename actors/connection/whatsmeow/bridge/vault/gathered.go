@@ -1,3 +1,5 @@
+// Stores Signal sessions, sender keys and plaintexts, or gathers them in memory for a shared transaction.
+
 package vault
 
 import (

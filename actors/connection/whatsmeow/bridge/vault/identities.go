@@ -1,3 +1,5 @@
+// Stores people's identity keys only where they change, with a cache in memory.
+
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Tests that an identity is written only where it changes.
+
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Caches values of the key database in memory, for tables that only this process changes.
+
 package vault
 
 import "sync"

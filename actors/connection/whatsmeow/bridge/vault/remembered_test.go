@@ -1,3 +1,5 @@
+// Tests the caches over the key database.
+
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Caches prepared SQL statements for each connection to the key database.
+
 package vault
 
 import (

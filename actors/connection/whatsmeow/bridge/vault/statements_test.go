@@ -1,3 +1,5 @@
+// Tests the cache of prepared statements.
+
 package vault
 
 import (

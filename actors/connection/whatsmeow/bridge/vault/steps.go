@@ -1,3 +1,5 @@
+// Gathers ratchet steps of several messages in memory, and commits them in one transaction.
+
 package vault
 
 import (

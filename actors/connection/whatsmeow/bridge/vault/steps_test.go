@@ -1,3 +1,5 @@
+// Tests the shared transaction of ratchet steps.
+
 package vault
 
 import (

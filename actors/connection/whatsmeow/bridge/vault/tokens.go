@@ -1,3 +1,5 @@
+// Caches privacy tokens and their salt in memory, over the key database.
+
 package vault
 
 import (

@@ -1,4 +1,4 @@
-// Package vault opens the library's database for one owner: durable, and fenced by its epoch.
+// Package vault opens the library's key database (SQLite) for one owner: durable, and fenced by its epoch.
 package vault
 
 import (

@@ -1,3 +1,5 @@
+// Tests durability and fencing of the key database.
+
 package vault
 
 import (
