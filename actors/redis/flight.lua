@@ -1,4 +1,4 @@
--- The owner of a connection, and the end of a message, of its flight, or of all flights of an owner.
+-- Checks an owner's epoch, and ends flights (claimed messages) of an owner: done, dead, or queued again after a crash.
 
 -- Whether `epoch` may act: it is the newest, and was not given back.
 local function owns(epoch)

@@ -1,4 +1,4 @@
--- Notes the presence of people, and the chats in which they type.
+-- Stores the presence and typing of contacts in hashes that expire, one for each chat.
 --
 -- KEYS  hashes, each of one chat
 -- ARGV  for each of them a JSON object: `milliseconds` it is kept, `fields` to set (name, value, ...),

@@ -1,7 +1,6 @@
--- What the transitions of a connection share: their keys, the record of a message, and the place
--- of a message and of its chat in the queue. Other files are put behind this one, and all run as
--- one script (`scripts.py`). A script is made of what it needs and no more: Lua makes all of its
--- functions anew for each run.
+-- Defines what all scripts on a connection's queue and lease share: keys, message records, places in the queue.
+-- Other files are put behind this one, and all run as one script (`scripts.py`). A script is made of what it
+-- needs and no more: Lua makes all of its functions anew for each run.
 --
 -- KEYS[1]  teimoso:{connection}, the base of every key that is made here (`keys.py`). All of them carry
 --          its hash tag, so they are in the same slot of a cluster. They are not in KEYS themselves:

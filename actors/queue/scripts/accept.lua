@@ -1,5 +1,5 @@
--- The tail of the lanes: what the gateway accepts. A script of its own, as short as may be: each run of
--- one defines anew all that is in it.
+-- Appends the messages that the gateway accepts to the tails of the queue's lanes: `transitions.accept`.
+-- A script of its own, as short as may be: each run of one defines anew all that is in it.
 
 -- `room` is how many bytes all messages of the connection may have (`counters.bytes`); '' is no limit.
 function transitions.accept(

@@ -1,5 +1,6 @@
--- The bytes that a connection's messages take in Redis, and how they become fewer: a message that WhatsApp has
--- loses its words once the state store has them, and the record of a finished one expires after it is mirrored.
+-- Counts the bytes that a connection's messages take in Redis, and frees those of finished ones: a message that
+-- WhatsApp has loses its words once the state store has them, and the record of a finished one expires after it is
+-- mirrored.
 --   counters.bytes   the sum of `bytes` of all records; `accept` adds, and refuses what is beyond the budget
 --   leaving          hash: an hour (since the epoch, by Redis' clock) -> the sum of the records that expire in it,
 --                    since Redis reports no single expiry

@@ -1,4 +1,4 @@
--- Transitions of the owner of a connection: claims of messages that may be sent, and their outcomes.
+-- Claims messages for the owner of a connection to send, and records the outcomes that the owner reports.
 
 local function job(id)
     local record = call('HMGET', message(id), 'chat', 'type', 'text', 'content', 'attempts',

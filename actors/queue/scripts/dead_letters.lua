@@ -1,4 +1,4 @@
--- What becomes of dead letters: they are sent again, or forgotten after their time. They are listed
+-- Queues dead letters again, and deletes them after their retention. They are listed
 -- in `dead` by the order of their deaths (`died`), each at most once.
 --   redriven_at  when it was sent again: names a redrive, so that a repeated one is recognised
 --   expired_at   when it left the list for good; its record follows

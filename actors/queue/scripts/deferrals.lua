@@ -1,6 +1,6 @@
--- Messages that wait for the end of a limit of the account. They are held as those in backoff are, at
--- their place in their lane and with it their chat, but nothing was tried and no attempt counts. `error`
--- is the limit's code.
+-- Defers messages until the end of a WhatsApp limit on the account, and releases them when the limit changes.
+-- They are held as those in backoff are, at their place in their lane and with it their chat, but nothing
+-- was tried and no attempt counts. `error` is the limit's code.
 
 function transitions.defer(epoch, id, tries, code, until_)
     if not owns(epoch) then

@@ -1,4 +1,4 @@
--- What is held back, by a backoff or until its `send_at`, and is readied once that is over.
+-- Makes messages due, in the claim or for the QueueActor: those in backoff, deferred, or with a later `send_at`.
 
 -- How many one script readies or sets aside; the rest is left to the next (`next_due` of the claim).
 local PROMOTE = 100

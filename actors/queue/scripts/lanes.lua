@@ -1,4 +1,5 @@
--- Transitions of messages. The record `teimoso:{connection}:message:ID`:
+-- Moves messages between states in their lanes: receipts, promotion, cancellation, the end of a connection's queue.
+-- The record `teimoso:{connection}:message:ID`:
 --   chat, type, text, priority, content, send_at   as accepted; content where type and text do not
 --                say it all
 --   redacted     1: deleted for everyone, and text and content are gone

@@ -1,4 +1,4 @@
--- Pacing: how far apart a connection's messages leave, at all and to one chat (`../pacing.py`). It is
+-- Spaces a connection's messages, at all and to one chat, by the pauses that `../pacing.py` computes. It is
 -- kept here and not in the owner, so that an owner that dies spends nothing twice. Who is paced is
 -- not claimed, and what is not claimed is no attempt.
 --   counters.paced   from when the connection may claim again

@@ -1,4 +1,4 @@
--- What proves that WhatsApp has a message: its acknowledgement, or a receipt.
+-- Records proofs that WhatsApp has a message, its ack or a receipt, and counts how long the message took.
 
 local PROOF = {sent = 1, delivered = 2, read = 3}
 

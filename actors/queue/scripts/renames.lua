@@ -1,4 +1,4 @@
--- Renames of chats that turn out to be one person's: the lane of the old address joins that of the new one. Until
+-- Joins the lanes of two addresses (LID, phone number) of one person: the old one's lane joins the new one's. Until
 -- a join is done both chats rest for an unlimited time (in `gaps` and `resting`, by infinity), so that nothing of
 -- either is claimed. It outlives its owner: the next one goes on with it, or the two lanes would be sent side by side.
 --   aliases      hash: the old address -> the new one, for what is accepted, due or sent again later (`named`)

@@ -1,4 +1,4 @@
--- Transitions of the lease record `teimoso:{connection}:lease`:
+-- Takes, renews, reports to and releases the lease of a connection: the record `teimoso:{connection}:lease`.
 --   epoch    rises with every taking, never falls
 --   actor, pid, node, started   the owner; counts only while `released` is 0
 --   token    names the taking, so that a repeated one is recognised

@@ -1,3 +1,4 @@
+// Refreshes an open console page in place, by requests to the gateway, and posts its forms.
 "use strict";
 // A page is what the server wrote. This keeps it fresh: it asks for what is between the page's bars
 // again and again, and changes only what is different, so that focus and what was typed stay.
