@@ -1,4 +1,4 @@
-"""Opens and closes the objects that request handlers share: Redis, state store, caches and background tasks."""
+"""Opens and closes what the gateway's request handlers share: Redis, state store, caches and background tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolves the connections that a request names, and rejects connections that the request's API key may not use."""
+"""Resolves the connections that an API request names, and rejects those that the request's API key may not use."""
 
 from __future__ import annotations
 

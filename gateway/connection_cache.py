@@ -1,4 +1,4 @@
-"""Caches the registered connections in memory, so that a send by a known connection reads no state store."""
+"""Caches the registered connections in the gateway's memory, so that a send reads no state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads states of connections, queue, spool, stores and disk for health and metrics routes, at most once a second."""
+"""Reads connections, queue, spool, stores and disk for health and metrics routes, at most once a second."""
 
 from __future__ import annotations
 

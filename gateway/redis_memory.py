@@ -1,4 +1,4 @@
-"""Measures Redis memory once a second: whether sends are refused, and a connection's part once half of it is used."""
+"""Measures Redis memory once a second; the gateway refuses sends once it is full, and bounds connections from half on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pings Redis continuously and marks a hanging server, so that all Redis calls of the process fail at once."""
+"""Pings Redis continuously, and marks it as hanging, so that all Redis calls of this gateway process fail at once."""
 
 from __future__ import annotations
 

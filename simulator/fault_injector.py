@@ -1,4 +1,4 @@
-"""Injects faults at once into an account's sockets (cut, freeze, logout, odd stanza), and ends lasting faults."""
+"""Injects faults at once into an account's server-side sockets (cut, freeze, logout, odd stanza); ends lasting ones."""
 
 from __future__ import annotations
 

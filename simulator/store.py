@@ -1,4 +1,4 @@
-"""Runs SQL and transactions on the simulator's SQLite database, and actions after commits; stores secrets, counts.
+"""Runs SQL and transactions on the simulator's SQLite file, and actions after commits; stores secrets and counters.
 
 Stanzas leave through `after_commit`, so that no peer receives an ack of state that is not committed.
 """

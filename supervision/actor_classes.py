@@ -1,4 +1,4 @@
-"""Builds the class of each role that Ray stores: it forwards public methods to the actor, and names nothing private.
+"""Builds the thin class that Ray stores for each actor role; it forwards calls to the installed code, across upgrades.
 
 Ray stores a class for the life of its head, and restarts the root with that of the code it was started with. An
 actor runs the installed code all the same, since its class calls `make`: this function, the roles and the public

@@ -1,4 +1,4 @@
-"""Creates, adopts, probes and ends the root's child actors; sends them settings and handles; reports each end.
+"""Creates, adopts, probes and ends the root actor's child actors; sends them settings and handles; reports each end.
 
 A pending call reports a death within milliseconds; two failed probes report a hang, and the process
 is killed, which makes it a death. Each child has tasks of its own, and every call to it is bounded,

@@ -1,4 +1,4 @@
-"""Creates, finds, calls and kills Ray actors: the adapter of Ray's API, except for jobs (`jobs/client.py`).
+"""Creates, finds, calls and kills Ray actors: the one adapter of Ray's actor API, for root and CLI processes.
 
 Actors are detached and named in one namespace. Ray restarts the root only; children die for good,
 so that the root notices their death at once and creates new ones.

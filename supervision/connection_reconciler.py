@@ -1,4 +1,4 @@
-"""Starts, stops and restarts the Ray actor of each WhatsApp connection, as `reconcile.py` decides.
+"""Starts, stops and restarts each connection's Ray actor, in the root actor, by the steps that `reconcile.py` decides.
 
 Each connection with a difference has a task of its own, so that a stuck one delays no other (G9).
 The desired state is in the state store, the owner in the lease record; memory has only the last falls.

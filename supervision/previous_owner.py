@@ -1,4 +1,4 @@
-"""Kills a connection's previous owner process; where out of reach, returns the seconds until lease expiry (G6)."""
+"""Kills the previous process that served a connection; where out of reach, returns the wait until its lease expires."""
 
 from __future__ import annotations
 

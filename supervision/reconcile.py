@@ -1,4 +1,4 @@
-"""Decides a connection's next step (start, stop, kill …) and circuit breaker state, by desired and observed state.
+"""Decides a connection's next step (start, stop, kill …) and circuit breaker, by desired and observed state (pure).
 
 Pure: a table. `connection_reconciler.py` executes a step and decides again, until the step is `Nothing`. `now`
 is in seconds since the epoch, as the times of a lease are.

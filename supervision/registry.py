@@ -1,4 +1,4 @@
-"""Caches connections' desired states; stores handled requests, and observed states of connections without an actor."""
+"""Caches connections' desired states from SQLite or Firestore for the root actor, and writes its results there."""
 
 from __future__ import annotations
 

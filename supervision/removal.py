@@ -1,4 +1,4 @@
-"""Removes a deleted connection: ends queued messages, deletes queue, session, backups, contacts, chats and API keys."""
+"""Removes a deleted connection's data in Redis, state store, disk and bucket, in the root actor; ends queued messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements the root actor, which Ray restarts: adopts living actors, and starts and restarts all other actors.
+"""Implements the root Ray actor, which Ray itself restarts: adopts living actors, starts and restarts all others.
 
 A root starts itself, so that one which Ray restarted adopts the living children without a caller:
 the same processes, no reconnect (G8). Its state is elsewhere: names in Ray, leases in Redis, desired

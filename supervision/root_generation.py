@@ -1,4 +1,4 @@
-"""Numbers root actors by a counter in Redis, so that an older, suspended root actor detects a newer one and ends."""
+"""Numbers root actors by a counter in Redis, so that an older root that was suspended detects a newer one and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps one actor of each service (state, queue, health, vault) running, and hands new handles to the other actors."""
+"""Keeps one Ray actor of each service (state, queue, health, vault) running, in the root; hands new handles to the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps spare connection actors ready, with code imported and no connection, and hands one over at a start."""
+"""Keeps spare connection actors in the root actor's care, with code imported; hands one over when a connection starts."""
 
 from __future__ import annotations
 

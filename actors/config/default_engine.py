@@ -1,4 +1,4 @@
-"""Chooses the WhatsApp engine (native or whatsmeow) of a new connection whose request names none."""
+"""Chooses a new connection's WhatsApp engine where the request names none: ENGINE, else whatsmeow for real accounts."""
 
 from __future__ import annotations
 

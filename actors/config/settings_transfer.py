@@ -1,4 +1,4 @@
-"""Passes `runtime.json` in calls that start actors on hosts with their own directory; needs sessions in the cloud.
+"""Sends the settings (`runtime.json`) with Ray calls that start actors on hosts without the shared data directory.
 
 The keeper writes the settings to its data directory, and hosts that share the directory read them there. A host
 that does not share it gets them with every call that starts an actor there, and keeps them for the next process.

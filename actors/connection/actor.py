@@ -1,4 +1,4 @@
-"""Implements a connection's Ray actor, called by supervision: standby, then serves one account (sends via Redis)."""
+"""Implements the Ray actor of one connection: a standby until supervision calls `serve`, then takes the lease and serves."""
 
 from __future__ import annotations
 

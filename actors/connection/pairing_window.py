@@ -1,4 +1,4 @@
-"""Tracks how long an unpaired device's socket can still pair, and awaits a fresh socket before a code is requested."""
+"""Tracks in memory how long an unpaired device's socket can still pair; awaits a fresh socket before requesting a code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements the HealthMonitor actor: at intervals judges health, and writes status and alerts to SQLite or Firestore."""
+"""Implements the HealthMonitor Ray actor: judges health at intervals; writes status and alerts to SQLite or Firestore."""
 
 from __future__ import annotations
 

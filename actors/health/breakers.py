@@ -1,4 +1,4 @@
-"""Implements a circuit breaker as an immutable value, for dependencies that keep failing (pure).
+"""Implements a circuit breaker as an immutable value, for health probes of Redis, state store and bucket (pure).
 
 ``closed`` lets everything pass; after `limit` failures in a row it is ``open`` and lets nothing
 pass for `cooldown` seconds; then ``half_open`` lets one trial pass, which closes it or opens it

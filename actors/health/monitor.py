@@ -1,4 +1,4 @@
-"""Runs one round of the health monitor: samples, judges, writes status and alerts to the store, load to a file."""
+"""Runs a round of the HealthMonitor actor: samples, judges, writes status and alerts to SQLite or Firestore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the health of Redis, state store and bucket, and all connections' leases and queues, in bounded time."""
+"""Samples for the HealthMonitor actor Redis, state store, bucket, and all connections' leases and queues, in bounded time."""
 
 from __future__ import annotations
 

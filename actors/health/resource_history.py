@@ -1,4 +1,4 @@
-"""Stores the last hour of CPU, memory and disk figures in a file, for the gateway to read.
+"""Stores the last hour of CPU, memory and disk figures in a file: the HealthMonitor writes it, the gateway reads it.
 
 The monitor writes the file at each round; a gateway on any host with the data directory reads it on request. A new
 monitor continues the points of the one before it.

@@ -1,4 +1,4 @@
-"""Builds the state-store document ``health_status/latest``, and decides which changes need a write at once (pure)."""
+"""Builds the document ``health_status/latest`` for SQLite or Firestore; decides which changes need a write at once (pure)."""
 
 from __future__ import annotations
 

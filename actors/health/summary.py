@@ -1,4 +1,4 @@
-"""Computes status, reasons and short body of `/health`, from the monitor's document and the gateway's probes (pure).
+"""Computes the gateway's `/health` answer from the HealthMonitor's document and the gateway's own probes (pure).
 
 ``/health`` answers also while the HealthMonitor is dead or Redis or the store is away: then from
 what the gateway sees itself, with what the monitor wrote last as far as it is fresh.

@@ -1,4 +1,4 @@
-"""Records, inside the media ledger's transactions, which connections hold each file, and checks byte quotas.
+"""Records in the media ledger (SQLite) which connections hold each file, and checks their byte quotas for new files.
 
 `ledger` calls these functions within its transactions.
 """

@@ -1,4 +1,4 @@
-"""Lists a host's media files in one SQLite file: last need, messages, connections and their quotas, copies still due.
+"""Lists a host's media files in one SQLite file: last need, messages, holders, and copies to the bucket still due.
 
 A file is in the list before it appears, so that each file is removed and copied in its time. A row has
 how long the file is needed, by which messages, for which connections it is kept (`holders`), and whether it is

@@ -1,4 +1,4 @@
-"""Defines metrics that actors and gateways count, and counts and times events of one process without a library.
+"""Counts and times events of an actor or gateway in the memory of its process, and declares all such metrics.
 
 A process has one `measures`. The root reads an actor's with its health and sums them up over
 restarts (`supervision/reports/metrics_file.py`), the one place where counts outlive a process; nothing on the path

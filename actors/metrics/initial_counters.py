@@ -1,4 +1,4 @@
-"""Counts selected events of a connection's process 0 times at its start, so that a rate includes the first one."""
+"""Starts selected counters of a connection's process at 0, so that Prometheus' rates include the first event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements the QueueActor: makes delayed messages due, mirrors queues to SQLite or Firestore, prunes dead letters."""
+"""Implements the QueueActor (Ray): makes delayed messages due in Redis, mirrors queues to SQLite or Firestore."""
 
 from __future__ import annotations
 

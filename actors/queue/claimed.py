@@ -1,4 +1,4 @@
-"""Tracks the messages that the owner of a connection has claimed, and outcomes not confirmed by Redis yet."""
+"""Tracks in the owner's memory the messages claimed from Redis, and outcomes that Redis has not confirmed yet."""
 
 from __future__ import annotations
 

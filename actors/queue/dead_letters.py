@@ -1,4 +1,4 @@
-"""Lists, redrives and deletes dead letters of the queue, by id or by filter.
+"""Lists, redrives and deletes dead letters of the Redis queue, by id or by filter.
 
 A letter is kept for `DEAD_LETTER_RETENTION_DAYS`; nothing that waits to be sent is ever forgotten.
 """

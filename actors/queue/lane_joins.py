@@ -1,4 +1,4 @@
-"""Joins two lanes of the queue when their chats (LID and phone number) turn out to be one person's.
+"""Joins two lanes (chats) of the Redis queue whose addresses, LID and phone number, turn out to be one person's.
 
 A person has a LID and a phone number, and WhatsApp may answer for a number by another one. Once the owner of
 a connection learns that, it reports it to Redis, and the two lanes become one in the order of acceptance (G4).

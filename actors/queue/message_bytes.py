@@ -1,4 +1,4 @@
-"""Corrects Redis's count of a connection's message bytes for expired records and records of older releases.
+"""Corrects Redis's count of a connection's message bytes, for expired records and those of older releases.
 
 `Lanes.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
 """

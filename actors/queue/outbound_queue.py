@@ -1,4 +1,4 @@
-"""Implements the outbound queue's operations (accept, claim, receipts, cancel), each one atomic Redis script.
+"""Implements the outbound queue in Redis (accept, claim, receipts, cancel), each operation one atomic script.
 
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
 connection (`scripts/lanes.lua`). An accepted message is delivered at least once or ends visibly

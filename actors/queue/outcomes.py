@@ -1,4 +1,4 @@
-"""Reports the outcomes of claimed messages to the queue in Redis: sent, failed, deferred or unclaimed.
+"""Reports outcomes of claimed messages to the Redis queue for their owner: sent, failed, deferred or unclaimed.
 
 An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
 """

@@ -1,4 +1,4 @@
-"""Assembles the queue's Redis scripts; reads message records, counters and records to mirror; changes no message."""
+"""Reads message records, counters and unmirrored records of the Redis queue; changes no message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines the values that the queue takes and returns (sends, records, claims, counts), and decodes Redis hashes.
+"""Defines the values that the queue takes and returns (sends, records, claims, counts), and parses them from Redis hashes.
 
 Times are seconds since the epoch. None of these may be logged: they carry chats and texts.
 """

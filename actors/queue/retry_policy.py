@@ -1,4 +1,4 @@
-"""Decides when a failed message is attempted again, in seconds, or that the message is dead (pure)."""
+"""Decides when a failed message is attempted again, in seconds, or that it becomes a dead letter (pure)."""
 
 from __future__ import annotations
 

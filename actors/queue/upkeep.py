@@ -1,4 +1,4 @@
-"""Runs the queue's background loops: makes delayed messages due, counts and mirrors queues, prunes dead letters.
+"""Runs the QueueActor's loops: makes delayed messages due, counts, mirrors to SQLite or Firestore, prunes dead letters.
 
 None of it is on the path of a message: without it sends go on, and what is missed is done later.
 """

@@ -1,4 +1,4 @@
-"""Publishes and receives notifications through Redis that a desired state changed; a lost one delays readers."""
+"""Notifies the root actor and gateways through Redis that a connection's desired state changed; losing one only delays."""
 
 from __future__ import annotations
 

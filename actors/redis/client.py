@@ -1,4 +1,4 @@
-"""Creates Redis clients with bounded waits, turns every outage into `RedisAway`, and checks durability and memory.
+"""Creates Redis clients with bounded waits, turns every outage into `RedisAway`, and reads Redis' durability and memory.
 
 A call ends within `DEADLINE` seconds, in success or in `RedisAway`. A call that ended in
 `RedisAway` may still have been applied, and redis-py's own retry may apply one twice: whatever

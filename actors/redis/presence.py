@@ -1,4 +1,4 @@
-"""Stores contacts' presence and typing in Redis for a while, for the gateway, and which people each owner observes.
+"""Stores contacts' presence and typing in Redis with expiry, from owner to gateway, and who observes whom.
 
 Presence is not durable. It is in no log and on no replica of Redis, so that no message waits for
 its fsync, and every key expires by itself. A request to see a person is kept for a day, so that the

@@ -1,4 +1,4 @@
-"""Downloads an RDB snapshot of all Redis data to a file, over the replication protocol.
+"""Downloads a snapshot (RDB) of all Redis data to a file by the replication protocol, for the job `backup-redis`.
 
 It needs no access to the server's disk, and the server goes on serving meanwhile.
 """

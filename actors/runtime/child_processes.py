@@ -1,4 +1,4 @@
-"""Measures memory and processor time of the child programs of this process, from /proc (Linux only)."""
+"""Measures memory and processor time of the programs that this process started, from /proc (Linux only)."""
 
 from __future__ import annotations
 

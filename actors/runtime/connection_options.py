@@ -1,4 +1,4 @@
-"""Defines the options of one connection that its caller may change while the connection runs."""
+"""Defines the options of a connection (show_online, proxy, reject_calls) that change without a restart."""
 
 from __future__ import annotations
 

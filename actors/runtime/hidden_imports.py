@@ -1,4 +1,4 @@
-"""Hides named optional packages while a library is imported, so that the library does not load them."""
+"""Hides optional packages while another library is imported, so that importing it loads none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identifies the host of a process, within which processes can see and signal each other by pid."""
+"""Identifies the host of a process: two processes with one identity can see and signal each other by pid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides whether a connection's owner is alive: on this host by its process, on others by lease renewals (G14)."""
+"""Decides whether a connection's owner is alive: on this host by its pid, on others by renewals of its lease in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks processes of this host by pid, and kills those of actors that Ray would end slowly or does not know."""
+"""Checks this host's processes by pid, and kills processes of actors by SIGKILL, without Ray's help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes and reads small JSON files that hold a list of records, for readers in other processes."""
+"""Writes and reads small JSON files with a list of records, for readers in other processes of the host."""
 
 from __future__ import annotations
 

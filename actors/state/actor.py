@@ -1,4 +1,4 @@
-"""Implements the StateManager actor, which writes messages and reports of all connections to SQLite or Firestore."""
+"""Implements the StateManager (Ray actor), which writes all connections' messages and reports to SQLite or Firestore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups writes that the StateManager receives at once into batches for SQLite or Firestore; returns once they are stored."""
+"""Groups concurrent writes of the StateManager into batches for SQLite or Firestore; returns once they are stored."""
 
 from __future__ import annotations
 

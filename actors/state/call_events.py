@@ -1,4 +1,4 @@
-"""Builds the write by which the StateManager stores a call's event, rings or over, each once however often reported."""
+"""Builds the StateManager's write of a call's event (rings, over), stored once however often it is reported (pure)."""
 
 from __future__ import annotations
 

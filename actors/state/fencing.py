@@ -1,4 +1,4 @@
-"""Fences state-store writes by epoch: an older owner of a connection cannot write after a newer one.
+"""Fences writes to SQLite or Firestore by epoch: a connection's older owner cannot write after a newer one.
 
 The epoch that wrote last is in the connection's document, and is read and raised in the same batch
 as what it fences. So neither another StateManager nor a restart lets a stale owner in (G6).

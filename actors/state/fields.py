@@ -1,4 +1,4 @@
-"""Merges, reads and compares fields of state-store documents (pure)."""
+"""Merges, reads and compares fields of SQLite or Firestore documents, given as dictionaries (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the reported states of connections to SQLite or Firestore: changes at once, heartbeats in one batch.
+"""Writes connections' reported states to SQLite or Firestore, in the StateManager: changes at once, heartbeats batched.
 
 The bill of a store that is paid by the write does not grow with chatter: a report that differs
 from the last stored one in nothing but its beat waits for the interval's one batch.

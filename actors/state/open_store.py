@@ -1,4 +1,4 @@
-"""Opens the state store (SQLite or Firestore) that the settings name."""
+"""Opens the state store that the settings name, SQLite or Firestore, for the calling process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes mistakes of this service itself to the state store, for the health monitor: above all reports that it refuses."""
+"""Notes a fault of this service (like a write that the state store refuses) in a document that health checks read."""
 
 from __future__ import annotations
 

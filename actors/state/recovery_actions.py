@@ -1,4 +1,4 @@
-"""Builds ``recovery_actions`` documents of restarts, recoveries and give-ups, for the root actor to write."""
+"""Builds ``recovery_actions`` documents of restarts, recoveries and give-ups, which the root actor writes (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletes expired recovery actions, alerts, jobs, events, webhook deliveries and file owners from SQLite or Firestore."""
+"""Deletes expired recoveries, alerts, jobs, events and deliveries from SQLite or Firestore, in the StateManager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds an uploaded file or downloads one by URL for a send; checks type and size against WhatsApp's limits."""
+"""Finds a send's uploaded file, or downloads it by URL; checks type and size against WhatsApp's limits."""
 
 from __future__ import annotations
 

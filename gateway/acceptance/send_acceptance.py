@@ -1,4 +1,4 @@
-"""Writes a send to the Redis queue, or the on-disk spool while Redis is away; finds sends by idempotency key or id."""
+"""Writes a send to the Redis queue, or to the host's spool while Redis is away; finds sends by idempotency key or id."""
 
 from __future__ import annotations
 

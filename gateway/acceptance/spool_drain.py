@@ -1,4 +1,4 @@
-"""Moves messages from the on-disk spool to the Redis queue once Redis is back, in order within each chat."""
+"""Moves messages from the host's spool (SQLite) to the Redis queue once Redis is back, in order within each chat."""
 
 from __future__ import annotations
 

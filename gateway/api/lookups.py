@@ -1,4 +1,4 @@
-"""Serves number check, groups, presence and typing routes; sends their and other routes' commands to the owner."""
+"""Serves number check, groups, presence and typing routes; passes all routes' commands to the owner through Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves API routes that show one message, list messages of a connection, and cancel an unsent message."""
+"""Serves API routes that show a message, list a connection's messages, and cancel one that is still queued."""
 
 from __future__ import annotations
 

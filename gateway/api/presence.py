@@ -1,4 +1,4 @@
-"""Serves API routes that subscribe to a contact's presence, and show the last reported presence and typing."""
+"""Serves API routes that subscribe to a contact's presence, and show presence and typing from Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats the pairing QR code of a connection as JSON, PNG or SVG, by the request's Accept header."""
+"""Formats a connection's pairing QR code as JSON, PNG or SVG by the Accept header, for `/api/connections`."""
 
 from __future__ import annotations
 

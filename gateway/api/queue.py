@@ -1,4 +1,4 @@
-"""Serves API routes that show queue depths, list dead letters, and queue dead letters again."""
+"""Serves API routes that show queue depths, list dead letters, and queue dead letters again, in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves API routes that start or stop recording a connection's traffic shape to a file, and tell the recorder's state."""
+"""Serves API routes that start, stop and show the trace of a connection's traffic, which its process records to a file."""
 
 from __future__ import annotations
 

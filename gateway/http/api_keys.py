@@ -1,4 +1,4 @@
-"""Creates and revokes API keys with scopes, stores only hashes, and finds the key of a request in a memory cache.
+"""Creates and revokes API keys, stored as hashes in SQLite or Firestore; finds a request's key in a memory cache.
 
 Only a SHA-256 of a key is stored. That is enough because a key made here carries 256 random bits:
 there is nothing to guess, so a slow hash would only slow the callers down.

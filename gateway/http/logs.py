@@ -1,4 +1,4 @@
-"""Configures the process's logs as one JSON object a line on stderr, and writes a request's log line."""
+"""Configures the gateway's logs as one JSON object a line on stderr, and writes the line of each request."""
 
 from __future__ import annotations
 

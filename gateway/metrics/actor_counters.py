@@ -1,4 +1,4 @@
-"""Reads the counters of all Ray actors from the file that the supervision root actor writes.
+"""Reads counters of all Ray actors from the metrics file that the root actor writes, for the gateway's metrics route.
 
 `supervision/reports/metrics_file.py` has the file's format.
 """

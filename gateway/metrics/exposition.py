@@ -1,4 +1,4 @@
-"""Counts requests and messages of this process, and renders all series in Prometheus' text format.
+"""Counts requests and messages of this gateway process, and renders all series in Prometheus' text format.
 
 No label ever carries a number, a text or a key.
 """

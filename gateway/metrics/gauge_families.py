@@ -1,4 +1,4 @@
-"""Converts observed stores, spool, queue, connections and machine load to Prometheus series, for the metrics route."""
+"""Converts the gateway's snapshot (stores, spool, queue, connections, load) to Prometheus series, for the metrics route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts the webhooks' backlog to Prometheus series, summed over all webhooks so that no URL is a label."""
+"""Converts the backlog of webhook deliveries to Prometheus series, summed so that no URL is a label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validates the custom HTTP headers of a webhook, and defines the mask that answers show for header values."""
+"""Validates the custom HTTP headers of a webhook, and defines the mask that API answers show for their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the delivery progress of one webhook: the position in the event log, and records of single deliveries."""
+"""Stores one webhook's progress in SQLite or Firestore: the position in the event log, and single deliveries."""
 
 from __future__ import annotations
 

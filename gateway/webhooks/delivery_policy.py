@@ -1,4 +1,4 @@
-"""Decides after a delivery attempt: delivered, retry, dead or gone, and the pause; throttles endpoints that fail.
+"""Decides after a webhook attempt: delivered, retry, dead or gone, and the pause; throttles failing endpoints (pure).
 
 An event is tried until it was delivered or, an attempt having failed, is a day old: then it is dead
 and the next one of its chat goes. A day's silence of an endpoint thus costs the events older than

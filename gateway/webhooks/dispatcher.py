@@ -1,4 +1,4 @@
-"""Runs a delivery worker for each webhook, in only one gateway process of an instance at a time."""
+"""Runs a delivery worker for each webhook, in the one gateway process that holds the leader lock in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads new events from the log in SQLite or Firestore once, and shares them in memory with all workers and readers."""
+"""Reads new events from the log in SQLite or Firestore once, and shares them in the gateway with workers and readers."""
 
 from __future__ import annotations
 

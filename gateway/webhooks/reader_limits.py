@@ -1,4 +1,4 @@
-"""Limits concurrent `GET /api/events` readers by key, connection and process; has the StateManager log events for them.
+"""Limits concurrent `GET /api/events` readers by key, connection and process; has events logged while some read.
 
 `stream` sends the events.
 """

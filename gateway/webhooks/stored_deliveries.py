@@ -1,4 +1,4 @@
-"""Reads a webhook's stored deliveries: failed ones, events waiting behind a failed one, requested repetitions."""
+"""Reads a webhook's deliveries from SQLite or Firestore: failed ones, events waiting behind them, requested repetitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypts and sends messages of simulated people to companion devices, and again after a retry receipt."""
+"""Encrypts and sends messages of simulated people to companions (real clients), and again after a retry receipt."""
 
 from __future__ import annotations
 

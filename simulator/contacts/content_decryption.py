@@ -1,4 +1,4 @@
-"""Downloads and decrypts a message's media, or decrypts a poll vote, and returns fields for people's inboxes."""
+"""Downloads and decrypts media, or decrypts a poll vote, that a simulated person received; returns fields for inboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores messages that simulated people received, each once with a count of deliveries, for tests to check."""
+"""Stores, in the simulator's SQLite, messages that simulated people received, with delivery counts, for tests to check."""
 
 from __future__ import annotations
 

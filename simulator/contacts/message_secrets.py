@@ -1,4 +1,4 @@
-"""Encrypts and decrypts add-ons (poll votes, edits) under the message secret of the target message.
+"""Encrypts and decrypts simulated people's poll votes and edits under the secret of the target message.
 
 After whatsmeow `msgsecret.go` (generateMsgSecretKey) and whatsapp-rust `features/message_edit.rs`.
 """

@@ -1,4 +1,4 @@
-"""Stores account owners and contacts: phone number, LID, and behaviour (receipts, addressing, prekeys)."""
+"""Stores the simulator's people (account owners, contacts): phone number, LID, behaviour (receipts, addressing, prekeys)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computes Signal sessions as immutable values: X3DH, Double Ratchet, and the fields of a `pkmsg`."""
+"""Computes simulated devices' Signal sessions as immutable values: X3DH, Double Ratchet, fields of a `pkmsg`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypts and decrypts media files as streams, each file under a media key of its own.
+"""Encrypts and decrypts media files of simulated people as streams, each file under a media key of its own.
 
 Keys, MAC and hashes after whatsmeow `upload.go` and `download.go`: HKDF over a random media key to
 IV, cipher key and MAC key, AES-CBC, and the first ten bytes of an HMAC over IV and ciphertext.

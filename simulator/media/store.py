@@ -1,4 +1,4 @@
-"""Stores the encrypted files of the media servers, the files' download paths, and the tokens for uploads."""
+"""Stores the simulated media servers' encrypted files, their download paths, and upload tokens."""
 
 from __future__ import annotations
 

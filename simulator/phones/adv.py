@@ -1,4 +1,4 @@
-"""Creates and verifies the device signatures (ADV) of an account's phone and companions.
+"""Creates and verifies, as the account's phone, the device signatures (ADV) of phone and companions.
 
 Prefixes and signed bytes as in whatsmeow `pair.go`; the key index list's prefix as in WhatsApp
 Web's `WAWebAdvSignatureApi`.

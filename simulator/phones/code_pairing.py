@@ -1,4 +1,4 @@
-"""Pairs a client by a code that the owner types on the phone; the server relays keys wrapped under the code.
+"""Pairs a client by a code that the owner types on the simulated phone; the simulated server relays wrapped keys.
 
 Stages and shapes as in whatsmeow `pair-code.go` and WhatsApp Web's `WASmaxMd…RPC` modules. The code
 never passes the server: it knows a ref, and hands keys to and fro that the code wraps.

@@ -1,4 +1,4 @@
-"""Builds history syncs described by the control API; sends each from the account's phone to linked devices.
+"""Builds history syncs that tests describe to the control API, and sends them from the phone to linked devices.
 
 After whatsmeow `message.go` (handleHistorySyncNotificationLoop) and Baileys `utils/history`: a
 HistorySync, deflated, encrypted as media of type `md-msg-hist`, and named by a HistorySyncNotification

@@ -1,4 +1,4 @@
-"""Pairs a client by QR: sends refs, links the device that the phone scans, verifies the device's signature.
+"""Pairs a client by QR, as server and phone: sends refs, links the device, verifies its signature.
 
 By a code instead of the QR: `code_pairing.py`.
 """

@@ -1,4 +1,4 @@
-"""Pairs a client by passkey: demands a WebAuthn assertion of the account before the phone links the client.
+"""Pairs a client by passkey, as server and phone: demands a WebAuthn assertion before the phone links the client.
 
 Stanzas and their order as in whatsmeow, pair-passkey.go, and whatsapp-rust, src/passkey/flow.rs: the
 server asks for a WebAuthn assertion; the client answers with it and with an ephemeral key; the phone's

@@ -1,4 +1,4 @@
-"""Answers placeholder resend requests: the phone sends a companion messages that arrived without ciphertext.
+"""Answers clients' placeholder-resend requests as the phone: sends messages that arrived without ciphertext.
 
 After whatsmeow `message.go` (handlePlaceholderResendResponse) and `send.go`
 (BuildUnavailableMessageRequest), and whatsapp-rust `pdo.rs`.

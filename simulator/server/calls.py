@@ -1,4 +1,4 @@
-"""Offers calls of contacts to an account's devices, which may decline; carries no audio.
+"""Plays calls of simulated contacts: offers them to an account's devices, which may decline; in memory, no audio.
 
 Shapes after whatsmeow `call.go` (handleCallEvent, RejectCall) and whatsapp-rust `wacore/src/stanza/call.rs`
 (parse_call_stanza, build_reject).

@@ -1,4 +1,4 @@
-"""Dispatches each stanza of a client to a handler; stanzas of one event loop turn share a transaction."""
+"""Dispatches each stanza from a client to a server handler; stanzas of one event loop turn share a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes the messages of companions to the recipients' devices, and acknowledges or rejects each message."""
+"""Routes direct and group messages from companions to the recipients' devices; acknowledges or rejects each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds and queues notifications for linked devices: changed devices, identities, groups, app state, prekey count.
+"""Builds and queues the server's notifications to linked devices: devices, identities, groups, app state, prekeys.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.

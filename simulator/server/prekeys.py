@@ -1,4 +1,4 @@
-"""Answers `encrypt` queries: upload, count, digest and fetch of prekeys; warns a client when few are left."""
+"""Answers clients' `encrypt` queries as the server: upload, count, digest, fetch of prekeys; warns when few are left."""
 
 from __future__ import annotations
 

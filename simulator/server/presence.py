@@ -1,4 +1,4 @@
-"""Relays presence and typing of clients and simulated people to online clients; stores nothing on disk.
+"""Relays presence and typing as the server, between clients and simulated people; keeps it in memory only.
 
 Shapes after whatsmeow `presence.go`: a presence goes to subscribers that are online themselves, a
 chat state to online devices.

@@ -1,4 +1,4 @@
-"""Answers `iq` queries of logged-in companions: passes each query to the handler of its namespace."""
+"""Answers `iq` queries of companions as the server: passes each query to the handler of its namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handles clients' receipts and acks: dequeues stanzas, forwards receipts, has messages encrypted again on retry."""
+"""Handles clients' receipts and acks as the server: dequeues stanzas, forwards receipts, has retries encrypted again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers usync queries: device lists, LIDs, and whether phone numbers are on WhatsApp."""
+"""Answers clients' usync queries as the server: device lists, LIDs, and whether phone numbers are on WhatsApp."""
 
 from __future__ import annotations
 

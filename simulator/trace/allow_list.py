@@ -1,4 +1,4 @@
-"""Lists tags, attribute names and values that a trace may show; a trace shows the size of everything else.
+"""Lists tags, attribute names and values that the simulator's traces show; of all else they show the size.
 
 The engine's recorder has the same lists, and a test compares the two: neither package imports the
 other. `docs/trace.md` describes their use.

@@ -1,4 +1,4 @@
-"""Loads and saves the catalogue of stanza features sent by simulator (`in`) and clients (`out`); extracts a trace's.
+"""Loads and saves the catalogue of known stanza features, of simulator (`in`) and clients (`out`), for comparisons.
 
 Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """

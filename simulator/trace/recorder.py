@@ -1,4 +1,4 @@
-"""Records client sockets' stanzas and logins as shapes, in a trace file for each linked device, while switched on."""
+"""Records stanzas and logins of the server's client sockets as shapes, in a trace file for each linked device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reduces a stanza to a shape without texts and names: parts, attributes, sizes, running numbers."""
+"""Reduces a stanza of the simulator to its shape without texts and names: parts, attributes, sizes, running numbers."""
 
 from __future__ import annotations
 

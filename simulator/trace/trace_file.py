@@ -1,4 +1,4 @@
-"""Writes trace files, readable for the files' owner alone, and rotates full files."""
+"""Writes the simulator's trace files, readable for the files' owner alone, and rotates full ones."""
 
 from __future__ import annotations
 

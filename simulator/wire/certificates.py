@@ -1,4 +1,4 @@
-"""Issues the Noise certificate chain that clients verify with the root key.
+"""Issues, as the server, the Noise certificate chain that clients verify with the root key.
 
 Root key → intermediate → leaf, each link an XEdDSA signature over the serialized details of the
 next. The leaf's key is the server's Noise static key; serials link issuer and issued, the root's

@@ -1,4 +1,4 @@
-"""Splits a client's WebSocket byte stream into frames: one header for each connection, a length before each frame."""
+"""Splits a client's byte stream on the server into frames: one header for each connection, a length before each frame."""
 
 from __future__ import annotations
 

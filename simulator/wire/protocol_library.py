@@ -1,4 +1,4 @@
-"""Adapts the protocol library: binary stanza codec, protobuf messages, Signal primitives.
+"""Adapts the third-party protocol library for the simulator: binary stanza codec, protobuf messages, Signal primitives.
 
 The other modules of the simulator import from here. The library differs from the engine's, so that an
 error in one is not hidden by the same error in the other.

@@ -1,4 +1,4 @@
-"""Verifies XEdDSA signatures by OpenSSL in place of the protocol library, sixty times as fast."""
+"""Verifies XEdDSA signatures by OpenSSL in place of the simulator's protocol library, sixty times as fast."""
 
 from __future__ import annotations
 

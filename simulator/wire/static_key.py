@@ -1,4 +1,4 @@
-"""Stores the server's static Noise key, certified by a root key, and replaces the key on demand."""
+"""Stores the simulated server's static Noise key, certified by a root key, and replaces the key on demand."""
 
 from __future__ import annotations
 

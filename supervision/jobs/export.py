@@ -1,4 +1,4 @@
-"""Implements `teimoso jobs run export-connection`: writes its messages, contacts, chats and labels to a JSON Lines file."""
+"""Implements `teimoso jobs run export-connection`: writes messages, contacts, chats and labels to a JSON Lines file."""
 
 from __future__ import annotations
 

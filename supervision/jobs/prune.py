@@ -1,4 +1,4 @@
-"""Implements `teimoso jobs run prune-messages`: deletes old ones from the state store, but no queued sends or dead letters."""
+"""Implements `teimoso jobs run prune-messages`: deletes old messages from SQLite or Firestore, but none still queued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso jobs run recover-connection`: restarts those not open, in spite of backoff; waits for each."""
+"""Implements `teimoso jobs run recover-connection`: restarts connections that are not open, despite backoff, and waits."""
 
 from __future__ import annotations
 

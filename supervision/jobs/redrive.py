@@ -1,4 +1,4 @@
-"""Implements `teimoso jobs run redrive`: queues dead letters again, all retriable ones, or by connection and error."""
+"""Implements `teimoso jobs run redrive`: queues dead letters again in Redis, all retriable ones or by filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adopts, starts, probes and restarts an instance's OS processes; starts the root actor in Ray, and ends a hung one."""
+"""Starts, adopts, probes and restarts an instance's OS processes; has the root actor started in Ray, ends a hung one."""
 
 from __future__ import annotations
 

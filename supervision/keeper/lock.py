@@ -1,4 +1,4 @@
-"""Locks a data directory, so that keepers and stops exclude each other; the lock ends when the holder dies."""
+"""Locks a data directory by flock, so that keepers and stops exclude each other; it ends with its holder's process."""
 
 from __future__ import annotations
 

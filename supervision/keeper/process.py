@@ -1,4 +1,4 @@
-"""Starts, finds, awaits and stops OS processes that outlive the keeper process.
+"""Starts, finds, awaits and stops, for the keeper, OS processes that outlive the keeper itself.
 
 Marks in the environment of each, instance and part, are inherited by its children. By them a part is
 found even when its keeper died before it wrote the pid down, and so are the children of a dead part.

@@ -1,4 +1,4 @@
-"""Logs the keeper's restarts of processes to a file, from which the root actor writes the recovery history.
+"""Logs the keeper's restarts of OS processes to a file, which the root actor copies to the recovery history.
 
 The keeper opens no state store.
 """

@@ -1,4 +1,4 @@
-"""Decides when to restart a fallen OS process, and after how many unanswered probes a process is hung (pure)."""
+"""Decides, for the keeper, when to restart a fallen OS process, and which unanswered probes mean a hang (pure)."""
 
 from __future__ import annotations
 

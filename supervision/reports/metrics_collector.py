@@ -1,4 +1,4 @@
-"""Adds up counters of root actor, child actors and process restarts, and writes the totals to the metrics file."""
+"""Adds up counters of root, child actors and restarts in the root actor; writes the totals to the metrics file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes finished recoveries to SQLite or Firestore in the background (role, cause, action, duration), and counts each."""
+"""Writes the root actor's finished recoveries to SQLite or Firestore in the background, and counts each."""
 
 from __future__ import annotations
 

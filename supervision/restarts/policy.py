@@ -1,4 +1,4 @@
-"""Decides restart backoff, restart intensity, waves of starts, probe failures, memory limits and lease expiry.
+"""Decides restart backoff and intensity, waves of starts, probe failures, memory limits and lease expiry (pure).
 
 Pure: clocks, chance and state come in, decisions go out. Seconds throughout; `now` is a monotonic
 clock, except for the times of a lease.

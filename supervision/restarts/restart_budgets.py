@@ -1,4 +1,4 @@
-"""Counts each connection's falls against a restart budget, and writes them to SQLite or Firestore for the next root."""
+"""Counts each connection's falls in the root actor, and stores them in SQLite or Firestore for the next root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delays starts of connection actors after a mass failure: as many at a time as `policy.Wave` allows, in order."""
+"""Delays the root's starts of connection actors after a mass failure: few at a time by `policy.Wave`, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines `Section`, the pydantic base class of all settings sections, with texts for `docs/settings.md`."""
+"""Defines `Section`, the pydantic base class of the settings sections, and their texts for `docs/settings.md`."""
 
 from __future__ import annotations
 

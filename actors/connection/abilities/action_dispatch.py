@@ -1,4 +1,4 @@
-"""Calls the WhatsApp engine's method for a queued read mark or chat change; the owner's sender calls this function."""
+"""Executes a read mark or chat change from the Redis queue by the engine's method; the connection's sender calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports incoming calls from the WhatsApp engine to the StateManager, in order, for webhooks and event readers.
+"""Reports calls from the WhatsApp engine to the StateManager actor, in order, which stores them as events.
 
 `call_refusals` refuses them where that is set.
 """

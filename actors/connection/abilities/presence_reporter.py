@@ -1,4 +1,4 @@
-"""Reports contacts' online and typing states to Redis, and renews subscriptions and own presence at each login."""
+"""Writes contacts' online and typing states to Redis; renews subscriptions and the own presence after each login."""
 
 from __future__ import annotations
 

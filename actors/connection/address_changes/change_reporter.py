@@ -1,4 +1,4 @@
-"""Reports address changes of chats from the WhatsApp engine to Redis, and joins the two queue lanes of one person."""
+"""Reports to Redis which chats changed address (LID, phone number), and has the queue join a person's two lanes."""
 
 from __future__ import annotations
 

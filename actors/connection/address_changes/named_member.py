@@ -1,4 +1,4 @@
-"""Defines the member of a group with the names that the session has of the person."""
+"""Defines a group's member with the name and the LID that the session file has for the person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moves a damaged or older session file into a side directory, with SQLite's files beside it; deletes nothing."""
+"""Moves a damaged or outdated session file, with SQLite's files beside it, into a side directory; deletes nothing."""
 
 from __future__ import annotations
 

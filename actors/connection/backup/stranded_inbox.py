@@ -1,4 +1,4 @@
-"""Drains session files without an owner to state store and queue; hands refused items to the live session."""
+"""Moves received items out of older session files that no process serves, to the StateManager and the Redis queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defers queued messages that WhatsApp's limits on the account hold back, and releases them when a limit ends."""
+"""Defers messages of the Redis queue that WhatsApp's limits on the account hold back; releases them as limits end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports ringing and ended calls from WhatsApp's call stanzas to the owner, and rejects calls (whatsmeow, call.go)."""
+"""Reports ringing and ended calls from WhatsApp's call stanzas to the connection, and rejects calls by stanzas."""
 
 from __future__ import annotations
 

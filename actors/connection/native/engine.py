@@ -1,4 +1,4 @@
-"""Implements the WhatsApp engine interface in Python: one account, one socket at a time, on the session file."""
+"""Implements the WhatsApp engine interface in Python: one account, one socket at a time, state in the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executes the gateway's commands for a connection (lookups, presence, pairing codes) and answers through Redis."""
+"""Executes commands that the gateway passes through Redis (lookups, presence, pairing codes), and answers there."""
 
 from __future__ import annotations
 

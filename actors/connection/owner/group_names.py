@@ -1,4 +1,4 @@
-"""Queries WhatsApp for all groups of the account once a message comes from a group whose subject is not known."""
+"""Has the engine query all groups and cache their subjects, once a message comes from a group without a known one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moves received items from the session's inbox to SQLite or Firestore, and receipts to the queue, each once.
+"""Moves received items from the session file's inbox to the StateManager actor, and receipts to the Redis queue.
 
 An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
 the other side: a document's id is the message's, receipts only ever move a message forward, a chat that

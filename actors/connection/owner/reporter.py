@@ -1,4 +1,4 @@
-"""Reports a connection's newest state, QR and limits to its lease and the StateManager; releases the lease last.
+"""Reports a connection's newest state, QR and limits to its lease in Redis and to the StateManager; releases the lease.
 
 Only the newest report counts, so a report is a value that is replaced, and two loops that carry it
 to either place until it is there: one being away never holds up the other (G11).

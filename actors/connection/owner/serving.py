@@ -1,4 +1,4 @@
-"""Serves one connection under one lease: runs the WhatsApp engine, reconnects, and supervises the owner's loops.
+"""Serves one connection under one lease: runs the WhatsApp engine, reconnects, runs and ends all loops of the owner.
 
 No Ray in here, and no decision about restarts: serving ends with a `ServingEnd`, and the tree decides
 what follows. Within one epoch it reconnects by itself, as the cause of each close demands.

@@ -1,4 +1,4 @@
-"""Ends a connection's serving: finishes sends, stores the inbox, closes the socket, backs up, frees the lease."""
+"""Ends serving in order: finishes sends, drains the inbox, closes the socket, backs up, releases the lease in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines timeouts and intervals of serving a connection (some set by settings), and computes reconnect pauses."""
+"""Defines timeouts and intervals of serving a connection, partly from settings, and computes reconnect pauses."""
 
 from __future__ import annotations
 

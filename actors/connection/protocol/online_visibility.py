@@ -1,4 +1,4 @@
-"""Decides whether an account is shown as online on a socket, by settings and the last request of a caller (pure)."""
+"""Decides whether an engine shows the account as online on a socket, by the connection's settings and the last request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs transactions of the session file, and ends the socket with a cause when the file refuses a transaction."""
+"""Runs transactions of the session file, and ends WhatsApp's socket with a cause when the file refuses one."""
 
 from __future__ import annotations
 

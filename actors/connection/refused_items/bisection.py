@@ -1,4 +1,4 @@
-"""Stores a batch of received items in order, and by halving finds and sets aside each that the state store refuses."""
+"""Stores a batch of received items by the StateManager; halves it where refused, and sets aside each refused item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks the connection that a session directory belongs to, and removes files of a deleted one of the same id.
+"""Marks which connection a session directory is for; removes files left there by a deleted connection of the same id.
 
 A deletion reaches one directory. On a host that has its own, what lies there is found
 to be another's once the id is served again.

@@ -1,4 +1,4 @@
-"""Implements the WhatsApp engine interface's inbox methods (pending, settle, merge) on the session file."""
+"""Implements the WhatsApp engine interface's inbox methods (pending, settle, merge) on the session file, for both engines."""
 
 from __future__ import annotations
 

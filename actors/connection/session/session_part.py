@@ -1,4 +1,4 @@
-"""Defines the base class of the classes that each store one kind of rows in the shared session file."""
+"""Defines the base class of tables in the session file: each subclass stores one kind of rows, in shared transactions."""
 
 from __future__ import annotations
 

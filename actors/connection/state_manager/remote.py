@@ -1,4 +1,4 @@
-"""Implements the StateManager interface by Ray calls to the actor handle that supervision passed last."""
+"""Implements the StateManager interface for connections, by Ray calls to the handle that supervision passed last."""
 
 from __future__ import annotations
 

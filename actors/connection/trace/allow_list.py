@@ -1,4 +1,4 @@
-"""Lists the tags, attribute names and values of stanzas that a trace shows; other words become sizes.
+"""Lists tags, attribute names and values of stanzas that an engine's trace shows; other words become sizes.
 
 Only in stanzas that WhatsApp's server or this client writes by itself (`SERVERS_OWN`) unknown tags and
 attribute names are shown as well, and the values of `WORDS` whatever they are: new words of the server are

@@ -1,4 +1,4 @@
-"""Switches the trace of a connection on and off, and hands stanzas to the trace writer while on."""
+"""Switches a connection's trace on and off, and passes the engine's stanzas to the trace writer while on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts a stanza to JSON that shows structure and sizes for a trace, but no text, name or number.
+"""Converts an engine's stanza to JSON for a trace: structure and sizes, but no text, name or number.
 
 Pure but for the running numbers of addresses and ids, which a `Shaper` remembers in memory alone.
 """

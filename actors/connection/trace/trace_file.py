@@ -1,4 +1,4 @@
-"""Appends lines to a trace file with mode 0600, and rotates the file by size."""
+"""Appends lines to a connection's trace file (mode 0600), and rotates the file by size."""
 
 from __future__ import annotations
 

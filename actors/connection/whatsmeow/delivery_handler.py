@@ -1,4 +1,4 @@
-"""Applies one message, receipt or notification from the whatsmeow program to the session file; returns the answer."""
+"""Applies one message, receipt or notification from the whatsmeow program to the session file; returns the answer to it."""
 
 from __future__ import annotations
 

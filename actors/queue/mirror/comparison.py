@@ -1,4 +1,4 @@
-"""Compares the queue in Redis with the mirror in SQLite or Firestore once after a start, and stores how many differ.
+"""Compares, once after a start, the Redis queue with its mirror in SQLite or Firestore; stores how many messages differ.
 
 A difference means that one of them was emptied, or restored from a copy.
 """

@@ -1,4 +1,4 @@
-"""Builds ordered state-store writes of a queued message: job, message, and the change noted in another message.
+"""Builds the writes that mirror a queued message in SQLite or Firestore: its job, message and changed message (pure).
 
 Two incarnations of the QueueActor may write at once, so each document says which revision it
 shows, and an older one never replaces a newer.

@@ -1,4 +1,4 @@
-"""Encodes sends as rows of the spool's SQLite file, and decodes rows, also those of other releases."""
+"""Encodes sends as rows of the spool's SQLite file, and decodes rows, also those of other releases (pure)."""
 
 from __future__ import annotations
 

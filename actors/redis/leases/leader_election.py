@@ -1,4 +1,4 @@
-"""Elects one of several processes for a job, by a lock in Redis that expires."""
+"""Elects one of several processes for a job (the gateway that delivers webhooks), by an expiring lock in Redis."""
 
 from __future__ import annotations
 

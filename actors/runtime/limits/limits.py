@@ -1,4 +1,4 @@
-"""Defines the type of a limit on a connection, API key or instance, and the exception when reached (pure)."""
+"""Defines a limit on a connection, API key or instance as a value, and the exception for a reached limit (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds writes of app-state changes to ``whatsapp_contacts``, ``whatsapp_chats``, ``whatsapp_labels`` (pure).
+"""Builds the StateManager's writes of app-state changes to the contact, chat and label documents (pure).
 
 ``settings`` of a document has each setting that was ever noted: ``value`` ``at``, the address that it was
 ``noted_as``, the app state's ``collection`` that it is in, and ``epoch`` ``key``, of which the greater pair is the later one. So the

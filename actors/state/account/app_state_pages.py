@@ -1,4 +1,4 @@
-"""Reads or deletes all contact, chat and label documents of one connection, in pages."""
+"""Reads or deletes a connection's contact, chat and label documents in SQLite or Firestore, page by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes missing chat documents of messages that older releases stored, as the StateManager starts, once a connection."""
+"""Creates chat documents that connections of older releases lack, from stored messages, at the StateManager's start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a state-store collection into a process's cache and a local copy; reads the copy until the store answers."""
+"""Caches a collection of SQLite or Firestore in a process's memory, with a local copy for starts without the store."""
 
 from __future__ import annotations
 

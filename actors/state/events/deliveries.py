@@ -1,4 +1,4 @@
-"""Builds and parses the documents of webhook deliveries: attempts, refused events, and delivered ones.
+"""Builds and parses the SQLite or Firestore documents of webhook deliveries: attempts, refused and delivered events.
 
 An event that its endpoint took at the first attempt shares a document with its neighbours in the log;
 one that was refused, that waits behind such a one in its chat, or that a person wants again has its own.

@@ -1,4 +1,4 @@
-"""Derives events for webhooks and streams from a state-store document before and after a write (pure).
+"""Derives the events for webhooks and streams from a document before and after its write to the state store (pure).
 
 A write that changes nothing has no event, so an event is written once however often its cause is
 repeated; its id follows from the change, not from its writer and time. Messages of a history

@@ -1,4 +1,4 @@
-"""Reads the event log by number for webhooks and streams, and has events recorded for readers until a time."""
+"""Reads the event log in SQLite or Firestore by number, for webhooks and streams; has events logged until a time."""
 
 from __future__ import annotations
 

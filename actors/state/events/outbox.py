@@ -1,4 +1,4 @@
-"""Numbers events and packs them into documents, written in the same batch as their cause (pure).
+"""Numbers events and packs them into documents of the event log, for the same batch as the write that caused them (pure).
 
 Events of one batch are one document of ``events``, and ``event_log/head`` has the last number: two
 documents a batch and not one an event, where each is paid for. The numbering reads and raises the head

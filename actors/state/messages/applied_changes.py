@@ -1,4 +1,4 @@
-"""Applies reactions, votes, edits and deletes to the state-store document of a message (pure).
+"""Applies reactions, votes, edits and deletes to the stored document of a message (pure).
 
 The changes of a message stand in its document under ``changes``, beside what it first said:
 

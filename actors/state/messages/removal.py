@@ -1,4 +1,4 @@
-"""Deletes old messages from ``whatsapp_messages`` in SQLite or Firestore, on request."""
+"""Deletes old messages from ``whatsapp_messages`` in SQLite or Firestore, for the maintenance job `prune-messages`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends API keys and webhooks whose last connection is deleted, and deletes the oldest ended ones.
+"""Ends API keys and webhooks whose last connection is deleted, in SQLite or Firestore; deletes the oldest ended ones.
 
 An ended key is refused, an ended webhook gets no events of later; both stay listed for an admin (G12).
 """

@@ -1,4 +1,4 @@
-"""Serves the API route that lists and searches the chats of a connection with their newest messages.
+"""Serves the API route that lists and searches a connection's chats, with newest messages, from SQLite or Firestore.
 
 A chat of a page costs its document and its newest message's, and with an engine that has app state the contact's; a
 search costs as much for each chat that it looks at.

@@ -1,4 +1,4 @@
-"""Serves API routes that list contacts, chats and labels from SQLite or Firestore, and queue changes of chat settings."""
+"""Serves API routes that list contacts, chat settings and labels from SQLite or Firestore, and queue changes of settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the API route that lists and searches people: those of the address book by name, then others with a chat.
+"""Serves the API route that lists and searches people from SQLite or Firestore: the address book, then other chats.
 
 A person costs one document, and one of a chat with an engine that has app state two: the address book is looked
 up for each, so that nobody is listed twice.

@@ -1,4 +1,4 @@
-"""Serves API routes to request a message's resend by the phone, resync app state, reject a call; the owner acts."""
+"""Serves API routes that have the connection's process resend a message, resync app state or reject a call."""
 
 from __future__ import annotations
 

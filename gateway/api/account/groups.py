@@ -1,4 +1,4 @@
-"""Serves the API route that shows one group with its members' names, as the connection's process reports."""
+"""Serves the API route that shows a group with its members' names, which the connection's process returns through Redis."""
 
 from __future__ import annotations
 

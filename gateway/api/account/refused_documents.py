@@ -1,4 +1,4 @@
-"""Serves API routes that list, retry and discard received items which the state store rejects permanently.
+"""Serves API routes that list, retry and discard received items that the state store refuses, kept in the session file.
 
 The connection's process has them in its session file, so that it has to be served.
 """

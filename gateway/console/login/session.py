@@ -1,4 +1,4 @@
-"""Creates and verifies the console's signed session cookie (API key id, expiry) and form token; checks the site.
+"""Creates and verifies the console's signed login cookie (API key id, expiry) and form token, and checks the site.
 
 Pure, but for the secret.
 

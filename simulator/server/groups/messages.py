@@ -1,4 +1,4 @@
-"""Routes a companion's group messages to members' devices; simulated members decrypt.
+"""Routes a companion's group message to the members' devices, and decrypts it for simulated members.
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.

@@ -1,4 +1,4 @@
-"""Opens the configured bucket for actors: a directory, or Google's by calls to the bucket actor."""
+"""Opens the configured bucket for an actor: a directory by itself, Google's by Ray calls to the bucket actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements the Ray actor that performs bucket calls for other actors, so that these need not load Google's client."""
+"""Implements the Ray actor that calls the bucket for other actors, so that these need not load Google's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements the bucket interface by calls to the Ray actor that has loaded Google's client."""
+"""Implements the bucket interface by Ray calls to the bucket actor, which has loaded Google's client."""
 
 from __future__ import annotations
 

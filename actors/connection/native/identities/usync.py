@@ -1,4 +1,4 @@
-"""Builds usync queries and parses the answers: people's devices and LIDs, and whether a number is on WhatsApp."""
+"""Builds the client's usync queries and parses the answers: people's devices, LIDs, who is on WhatsApp."""
 
 from __future__ import annotations
 

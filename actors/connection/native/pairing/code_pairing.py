@@ -1,4 +1,4 @@
-"""Creates a pairing code, opens it at WhatsApp over one socket, and completes the pairing once the code is typed."""
+"""Requests a pairing code as a client over one socket, and completes the pairing once the code is typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies incoming receipts and notifications to the session file in a transaction; returns the answers."""
+"""Applies incoming receipts and notifications to the session file in a transaction; returns the acks to send."""
 
 from __future__ import annotations
 

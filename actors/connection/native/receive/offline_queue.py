@@ -1,4 +1,4 @@
-"""Requests the stanzas that WhatsApp queued while the device was offline, batch by batch, after a login."""
+"""Requests, after a login, the stanzas that WhatsApp queued while this client was offline, batch by batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends and parses presence and typing stanzas, and looks up phone numbers; stores nothing.
+"""Sends and parses presence and typing stanzas, and looks up phone numbers, over the native socket; stores nothing.
 
 ``<presence>`` of somebody else has no type where they are available; ``last`` is a time, or ``deny``
 where they do not show it. ``<chatstate>`` comes from a person, or from a group with a participant.

@@ -1,4 +1,4 @@
-"""Handles one incoming stanza inside a transaction of the session file, and returns the answers to send."""
+"""Handles one incoming stanza of any kind in a session-file transaction; returns the acks and receipts to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads and rotates the device's prekeys on WhatsApp's server, and repairs differences from the session's keys."""
+"""Uploads and rotates this client's prekeys on WhatsApp's server, and repairs differences from the session file's keys."""
 
 from __future__ import annotations
 

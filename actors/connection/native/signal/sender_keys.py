@@ -1,4 +1,4 @@
-"""Implements libsignal's version 3 sender keys as values: creates, hands out, encrypts, verifies, decrypts.
+"""Computes libsignal's version 3 sender keys as values: creates, hands out, encrypts, verifies, decrypts (pure).
 
 A member's device makes a chain of message keys and a key that signs, and hands both to each device
 of the group over the session with it (`Distribution`). From then on one ciphertext serves all

@@ -1,4 +1,4 @@
-"""Verifies the certificate chain by which WhatsApp's server proves its Noise key."""
+"""Verifies, as a client, the certificate chain by which WhatsApp's server proves its Noise key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits a byte stream into frames with a three-byte length, and adds the length to outgoing payloads.
+"""Splits the server's byte stream into frames by three-byte lengths, and prefixes outgoing payloads with the length.
 
 Frames and WebSocket messages need not coincide: one message may hold several frames or a part of
 one.

@@ -1,4 +1,4 @@
-"""Performs the Noise handshake with WhatsApp's server, and encrypts and decrypts the frames that follow.
+"""Performs the client's half of WhatsApp's Noise handshake (XX, IK), and encrypts and decrypts the frames after it.
 
 `Handshake` (XX) knows nothing of the server. `Resumption` (IK) knows its key from an earlier login
 and saves a round trip; a server with another key by now turns it into XXfallback.

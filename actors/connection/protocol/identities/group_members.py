@@ -1,4 +1,4 @@
-"""Returns group members from the session's cache or by a query, and updates the cache by group notifications."""
+"""Returns group members from the session file's cache or by a query; applies group notifications to the cache."""
 
 from __future__ import annotations
 

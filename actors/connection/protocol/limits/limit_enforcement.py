@@ -1,4 +1,4 @@
-"""Rejects sends to new people while WhatsApp limits the account (`SendDeferred`); queries and stores the limits."""
+"""Rejects an engine's sends to new people while WhatsApp limits the account; queries and stores these limits."""
 
 from __future__ import annotations
 

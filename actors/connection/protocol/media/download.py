@@ -1,4 +1,4 @@
-"""Downloads one file from the media servers into the media store, decrypting and verifying the stream."""
+"""Downloads one file from WhatsApp's media servers into the local media store, decrypting and verifying the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads the media files of received messages in the background, each once, with retries across crashes."""
+"""Downloads media files of received messages in the background, each once; the session file has what is pending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests the list of media servers and the upload token from WhatsApp, and caches both until they expire."""
+"""Requests the list of media servers and the upload token from WhatsApp; caches both in memory until they expire."""
 
 from __future__ import annotations
 

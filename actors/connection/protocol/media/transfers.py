@@ -1,4 +1,4 @@
-"""Combines the uploader and the download worker of one connection, and attaches both to each new socket."""
+"""Combines uploader and download worker of one connection, and attaches both to each new login's socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds placeholder-resend requests to the account's phone, and parses the resent messages in the answers.
+"""Builds this client's placeholder-resend requests to the account's phone, and parses the messages in the answers.
 
 A peer data operation: the phone answers with a message of its own (whatsmeow, send.go and message.go; Baileys,
 messages-recv.ts; whatsapp-rust, pdo.rs).

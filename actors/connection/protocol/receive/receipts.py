@@ -1,4 +1,4 @@
-"""Builds acks, nacks, delivery receipts and retry receipts, and parses incoming receipts.
+"""Builds acks, nacks, delivery receipts and retry receipts that the client sends, and parses those that arrive.
 
 An ack tells the server that a stanza need not come again; a nack says why nothing came of it; a
 receipt tells its sender. All leave only after what they vouch for is committed (G5).

@@ -1,4 +1,4 @@
-"""Serializes sends of both WhatsApp engines within each chat in call order; other chats do not wait."""
+"""Serializes an engine's sends within each chat in call order, by locks in memory; other chats do not wait."""
 
 from __future__ import annotations
 

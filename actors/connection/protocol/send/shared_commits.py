@@ -1,4 +1,4 @@
-"""Commits the changes of concurrent sends to the session file in shared transactions, in call order."""
+"""Commits session-file changes of an engine's concurrent sends in shared transactions, in call order."""
 
 from __future__ import annotations
 

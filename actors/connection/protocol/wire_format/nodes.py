@@ -1,4 +1,4 @@
-"""Defines stanzas as `Node` values, builds iq requests, and parses WhatsApp's protobuf messages."""
+"""Defines stanzas as `Node` values, builds iq requests, and parses protobuf bytes without trusting them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores pending media downloads in the session file, puts each outcome into the inbox, counts the day's bytes."""
+"""Stores pending media downloads in the session file until their outcome is in the inbox; counts each day's bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the names of the phone's address book in the session file, so that a message is stored with its sender's."""
+"""Stores names from the phone's address book in the session file, so that messages are stored with their sender's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores group members, received and own sender keys, key holders and members' receipts in the session file."""
+"""Stores group members, own and received sender keys and members' receipts in the session file."""
 
 from __future__ import annotations
 

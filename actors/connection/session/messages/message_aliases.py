@@ -1,4 +1,4 @@
-"""Maps the service's message ids to those that the former engine neonize minted and back, also inside a content."""
+"""Maps the service's message ids to those of the former engine neonize and back, by a table of the session file."""
 
 from __future__ import annotations
 

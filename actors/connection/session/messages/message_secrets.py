@@ -1,4 +1,4 @@
-"""Stores the secrets of messages in the session file, under which poll votes and edits are encrypted."""
+"""Stores in the session file the secrets of messages, under which poll votes and edits are encrypted."""
 
 from __future__ import annotations
 

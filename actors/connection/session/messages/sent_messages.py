@@ -1,4 +1,4 @@
-"""Stores plaintexts of sent messages in the session file for a day, for resends, and counts retry receipts."""
+"""Stores plaintexts of sent messages in the session file for a day, to answer retry receipts, and counts these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores received app-state changes and the version of each collection in the session file."""
+"""Stores received app-state changes in the session file until stored elsewhere, and each collection's version."""
 
 from __future__ import annotations
 

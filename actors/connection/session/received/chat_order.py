@@ -1,4 +1,4 @@
-"""Computes and stores the place of each arriving message: the time by which lists order the messages of a chat."""
+"""Assigns each arriving message its place in its chat (a time that only rises), stored in the session file."""
 
 from __future__ import annotations
 

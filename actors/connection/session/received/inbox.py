@@ -1,4 +1,4 @@
-"""Stores received items in the session file before WhatsApp gets their acks, until they are stored elsewhere."""
+"""Stores received messages and receipts in the session file before WhatsApp gets their acks, until stored elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores receipts for messages that the account's phone sent; hands each out once its message is stored elsewhere.
+"""Stores, in the session file, receipts for messages that the phone sent, until the message itself is stored elsewhere.
 
 A receipt may come before the copy of the message that it is about. It waits for it here, on disk,
 and is handed out only once the message is stored elsewhere.

@@ -1,4 +1,4 @@
-"""Looks phone numbers up through the whatsmeow program, and stores by which number WhatsApp answers for another one."""
+"""Looks phone numbers up through the whatsmeow program; stores in the session which number WhatsApp answers for another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the messages of history syncs from the account's phone in the inbox, each once, in the background."""
+"""Stores messages of the phone's history syncs in the session file's inbox, each once, in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes decrypted messages of both WhatsApp engines into the inbox, and stores placeholders for undecryptable ones."""
+"""Takes decrypted messages of both WhatsApp engines into the session's inbox; undecryptable ones as placeholders."""
 
 from __future__ import annotations
 
