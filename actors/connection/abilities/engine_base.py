@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from actors.messages.content import ChatChange
 
 
-class Unable:
+class EngineBase:
     """Refuses each ability with `unsupported_by_engine`; an engine overrides the methods of those that it has."""
 
     def extend(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.abilities.engine_base import Unable
+from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native.paired_client import PairedClient
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class NativeEngine(SessionInbox, Unable):
+class NativeEngine(SessionInbox, EngineBase):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.abilities.engine_base import Unable
+from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
 from actors.connection.pairing_window import PairingWindow
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 LOGOUT_TIMEOUT: Final = 10.0
 
 
-class WhatsmeowEngine(SessionInbox, Unable):
+class WhatsmeowEngine(SessionInbox, EngineBase):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     `run` serves one login after the other, whenever its owner calls it. The program lives as long as its

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
-from actors.connection.abilities.engine_base import Unable
+from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 ACCOUNT = "15550100001@s.whatsapp.net"
 
 
-class ScriptedEngine(Learnt, Unable):
+class ScriptedEngine(Learnt, EngineBase):
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from actors.connection.abilities.engine_base import Unable
+from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.abilities.port import Ability, Account
 from actors.connection.engine import ABILITIES, ENGINES, UNSUPPORTED, SendError
 from actors.connection.native.engine import NativeEngine
@@ -25,7 +25,7 @@ ABLE = {
 }
 ENGINE_CLASSES = {"native": NativeEngine, "whatsmeow": WhatsmeowEngine}
 METHODS = [name for name in vars(Account) if inspect.iscoroutinefunction(getattr(Account, name))]
-REFUSED = sorted(set(METHODS) & set(vars(Unable)))
+REFUSED = sorted(set(METHODS) & set(vars(EngineBase)))
 """Methods that not all engines have."""
 
 
@@ -34,18 +34,18 @@ def test_each_engine_declares_what_it_can() -> None:
     known = set(get_args(Ability))
     assert all(abilities <= known for abilities in ABILITIES.values())
     for engine in ENGINE_CLASSES.values():
-        assert issubclass(engine, Unable)
+        assert issubclass(engine, EngineBase)
 
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_an_engine_without_an_ability_refuses_for_good(name: str) -> None:
-    method = getattr(Unable(), name)
+    method = getattr(EngineBase(), name)
     arguments = ["x" for _ in inspect.signature(method).parameters]
     with pytest.raises(SendError) as refused:
         await method(*arguments)
     assert (refused.value.code, refused.value.permanent) == (UNSUPPORTED, True)
     for kind, engine in ENGINE_CLASSES.items():
-        refuses = getattr(engine, name) is getattr(Unable, name)
+        refuses = getattr(engine, name) is getattr(EngineBase, name)
         assert refuses == (name not in ABLE[kind])
 
 
