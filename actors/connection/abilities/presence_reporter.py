@@ -31,7 +31,7 @@ AWAY = 1.0
 """Seconds between tries while Redis is away."""
 
 
-class Watch:
+class PresenceReporter:
     """Reports the newest presence of each person and chat to Redis; never waits for Redis, and stores nothing.
 
     News that it cannot report are dropped: they would not be true for long. After each login WhatsApp is

@@ -19,7 +19,7 @@ from actors.runtime.actor_base import end_tasks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.connection.abilities.presence_reporter import Watch
+    from actors.connection.abilities.presence_reporter import PresenceReporter
     from actors.connection.engine import Engine
     from actors.redis.commands import Command, Commands
 
@@ -59,7 +59,9 @@ class CommandHandler:
     ends no other.
     """
 
-    def __init__(self, connection: str, engine: Engine, commands: Commands, watch: Watch) -> None:
+    def __init__(
+        self, connection: str, engine: Engine, commands: Commands, watch: PresenceReporter
+    ) -> None:
         self._watch = watch
         self._connection = connection
         self._engine = engine

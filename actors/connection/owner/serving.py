@@ -16,7 +16,7 @@ import structlog
 
 from actors.connection.abilities.call_refusals import CallRefusals
 from actors.connection.abilities.call_reporter import Calls
-from actors.connection.abilities.presence_reporter import Watch
+from actors.connection.abilities.presence_reporter import PresenceReporter
 from actors.connection.disconnects import consequences
 from actors.connection.disconnects.consequences import ServingEnd
 from actors.connection.engine import EngineEvents
@@ -93,7 +93,7 @@ class Serving:
         """
         self._lease, self._lanes, self._state = lease, lanes, state
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
-        self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
+        self._commands, self._watch = commands, PresenceReporter(lease.connection, presences, clock)
         self._concurrency, self._retry_at = concurrency, retry_at
         self._pace, self._clock = pace or Pace(), clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
