@@ -28,7 +28,7 @@ WAITING: Final = 100
 """Calls that wait for the StateManager at most; the oldest are dropped."""
 
 
-class Calls:
+class CallReporter:
     """The calls of one epoch, each reported in order once the StateManager can be reached.
 
     Calls that wait die with the process: WhatsApp tells one that still rings again, and one that is over

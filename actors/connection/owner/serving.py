@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.abilities.call_refusals import CallRefusals
-from actors.connection.abilities.call_reporter import Calls
+from actors.connection.abilities.call_reporter import CallReporter
 from actors.connection.abilities.presence_reporter import PresenceReporter
 from actors.connection.disconnects import consequences
 from actors.connection.disconnects.consequences import ServingEnd
@@ -98,7 +98,7 @@ class Serving:
         self._pace, self._clock = pace or Pace(), clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         refusals = CallRefusals(lease.connection, lanes, options, clock=clock)
-        self._calls = Calls(state, lease, refusals, on_lost=self.lose)
+        self._calls = CallReporter(state, lease, refusals, on_lost=self.lose)
         self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
         self._hold = LeaseKeeper(
             leases,
