@@ -21,7 +21,7 @@ BATCH: Final = 200
 """Names that one round reports, in one round trip."""
 
 
-class LaneJoins:
+class ChangeReporter:
     """Every name that the session learnt is in Redis before the next claim (G4).
 
     A round of `step` is due while `waits`; until it succeeds the owner claims nothing. A name is reported

@@ -34,7 +34,7 @@ from actors.runtime.backoff import DoublingPause
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from actors.connection.address_changes.change_reporter import LaneJoins
+    from actors.connection.address_changes.change_reporter import ChangeReporter
     from actors.connection.engine import InboxKind, InboxMerge
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
@@ -102,7 +102,7 @@ class Drain:
         self._state = state
         self.on_messages: Callable[[Sequence[InboxMessage]], None] | None = None
         """Is called with messages that arrived, before they are stored."""
-        self.joins: LaneJoins | None = None
+        self.joins: ChangeReporter | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
         self.on_held: Callable[[HeldItems], None] | None = None
         """Is called with the items that the session holds back, at first and at each change."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from actors.connection.abilities.action_dispatch import notify
-from actors.connection.address_changes.change_reporter import LaneJoins
+from actors.connection.address_changes.change_reporter import ChangeReporter
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import Change, Notice, UnknownContent
@@ -104,7 +104,7 @@ class Sender:
         self._next: dict[str, list[Job]] = {}  # chat → those in hand that are to follow
         # A claim gives what is to follow a message, its failure takes that back: one at a time.
         self._turn = asyncio.Lock()
-        self.joins = LaneJoins(self._owner, engine, lanes, standing.joined, on_lost)
+        self.joins = ChangeReporter(self._owner, engine, lanes, standing.joined, on_lost)
         self._sent: list[_Sent] = []
         self._untold = 0
         self._closed_until = 0.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.address_changes.change_reporter import LaneJoins
+from actors.connection.address_changes.change_reporter import ChangeReporter
 from actors.connection.session.session import Session
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, LID, SHOP, Desk
@@ -46,8 +46,8 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     opened.close()
 
 
-def telling(desk: Desk, engine: NamedChats, lanes: Lanes | None = None) -> LaneJoins:
-    return LaneJoins(
+def telling(desk: Desk, engine: NamedChats, lanes: Lanes | None = None) -> ChangeReporter:
+    return ChangeReporter(
         (SHOP, desk.epoch), engine, lanes or desk.lanes, lambda _: None, lambda _: None
     )
 

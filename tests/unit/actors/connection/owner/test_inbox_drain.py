@@ -14,7 +14,7 @@ from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
-    from actors.connection.address_changes.change_reporter import LaneJoins
+    from actors.connection.address_changes.change_reporter import ChangeReporter
     from actors.queue.outbound_queue import Lanes
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
@@ -158,7 +158,7 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
 
 
 class NameReports:
-    """Stands for `LaneJoins`: whether Redis has all names, as a test has it."""
+    """Stands for `ChangeReporter`: whether Redis has all names, as a test has it."""
 
     named = False
 
@@ -167,7 +167,7 @@ async def test_a_merge_waits_until_redis_has_the_name() -> None:
     """Or the queue's view of a message might be stored in the former chat after it."""
     engine, shelf, told = ScriptedEngine(), Shelf(), NameReports()
     drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lambda _: None)
-    drain.joins = cast("LaneJoins", told)
+    drain.joins = cast("ChangeReporter", told)
     engine.inbox = {1: InboxMerge(1, "1@lid", CHAT)}
     assert not await drain.once()
     assert list(engine.inbox) == [1]
