@@ -32,7 +32,7 @@ class Renamed(NamedTuple):
     joined: bool
 
 
-class Joins(Outcomes):
+class LaneJoins(Outcomes):
     """Joins lanes of a connection, a pair at a time. Raises `RedisAway`."""
 
     async def rename(

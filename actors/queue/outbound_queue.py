@@ -15,7 +15,7 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 from actors.queue.dead_letters import ALL, Redriven, Which
-from actors.queue.lane_joins import Joins, Renamed
+from actors.queue.lane_joins import LaneJoins, Renamed
 from actors.queue.message_bytes import LEAST
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
@@ -68,7 +68,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Lanes(Joins):
+class Lanes(LaneJoins):
     """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:

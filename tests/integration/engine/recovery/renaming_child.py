@@ -25,7 +25,7 @@ from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
-from actors.queue.lane_joins import Joins
+from actors.queue.lane_joins import LaneJoins
 from actors.queue.outbound_queue import Lanes, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
@@ -121,7 +121,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
     """Lives until all is sent, reported and stored."""
     vars(actor_base)["log_to"] = lambda *_: None
     for owner, name in (
-        *((Joins, name) for name in ("rename", "note_renamed")),
+        *((LaneJoins, name) for name in ("rename", "note_renamed")),
         *((SqliteDocuments, name) for name in ("batch", "query")),
     ):
         setattr(owner, name, around(step, getattr(owner, name)))
