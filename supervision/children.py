@@ -22,7 +22,7 @@ from supervision.cluster import ActorDead, CallRefused, CallTimeout
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from actors.connection.backup.bucket.access import Reach
+    from actors.connection.backup.bucket.access import BucketAccess
     from actors.runtime.connection_options import ConnectionOptions
     from supervision.cluster import ActorHandle, Cluster
     from supervision.restarts.policy import MemoryLimit, ProbePolicy
@@ -114,7 +114,7 @@ class Children:
         cluster: Cluster,
         probes: ProbePolicy,
         memory: MemoryLimit | None,
-        reach: Reach,
+        reach: BucketAccess,
         *,
         offer: Callable[[], str | None] = lambda: None,
         confirm: Callable[[], Awaitable[None]],

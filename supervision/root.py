@@ -19,7 +19,7 @@ import structlog
 
 from actors.config import settings_transfer
 from actors.config.settings import Settings, written_at
-from actors.connection.backup.bucket.access import Reach
+from actors.connection.backup.bucket.access import BucketAccess
 from actors.connection.backup.bucket.remote import RemoteBucket
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.disconnects.consequences import LEASE_GONE
@@ -158,7 +158,7 @@ class RootSupervisor(Shell):
             ProbePolicy(),
             # Without AUTO_RECOVERY a drained child would not be started again.
             MemoryLimit.of(settings) if settings.auto_recovery else None,
-            way := Reach.of(settings),
+            way := BucketAccess.of(settings),
             offer=partial(settings_transfer.offer, self.data)
             if settings.several_hosts
             else lambda: None,

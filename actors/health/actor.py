@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.config.settings import Settings
-from actors.connection.backup.bucket.access import Reach
+from actors.connection.backup.bucket.access import BucketAccess
 from actors.health.breakers import LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
@@ -43,7 +43,7 @@ class HealthMonitor(Shell):
         settings = await asyncio.to_thread(Settings.load, self.data)
         self._redis = connect(settings)
         self._documents = open_documents(settings)
-        self._reach = Reach.of(settings)
+        self._reach = BucketAccess.of(settings)
         self._probes = probes = Probes(
             self._redis,
             Leases(self._redis),

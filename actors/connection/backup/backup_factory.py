@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
-from actors.connection.backup.bucket.access import Reach
+from actors.connection.backup.bucket.access import BucketAccess
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.backup.restore import Restorer
 from actors.connection.backup.schedule import BackupSchedule
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ConnectionBackup:
     """Makes the objects that back up and restore one connection's session."""
 
-    def __init__(self, settings: Settings, leases: Leases, vault: Vault, way: Reach) -> None:
+    def __init__(self, settings: Settings, leases: Leases, vault: Vault, way: BucketAccess) -> None:
         self._settings = settings
         self._leases = leases
         self._vault = vault
@@ -37,7 +37,7 @@ class ConnectionBackup:
     @classmethod
     def of(cls, settings: Settings, leases: Leases) -> Self | None:
         """None where sessions are kept in the data directory alone."""
-        way = Reach.of(settings)
+        way = BucketAccess.of(settings)
         if way.bucket is None:
             return None
         return cls(settings, leases, open_vault(settings, way.bucket), way)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from actors.connection.backup.bucket.access import Reach
+from actors.connection.backup.bucket.access import BucketAccess
 from actors.connection.state_manager.remote import RemoteState
 from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
@@ -57,7 +57,7 @@ async def open_reconciler(
         Cluster(settings.data),
         ProbePolicy(),
         None,
-        Reach(None),
+        BucketAccess(None),
         confirm=confirm,
         on_end=lambda _child, _end: None,
         on_report=lambda _child, _report: None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.backup.bucket.access import Reach
+from actors.connection.backup.bucket.access import BucketAccess
 from actors.runtime import host_identity
 from actors.runtime.connection_options import ConnectionOptions
 from supervision.children import Child, Children, End
@@ -68,7 +68,7 @@ def children(tmp_path: Path) -> Children:
         Cluster(tmp_path),
         ProbePolicy(interval=0.01, failures=1),
         None,
-        Reach(None),
+        BucketAccess(None),
         confirm=confirm,
         on_end=lambda _child, _end: None,
         on_report=lambda _child, _report: None,
@@ -152,7 +152,7 @@ async def family(actor: Actor) -> AsyncIterator[tuple[Children, Scripted, list[E
         cluster,
         ProbePolicy(),
         MemoryLimit(limit=1, rest=0, probes=1),
-        Reach(None),
+        BucketAccess(None),
         confirm=partial(asyncio.sleep, 0),
         on_end=lambda _child, end: ends.append(end),
         on_report=lambda _child, _report: None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class BucketAccess:
     """The bucket that the settings name: a directory directly, Google's by calls to the bucket actor."""
 
     bucket: Bucket | None
