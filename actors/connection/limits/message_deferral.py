@@ -35,7 +35,7 @@ LONGEST_SLEEP = 60.0
 """Seconds: the end of a limit is a time of the wall clock, which may be set meanwhile."""
 
 
-class Standing:
+class MessageDeferral:
     """Messages that a limit holds back wait as long as WhatsApp announced last, and no attempt counts.
 
     That holds across crashes: the engine reports the limits at each login, and each report is applied to

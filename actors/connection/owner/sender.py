@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
-    from actors.connection.limits.message_deferral import Standing
+    from actors.connection.limits.message_deferral import MessageDeferral
     from actors.messages.content import Content
     from actors.queue.outbound_queue import Job, Lanes
 
@@ -82,7 +82,7 @@ class Sender:
         ticket: Ticket,
         engine: Engine,
         lanes: Lanes,
-        standing: Standing,
+        standing: MessageDeferral,
         *,
         concurrency: int,
         retry_at: Callable[[int, bool, float], float | None],

@@ -20,7 +20,7 @@ from actors.connection.abilities.presence_reporter import PresenceReporter
 from actors.connection.disconnects import consequences
 from actors.connection.disconnects.consequences import ServingEnd
 from actors.connection.engine import EngineEvents
-from actors.connection.limits.message_deferral import Standing
+from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.command_handler import CommandHandler
 from actors.connection.owner.connection_liveness import LivenessProbe
 from actors.connection.owner.group_names import GroupNames
@@ -99,7 +99,9 @@ class Serving:
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         refusals = CallRefusals(lease.connection, lanes, options, clock=clock)
         self._calls = CallReporter(state, lease, refusals, on_lost=self.lose)
-        self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
+        self._standing = MessageDeferral(
+            lease, lanes, self._reporter, on_lost=self.lose, clock=clock
+        )
         self._hold = LeaseKeeper(
             leases,
             lease,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from actors.config.settings import Settings
 from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.connection.limits.message_deferral import Standing
+from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import pack, text_of
 from actors.queue.outbound_queue import Lanes
@@ -76,7 +76,7 @@ async def serve(data: Path) -> None:
     lease = await Leases(redis).take("shop", Owner("child", os.getpid(), "here"))
     lanes, limited = Lanes(redis, settings), data / "limited"
     limits = Limits(float(limited.read_text()) if limited.exists() else None)
-    standing = Standing(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit)
+    standing = MessageDeferral(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit)
     sender = Sender(
         Ticket("shop", lease.epoch),
         cast("Engine", DeadlyEngine(data / "attempts", limits)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
-from actors.connection.limits.message_deferral import Standing
+from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.native import open_engine
 from actors.connection.native.signal import prekeys
 from actors.connection.owner.sender import Sender, Ticket
@@ -46,7 +46,7 @@ async def main(asked: dict[str, Any]) -> None:
         Ticket("shop", lease.epoch),
         engine,
         lanes,
-        Standing(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit),
+        MessageDeferral(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit),
         concurrency=4,
         retry_at=lambda _attempts, _permanent, now: now + 1,
         on_lost=sys.exit,

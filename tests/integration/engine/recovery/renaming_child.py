@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
-from actors.connection.limits.message_deferral import Standing
+from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.native import SESSION_FILE
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Sender, Ticket
@@ -137,7 +137,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
             ticket,
             engine,
             lanes,
-            Standing(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit),
+            MessageDeferral(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit),
             concurrency=3,
             retry_at=lambda _attempts, _permanent, now: now + 0.1,
             on_lost=sys.exit,

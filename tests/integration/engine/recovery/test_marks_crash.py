@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.limits.message_deferral import Standing
+from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import ReadMark
 from actors.queue.outbound_queue import Lanes, Send
@@ -112,7 +112,7 @@ async def test_killed_while_marking(
                 Ticket("shop", lease.epoch),
                 phone.engine,
                 lanes,
-                Standing(lease, lanes, cast("Reporter", Mute()), on_lost=lambda _: None),
+                MessageDeferral(lease, lanes, cast("Reporter", Mute()), on_lost=lambda _: None),
                 concurrency=4,
                 retry_at=lambda _attempts, _permanent, now: now + 1,
                 on_lost=lambda _: None,

@@ -13,7 +13,7 @@ import pytest
 from actors.connection.engine import SendError
 from actors.connection.limits.account_limits import REACH_OUT_LIMITED
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.connection.limits.message_deferral import Standing
+from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.runtime.actor_base import end_tasks
@@ -82,7 +82,7 @@ async def sending(
         Ticket(SHOP, desk.epoch),
         cast("Engine", engine),
         desk.lanes,
-        Standing(lease, desk.lanes, cast("Reporter", Mute()), on_lost=on_lost),
+        MessageDeferral(lease, desk.lanes, cast("Reporter", Mute()), on_lost=on_lost),
         concurrency=CONCURRENCY,
         retry_at=retry_at,
         on_lost=on_lost,
