@@ -23,7 +23,7 @@ from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
 from actors.connection.owner.serving import Serving
 from actors.connection.owner.timeouts import Pace
-from actors.connection.refused_items.oversized_messages import LongWords
+from actors.connection.refused_items.oversized_messages import OversizedMessages
 from actors.connection.session import directory_owner
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
@@ -300,7 +300,7 @@ class ConnectionActor(Shell):
         self, lease: Lease, engine: str, directory: Path, copies: SessionCopies | None
     ) -> tuple[Serving, Engine]:
         settings, media = self._settings, self._media.of(lease.connection)
-        self._state.words = LongWords(media)
+        self._state.words = OversizedMessages(media)
         serving = Serving(
             lease,
             self._leases,

@@ -51,7 +51,7 @@ class Keeper(Protocol):
         """See that the file outlives this disk, where all that is acknowledged has to. Raises `BucketAway`."""
 
 
-class LongWords:
+class OversizedMessages:
     """Each message is as large as a store takes, and nothing of it is lost.
 
     A message with longer words becomes a document (`message.txt`), its beginning the caption; what is not

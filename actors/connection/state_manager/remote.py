@@ -11,7 +11,7 @@ from actors.state.documents import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.refused_items.oversized_messages import LongWords
+    from actors.connection.refused_items.oversized_messages import OversizedMessages
     from actors.connection.state_manager.port import Cleared
 
 CONFIRMED_WITHIN = 20.0
@@ -23,7 +23,7 @@ class RemoteState:
 
     def __init__(self) -> None:
         self.handle: Any = None
-        self.words: LongWords | None = None
+        self.words: OversizedMessages | None = None
         """Keeps the words of messages that are too long to be stored; without it the store may refuse these."""
 
     async def store_messages(

@@ -17,7 +17,7 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Ticket
-from actors.connection.refused_items.oversized_messages import LongWords
+from actors.connection.refused_items.oversized_messages import OversizedMessages
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
@@ -144,7 +144,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
     manager, documents = StateManager(str(tmp_path), "state"), open_documents(chosen)
     files = open_store(chosen)
     state = RemoteState()
-    state.handle, state.words = Called(manager), LongWords(files.of("long"))
+    state.handle, state.words = Called(manager), OversizedMessages(files.of("long"))
     measured = Measured()
     texts = [f"{number} " + "long " * 240_000 for number in range(40)]
     session = Session.open(chosen.sessions / "long" / "session.db", 1)

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
-from actors.connection.refused_items.oversized_messages import LONGEST, SHOWN, LongWords
+from actors.connection.refused_items.oversized_messages import LONGEST, SHOWN, OversizedMessages
 from actors.media.open_store import open_store
 from actors.media.store import StoreFull
 from actors.messages.content import (
@@ -49,8 +49,8 @@ async def files(tmp_path: Path) -> AsyncIterator[Files]:
 
 
 @pytest.fixture
-def words(files: Files) -> LongWords:
-    return LongWords(files.of("shop"))
+def words(files: Files) -> OversizedMessages:
+    return OversizedMessages(files.of("shop"))
 
 
 def item(content: Content | None = None, text: str | None = None) -> dict[str, Any]:
@@ -71,7 +71,7 @@ async def bytes_of(files: Files, fitted: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("character", ["x", "\N{EARTH GLOBE EUROPE-AFRICA}"])
 async def test_words_of_whatsapps_own_apps_stay_as_they_are(
-    words: LongWords, character: str
+    words: OversizedMessages, character: str
 ) -> None:
     longest = item(text=character * 65_536)
     reply = item(Edit(ITS, character * 65_536))
@@ -79,7 +79,7 @@ async def test_words_of_whatsapps_own_apps_stay_as_they_are(
 
 
 async def test_a_long_text_becomes_a_document_with_its_beginning(
-    words: LongWords, files: Files
+    words: OversizedMessages, files: Files
 ) -> None:
     short = item(text="hi")
     before, fitted, after = await words.fitted([short, item(text=LONG), short])
@@ -102,7 +102,7 @@ async def test_a_long_text_becomes_a_document_with_its_beginning(
     ids=lambda content: content.type,
 )
 async def test_other_words_are_kept_as_they_are_encoded(
-    words: LongWords, files: Files, content: Content
+    words: OversizedMessages, files: Files, content: Content
 ) -> None:
     (fitted,) = await words.fitted([item(content)])
     assert decode((await bytes_of(files, fitted)).decode()) == content
@@ -110,14 +110,16 @@ async def test_other_words_are_kept_as_they_are_encoded(
 
 
 async def test_words_that_a_newer_release_wrote_are_kept_as_well(
-    words: LongWords, files: Files
+    words: OversizedMessages, files: Files
 ) -> None:
     newer = {**item(), "type": "hologram", "content": json.dumps({"v": 9, "words": LONG})}
     (fitted,) = await words.fitted([newer])
     assert (await bytes_of(files, fitted)).decode() == newer["content"]
 
 
-async def test_a_message_with_a_file_goes_on_bringing_it(words: LongWords, files: Files) -> None:
+async def test_a_message_with_a_file_goes_on_bringing_it(
+    words: OversizedMessages, files: Files
+) -> None:
     image = Image(PHOTO, caption=LONG, reply_to=Quote(ITS, LONG))
     rest, behind = await words.fitted([item(image, LONG)])
     assert decode(rest["content"]) == Image(PHOTO, caption=LONG[:SHOWN])
@@ -127,7 +129,9 @@ async def test_a_message_with_a_file_goes_on_bringing_it(words: LongWords, files
     assert (await bytes_of(files, behind)).decode() == LONG
 
 
-async def test_what_a_file_is_called_may_be_long_too(words: LongWords, files: Files) -> None:
+async def test_what_a_file_is_called_may_be_long_too(
+    words: OversizedMessages, files: Files
+) -> None:
     named = Document(File("a" * 64, 7, "x" * LONGEST, LONG))
     rest, behind = await words.fitted([item(named)])
     assert len(rest["content"]) < 2000
@@ -135,7 +139,7 @@ async def test_what_a_file_is_called_may_be_long_too(words: LongWords, files: Fi
 
 
 async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
-    words: LongWords, files: Files, monkeypatch: pytest.MonkeyPatch
+    words: OversizedMessages, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_: Any, **__: Any) -> Any:
         raise StoreFull("DISK_RESERVE")
@@ -146,7 +150,7 @@ async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
 
 
 async def test_a_message_that_is_to_be_a_file_is_one_with_all_of_its_item(
-    words: LongWords, files: Files
+    words: OversizedMessages, files: Files
 ) -> None:
     """Also one of which no store takes the text."""
     odd = {**item(text="a lone \ud800"), "push_name": "\ud800"}
