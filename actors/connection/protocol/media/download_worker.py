@@ -57,7 +57,7 @@ ROOM_LOOK: Final = 10.0
 """Seconds between looks for room while a file waits for it."""
 
 
-class Courier:
+class DownloadWorker:
     """Fetches the file of every message that brought one, once, whatever dies meanwhile (G5).
 
     A file to be fetched is in the session file, and its outcome commits in the transaction

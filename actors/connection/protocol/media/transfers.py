@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.protocol.media.download import Fetcher
 from actors.connection.protocol.media.download_admission import Bounds
-from actors.connection.protocol.media.download_worker import Courier
+from actors.connection.protocol.media.download_worker import DownloadWorker
 from actors.connection.protocol.media.http_client import Web
 from actors.connection.protocol.media.media_servers import Hosts
 from actors.connection.protocol.media.upload import Uploader
@@ -51,7 +51,7 @@ class FileTransfers:
             settings.media_downloads_per_connection,
             settings.media_downloads_per_sender,
         )
-        self._courier = Courier(
+        self._courier = DownloadWorker(
             session, fetcher, store, bounds=bounds, counts=counts, events=events
         )
         self._fetching: asyncio.Task[None] | None = None

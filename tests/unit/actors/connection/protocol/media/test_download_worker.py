@@ -16,7 +16,7 @@ from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import People
 from actors.connection.protocol.media import download_admission, download_worker
 from actors.connection.protocol.media.download_admission import Bounds
-from actors.connection.protocol.media.download_worker import AT_ONCE, Courier
+from actors.connection.protocol.media.download_worker import AT_ONCE, DownloadWorker
 from actors.connection.protocol.media.failure_policy import Trouble
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.session.files.pending_downloads import Transfer
@@ -89,13 +89,13 @@ async def working(
     bounds: Bounds = UNBOUNDED,
     store: MediaStore | None = None,
     clock: Callable[[], float] = time.time,
-) -> AsyncIterator[tuple[Session, Courier, Wire]]:
+) -> AsyncIterator[tuple[Session, DownloadWorker, Wire]]:
     with closing(Session.open(directory / "session.db", epoch, clock=clock)) as session:
         async with session.transaction():
             for name in names:
                 (transfer,) = [name] if isinstance(name, Transfer) else transfers(name)
                 session.downloads.add(transfer)
-        courier = Courier(
+        courier = DownloadWorker(
             session,
             cast("Fetcher", fetching),
             store or BareFiles(directory / "media"),
