@@ -1,6 +1,6 @@
 """Delivers events from the event log to one webhook endpoint, at least once and in order within each chat.
 
-`chat_lanes` has what waits, `delivery_policy` decides, and `Courier` does: it reads the log, posts, and
+`chat_lanes` has what waits, `delivery_policy` decides, and `DeliveryWorker` does: it reads the log, posts, and
 stores how far it is. One task changes all of its state; each attempt is a task that reports to it.
 """
 
@@ -54,7 +54,7 @@ ATTEMPTS: Final = "teimoso_webhook_attempts"
 log = structlog.get_logger()
 
 
-class Courier:
+class DeliveryWorker:
     """Every event that the endpoint wants reaches it at least once, or is a dead delivery.
 
     Events of one chat go in their order, one at a time; `slots` chats at once. An event that is refused

@@ -16,7 +16,7 @@ from actors.state import own_mistakes
 from actors.state.documents import StoreAway
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks.delivery_policy import Verdict
-from gateway.webhooks.delivery_worker import ATTEMPTS, Courier
+from gateway.webhooks.delivery_worker import ATTEMPTS, DeliveryWorker
 from gateway.webhooks.http_post import share
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Deliverer:
         self._leases = leases
         self._clock = clock
         self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
-        self._couriers: dict[str, tuple[Courier, asyncio.Task[None], Poster]] = {}
+        self._couriers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
         self._listed: list[Webhook] = []
         self._listed_at: float | None = None
         self._known = False
@@ -164,7 +164,7 @@ class Deliverer:
             await poster.close()
             return
         poster = self._posters.new()
-        courier = Courier(
+        courier = DeliveryWorker(
             webhook,
             documents=self._documents,
             webhooks=self._webhooks,

@@ -18,7 +18,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import signatures
-from gateway.webhooks.delivery_worker import Courier
+from gateway.webhooks.delivery_worker import DeliveryWorker
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import Poster
 from tests.unlimited import UNLIMITED
@@ -106,13 +106,13 @@ class SingleCourier:
         return {"cursor": cursor, **dict.fromkeys(names), "attempts": 0, "missed": 0}
 
     @asynccontextmanager
-    async def courier(self, *, saves: bool = True) -> AsyncIterator[Courier]:
+    async def courier(self, *, saves: bool = True) -> AsyncIterator[DeliveryWorker]:
         """A courier that runs, and `saves` how far it is as it ends, as the deliverer has it."""
         turn = Leadership(self.redis, keys.WEBHOOKS, seconds=60)
         assert await turn.hold()
         tail = Tail(EventLog(self.documents), billed=False)
         poster = Poster(Guarded(private=True))
-        courier = Courier(
+        courier = DeliveryWorker(
             await self.webhook(),
             documents=self.documents,
             webhooks=self.webhooks,
