@@ -14,7 +14,7 @@ import structlog
 from actors.connection.backup.open_vault import open_bucket
 from actors.health.resources import files_room
 from actors.media.open_store import open_store
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.spool.file import Spool
 from actors.redis import change_notifications, keys
 from actors.redis.client import RedisAway, connect
@@ -70,7 +70,7 @@ class Backends:
 
     settings: Settings
     redis: Redis
-    lanes: Lanes
+    lanes: OutboundQueue
     leases: Leases
     liveness: Liveness
     documents: Documents
@@ -106,7 +106,7 @@ class Backends:
         watching = connect(settings)
         documents = open_documents(settings)
         registry = Connections(documents, limit=settings.connection_limit)
-        lanes, leases = Lanes(redis, settings), Leases(redis)
+        lanes, leases = OutboundQueue(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
             documents, lambda: change_notifications.pokes(listening), copy_of(settings, CONNECTIONS)

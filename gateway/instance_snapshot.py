@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.health.resources import Disk
-    from actors.queue.outbound_queue import Counts, Lanes
+    from actors.queue.outbound_queue import Counts, OutboundQueue
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
     from actors.redis.client import RedisMemory
@@ -71,7 +71,7 @@ class Observer:
         self,
         redis: Redis,
         documents: Documents,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         leases: Leases,
         known: KnownConnections,
         *,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.vault import Vault
     from actors.connection.state_manager.port import State
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from supervision.registry import Registry
@@ -50,7 +50,7 @@ class Removal:
         self,
         registry: Registry,
         leases: Leases,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         documents: Documents,
         sessions: Path,
         *,

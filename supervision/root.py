@@ -24,7 +24,7 @@ from actors.connection.backup.bucket.remote import RemoteBucket
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.disconnects.consequences import LEASE_GONE
 from actors.metrics.counters import measures
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.change_notifications import pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import EXPIRES, Leases
@@ -187,7 +187,7 @@ class RootSupervisor(Shell):
             removal=Removal(
                 self._registry,
                 self._leases,
-                Lanes(self._redis, settings),
+                OutboundQueue(self._redis, settings),
                 documents,
                 settings.sessions,
                 state=self._services.state,

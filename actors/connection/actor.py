@@ -28,7 +28,7 @@ from actors.connection.session import directory_owner
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
 from actors.metrics import initial_counters
-from actors.queue.outbound_queue import Lanes, decide
+from actors.queue.outbound_queue import OutboundQueue, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import EXPIRES, Leases, Obstacle, Owner
@@ -88,7 +88,7 @@ class ConnectionActor(Shell):
         self._redis = connect(self._settings)
         self._leases = Leases(self._redis)
         self._keeping = self._backup()
-        self._lanes = Lanes(self._redis, self._settings)
+        self._lanes = OutboundQueue(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
         self._presences = Presences(self._redis)
         bucket = None if self._keeping is None else self._keeping.bucket

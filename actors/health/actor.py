@@ -16,7 +16,7 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources, files_room
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
@@ -47,7 +47,7 @@ class HealthMonitor(Shell):
         self._probes = probes = Probes(
             self._redis,
             Leases(self._redis),
-            Lanes(self._redis, settings),
+            OutboundQueue(self._redis, settings),
             self._documents,
             Connections(self._documents),
             liveness=Liveness(EXPIRES if settings.several_hosts else None),

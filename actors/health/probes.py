@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.bucket.port import Bucket
     from actors.health.breakers import State
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.client import RedisMemory
     from actors.redis.leases.leases import Lease, Leases
     from actors.runtime.owner_liveness import Liveness
@@ -65,7 +65,7 @@ class Probes:
         self,
         redis: Redis,
         leases: Leases,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         documents: Documents,
         registry: Connections,
         *,

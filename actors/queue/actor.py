@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from actors.config.settings import Settings
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
 from actors.runtime.actor_base import Shell
@@ -22,7 +22,7 @@ class QueueActor(Shell):
     async def _start(self) -> None:
         settings = Settings.load(self.data)
         self._redis = connect(settings)
-        self._lanes = Lanes(self._redis, settings)
+        self._lanes = OutboundQueue(self._redis, settings)
         self._documents = open_documents(settings)
         self._upkeep = QueueUpkeep(
             self._lanes, self._documents, settings.dead_letter_retention_days

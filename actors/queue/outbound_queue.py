@@ -63,12 +63,12 @@ GRACE = 5.0
 
 __all__ = [
     "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
-    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
+    "OutboundQueue", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
     "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
 ]  # fmt: skip
 
 
-class Lanes(LaneJoins):
+class OutboundQueue(LaneJoins):
     """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -195,8 +195,8 @@ class Lanes(LaneJoins):
         first; if `next_due` is not after `now`, more is due than one script readies: claim again.
         A message that the pacing forbids stays in its lane.
 
-        A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
-        out again by the next. So one `Lanes` claims for a connection, and each job ends in
+        A `OutboundQueue` remembers what it handed out, so that a claim whose answer was lost is handed
+        out again by the next. So one `OutboundQueue` claims for a connection, and each job ends in
         `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is reported again before
         the next claim, whether the caller repeats it or not.
         """

@@ -24,7 +24,7 @@ from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.queue.records import Counts, Record
     from actors.state.documents import Documents
 
@@ -53,7 +53,7 @@ RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 class QueueUpkeep:
     """Loops until cancelled; Redis or the store being away only pauses them (G11)."""
 
-    def __init__(self, lanes: Lanes, documents: Documents, keep_days: float) -> None:
+    def __init__(self, lanes: OutboundQueue, documents: Documents, keep_days: float) -> None:
         """Dead letters are forgotten after `keep_days`."""
         self._keep_days = keep_days
         self._lanes = lanes

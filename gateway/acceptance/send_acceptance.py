@@ -12,7 +12,7 @@ from actors.queue.records import api_id, derive
 from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
-    from actors.queue.outbound_queue import Lanes, Record, Send
+    from actors.queue.outbound_queue import OutboundQueue, Record, Send
     from actors.queue.spool.file import Spool
     from gateway.acceptance.spool_drain import Drain
     from gateway.redis_memory import RedisRoom
@@ -31,7 +31,13 @@ class Acceptor:
     """
 
     def __init__(
-        self, lanes: Lanes, spool: Spool, drain: Drain, room: RedisRoom, *, spools: bool = True
+        self,
+        lanes: OutboundQueue,
+        spool: Spool,
+        drain: Drain,
+        room: RedisRoom,
+        *,
+        spools: bool = True,
     ) -> None:
         """`spools`: whether what Redis does not take waits on disk; else it is refused."""
         self._room = room

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.queue.mirror import mirror_store
-from actors.queue.outbound_queue import ConnectionDeleted, IdempotencyConflict, Lanes, RedisAway
+from actors.queue.outbound_queue import (
+    ConnectionDeleted,
+    IdempotencyConflict,
+    OutboundQueue,
+    RedisAway,
+)
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
@@ -44,13 +49,13 @@ class Drain:
     it holds, and an alert says that there is one. A row that is no send any more ends as cancelled and
     stays in the file; that is an alert too. One process per host drains: the one with the lock. A send leaves the
     spool when the queue has it, so that a drain that dies in between is repeated by the next,
-    harmlessly (`Lanes.accept`). While Redis is away nothing moves.
+    harmlessly (`OutboundQueue.accept`). While Redis is away nothing moves.
     """
 
     def __init__(
         self,
         spool: Spool,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         known: KnownConnections,
         documents: Documents,
         lock: Path,

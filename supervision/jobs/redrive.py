@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.dead_letters import Which
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from supervision.jobs.job import only
@@ -25,7 +25,7 @@ def options(parser: ArgumentParser) -> None:
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
     """Returns each letter to its lane once: a queued message is no dead letter any more."""
-    lanes = Lanes(job.redis(), job.settings)
+    lanes = OutboundQueue(job.redis(), job.settings)
     there = [one.id for one in (await Connections(job.documents()).list()).items]
     which = Which(code=given.code)
     total = 0
@@ -36,7 +36,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     return {"letters": total}
 
 
-async def _redrive(lanes: Lanes, connection: str, which: Which) -> int:
+async def _redrive(lanes: OutboundQueue, connection: str, which: Which) -> int:
     count, behind = 0, 0
     while True:
         done = await lanes.redrive(connection, which, behind=behind)
@@ -46,7 +46,7 @@ async def _redrive(lanes: Lanes, connection: str, which: Which) -> int:
         behind = done.behind
 
 
-async def _count(lanes: Lanes, connection: str, which: Which) -> int:
+async def _count(lanes: OutboundQueue, connection: str, which: Which) -> int:
     count, behind = 0, 0
     while page := await lanes.dead(connection, PAGE, behind):
         codes = [letter.record.error for letter in page]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.benchmarks.figures import Figure, Figures
@@ -30,7 +30,7 @@ A_WEEK_OF_TEN_A_SECOND = 10 * 7 * 24 * 3600
 class Taken:
     """The bytes that messages take in Redis, and those that they count, from now on."""
 
-    def __init__(self, redis: Any, lanes: Lanes) -> None:
+    def __init__(self, redis: Any, lanes: OutboundQueue) -> None:
         self._redis, self._lanes = redis, lanes
         self._before = (0, 0)
 
@@ -54,7 +54,7 @@ async def test_bytes_of_a_message(figures: Figures, tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as server:
         settings = server.settings(queue_concurrency=BATCH, queue_memory_per_connection=0)
         redis = connect(settings)
-        lanes = Lanes(redis, settings)
+        lanes = OutboundQueue(redis, settings)
         epoch = (await Leases(redis).take(SHOP, Owner("bench", 1, "node"))).epoch
         taken = Taken(redis, lanes)
         await taken.begin()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.benchmarks.figures import Figure, Figures, median, turns
@@ -55,7 +55,7 @@ async def test_accept_claim_complete(figures: Figures, tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as server:
         settings = server.settings(queue_concurrency=64)
         redis = connect(settings)
-        lanes = Lanes(redis, settings)
+        lanes = OutboundQueue(redis, settings)
         epoch = (await Leases(redis).take("shop", Owner("bench", 1, "node"))).epoch
         sha = await redis.script_load(BARE)
         number = itertools.count()
@@ -117,7 +117,7 @@ class Queue:
         # A million messages of one connection take more than its default budget.
         settings = server.settings(queue_concurrency=64, queue_memory_per_connection=0)
         self._redis = connect(settings)
-        self._lanes = Lanes(self._redis, settings)
+        self._lanes = OutboundQueue(self._redis, settings)
         self._number = itertools.count()
         self._epoch = 0
         self.waiting = 0

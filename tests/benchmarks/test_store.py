@@ -13,7 +13,7 @@ import pytest
 from actors.health import monitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.state import own_mistakes
 from actors.state.actor import HOUR
@@ -183,7 +183,7 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
     # Of connections that are not there: these have no owner whose beat could be asked for.
     empty = open_documents(valkey.settings(**common, firestore_database="empty"))
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     begun = now = time.time()
     health = Monitor(
         probes_of(settings, empty, redis),

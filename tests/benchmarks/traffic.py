@@ -8,7 +8,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis import keys
 from actors.redis.client import connect
 
@@ -26,7 +26,7 @@ CONTACTS = [f"155501110{number:02d}" for number in range(10)]
 async def through(settings: Settings, connections: Sequence[str], count: int) -> float:
     """Seconds from the first accept until Redis knows that WhatsApp has the last of `count` each."""
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     begun = time.perf_counter()
     await asyncio.gather(
         *(
@@ -47,7 +47,7 @@ async def through(settings: Settings, connections: Sequence[str], count: int) ->
 async def mirrored(settings: Settings, connections: Sequence[str]) -> None:
     """Wait until no work is left over for the next measurement."""
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     async with asyncio.timeout(60):
         while await lanes.unmirrored(connections):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.2)
@@ -71,7 +71,7 @@ async def first_message(
 ) -> tuple[float, float]:
     """Kill the actor and send at once: when it was killed, and when WhatsApp acknowledged."""
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     killed = time.time()
     victim.kill()
     send = Send(connection, f"{CONTACTS[0]}@s.whatsapp.net", "first again")

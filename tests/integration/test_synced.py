@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import RedisAway, connect
 from supervision.keeper.parts import valkey
 from tests.processes.tracing import STRACE, calls, under
@@ -124,7 +124,7 @@ async def test_the_keepers_own_valkey_syncs_before_it_answers(tmp_path: Path) ->
         data=tmp_path, redis_host="127.0.0.1", redis_port=port, redis_password=password
     )
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     try:
 
         async def loads() -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import Engine
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.runtime.connection_options import ConnectionOptions
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class CallRefusals:
     def __init__(
         self,
         connection: str,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         options: Callable[[], ConnectionOptions],
         *,
         clock: Callable[[], float] = time.time,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actors.connection.address_changes.port import NamedChats
-    from actors.queue.outbound_queue import Job, Lanes, Renamed
+    from actors.queue.outbound_queue import Job, OutboundQueue, Renamed
 
 BATCH: Final = 200
 """Names that one round reports, in one round trip."""
@@ -33,7 +33,7 @@ class ChangeReporter:
         self,
         owner: tuple[str, int],
         engine: NamedChats,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         on_joined: Callable[[str], None],
         on_lost: Callable[[str], None],
     ) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.vault import Vault
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.leases import Lease, Leases
 
 
@@ -59,7 +59,7 @@ class ConnectionBackup:
         return Restorer(self._vault, connection, file, alone=alone, renew=renew)
 
     def copies(
-        self, ticket: Ticket, lease: Lease, restorer: Restorer, lanes: Lanes, state: State
+        self, ticket: Ticket, lease: Lease, restorer: Restorer, lanes: OutboundQueue, state: State
     ) -> SessionCopies:
         """The maker of copies of the session that was put in its place."""
         directory = self._settings.sessions / ticket.connection

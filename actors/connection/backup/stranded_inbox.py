@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxItem, InboxKind
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class StrandedInbox:
         self,
         ticket: Ticket,
         directory: Path,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         state: State,
     ) -> None:
         """`on_lost` is to be set before `run`: a newer epoch has the connection."""
@@ -100,7 +100,7 @@ class StrandedInbox:
             raise _NotAll from None
 
 
-async def empty(ticket: Ticket, directory: Path, lanes: Lanes, state: State) -> bool:
+async def empty(ticket: Ticket, directory: Path, lanes: OutboundQueue, state: State) -> bool:
     """Drain the live file of a connection that is served no more, and its older ones (G5).
 
     False where something has to be tried again later. A file that cannot be read is passed over.
@@ -126,7 +126,7 @@ async def empty(ticket: Ticket, directory: Path, lanes: Lanes, state: State) -> 
 
 @asynccontextmanager
 async def _drained(
-    file: Path, ticket: Ticket, lanes: Lanes, state: State, on_lost: Callable[[str], None]
+    file: Path, ticket: Ticket, lanes: OutboundQueue, state: State, on_lost: Callable[[str], None]
 ) -> AsyncIterator[Session]:
     """The session in the file, once its inbox is empty. Raises `_NotAll`, and as `Session.open`."""
     held = _Held(Session.open(file, ticket.epoch))

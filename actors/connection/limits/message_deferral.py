@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.ack_errors import SendDeferred
     from actors.connection.owner.reporter import Reporter
-    from actors.queue.outbound_queue import Job, Lanes
+    from actors.queue.outbound_queue import Job, OutboundQueue
     from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class MessageDeferral:
     def __init__(
         self,
         lease: Lease,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         reporter: Reporter,
         *,
         on_lost: Callable[[str], None],
@@ -99,7 +99,7 @@ class MessageDeferral:
             self._look.set()
 
     async def defer(self, job: Job, deferred: SendDeferred, behind: Sequence[str]) -> None:
-        """Have a message wait, as `Lanes.defer`. Raises `RedisAway` and `LeaseLost`."""
+        """Have a message wait, as `OutboundQueue.defer`. Raises `RedisAway` and `LeaseLost`."""
         async with self._turn:
             until = deferred.until
             if self._limits is not None:  # it may have come since the attempt began

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxKind, InboxMerge
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()
@@ -90,7 +90,7 @@ class Drain:
         self,
         ticket: Ticket,
         engine: Source,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         state: State,
         *,
         on_lost: Callable[[str], None],

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.limits.message_deferral import MessageDeferral
     from actors.messages.content import Content
-    from actors.queue.outbound_queue import Job, Lanes
+    from actors.queue.outbound_queue import Job, OutboundQueue
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class Sender:
         self,
         ticket: Ticket,
         engine: Engine,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         standing: MessageDeferral,
         *,
         concurrency: int,

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine, InboxMessage
     from actors.connection.owner.reporter import Observed, Shown
     from actors.connection.state_manager.port import State
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.commands import Commands
     from actors.redis.leases.leases import Lease, Leases
     from actors.redis.presence import Presences
@@ -73,7 +73,7 @@ class Serving:
         self,
         lease: Lease,
         leases: Leases,
-        lanes: Lanes,
+        lanes: OutboundQueue,
         state: State,
         *,
         concurrency: int,

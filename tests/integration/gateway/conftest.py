@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.state.open_store import open_documents
@@ -69,9 +69,9 @@ async def redis(gateway: Gateway) -> AsyncIterator[Redis]:
 
 
 @pytest_asyncio.fixture
-async def lanes(gateway: Gateway, redis: Redis) -> AsyncIterator[Lanes]:
+async def lanes(gateway: Gateway, redis: Redis) -> AsyncIterator[OutboundQueue]:
     """The queue as a connection's owner sees it."""
-    port = Lanes(redis, gateway.settings)
+    port = OutboundQueue(redis, gateway.settings)
     yield port
     await port.close()
 

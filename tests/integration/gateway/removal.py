@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.state_manager.remote import RemoteState
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.state.connections import Connections
@@ -26,7 +26,7 @@ def remove(gateway: Gateway, connection: str = SHOP, *, through_gateway: bool = 
 
     async def run() -> None:
         redis, documents = connect(gateway.settings), open_documents(gateway.settings)
-        lanes, registry = Lanes(redis, gateway.settings), Connections(documents)
+        lanes, registry = OutboundQueue(redis, gateway.settings), Connections(documents)
         removal = Removal(
             cast("Registry", registry),
             Leases(redis),

@@ -10,7 +10,7 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources, files_room
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.leases.leases import Leases
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
@@ -39,7 +39,7 @@ def probes_of(
     return Probes(
         redis,
         Leases(redis),
-        Lanes(redis, settings),
+        OutboundQueue(redis, settings),
         documents,
         Connections(documents),
         liveness=Liveness(),

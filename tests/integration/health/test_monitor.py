@@ -18,7 +18,7 @@ from actors.health import resource_history
 from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
 from actors.state.connections import Connections
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 async def test_a_round_sees_connections_queue_redis_and_store(
     monitor: Monitor, settings: Settings, documents: Documents, redis: Redis
 ) -> None:
-    registry, leases, lanes = Connections(documents), Leases(redis), Lanes(redis, settings)
+    registry, leases, lanes = Connections(documents), Leases(redis), OutboundQueue(redis, settings)
     for name in ("a", "b", "c", "d"):
         await registry.create(name, id=name)
         lease = await leases.take(

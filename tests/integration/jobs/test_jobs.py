@@ -19,7 +19,7 @@ from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.vault import Copy
 from actors.connection.session.session import Session
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
 from actors.state.account.app_state import changing
@@ -40,7 +40,7 @@ from tests.integration.jobs.place import ANA, DAY, GONE, ID, NEW, OLD, SECRET, S
 
 def test_dead_letters_are_sent_again(place: Place) -> None:
     async def die(redis: Redis, _: Documents) -> None:
-        lanes = Lanes(redis, place.settings)
+        lanes = OutboundQueue(redis, place.settings)
         lease = await Leases(redis).take(ID, Owner("connection:1", 7, "node"))
         for number in range(12):
             record = (await lanes.accept(Send(ID, ANA, SECRET))).record
@@ -58,7 +58,7 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
             )
 
     async def dead(redis: Redis, _: Documents) -> int:
-        return len(await Lanes(redis, place.settings).dead(ID, 100))
+        return len(await OutboundQueue(redis, place.settings).dead(ID, 100))
 
     place.do(die)
     assert place.do(dead) == 12

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.redis.pipeline import RedisPipeline
@@ -112,8 +112,8 @@ async def redis(
 
 
 @pytest_asyncio.fixture
-async def lanes(redis: Redis, settings: Settings) -> AsyncIterator[Lanes]:
-    port = Lanes(redis, settings)
+async def lanes(redis: Redis, settings: Settings) -> AsyncIterator[OutboundQueue]:
+    port = OutboundQueue(redis, settings)
     yield port
     await port.close()
 
@@ -124,7 +124,7 @@ def leases(redis: Redis) -> Leases:
 
 
 @pytest_asyncio.fixture
-async def desk(redis: Redis, lanes: Lanes, leases: Leases) -> AsyncIterator[Desk]:
+async def desk(redis: Redis, lanes: OutboundQueue, leases: Leases) -> AsyncIterator[Desk]:
     """The queue of ``shop`` with epoch 1 taken; afterwards its keys must agree with each other."""
     desk = Desk(redis, lanes, leases)
     await desk.take()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.queue.records import record_of
 from actors.redis import keys
 from actors.redis.client import connect
@@ -63,7 +63,7 @@ class Desk:
     """`now` moves only where a test moves it."""
 
     redis: Redis
-    lanes: Lanes
+    lanes: OutboundQueue
     leases: Leases
     now: float = 1000.0
     epoch: int = 0
@@ -297,7 +297,7 @@ async def open_desk(server: Valkey) -> AsyncIterator[Desk]:
     """A desk on a server of a test's own, whose owner has the lease."""
     settings = server.settings()
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     desk = Desk(redis, lanes, Leases(redis))
     await desk.take()
     yield desk

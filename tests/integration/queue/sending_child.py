@@ -22,7 +22,7 @@ from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import pack, text_of
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.queue.names import Learnt
@@ -74,7 +74,7 @@ async def serve(data: Path) -> None:
     settings = Settings.load(data)
     redis = connect(settings)
     lease = await Leases(redis).take("shop", Owner("child", os.getpid(), "here"))
-    lanes, limited = Lanes(redis, settings), data / "limited"
+    lanes, limited = OutboundQueue(redis, settings), data / "limited"
     limits = Limits(float(limited.read_text()) if limited.exists() else None)
     standing = MessageDeferral(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit)
     sender = Sender(

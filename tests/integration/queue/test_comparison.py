@@ -12,7 +12,7 @@ from actors.health.probes import Probes
 from actors.messages.content import ReadMark
 from actors.queue.mirror import comparison
 from actors.queue.mirror.comparison import COMPARISON, Comparison, Differences
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis import keys
 from actors.redis.client import connect
@@ -46,7 +46,7 @@ async def documents(own_server: Valkey) -> AsyncIterator[Documents]:
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
     settings = own_server.settings(queue_concurrency=3)
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     desk = Desk(redis, lanes, Leases(redis), now=time.time())
     await desk.take()
     yield desk

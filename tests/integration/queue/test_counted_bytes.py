@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.queue.desk import SHOP
@@ -24,7 +24,7 @@ AT_ONCE = 64
 LONG_NAME = f"{'s' * 60}--K7Q2M9XA4TBC"
 
 
-async def taken_and_counted(redis: Redis, lanes: Lanes, connection: str) -> tuple[int, int]:
+async def taken_and_counted(redis: Redis, lanes: OutboundQueue, connection: str) -> tuple[int, int]:
     """The bytes that the server has in use, and those that the connection's messages count."""
     told: Any = await redis.info("memory")
     return int(told["used_memory"]), (await lanes.flows_many([connection]))[connection].bytes
@@ -39,7 +39,7 @@ async def test_no_message_takes_more_than_it_counts(
     """While it waits, once it was read, and once the state store has its words; also in a chat of its own."""
     settings = own_server.settings(queue_concurrency=AT_ONCE, queue_memory_per_connection=0)
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     try:
         await compare(redis, lanes, connection, chats, keyed=keyed)
     finally:
@@ -47,7 +47,9 @@ async def test_no_message_takes_more_than_it_counts(
         await redis.aclose()
 
 
-async def compare(redis: Redis, lanes: Lanes, connection: str, chats: int, *, keyed: bool) -> None:
+async def compare(
+    redis: Redis, lanes: OutboundQueue, connection: str, chats: int, *, keyed: bool
+) -> None:
     """Compare what messages take with what they count after each step of their way."""
     epoch = (await Leases(redis).take(connection, Owner("test", 1, "node"))).epoch
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from tests.integration.queue.desk import ANA, SHOP
 from tests.processes.tracing import STRACE, calls, under
@@ -47,7 +47,7 @@ async def trace(directory: Path, appendfsync: str) -> str:
     with Valkey(directory / appendfsync, appendfsync=appendfsync, under=under(output)) as server:
         settings = server.settings()
         redis = connect(settings)
-        lanes = Lanes(redis, settings)
+        lanes = OutboundQueue(redis, settings)
         await lanes.accept(Send(SHOP, ANA, "loads the script"))
         await lanes.accept(Send(SHOP, ANA, TEXT))
         await redis.aclose()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from actors.messages.content import ChatChange, pack
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
@@ -68,7 +68,7 @@ def attempts(data: Path) -> Counter[str]:
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
     """Afterwards its keys must agree."""
     redis = connect(own_server.settings())
-    lanes = Lanes(redis, own_server.settings())
+    lanes = OutboundQueue(redis, own_server.settings())
     desk = Desk(redis, lanes, Leases(redis))
     yield desk
     await desk.check()

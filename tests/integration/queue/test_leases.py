@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import NO_CODE, PairingCode, Qr
-from actors.queue.outbound_queue import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
+from actors.queue.outbound_queue import (
+    ABANDON_BATCH,
+    ConnectionDeleted,
+    NotFound,
+    OutboundQueue,
+    Send,
+)
 from actors.redis import keys
 from actors.redis.leases.lease_record import Position
 from actors.redis.leases.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner
@@ -217,7 +223,7 @@ async def test_backoff_goes_on_across_epochs(desk: Desk) -> None:
 
 @SEVERAL_CONNECTIONS
 async def test_a_deleted_connection_leaves_its_tombstone_alone(
-    desk: Desk, redis: Redis, lanes: Lanes
+    desk: Desk, redis: Redis, lanes: OutboundQueue
 ) -> None:
     for text, chat in (("a1", ANA), ("a2", ANA), ("b", BEN), ("e", EVA)):
         await desk.accept(text, chat)
@@ -235,7 +241,9 @@ async def test_a_deleted_connection_leaves_its_tombstone_alone(
 
 
 @SEVERAL_CONNECTIONS
-async def test_a_deleted_connection_takes_no_send_however_late(desk: Desk, lanes: Lanes) -> None:
+async def test_a_deleted_connection_takes_no_send_however_late(
+    desk: Desk, lanes: OutboundQueue
+) -> None:
     """G12: its owner claims none of what waits, and may unlink the device."""
     await lanes.accept(Send(SHOP, ANA, "before"), idempotency_key="k")
     await lanes.accept(Send("shop-2", ANA, "of another"))

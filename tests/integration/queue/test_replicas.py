@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes, RedisAway, Send
+from actors.queue.outbound_queue import OutboundQueue, RedisAway, Send
 from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Lease, Leases, Owner
 from tests.integration.queue.desk import ANA, BEN, SHOP
@@ -35,11 +35,11 @@ def pair(tmp_path: Path) -> Iterator[tuple[Valkey, Valkey]]:
 
 
 @pytest.fixture
-async def lanes(pair: tuple[Valkey, Valkey]) -> AsyncIterator[Lanes]:
+async def lanes(pair: tuple[Valkey, Valkey]) -> AsyncIterator[OutboundQueue]:
     """The queue of a gateway that waits for one replica, once that is in step."""
     settings = pair[0].settings(redis_replicas=1)
     redis = connect(settings)
-    port = Lanes(redis, settings)
+    port = OutboundQueue(redis, settings)
 
     async def in_step() -> bool:
         return (await durability(redis)).holds
@@ -72,7 +72,7 @@ async def taken(leases: Leases) -> Lease:
 
 
 async def test_what_was_accepted_is_there_after_a_failover(
-    pair: tuple[Valkey, Valkey], lanes: Lanes
+    pair: tuple[Valkey, Valkey], lanes: OutboundQueue
 ) -> None:
     """The link freezes among sends: each one that was accepted is at the replica."""
     accepted: list[str] = []
@@ -94,7 +94,7 @@ async def test_what_was_accepted_is_there_after_a_failover(
     await asyncio.gather(send(ANA), send(BEN))
     assert len(accepted) >= 200
     redis = await promoted(pair)
-    left = Lanes(redis, pair[1].settings())
+    left = OutboundQueue(redis, pair[1].settings())
     try:
         assert [one for one in accepted if await left.get(one) is None] == []
     finally:
@@ -103,7 +103,7 @@ async def test_what_was_accepted_is_there_after_a_failover(
 
 
 async def test_an_epoch_is_given_once_also_across_a_failover(
-    pair: tuple[Valkey, Valkey], lanes: Lanes
+    pair: tuple[Valkey, Valkey], lanes: OutboundQueue
 ) -> None:
     leases = Leases(lanes._redis)
     given = await taken(leases)
@@ -118,7 +118,7 @@ async def test_an_epoch_is_given_once_also_across_a_failover(
 
 
 async def test_who_serves_goes_on_while_replicas_are_away(
-    pair: tuple[Valkey, Valkey], lanes: Lanes
+    pair: tuple[Valkey, Valkey], lanes: OutboundQueue
 ) -> None:
     """They keep nobody from sending what was accepted before."""
     lease = await taken(Leases(lanes._redis))
@@ -129,7 +129,9 @@ async def test_who_serves_goes_on_while_replicas_are_away(
     pair[1].signal(signal.SIGCONT)
 
 
-async def test_g1_is_said_not_to_hold_without_it(pair: tuple[Valkey, Valkey], lanes: Lanes) -> None:
+async def test_g1_is_said_not_to_hold_without_it(
+    pair: tuple[Valkey, Valkey], lanes: OutboundQueue
+) -> None:
     redis = connect(pair[0].settings())
     try:
         told = (await durability(redis)).reason

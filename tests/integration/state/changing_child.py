@@ -22,7 +22,7 @@ from actors.connection.owner.sender import Ticket
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
@@ -64,8 +64,8 @@ def dying_in_the_settling(*, of: int = 1) -> None:
 POINTS: dict[str, Callable[[], None]] = {
     "before_store": lambda: dying(SqliteDocuments, "batch", after=False),
     "after_store": lambda: dying(SqliteDocuments, "batch", after=True),
-    "before_redacting": lambda: dying(Lanes, "redact", after=False),
-    "after_redacting": lambda: dying(Lanes, "redact", after=True),
+    "before_redacting": lambda: dying(OutboundQueue, "redact", after=False),
+    "after_redacting": lambda: dying(OutboundQueue, "redact", after=True),
     "before_clearing": lambda: dying(StateManager, "clear_app_state", after=False),
     "after_clearing": lambda: dying(StateManager, "clear_app_state", after=True),
     "before_settling_commit": dying_in_the_settling,
@@ -80,7 +80,7 @@ async def main(asked: dict[str, Any]) -> None:
     recorder = Recorder(settings.data / "trace.jsonl", "native")
     engine = NativeEngine(settings, session, EngineEvents(), recorder=recorder)
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     state = StateManager(asked["settings"]["data"], "state")
     POINTS[asked["point"]]()
     await state.start()

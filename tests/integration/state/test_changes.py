@@ -16,7 +16,7 @@ import pytest
 from actors.connection.session.session import Session
 from actors.messages.content import Delete, Edit, Reaction, Target, encode
 from actors.queue.mirror import mirror_writes
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.state.connections import Connections
@@ -50,7 +50,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 async def sent(settings: Settings) -> None:
     """A message of this service is sent and mirrored."""
     redis, documents = connect(settings), open_documents(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     await redis.flushdb()
     await Connections(documents).create("shop", id="shop")
     lease = await Leases(redis).take("shop", Owner("test", 1, "node"), now=CLOCK - 10.0)
@@ -162,7 +162,7 @@ async def test_killed_while_changes_are_carried_on(
     assert shown(found[OURS.message_id]) == (None, [], {}, True)
     assert shown(found["TAKEN-BACK"]) == (None, [], {}, True)
     redis = connect(settings)
-    record = await Lanes(redis, settings).get(f"shop.{OURS.message_id}")
+    record = await OutboundQueue(redis, settings).get(f"shop.{OURS.message_id}")
     await redis.aclose()
     assert record is not None
     assert (record.redacted, record.text) == (True, "")

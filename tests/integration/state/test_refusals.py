@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.messages.content import Content
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.lease_record import HeldItems
     from actors.state.documents import Documents
 
@@ -167,7 +167,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
         drain = Drain(
             Ticket("long", 1),
             SessionInbox(session),
-            cast("Lanes", None),
+            cast("OutboundQueue", None),
             state,
             on_lost=pytest.fail,
         )

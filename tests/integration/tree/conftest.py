@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from actors.connection.owner.serving import Serving
 from actors.connection.owner.timeouts import Pace
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
@@ -51,7 +51,9 @@ PROVEN = ("sent", "delivered", "read")
 class Served:
     """``shop``, served under a lease by a scripted engine."""
 
-    def __init__(self, redis: Redis, lanes: Lanes, leases: Leases, settings: Settings) -> None:
+    def __init__(
+        self, redis: Redis, lanes: OutboundQueue, leases: Leases, settings: Settings
+    ) -> None:
         self.redis, self.lanes, self.leases = redis, lanes, leases
         self.commands = Commands(redis, settings)
         self.presences = Presences(redis)
@@ -121,7 +123,7 @@ async def _served(server: Valkey) -> AsyncIterator[Served]:
     settings = server.settings()
     redis = connect(settings)
     await redis.flushdb()
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     served = Served(redis, lanes, Leases(redis), settings)
     yield served
     if hasattr(served, "serving"):

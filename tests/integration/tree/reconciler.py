@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.access import BucketAccess
 from actors.connection.state_manager.remote import RemoteState
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
@@ -75,7 +75,7 @@ async def open_reconciler(
         removal=Removal(
             registry,
             leases,
-            Lanes(redis, settings),
+            OutboundQueue(redis, settings),
             documents,
             settings.sessions,
             state=RemoteState(),

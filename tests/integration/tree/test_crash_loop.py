@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis import keys
 from actors.redis.change_notifications import poke
 from actors.state.documents import JOBS, RECOVERY_ACTIONS
@@ -175,7 +175,7 @@ async def test_a_message_that_makes_it_fall_is_buried_and_what_flew_beside_it_is
     """G2: two processes die in its sending; both deaths are in its record, and no third follows."""
     await tree.create("bar")
     await tree.pair("bar", NUMBER)
-    lanes = Lanes(tree.redis, tree.head.settings)
+    lanes = OutboundQueue(tree.redis, tree.head.settings)
     swallow = {"account": NUMBER, "kind": "swallow"}
     tree.head.simulator.post("/faults", json=swallow).raise_for_status()
     texts = ("bad", "beside")

@@ -16,7 +16,7 @@ import pytest_asyncio
 from actors.connection.backup.bucket.gcs import GcsBucket
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.session.session import Session
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.change_notifications import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
 from tests.integration.tree.head import Head, Tree, kill
@@ -40,7 +40,7 @@ class Stage:
 
     def __init__(self, tree: Tree, gcs: Gcs) -> None:
         self.tree, self.gcs = tree, gcs
-        self.lanes = Lanes(tree.redis, tree.head.settings)
+        self.lanes = OutboundQueue(tree.redis, tree.head.settings)
         self.said = 0
         self.shop = ""
 

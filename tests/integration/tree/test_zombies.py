@@ -18,7 +18,7 @@ from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.state.documents import RECOVERY_ACTIONS
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, settings
 from tests.integration.tree.conftest import OWNER, PACE
@@ -148,7 +148,7 @@ async def test_in_a_whole_tree_it_is_restarted_and_on_record(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).with_name("trusting")))
     with Head(zombie_threshold=5000) as head:
         tree = Tree(head)
-        lanes = Lanes(tree.redis, head.settings)
+        lanes = OutboundQueue(tree.redis, head.settings)
         try:
             await tree.complete()
             await tree.create("shop")

@@ -13,7 +13,7 @@ from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from tests.integration.engine.simulated import PATIENCE, Simulator, device, pair, until
@@ -37,7 +37,7 @@ async def served(redis: Redis, made: Settings, directory: Path) -> AsyncIterator
     leases = Leases(redis)
     known = Session.known_position(directory / SESSION_FILE).epoch
     lease = await leases.take("shop", OWNER, known)
-    lanes = Lanes(redis, made)
+    lanes = OutboundQueue(redis, made)
     serving = Serving(
         lease, leases, lanes, Shelf(), concurrency=1, retry_at=lambda *_: None, pace=PACE
     )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from actors.config.settings import Settings
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 OWN = "15550100001@s.whatsapp.net"
 NUMBER = "15550100002@s.whatsapp.net"
@@ -87,7 +87,7 @@ async def drain(session: Session, made: Settings) -> None:
         recorder = Recorder(made.data / "trace.jsonl", "native")
         engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
         ticket = Ticket("shop", session.epoch)
-        drain = Drain(ticket, engine, cast("Lanes", None), manager, on_lost=pytest.fail)
+        drain = Drain(ticket, engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail)
         assert await drain.once()
     finally:
         await manager.stop()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from actors.connection.engine import InboxItem
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ async def drained(phone: Device, directory: Path) -> AsyncIterator[Documents]:
     made = lid_merge_child.settings(directory)
     manager, documents = StateManager(str(made.data), "state"), open_documents(made)
     ticket = Ticket("shop", phone.engine._session.epoch)
-    drain = Drain(ticket, phone.engine, cast("Lanes", None), manager, on_lost=pytest.fail)
+    drain = Drain(ticket, phone.engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail)
 
     async def on_inbox() -> None:
         drain.look()
@@ -151,7 +151,9 @@ class MergelessShelf(Shelf):
 
 async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
     engine, shelf = ScriptedEngine(), MergelessShelf()
-    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=pytest.fail)
+    drain = Drain(
+        Ticket("shop", 1), engine, cast("OutboundQueue", None), shelf, on_lost=pytest.fail
+    )
 
     def message(key: int, address: str) -> InboxMessage:
         return InboxMessage(key, address, address, f"M{key}", 1_764_000_000, "text", "hello")

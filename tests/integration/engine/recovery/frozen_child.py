@@ -27,7 +27,7 @@ from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 STEPS = {"asking": (StateManager, "store_messages"), "committing": (SqliteDocuments, "batch")}
 
@@ -51,7 +51,9 @@ async def main(directory: Path, step: str) -> None:
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
         recorder = Recorder(directory / "trace.jsonl", "native")
         engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
-        drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), manager, on_lost=print)
+        drain = Drain(
+            Ticket("shop", 1), engine, cast("OutboundQueue", None), manager, on_lost=print
+        )
         await drain._messages.once()
         await manager.stop()
 

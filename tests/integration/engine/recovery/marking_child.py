@@ -18,7 +18,7 @@ from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.native import open_engine
 from actors.connection.native.signal import prekeys
 from actors.connection.owner.sender import Sender, Ticket
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.recovery.crashing_child import POINTS, Step, before_calling
@@ -41,7 +41,7 @@ async def main(asked: dict[str, Any]) -> None:
     lease = await Leases(redis).take("shop", Owner("child", os.getpid(), "here"), 1)
     events = EngineEvents()
     engine = open_engine(settings, "shop", lease.epoch, events, Path(asked["directory"]))
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     sender = Sender(
         Ticket("shop", lease.epoch),
         engine,

@@ -26,7 +26,7 @@ from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
 from actors.queue.lane_joins import LaneJoins
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
@@ -96,7 +96,7 @@ async def prepare(directory: Path, made: Settings) -> None:
     """Messages for both addresses in turn, stored as they are accepted; one that arrived by LID."""
     redis = connect(made)
     await redis.flushdb()
-    lanes, documents = Lanes(redis, made), open_documents(made)
+    lanes, documents = OutboundQueue(redis, made), open_documents(made)
     with closing(Session.open(directory / SESSION_FILE, 0)) as session:
         async with session.transaction():
             session.inbox.add(
@@ -126,7 +126,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
     ):
         setattr(owner, name, around(step, getattr(owner, name)))
     redis = connect(made)
-    lanes, manager = Lanes(redis, made), StateManager(str(made.data), "state")
+    lanes, manager = OutboundQueue(redis, made), StateManager(str(made.data), "state")
     lease = await Leases(redis).take(SHOP, Owner("child", os.getpid(), "here"))
     ticket = Ticket(SHOP, lease.epoch)
     with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
@@ -161,7 +161,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
     await redis.aclose()
 
 
-async def _done(lanes: Lanes, session: Session, sender: Sender) -> bool:
+async def _done(lanes: OutboundQueue, session: Session, sender: Sender) -> bool:
     counts = (await lanes.counts_many([SHOP]))[SHOP]
     waits = counts.waiting + counts.active + counts.delayed
     return not waits and not session.inbox.pending("merge", 1) and not sender.joins.waits
@@ -177,7 +177,7 @@ async def judge(directory: Path, made: Settings) -> None:
     assert joined == sorted(joined), lines
     assert sum(chat == LID for chat in first.values()) < COUNT // 2, "they never were one chat"
     redis = connect(made)
-    lanes, documents = Lanes(redis, made), open_documents(made)
+    lanes, documents = OutboundQueue(redis, made), open_documents(made)
     upkeep = QueueUpkeep(lanes, documents, 30)
     upkeep._connections = [SHOP]
     for _ in range(2):

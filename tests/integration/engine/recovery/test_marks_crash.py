@@ -19,7 +19,7 @@ import pytest
 from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import ReadMark
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.messages.test_read_receipts import said
@@ -93,7 +93,7 @@ async def test_killed_while_marking(
 
         await until(arrived)
     redis = connect(own_server.settings())
-    lanes, leases = Lanes(redis, own_server.settings()), Leases(redis)
+    lanes, leases = OutboundQueue(redis, own_server.settings()), Leases(redis)
     try:
         send = Send.of("shop", chat(CONTACT), ReadMark(arrived=time.time()))
         record = (await lanes.accept(send)).record

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from tests.integration.gateway.acceptance.test_spool import CHATS, claimed, drained, send
 from tests.integration.gateway.served import SHOP, Gateway
@@ -47,7 +47,7 @@ def mirrored(gateway: Gateway) -> None:
 
     async def run() -> None:
         redis = connect(gateway.settings)
-        lanes = Lanes(redis, gateway.settings)
+        lanes = OutboundQueue(redis, gateway.settings)
         while records := await lanes.changed(SHOP, 100):
             await lanes.mirrored(SHOP, records)
         await lanes.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime.atomic_files import held
@@ -41,7 +41,7 @@ def waiting(gateway: Gateway, connection: str) -> list[str]:
 
     async def run() -> list[str]:
         redis = connect(gateway.settings)
-        lanes = Lanes(redis, gateway.settings)
+        lanes = OutboundQueue(redis, gateway.settings)
         try:
             epoch = (await Leases(redis).take(connection, Owner("connection:1", 7, "node"))).epoch
             texts = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
@@ -34,7 +34,7 @@ def records(gateway: Gateway, ids: list[str]) -> list[Record | None]:
 
     async def ask() -> list[Record | None]:
         redis = connect(gateway.settings)
-        lanes = Lanes(redis, gateway.settings)
+        lanes = OutboundQueue(redis, gateway.settings)
         try:
             return [await lanes.get(identity) for identity in ids]
         finally:

@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.queue.spool.file import Spool
 from actors.redis import keys
 from actors.redis.client import connect
@@ -74,7 +74,7 @@ def claimed(gateway: Gateway) -> dict[str, list[str]]:
 
     async def run() -> dict[str, list[str]]:
         redis = connect(gateway.settings)
-        lanes = Lanes(redis, gateway.settings)
+        lanes = OutboundQueue(redis, gateway.settings)
         try:
             epoch = (await Leases(redis).take(SHOP, Owner("connection:1", 7, "node"))).epoch
             texts: dict[str, list[str]] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.state.documents import Documents
     from tests.integration.gateway.api.test_kinds import Rest
     from tests.integration.gateway.served import Api
@@ -87,7 +87,7 @@ async def test_contacts_are_listed_by_name_in_pages(api: Api) -> None:
 
 @pytest.mark.usefixtures("known")
 async def test_contacts_are_found_by_their_addresses(
-    api: Api, lanes: Lanes, rest: Rest, documents: Documents
+    api: Api, lanes: OutboundQueue, rest: Rest, documents: Documents
 ) -> None:
     asked = "+1 555 010 0003,15550100002@s.whatsapp.net,15550100099"
     found = get(api, "contacts", addresses=asked)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.messages.content import Content
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.queue.records import Job
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
@@ -40,7 +40,7 @@ NOBODY = f"{SHOP}.3EB0000000000000000000"
 class Rest(Actor):
     """The parts that send, mirror and receive for the connection."""
 
-    def __init__(self, lanes: Lanes, epoch: int, documents: Documents) -> None:
+    def __init__(self, lanes: OutboundQueue, epoch: int, documents: Documents) -> None:
         super().__init__(lanes, epoch, SHOP)
         self.documents = documents
         self.upkeep = QueueUpkeep(lanes, documents, 30)
@@ -89,7 +89,9 @@ class Rest(Actor):
 
 
 @pytest.fixture
-async def rest(lanes: Lanes, leases: Leases, api: Api, documents: Documents) -> AsyncIterator[Rest]:
+async def rest(
+    lanes: OutboundQueue, leases: Leases, api: Api, documents: Documents
+) -> AsyncIterator[Rest]:
     lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
     made = Rest(lanes, lease.epoch, documents)
     await made.sends()
@@ -173,7 +175,7 @@ async def test_a_reply_quotes_what_it_answers(api: Api, rest: Rest) -> None:
 
 
 async def test_words_that_the_state_store_has_alone_are_quoted_and_voted_on(
-    api: Api, rest: Rest, lanes: Lanes
+    api: Api, rest: Rest, lanes: OutboundQueue
 ) -> None:
     """G13: Redis drops them once the message is sent and stored."""
     poll = {"type": "poll", "question": "Tea?", "options": ["yes", "no"]}
@@ -236,7 +238,7 @@ async def test_an_edit_changes_the_text_and_keeps_what_it_was(api: Api, rest: Re
 
 
 async def test_a_delete_leaves_nothing_of_what_was_said(
-    api: Api, rest: Rest, documents: Documents, lanes: Lanes
+    api: Api, rest: Rest, documents: Documents, lanes: OutboundQueue
 ) -> None:
     first = send(api, "a secret")
     change(api, "edit", first["id"], text="another secret")

@@ -14,7 +14,7 @@ from tests.integration.gateway.served import OTHER, SHOP
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
@@ -26,7 +26,7 @@ HIDDEN = "90000000000075@lid"
 
 
 @pytest.fixture
-async def actor(lanes: Lanes, leases: Leases, api: Api) -> AsyncIterator[Actor]:
+async def actor(lanes: OutboundQueue, leases: Leases, api: Api) -> AsyncIterator[Actor]:
     lease = await leases.take(SHOP, OWNER)
     yield Actor(lanes, lease.epoch, SHOP)
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
@@ -44,7 +44,7 @@ def message(api: Api, id_: str) -> dict[str, Any]:
     return found
 
 
-async def mirrored(lanes: Lanes, documents: Documents, connection: str = SHOP) -> None:
+async def mirrored(lanes: OutboundQueue, documents: Documents, connection: str = SHOP) -> None:
     """As the queue's actor does it."""
     while records := await lanes.changed(connection, 50):
         await documents.batch(mirror_writes.writes(records))
@@ -59,7 +59,7 @@ def ids(api: Api, chat: str, **more: Any) -> list[str]:
 
 
 async def test_a_lid_is_written_to_and_is_the_persons_chat_once_that_is_known(
-    api: Api, actor: Actor, lanes: Lanes, documents: Documents
+    api: Api, actor: Actor, lanes: OutboundQueue, documents: Documents
 ) -> None:
     """G4, and the id of what was accepted stays."""
     lid, number = "90000000000073@lid", "15550100073@s.whatsapp.net"
@@ -84,7 +84,7 @@ async def test_a_lid_is_written_to_and_is_the_persons_chat_once_that_is_known(
 
 
 async def test_each_connection_may_tell_whose_a_lid_is(
-    gateway: Gateway, api: Api, lanes: Lanes, leases: Leases, documents: Documents
+    gateway: Gateway, api: Api, lanes: OutboundQueue, leases: Leases, documents: Documents
 ) -> None:
     """Without a connection in the request, the one that knows it."""
     gateway.connect(OTHER)
@@ -108,7 +108,7 @@ def test_while_redis_is_away_a_lid_is_listed_by_what_is_stored_under_it(
 
 
 async def test_what_is_spoken_of_is_found_under_either_address(
-    api: Api, actor: Actor, lanes: Lanes
+    api: Api, actor: Actor, lanes: OutboundQueue
 ) -> None:
     first = send(api, ANA, "one")
     reaction = {"connection": "shop", "to": LID, "type": "reaction", "message": first, "emoji": "x"}
@@ -125,7 +125,7 @@ async def test_what_is_spoken_of_is_found_under_either_address(
 
 
 async def test_dead_letters_are_sent_again_by_either_address(
-    api: Api, actor: Actor, lanes: Lanes
+    api: Api, actor: Actor, lanes: OutboundQueue
 ) -> None:
     lid, number = "90000000000074@lid", "15550100074@s.whatsapp.net"
     dead = send(api, lid)
@@ -177,6 +177,8 @@ def test_what_is_no_lid(api: Api, to: str) -> None:
     assert answer.json()["code"] in {"unsupported_chat", "invalid_number"}
 
 
-async def test_the_presence_of_a_lid_is_its_persons(api: Api, actor: Actor, lanes: Lanes) -> None:
+async def test_the_presence_of_a_lid_is_its_persons(
+    api: Api, actor: Actor, lanes: OutboundQueue
+) -> None:
     await lanes.rename(SHOP, actor.epoch, LID, ANA, now=time.time())
     assert api.get(f"/api/connections/shop/presence/{LID}").json()["chat"] == ANA

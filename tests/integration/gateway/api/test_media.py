@@ -22,14 +22,14 @@ from tests.processes import forked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
     from tests.processes.valkey import Valkey
 
 
 async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
-    gateway: Gateway, api: Api, lanes: Lanes
+    gateway: Gateway, api: Api, lanes: OutboundQueue
 ) -> None:
     content = unlike()
     told = upload(api, content, name="tea pot.png")

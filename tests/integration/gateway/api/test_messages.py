@@ -20,7 +20,7 @@ from tests.unlimited import UNLIMITED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
@@ -42,7 +42,7 @@ def send(api: Api, text: str, **more: Any) -> dict[str, Any]:
 class Actor:
     """The steps of a ConnectionActor on the queue."""
 
-    def __init__(self, lanes: Lanes, epoch: int, connection: str) -> None:
+    def __init__(self, lanes: OutboundQueue, epoch: int, connection: str) -> None:
         self.lanes, self.epoch, self.connection = lanes, epoch, connection
 
     async def claim(self, identity: str) -> None:
@@ -74,7 +74,7 @@ class Actor:
 
 
 @pytest.fixture
-async def actor(lanes: Lanes, leases: Leases, api: Api) -> AsyncIterator[Actor]:
+async def actor(lanes: OutboundQueue, leases: Leases, api: Api) -> AsyncIterator[Actor]:
     lease = await leases.take(SHOP, OWNER)
     yield Actor(lanes, lease.epoch, SHOP)
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.commands import Commands
@@ -116,7 +116,7 @@ class Rest:
         registry, leases, lanes = (
             Connections(documents),
             Leases(redis),
-            Lanes(redis, self._settings),
+            OutboundQueue(redis, self._settings),
         )
         commands = Commands(redis, self._settings)
         epochs: dict[str, int] = {}
@@ -160,7 +160,7 @@ class Rest:
             }
             await commands.answer(command, told[command.kind])
 
-    async def _send(self, lanes: Lanes, connection: str, epoch: int) -> None:
+    async def _send(self, lanes: OutboundQueue, connection: str, epoch: int) -> None:
         for job in (await lanes.claim(connection, epoch, 10, time.time())).jobs:
             now = time.time()
             await lanes.complete(connection, epoch, job.id, at=now, now=now)

@@ -31,7 +31,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
 
@@ -218,7 +218,7 @@ def test_a_file_is_taken_in_sent_and_given_out(gateway: Gateway, admin: Person) 
 
 
 @pytest_asyncio.fixture
-async def dead(lanes: Lanes, leases: Leases, gateway: Gateway) -> str:
+async def dead(lanes: OutboundQueue, leases: Leases, gateway: Gateway) -> str:
     """The id of a dead letter of a connection of its own."""
     connection = gateway.api.post("/api/connections", json={"id": "dead"}).json()["incarnation"]
     sent = gateway.api.post(

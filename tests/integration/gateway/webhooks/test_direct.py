@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
@@ -42,21 +42,21 @@ def body(text: str, **more: Any) -> dict[str, Any]:
     return {"connection": "shop", "to": "15550100002", "text": text, **more}
 
 
-def act(gateway: Gateway, how: Callable[[Lanes, int], Any]) -> Any:
+def act(gateway: Gateway, how: Callable[[OutboundQueue, int], Any]) -> Any:
     """Runs a step of a ConnectionActor on the queue."""
 
     async def acting() -> Any:
         redis = connect(gateway.settings)
         try:
             lease = await Leases(redis).take(SHOP, OWNER)
-            return await how(Lanes(redis, gateway.settings), lease.epoch)
+            return await how(OutboundQueue(redis, gateway.settings), lease.epoch)
         finally:
             await redis.aclose()
 
     return asyncio.run(acting())
 
 
-async def claimed(lanes: Lanes, epoch: int) -> str:
+async def claimed(lanes: OutboundQueue, epoch: int) -> str:
     end = time.monotonic() + 20
     while time.monotonic() < end:
         claim = await lanes.claim(SHOP, epoch, 10, time.time())
@@ -66,7 +66,7 @@ async def claimed(lanes: Lanes, epoch: int) -> str:
     raise AssertionError("nothing to claim")
 
 
-async def sends(lanes: Lanes, epoch: int) -> None:
+async def sends(lanes: OutboundQueue, epoch: int) -> None:
     now = time.time()
     await lanes.complete(SHOP, epoch, await claimed(lanes, epoch), at=now, now=now)
 
@@ -90,7 +90,7 @@ def test_what_is_on_its_way_is_not_taken_back(direct: Gateway) -> None:
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(direct.api.post, "/api/messages?wait=1", json=body("slowly"))
 
-        async def slowly(lanes: Lanes, epoch: int) -> None:
+        async def slowly(lanes: OutboundQueue, epoch: int) -> None:
             identity = await claimed(lanes, epoch)
             await asyncio.sleep(1.2)
             await lanes.complete(SHOP, epoch, identity, at=time.time(), now=time.time())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import Desk
@@ -30,7 +30,7 @@ def engine() -> AcknowledgingEngine:
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
     settings = own_server.settings(queue_concurrency=CONCURRENCY)
     redis = connect(settings)
-    lanes = Lanes(redis, settings)
+    lanes = OutboundQueue(redis, settings)
     desk = Desk(redis, lanes, Leases(redis))
     await desk.take()
     yield desk

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from actors.queue.outbound_queue import Lanes, LeaseLost
+from actors.queue.outbound_queue import LeaseLost, OutboundQueue
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
@@ -49,7 +49,7 @@ class Comparison(RuleBasedStateMachine):
         )
         redis = connect(setting)
         await redis.flushdb()
-        desk = Desk(redis, Lanes(redis, setting), Leases(redis))
+        desk = Desk(redis, OutboundQueue(redis, setting), Leases(redis))
         await desk.take()
         return desk
 

@@ -18,7 +18,7 @@ from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 REPLY = encode(Text("hello", Quote(Target("3EB0", None))))
 HELLO = Send(SHOP, ANA, "hello", content=REPLY, priority=2)
@@ -210,7 +210,7 @@ async def test_more_may_be_due_than_one_claim_readies(desk: Desk) -> None:
 
 
 @SEVERAL_CONNECTIONS
-async def test_two_connections_do_not_meet(desk: Desk, lanes: Lanes) -> None:
+async def test_two_connections_do_not_meet(desk: Desk, lanes: OutboundQueue) -> None:
     await desk.accept("hello")
     await lanes.accept(Send("other", ANA, "hello"), now=desk.now)
     assert (await desk.counts()).waiting == 1

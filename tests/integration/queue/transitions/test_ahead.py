@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.outbound_queue import Lanes, NotCancellable
+from actors.queue.outbound_queue import NotCancellable, OutboundQueue
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
@@ -33,7 +33,7 @@ async def test_g4_nothing_follows_a_message_that_its_owner_never_got(
     """It would leave at once, and before the one in flight."""
     await accepted(desk, "a1", "a2")
     await desk.claim(1)  # whose answer was lost
-    desk.lanes = Lanes(desk.redis, settings)
+    desk.lanes = OutboundQueue(desk.redis, settings)
     assert await given(desk, limit=0) == []
     assert await given(desk) == ["a1", "a2"]
 
@@ -73,7 +73,7 @@ async def test_a_more_urgent_one_follows(desk: Desk) -> None:
 
 async def test_none_is_given_where_messages_are_paced(redis: Redis, settings: Settings) -> None:
     paced = settings.model_copy(update={"pacing_chat_gap": 1000})
-    desk = Desk(redis, Lanes(redis, paced), Leases(redis))
+    desk = Desk(redis, OutboundQueue(redis, paced), Leases(redis))
     await desk.take()
     await accepted(desk, "a1", "a2")
     assert await given(desk) == ["a1"]
@@ -154,7 +154,7 @@ async def test_a_lost_answer_is_given_again_and_none_before_what_it_follows(
 ) -> None:
     await accepted(desk, "a1", "a2")
     await given(desk)
-    other = Desk(redis, Lanes(redis, settings), desk.leases, desk.now, desk.epoch, desk.ids)
+    other = Desk(redis, OutboundQueue(redis, settings), desk.leases, desk.now, desk.epoch, desk.ids)
     assert await given(other, limit=0) == []
     assert await given(other) == ["a1", "a2"]
 

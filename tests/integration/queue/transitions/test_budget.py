@@ -9,7 +9,7 @@ import pytest
 
 from actors import redis as scripts
 from actors.queue.message_bytes import LEAST
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis import keys
 from actors.runtime.limits.limits import LimitReached
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -113,7 +113,9 @@ async def test_an_expired_letter_that_is_sent_again_has_no_end(desk: Desk) -> No
 
 
 @pytest.mark.parametrize("kind", ["once"], indirect=True)
-async def test_what_expired_counts_no_longer(redis: Redis, lanes: Lanes, desk: Desk) -> None:
+async def test_what_expired_counts_no_longer(
+    redis: Redis, lanes: OutboundQueue, desk: Desk
+) -> None:
     for text, chat in (("a", ANA), ("b", BEN), ("c", EVA)):
         await desk.accept(text, chat)
     await desk.cancel("a")

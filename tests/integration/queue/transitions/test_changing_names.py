@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.address_changes.port import NamedChats
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 OTHER = "15550100009@s.whatsapp.net"
 OTHER_LID = "90000000000003@lid"
@@ -46,7 +46,7 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     opened.close()
 
 
-def telling(desk: Desk, engine: NamedChats, lanes: Lanes | None = None) -> ChangeReporter:
+def telling(desk: Desk, engine: NamedChats, lanes: OutboundQueue | None = None) -> ChangeReporter:
     return ChangeReporter(
         (SHOP, desk.epoch), engine, lanes or desk.lanes, lambda _: None, lambda _: None
     )
@@ -91,7 +91,7 @@ async def test_a_join_goes_on_under_the_name_of_today(
 class LearningLanes:
     """Lanes; these names are learnt while they are renamed."""
 
-    def __init__(self, lanes: Lanes, engine: Learnt) -> None:
+    def __init__(self, lanes: OutboundQueue, engine: Learnt) -> None:
         self._lanes, self._engine = lanes, engine
         self.during: list[tuple[str, str]] = []
 
@@ -110,7 +110,7 @@ async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_reported(desk: 
     lanes = LearningLanes(desk.lanes, engine)
     await desk.accept("a", LID)
     await desk.claim()
-    joins = telling(desk, cast("NamedChats", engine), cast("Lanes", lanes))
+    joins = telling(desk, cast("NamedChats", engine), cast("OutboundQueue", lanes))
     engine.learn(LID, ANA)
     await joins.step({})
     assert joins.unfinished

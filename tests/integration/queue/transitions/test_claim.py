@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.messages.content import Quote, Target, Text, encode
-from actors.queue.outbound_queue import Lanes, LeaseLost
+from actors.queue.outbound_queue import LeaseLost, OutboundQueue
 from actors.redis import keys
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -86,7 +86,7 @@ async def test_a_claim_whose_answer_was_lost_is_handed_out_again(
     await desk.accept("a", ANA)
     await desk.accept("b", BEN)
     (first,) = await desk.claim(1)
-    lost = Lanes(desk.redis, settings)  # took it, and nobody heard the answer
+    lost = OutboundQueue(desk.redis, settings)  # took it, and nobody heard the answer
     (unheard,) = (await lost.claim(SHOP, desk.epoch, 2, desk.now)).jobs[1:] or (None,)
     assert unheard is not None
     again = await desk.claim()
@@ -282,7 +282,7 @@ async def test_a_new_epoch_wakes_the_old_owner_and_does_not_lose_the_next_token(
     await asyncio.sleep(0.1)
     await desk.take()
     await frozen
-    successor = Lanes(desk.redis, settings)
+    successor = OutboundQueue(desk.redis, settings)
     try:
         waiting = asyncio.ensure_future(successor.wait(SHOP, 30))
         await asyncio.sleep(0.1)

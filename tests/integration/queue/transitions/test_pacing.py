@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.outbound_queue import Lanes
+from actors.queue.outbound_queue import OutboundQueue
 from actors.redis import keys
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 @pytest_asyncio.fixture
 async def paced(redis: Redis, server: Valkey) -> AsyncIterator[Paced]:
     """Makes desks of one queue, each as a process with these settings has it."""
-    ports: list[Lanes] = []
+    ports: list[OutboundQueue] = []
 
     async def make(**flags: int) -> Desk:
-        lanes = Lanes(redis, server.settings(queue_concurrency=3, **flags))
+        lanes = OutboundQueue(redis, server.settings(queue_concurrency=3, **flags))
         ports.append(lanes)
         desk = Desk(redis, lanes, Leases(redis))
         await desk.take()

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from actors.connection.session.schema import APPLICATION_ID
 from actors.connection.session.schema_changes import VERSION
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis import keys
 from actors.redis.change_notifications import poke
 from actors.redis.client import connect
@@ -41,19 +41,19 @@ CONTACT = "15550100002"
 
 
 @pytest_asyncio.fixture
-async def lanes(head: Head) -> AsyncIterator[Lanes]:
+async def lanes(head: Head) -> AsyncIterator[OutboundQueue]:
     redis = connect(head.settings)
-    lanes = Lanes(redis, head.settings)
+    lanes = OutboundQueue(redis, head.settings)
     yield lanes
     await lanes.close()
     await redis.aclose()
 
 
-async def accept(lanes: Lanes, text: str, connection: str = "shop") -> Record:
+async def accept(lanes: OutboundQueue, text: str, connection: str = "shop") -> Record:
     return (await lanes.accept(Send(connection, f"{CONTACT}@s.whatsapp.net", text))).record
 
 
-async def sent(lanes: Lanes, record: Record, seconds: float = 20) -> float:
+async def sent(lanes: OutboundQueue, record: Record, seconds: float = 20) -> float:
     """Seconds until WhatsApp had it."""
     began = time.monotonic()
 
@@ -66,7 +66,7 @@ async def sent(lanes: Lanes, record: Record, seconds: float = 20) -> float:
 
 
 async def test_a_killed_connection_goes_on_on_a_standby(
-    tree: Tree, lanes: Lanes, figure: Figure
+    tree: Tree, lanes: OutboundQueue, figure: Figure
 ) -> None:
     """G2, G6, G7, G8: first message again within a second, and no other is disturbed (G9)."""
     before, lease, other = tree.pids(), await tree.lease("shop"), await tree.lease("kiosk")
@@ -93,7 +93,9 @@ async def test_a_killed_connection_goes_on_on_a_standby(
     )
 
 
-async def test_a_restarted_root_adopts_what_lives(tree: Tree, lanes: Lanes, figure: Figure) -> None:
+async def test_a_restarted_root_adopts_what_lives(
+    tree: Tree, lanes: OutboundQueue, figure: Figure
+) -> None:
     """G8: the same processes, no reconnect, within ten seconds."""
     before, leases = tree.pids(), await tree.leases.read_all(["shop", "kiosk"])
     kill(before["root"])
@@ -145,7 +147,7 @@ async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None
 
 
 async def test_killed_services_are_back(
-    tree: Tree, head: Head, lanes: Lanes, figure: Figure
+    tree: Tree, head: Head, lanes: OutboundQueue, figure: Figure
 ) -> None:
     """G5, G8: within three seconds; sends go on meanwhile, and what arrives is stored, once."""
     services = ("queue", "state", "health")
@@ -255,7 +257,7 @@ async def test_a_disk_that_is_full_for_a_while_is_no_reason_to_give_up(
 
 
 async def test_what_waits_ends_visibly_with_its_connection(
-    tree: Tree, lanes: Lanes, head: Head, figure: Figure
+    tree: Tree, lanes: OutboundQueue, head: Head, figure: Figure
 ) -> None:
     """G2: also when the root dies in the middle; what was in flight says that it may have arrived."""
     number = "15550100023"

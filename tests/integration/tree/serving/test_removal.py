@@ -13,7 +13,7 @@ from actors.connection.backup.restore import OLDER
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
-from actors.queue.outbound_queue import Lanes, Send
+from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.state.account.app_state import changing
@@ -61,7 +61,7 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
     with Valkey(tmp_path / "valkey") as valkey:
         settings = valkey.settings()
         redis, documents = connect(settings), open_documents(settings)
-        lanes, connections = Lanes(redis, settings), Connections(documents)
+        lanes, connections = OutboundQueue(redis, settings), Connections(documents)
         budgets = RestartBudgets(RestartRecords(Intensity(0, 10.0), 0.1, 1.0), documents)
         registry = Registry(documents, budgets, Copy(None))
         removal = Removal(
@@ -147,7 +147,11 @@ async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
         settings = valkey.settings()
         settings.save()
         redis, documents = connect(settings), open_documents(settings)
-        lanes, leases, connections = Lanes(redis, settings), Leases(redis), Connections(documents)
+        lanes, leases, connections = (
+            OutboundQueue(redis, settings),
+            Leases(redis),
+            Connections(documents),
+        )
         budgets = RestartBudgets(RestartRecords(Intensity(0, 10.0), 0.1, 1.0), documents)
         registry = Registry(documents, budgets, Copy(None))
         manager = StateManager(str(settings.data), "state")

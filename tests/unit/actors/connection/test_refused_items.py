@@ -19,7 +19,7 @@ from tests.processes.measured import Measured
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
 
@@ -77,7 +77,7 @@ def message(key: int, source: Any = "live") -> InboxMessage:
 
 
 def drain_of(engine: ScriptedEngine, shelf: Shelf) -> Drain:
-    lanes = cast("Lanes", None)
+    lanes = cast("OutboundQueue", None)
     return Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
 
 
@@ -133,7 +133,7 @@ async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_recei
     engine.inbox = {key: message(key) for key in range(1, 8)}
     engine.room_aside = 2
     told = list[tuple[int, bool]]()
-    lanes = cast("Lanes", ReceiptSink())
+    lanes = cast("OutboundQueue", ReceiptSink())
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     drain.on_held = lambda now: told.append((now.refused_documents, now.refused_full))
     engine.inbox[8] = InboxReceipt(8, CHAT, ("M0",), "read", 5)

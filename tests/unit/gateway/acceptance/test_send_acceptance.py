@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.queue.outbound_queue import Lanes, Record
+    from actors.queue.outbound_queue import OutboundQueue, Record
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
@@ -45,7 +45,7 @@ class MovedAfterTheLook:
 async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.db", at_most(10))
     spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
-    lanes = cast("Lanes", MovedAfterTheLook(spool))
+    lanes = cast("OutboundQueue", MovedAfterTheLook(spool))
     drain: Any = cast("Drain", None)
     found = await Acceptor(lanes, spool, drain, ROOM).get(spooled.record.id)
     assert found == spooled.record
@@ -145,7 +145,9 @@ async def test_g4_the_drain_moves_both_addresses_of_a_person_in_one_order(tmp_pa
         await accept.accept(Send("shop", CHAT if int(text) % 2 else LID, text), None)
     lanes.away, lanes.known = False, {LID: CHAT}
     documents = SqliteDocuments(tmp_path / "state.db")
-    drain = Drain(spool, cast("Lanes", lanes), cast("Any", Known()), documents, tmp_path / "lock")
+    drain = Drain(
+        spool, cast("OutboundQueue", lanes), cast("Any", Known()), documents, tmp_path / "lock"
+    )
     await drain.once()
     await spool.close()
     await documents.close()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 CHAT = "15550100002@s.whatsapp.net"
 
@@ -41,7 +41,7 @@ async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
                     content=content,
                 )
     shelf = Shelf()
-    await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+    await StrandedInbox(Ticket("shop", 2), tmp_path, cast("OutboundQueue", None), shelf).run()
     assert list(shelf.messages) == ["shop.WORDS", "shop.CHANGE"]
     assert decode(shelf.messages["shop.CHANGE"]["content"]) == said
     assert (tmp_path / DRAINED / "1" / "session.db").is_file()
@@ -69,7 +69,7 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
             older.downloads.end(fetched, "stored")
     shelf = Shelf()
     with closing(Session.open(tmp_path / "session.db", 2)) as live:
-        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("OutboundQueue", None), shelf).run()
         assert shelf.messages["shop.FETCHED"]["media"] == "stored"
         (found,) = live.downloads.due(2e9, 9)
         assert (found.name, found.attempts, found.asked) == (waiting.name, 3, 1)
@@ -96,7 +96,7 @@ async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
 
     with closing(Session.open(tmp_path / "session.db", 2)) as live:
         monkeypatch.setattr(Downloads, "add", full)
-        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), Shelf()).run()
+        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("OutboundQueue", None), Shelf()).run()
         assert refused == ["A"]
         assert [one.name for one in live.downloads.due(2e9, 9)] == [transfer.name]
 
@@ -119,7 +119,7 @@ async def test_what_the_store_refuses_is_the_live_sessions_to_keep(tmp_path: Pat
                 )
     shelf = Choosy()
     with closing(Session.open(tmp_path / "session.db", 2)) as live:
-        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("OutboundQueue", None), shelf).run()
         assert set(shelf.messages) == {"shop.A", "shop.B"}
         (item,) = live.refused.items(10, 0)
         assert (item.message_id, item.kind, item.excerpt) == ("REFUSED", "message", "hi")

@@ -15,7 +15,7 @@ from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from actors.connection.address_changes.change_reporter import ChangeReporter
-    from actors.queue.outbound_queue import Lanes
+    from actors.queue.outbound_queue import OutboundQueue
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
 
@@ -88,7 +88,7 @@ async def test_without_redis_only_what_needs_it_waits() -> None:
         2: InboxMessage(2, CHAT, ME, "B", 2, "delete", None, from_me=True, content=deleted),
         3: InboxMessage(3, CHAT, CHAT, "C", 3, "text", "ho"),
     }
-    lanes = cast("Lanes", Away())
+    lanes = cast("OutboundQueue", Away())
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     assert drain.age == 0
     measured = Measured()
@@ -114,7 +114,7 @@ async def test_what_an_admin_deletes_is_gone_from_the_queue_as_well() -> None:
         )
         for key, target in enumerate(targets)
     }
-    lanes = cast("Lanes", Queue())
+    lanes = cast("OutboundQueue", Queue())
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     assert await drain._messages.once()
     assert redacted == ["shop.3EB0A1B2C3D4E5F6A7B8C9"]
@@ -149,7 +149,9 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
         for number in range(1000)
     }
     engine.inbox[2000] = InboxMessage(2000, CHAT, CHAT, "NEW", 2, "text", "y")
-    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
+    drain = Drain(
+        Ticket("shop", 1), engine, cast("OutboundQueue", Away()), shelf, on_lost=lambda _: None
+    )
     assert await drain._messages._step() is Progress.SETTLED
     assert 2000 not in engine.inbox
     assert len(engine.inbox) == 1000
@@ -166,7 +168,9 @@ class NameReports:
 async def test_a_merge_waits_until_redis_has_the_name() -> None:
     """Or the queue's view of a message might be stored in the former chat after it."""
     engine, shelf, told = ScriptedEngine(), Shelf(), NameReports()
-    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lambda _: None)
+    drain = Drain(
+        Ticket("shop", 1), engine, cast("OutboundQueue", None), shelf, on_lost=lambda _: None
+    )
     drain.joins = cast("ChangeReporter", told)
     engine.inbox = {1: InboxMerge(1, "1@lid", CHAT)}
     assert not await drain.once()
@@ -179,7 +183,9 @@ async def test_a_merge_waits_until_redis_has_the_name() -> None:
 async def test_app_state_is_noted_in_order_up_to_the_end_of_a_full_sync() -> None:
     """Behind live messages, before a history; a full sync is cleared up share by share."""
     engine, shelf = ScriptedEngine(), Shelf()
-    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
+    drain = Drain(
+        Ticket("shop", 1), engine, cast("OutboundQueue", Away()), shelf, on_lost=lambda _: None
+    )
     changes = [
         InboxAppState(key, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, False, CHAT)
         for key in (1, 2, 4, 5)
@@ -209,6 +215,8 @@ async def test_an_older_owner_leaves_app_state_to_its_successor() -> None:
     ):
         engine, shelf, lost = ScriptedEngine(), Shelf(), list[str]()
         engine.inbox, shelf.epoch = {1: item}, 2
-        drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lost.append)
+        drain = Drain(
+            Ticket("shop", 1), engine, cast("OutboundQueue", None), shelf, on_lost=lost.append
+        )
         assert not await drain._messages.once()
         assert (list(engine.inbox), lost, shelf.app_state) == ([1], ["lost"], [])
