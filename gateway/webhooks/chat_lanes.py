@@ -72,7 +72,7 @@ class Lane:
         return self.head is None and not self.behind and not self.waiting
 
 
-class Lanes:
+class ChatLanes:
     """Every event that was taken in is open until `finish`; `place` says what need not be read again.
 
     A chat that gets another address has two lanes, for the two were two chats to everybody until then. The event

@@ -23,7 +23,7 @@ from actors.state.webhooks import Overtaken, Progress, WebhookNotFound
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks import delivery_policy
 from gateway.webhooks.attempt_tasks import Flights
-from gateway.webhooks.chat_lanes import REPEATS, Lanes, former_lane_of
+from gateway.webhooks.chat_lanes import REPEATS, ChatLanes, former_lane_of
 from gateway.webhooks.delivery_journal import Endings, Journal
 from gateway.webhooks.delivery_policy import Endpoint
 from gateway.webhooks.http_post import PER_ENDPOINT
@@ -88,7 +88,7 @@ class DeliveryWorker:
         known = webhook.progress
         self._missed, self._parked = known.missed, known.parked
         self._endpoint = Endpoint(known.failing_since, known.error, known.delivered_at)
-        self._lanes = Lanes(known.cursor, known.ranges)
+        self._lanes = ChatLanes(known.cursor, known.ranges)
         self._refused = Refused(documents, webhook.id)
         self._journal = Journal(documents, webhook.id, known)
         self._attempts = LaneAttempts(

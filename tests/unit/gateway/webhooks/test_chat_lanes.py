@@ -10,7 +10,7 @@ import pytest
 from actors.state.events.event import Event
 from actors.state.events.outbox import NumberedEvent
 from gateway.webhooks import chat_lanes as module
-from gateway.webhooks.chat_lanes import Lane, Lanes, lane_of
+from gateway.webhooks.chat_lanes import ChatLanes, Lane, lane_of
 from gateway.webhooks.delivery_policy import LONGEST
 
 
@@ -25,15 +25,15 @@ def event(
     )
 
 
-def filled(*chats: str, cursor: int = 0) -> Lanes:
+def filled(*chats: str, cursor: int = 0) -> ChatLanes:
     """Events of these chats, one after the other."""
-    lanes = Lanes(cursor, [])
+    lanes = ChatLanes(cursor, [])
     for seq, chat in enumerate(chats, cursor + 1):
         assert lanes.read(event(seq, chat), wanted=True) == 0
     return lanes
 
 
-def deliver(lanes: Lanes, lane: Lane) -> int:
+def deliver(lanes: ChatLanes, lane: Lane) -> int:
     """The endpoint took the next event of a lane."""
     lane.busy = False
     seq = lane.waiting.popleft().seq
@@ -42,7 +42,7 @@ def deliver(lanes: Lanes, lane: Lane) -> int:
     return seq
 
 
-def refuse(lanes: Lanes, lane: Lane, retry_at: float) -> int:
+def refuse(lanes: ChatLanes, lane: Lane, retry_at: float) -> int:
     lane.busy = False
     seq = lane.waiting.popleft().seq
     lanes.hold(lane, seq, float(seq), 1, retry_at)
@@ -134,7 +134,7 @@ def test_the_place_is_what_is_done_and_no_more() -> None:
 
 
 def test_what_is_done_is_not_taken_in_again() -> None:
-    lanes = Lanes(5, [(7, 8), (10, 12)])
+    lanes = ChatLanes(5, [(7, 8), (10, 12)])
     assert lanes.place(()) == (5, (7, 8, 10, 12))
     for seq in range(6, 15):
         assert lanes.read(event(seq), wanted=True) == 0
@@ -144,7 +144,7 @@ def test_what_is_done_is_not_taken_in_again() -> None:
 
 
 def test_the_log_is_read_on_behind_what_is_done() -> None:
-    lanes = Lanes(5, [(6, 1_000_000), (1_000_002, 2_000_000)])
+    lanes = ChatLanes(5, [(6, 1_000_000), (1_000_002, 2_000_000)])
     assert lanes.seen == 1_000_000
     lanes.read(event(1_000_001), wanted=False)
     assert lanes.seen == 2_000_000
@@ -152,7 +152,7 @@ def test_the_log_is_read_on_behind_what_is_done() -> None:
 
 
 def test_what_is_gone_before_it_was_read_is_counted_but_for_what_is_done() -> None:
-    lanes = Lanes(5, [(7, 8)])
+    lanes = ChatLanes(5, [(7, 8)])
     assert lanes.read(event(12), wanted=True) == 1 + 3
     assert lanes.place(()) == (11, ())
     assert lanes.read(event(13), wanted=True) == 0
@@ -221,7 +221,7 @@ def test_what_waits_for_a_former_address_can_be_put_away_and_is_found_again() ->
 
 def test_one_that_is_stored_waits_until_the_log_is_read_up_to_it() -> None:
     """After a crash: what is before it under the former address may only be in the log."""
-    lanes = Lanes(0, [(2, 2)])
+    lanes = ChatLanes(0, [(2, 2)])
     number = lanes.lane("shop/number")
     lanes.hold(number, 2, 2.0, 0, 0.0, former="shop/lid")
     assert lanes.take_retry(1.0) is None
@@ -297,7 +297,7 @@ class _Run:
     def __init__(self, rolls: random.Random) -> None:
         self.rolls = rolls
         self.log = [self.event(seq) for seq in range(1, 200)]
-        self.lanes, self.reading, self.now = Lanes(0, []), 0, 0.0
+        self.lanes, self.reading, self.now = ChatLanes(0, []), 0, 0.0
         self.flying: list[Lane] = []
         self.done: set[int] = set()
         self.order: list[NumberedEvent] = []
@@ -311,7 +311,7 @@ class _Run:
         roll = self.rolls.random()
         if roll < 0.02:
             cursor, ranges = self.lanes.place(())
-            self.lanes = Lanes(cursor, list(zip(ranges[::2], ranges[1::2], strict=True)))
+            self.lanes = ChatLanes(cursor, list(zip(ranges[::2], ranges[1::2], strict=True)))
             self.reading, self.flying = self.lanes.seen, []
         elif roll < 0.4 and self.reading < len(self.log):
             assert self.lanes.read(self.log[self.reading], wanted=True) == 0
