@@ -22,7 +22,7 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
 from actors.connection.owner.serving import Serving
-from actors.connection.owner.timeouts import Pace
+from actors.connection.owner.timeouts import Timeouts
 from actors.connection.refused_items.oversized_messages import OversizedMessages
 from actors.connection.session import directory_owner
 from actors.connection.state_manager.remote import RemoteState
@@ -308,7 +308,7 @@ class ConnectionActor(Shell):
             self._state,
             concurrency=settings.queue_concurrency,
             retry_at=self._retry_at,
-            pace=Pace(
+            pace=Timeouts(
                 reconnect_base=settings.restart_backoff_base / 1000,
                 reconnect_cap=settings.restart_backoff_cap / 1000,
                 min_uptime=settings.min_uptime / 1000,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Engine
-    from actors.connection.owner.timeouts import Pace
+    from actors.connection.owner.timeouts import Timeouts
 
 log = structlog.get_logger()
 
@@ -89,7 +89,7 @@ class LivenessProbe:
         self,
         connection: str,
         engine: Engine,
-        pace: Pace,
+        pace: Timeouts,
         *,
         on_lost: Callable[[str], None],
     ) -> None:

@@ -29,7 +29,7 @@ from actors.connection.owner.lease_keeper import LeaseKeeper
 from actors.connection.owner.reporter import Reporter
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.owner.shutdown import Shutdown
-from actors.connection.owner.timeouts import Pace
+from actors.connection.owner.timeouts import Timeouts
 from actors.metrics.counters import measures
 from actors.redis.leases.leases import Obstacle
 from actors.runtime.connection_options import ConnectionOptions
@@ -78,7 +78,7 @@ class Serving:
         *,
         concurrency: int,
         retry_at: Callable[[int, bool, float], float | None],
-        pace: Pace | None = None,
+        pace: Timeouts | None = None,
         clock: Callable[[], float] = time.time,
         taken_at: float | None = None,
         commands: Commands | None = None,
@@ -95,7 +95,7 @@ class Serving:
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
         self._commands, self._watch = commands, PresenceReporter(lease.connection, presences, clock)
         self._concurrency, self._retry_at = concurrency, retry_at
-        self._pace, self._clock = pace or Pace(), clock
+        self._pace, self._clock = pace or Timeouts(), clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         refusals = CallRefusals(lease.connection, lanes, options, clock=clock)
         self._calls = CallReporter(state, lease, refusals, on_lost=self.lose)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.owner.inbox_drain import Drain
     from actors.connection.owner.reporter import Reporter
     from actors.connection.owner.sender import Sender
-    from actors.connection.owner.timeouts import Pace
+    from actors.connection.owner.timeouts import Timeouts
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class Shutdown:
         drain: Drain,
         reporter: Reporter,
         copies: SessionCopies | None,
-        pace: Pace,
+        pace: Timeouts,
     ) -> None:
         self._connection, self._pace = connection, pace
         self._engine, self._sender, self._drain = engine, sender, drain

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timeouts:
     """The seconds that serving goes by; `lease` is how long a hold lasts, None for ever.
 
     After a `silence` WhatsApp is asked for a sign of life, and has a `probe` to answer.

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.owner.serving import Serving
-from actors.connection.owner.timeouts import Pace
+from actors.connection.owner.timeouts import Timeouts
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease
 
 OWNER = Owner("connection:a", 1, "here")
-PACE = Pace(
+PACE = Timeouts(
     reconnect_base=0.1,
     reconnect_cap=0.4,
     heartbeat=0.2,
@@ -62,7 +62,7 @@ class Served:
         self.options = ConnectionOptions()
 
     async def begin(
-        self, *, concurrency: int = 5, pace: Pace = PACE, connect: bool = True
+        self, *, concurrency: int = 5, pace: Timeouts = PACE, connect: bool = True
     ) -> Serving:
         self.lease = await self.leases.take("shop", OWNER)
 

@@ -11,7 +11,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Qr
-from actors.connection.owner.timeouts import Pace
+from actors.connection.owner.timeouts import Timeouts
 from actors.metrics.counters import measures
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 from tests.waiting import eventually
@@ -50,13 +50,13 @@ async def test_restart_required_reconnects_at_once_and_network_backs_off(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    pause = Pace.pause
+    pause = Timeouts.pause
 
     def noted(*which: Any) -> float:
         pauses.append(pause(*which))
         return pauses[-1]
 
-    monkeypatch.setattr(Pace, "pause", noted)
+    monkeypatch.setattr(Timeouts, "pause", noted)
     await served.begin()
     for kind in (Kind.RESTART_REQUIRED, Kind.NETWORK, Kind.NETWORK):
         await served.state("open")

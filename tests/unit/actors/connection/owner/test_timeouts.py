@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.disconnects.consequences import Consequence, PairAgain, Reconnect
-from actors.connection.owner.timeouts import Pace
+from actors.connection.owner.timeouts import Timeouts
 
-PACE = Pace(reconnect_base=1.0, reconnect_cap=8.0)
+PACE = Timeouts(reconnect_base=1.0, reconnect_cap=8.0)
 
 
 @pytest.mark.parametrize(
