@@ -37,7 +37,7 @@ from actors.connection.protocol.identities.group_members import (
 )
 from actors.connection.protocol.identities.lid_mapping import People
 from actors.connection.protocol.limits import limit_queries
-from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.phone.resend_requests import ResendRequests
 from actors.connection.protocol.receive import receipts
 from actors.connection.protocol.receive.history.history_worker import History
@@ -108,7 +108,7 @@ class PairedClient:
         groups = OverSocket(socket)
         self._rosters = MemberLists(session, self._people, socket, groups, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
-        self._limits = AccountLimits(
+        self._limits = LimitEnforcement(
             session, socket, self._people, events, counts, start=self._start
         )
         self._pipeline = SendPipeline(

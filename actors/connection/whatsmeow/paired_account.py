@@ -18,7 +18,7 @@ from actors.connection.protocol.identities.group_members import (
     UnknownGroup,
 )
 from actors.connection.protocol.limits import limit_queries
-from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.phone.resend_requests import ResendRequests
 from actors.connection.protocol.receive.history.history_worker import History
 from actors.connection.protocol.receive.stanza_receiver import Receiver
@@ -86,7 +86,7 @@ class PairedAccount:
         self._rosters = MemberLists(
             session, people, link, ByProgram(link), on_inbox=events.on_inbox
         )
-        self._limits = AccountLimits(session, link, people, events, counts, start=self._start)
+        self._limits = LimitEnforcement(session, link, people, events, counts, start=self._start)
         self._lookups = Lookups(session, people, link, on_inbox=events.on_inbox)
         self._sender = Sender(
             session,

@@ -43,7 +43,7 @@ def note(session: Session, told: Sequence[Lock | Cap]) -> None:
             session.outreach.note_cap(each.until, told=each.told)
 
 
-class AccountLimits:
+class LimitEnforcement:
     """Nothing leaves for somebody who never wrote while WhatsApp said that nothing may.
 
     Under a cap on new chats, a chat that the account itself began goes on. A refusal alone limits nothing:

@@ -17,7 +17,7 @@ from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import People
-from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending_devices import ACCOUNT, CAROL, DEVICE, World
@@ -46,7 +46,7 @@ async def sender(world: World, wire: LimitingWire) -> DirectSender:
         world.session.identities.save_devices(ACCOUNT, [5, 4], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
-    limits = AccountLimits(
+    limits = LimitEnforcement(
         world.session, socket, people, EngineEvents(), Counter(), start=lambda *_: None
     )
     pipeline = SendPipeline(world.session, world.signal, people, socket, ack_timeout=1)

@@ -18,7 +18,7 @@ from actors.connection.limits.ack_errors import SendDeferred, refused
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import People
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
-from actors.connection.protocol.limits.limit_enforcement import AccountLimits
+from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
@@ -63,7 +63,7 @@ class World:
         self.counts: Counter[str] = Counter()
         self.running: list[Coroutine[object, object, None]] = []
         self.people = People(session, Address.parse(DEVICE), None)
-        self.limits = AccountLimits(
+        self.limits = LimitEnforcement(
             session,
             cast("Socket", self.server),
             self.people,
