@@ -14,7 +14,7 @@ import pytest
 
 from actors.connection.protocol.media.download import Fetcher
 from actors.connection.protocol.media.http_client import Web
-from actors.connection.protocol.media.media_servers import Hosts
+from actors.connection.protocol.media.media_servers import MediaServers
 from actors.connection.session.files.pending_downloads import Transfer
 from actors.media.ledger import RENEW
 from tests.integration.vault.filed import DAY, RETENTION, Host
@@ -105,7 +105,9 @@ async def test_what_arrives_again_is_kept_as_what_arrives(
     monkeypatch.setattr(time, "time", lambda: host.now)
     chat = "15550100002@s.whatsapp.net"
     transfer = Transfer(chat, chat, "A", False, "image", bytes(32), "/", sha256, bytes(32), 3)
-    assert await Fetcher(host.files.of("shop"), Web(), Hosts(), limit=9).fetch(transfer) is None
+    assert (
+        await Fetcher(host.files.of("shop"), Web(), MediaServers(), limit=9).fetch(transfer) is None
+    )
     await host.later(2 * RENEW)
     assert host.here == {sha256.hex()}
     host.lose_disk()

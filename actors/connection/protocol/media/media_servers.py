@@ -40,7 +40,7 @@ Ask = Callable[[], Awaitable[MediaConnection]]
 """Asks WhatsApp for its media servers. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
 
 
-class Hosts:
+class MediaServers:
     """Asks WhatsApp once for as long as its answer holds; who asks meanwhile waits for that."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from actors.connection.protocol.media.download import Fetcher
 from actors.connection.protocol.media.download_admission import Bounds
 from actors.connection.protocol.media.download_worker import DownloadWorker
 from actors.connection.protocol.media.http_client import Web
-from actors.connection.protocol.media.media_servers import Hosts
+from actors.connection.protocol.media.media_servers import MediaServers
 from actors.connection.protocol.media.upload import Uploader
 from actors.connection.protocol.session_transactions import SessionRefusal
 
@@ -42,7 +42,7 @@ class FileTransfers:
         on_refusal: Callable[[Exception], None],
     ) -> None:
         self.web = Web(settings.whatsapp_media_authority)
-        self.hosts = Hosts()
+        self.hosts = MediaServers()
         self._on_refusal = on_refusal
         self.uploader = Uploader(session, store, self.web, self.hosts)
         fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)

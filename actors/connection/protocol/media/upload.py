@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.protocol.media.http_client import Web
-    from actors.connection.protocol.media.media_servers import Hosts, MediaConnection
+    from actors.connection.protocol.media.media_servers import MediaConnection, MediaServers
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
     from actors.messages.content import Media
@@ -74,7 +74,7 @@ class Uploader:
         session: Session,
         store: MediaStore,
         web: Web,
-        hosts: Hosts,
+        hosts: MediaServers,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:

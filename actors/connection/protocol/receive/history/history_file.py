@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.protocol.media.http_client import Web
-    from actors.connection.protocol.media.media_servers import Hosts
+    from actors.connection.protocol.media.media_servers import MediaServers
 
 MAX_SEALED: Final = 64 * 1024 * 1024
 MAX_INFLATED: Final = 192 * 1024 * 1024
@@ -46,7 +46,7 @@ class Later(Exception):  # noqa: N818
     """It cannot be had now."""
 
 
-async def bring(told: Any, web: Web, hosts: Hosts) -> bytes:
+async def bring(told: Any, web: Web, hosts: MediaServers) -> bytes:
     """The inflated history that a notification tells of. Raises `Unusable` or `Later`."""
     inline = told.initialHistBootstrapInlinePayload
     if inline:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.protocol.media.http_client import Web
-    from actors.connection.protocol.media.media_servers import Hosts
+    from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.protocol.receive.from_proto import Scene
     from actors.connection.protocol.session_transactions import Link
     from actors.connection.session.received.history_syncs import StoredNotification
@@ -106,7 +106,7 @@ class History:
         socket: Link,
         *,
         web: Web | None,
-        hosts: Hosts | None,
+        hosts: MediaServers | None,
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
         tell: Callable[[str], Awaitable[None]],

@@ -13,7 +13,7 @@ from actors.connection.protocol.media.cipher import FileEncryptor
 from actors.connection.protocol.media.download import Fetcher
 from actors.connection.protocol.media.failure_policy import Trouble
 from actors.connection.protocol.media.http_client import Unreachable
-from actors.connection.protocol.media.media_servers import Hosts, MediaConnection, NoLink
+from actors.connection.protocol.media.media_servers import MediaConnection, MediaServers, NoLink
 from actors.connection.session.files.pending_downloads import Transfer
 from tests.bare_files import BareFiles
 
@@ -59,7 +59,7 @@ class Scripted:
 
 
 def fetcher(web: Scripted, directory: Path, limit: int = 2**20) -> Fetcher:
-    hosts = Hosts()
+    hosts = MediaServers()
     hosts._known = MediaConnection(tuple(web.answers), "word", math.inf)
     return Fetcher(BareFiles(directory), cast("Web", web), hosts, limit=limit)
 
@@ -125,6 +125,6 @@ async def test_what_is_there_already_is_not_asked_for(tmp_path: Path) -> None:
 
 async def test_without_a_connection_nothing_is_tried(tmp_path: Path) -> None:
     web = Scripted(WHOLE)
-    made = Fetcher(BareFiles(tmp_path), cast("Web", web), Hosts(), limit=2**20)
+    made = Fetcher(BareFiles(tmp_path), cast("Web", web), MediaServers(), limit=2**20)
     with pytest.raises(NoLink):
         await made.fetch(transfer())

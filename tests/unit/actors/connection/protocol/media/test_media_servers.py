@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.media_queries import servers
-from actors.connection.protocol.media.media_servers import Hosts, NoLink, read
+from actors.connection.protocol.media.media_servers import MediaServers, NoLink, read
 from actors.connection.protocol.request_errors import RequestFailed
 from actors.connection.protocol.wire_format.nodes import Node
 
@@ -33,8 +33,8 @@ class Wire:
         return reply("one.example", "two.example", auth=f"word {self.asked}")
 
 
-def hosts() -> tuple[Hosts, Wire]:
-    made, wire = Hosts(), Wire()
+def hosts() -> tuple[MediaServers, Wire]:
+    made, wire = MediaServers(), Wire()
     made.attach(servers(cast("Socket", wire)))
     return made, wire
 
@@ -70,7 +70,7 @@ async def test_who_is_not_let_in_asks_anew() -> None:
 
 async def test_without_a_socket_nobody_knows() -> None:
     with pytest.raises(NoLink):
-        await Hosts().get()
+        await MediaServers().get()
 
 
 def test_it_holds_as_long_as_the_shorter_of_the_two() -> None:
