@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.protocol.media.download import Fetcher
-from actors.connection.protocol.media.http_client import Web
+from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.protocol.media.media_servers import MediaServers
 from actors.connection.session.files.pending_downloads import Transfer
 from actors.media.ledger import RENEW
@@ -106,7 +106,8 @@ async def test_what_arrives_again_is_kept_as_what_arrives(
     chat = "15550100002@s.whatsapp.net"
     transfer = Transfer(chat, chat, "A", False, "image", bytes(32), "/", sha256, bytes(32), 3)
     assert (
-        await Fetcher(host.files.of("shop"), Web(), MediaServers(), limit=9).fetch(transfer) is None
+        await Fetcher(host.files.of("shop"), HttpClient(), MediaServers(), limit=9).fetch(transfer)
+        is None
     )
     await host.later(2 * RENEW)
     assert host.here == {sha256.hex()}

@@ -21,7 +21,7 @@ from actors.media.store import StoreFull, StoreUnavailable, TooLarge
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.session.files.pending_downloads import Transfer
     from actors.media.store import MediaStore
@@ -38,7 +38,9 @@ class Fetcher:
     The servers are those that WhatsApp names: whatever URL a message has, nothing else is asked.
     """
 
-    def __init__(self, store: MediaStore, web: Web, hosts: MediaServers, *, limit: int) -> None:
+    def __init__(
+        self, store: MediaStore, web: HttpClient, hosts: MediaServers, *, limit: int
+    ) -> None:
         """`limit` is the size in bytes of the largest file that is fetched."""
         self._store = store
         self._web = web

@@ -40,7 +40,7 @@ def patience(size: int) -> float:
     return 60.0 + size / _LEAST_RATE
 
 
-class Web:
+class HttpClient:
     """Requests over TLS, each with bounds on time and on memory; follows no redirect.
 
     `authority` is a PEM file that they are checked by instead of the public ones. `use` names the proxy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.connection.protocol.media.download import Fetcher
 from actors.connection.protocol.media.download_admission import Bounds
 from actors.connection.protocol.media.download_worker import DownloadWorker
-from actors.connection.protocol.media.http_client import Web
+from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.protocol.media.media_servers import MediaServers
 from actors.connection.protocol.media.upload import Uploader
 from actors.connection.protocol.session_transactions import SessionRefusal
@@ -41,7 +41,7 @@ class FileTransfers:
         events: EngineEvents,
         on_refusal: Callable[[Exception], None],
     ) -> None:
-        self.web = Web(settings.whatsapp_media_authority)
+        self.web = HttpClient(settings.whatsapp_media_authority)
         self.hosts = MediaServers()
         self._on_refusal = on_refusal
         self.uploader = Uploader(session, store, self.web, self.hosts)

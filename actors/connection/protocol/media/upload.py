@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
-    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaConnection, MediaServers
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
@@ -73,7 +73,7 @@ class Uploader:
         self,
         session: Session,
         store: MediaStore,
-        web: Web,
+        web: HttpClient,
         hosts: MediaServers,
         *,
         clock: Callable[[], float] = time.time,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing
-from actors.connection.protocol.media.http_client import CHUNK, Web
+from actors.connection.protocol.media.http_client import CHUNK, HttpClient
 from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.media.test_media import arrived, became, held, kept
 from tests.integration.engine.recovery.test_crash import counted, died, prepare, start
@@ -116,14 +116,14 @@ async def test_killed_while_uploading(
     await died(child, tmp_path)
     again = point in {"in_mid_upload", "before_upload_commit"}
     assert counted(tmp_path, "SELECT count(*) FROM uploads") == (not again)
-    uploads, post = 0, Web.post
+    uploads, post = 0, HttpClient.post
 
-    async def counting(self: Web, url: str, body: AsyncIterable[bytes], size: int) -> Any:
+    async def counting(self: HttpClient, url: str, body: AsyncIterable[bytes], size: int) -> Any:
         nonlocal uploads
         uploads += 1
         return await post(self, url, body, size)
 
-    monkeypatch.setattr(Web, "post", counting)
+    monkeypatch.setattr(HttpClient, "post", counting)
     async with device(simulator, tmp_path, epoch=3) as phone:
         await until(phone.opened.is_set)
         await phone.engine.send(Outgoing(id_, chat(CONTACT), said))

@@ -15,7 +15,7 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE
 from actors.connection.protocol.media import media_servers
-from actors.connection.protocol.media.http_client import Web
+from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
@@ -163,18 +163,18 @@ async def test_the_next_server_serves_where_one_is_down(
 ) -> None:
     id_ = await said_meanwhile(simulator, tmp_path)
     asked: list[str] = []
-    get, post = Web.get, Web.post
+    get, post = HttpClient.get, HttpClient.post
 
-    def noting_get(self: Web, url: str) -> Any:
+    def noting_get(self: HttpClient, url: str) -> Any:
         asked.append(url.split("/")[2])
         return get(self, url)
 
-    async def noting_post(self: Web, url: str, *more: Any) -> Any:
+    async def noting_post(self: HttpClient, url: str, *more: Any) -> Any:
         asked.append(url.split("/")[2])
         return await post(self, url, *more)
 
-    monkeypatch.setattr(Web, "get", noting_get)
-    monkeypatch.setattr(Web, "post", noting_post)
+    monkeypatch.setattr(HttpClient, "get", noting_get)
+    monkeypatch.setattr(HttpClient, "post", noting_post)
     async with (
         first_host(NOWHERE, monkeypatch),
         device(simulator, tmp_path, epoch=2) as phone,
@@ -275,14 +275,14 @@ async def test_a_download_outlives_its_socket(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id_ = await said_meanwhile(simulator, tmp_path, size=30 * 2**20, type="document")
-    asked, get = 0, Web.get
+    asked, get = 0, HttpClient.get
 
-    def counting(self: Web, url: str) -> Any:
+    def counting(self: HttpClient, url: str) -> Any:
         nonlocal asked
         asked += 1
         return get(self, url)
 
-    monkeypatch.setattr(Web, "get", counting)
+    monkeypatch.setattr(HttpClient, "get", counting)
     async with device(simulator, tmp_path, epoch=2) as phone:
         await until(
             lambda: any(one.stat().st_size > 2**20 for one in (tmp_path / "media").glob(".tmp*"))

@@ -28,7 +28,7 @@ from actors.connection.protocol.wire_format.nodes import proto
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
 
 MAX_SEALED: Final = 64 * 1024 * 1024
@@ -46,7 +46,7 @@ class Later(Exception):  # noqa: N818
     """It cannot be had now."""
 
 
-async def bring(told: Any, web: Web, hosts: MediaServers) -> bytes:
+async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
     """The inflated history that a notification tells of. Raises `Unusable` or `Later`."""
     inline = told.initialHistBootstrapInlinePayload
     if inline:
@@ -75,7 +75,7 @@ async def bring(told: Any, web: Web, hosts: MediaServers) -> bytes:
     raise Later("no server gives it")
 
 
-async def _fetch(host: str, told: Any, web: Web) -> bytes:
+async def _fetch(host: str, told: Any, web: HttpClient) -> bytes:
     opening = FileDecryptor(
         HISTORY, told.mediaKey, sha256=told.fileSha256, sealed_sha256=told.fileEncSha256
     )

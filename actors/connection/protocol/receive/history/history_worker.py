@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import People
-    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.protocol.receive.from_proto import Scene
     from actors.connection.protocol.session_transactions import Link
@@ -105,7 +105,7 @@ class History:
         rosters: MemberLists,
         socket: Link,
         *,
-        web: Web | None,
+        web: HttpClient | None,
         hosts: MediaServers | None,
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],

@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind as Cause
 from actors.connection.disconnects.consequences import Reconnect, consequence
-from actors.connection.protocol.media.http_client import Unreachable, Web
+from actors.connection.protocol.media.http_client import HttpClient, Unreachable
 from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse
 from actors.connection.whatsapp_version import NoVersion, newest
@@ -109,7 +109,7 @@ async def test_the_page_with_the_version_is_read_through_the_proxy_alone(
 
 async def test_files_pass_through_the_proxy_and_break_off_when_it_changes(kind: Kind) -> None:
     with Proxy(kind) as proxy, serving(page=PAGE + b"\0" + PAGE) as server:
-        web, url = Web(), server.url.replace("ws:", "http:").replace("/ws/chat", "/")
+        web, url = HttpClient(), server.url.replace("ws:", "http:").replace("/ws/chat", "/")
         named = url.replace("127.0.0.1", HOST)
         await web.use(parse(proxy.url))
         assert await read(web, named) == (200, PAGE + PAGE)
@@ -129,7 +129,7 @@ async def test_files_pass_through_the_proxy_and_break_off_when_it_changes(kind: 
 
 
 async def read(
-    web: Web, url: str, between: Callable[[], Awaitable[None]] | None = None
+    web: HttpClient, url: str, between: Callable[[], Awaitable[None]] | None = None
 ) -> tuple[int, bytes]:
     """The answer; `between` comes between its status and its bytes."""
     async with web.get(url) as (status, chunks):

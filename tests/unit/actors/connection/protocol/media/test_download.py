@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.connection.protocol.media.http_client import Web
+    from actors.connection.protocol.media.http_client import HttpClient
 
 DATA = b"a file" * 1000
 KEY = bytes(range(32))
@@ -61,7 +61,7 @@ class Scripted:
 def fetcher(web: Scripted, directory: Path, limit: int = 2**20) -> Fetcher:
     hosts = MediaServers()
     hosts._known = MediaConnection(tuple(web.answers), "word", math.inf)
-    return Fetcher(BareFiles(directory), cast("Web", web), hosts, limit=limit)
+    return Fetcher(BareFiles(directory), cast("HttpClient", web), hosts, limit=limit)
 
 
 def kept(directory: Path) -> list[bytes]:
@@ -125,6 +125,6 @@ async def test_what_is_there_already_is_not_asked_for(tmp_path: Path) -> None:
 
 async def test_without_a_connection_nothing_is_tried(tmp_path: Path) -> None:
     web = Scripted(WHOLE)
-    made = Fetcher(BareFiles(tmp_path), cast("Web", web), MediaServers(), limit=2**20)
+    made = Fetcher(BareFiles(tmp_path), cast("HttpClient", web), MediaServers(), limit=2**20)
     with pytest.raises(NoLink):
         await made.fetch(transfer())

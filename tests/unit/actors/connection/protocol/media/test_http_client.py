@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.protocol.media.http_client import Unreachable, Web
+from actors.connection.protocol.media.http_client import HttpClient, Unreachable
 from tests import resets
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ async def body() -> AsyncIterator[bytes]:
     yield b"x"
 
 
-async def ask(web: Web, url: str = NOWHERE) -> None:
+async def ask(web: HttpClient, url: str = NOWHERE) -> None:
     with pytest.raises(Unreachable):
         await web.post(url, body(), 1)
     with pytest.raises(Unreachable):
@@ -29,7 +29,7 @@ async def ask(web: Web, url: str = NOWHERE) -> None:
 
 
 async def test_a_server_that_is_not_there() -> None:
-    web = Web()
+    web = HttpClient()
     await ask(web)
     await ask(web, "https://[::bad/")
     await web.close()
@@ -37,7 +37,7 @@ async def test_a_server_that_is_not_there() -> None:
 
 async def test_an_authority_that_cannot_be_read_may_come_yet(tmp_path: Path) -> None:
     authority = tmp_path / "authority.pem"
-    web = Web(authority)
+    web = HttpClient(authority)
     await ask(web)
     authority.write_text("no certificate")
     await ask(web)
@@ -45,7 +45,7 @@ async def test_an_authority_that_cannot_be_read_may_come_yet(tmp_path: Path) -> 
 
 
 async def test_a_server_that_resets_at_once() -> None:
-    web = Web()
+    web = HttpClient()
 
     async def get(url: str) -> None:
         async with web.get(url):
