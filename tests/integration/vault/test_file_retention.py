@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.protocol.media.media_servers import MediaServers
 from actors.connection.session.files.pending_downloads import Transfer
@@ -106,7 +106,9 @@ async def test_what_arrives_again_is_kept_as_what_arrives(
     chat = "15550100002@s.whatsapp.net"
     transfer = Transfer(chat, chat, "A", False, "image", bytes(32), "/", sha256, bytes(32), 3)
     assert (
-        await Fetcher(host.files.of("shop"), HttpClient(), MediaServers(), limit=9).fetch(transfer)
+        await FileDownloader(host.files.of("shop"), HttpClient(), MediaServers(), limit=9).fetch(
+            transfer
+        )
         is None
     )
     await host.later(2 * RENEW)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
-from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
@@ -36,7 +36,7 @@ CLASSES: dict[str, type] = {
     one.__name__: one
     for one in (
         *(AppState, Downloads, HistorySyncs, Inbox, Placeholders, SealedEdits, UnreadMessages),
-        *(Fetcher, FileDecryptor, FileEncryptor, Uploads),
+        *(FileDownloader, FileDecryptor, FileEncryptor, Uploads),
     )
 }
 

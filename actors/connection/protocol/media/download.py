@@ -32,7 +32,7 @@ _GONE: Final = frozenset({403, 404, 410})
 """Status codes for a file that servers no longer have, or whose path is too old."""
 
 
-class Fetcher:
+class FileDownloader:
     """Brings files into the media store. One that is there already is not fetched again.
 
     The servers are those that WhatsApp names: whatever URL a message has, nothing else is asked.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from actors.connection.engine import EngineEvents, FileStatus
-    from actors.connection.protocol.media.download import Fetcher
+    from actors.connection.protocol.media.download import FileDownloader
     from actors.connection.protocol.media.download_admission import Bounds
     from actors.connection.session.files.pending_downloads import Transfer
     from actors.connection.session.session import Session
@@ -70,7 +70,7 @@ class DownloadWorker:
     def __init__(
         self,
         session: Session,
-        fetcher: Fetcher,
+        fetcher: FileDownloader,
         store: MediaStore,
         *,
         bounds: Bounds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.protocol.media.download_admission import Bounds
 from actors.connection.protocol.media.download_worker import DownloadWorker
 from actors.connection.protocol.media.http_client import HttpClient
@@ -45,7 +45,7 @@ class FileTransfers:
         self.hosts = MediaServers()
         self._on_refusal = on_refusal
         self.uploader = Uploader(session, store, self.web, self.hosts)
-        fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)
+        fetcher = FileDownloader(store, self.web, self.hosts, limit=settings.media_max_bytes)
         bounds = Bounds(
             settings.media_max_bytes,
             settings.media_downloads_per_connection,

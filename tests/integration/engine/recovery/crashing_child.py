@@ -26,7 +26,7 @@ from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
 from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
-from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.protocol.phone import resend_requests
 from actors.connection.protocol.receive import stanza_receiver
 from actors.connection.protocol.send import shared_commits
@@ -159,7 +159,7 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "after_mark_left": lambda step: around_writing(step, "receipt", "read", after=True),
     "before_mark_is_forgotten": lambda step: before_commit(step, UnreadMessages, "forget"),
     "before_numbers_are_kept": lambda step: before_calling(step, Routes, "prefer_numbers"),
-    "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
+    "before_download": lambda step: before_calling(step, FileDownloader, "fetch"),
     "in_mid_download": lambda step: before_calling(step, FileDecryptor, "feed"),
     "before_file_commit": lambda step: before_commit(step, Downloads, "end"),
     "before_deferral_commit": lambda step: before_commit(step, Downloads, "defer"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.protocol.media.cipher import FileEncryptor
-from actors.connection.protocol.media.download import Fetcher
+from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.protocol.media.failure_policy import Trouble
 from actors.connection.protocol.media.http_client import Unreachable
 from actors.connection.protocol.media.media_servers import MediaConnection, MediaServers, NoLink
@@ -58,10 +58,10 @@ class Scripted:
         yield answer if isinstance(answer, int) else 200, chunks()
 
 
-def fetcher(web: Scripted, directory: Path, limit: int = 2**20) -> Fetcher:
+def fetcher(web: Scripted, directory: Path, limit: int = 2**20) -> FileDownloader:
     hosts = MediaServers()
     hosts._known = MediaConnection(tuple(web.answers), "word", math.inf)
-    return Fetcher(BareFiles(directory), cast("HttpClient", web), hosts, limit=limit)
+    return FileDownloader(BareFiles(directory), cast("HttpClient", web), hosts, limit=limit)
 
 
 def kept(directory: Path) -> list[bytes]:
@@ -125,6 +125,6 @@ async def test_what_is_there_already_is_not_asked_for(tmp_path: Path) -> None:
 
 async def test_without_a_connection_nothing_is_tried(tmp_path: Path) -> None:
     web = Scripted(WHOLE)
-    made = Fetcher(BareFiles(tmp_path), cast("HttpClient", web), MediaServers(), limit=2**20)
+    made = FileDownloader(BareFiles(tmp_path), cast("HttpClient", web), MediaServers(), limit=2**20)
     with pytest.raises(NoLink):
         await made.fetch(transfer())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.media.download import Fetcher
+    from actors.connection.protocol.media.download import FileDownloader
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.media.store import MediaStore
 
@@ -97,7 +97,7 @@ async def working(
                 session.downloads.add(transfer)
         courier = DownloadWorker(
             session,
-            cast("Fetcher", fetching),
+            cast("FileDownloader", fetching),
             store or BareFiles(directory / "media"),
             bounds=bounds,
             counts=Counter(),
