@@ -33,7 +33,7 @@ from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import Drain
-from gateway.acceptance.url_fetch import Fetcher
+from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.connection_cache import KnownConnections
 from gateway.console.login.login_limiter import Guesses
 from gateway.http import limit_problems
@@ -92,7 +92,7 @@ class Backends:
     deliverer: Deliverer
     posters: Posters
     files: Files
-    fetcher: Fetcher
+    fetcher: UrlFetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -160,7 +160,7 @@ class Backends:
             deliverer=deliverer,
             posters=posters,
             files=files,
-            fetcher=Fetcher(private=settings.media_url_private),
+            fetcher=UrlFetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
         running = (

@@ -52,7 +52,7 @@ class Fetched:
     chunks: AsyncIterable[bytes]
 
 
-class Fetcher:
+class UrlFetcher:
     """Fetches over HTTP and HTTPS. With `private`, from any address."""
 
     def __init__(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.acceptance.address_policy import is_public
-from gateway.acceptance.url_fetch import Fetcher, Refused, TooLarge, Unreachable, checked
+from gateway.acceptance.url_fetch import Refused, TooLarge, Unreachable, UrlFetcher, checked
 from gateway.schemas.content.outbound_messages import URL
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Names:
 
 
 async def fetch(url: str, names: Names, network: Network, *, private: bool = False) -> bytes:
-    fetcher = Fetcher(private=private, resolve=names, network=network)
+    fetcher = UrlFetcher(private=private, resolve=names, network=network)
     async with fetcher.fetch(url, limit=100) as found:
         return b"".join([chunk async for chunk in found.chunks])
 
