@@ -10,7 +10,7 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.protocol.send.per_chat_lock import Turns
+from actors.connection.protocol.send.per_chat_lock import PerChatLocks
 from actors.connection.protocol.send.plaintext import plaintext, poll_author, poll_secret
 from actors.connection.protocol.send.send_acks import forget_begun, send_errors
 from actors.connection.protocol.send.shared_commits import SharedCommits
@@ -65,7 +65,7 @@ class Sender:
         self._uploader = uploader
         self._permit = permit
         self._clock = clock
-        self._order, self._turn = Turns().of, Turns().of
+        self._order, self._turn = PerChatLocks().of, PerChatLocks().of
         self._commits: SharedCommits[None] = SharedCommits(session, link)
 
     async def close(self) -> None:

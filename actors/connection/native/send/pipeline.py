@@ -14,7 +14,7 @@ from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
 from actors.connection.native.send.outgoing_stanzas import Departures
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.send.per_chat_lock import Turns
+from actors.connection.protocol.send.per_chat_lock import PerChatLocks
 from actors.connection.protocol.send.plaintext import plaintext, poll_author
 from actors.connection.protocol.send.send_acks import acknowledgement, send_errors
 from actors.connection.protocol.send.to_proto import Place
@@ -78,8 +78,8 @@ class SendPipeline:
         self._uploader = uploader
         self.clock = clock
         self.fanout = Fanout(session, signal, people, socket)
-        self.turn = Turns().of
-        self._order = Turns().of
+        self.turn = PerChatLocks().of
+        self._order = PerChatLocks().of
         self._departures = Departures(session, socket)
 
     async def close(self) -> None:

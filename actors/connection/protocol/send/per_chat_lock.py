@@ -21,7 +21,7 @@ class _Turn:
     wanted: int = 0
 
 
-class Turns:
+class PerChatLocks:
     """Turns in chats; no chat waits for another's."""
 
     def __init__(self) -> None:
