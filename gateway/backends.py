@@ -35,7 +35,7 @@ from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.connection_cache import KnownConnections
-from gateway.console.login.login_limiter import Guesses
+from gateway.console.login.login_limiter import LoginLimiter
 from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
@@ -78,7 +78,7 @@ class Backends:
     known: KnownConnections
     ring: KeyRing
     rates: RateLimiter
-    guesses: Guesses
+    guesses: LoginLimiter
     observer: Observer
     spool: Spool
     accepting: Acceptor
@@ -133,7 +133,7 @@ class Backends:
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
             rates=RateLimiter(settings.request_quota),
-            guesses=Guesses(),
+            guesses=LoginLimiter(),
             observer=Observer(
                 redis,
                 documents,

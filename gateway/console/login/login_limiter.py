@@ -20,7 +20,7 @@ KNOWN: Final = 4096
 """Addresses beyond which those are forgotten that may try as often as ever."""
 
 
-class Guesses:
+class LoginLimiter:
     """No address tries more than its quota of wrong keys; right ones cost nothing.
 
     Counted in the memory of one gateway process. People behind one proxy share an

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from gateway.console.login import login_limiter
-from gateway.console.login.login_limiter import QUOTA, Guesses
+from gateway.console.login.login_limiter import QUOTA, LoginLimiter
 from gateway.http.problems import Problem
 
 
 def test_an_address_tries_so_often_and_again_after_a_while() -> None:
     now = [0.0]
-    door = Guesses(lambda: now[0])
+    door = LoginLimiter(lambda: now[0])
     for _ in range(QUOTA):
         door.check("192.0.2.1")
         door.wrong("192.0.2.1")
@@ -27,7 +27,7 @@ def test_an_address_tries_so_often_and_again_after_a_while() -> None:
 
 
 def test_the_addresses_of_one_network_are_one_person() -> None:
-    door = Guesses(lambda: 0.0)
+    door = LoginLimiter(lambda: 0.0)
     for each in range(QUOTA):
         door.wrong(f"2001:db8::{each:x}")
     with pytest.raises(Problem):
@@ -38,7 +38,7 @@ def test_the_addresses_of_one_network_are_one_person() -> None:
 def test_who_may_try_as_often_as_ever_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_limiter, "KNOWN", 2)
     now = [0.0]
-    door = Guesses(lambda: now[0])
+    door = LoginLimiter(lambda: now[0])
     door.wrong("192.0.2.1")
     for _ in range(QUOTA):
         door.wrong("192.0.2.2")
