@@ -12,7 +12,7 @@ END = 1.0
 """Seconds that cancelled attempts have to end."""
 
 
-class Flights:
+class AttemptTasks:
     """Runs attempts as tasks. Calls `landed` whenever one ends; `check` raises what broke one."""
 
     def __init__(self, landed: Callable[[], None]) -> None:

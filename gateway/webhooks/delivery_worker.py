@@ -22,7 +22,7 @@ from actors.state.events.deliveries import Delivery
 from actors.state.webhooks import Overtaken, Progress, WebhookNotFound
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks import delivery_policy
-from gateway.webhooks.attempt_tasks import Flights
+from gateway.webhooks.attempt_tasks import AttemptTasks
 from gateway.webhooks.chat_lanes import REPEATS, ChatLanes, former_lane_of
 from gateway.webhooks.delivery_journal import Endings, Journal
 from gateway.webhooks.delivery_policy import Endpoint
@@ -106,7 +106,7 @@ class DeliveryWorker:
         self._news: asyncio.Task[None] | None = None
         self._gone = False
         self._wake = asyncio.Event()
-        self._flights = Flights(self._wake.set)
+        self._flights = AttemptTasks(self._wake.set)
         self._look_for_repeats()
 
     def behind(self) -> Behind:
