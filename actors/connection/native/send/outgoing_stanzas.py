@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 
-class Departures(SharedCommits[Node]):
+class OutgoingStanzas(SharedCommits[Node]):
     """Writes stanzas in the order of the calls, each only after what it was made of is on disk.
 
     A ratchet step commits before the bytes that used it leave: `put` is done when these are written.

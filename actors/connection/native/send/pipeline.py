@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from actors.connection.engine import SendError
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.outgoing_stanzas import Departures
+from actors.connection.native.send.outgoing_stanzas import OutgoingStanzas
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.send.per_chat_lock import PerChatLocks
@@ -80,7 +80,7 @@ class SendPipeline:
         self.fanout = Fanout(session, signal, people, socket)
         self.turn = PerChatLocks().of
         self._order = PerChatLocks().of
-        self._departures = Departures(session, socket)
+        self._departures = OutgoingStanzas(session, socket)
 
     async def close(self) -> None:
         """Send nothing more."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.native.send.outgoing_stanzas import Departures
+from actors.connection.native.send.outgoing_stanzas import OutgoingStanzas
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.send import shared_commits
 from actors.connection.protocol.wire_format.nodes import Node
@@ -78,7 +78,7 @@ def leave(session: Session, number: int, *, broken: bool = False) -> Callable[[]
 async def test_those_who_wait_share_a_commit_and_leave_in_order(session: CountingSession) -> None:
     """Checked at the wire: nothing is written that is not on disk."""
     wire = Wire(session)
-    out = Departures(session, cast("Socket", wire))
+    out = OutgoingStanzas(session, cast("Socket", wire))
     count = shared_commits.SHARE * 2 + 3
     await asyncio.gather(*(out.put(leave(session, number)) for number in range(count)))
     assert wire.written == [str(number) for number in range(count)]
@@ -87,7 +87,7 @@ async def test_those_who_wait_share_a_commit_and_leave_in_order(session: Countin
 
 async def test_one_that_cannot_be_made_takes_nothing_with_it(session: CountingSession) -> None:
     wire = Wire(session)
-    out = Departures(session, cast("Socket", wire))
+    out = OutgoingStanzas(session, cast("Socket", wire))
     leaving = [out.put(leave(session, number, broken=number == 1)) for number in range(3)]
     first, second, third = await asyncio.gather(*leaving, return_exceptions=True)
     assert [one.attrs["id"] for one in (first, third) if isinstance(one, Node)] == ["0", "2"]
@@ -98,7 +98,7 @@ async def test_one_that_cannot_be_made_takes_nothing_with_it(session: CountingSe
 
 async def test_one_that_nobody_waits_for_is_not_made(session: CountingSession) -> None:
     wire = Wire(session)
-    out = Departures(session, cast("Socket", wire))
+    out = OutgoingStanzas(session, cast("Socket", wire))
     gone, stays = out.put(leave(session, 0)), out.put(leave(session, 1))
     gone.cancel()
     await stays
@@ -109,7 +109,7 @@ async def test_one_that_nobody_waits_for_is_not_made(session: CountingSession) -
 async def test_what_is_not_on_disk_does_not_leave(session: CountingSession) -> None:
     wire = Wire(session)
     session.refuses = True
-    out = Departures(session, cast("Socket", wire))
+    out = OutgoingStanzas(session, cast("Socket", wire))
     leaving = [out.put(leave(session, number)) for number in range(2)]
     for one in await asyncio.gather(*leaving, return_exceptions=True):
         assert isinstance(one, ConnectionLost)
@@ -123,7 +123,7 @@ async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
 ) -> None:
     wire = Wire(session)
     wire.breaks = True
-    out = Departures(session, cast("Socket", wire))
+    out = OutgoingStanzas(session, cast("Socket", wire))
     leaving = [out.put(leave(session, number)) for number in range(2)]
     for one in await asyncio.gather(*leaving, return_exceptions=True):
         assert isinstance(one, ConnectionLost)
@@ -131,7 +131,7 @@ async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
 
 
 async def test_closing_lets_nobody_wait(session: CountingSession) -> None:
-    out = Departures(session, cast("Socket", Wire(session)))
+    out = OutgoingStanzas(session, cast("Socket", Wire(session)))
     leaving = [out.put(leave(session, number)) for number in range(shared_commits.SHARE + 1)]
     await asyncio.sleep(0)
     await out.close()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.native.send.fanout import Fanout
-    from actors.connection.native.send.outgoing_stanzas import Departures
+    from actors.connection.native.send.outgoing_stanzas import OutgoingStanzas
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
@@ -76,7 +76,7 @@ async def peers(session: Session, wire: Wire) -> PeerMessages:
     socket = cast("Socket", wire)
     pipeline = SendPipeline(session, Signal(session), people, socket, ack_timeout=0.01)
     pipeline.fanout = cast("Fanout", wire)
-    pipeline._departures = cast("Departures", wire)
+    pipeline._departures = cast("OutgoingStanzas", wire)
     return PeerMessages(people, pipeline)
 
 
