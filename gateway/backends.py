@@ -46,7 +46,7 @@ from gateway.redis_memory import RedisRoom
 from gateway.redis_probe import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
-from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import Posters
 from gateway.webhooks.reader_limits import Streams
 
@@ -86,7 +86,7 @@ class Backends:
     tree: Tree
     commands: Commands
     presences: Presences
-    tail: Tail
+    tail: EventTail
     streams: Streams
     webhooks: Webhooks
     deliverer: Deliverer
@@ -117,7 +117,7 @@ class Backends:
         spool = Spool(settings.spool_file, settings.spool_quota)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         room = RedisRoom(redis, settings.redis_limit, settings.max_connections)
-        tail = Tail(EventLog(documents), billed=documents.billed)
+        tail = EventTail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
         turn = Leadership(redis, keys.WEBHOOKS)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.chat_lanes import Lane
-    from gateway.webhooks.event_tail import Tail
+    from gateway.webhooks.event_tail import EventTail
     from gateway.webhooks.http_post import Poster
 
 AWAY = 1.0
@@ -69,7 +69,7 @@ class DeliveryWorker:
         *,
         documents: Documents,
         webhooks: Webhooks,
-        tail: Tail,
+        tail: EventTail,
         poster: Poster,
         turn: Leadership,
         leases: Leases,

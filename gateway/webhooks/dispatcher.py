@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
-    from gateway.webhooks.event_tail import Tail
+    from gateway.webhooks.event_tail import EventTail
     from gateway.webhooks.http_post import Poster, Posters
 
 LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
@@ -50,7 +50,7 @@ class Deliverer:
         self,
         documents: Documents,
         webhooks: Webhooks,
-        tail: Tail,
+        tail: EventTail,
         posters: Posters,
         turn: Leadership,
         *,

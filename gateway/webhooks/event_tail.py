@@ -31,7 +31,7 @@ PACKS = 3
 log = structlog.get_logger()
 
 
-class Tail:
+class EventTail:
     """Each follower gets every event once, in order, from the place at which it begins.
 
     Nothing is kept for a follower: it has a place of its own, and requests the events behind it. While

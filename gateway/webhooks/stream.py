@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from actors.state.events.outbox import NumberedEvent
     from gateway.backends import Backends
     from gateway.http.api_keys import Key
-    from gateway.webhooks.event_tail import Tail
+    from gateway.webhooks.event_tail import EventTail
     from gateway.webhooks.reader_limits import Streams
 
 HEARTBEAT = 15.0
@@ -84,7 +84,7 @@ class Stream(Response):
     def __init__(self, backends: Backends, wanted: Wanted, cursor: int) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._tail: Tail = backends.tail
+        self._tail: EventTail = backends.tail
         self._streams: Streams = backends.streams
         self._ring = backends.ring
         self._leases = backends.leases

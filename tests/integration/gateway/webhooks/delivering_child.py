@@ -24,7 +24,7 @@ from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy
 from gateway.webhooks.dispatcher import Deliverer
-from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import Posters
 from tests.processes.valkey import PASSWORD
 
@@ -51,7 +51,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
         dying(number, after=point == "after")
     documents = SqliteDocuments(data)
     redis = Redis(port=port, password=PASSWORD, decode_responses=True)
-    tail = Tail(EventLog(documents), billed=False)
+    tail = EventTail(EventLog(documents), billed=False)
     deliverer = Deliverer(
         documents,
         Webhooks(documents),

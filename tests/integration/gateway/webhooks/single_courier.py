@@ -19,7 +19,7 @@ from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import signatures
 from gateway.webhooks.delivery_worker import DeliveryWorker
-from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import Poster
 from tests.unlimited import UNLIMITED
 
@@ -110,7 +110,7 @@ class SingleCourier:
         """A courier that runs, and `saves` how far it is as it ends, as the deliverer has it."""
         turn = Leadership(self.redis, keys.WEBHOOKS, seconds=60)
         assert await turn.hold()
-        tail = Tail(EventLog(self.documents), billed=False)
+        tail = EventTail(EventLog(self.documents), billed=False)
         poster = Poster(Guarded(private=True))
         courier = DeliveryWorker(
             await self.webhook(),

@@ -22,7 +22,7 @@ from gateway.webhooks import chat_lanes, delivery_policy, delivery_worker
 from gateway.webhooks.delivery_journal import SAVE
 from gateway.webhooks.delivery_policy import PATIENCE
 from gateway.webhooks.dispatcher import Deliverer
-from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import PER_ENDPOINT, Posters
 from tests.integration.gateway.webhooks.single_courier import ID
 from tests.integration.gateway.webhooks.stored_messages import age, store_messages
@@ -225,7 +225,7 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     """Also where that takes longer than the caller waits before it ends the courier again."""
     await delivering.add(receiver)
     documents = delivering.documents
-    tail = Tail(EventLog(documents), billed=False)
+    tail = EventTail(EventLog(documents), billed=False)
     posters = Posters(Guarded(private=True))
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
     leases = Leases(delivering.redis)
@@ -252,7 +252,7 @@ async def test_a_courier_whose_progress_the_store_refuses_is_an_alert_and_starts
 ) -> None:
     await delivering.add(receiver)
     documents = delivering.documents
-    tail = Tail(EventLog(documents), billed=False)
+    tail = EventTail(EventLog(documents), billed=False)
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
     deliverer = Deliverer(
         documents,

@@ -17,7 +17,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
 from gateway.http.api_keys import KeyRing
 from gateway.webhooks import stream
-from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import Streams
 from gateway.webhooks.stream import Stream, Wanted
 from tests.integration.gateway.webhooks.stored_messages import store_messages
@@ -75,7 +75,7 @@ async def reading(
     ring = KeyRing(documents, lambda: time.monotonic() * 100)
     key = await ring.find(token)
     assert key is not None
-    tail = Tail(EventLog(documents), billed=False)
+    tail = EventTail(EventLog(documents), billed=False)
     streams = Streams(documents, days=7, quota=UNLIMITED)
     await streams.want()
     backends = SimpleNamespace(
