@@ -48,7 +48,7 @@ from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import Posters
-from gateway.webhooks.reader_limits import Streams
+from gateway.webhooks.reader_limits import ReaderLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -87,7 +87,7 @@ class Backends:
     commands: Commands
     presences: Presences
     tail: EventTail
-    streams: Streams
+    streams: ReaderLimits
     webhooks: Webhooks
     deliverer: Deliverer
     posters: Posters
@@ -153,7 +153,7 @@ class Backends:
             commands=Commands(redis, settings),
             presences=Presences(redis),
             tail=tail,
-            streams=Streams(
+            streams=ReaderLimits(
                 documents, days=settings.event_retention_days, quota=settings.reader_quota
             ),
             webhooks=webhooks,

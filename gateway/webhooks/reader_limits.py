@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 
 
-class Streams:
+class ReaderLimits:
     """Limits concurrent readers of events, and has events written for them.
 
     They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.

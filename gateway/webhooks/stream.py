@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.http.api_keys import Key
     from gateway.webhooks.event_tail import EventTail
-    from gateway.webhooks.reader_limits import Streams
+    from gateway.webhooks.reader_limits import ReaderLimits
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment tells that the stream lives, and how far it is: also
@@ -85,7 +85,7 @@ class Stream(Response):
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._tail: EventTail = backends.tail
-        self._streams: Streams = backends.streams
+        self._streams: ReaderLimits = backends.streams
         self._ring = backends.ring
         self._leases = backends.leases
         self._closing = backends.closing

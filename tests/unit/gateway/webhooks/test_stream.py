@@ -18,7 +18,7 @@ from gateway.http import api_keys
 from gateway.http.api_keys import KeyRing
 from gateway.webhooks import stream
 from gateway.webhooks.event_tail import EventTail
-from gateway.webhooks.reader_limits import Streams
+from gateway.webhooks.reader_limits import ReaderLimits
 from gateway.webhooks.stream import Stream, Wanted
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.unlimited import UNLIMITED
@@ -76,7 +76,7 @@ async def reading(
     key = await ring.find(token)
     assert key is not None
     tail = EventTail(EventLog(documents), billed=False)
-    streams = Streams(documents, days=7, quota=UNLIMITED)
+    streams = ReaderLimits(documents, days=7, quota=UNLIMITED)
     await streams.want()
     backends = SimpleNamespace(
         tail=tail, streams=streams, ring=ring, leases=None, closing=asyncio.Event()
