@@ -42,7 +42,7 @@ from gateway.http.rate_limiter import RateLimiter
 from gateway.instance_snapshot import Observer
 from gateway.metrics.actor_counters import Tree
 from gateway.metrics.exposition import Metrics
-from gateway.redis_memory import RedisRoom
+from gateway.redis_memory import RedisMemoryMonitor
 from gateway.redis_probe import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
@@ -116,7 +116,7 @@ class Backends:
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, settings.spool_quota)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
-        room = RedisRoom(redis, settings.redis_limit, settings.max_connections)
+        room = RedisMemoryMonitor(redis, settings.redis_limit, settings.max_connections)
         tail = EventTail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))

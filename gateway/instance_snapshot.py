@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
-    from gateway.redis_memory import RedisRoom
+    from gateway.redis_memory import RedisMemoryMonitor
     from gateway.schemas.response_models import Connection
 
 FRESH = 1.0  # seconds
@@ -77,7 +77,7 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
-        room: RedisRoom,
+        room: RedisMemoryMonitor,
         places: Sequence[Path],
         files_room: Callable[[], int | None],
     ) -> None:

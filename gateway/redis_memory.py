@@ -24,7 +24,7 @@ EVERY = 1.0
 """Seconds between two readings: sends that are accepted meanwhile fit into what the limit leaves free."""
 
 
-class RedisRoom:
+class RedisMemoryMonitor:
     """The memory of Redis at the last reading; unknown, and so not full, while Redis is away."""
 
     def __init__(self, redis: Redis, limit: Limit, connections: int) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.queue.outbound_queue import OutboundQueue, Record, Send
     from actors.queue.spool.file import Spool
     from gateway.acceptance.spool_drain import Drain
-    from gateway.redis_memory import RedisRoom
+    from gateway.redis_memory import RedisMemoryMonitor
 
 
 class Acceptor:
@@ -35,7 +35,7 @@ class Acceptor:
         lanes: OutboundQueue,
         spool: Spool,
         drain: Drain,
-        room: RedisRoom,
+        room: RedisMemoryMonitor,
         *,
         spools: bool = True,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.redis import client
 from actors.redis.client import connect, durability, memory
-from gateway.redis_memory import RedisRoom
+from gateway.redis_memory import RedisMemoryMonitor
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def test_a_server_without_info_is_not_known_to_be_full(tmp_path: Path) -> 
         redis = connect(settings)
         assert (await durability(redis)).appendfsync == "always"
         assert await memory(redis) is None
-        room = RedisRoom(redis, settings.redis_limit, 4)
+        room = RedisMemoryMonitor(redis, settings.redis_limit, 4)
         await room.look()
         assert not room.full
         await redis.aclose()

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.redis.client import connect
-from gateway.redis_memory import RedisRoom
+from gateway.redis_memory import RedisMemoryMonitor
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
@@ -17,7 +17,7 @@ PAUSE = 1.0
 async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
     settings = own_valkey.settings(max_redis_memory=1)
     redis = connect(settings)
-    room = RedisRoom(redis, settings.redis_limit, 4)
+    room = RedisMemoryMonitor(redis, settings.redis_limit, 4)
     await room.look()
     assert room.full
     await redis.client_pause(int(PAUSE * 1000))
@@ -34,7 +34,7 @@ async def test_nothing_is_known_of_a_redis_that_is_away(own_valkey: Valkey) -> N
     """The spool takes sends then."""
     settings = own_valkey.settings(max_redis_memory=1)
     redis = connect(settings)
-    room = RedisRoom(redis, settings.redis_limit, 4)
+    room = RedisMemoryMonitor(redis, settings.redis_limit, 4)
     await room.look()
     own_valkey.kill()
     await room.look()

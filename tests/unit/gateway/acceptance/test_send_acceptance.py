@@ -13,7 +13,7 @@ from actors.redis.client import RedisAway
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import Drain
-from gateway.redis_memory import RedisRoom
+from gateway.redis_memory import RedisMemoryMonitor
 from tests.unlimited import at_most
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
-ROOM = RedisRoom(cast("Redis", None), Settings.model_validate({}).redis_limit, 4)
+ROOM = RedisMemoryMonitor(cast("Redis", None), Settings.model_validate({}).redis_limit, 4)
 """Of a Redis whose memory nobody read."""
 
 
