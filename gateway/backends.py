@@ -40,7 +40,7 @@ from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
 from gateway.instance_snapshot import Observer
-from gateway.metrics.actor_counters import Tree
+from gateway.metrics.actor_counters import ActorCounters
 from gateway.metrics.exposition import Metrics
 from gateway.redis_memory import RedisMemoryMonitor
 from gateway.redis_probe import watch
@@ -83,7 +83,7 @@ class Backends:
     spool: Spool
     accepting: Acceptor
     metrics: Metrics
-    tree: Tree
+    tree: ActorCounters
     commands: Commands
     presences: Presences
     tail: EventTail
@@ -146,7 +146,7 @@ class Backends:
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
                 files_room=partial(files_room, settings),
             ),
-            tree=Tree(settings.data),
+            tree=ActorCounters(settings.data),
             spool=spool,
             accepting=Acceptor(lanes, spool, drain, room, spools=settings.message_queue_enabled),
             metrics=Metrics(),

@@ -35,7 +35,7 @@ class TreeCounts:
 NOTHING = TreeCounts(up=False, totals=(), gauges=())
 
 
-class Tree:
+class ActorCounters:
     """Answers within `PATIENCE`, without asking an actor: no scrape costs the tree anything.
 
     Where the root is silent its totals stay as they were, and what was true of a moment is gone.

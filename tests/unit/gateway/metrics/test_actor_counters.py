@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.metrics import actor_counters
-from gateway.metrics.actor_counters import NOTHING, Tree
+from gateway.metrics.actor_counters import NOTHING, ActorCounters
 from supervision.reports import metrics_file
 from supervision.reports.metrics_file import MetricsTotals
 
@@ -28,7 +28,7 @@ def write(data: Path, received: int) -> None:
 
 
 async def test_what_the_root_wrote_is_read_anew(tmp_path: Path) -> None:
-    read = Tree(tmp_path)
+    read = ActorCounters(tmp_path)
     assert await read.look() == NOTHING
     for received in (3, 4):
         write(tmp_path, received)
@@ -42,7 +42,7 @@ async def test_of_a_silent_root_only_the_totals_are_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, 3)
-    read = Tree(tmp_path)
+    read = ActorCounters(tmp_path)
     assert (await read.look()).up
     monkeypatch.setattr(actor_counters, "SILENCE", -1.0)
     told = await read.look()
@@ -55,7 +55,7 @@ async def test_an_old_file_is_not_taken_for_a_living_root(tmp_path: Path) -> Non
     write(tmp_path, 3)
     old = time.time() - 3600
     os.utime(tmp_path / metrics_file.FILE, (old, old))
-    told = await Tree(tmp_path).look()
+    told = await ActorCounters(tmp_path).look()
     assert not told.up
     assert told.totals
     assert not told.gauges
@@ -63,7 +63,7 @@ async def test_an_old_file_is_not_taken_for_a_living_root(tmp_path: Path) -> Non
 
 async def test_half_a_file_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, 3)
-    read = Tree(tmp_path)
+    read = ActorCounters(tmp_path)
     before = await read.look()
     (tmp_path / metrics_file.FILE).write_text("{")
     assert await read.look() == before
