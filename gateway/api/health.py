@@ -25,7 +25,7 @@ from gateway.schemas import health_responses, presenters, response_models
 if TYPE_CHECKING:
     from gateway.http.api_keys import Key
     from gateway.instance_snapshot import Observation
-    from gateway.metrics.actor_counters import TreeCounts
+    from gateway.metrics.actor_counters import ActorTotals
 
 
 async def live(_: Call[None, None]) -> Response:
@@ -96,7 +96,7 @@ async def health(call: Call[None, None]) -> Response:
     return written(health_responses.FullHealth.model_validate(full))
 
 
-def _breakers(counts: TreeCounts) -> dict[str, str]:
+def _breakers(counts: ActorTotals) -> dict[str, str]:
     """From the tree, not from the state store: that one may be what is left alone."""
     of_level = {level: state for state, level in LEVELS.items()}
     return {

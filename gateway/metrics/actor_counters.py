@@ -24,7 +24,7 @@ SILENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class TreeCounts:
+class ActorTotals:
     """Totals rise for ever; `gauges` are of living processes, and none where the tree is not `up`."""
 
     up: bool
@@ -32,7 +32,7 @@ class TreeCounts:
     gauges: Sequence[Sample]
 
 
-NOTHING = TreeCounts(up=False, totals=(), gauges=())
+NOTHING = ActorTotals(up=False, totals=(), gauges=())
 
 
 class ActorCounters:
@@ -47,7 +47,7 @@ class ActorCounters:
         self._seen_at = 0.0
         self._last = NOTHING
 
-    async def look(self) -> TreeCounts:
+    async def look(self) -> ActorTotals:
         """The counters that the root wrote last."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -55,7 +55,7 @@ class ActorCounters:
         except (OSError, TimeoutError):
             pass
         if self._last.up and time.monotonic() - self._seen_at > SILENCE:
-            self._last = TreeCounts(up=False, totals=self._last.totals, gauges=())
+            self._last = ActorTotals(up=False, totals=self._last.totals, gauges=())
         return self._last
 
     def _read(self) -> None:
@@ -68,7 +68,7 @@ class ActorCounters:
         # Of the first file nobody here saw when it was written; the clock has to do.
         fresh = self._written is not None or abs(time.time() - written / 1e9) < SILENCE
         self._written, self._seen_at = written, time.monotonic()
-        self._last = TreeCounts(
+        self._last = ActorTotals(
             up=fresh,
             totals=_samples(plain.get("totals")),
             gauges=_samples(plain.get("gauges")) if fresh else (),

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from actors.metrics.counters import Sample, Series
-    from gateway.metrics.actor_counters import TreeCounts
+    from gateway.metrics.actor_counters import ActorTotals
 
 
 class Counted(Collector):
     """The totals and gauges of the tree, and what this gateway measured under the same names."""
 
-    def __init__(self, counts: TreeCounts, own: Sequence[Sample]) -> None:
+    def __init__(self, counts: ActorTotals, own: Sequence[Sample]) -> None:
         self._counts = counts
         self._own = own
 

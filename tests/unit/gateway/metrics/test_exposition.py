@@ -16,7 +16,7 @@ from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
 from gateway.instance_snapshot import Observation
-from gateway.metrics.actor_counters import NOTHING, TreeCounts
+from gateway.metrics.actor_counters import NOTHING, ActorTotals
 from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import Snapshot
@@ -34,7 +34,7 @@ FLOW = flow_of({"count:queued": "5", "count:sent": "2", "took:2": "2", "took:ms"
 
 
 def rendered(
-    told: TreeCounts = NOTHING, own: Sequence[Sample] = (), **changes: Any
+    told: ActorTotals = NOTHING, own: Sequence[Sample] = (), **changes: Any
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     values: dict[str, Any] = {
         "connections": [presenters.connection(REGISTERED, LEASE, alive=True)],
@@ -214,7 +214,7 @@ def test_whether_redis_is_durable_is_shown_once_known() -> None:
 
 def test_the_tree_and_this_process_share_a_family() -> None:
     asked = [1.0, *[0.0] * len(FAST), 0.25]
-    told = TreeCounts(
+    told = ActorTotals(
         up=True,
         totals=[
             ("teimoso_redis_seconds", {"role": "queue"}, asked),
