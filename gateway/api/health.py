@@ -16,7 +16,7 @@ from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import rfc3339
-from gateway.metrics.counter_families import Counted
+from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import CONTENT_TYPE
 from gateway.metrics.gauge_families import Snapshot
 from gateway.metrics.webhook_backlog import Backlog
@@ -168,7 +168,7 @@ async def metrics(call: Call[None, None]) -> Response:
     return Response(
         backends.metrics.render(
             Snapshot(seen),
-            Counted(told, backends.metrics.own),
+            CounterFamilies(told, backends.metrics.own),
             Backlog(backends.deliverer.behind(), time.time()),
         ),
         headers={"Content-Type": CONTENT_TYPE},

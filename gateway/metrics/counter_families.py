@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.metrics.actor_counters import ActorTotals
 
 
-class Counted(Collector):
+class CounterFamilies(Collector):
     """The totals and gauges of the tree, and what this gateway measured under the same names."""
 
     def __init__(self, counts: ActorTotals, own: Sequence[Sample]) -> None:

@@ -17,7 +17,7 @@ from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
 from gateway.instance_snapshot import Observation
 from gateway.metrics.actor_counters import NOTHING, ActorTotals
-from gateway.metrics.counter_families import Counted
+from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import Snapshot
 from gateway.metrics.webhook_backlog import Backlog, Behind
@@ -56,7 +56,7 @@ def rendered(
     metrics.accepted("shop")
     metrics.answered("POST", "/api/messages", 202, 0.003)
     snapshot = Snapshot(Observation(**values), now=100.0)
-    text = metrics.render(snapshot, Counted(told, own)).decode()
+    text = metrics.render(snapshot, CounterFamilies(told, own)).decode()
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
