@@ -18,7 +18,7 @@ from gateway.http.problems import Problem
 from gateway.http.response_base import rfc3339
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import CONTENT_TYPE
-from gateway.metrics.gauge_families import Snapshot
+from gateway.metrics.gauge_families import GaugeFamilies
 from gateway.metrics.webhook_backlog import Backlog
 from gateway.schemas import health_responses, presenters, response_models
 
@@ -167,7 +167,7 @@ async def metrics(call: Call[None, None]) -> Response:
         backends.metrics.expect(connection.incarnation)
     return Response(
         backends.metrics.render(
-            Snapshot(seen),
+            GaugeFamilies(seen),
             CounterFamilies(told, backends.metrics.own),
             Backlog(backends.deliverer.behind(), time.time()),
         ),

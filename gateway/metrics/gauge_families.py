@@ -48,7 +48,7 @@ FLOWS: Mapping[str, tuple[str, str]] = {
 assert set(FLOWS) == set(COUNTED)
 
 
-class Snapshot(Collector):
+class GaugeFamilies(Collector):
     """Queue and connections at one moment; what could not be read has no series."""
 
     def __init__(self, seen: Observation, now: float | None = None) -> None:

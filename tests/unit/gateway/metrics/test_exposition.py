@@ -19,7 +19,7 @@ from gateway.instance_snapshot import Observation
 from gateway.metrics.actor_counters import NOTHING, ActorTotals
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import Metrics
-from gateway.metrics.gauge_families import Snapshot
+from gateway.metrics.gauge_families import GaugeFamilies
 from gateway.metrics.webhook_backlog import Backlog, Behind
 from gateway.schemas import presenters
 from tests.unit.gateway.schemas.test_presenters import LEASE, REGISTERED
@@ -55,7 +55,7 @@ def rendered(
     metrics.accepted("shop")
     metrics.accepted("shop")
     metrics.answered("POST", "/api/messages", 202, 0.003)
-    snapshot = Snapshot(Observation(**values), now=100.0)
+    snapshot = GaugeFamilies(Observation(**values), now=100.0)
     text = metrics.render(snapshot, CounterFamilies(told, own)).decode()
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
