@@ -19,7 +19,7 @@ from gateway.http.response_base import rfc3339
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import CONTENT_TYPE
 from gateway.metrics.gauge_families import GaugeFamilies
-from gateway.metrics.webhook_backlog import Backlog
+from gateway.metrics.webhook_backlog import WebhookBacklog
 from gateway.schemas import health_responses, presenters, response_models
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ async def metrics(call: Call[None, None]) -> Response:
         backends.metrics.render(
             GaugeFamilies(seen),
             CounterFamilies(told, backends.metrics.own),
-            Backlog(backends.deliverer.behind(), time.time()),
+            WebhookBacklog(backends.deliverer.behind(), time.time()),
         ),
         headers={"Content-Type": CONTENT_TYPE},
     )

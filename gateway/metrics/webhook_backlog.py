@@ -25,7 +25,7 @@ class Behind(NamedTuple):
     in_flight: int = 0
 
 
-class Backlog(Collector):
+class WebhookBacklog(Collector):
     """The webhooks at one moment; None while it is not known which there are."""
 
     def __init__(self, webhooks: Sequence[Behind] | None, now: float) -> None:

@@ -20,7 +20,7 @@ from gateway.metrics.actor_counters import NOTHING, ActorTotals
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import GaugeFamilies
-from gateway.metrics.webhook_backlog import Backlog, Behind
+from gateway.metrics.webhook_backlog import Behind, WebhookBacklog
 from gateway.schemas import presenters
 from tests.unit.gateway.schemas.test_presenters import LEASE, REGISTERED
 
@@ -80,13 +80,15 @@ def test_the_first_series() -> None:
 
 
 def backlog(*webhooks: Behind) -> dict[str, float]:
-    return {each.name: each.samples[0].value for each in Backlog(webhooks, now=100.0).collect()}
+    return {
+        each.name: each.samples[0].value for each in WebhookBacklog(webhooks, now=100.0).collect()
+    }
 
 
 def test_how_far_webhooks_are_behind() -> None:
     nothing = Behind(None, None)
     assert set(backlog().values()) == set(backlog(nothing).values()) == {0}
-    assert not list(Backlog(None, now=100.0).collect())
+    assert not list(WebhookBacklog(None, now=100.0).collect())
     told = backlog(
         nothing, Behind(60.0, 40.0, 2, 3), Behind(90.0, 95.0, 1), Behind(None, 30.0, 0, 4)
     )
