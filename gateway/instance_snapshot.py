@@ -39,7 +39,7 @@ PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check han
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class InstanceSnapshot:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` and `memory_of_redis` are None while Redis
@@ -81,7 +81,7 @@ class Observer:
         places: Sequence[Path],
         files_room: Callable[[], int | None],
     ) -> None:
-        """`places` are where the service writes to; `files_room` is called in a thread, for the field of `Observation`."""
+        """`places` are where the service writes to; `files_room` is called in a thread, for the field of `InstanceSnapshot`."""
         self._places, self._files_room = places, files_room
         self._redis = redis
         self._documents = documents
@@ -91,12 +91,12 @@ class Observer:
         self._known = known
         self._spool = spool
         self._room = room
-        self._last: Observation | None = None
+        self._last: InstanceSnapshot | None = None
         self._at = 0.0
-        self._reading: asyncio.Task[Observation] | None = None
+        self._reading: asyncio.Task[InstanceSnapshot] | None = None
         psutil.cpu_percent()  # the first call only begins the measurement
 
-    async def look(self) -> Observation:
+    async def look(self) -> InstanceSnapshot:
         """The state of the instance, at most `FRESH` seconds old; answers within `PATIENCE`."""
         if self._last is not None and time.monotonic() - self._at < FRESH:
             return self._last
@@ -104,7 +104,7 @@ class Observer:
             self._reading = asyncio.create_task(self._read())
         return await asyncio.shield(self._reading)
 
-    async def _read(self) -> Observation:
+    async def _read(self) -> InstanceSnapshot:
         try:
             registered = self._registered()
             redis, latest, spool, (disk, files_room) = await asyncio.gather(
@@ -118,7 +118,7 @@ class Observer:
             counts, flows, durable = self._counts(), {}, None
             if redis is not None:
                 leases, counts, flows, durable = redis
-            self._last = Observation(
+            self._last = InstanceSnapshot(
                 connections=[
                     presenters.connection(
                         each,

@@ -24,7 +24,7 @@ from gateway.schemas import health_responses, presenters, response_models
 
 if TYPE_CHECKING:
     from gateway.http.api_keys import Key
-    from gateway.instance_snapshot import Observation
+    from gateway.instance_snapshot import InstanceSnapshot
     from gateway.metrics.actor_counters import ActorTotals
 
 
@@ -106,7 +106,7 @@ def _breakers(counts: ActorTotals) -> dict[str, str]:
     }
 
 
-def _alerts(seen: Observation, key: Key) -> list[response_models.AlertAnswer]:
+def _alerts(seen: InstanceSnapshot, key: Key) -> list[response_models.AlertAnswer]:
     """Those that the monitor said were active; a key for some connections sees theirs alone."""
     told = (seen.latest or {}).get("alerts") or []
     return [
@@ -123,7 +123,7 @@ def _alerts(seen: Observation, key: Key) -> list[response_models.AlertAnswer]:
     ]
 
 
-def _status(seen: Observation, interval: float) -> tuple[summary.Status, list[str]]:
+def _status(seen: InstanceSnapshot, interval: float) -> tuple[summary.Status, list[str]]:
     status, reasons = summary.overall(
         seen.latest, redis=seen.redis, store=seen.store, now=time.time(), interval=interval
     )

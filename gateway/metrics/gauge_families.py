@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth
     from actors.redis.client import RedisMemory
-    from gateway.instance_snapshot import Observation
+    from gateway.instance_snapshot import InstanceSnapshot
     from gateway.schemas.response_models import Connection
 
 STATES: tuple[str, ...] = get_args(State)
@@ -51,7 +51,7 @@ assert set(FLOWS) == set(COUNTED)
 class GaugeFamilies(Collector):
     """Queue and connections at one moment; what could not be read has no series."""
 
-    def __init__(self, seen: Observation, now: float | None = None) -> None:
+    def __init__(self, seen: InstanceSnapshot, now: float | None = None) -> None:
         self._seen = seen
         self._now = time.time() if now is None else now
 
@@ -236,7 +236,7 @@ def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
     yield took
 
 
-def _machine(seen: Observation) -> Iterator[Metric]:
+def _machine(seen: InstanceSnapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "teimoso_machine_cpu_ratio", "CPU of the machine in use, 0 to 1.", value=seen.cpu / 100
     )

@@ -15,7 +15,7 @@ from actors.queue.records import COUNTED, Counts, flow_of
 from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
-from gateway.instance_snapshot import Observation
+from gateway.instance_snapshot import InstanceSnapshot
 from gateway.metrics.actor_counters import NOTHING, ActorTotals
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import Metrics
@@ -55,7 +55,7 @@ def rendered(
     metrics.accepted("shop")
     metrics.accepted("shop")
     metrics.answered("POST", "/api/messages", 202, 0.003)
-    snapshot = GaugeFamilies(Observation(**values), now=100.0)
+    snapshot = GaugeFamilies(InstanceSnapshot(**values), now=100.0)
     text = metrics.render(snapshot, CounterFamilies(told, own)).decode()
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
