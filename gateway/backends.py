@@ -39,7 +39,7 @@ from gateway.console.login.login_limiter import LoginLimiter
 from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
-from gateway.instance_snapshot import Observer
+from gateway.instance_snapshot import SnapshotReader
 from gateway.metrics.actor_counters import ActorCounters
 from gateway.metrics.exposition import Metrics
 from gateway.redis_memory import RedisMemoryMonitor
@@ -79,7 +79,7 @@ class Backends:
     ring: KeyRing
     rates: RateLimiter
     guesses: LoginLimiter
-    observer: Observer
+    observer: SnapshotReader
     spool: Spool
     accepting: Acceptor
     metrics: Metrics
@@ -134,7 +134,7 @@ class Backends:
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
             rates=RateLimiter(settings.request_quota),
             guesses=LoginLimiter(),
-            observer=Observer(
+            observer=SnapshotReader(
                 redis,
                 documents,
                 lanes,

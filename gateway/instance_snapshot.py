@@ -64,7 +64,7 @@ class InstanceSnapshot:
     memory_of_redis: RedisMemory | None = None
 
 
-class Observer:
+class SnapshotReader:
     """Reads Redis at most once a second, however many ask, and never waits long for it."""
 
     def __init__(
