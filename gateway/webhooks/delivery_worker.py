@@ -28,7 +28,7 @@ from gateway.webhooks.delivery_journal import Endings, Journal
 from gateway.webhooks.delivery_policy import Endpoint
 from gateway.webhooks.http_post import PER_ENDPOINT
 from gateway.webhooks.lane_attempts import UNWANTED, LaneAttempts, Result
-from gateway.webhooks.stored_deliveries import Refused
+from gateway.webhooks.stored_deliveries import StoredDeliveries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -89,7 +89,7 @@ class DeliveryWorker:
         self._missed, self._parked = known.missed, known.parked
         self._endpoint = Endpoint(known.failing_since, known.error, known.delivered_at)
         self._lanes = ChatLanes(known.cursor, known.ranges)
-        self._refused = Refused(documents, webhook.id)
+        self._refused = StoredDeliveries(documents, webhook.id)
         self._journal = Journal(documents, webhook.id, known)
         self._attempts = LaneAttempts(
             webhook,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.webhooks.chat_lanes import Lane
     from gateway.webhooks.delivery_journal import Journal
     from gateway.webhooks.http_post import Poster
-    from gateway.webhooks.stored_deliveries import Refused
+    from gateway.webhooks.stored_deliveries import StoredDeliveries
 
 NOTHING: Final = Attempt(0.0, None, None, 0.0)
 """In place of an attempt where no event was found."""
@@ -49,7 +49,7 @@ class LaneAttempts:
         self,
         webhook: Webhook,
         *,
-        refused: Refused,
+        refused: StoredDeliveries,
         journal: Journal,
         poster: Poster,
         leases: Leases,

@@ -17,7 +17,7 @@ PAGE: Final = 20
 """Documents that one look takes: each may have 700 kB."""
 
 
-class Refused:
+class StoredDeliveries:
     """Stored deliveries of a webhook. Each read has a bounded number of documents, by an index; raises `StoreAway`."""
 
     def __init__(self, documents: Documents, webhook: str) -> None:
