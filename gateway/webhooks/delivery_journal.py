@@ -26,7 +26,7 @@ AT_ONCE, BYTES_AT_ONCE = 100, 4_000_000
 """Deliveries, and bytes of their events, that one batch stores: a commit of Firestore takes 10 MiB."""
 
 
-class Journal:
+class DeliveryJournal:
     """A batch has the place in the log together with the documents of what it passes, or neither.
 
     Events that are not stored yet wait here; they are open in the log as well, so that a crash repeats them.
@@ -125,7 +125,7 @@ class Endings:
     As long as one of a lane is stored as tried, those behind it are found after a crash.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: DeliveryJournal) -> None:
         self._journal = journal
         self._left: dict[str, Delivery] = {}  # by lane: the follower is not found yet
 

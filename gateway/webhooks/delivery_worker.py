@@ -24,7 +24,7 @@ from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks import delivery_policy
 from gateway.webhooks.attempt_tasks import AttemptTasks
 from gateway.webhooks.chat_lanes import REPEATS, ChatLanes, former_lane_of
-from gateway.webhooks.delivery_journal import Endings, Journal
+from gateway.webhooks.delivery_journal import DeliveryJournal, Endings
 from gateway.webhooks.delivery_policy import Endpoint
 from gateway.webhooks.http_post import PER_ENDPOINT
 from gateway.webhooks.lane_attempts import UNWANTED, LaneAttempts, Result
@@ -90,7 +90,7 @@ class DeliveryWorker:
         self._endpoint = Endpoint(known.failing_since, known.error, known.delivered_at)
         self._lanes = ChatLanes(known.cursor, known.ranges)
         self._refused = StoredDeliveries(documents, webhook.id)
-        self._journal = Journal(documents, webhook.id, known)
+        self._journal = DeliveryJournal(documents, webhook.id, known)
         self._attempts = LaneAttempts(
             webhook,
             refused=self._refused,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.leases import Leases
     from actors.state.webhooks import Webhook
     from gateway.webhooks.chat_lanes import Lane
-    from gateway.webhooks.delivery_journal import Journal
+    from gateway.webhooks.delivery_journal import DeliveryJournal
     from gateway.webhooks.http_post import Poster
     from gateway.webhooks.stored_deliveries import StoredDeliveries
 
@@ -50,7 +50,7 @@ class LaneAttempts:
         webhook: Webhook,
         *,
         refused: StoredDeliveries,
-        journal: Journal,
+        journal: DeliveryJournal,
         poster: Poster,
         leases: Leases,
         clock: Callable[[], float],
