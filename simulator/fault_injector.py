@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.logins import Logins
     from simulator.server.malformed_stanzas import OddStanzas
     from simulator.store import Store
@@ -41,7 +41,7 @@ class FaultInjector:
         store: Store,
         faults: Faults,
         companions: Companions,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
         deadlines: AnswerDeadlines,
         logins: Logins,
         odd_stanzas: OddStanzas,

@@ -32,7 +32,7 @@ from simulator.server.calls import Calls
 from simulator.server.companions import Companions
 from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS, AnswerDeadlines
 from simulator.server.delivery.offline_queue import OfflineQueue
-from simulator.server.delivery.stanza_router import Switchboard
+from simulator.server.delivery.stanza_router import StanzaRouter
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
 from simulator.server.groups.member_receipts import GroupReceipts
@@ -95,7 +95,7 @@ class ServerState:
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
         self.answer_deadlines = AnswerDeadlines(self.store, self.switches, answer_seconds)
-        self.switchboard = Switchboard(
+        self.switchboard = StanzaRouter(
             self.store, self.queue, self.faults, self.answer_deadlines, self.switches
         )
         self.devices = Devices(self.people, self.endpoints, self.companions)

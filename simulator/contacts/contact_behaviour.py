@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
     from simulator.server.rules.chat_timers import ChatTimers
@@ -64,7 +64,7 @@ class ContactBehaviour:
         prekeys: Prekeys,
         chat_timers: ChatTimers,
         tokens: PrivacyTokens,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._people = people
         self._endpoints = endpoints

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Group
     from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.prekeys import Prekeys
@@ -38,7 +38,7 @@ class GroupBehaviour:
         sender_keys: SenderKeys,
         prekeys: Prekeys,
         group_receipts: GroupReceipts,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._people = people
         self._endpoints = endpoints

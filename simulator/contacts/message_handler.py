@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.rules.chat_timers import ChatTimers
     from simulator.store import Store
 
@@ -50,7 +50,7 @@ class MessageHandler:
         sent: SentMessages,
         sealed_content: SealedContent,
         chat_timers: ChatTimers,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
         peer_message: Callable[[Companion, str, Any], None],
     ) -> None:
         """`peer_message` gets messages of companions to their own phone: the id and the message."""

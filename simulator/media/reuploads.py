@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.store import Store
 
 _SUCCESS: Final = 1
@@ -41,7 +41,7 @@ class MediaRetries:
         store: Store,
         people: People,
         media: MediaStore,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._people = people

@@ -17,7 +17,7 @@ from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, SERVER, Node,
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.wire.connection import Connection
 
 _RATES: Final = ("8000", "16000")
@@ -41,7 +41,7 @@ class Call:
 class Calls:
     """All calls since the process began. Offers and ends wait in the queue like other stanzas."""
 
-    def __init__(self, people: People, companions: Companions, switchboard: Switchboard) -> None:
+    def __init__(self, people: People, companions: Companions, switchboard: StanzaRouter) -> None:
         self._people = people
         self._companions = companions
         self._switchboard = switchboard

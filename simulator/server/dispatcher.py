@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.server.calls import Calls
     from simulator.server.companions import Companions
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.logins import Logins
     from simulator.server.messages import MessageRouter
     from simulator.server.presence import Presence
@@ -38,7 +38,7 @@ class Dispatcher:
         *,
         store: Store,
         companions: Companions,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
         deadlines: AnswerDeadlines,
         versions: Versions,
         pairing: Pairing,

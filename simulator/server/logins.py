@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.notifications import Notifications
     from simulator.server.rules.login_failures import Standings
     from simulator.server.rules.login_remarks import LoginRemarks
@@ -41,7 +41,7 @@ class Logins:
         standings: Standings,
         versions: Versions,
         login_remarks: LoginRemarks,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._faults = faults

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.prekeys import Prekeys
     from simulator.server.rules.switches import Switches
 
@@ -40,7 +40,7 @@ class OddStanzas:
         endpoints: SignalEndpoints,
         companions: Companions,
         prekeys: Prekeys,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
         switches: Switches,
     ) -> None:
         self._people = people

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
     from simulator.server.rules.address_rules import Addresses
@@ -70,7 +70,7 @@ class MessageRouter:
         message_handler: MessageHandler,
         reach_out: ReachOut,
         tokens: PrivacyTokens,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._faults = faults

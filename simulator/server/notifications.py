@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.offline_queue import OfflineQueue
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Group
     from simulator.store import Store
 
@@ -34,7 +34,7 @@ class Notifications:
         companions: Companions,
         devices: Devices,
         queue: OfflineQueue,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._people = people

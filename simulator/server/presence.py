@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
@@ -53,7 +53,7 @@ class Presence:
         people: People,
         companions: Companions,
         groups: Groups,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._people = people
         self._companions = companions

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.phones.app_state.app_state import AppState
     from simulator.phones.history_sync import HistorySyncs
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
@@ -56,7 +56,7 @@ class Queries:
         privacy: Privacy,
         reach_out: ReachOut,
         tokens: PrivacyTokens,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._companions = companions

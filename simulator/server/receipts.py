@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.read_messages import ReadMessages
     from simulator.server.rules.privacy import Privacy
@@ -67,7 +67,7 @@ class Receipts:
         remarks: Remarks,
         read_messages: ReadMessages,
         group_receipts: GroupReceipts,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._queue = queue

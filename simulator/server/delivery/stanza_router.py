@@ -24,7 +24,7 @@ _BESIDE: Final = {"sender_pn", "sender_lid", "peer_recipient_pn", "peer_recipien
 CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
 
 
-class Switchboard:
+class StanzaRouter:
     """At most one socket for each device. Stanzas stay on disk until the device acknowledges them."""
 
     def __init__(

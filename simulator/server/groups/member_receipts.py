@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.signal_endpoints import SignalEndpoint
     from simulator.server.companions import Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Group
     from simulator.server.rules.properties import Properties
 
@@ -47,7 +47,7 @@ class GroupReceipts:
         people: People,
         companions: Companions,
         properties: Properties,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._people = people
         self._companions = companions

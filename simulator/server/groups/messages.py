@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Group
     from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.rules.chat_timers import ChatTimers
@@ -53,7 +53,7 @@ class GroupMessages:
         sender_keys: SenderKeys,
         group_receipts: GroupReceipts,
         chat_timers: ChatTimers,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._people = people
         self._endpoints = endpoints

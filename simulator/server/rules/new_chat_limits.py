@@ -17,7 +17,7 @@ from simulator.wire.protocol_library import SERVER, Node, text_of
 
 if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
@@ -43,7 +43,7 @@ class ReachOut:
         store: Store,
         properties: Properties,
         companions: Companions,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._properties = properties

@@ -16,7 +16,7 @@ from simulator.wire.protocol_library import PN_SERVER, Node, text_of
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.rules.properties import Properties
 
 _READ_RECEIPTS: Final = "readreceipts"
@@ -31,7 +31,7 @@ class Privacy:
         properties: Properties,
         people: People,
         companions: Companions,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._properties = properties
         self._people = people

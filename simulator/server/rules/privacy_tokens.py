@@ -21,7 +21,7 @@ from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node, jid_of
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.delivery.stanza_router import Switchboard
+    from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
@@ -42,7 +42,7 @@ class PrivacyTokens:
         properties: Properties,
         people: People,
         companions: Companions,
-        switchboard: Switchboard,
+        switchboard: StanzaRouter,
     ) -> None:
         self._store = store
         self._properties = properties
