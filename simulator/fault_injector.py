@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.logins import Logins
-    from simulator.server.malformed_stanzas import OddStanzas
+    from simulator.server.malformed_stanzas import MalformedStanzas
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -44,7 +44,7 @@ class FaultInjector:
         switchboard: StanzaRouter,
         deadlines: AnswerDeadlines,
         logins: Logins,
-        odd_stanzas: OddStanzas,
+        odd_stanzas: MalformedStanzas,
     ) -> None:
         self._store = store
         self._faults = faults

@@ -40,7 +40,7 @@ from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
 from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
-from simulator.server.malformed_stanzas import OddStanzas
+from simulator.server.malformed_stanzas import MalformedStanzas
 from simulator.server.messages import MessageRouter
 from simulator.server.notifications import Notifications
 from simulator.server.prekeys import Prekeys
@@ -129,7 +129,7 @@ class ServerState:
             login_remarks=self.login_remarks,
             switchboard=self.switchboard,
         )
-        self.odd_stanzas = OddStanzas(
+        self.odd_stanzas = MalformedStanzas(
             people=self.people,
             endpoints=self.endpoints,
             companions=self.companions,

@@ -30,7 +30,7 @@ _SPEAKER: Final = "15550100099"
 _NO_PROTOBUF: Final = b"\xff" * 24
 
 
-class OddStanzas:
+class MalformedStanzas:
     """Queues malformed stanzas like all others. Each method runs inside its caller's transaction."""
 
     def __init__(
@@ -113,10 +113,10 @@ class OddStanzas:
         return stanzas.enc(*phone.encrypt(companion.key, plaintext, bundle))
 
 
-FAULTS: Final[dict[str, Callable[[OddStanzas, Companion, str], None]]] = {
-    "unparsable": OddStanzas._unparsable,  # noqa: SLF001
-    "no_protobuf": OddStanzas._no_protobuf,  # noqa: SLF001
-    "unknown_tag": OddStanzas._unknown_tag,  # noqa: SLF001
+FAULTS: Final[dict[str, Callable[[MalformedStanzas, Companion, str], None]]] = {
+    "unparsable": MalformedStanzas._unparsable,  # noqa: SLF001
+    "no_protobuf": MalformedStanzas._no_protobuf,  # noqa: SLF001
+    "unknown_tag": MalformedStanzas._unknown_tag,  # noqa: SLF001
 }
 """By the name of the fault."""
 
