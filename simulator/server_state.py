@@ -53,7 +53,7 @@ from simulator.server.rules.chat_timers import ChatTimers
 from simulator.server.rules.lid_migrations import Migrations
 from simulator.server.rules.login_failures import Standings
 from simulator.server.rules.login_remarks import LoginRemarks
-from simulator.server.rules.new_chat_limits import ReachOut
+from simulator.server.rules.new_chat_limits import NewChatLimits
 from simulator.server.rules.number_redirects import AnsweringNumbers
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
@@ -267,7 +267,9 @@ class ServerState:
             faults=self.faults,
             pairing=self.pairing,
         )
-        self.reach_out = ReachOut(self.store, self.properties, self.companions, self.switchboard)
+        self.reach_out = NewChatLimits(
+            self.store, self.properties, self.companions, self.switchboard
+        )
         self.privacy = Privacy(self.properties, self.people, self.companions, self.switchboard)
         self.queries = Queries(
             store=self.store,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
     from simulator.server.rules.address_rules import Addresses
-    from simulator.server.rules.new_chat_limits import ReachOut
+    from simulator.server.rules.new_chat_limits import NewChatLimits
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -68,7 +68,7 @@ class MessageRouter:
         groups: Groups,
         group_messages: GroupMessages,
         message_handler: MessageHandler,
-        reach_out: ReachOut,
+        reach_out: NewChatLimits,
         tokens: PrivacyTokens,
         switchboard: StanzaRouter,
     ) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
     from simulator.server.rules.lid_migrations import Migrations
-    from simulator.server.rules.new_chat_limits import ReachOut
+    from simulator.server.rules.new_chat_limits import NewChatLimits
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.server.usync import UsyncDirectory
@@ -54,7 +54,7 @@ class Queries:
         logins: Logins,
         migrations: Migrations,
         privacy: Privacy,
-        reach_out: ReachOut,
+        reach_out: NewChatLimits,
         tokens: PrivacyTokens,
         switchboard: StanzaRouter,
     ) -> None:

@@ -32,7 +32,7 @@ _CAP_QUERIES: Final = ("24503548349331633", "27910975521856601")
 """Baileys asks by the former, whatsapp-rust (`mex_operations.rs`) by the latter."""
 
 
-class ReachOut:
+class NewChatLimits:
     """Decides which chats an account may begin, by its properties; counts survive a restart.
 
     A chat is begun once one of its two people has written to the other.
