@@ -48,7 +48,7 @@ from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
-from simulator.server.rules.address_rules import Addresses
+from simulator.server.rules.address_rules import AddressRules
 from simulator.server.rules.chat_timers import ChatTimers
 from simulator.server.rules.lid_migrations import Migrations
 from simulator.server.rules.login_failures import Standings
@@ -294,7 +294,7 @@ class ServerState:
             endpoints=self.endpoints,
             companions=self.companions,
             devices=self.devices,
-            addresses=Addresses(self.migrations, self.switches),
+            addresses=AddressRules(self.migrations, self.switches),
             groups=self.groups,
             group_messages=self.group_messages,
             message_handler=self.message_handler,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
-    from simulator.server.rules.address_rules import Addresses
+    from simulator.server.rules.address_rules import AddressRules
     from simulator.server.rules.new_chat_limits import NewChatLimits
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
@@ -64,7 +64,7 @@ class MessageRouter:
         endpoints: SignalEndpoints,
         companions: Companions,
         devices: Devices,
-        addresses: Addresses,
+        addresses: AddressRules,
         groups: Groups,
         group_messages: GroupMessages,
         message_handler: MessageHandler,

@@ -20,7 +20,7 @@ REFUSED: Final = 400
 """Error of the ack (whatsapp-rust, send/mod.rs `dm_stanza_to` and `resolve_dm_wire_jid`)."""
 
 
-class Addresses:
+class AddressRules:
     """Refuses direct messages by their addresses, without their content.
 
     `peer_recipient_pn` is a number beside a LID, and messages between an account's own devices
