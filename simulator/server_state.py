@@ -54,7 +54,7 @@ from simulator.server.rules.lid_migrations import Migrations
 from simulator.server.rules.login_failures import Standings
 from simulator.server.rules.login_remarks import LoginRemarks
 from simulator.server.rules.new_chat_limits import NewChatLimits
-from simulator.server.rules.number_redirects import AnsweringNumbers
+from simulator.server.rules.number_redirects import NumberRedirects
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
 from simulator.server.rules.properties import Properties
@@ -357,7 +357,7 @@ class ServerState:
         self.standings = Standings(self.properties)
         self.migrations = Migrations(self.properties)
         self.versions = Versions(self.store, self.properties)
-        self.answering_numbers = AnsweringNumbers(self.properties)
+        self.answering_numbers = NumberRedirects(self.properties)
         self.chat_timers = ChatTimers(self.store, self.properties, self.remarks)
 
     def _make_records(self, data: Path) -> None:

@@ -11,7 +11,7 @@ from simulator.wire.protocol_library import HOSTED_DEVICE, JID, LID_SERVER, PN_S
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
-    from simulator.server.rules.number_redirects import AnsweringNumbers
+    from simulator.server.rules.number_redirects import NumberRedirects
     from simulator.server.rules.properties import Properties
 
 
@@ -23,7 +23,7 @@ class UsyncDirectory:
         people: People,
         devices: Devices,
         properties: Properties,
-        answering: AnsweringNumbers,
+        answering: NumberRedirects,
     ) -> None:
         self._people = people
         self._answering = answering

@@ -12,7 +12,7 @@ class AnsweringNumberError(ValueError):
     """A number cannot answer for itself."""
 
 
-class AnsweringNumbers:
+class NumberRedirects:
     """The number that a lookup finds for another one; it survives a restart."""
 
     def __init__(self, properties: Properties) -> None:

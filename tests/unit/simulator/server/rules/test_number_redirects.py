@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from simulator.control.api import application
-from simulator.server.rules.number_redirects import AnsweringNumbers
+from simulator.server.rules.number_redirects import NumberRedirects
 from simulator.server.rules.properties import Properties
 from simulator.wire.protocol_library import JID, Node
 
@@ -55,7 +55,7 @@ async def test_a_lookup_finds_the_number_that_answers(
     answered = user.get_child("contact")
     assert (answered.attrs["type"], answered.content) == ("in", f"+{ASKED}".encode())
     assert world.answering_numbers.of(FRIEND) is None
-    assert AnsweringNumbers(Properties(world.store)).of(ASKED) == FRIEND
+    assert NumberRedirects(Properties(world.store)).of(ASKED) == FRIEND
 
 
 async def test_nothing_is_under_the_asked_number(
