@@ -18,7 +18,7 @@ from simulator.contacts.sent_messages import SentMessages
 from simulator.contacts.signal_endpoints import SignalEndpoints
 from simulator.fault_injector import FaultInjector
 from simulator.faults import Faults
-from simulator.media.reuploads import MediaRetries
+from simulator.media.reuploads import Reuploads
 from simulator.media.store import MediaStore
 from simulator.phones.app_state.app_state import AppState
 from simulator.phones.code_pairing import CodePairing
@@ -310,7 +310,7 @@ class ServerState:
             companions=self.companions,
             sent=self.sent,
             contact_behaviour=self.contact_behaviour,
-            media_retries=MediaRetries(
+            media_retries=Reuploads(
                 store=self.store,
                 people=self.people,
                 media=self.media,

@@ -32,7 +32,7 @@ _NOT_FOUND: Final = 2
 _NOT_ON_PHONE: Final = 2
 
 
-class MediaRetries:
+class Reuploads:
     """Answers requests to upload a file again, each within its caller's transaction."""
 
     def __init__(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.contacts.sent_messages import SentMessages
-    from simulator.media.reuploads import MediaRetries
+    from simulator.media.reuploads import Reuploads
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
@@ -61,7 +61,7 @@ class Receipts:
         companions: Companions,
         sent: SentMessages,
         contact_behaviour: ContactBehaviour,
-        media_retries: MediaRetries,
+        media_retries: Reuploads,
         deadlines: AnswerDeadlines,
         privacy: Privacy,
         remarks: Remarks,
