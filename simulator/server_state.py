@@ -10,7 +10,7 @@ from simulator.contacts.device_changes import DeviceChanges
 from simulator.contacts.devices import Devices
 from simulator.contacts.group_behaviour import GroupBehaviour
 from simulator.contacts.inbox import ContactInboxes
-from simulator.contacts.message_builder import Composer
+from simulator.contacts.message_builder import MessageBuilder
 from simulator.contacts.message_handler import MessageHandler
 from simulator.contacts.people import People
 from simulator.contacts.sender_keys import SenderKeys
@@ -209,7 +209,7 @@ class ServerState:
             properties=self.properties,
             contact_behaviour=self.contact_behaviour,
         )
-        self.composer = Composer(
+        self.composer = MessageBuilder(
             store=self.store,
             people=self.people,
             groups=self.groups,

@@ -62,7 +62,7 @@ _FLAGS: Final = {"ptt", "is_animated"}
 _MADE_UP: Final = 4096
 
 
-class Composer:
+class MessageBuilder:
     """Builds messages from requests. Raises ProblemError for invalid requests."""
 
     def __init__(

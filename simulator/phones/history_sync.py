@@ -20,7 +20,7 @@ from simulator.wire.proto_schema import HistorySync, Message
 
 if TYPE_CHECKING:
     from simulator.contacts.contact_behaviour import ContactBehaviour
-    from simulator.contacts.message_builder import Composer
+    from simulator.contacts.message_builder import MessageBuilder
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
@@ -57,7 +57,7 @@ class HistorySyncs:
         store: Store,
         people: People,
         groups: Groups,
-        composer: Composer,
+        composer: MessageBuilder,
         media: MediaStore,
         properties: Properties,
         contact_behaviour: ContactBehaviour,
