@@ -24,7 +24,7 @@ from actors.connection.native.signal.device_sessions import (
 )
 from actors.connection.native.signal.key_agreement import BadSignature, Bundle
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.wire_format.codec import decode, encode
 from actors.connection.protocol.wire_format.nodes import Node
@@ -55,7 +55,7 @@ class Ends:
         self.own = Session.open(directory / "own.db", 1)
         self.other = Session.open(directory / "other.db", 1)
         self.signal, self.other_signal = Signal(self.own), Signal(self.other)
-        people = People(self.own, Address.parse(DEVICE), Address.parse("90000000000001:1@lid"))
+        people = LidMapping(self.own, Address.parse(DEVICE), Address.parse("90000000000001:1@lid"))
         lists = cast("Devices", self)
         rosters = unasked(self.own, people)
         self.incoming = StanzaHandler(

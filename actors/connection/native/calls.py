@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
 
 REMEMBERED: Final = 100
 """Calls that may ring at once; of more, the first can be refused no more."""
@@ -26,7 +26,7 @@ _LONGEST_ID: Final = 64
 _STATES: Final = {"offer": "offered", "offer_notice": "offered", "terminate": "ended"}
 
 
-def learn_caller(people: People, stanza: Node) -> bool:
+def learn_caller(people: LidMapping, stanza: Node) -> bool:
     """Note the caller's number and LID, inside a transaction; True where that is news."""
     for child in stanza.children():
         creator = parse_optional(child.attrs.get("call-creator"))
@@ -40,7 +40,7 @@ class RingingCalls:
     """The calls of one socket. Each is reported as it comes; nothing of it is on disk."""
 
     def __init__(
-        self, people: People, socket: Socket, on_call: Callable[[Call], Awaitable[None]]
+        self, people: LidMapping, socket: Socket, on_call: Callable[[Call], Awaitable[None]]
     ) -> None:
         self._people, self._socket, self._on_call = people, socket, on_call
         self._callers: dict[str, Address] = {}

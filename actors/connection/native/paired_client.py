@@ -35,7 +35,7 @@ from actors.connection.protocol.identities.group_members import (
     NotInGroup,
     UnknownGroup,
 )
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.limits import limit_queries
 from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.phone.resend_requests import ResendRequests
@@ -101,7 +101,7 @@ class PairedClient:
         self._events = events
         self._counts = counts
         self._versions = versions
-        self._people = People(session, device, lid)
+        self._people = LidMapping(session, device, lid)
         self._appearance = presence.Appearance(session, self._people, socket, always=show_online)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)

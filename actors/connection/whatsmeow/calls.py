@@ -12,7 +12,7 @@ from actors.connection.protocol.identities.addresses import GROUP, parse_optiona
 from actors.connection.whatsmeow.to_nodes import Delivery
 
 if TYPE_CHECKING:
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.wire_format.nodes import Node
 
 MOST: Final = 100
@@ -22,7 +22,7 @@ MOST: Final = 100
 class Calls:
     """The calls of one login."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: LidMapping) -> None:
         self._people = people
         self._callers: OrderedDict[str, str] = OrderedDict()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.connection.protocol.identities.group_members import MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class DeliveryHandler:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         rosters: MemberLists,
         *,
         clock: Callable[[], float],

@@ -9,7 +9,7 @@ from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.media.media_servers import connection
 
 if TYPE_CHECKING:
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.download_worker import AskPhone
     from actors.connection.protocol.media.media_servers import Ask, MediaConnection
     from actors.connection.session.files.pending_downloads import Transfer
@@ -30,7 +30,7 @@ def servers(link: Link) -> Ask:
     return ask
 
 
-def phone(link: Link, people: People) -> AskPhone:
+def phone(link: Link, people: LidMapping) -> AskPhone:
     """Asks the account's phone over this link."""
 
     async def ask(transfer: Transfer) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.online_visibility import Visibility
     from actors.connection.protocol.wire_format.nodes import Node
@@ -60,7 +60,7 @@ class PairedAccount:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         link: Link,
         events: EngineEvents,
         visibility: Visibility,

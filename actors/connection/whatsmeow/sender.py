@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import Outgoing
     from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.upload import Uploader
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
@@ -45,7 +45,7 @@ class Sender:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         rosters: MemberLists,
         link: Link,
         lookups: Lookups,

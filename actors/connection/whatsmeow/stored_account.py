@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.protocol.identities.addresses import Address, parse_optional
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.session_transactions import SessionRefusal
 from actors.connection.session.identities.linked_device import LinkedDevice
 
@@ -22,7 +22,7 @@ class Identity:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.people: People | None = None
+        self.people: LidMapping | None = None
         self._know(session.linked_device.read())
 
     @property
@@ -71,4 +71,4 @@ class Identity:
             self.people = None
         else:
             lid = parse_optional(device.lid)
-            self.people = People(self._session, Address.parse(device.device), lid)
+            self.people = LidMapping(self._session, Address.parse(device.device), lid)

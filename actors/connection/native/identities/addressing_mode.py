@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.devices import Devices, Installed
     from actors.connection.native.identities.recipient_devices import Everyone
     from actors.connection.protocol.identities.addresses import Address, Kind
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
@@ -74,7 +74,7 @@ class Routes:
     """
 
     def __init__(
-        self, session: Session, people: People, devices: Devices, clock: Callable[[], float]
+        self, session: Session, people: LidMapping, devices: Devices, clock: Callable[[], float]
     ) -> None:
         self._session = session
         self._people = people

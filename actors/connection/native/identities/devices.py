@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
@@ -49,7 +49,7 @@ class Devices:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         socket: Socket,
         clock: Callable[[], float],
         *,

@@ -13,7 +13,7 @@ from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
 
 if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.receive.message_source import Source
     from actors.connection.session.session import Session
 
@@ -27,7 +27,7 @@ class Ciphers:
     `prepare`, before the transaction, tries it.
     """
 
-    def __init__(self, session: Session, signal: Signal, people: People) -> None:
+    def __init__(self, session: Session, signal: Signal, people: LidMapping) -> None:
         self._session = session
         self._signal = signal
         self._people = people

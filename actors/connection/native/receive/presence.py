@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.addressing_mode import Routes
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
 Learn = Callable[["Address", "Address"], Awaitable[None]]
@@ -65,7 +65,7 @@ class Appearance:
     """
 
     def __init__(
-        self, session: Session, people: People, socket: Socket, *, always: bool = False
+        self, session: Session, people: LidMapping, socket: Socket, *, always: bool = False
     ) -> None:
         """`always`: the account is shown as online from the login on."""
         self._session = session
@@ -133,7 +133,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     await _tell(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 
-def presence_of(stanza: Node, people: People) -> Presence | None:
+def presence_of(stanza: Node, people: LidMapping) -> Presence | None:
     """The presence in a stanza; None where it has none."""
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.group_members import MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.receive.message_source import Source
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -53,7 +53,7 @@ class StanzaHandler:
         self,
         session: Session,
         signal: Signal,
-        people: People,
+        people: LidMapping,
         devices: Devices,
         rosters: MemberLists,
         *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -37,7 +37,9 @@ class Outrun(Exception):  # noqa: N818 - reads as what it is
 class Fanout:
     """Encrypts for single devices, with sessions set up as they are needed."""
 
-    def __init__(self, session: Session, signal: Signal, people: People, socket: Socket) -> None:
+    def __init__(
+        self, session: Session, signal: Signal, people: LidMapping, socket: Socket
+    ) -> None:
         self._session = session
         self._signal = signal
         self._people = people

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
 
@@ -60,7 +60,7 @@ class GroupSender:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         devices: Devices,
         rosters: MemberLists,
         socket: Socket,

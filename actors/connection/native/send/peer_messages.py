@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actors.connection.native.send.pipeline import SendPipeline
     from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
 
 
 class PeerMessages:
@@ -22,7 +22,7 @@ class PeerMessages:
     The ratchet step is on disk before the bytes that used it leave.
     """
 
-    def __init__(self, people: People, pipeline: SendPipeline) -> None:
+    def __init__(self, people: LidMapping, pipeline: SendPipeline) -> None:
         self._people = people
         self._pipeline = pipeline
 

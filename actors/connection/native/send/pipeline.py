@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.upload import Uploader
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.files.uploads import Upload
@@ -63,7 +63,7 @@ class SendPipeline:
         self,
         session: Session,
         signal: Signal,
-        people: People,
+        people: LidMapping,
         socket: Socket,
         *,
         ack_timeout: float,

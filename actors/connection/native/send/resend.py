@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.signal.key_agreement import Bundle
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Resender:
         self,
         session: Session,
         signal: Signal,
-        people: People,
+        people: LidMapping,
         socket: Socket,
         turn: Callable[[Address], AbstractAsyncContextManager[None]],
     ) -> None:

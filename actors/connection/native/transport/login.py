@@ -21,7 +21,7 @@ from actors.connection.protocol.wire_format.nodes import Node, iq
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
@@ -55,7 +55,7 @@ def words(own: Credentials, version: str, root_key: bytes) -> Login:
     return Login(own.noise_private, root_key, payload)
 
 
-async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:
+async def note_success(session: Session, people: LidMapping, socket: Socket, stanza: Node) -> None:
     """Count the login, and keep what its ``<success>`` tells about the account: its LID."""
     told = parse_optional(stanza.attrs.get("lid"))
     own = session.credentials.read()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from actors.connection.protocol.identities.addresses import Kind
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.session_transactions import Link
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -172,7 +172,7 @@ class MemberLists:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         socket: Link,
         groups: AsksForGroups,
         *,

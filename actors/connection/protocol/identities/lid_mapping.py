@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 
-class People:
+class LidMapping:
     """Resolves addresses for one paired account; what it learns is kept in the session."""
 
     def __init__(self, session: Session, device: Address, lid: Address | None) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import EngineEvents
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.session_transactions import Requester
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -55,7 +55,7 @@ class LimitEnforcement:
         self,
         session: Session,
         socket: Requester,
-        people: People,
+        people: LidMapping,
         events: EngineEvents,
         counts: Counter[str],
         *,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.session_transactions import Link
     from actors.connection.session.session import Session
 
@@ -53,7 +53,7 @@ class ResendRequests:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         socket: Link,
         peers: SendsToPhone,
         *,

@@ -15,7 +15,7 @@ from actors.connection.protocol.wire_format.nodes import Node
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.phone.placeholder_resend import Answer
     from actors.connection.protocol.receive.message_source import Source
     from actors.connection.protocol.receive.wrappers import Received
@@ -32,7 +32,7 @@ class ResentMessages:
     not keeps its placeholder, and is not asked for by itself any more.
     """
 
-    def __init__(self, session: Session, people: People) -> None:
+    def __init__(self, session: Session, people: LidMapping) -> None:
         self._session = session
         self._people = people
 

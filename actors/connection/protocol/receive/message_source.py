@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 
 if TYPE_CHECKING:
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.wire_format.nodes import Node
 
 BROADCAST: Final = "broadcast"
@@ -40,7 +40,7 @@ class Source:
     audience: Address | None = None
 
 
-def source_of(stanza: Node, people: People) -> Source | None:
+def source_of(stanza: Node, people: LidMapping) -> Source | None:
     """The origin of a message; None for what is no message between people.
 
     That is what channels and status updates are, and the copy of what another own device sent to a

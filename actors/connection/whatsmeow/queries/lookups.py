@@ -11,7 +11,7 @@ from actors.connection.protocol.session_transactions import transaction
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.login_channel import Link
 
@@ -22,7 +22,7 @@ class Lookups:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         link: Link,
         *,
         on_inbox: Callable[[], Awaitable[None]],

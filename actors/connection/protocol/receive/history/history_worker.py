@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.protocol.identities.group_members import MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.protocol.receive.from_proto import Scene
@@ -101,7 +101,7 @@ class History:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         rosters: MemberLists,
         socket: Link,
         *,

@@ -15,7 +15,7 @@ from actors.messages.content import Edit, encode
 if TYPE_CHECKING:
     from typing import Literal
 
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.receive.message_source import Key
     from actors.connection.protocol.receive.wrappers import Received
     from actors.connection.session.session import Session
@@ -37,7 +37,7 @@ class EditOpener:
     another address of its sender, the transaction is the one that joins both.
     """
 
-    def __init__(self, session: Session, people: People) -> None:
+    def __init__(self, session: Session, people: LidMapping) -> None:
         self._session = session
         self._people = people
         self._joined: list[Opened] = []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.protocol.identities.group_members import MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.receive import wrappers
     from actors.connection.protocol.receive.from_proto import Scene
     from actors.connection.protocol.receive.message_source import Source
@@ -43,7 +43,7 @@ class InboxWriter:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         rosters: MemberLists,
         *,
         clock: Callable[[], float],

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
 
 def scene_of(
     session: Session,
-    people: People,
+    people: LidMapping,
     chat: Address,
     sender: Address,
     *,

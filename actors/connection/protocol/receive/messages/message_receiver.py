@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.protocol.identities.group_members import MemberLists
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.phone.placeholder_resend import Answer
     from actors.connection.protocol.receive.message_source import Source
     from actors.connection.protocol.wire_format.nodes import Node
@@ -44,7 +44,7 @@ class Messages:
     def __init__(
         self,
         session: Session,
-        people: People,
+        people: LidMapping,
         rosters: MemberLists,
         *,
         clock: Callable[[], float],

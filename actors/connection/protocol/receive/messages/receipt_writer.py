@@ -11,7 +11,7 @@ from actors.connection.protocol.receive.messages.stanza_result import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from actors.connection.protocol.identities.lid_mapping import People
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ReceiptWriter:
     """Writes receipts, each inside the transaction of its stanza (G5)."""
 
-    def __init__(self, session: Session, people: People, *, clock: Callable[[], float]) -> None:
+    def __init__(self, session: Session, people: LidMapping, *, clock: Callable[[], float]) -> None:
         self._session = session
         self._people = people
         self._clock = clock

@@ -13,7 +13,7 @@ from actors.connection.native.signal.key_agreement import Bundle
 from actors.connection.protocol.decryption_errors import Unprepared
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.group_members import MemberLists
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.send.to_proto import Place, write
 from actors.connection.protocol.wire_format.nodes import Node
@@ -46,7 +46,7 @@ class Forgotten:
         self.people.append(str(person))
 
 
-def unasked(session: Session, people: People) -> MemberLists:
+def unasked(session: Session, people: LidMapping) -> MemberLists:
     """Members without a socket: nobody asks WhatsApp in here."""
 
     async def ignore() -> None:
@@ -63,7 +63,7 @@ class World:
         self.session, self.other = session, other
         self.signal, self.other_signal = Signal(session), Signal(other)
         self.lists = Forgotten()
-        people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
+        people = LidMapping(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
         devices = cast("Devices", self.lists)
         rosters = unasked(session, people)
         self.incoming = StanzaHandler(

@@ -12,7 +12,7 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials
 from actors.connection.native.signal.signatures import sign
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.send.to_proto import Place, write
 from actors.connection.protocol.wire_format.nodes import Node, proto
@@ -95,7 +95,7 @@ class World:
         self.resender = Resender(
             session,
             self.signal,
-            People(session, Address.parse(DEVICE), None),
+            LidMapping(session, Address.parse(DEVICE), None),
             cast("Socket", self.wire),
             turn,
         )

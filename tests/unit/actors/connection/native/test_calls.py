@@ -11,7 +11,7 @@ from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.calls import REMEMBERED, RingingCalls
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
@@ -42,7 +42,7 @@ class Line:
     def __init__(self, session: Session) -> None:
         self.wire, self.told = Wire(), list[Call]()
         wire: Any = self.wire
-        people = People(session, Address.parse("15550100001:7@s.whatsapp.net"), None)
+        people = LidMapping(session, Address.parse("15550100001:7@s.whatsapp.net"), None)
         self.calls = RingingCalls(people, wire, self._tell)
 
     async def _tell(self, call: Call) -> None:

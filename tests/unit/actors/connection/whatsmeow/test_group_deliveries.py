@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from actors.connection.engine import EngineEvents
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
 from actors.connection.whatsmeow.to_nodes import Delivery
 
@@ -19,7 +19,7 @@ GROUP = "120363000000000001@g.us"
 
 
 async def test_a_group_keeps_its_newest_subject(session: Session) -> None:
-    people = People(session, Address.parse("15550100001:4@s.whatsapp.net"), None)
+    people = LidMapping(session, Address.parse("15550100001:4@s.whatsapp.net"), None)
     link = cast("Any", None)
     rosters = MemberLists(session, people, link, link, on_inbox=EngineEvents().on_inbox)
     handler = DeliveryHandler(session, people, rosters, clock=time.time)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.receive import receipts
 from actors.connection.protocol.receive.message_source import Source, source_of
 from actors.connection.session.session import Session
@@ -23,13 +23,15 @@ GROUP, LIST = "120363000000000001@g.us", "1700000000@broadcast"
 
 
 @pytest.fixture
-def people(tmp_path: Path) -> Iterator[People]:
+def people(tmp_path: Path) -> Iterator[LidMapping]:
     session = Session.open(tmp_path / "session.db", 1)
-    yield People(session, Address.parse("15550100001:7@s.whatsapp.net"), Address.parse("1:7@lid"))
+    yield LidMapping(
+        session, Address.parse("15550100001:7@s.whatsapp.net"), Address.parse("1:7@lid")
+    )
     session.close()
 
 
-def source(people: People, **told: Any) -> Source | None:
+def source(people: LidMapping, **told: Any) -> Source | None:
     told = {"message_id": "3EB0", "at": 7, **told}
     return source_of(delivery_of(8, "message", Frame(told, b"")), people)
 
@@ -47,7 +49,7 @@ def source(people: People, **told: Any) -> Source | None:
     ],
 )
 def test_whose_message_it_is(
-    people: People, told: dict[str, Any], chat: str, sender: str, *, from_me: bool
+    people: LidMapping, told: dict[str, Any], chat: str, sender: str, *, from_me: bool
 ) -> None:
     found = source(people, **told)
     assert found is not None
@@ -55,14 +57,14 @@ def test_whose_message_it_is(
 
 
 @pytest.mark.parametrize("chat", ["status@broadcast", "120363000000000001@newsletter"])
-def test_what_is_no_message_between_people(people: People, chat: str) -> None:
+def test_what_is_no_message_between_people(people: LidMapping, chat: str) -> None:
     if chat.startswith("status"):
         assert source(people, chat=chat, sender=PERSON) is None
     else:
         assert source(people, chat=chat, sender=chat) is None
 
 
-async def test_the_other_address_of_a_person_is_learnt(people: People) -> None:
+async def test_the_other_address_of_a_person_is_learnt(people: LidMapping) -> None:
     stanza = delivery_of(
         8,
         "message",

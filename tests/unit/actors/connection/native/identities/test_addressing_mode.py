@@ -18,7 +18,7 @@ from actors.connection.native.identities.addressing_mode import (
 from actors.connection.native.identities.devices import Devices, Installed
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.protocol.identities.addresses import LID, PHONE_NUMBER, Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.session.identities.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ NOW = 1_764_000_000.0
 class LidLists:
     """Devices whose list has a LID, where there is one."""
 
-    def __init__(self, people: People, session: Session, lid: Address | None) -> None:
+    def __init__(self, people: LidMapping, session: Session, lid: Address | None) -> None:
         self.people, self.session, self.lid = people, session, lid
         self.asked: list[Address] = []
 
@@ -51,7 +51,7 @@ class LidLists:
 def routes(
     session: Session, own_lid: Address | None = OWN_LID, lid: Address | None = None
 ) -> tuple[Routes, LidLists]:
-    people = People(session, OWN, own_lid)
+    people = LidMapping(session, OWN, own_lid)
     listing = LidLists(people, session, lid)
     return Routes(session, people, cast("Devices", listing), lambda: NOW), listing
 

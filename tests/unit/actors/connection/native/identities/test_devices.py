@@ -12,7 +12,7 @@ from actors.connection.native.identities.devices import Devices, Installed
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.request_errors import NotOnWhatsApp, OtherNumber
 from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.connection.session.session import Session
@@ -50,7 +50,7 @@ class Server:
         return Node("iq", {}, (Node("usync", {}, (Node("list", {}, (user,)),)),))
 
     def devices(self, session: Session) -> Devices:
-        people = People(session, OWN, None)
+        people = LidMapping(session, OWN, None)
         socket = cast("Socket", self)
         return Devices(session, people, socket, lambda: 0.0, on_inbox=EngineEvents().on_inbox)
 
@@ -119,7 +119,7 @@ async def test_a_person_is_asked_for_by_the_other_address_where_the_first_names_
     person = Address.parse(ALICE)
     for first, second in ((LID, person), (person, LID)):
         lists = Lists(**by(second, 0, 2))
-        people = People(session, OWN, OWN_LID)
+        people = LidMapping(session, OWN, OWN_LID)
         async with session.transaction():
             people.learn(LID, person)
             session.identities.forget_devices(ALICE)
@@ -141,7 +141,7 @@ async def test_own_devices_are_all_that_either_list_has(
     session: Session, by_lid: tuple[int, ...], by_number: tuple[int, ...], found: tuple[int, ...]
 ) -> None:
     lists = Lists(**by(OWN_LID.canonical, *by_lid), **by(OWN.canonical, *by_number))
-    people = People(session, OWN, OWN_LID)
+    people = LidMapping(session, OWN, OWN_LID)
     devices = Devices(
         session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
     )
@@ -151,7 +151,7 @@ async def test_own_devices_are_all_that_either_list_has(
 
 async def test_no_device_is_made_up_and_none_is_kept(session: Session) -> None:
     """A person without devices is asked for at the next attempt, by number and by LID."""
-    lists, people = Lists(), People(session, OWN, OWN_LID)
+    lists, people = Lists(), LidMapping(session, OWN, OWN_LID)
     devices = Devices(
         session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
     )
@@ -184,7 +184,7 @@ class OtherNumberLists(Lists):
 
 async def test_numbers_that_are_answered_by_one_another_are_no_chats(session: Session) -> None:
     """A message would go from one to the other for ever; so it fails, and is tried again as any other."""
-    people = People(session, OWN, OWN_LID)
+    people = LidMapping(session, OWN, OWN_LID)
     for lists in (OtherNumberLists(), OtherNumberLists(**by(OtherNumberLists.pairs[1], 0))):
         devices = Devices(
             session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox

@@ -10,7 +10,7 @@ from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.receive.presence import Appearance, presence_of
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.wire_format.nodes import Node
 
@@ -43,9 +43,9 @@ class Known:
         return ANA if chat == ANA_LID else chat
 
 
-def people(known: Any = None) -> People:
+def people(known: Any = None) -> LidMapping:
     known = known or Known()
-    return People(
+    return LidMapping(
         known,
         Address.parse("15550100001:7@s.whatsapp.net"),
         Address.parse("90000000000001:7@lid"),

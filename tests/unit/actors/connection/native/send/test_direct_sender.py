@@ -15,7 +15,7 @@ from actors.connection.native.identities.devices import Devices
 from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.session_transactions import cause_of
 from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.connection.session.identities.stored_credentials import StoredCredentials
@@ -85,7 +85,7 @@ def _forge(node: Node) -> Node:
 
 
 async def sender(world: World, wire: AcknowledgingWire, *more: str) -> DirectSender:
-    people = People(world.session, Address.parse(DEVICE), None)
+    people = LidMapping(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
         world.session.identities.save_devices(
             CAROL, [Address.parse(one).device for one in (CAROL, *more)], time.time()
@@ -208,7 +208,7 @@ class ListingWire(AcknowledgingWire):
 
 
 def by_lid(world: World, wire: AcknowledgingWire) -> DirectSender:
-    people = People(world.session, Address.parse(DEVICE), Address.parse(OWN_LID).with_device(4))
+    people = LidMapping(world.session, Address.parse(DEVICE), Address.parse(OWN_LID).with_device(4))
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
     pipeline = SendPipeline(world.session, world.signal, people, socket, ack_timeout=1)

@@ -16,7 +16,7 @@ from actors.connection.native.identities.devices import Devices
 from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.messages.content import Text
@@ -40,7 +40,7 @@ class LimitingWire(AcknowledgingWire):
 
 
 async def sender(world: World, wire: LimitingWire) -> DirectSender:
-    people = People(world.session, Address.parse(DEVICE), None)
+    people = LidMapping(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
         world.session.identities.save_devices(CAROL, [0], time.time())
         world.session.identities.save_devices(ACCOUNT, [5, 4], time.time())

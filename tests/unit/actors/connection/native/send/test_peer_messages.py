@@ -15,7 +15,7 @@ from actors.connection.native.send.peer_messages import PeerMessages
 from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.signal.device_sessions import Signal, new_credentials
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def wire() -> Wire:
 async def peers(session: Session, wire: Wire) -> PeerMessages:
     async with session.transaction():
         session.credentials.save(replace(new_credentials(), device_identity=b"adv"))
-    people = People(session, Address.parse("15550100001:4@s.whatsapp.net"), None)
+    people = LidMapping(session, Address.parse("15550100001:4@s.whatsapp.net"), None)
     socket = cast("Socket", wire)
     pipeline = SendPipeline(session, Signal(session), people, socket, ack_timeout=0.01)
     pipeline.fanout = cast("Fanout", wire)

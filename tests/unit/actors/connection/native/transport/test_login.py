@@ -16,7 +16,7 @@ from actors.connection.native.transport import login
 from actors.connection.native.transport.client_payload import MOST_LOGINS
 from actors.connection.native.transport.socket import Socket
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.wire_format.nodes import Node, parse, proto
 from actors.connection.session.session import Session
@@ -77,7 +77,7 @@ async def test_each_login_is_counted(
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         async with session.transaction():
             session.credentials.save(PAIRED)
-        people = People(session, Address.parse(DEVICE), None)
+        people = LidMapping(session, Address.parse(DEVICE), None)
         for count in (1, 2):
             await login.note_success(session, people, cast("Socket", None), Node("success", told))
             own = session.credentials.read()

@@ -19,7 +19,7 @@ from actors.connection.protocol.identities.group_members import (
     changed,
     read,
 )
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.request_errors import RequestFailed
 from actors.connection.protocol.wire_format.codec import encode
 from actors.connection.protocol.wire_format.nodes import Node
@@ -129,7 +129,7 @@ async def test_a_list_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> 
         return None
 
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
-        people = People(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
+        people = LidMapping(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
         socket = cast("Socket", GroupLists())
         rosters = MemberLists(session, people, socket, OverSocket(socket), on_inbox=on_inbox)
         beside = asyncio.ensure_future(others())
@@ -143,7 +143,7 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
     device, own_lid = Address.parse("15550100001:4@s.whatsapp.net"), Address.parse("1:4@lid")
     rosters = MemberLists(
         session,
-        People(session, device, own_lid),
+        LidMapping(session, device, own_lid),
         socket := cast("Socket", None),
         OverSocket(socket),
         on_inbox=EngineEvents().on_inbox,
@@ -183,7 +183,7 @@ async def test_one_group_has_the_names_of_its_members(session: Session) -> None:
     socket = cast("Socket", Answers())
     rosters = MemberLists(
         session,
-        People(session, account, None),
+        LidMapping(session, account, None),
         socket,
         OverSocket(socket),
         on_inbox=EngineEvents().on_inbox,
@@ -215,7 +215,7 @@ async def test_a_subject_is_kept_also_without_the_members(session: Session) -> N
     socket = cast("Socket", Listed())
     rosters = MemberLists(
         session,
-        People(session, account, None),
+        LidMapping(session, account, None),
         socket,
         OverSocket(socket),
         on_inbox=EngineEvents().on_inbox,

@@ -16,7 +16,7 @@ from actors.connection.engine import EngineEvents, NotConnected, SendError
 from actors.connection.limits.account_limits import NONE, Limits
 from actors.connection.limits.ack_errors import SendDeferred, refused
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -62,7 +62,7 @@ class World:
         self.told: list[Limits] = []
         self.counts: Counter[str] = Counter()
         self.running: list[Coroutine[object, object, None]] = []
-        self.people = People(session, Address.parse(DEVICE), None)
+        self.people = LidMapping(session, Address.parse(DEVICE), None)
         self.limits = LimitEnforcement(
             session,
             cast("Socket", self.server),

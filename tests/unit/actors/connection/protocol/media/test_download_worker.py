@@ -13,7 +13,7 @@ from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addressing_mode import Routes
 from actors.connection.native.media_queries import phone
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.media import download_admission, download_worker
 from actors.connection.protocol.media.download_admission import Bounds
 from actors.connection.protocol.media.download_worker import AT_ONCE, DownloadWorker
@@ -136,7 +136,7 @@ def sized(name: str, size: int, sender: str = CHAT) -> Transfer:
 
 def routes(session: Session) -> Routes:
     own = Address.parse("15550100001:4@s.whatsapp.net")
-    people = People(session, own, Address.parse("90000000000001:4@lid"))
+    people = LidMapping(session, own, Address.parse("90000000000001:4@lid"))
     return Routes(session, people, cast("Devices", None), lambda: 0.0)
 
 

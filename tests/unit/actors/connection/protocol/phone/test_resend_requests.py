@@ -11,7 +11,7 @@ import pytest
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.phone import resend_requests
 from actors.connection.protocol.phone.resend_requests import (
     PAUSES,
@@ -53,7 +53,7 @@ class World:
         self.counts: Counter[str] = Counter()
         self.worker = ResendRequests(
             session,
-            People(session, Address.parse("15550100001:4@s.whatsapp.net"), None),
+            LidMapping(session, Address.parse("15550100001:4@s.whatsapp.net"), None),
             cast("Socket", None),
             cast("PeerMessages", self.peers),
             counts=self.counts,
