@@ -16,7 +16,7 @@ from actors.connection.protocol.phone import placeholder_resend
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
 from actors.connection.protocol.receive.messages.message_receiver import MembersWanted, Messages
 from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWriter
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
 from actors.connection.whatsmeow import app_state
 from actors.connection.whatsmeow.to_nodes import Delivery
@@ -61,7 +61,7 @@ class DeliveryHandler:
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
-        self._takes: Mapping[str, Callable[[Delivery], Outcome]] = {
+        self._takes: Mapping[str, Callable[[Delivery], StanzaResult]] = {
             "message": self._message,
             "undecryptable": self._message,
             "history": self._history,
@@ -74,13 +74,15 @@ class DeliveryHandler:
             "app_state": self._app_state,
         }
 
-    async def take(self, stanza: Node) -> Outcome:
+    async def take(self, stanza: Node) -> StanzaResult:
         """Apply one delivery; one of a kind that is not known changes nothing, and is answered."""
         assert isinstance(stanza, Delivery)
         self._messages.edits.take_joined()  # those of a delivery that failed
         learned = self._people.learn_from(stanza)
         take = self._takes.get(stanza.kind)
-        outcome = Outcome(f"{stanza.kind}.ignored", (stanza,)) if take is None else take(stanza)
+        outcome = (
+            StanzaResult(f"{stanza.kind}.ignored", (stanza,)) if take is None else take(stanza)
+        )
         opened = self._messages.edits.take_joined()
         if not learned and not opened:
             return outcome
@@ -94,23 +96,23 @@ class DeliveryHandler:
             return False
         return source is not None and self._session.inbox.seen(*self._messages.key(stanza, source))
 
-    def refuse(self, stanza: Node) -> Outcome:
+    def refuse(self, stanza: Node) -> StanzaResult:
         """Of a message that cannot be handled a placeholder stays."""
         try:
             source = source_of(stanza, self._people) if stanza.tag == "message" else None
         except Unparseable:
             source = None
         if source is None:
-            return Outcome("stanza.failed", (stanza,))
+            return StanzaResult("stanza.failed", (stanza,))
         return self._messages.put_placeholder(stanza, source, (stanza,))
 
-    def _message(self, stanza: Delivery) -> Outcome:
+    def _message(self, stanza: Delivery) -> StanzaResult:
         try:
             source = source_of(stanza, self._people)
         except Unparseable:
-            return Outcome("message.unparseable", (stanza,))
+            return StanzaResult("message.unparseable", (stanza,))
         if source is None:
-            return Outcome("message.ignored", (stanza,))
+            return StanzaResult("message.ignored", (stanza,))
         if source.from_me:
             name = stanza.attrs.get("notify", "")
             self._session.push_names.save(str(self._people.account), name)
@@ -121,12 +123,12 @@ class DeliveryHandler:
         try:
             found = self._messages.read(source, stanza.body)
         except MembersWanted:
-            return Outcome("message.roster_wanted", task="roster")
+            return StanzaResult("message.roster_wanted", task="roster")
         except MalformedMessage:
             return self._messages.put_placeholder(stanza, source, (stanza,))
         return self._messages.take(stanza, source, stanza.body, found, (stanza,))
 
-    def _undecryptable(self, stanza: Delivery) -> Outcome:
+    def _undecryptable(self, stanza: Delivery) -> StanzaResult:
         source = source_of(stanza, self._people)
         assert source is not None
         key = self._messages.key(stanza, source)
@@ -140,47 +142,47 @@ class DeliveryHandler:
             return self._messages.put_placeholder(stanza, source, (stanza,))
         self._messages.want(stanza, source)
         # Never held: the program asks the sender once it is answered, and the resend is held.
-        return Outcome("message.asked_for", (stanza,), wanted=stanza, task="placeholder")
+        return StanzaResult("message.asked_for", (stanza,), wanted=stanza, task="placeholder")
 
-    def _history(self, stanza: Delivery) -> Outcome:
+    def _history(self, stanza: Delivery) -> StanzaResult:
         return self._messages.history(stanza.attrs["id"], stanza.body, (stanza,))
 
-    def _resent(self, stanza: Delivery) -> Outcome:
+    def _resent(self, stanza: Delivery) -> StanzaResult:
         request = str((stanza.told or {}).get("request_id", ""))
         found = placeholder_resend.answer_of(request, stanza.body)
         return self._messages.resent(found, (stanza,))
 
-    def _receipt(self, stanza: Delivery) -> Outcome:
+    def _receipt(self, stanza: Delivery) -> StanzaResult:
         return replace(self._receipts.receipt(stanza), answers=(stanza,))
 
-    def _group(self, stanza: Delivery) -> Outcome:
+    def _group(self, stanza: Delivery) -> StanzaResult:
         """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
         told = stanza.told or {}
         chat = parse_optional(str(told.get("chat", "")))
         if chat is None:
-            return Outcome("notification.ignored", (stanza,))
+            return StanzaResult("notification.ignored", (stanza,))
         self._rosters.forget(chat)
         self._rosters.note_subject(chat, str(told.get("subject") or ""))
         gone = (parse_optional(str(one)) for one in told.get("left") or ())
         persons = [self._people.canonical(one) for one in gone if one is not None]
         at = int(told.get("at") or self._clock())
         news = self._receipts.leave_out(chat, persons, at)
-        return Outcome("notification.group", (stanza,), news=news)
+        return StanzaResult("notification.group", (stanza,), news=news)
 
-    def _mex(self, stanza: Delivery) -> Outcome:
+    def _mex(self, stanza: Delivery) -> StanzaResult:
         told = limit_queries.notified(
             Node("", {}, (Node("update", {}, stanza.body),)), self._clock()
         )
         if not told:
-            return Outcome("notification.ignored", (stanza,))
+            return StanzaResult("notification.ignored", (stanza,))
         limit_enforcement.note(self._session, told)
-        return Outcome("notification.limits", (stanza,), task="limits")
+        return StanzaResult("notification.limits", (stanza,), task="limits")
 
-    def _call(self, stanza: Delivery) -> Outcome:
+    def _call(self, stanza: Delivery) -> StanzaResult:
         """A call is stored nowhere: one that still rings comes again."""
-        return Outcome("call.heard", (stanza,), task="call")
+        return StanzaResult("call.heard", (stanza,), task="call")
 
-    def _app_state(self, stanza: Delivery) -> Outcome:
+    def _app_state(self, stanza: Delivery) -> StanzaResult:
         """Note changes with the version that brings them; where some before them lack, ask for all."""
         told = stanza.told or {}
         found = app_state.read(told, stanza.body)
@@ -190,18 +192,20 @@ class DeliveryHandler:
             session.push_names.save(str(self._people.account), found.name)
         if told.get("more"):
             begun = session.app_state.note_part(collection, found.changes, begun)
-            return Outcome("app_state.part", (replace(stanza, answer={"begun": begun}),), news=True)
+            return StanzaResult(
+                "app_state.part", (replace(stanza, answer={"begun": begun}),), news=True
+            )
         # A change after version 0, where the library has nothing, is one if the session has nothing either.
         fits = after != 0 or session.app_state.version(collection) == 0
         version, changes = int(told["version"]), found.changes
         if not fits or not session.app_state.note(
             collection, version, changes, after=after, begun=begun
         ):
-            return Outcome("app_state.behind", (replace(stanza, answer={"whole": True}),))
+            return StanzaResult("app_state.behind", (replace(stanza, answer={"whole": True}),))
         news = bool(found.changes) or after is None
-        return Outcome("app_state.noted", (stanza,), news=news)
+        return StanzaResult("app_state.noted", (stanza,), news=news)
 
-    def _media_retried(self, stanza: Delivery) -> Outcome:
+    def _media_retried(self, stanza: Delivery) -> StanzaResult:
         """The account's phone was asked for a file that the servers lost."""
         told = stanza.told or {}
         for transfer in self._session.downloads.of_message(str(told.get("message_id", ""))):
@@ -214,8 +218,8 @@ class DeliveryHandler:
                 continue
             if found.direct_path is None:
                 self._session.downloads.end(transfer, "failed", GONE)
-                return Outcome("notification.file_lost", (stanza,), news=True)
+                return StanzaResult("notification.file_lost", (stanza,), news=True)
             if is_path(found.direct_path):
                 self._session.downloads.relocate(transfer, found.direct_path)
-                return Outcome("notification.file", (stanza,), task="file")
-        return Outcome("notification.ignored", (stanza,))
+                return StanzaResult("notification.file", (stanza,), task="file")
+        return StanzaResult("notification.ignored", (stanza,))

@@ -11,7 +11,7 @@ from actors.connection.protocol.media.failure_policy import GONE
 from actors.connection.protocol.media.media_fields import is_path
 from actors.connection.protocol.receive import receipts
 from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWriter
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,60 +50,62 @@ class Notices:
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.receipt = self._receipts.receipt
 
-    def _group_changed(self, stanza: Node, chat: Address, answers: tuple[Node, ...]) -> Outcome:
+    def _group_changed(
+        self, stanza: Node, chat: Address, answers: tuple[Node, ...]
+    ) -> StanzaResult:
         """Somebody joined or left, or what a group is changed."""
         news, gone = self._rosters.note(chat, stanza)
         news |= self._receipts.leave_out(chat, gone, stanza.number("t") or int(self._clock()))
-        return Outcome("notification.group", answers, news=news)
+        return StanzaResult("notification.group", answers, news=news)
 
-    def notification(self, stanza: Node) -> Outcome:
+    def notification(self, stanza: Node) -> StanzaResult:
         """Apply a notification."""
         answers = (receipts.ack(stanza),)
         kind = stanza.attrs.get("type")
         if kind == "encrypt" and stanza.child("count") is not None:
-            return Outcome("notification.prekeys", answers, task="prekeys")
+            return StanzaResult("notification.prekeys", answers, task="prekeys")
         if kind == "mediaretry":
             return self._uploaded_again(stanza, answers)
         if kind == "mex":
             return self._limited(stanza, answers)
         if kind == LOCK_CHANGED:
-            return Outcome("notification.lock_changed", answers, task="ask")
+            return StanzaResult("notification.lock_changed", answers, task="ask")
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)
         if kind == "account_sync":
             return self._synced(stanza, answers)
         if kind not in ("encrypt", "devices") or person is None or not person.is_person:
-            return Outcome("notification.ignored", answers)
+            return StanzaResult("notification.ignored", answers)
         person = self._people.canonical(person)
         self._devices.forget(person)
         if kind == "devices":
-            return Outcome("notification.devices", answers)
+            return StanzaResult("notification.devices", answers)
         if stanza.child("identity") is None:
-            return Outcome("notification.ignored", answers)
+            return StanzaResult("notification.ignored", answers)
         # As WhatsApp's own clients do: the next key is believed, and what goes out from now on is
         # not encrypted for the installation that is gone.
         self._signal.distrust(str(person))
         self._session.groups.drop_own_sender_keys(str(person))
-        return Outcome("notification.identity", answers)
+        return StanzaResult("notification.identity", answers)
 
-    def _synced(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+    def _synced(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         private = stanza.child("privacy") is not None
         if not private or stanza.child("devices") is not None:
             self._devices.forget(self._people.account)
         if private:
-            return Outcome("notification.privacy", answers, task="privacy")
-        return Outcome("notification.devices", answers)
+            return StanzaResult("notification.privacy", answers, task="privacy")
+        return StanzaResult("notification.devices", answers)
 
-    def _limited(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+    def _limited(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         """Most of mex is about channels, and is left alone."""
         told = limit_queries.notified(stanza, self._clock())
         if not told:
-            return Outcome("notification.ignored", answers)
+            return StanzaResult("notification.ignored", answers)
         limit_enforcement.note(self._session, told)
-        return Outcome("notification.limits", answers, task="limits")
+        return StanzaResult("notification.limits", answers, task="limits")
 
-    def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+    def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         """The account's phone was asked for a file that the servers lost."""
         for transfer in self._session.downloads.of_message(stanza.attrs["id"]):
             found = reupload_request.answer(stanza, transfer)
@@ -111,8 +113,8 @@ class Notices:
                 continue
             if found.direct_path is None:
                 self._session.downloads.end(transfer, "failed", GONE)
-                return Outcome("notification.file_lost", answers, news=True)
+                return StanzaResult("notification.file_lost", answers, news=True)
             if is_path(found.direct_path):
                 self._session.downloads.relocate(transfer, found.direct_path)
-                return Outcome("notification.file", answers, task="file")
-        return Outcome("notification.ignored", answers)
+                return StanzaResult("notification.file", answers, task="file")
+        return StanzaResult("notification.ignored", answers)

@@ -15,7 +15,7 @@ from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.protocol.receive import receipts
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
 from actors.connection.protocol.receive.messages.message_receiver import MembersWanted, Messages
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import MalformedMessage
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ class StanzaHandler:
         self._given: set[str] = set()
         """Devices that were given keys for a new session, and of which nothing was read since."""
 
-    async def take(self, stanza: Node) -> Outcome:
+    async def take(self, stanza: Node) -> StanzaResult:
         """Apply one stanza. Raises nothing for what a stanza may contain."""
         if not stanza.attrs.get("id") or not stanza.attrs.get("from"):
             # There is nothing that an ack could name.
-            return Outcome("stanza.nameless")
+            return StanzaResult("stanza.nameless")
         self._messages.edits.take_joined()  # those of a stanza that failed
         learned = self._people.learn_from(stanza)
         outcome = await self._taken(stanza)
@@ -98,11 +98,11 @@ class StanzaHandler:
     def forget_prepared(self) -> None:
         self._ciphers.forget_prepared()
 
-    def postpone(self, stanza: Node) -> Outcome:
+    def postpone(self, stanza: Node) -> StanzaResult:
         """Learn what a stanza says of its sender, who is then prepared for by today's name."""
-        return Outcome("message.postponed", news=self._people.learn_from(stanza))
+        return StanzaResult("message.postponed", news=self._people.learn_from(stanza))
 
-    async def ask_again(self, stanza: Node) -> Outcome:
+    async def ask_again(self, stanza: Node) -> StanzaResult:
         """Take a message as one that cannot be read: its keys changed while it was prepared."""
         source = self._source(stanza)
         if source is None:
@@ -119,7 +119,7 @@ class StanzaHandler:
         except Unparseable:
             return None
 
-    async def _taken(self, stanza: Node) -> Outcome:
+    async def _taken(self, stanza: Node) -> StanzaResult:
         if stanza.tag == "message":
             return await self._message(stanza)
         if stanza.tag == "receipt":
@@ -128,36 +128,36 @@ class StanzaHandler:
             return self._notices.notification(stanza)
         if stanza.tag == "call":
             news = learn_caller(self._people, stanza)
-            return Outcome("call.heard", (receipts.ack(stanza),), news=news, task="call")
+            return StanzaResult("call.heard", (receipts.ack(stanza),), news=news, task="call")
         if stanza.tag in IGNORED:
-            return Outcome(f"{stanza.tag}.ignored", (receipts.ack(stanza),))
+            return StanzaResult(f"{stanza.tag}.ignored", (receipts.ack(stanza),))
         log.warning("unknown stanza", action="stanza.unrecognized", stanza=stanza.tag)
         nack = receipts.nack(stanza, receipts.UNRECOGNIZED)
-        return Outcome("stanza.unrecognized", (nack,))
+        return StanzaResult("stanza.unrecognized", (nack,))
 
-    def refuse(self, stanza: Node) -> Outcome:
+    def refuse(self, stanza: Node) -> StanzaResult:
         """Refuse a stanza that cannot be handled, or it comes for ever; of a message a placeholder stays."""
         answers = (receipts.nack(stanza, receipts.UNHANDLED),)
         source = self._source(stanza)
         if source is None:
-            return Outcome("stanza.failed", answers)
+            return StanzaResult("stanza.failed", answers)
         return self._messages.put_placeholder(stanza, source, answers)
 
-    async def _message(self, stanza: Node) -> Outcome:
+    async def _message(self, stanza: Node) -> StanzaResult:
         try:
             source = source_of(stanza, self._people)
         except Unparseable:
             log.warning("message of nobody", action="message.unparseable")
             nack = receipts.nack(stanza, receipts.UNPARSEABLE)
-            return Outcome("message.unparseable", (nack,))
+            return StanzaResult("message.unparseable", (nack,))
         if source is None:
-            return Outcome("message.ignored", (receipts.ack(stanza),))
+            return StanzaResult("message.ignored", (receipts.ack(stanza),))
         if source.from_me:
             name = stanza.attrs.get("notify", "")
             self._session.push_names.save(str(self._people.account), name)
         return await self._message_of(stanza, source)
 
-    async def _message_of(self, stanza: Node, source: Source) -> Outcome:
+    async def _message_of(self, stanza: Node, source: Source) -> StanzaResult:
         active = self._active()
         answers = receipts.delivered(stanza, from_me=source.from_me, active=active)
         if (repeated := self._messages.repeated(stanza, source, answers)) is not None:
@@ -168,7 +168,7 @@ class StanzaHandler:
                 plaintext = await self._ciphers.decrypt(stanza, source)
                 found = self._messages.read(source, plaintext)
         except MembersWanted:
-            return Outcome("message.roster_wanted", task="roster")
+            return StanzaResult("message.roster_wanted", task="roster")
         except (Undecryptable, MalformedMessage) as error:
             return self._undecryptable(stanza, source, error)
         self._given.discard(self._device(source))
@@ -176,7 +176,7 @@ class StanzaHandler:
 
     def _undecryptable(
         self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
-    ) -> Outcome:
+    ) -> StanzaResult:
         if (code := refusal(stanza, error)) is not None:
             # Its sender would encrypt the same again.
             log.warning("refused message", action="message.refused", code=code)
@@ -206,6 +206,6 @@ class StanzaHandler:
             keys = prekey_bundles.for_retry(own, prekey)
         asked = receipts.retry(stanza, count=count, registration_id=own.registration_id, keys=keys)
         held = self._messages.held(*key)
-        return Outcome(
+        return StanzaResult(
             "message.asked_for", answers, (asked,), wanted=stanza, held=held, task="placeholder"
         )

@@ -9,7 +9,7 @@ from actors.connection.protocol.identities.addresses import parse_optional
 from actors.connection.protocol.phone import placeholder_resend
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.session.messages.placeholders import Placeholder
     from actors.connection.session.session import Session
 
-    Store = Callable[[Node, Source, Received, bytes], Outcome]
+    Store = Callable[[Node, Source, Received, bytes], StanzaResult]
 
 
 class ResentMessages:
@@ -36,7 +36,9 @@ class ResentMessages:
         self._session = session
         self._people = people
 
-    def take(self, plaintext: bytes, answers: tuple[Node, ...], store: Store) -> Outcome | None:
+    def take(
+        self, plaintext: bytes, answers: tuple[Node, ...], store: Store
+    ) -> StanzaResult | None:
         """The outcome of an answer; None for another message of the phone's.
 
         `answers` are for the stanza that it came in, `store` puts one message in the inbox. Raises
@@ -45,9 +47,9 @@ class ResentMessages:
         found = placeholder_resend.answer(plaintext)
         return None if found is None else self.apply(found, answers, store)
 
-    def apply(self, found: Answer, answers: tuple[Node, ...], store: Store) -> Outcome:
+    def apply(self, found: Answer, answers: tuple[Node, ...], store: Store) -> StanzaResult:
         """As `take`, of an answer that is parsed."""
-        outcome = Outcome("message.resent", answers)
+        outcome = StanzaResult("message.resent", answers)
         for info in found.messages:
             for asked in self._session.placeholders.asked_for(found.request, info.key.id):
                 if self._is_of(info, asked, found.request):
@@ -69,10 +71,10 @@ class ResentMessages:
         chat = parse_optional(info.key.remoteJid)
         return chat is not None and str(self._people.canonical(chat)) == asked.chat
 
-    def _stored(self, info: Any, asked: Placeholder, store: Store) -> Outcome:
+    def _stored(self, info: Any, asked: Placeholder, store: Store) -> StanzaResult:
         attrs = {"notify": info.pushName, "t": str(info.messageTimestamp), **asked.stanza}
         stanza = Node("message", {name: value for name, value in attrs.items() if value})
-        nothing = Outcome("message.ignored")
+        nothing = StanzaResult("message.ignored")
         try:
             source = source_of(stanza, self._people)
         except Unparseable:

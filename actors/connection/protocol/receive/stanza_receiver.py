@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from actors.connection.protocol.decryption_errors import Unprepared
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.session_transactions import (
     SessionRefusal,
@@ -46,16 +46,16 @@ RESEND_PATIENCE: Final = 60.0
 class Takes(Protocol):
     """Takes stanzas, inside a transaction of the session."""
 
-    async def take(self, stanza: Node) -> Outcome:
+    async def take(self, stanza: Node) -> StanzaResult:
         """Apply one stanza."""
 
-    def refuse(self, stanza: Node) -> Outcome:
+    def refuse(self, stanza: Node) -> StanzaResult:
         """Refuse one that cannot be handled."""
 
-    def give_up(self, stanza: Node) -> Outcome:
+    def give_up(self, stanza: Node) -> StanzaResult:
         """Put a placeholder where no resend of a message came."""
 
-    def lapse(self, patience: float) -> Outcome:
+    def lapse(self, patience: float) -> StanzaResult:
         """As `give_up`, for all that was last asked for so many seconds ago."""
 
 
@@ -68,10 +68,10 @@ class Prepares(Protocol):
     def forget_prepared(self) -> None:
         """Drop what was computed."""
 
-    def postpone(self, stanza: Node) -> Outcome:
+    def postpone(self, stanza: Node) -> StanzaResult:
         """Note what the stanza tells, which is taken once it is prepared."""
 
-    async def ask_again(self, stanza: Node) -> Outcome:
+    async def ask_again(self, stanza: Node) -> StanzaResult:
         """Take a stanza whose preparation did not do."""
 
 
@@ -162,11 +162,11 @@ class Receiver:
 
     async def _commit(
         self, batch: Sequence[Node], overdue: Sequence[Node | None], *, prepared: bool
-    ) -> tuple[list[tuple[Node | None, Outcome]], list[Node]]:
+    ) -> tuple[list[tuple[Node | None, StanzaResult]], list[Node]]:
         """The outcomes, and those of the batch that are to be prepared first."""
         following: list[Node] = []
         async with transaction(self._session, self._socket):
-            outcomes: list[tuple[Node | None, Outcome]] = []
+            outcomes: list[tuple[Node | None, StanzaResult]] = []
             for place, stanza in enumerate(batch):
                 outcome, taken = await self._take(stanza, final=prepared and place == 0)
                 outcomes.append((stanza, outcome))
@@ -193,7 +193,7 @@ class Receiver:
                     _log_failure(stanza, error)
                 await asyncio.sleep(0)
 
-    async def _answer(self, outcomes: Sequence[tuple[Node | None, Outcome]]) -> None:
+    async def _answer(self, outcomes: Sequence[tuple[Node | None, StanzaResult]]) -> None:
         # At once: the drain may have settled the items by the next pause.
         for _, outcome in outcomes:
             if outcome.held is not None and len(self._held) < HELD:
@@ -221,18 +221,18 @@ class Receiver:
             if outcome.wanted is not None:
                 asyncio.get_running_loop().call_later(self._patience, self._lapse, outcome.wanted)
 
-    def _move_held(self, outcome: Outcome) -> None:
+    def _move_held(self, outcome: StanzaResult) -> None:
         """Let answers wait for the items that stand now where theirs stood."""
         for old, new in outcome.moved:
             if old is not None and new is not None and (answers := self._held.pop(old, ())):
                 self._held[new] = (*self._held.get(new, ()), *answers)
 
-    def _give_up(self, stanza: Node | None) -> Outcome:
+    def _give_up(self, stanza: Node | None) -> StanzaResult:
         if stanza is None:
             return self._incoming.lapse(self._patience)
         return self._incoming.give_up(stanza)
 
-    async def _take(self, stanza: Node, *, final: bool) -> tuple[Outcome, bool]:
+    async def _take(self, stanza: Node, *, final: bool) -> tuple[StanzaResult, bool]:
         """The outcome of a stanza, and whether it was taken: of one that fails twice, that it is refused.
 
         A stanza that always fails, unanswered, would come again at each login and end the socket.
@@ -255,9 +255,9 @@ class Receiver:
                 _log_failure(stanza, error)
                 if following is not None:
                     handle = following
-        return Outcome("stanza.failed"), True
+        return StanzaResult("stanza.failed"), True
 
-    async def _refuse(self, stanza: Node) -> Outcome:
+    async def _refuse(self, stanza: Node) -> StanzaResult:
         return self._incoming.refuse(stanza)
 
     def _lapse(self, stanza: Node | None) -> None:

@@ -13,7 +13,7 @@ from actors.connection.protocol.receive.from_proto import Forged, content_of, un
 from actors.connection.protocol.receive.message_source import Key, arrival
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Change, encode, is_plain, text_of
@@ -59,7 +59,7 @@ class InboxWriter:
 
     def store(
         self, stanza: Node, source: Source, found: wrappers.Received, plaintext: bytes
-    ) -> Outcome:
+    ) -> StanzaResult:
         """Put a message in the inbox, in the place of its placeholder where there is one."""
         scene = self._scene(stanza, source, found)
         try:
@@ -69,7 +69,7 @@ class InboxWriter:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")
             self._session.inbox.bury(**self.key(stanza, source)._asdict())
-            return Outcome("message.refused")
+            return StanzaResult("message.refused")
         key = self._named(stanza, source, found.destination)
         placeholder = self.held(*key)
         added = self.add(stanza, source, said, found.destination, plaintext)
@@ -93,7 +93,7 @@ class InboxWriter:
         moved: list[tuple[int | None, int | None]] = [*opened]
         if placeholder not in {None, held}:
             moved.append((placeholder, held))
-        return Outcome(counted, news=news, held=held, moved=moved, task=task)
+        return StanzaResult(counted, news=news, held=held, moved=moved, task=task)
 
     def set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
         """A person sets after how long messages of the chat disappear."""

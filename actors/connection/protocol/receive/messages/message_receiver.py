@@ -12,7 +12,7 @@ from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.from_proto import takes_back_anothers
 from actors.connection.protocol.receive.message_source import arrival, source_of
 from actors.connection.protocol.receive.messages.inbox_writer import InboxWriter
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Other
 
@@ -62,14 +62,16 @@ class Messages:
         self.untold: set[Address] = set()
         """Groups that WhatsApp does not tell of: nobody is taken for an admin there."""
 
-    def repeated(self, stanza: Node, source: Source, answers: tuple[Node, ...]) -> Outcome | None:
+    def repeated(
+        self, stanza: Node, source: Source, answers: tuple[Node, ...]
+    ) -> StanzaResult | None:
         """The outcome of a message that is stored already; None for another one."""
         key = self.key(stanza, source)
         if not self._session.inbox.seen(*key):
             return None
         if self._hold and self._session.history_syncs.has(stanza.attrs["id"]):
-            return Outcome("message.repeated", task="history")
-        return Outcome("message.repeated", answers, held=self.held(*key))
+            return StanzaResult("message.repeated", task="history")
+        return StanzaResult("message.repeated", answers, held=self.held(*key))
 
     def read(self, source: Source, plaintext: bytes) -> wrappers.Received | None:
         """The message in an unpadded plaintext; None where it is for the protocol only.
@@ -94,7 +96,7 @@ class Messages:
         plaintext: bytes,
         found: wrappers.Received | None,
         answers: tuple[Node, ...],
-    ) -> Outcome:
+    ) -> StanzaResult:
         """Store a message, or apply what is for the protocol. Raises `MalformedMessage`."""
         if found is None:
             self._session.inbox.bury(**self.key(stanza, source)._asdict())
@@ -106,32 +108,34 @@ class Messages:
             told = wrappers.history_in(plaintext) if of_phone else None
             if told is not None:
                 return self.history(stanza.attrs["id"], told, answers)
-            return Outcome("message.silent", answers)
+            return StanzaResult("message.silent", answers)
         return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
 
-    def resent(self, found: Answer, answers: tuple[Node, ...]) -> Outcome:
+    def resent(self, found: Answer, answers: tuple[Node, ...]) -> StanzaResult:
         """Put messages that the phone hands over in the place of their placeholders."""
         return self._resent.apply(found, answers, self._inbox.store)
 
-    def history(self, message_id: str, notification: bytes, answers: tuple[Node, ...]) -> Outcome:
+    def history(
+        self, message_id: str, notification: bytes, answers: tuple[Node, ...]
+    ) -> StanzaResult:
         """Note the notification of a history sync, in the message of this id."""
         self._session.history_syncs.add(message_id, notification)
         # With `hold` the worker that stores its messages answers it.
-        return Outcome("message.history", () if self._hold else answers, task="history")
+        return StanzaResult("message.history", () if self._hold else answers, task="history")
 
     def _is_phone(self, source: Source) -> bool:
         return source.from_me and source.sender.device == 0
 
     def put_placeholder(
         self, stanza: Node, source: Source, answers: tuple[Node, ...] = ()
-    ) -> Outcome:
+    ) -> StanzaResult:
         """Store a placeholder for the message, unless it is there; a resend replaces it."""
         added = self._inbox.add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
         held = self.held(*self.key(stanza, source)) if answers else None
         if added:
             self._ask_phone(stanza, source, PHONE_DELAY)
-        return Outcome(counted, answers, news=added, held=held, task="placeholder")
+        return StanzaResult(counted, answers, news=added, held=held, task="placeholder")
 
     def _ask_phone(self, stanza: Node, source: Source, delay: float) -> None:
         """Have the phone be asked for the message after so many seconds, if it has not come by then."""
@@ -151,17 +155,17 @@ class Messages:
         )
         self._ask_phone(stanza, source, PHONE_DELAY_AFTER_SENDER)
 
-    def give_up(self, stanza: Node) -> Outcome:
+    def give_up(self, stanza: Node) -> StanzaResult:
         """Put a placeholder where no resend came; one that comes later still replaces it.
 
         The stanza is answered already, or will be once the placeholder is stored elsewhere.
         """
         source = source_of(stanza, self._people)
         if source is None or self._session.inbox.seen(*self.key(stanza, source)):
-            return Outcome("message.repeated")
+            return StanzaResult("message.repeated")
         return self.put_placeholder(stanza, source)
 
-    def lapse(self, patience: float) -> Outcome:
+    def lapse(self, patience: float) -> StanzaResult:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
         shown = self._session.inbox.show_wanted(self._clock() - patience)
-        return Outcome("message.placeholder" if shown else "message.repeated", news=shown > 0)
+        return StanzaResult("message.placeholder" if shown else "message.repeated", news=shown > 0)

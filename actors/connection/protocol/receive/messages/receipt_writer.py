@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.receive import receipts
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ class ReceiptWriter:
         self._people = people
         self._clock = clock
 
-    def receipt(self, stanza: Node) -> Outcome:
+    def receipt(self, stanza: Node) -> StanzaResult:
         """Apply a receipt."""
         receipt = receipts.read(stanza)
         sender = parse_optional(stanza.attrs.get("from"))
@@ -32,20 +32,20 @@ class ReceiptWriter:
         member = parse_optional(stanza.attrs.get("participant"))
         if sender is None or (in_group and member is None and not stanza.children("participants")):
             nack = receipts.nack(stanza, receipts.UNPARSEABLE)
-            return Outcome("receipt.unparseable", (nack,))
+            return StanzaResult("receipt.unparseable", (nack,))
         if receipt.status == "retry":
-            return Outcome("receipt.retry", task="resend")
+            return StanzaResult("receipt.retry", task="resend")
         answers = (receipts.ack(stanza),)
         if (read := self._read_elsewhere(stanza, sender, member)) is not None:
             self._session.unread.read_elsewhere(str(read), receipt.message_ids)
-            return Outcome("receipt.own_reading", answers)
+            return StanzaResult("receipt.own_reading", answers)
         if in_group:
             return self._group_receipt(stanza, sender, answers)
         if receipt.status is None or not sender.is_person or self._people.is_account(sender):
-            return Outcome("receipt.ignored", answers)
+            return StanzaResult("receipt.ignored", answers)
         chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
         self._note(chat, receipt.message_ids, receipt.status, at)
-        return Outcome("receipt.stored", answers, news=True)
+        return StanzaResult("receipt.stored", answers, news=True)
 
     def _read_elsewhere(
         self, stanza: Node, sender: Address, member: Address | None
@@ -76,7 +76,9 @@ class ReceiptWriter:
                     at=at,
                 )
 
-    def _group_receipt(self, stanza: Node, chat: Address, answers: tuple[Node, ...]) -> Outcome:
+    def _group_receipt(
+        self, stanza: Node, chat: Address, answers: tuple[Node, ...]
+    ) -> StanzaResult:
         """As in WhatsApp's clients a group has a message when all have it whom it was for."""
         news = False
         for named, receipt in receipts.of_members(stanza):
@@ -91,7 +93,7 @@ class ReceiptWriter:
                 for status in reached:
                     news = True
                     self._note(str(chat), (message_id,), status, at)
-        return Outcome("receipt.stored" if news else "receipt.noted", answers, news=news)
+        return StanzaResult("receipt.stored" if news else "receipt.noted", answers, news=news)
 
     def leave_out(self, chat: Address, gone: Iterable[Address], at: int) -> bool:
         """Wait for nobody of a group who left; whether a message is with all others now."""

@@ -25,7 +25,7 @@ Task = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StanzaResult:
     """The consequences of a stanza once its transaction is committed.
 
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxMessage
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.receive.messages.stanza_result import Outcome
+    from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"
@@ -106,7 +106,7 @@ class World:
         routing = {key.replace("from_", "from"): value for key, value in attrs.items()}
         return Node("message", {**named, **routing}, (Node("enc", {"v": "2", "type": kind}, data),))
 
-    async def take(self, stanza: Node) -> Outcome:
+    async def take(self, stanza: Node) -> StanzaResult:
         """As the pipeline does it: a message that is not ordinary is prepared first."""
         with suppress(Unprepared):
             async with self.session.transaction():
@@ -143,6 +143,6 @@ def garbled(stanza: Node) -> Node:
     return Node(stanza.tag, stanza.attrs, (Node("enc", enc.attrs, data),))
 
 
-def answers_of(outcome: Outcome) -> list[tuple[str, str | None]]:
+def answers_of(outcome: StanzaResult) -> list[tuple[str, str | None]]:
     answers = (*outcome.at_once, *outcome.answers)
     return [(answer.tag, answer.attrs.get("type")) for answer in answers]

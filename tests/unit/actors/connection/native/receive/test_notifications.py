@@ -9,7 +9,7 @@ import pytest
 
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.protocol.receive import wrappers
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.send.to_proto import Place, write
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.messages.content import Reaction, ReadMark, Target
@@ -144,7 +144,7 @@ async def test_what_arrives_is_unread_under_the_address_that_it_came_from(
 
 async def test_a_retry_receipt_is_acknowledged_after_the_resend(receiver: World) -> None:
     outcome = await receiver.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
-    assert outcome == Outcome("receipt.retry", task="resend")
+    assert outcome == StanzaResult("receipt.retry", task="resend")
 
 
 @pytest.mark.parametrize(

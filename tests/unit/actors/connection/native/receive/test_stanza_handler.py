@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.protocol.receive import wrappers
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.messages.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.receiving_device import (
@@ -148,7 +148,7 @@ async def test_a_time_that_is_none_is_the_time_of_arrival(receiver: World, t: st
 async def test_what_an_ack_cannot_name_is_dropped(
     receiver: World, tag: str, attrs: dict[str, str]
 ) -> None:
-    assert await receiver.take(Node(tag, attrs)) == Outcome("stanza.nameless")
+    assert await receiver.take(Node(tag, attrs)) == StanzaResult("stanza.nameless")
 
 
 async def test_a_call_is_acknowledged(receiver: World) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.native.receive.stanza_handler import MAX_RETRIES
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.state.messages.received import incoming, storing
 from tests.unit.actors.connection.native.receiving_device import (
@@ -213,7 +213,7 @@ async def test_a_resend_replaces_the_placeholder(receiver: World) -> None:
     assert (await receiver.take(resent)).news
     assert [(one.type, one.text) for one in receiver.messages()] == [("text", "late")]
     async with receiver.session.transaction():
-        assert receiver.incoming.give_up(stanza) == Outcome("message.repeated")
+        assert receiver.incoming.give_up(stanza) == StanzaResult("message.repeated")
 
 
 async def test_a_resend_by_the_number_replaces_the_placeholder_of_the_lid(receiver: World) -> None:

@@ -25,7 +25,7 @@ from tests.unit.actors.connection.native.receiving_device import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.protocol.receive.messages.stanza_result import Outcome
+    from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 
 PHONE = "15550100001:0@s.whatsapp.net"
 NOW = 1000.0
@@ -56,7 +56,7 @@ async def asks(receiver: World, request: str = "R") -> None:
         assert receiver.session.placeholders.note_asked(due, request, NOW + 30)
 
 
-async def answers(receiver: World, *infos: Any, request: str = "R", **attrs: str) -> Outcome:
+async def answers(receiver: World, *infos: Any, request: str = "R", **attrs: str) -> StanzaResult:
     """The phone answers."""
     await receiver.afresh()
     message = proto.Message()

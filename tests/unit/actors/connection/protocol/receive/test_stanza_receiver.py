@@ -13,7 +13,7 @@ import pytest
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.protocol.decryption_errors import Unprepared
 from actors.connection.protocol.receive import receipts
-from actors.connection.protocol.receive.messages.stanza_result import Outcome
+from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.wire_format.nodes import Node
@@ -72,14 +72,14 @@ class ScriptedHandler:
         self.prepared.clear()
         self.commits.append([])
 
-    def postpone(self, stanza: Node) -> Outcome:
+    def postpone(self, stanza: Node) -> StanzaResult:
         self.store(f"learnt of {stanza.attrs['id']}")
-        return Outcome("message.postponed", news=True)
+        return StanzaResult("message.postponed", news=True)
 
-    async def ask_again(self, stanza: Node) -> Outcome:
-        return Outcome("message.asked_for", (Node("ack", {"id": stanza.attrs["id"]}),))
+    async def ask_again(self, stanza: Node) -> StanzaResult:
+        return StanzaResult("message.asked_for", (Node("ack", {"id": stanza.attrs["id"]}),))
 
-    async def take(self, stanza: Node) -> Outcome:
+    async def take(self, stanza: Node) -> StanzaResult:
         number = stanza.attrs["id"]
         if number.startswith("costly") and number not in self.prepared:
             self.store(f"half of {number}")
@@ -91,36 +91,36 @@ class ScriptedHandler:
             answers = (Node("ack", {"id": number}),)
             held = self.session.refused.unsettled("c", "c", number) if "held" in number else None
             asked = (Node("receipt", {"id": number}),)
-            return Outcome("asked", answers, asked, wanted=stanza, held=held)
+            return StanzaResult("asked", answers, asked, wanted=stanza, held=held)
         if number.startswith("moved"):
             old, new = map(int, number.removeprefix("moved").split("-"))
-            return Outcome("moved", moved=[(old, new), (None, None)], news=True)
+            return StanzaResult("moved", moved=[(old, new), (None, None)], news=True)
         if number.startswith("lost"):
-            return Outcome("message.placeholder")
+            return StanzaResult("message.placeholder")
         self.store(number)
         if number.startswith("held"):
-            return Outcome("stored", (Node("ack", {"id": number}),), held=int(number[4:]))
+            return StanzaResult("stored", (Node("ack", {"id": number}),), held=int(number[4:]))
         if number.startswith("bad"):
             self.tried.append(number)
             if number != "bad once" or len(self.tried) == 1:
                 raise KeyError(number)
         task = "prekeys" if number.startswith("task") else None
-        return Outcome("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
+        return StanzaResult("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
 
-    def refuse(self, stanza: Node) -> Outcome:
+    def refuse(self, stanza: Node) -> StanzaResult:
         number = stanza.attrs["id"]
         if number == "bad for ever":
             raise KeyError(number)
         self.store(number, "undecryptable")
-        return Outcome("message.placeholder", (receipts.nack(stanza, 500),), news=True)
+        return StanzaResult("message.placeholder", (receipts.nack(stanza, 500),), news=True)
 
-    def give_up(self, stanza: Node) -> Outcome:
+    def give_up(self, stanza: Node) -> StanzaResult:
         self.store(stanza.attrs["id"], "undecryptable")
-        return Outcome("given_up", news=True)
+        return StanzaResult("given_up", news=True)
 
-    def lapse(self, patience: float) -> Outcome:
+    def lapse(self, patience: float) -> StanzaResult:
         shown = self.session.inbox.show_wanted(time.time() - patience)
-        return Outcome("lapsed", news=shown > 0)
+        return StanzaResult("lapsed", news=shown > 0)
 
     def store(self, number: str, kind: str = "text") -> None:
         self.session.inbox.add(chat="c", sender="c", message_id=number, at=1, type=kind, text=None)
