@@ -14,7 +14,10 @@ from actors.connection.protocol.media.failure_policy import GONE
 from actors.connection.protocol.media.media_fields import is_path
 from actors.connection.protocol.phone import placeholder_resend
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
-from actors.connection.protocol.receive.messages.message_receiver import MembersWanted, Messages
+from actors.connection.protocol.receive.messages.message_receiver import (
+    MembersWanted,
+    MessageReceiver,
+)
 from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWriter
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
@@ -57,7 +60,7 @@ class DeliveryHandler:
         self._people = people
         self._rosters = rosters
         self._clock = clock
-        self._messages = Messages(session, people, rosters, clock=clock, hold=hold)
+        self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold

@@ -14,7 +14,10 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.protocol.receive import receipts
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
-from actors.connection.protocol.receive.messages.message_receiver import MembersWanted, Messages
+from actors.connection.protocol.receive.messages.message_receiver import (
+    MembersWanted,
+    MessageReceiver,
+)
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import MalformedMessage
 
@@ -70,7 +73,7 @@ class StanzaHandler:
         self._rosters = rosters
         self._ciphers = Ciphers(session, signal, people)
         self._notices = Notices(session, signal, people, devices, rosters, clock=clock)
-        self._messages = Messages(session, people, rosters, clock=clock, hold=hold)
+        self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
         self._given: set[str] = set()

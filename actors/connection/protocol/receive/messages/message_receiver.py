@@ -34,7 +34,7 @@ class MembersWanted(Exception):  # noqa: N818 - reads as what it is
     """Whether the message counts depends on who is in the group, which is not known."""
 
 
-class Messages:
+class MessageReceiver:
     """Takes messages that either engine decrypted, each inside the transaction of its stanza (G5).
 
     One that comes again is only acknowledged again. With `hold` that happens once it is stored
