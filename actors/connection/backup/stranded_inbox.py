@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.backup.restore import OLDER
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.session.session import (
     Session,
     SessionBlocked,
@@ -132,7 +132,7 @@ async def _drained(
     held = _Held(Session.open(file, ticket.epoch))
     try:
         await held.show()
-        if not await Drain(ticket, held, lanes, state, on_lost=on_lost).once():
+        if not await InboxDrain(ticket, held, lanes, state, on_lost=on_lost).once():
             raise _NotAll
         yield held.session
     finally:

@@ -76,7 +76,7 @@ class Source(Protocol):
         """The numbers of items that are held back; whether more have room aside is not known here."""
 
 
-class Drain:
+class InboxDrain:
     """Empties the inbox of one connection for as long as `run` runs.
 
     While the StateManager or Redis is away the items stay in the session file, and each kind is

@@ -24,7 +24,7 @@ from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.owner.command_handler import CommandHandler
 from actors.connection.owner.connection_liveness import LivenessProbe
 from actors.connection.owner.group_names import GroupNames
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.lease_keeper import LeaseKeeper
 from actors.connection.owner.reporter import Reporter
 from actors.connection.owner.sender import Sender, Ticket
@@ -173,7 +173,7 @@ class Serving:
             on_lost=self.lose,
             clock=self._clock,
         )
-        self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
+        self._drain = InboxDrain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
         self._drain.on_messages, self._drain.joins = self._on_messages, self._sender.joins
         self._drain.on_held = self._reporter.holds
         self._shutdown = Shutdown(

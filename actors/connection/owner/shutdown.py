@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.backup_factory import SessionCopies
     from actors.connection.disconnects.consequences import ServingEnd
     from actors.connection.engine import Engine
-    from actors.connection.owner.inbox_drain import Drain
+    from actors.connection.owner.inbox_drain import InboxDrain
     from actors.connection.owner.reporter import Reporter
     from actors.connection.owner.sender import Sender
     from actors.connection.owner.timeouts import Timeouts
@@ -37,7 +37,7 @@ class Shutdown:
         *,
         engine: Engine,
         sender: Sender,
-        drain: Drain,
+        drain: InboxDrain,
         reporter: Reporter,
         copies: SessionCopies | None,
         pace: Timeouts,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
@@ -84,7 +84,7 @@ async def main(asked: dict[str, Any]) -> None:
     state = StateManager(asked["settings"]["data"], "state")
     POINTS[asked["point"]]()
     await state.start()
-    drain = Drain(
+    drain = InboxDrain(
         Ticket("shop", asked["epoch"]),
         engine,
         lanes,

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateRefused
@@ -82,7 +82,9 @@ async def main() -> None:
     with closing(Session.open(data / "sessions" / "shop" / "session.db", 1)) as session:
         inbox, state = Inbox(session, steps), State(manager, steps)
         ticket = Ticket("shop", 1)
-        drain = Drain(ticket, inbox, cast("Any", None), cast("Any", state), on_lost=lambda _: None)
+        drain = InboxDrain(
+            ticket, inbox, cast("Any", None), cast("Any", state), on_lost=lambda _: None
+        )
         assert await drain.once()
     await manager.stop()
     print(steps.done, flush=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.refused_items.oversized_messages import OversizedMessages
 from actors.connection.session.session import Session
@@ -164,7 +164,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
                     text=None,
                     content=encode(content),
                 )
-        drain = Drain(
+        drain = InboxDrain(
             Ticket("long", 1),
             SessionInbox(session),
             cast("OutboundQueue", None),

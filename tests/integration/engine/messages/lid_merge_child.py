@@ -24,7 +24,7 @@ from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
@@ -87,7 +87,9 @@ async def drain(session: Session, made: Settings) -> None:
         recorder = Recorder(made.data / "trace.jsonl", "native")
         engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
         ticket = Ticket("shop", session.epoch)
-        drain = Drain(ticket, engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail)
+        drain = InboxDrain(
+            ticket, engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail
+        )
         assert await drain.once()
     finally:
         await manager.stop()

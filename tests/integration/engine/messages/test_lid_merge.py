@@ -11,7 +11,7 @@ import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.native import SESSION_FILE
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateAway
@@ -61,7 +61,9 @@ async def drained(phone: Device, directory: Path) -> AsyncIterator[Documents]:
     made = lid_merge_child.settings(directory)
     manager, documents = StateManager(str(made.data), "state"), open_documents(made)
     ticket = Ticket("shop", phone.engine._session.epoch)
-    drain = Drain(ticket, phone.engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail)
+    drain = InboxDrain(
+        ticket, phone.engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail
+    )
 
     async def on_inbox() -> None:
         drain.look()
@@ -151,7 +153,7 @@ class MergelessShelf(Shelf):
 
 async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
     engine, shelf = ScriptedEngine(), MergelessShelf()
-    drain = Drain(
+    drain = InboxDrain(
         Ticket("shop", 1), engine, cast("OutboundQueue", None), shelf, on_lost=pytest.fail
     )
 

@@ -18,7 +18,7 @@ from actors.config.settings import Settings
 from actors.connection.engine import EngineEvents
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
@@ -51,7 +51,7 @@ async def main(directory: Path, step: str) -> None:
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
         recorder = Recorder(directory / "trace.jsonl", "native")
         engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
-        drain = Drain(
+        drain = InboxDrain(
             Ticket("shop", 1), engine, cast("OutboundQueue", None), manager, on_lost=print
         )
         await drain._messages.once()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from actors.config.sources import resolve_settings
 from actors.connection.limits.message_deferral import MessageDeferral
 from actors.connection.native import SESSION_FILE
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
@@ -104,7 +104,7 @@ async def prepare(directory: Path, made: Settings) -> None:
             )
         manager = StateManager(str(made.data), "state")
         engine = cast("Engine", LidLearner(session, directory / "attempts", Step(0)))
-        drain = Drain(Ticket(SHOP, 0), engine, lanes, manager, on_lost=sys.exit)
+        drain = InboxDrain(Ticket(SHOP, 0), engine, lanes, manager, on_lost=sys.exit)
         assert await drain.once()
         await manager.stop()
     for number in range(COUNT):
@@ -142,7 +142,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
             retry_at=lambda _attempts, _permanent, now: now + 0.1,
             on_lost=sys.exit,
         )
-        drain = Drain(ticket, engine, lanes, manager, on_lost=sys.exit)
+        drain = InboxDrain(ticket, engine, lanes, manager, on_lost=sys.exit)
         drain.joins = sender.joins
         sender.opened()
         running = [asyncio.ensure_future(each) for each in (sender.run(), drain.run())]

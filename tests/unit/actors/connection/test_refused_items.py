@@ -8,7 +8,7 @@ import pytest
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
-from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateRefused
@@ -76,9 +76,9 @@ def message(key: int, source: Any = "live") -> InboxMessage:
     return InboxMessage(key, CHAT, CHAT, f"M{key}", key, "text", "hi", source=source)
 
 
-def drain_of(engine: ScriptedEngine, shelf: Shelf) -> Drain:
+def drain_of(engine: ScriptedEngine, shelf: Shelf) -> InboxDrain:
     lanes = cast("OutboundQueue", None)
-    return Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    return InboxDrain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
 
 
 async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> None:
@@ -134,7 +134,7 @@ async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_recei
     engine.room_aside = 2
     told = list[tuple[int, bool]]()
     lanes = cast("OutboundQueue", ReceiptSink())
-    drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    drain = InboxDrain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     drain.on_held = lambda now: told.append((now.refused_documents, now.refused_full))
     engine.inbox[8] = InboxReceipt(8, CHAT, ("M0",), "read", 5)
     for _ in range(2):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMerge, InboxMessage
-from actors.connection.owner.inbox_drain import Drain, Progress, Stage
+from actors.connection.owner.inbox_drain import InboxDrain, Progress, Stage
 from actors.connection.owner.sender import Ticket
 from actors.messages.content import Delete, Target, encode
 from actors.redis.client import RedisAway
@@ -89,7 +89,7 @@ async def test_without_redis_only_what_needs_it_waits() -> None:
         3: InboxMessage(3, CHAT, CHAT, "C", 3, "text", "ho"),
     }
     lanes = cast("OutboundQueue", Away())
-    drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    drain = InboxDrain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     assert drain.age == 0
     measured = Measured()
     assert not await drain.once()
@@ -115,7 +115,7 @@ async def test_what_an_admin_deletes_is_gone_from_the_queue_as_well() -> None:
         for key, target in enumerate(targets)
     }
     lanes = cast("OutboundQueue", Queue())
-    drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    drain = InboxDrain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     assert await drain._messages.once()
     assert redacted == ["shop.3EB0A1B2C3D4E5F6A7B8C9"]
 
@@ -149,7 +149,7 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
         for number in range(1000)
     }
     engine.inbox[2000] = InboxMessage(2000, CHAT, CHAT, "NEW", 2, "text", "y")
-    drain = Drain(
+    drain = InboxDrain(
         Ticket("shop", 1), engine, cast("OutboundQueue", Away()), shelf, on_lost=lambda _: None
     )
     assert await drain._messages._step() is Progress.SETTLED
@@ -168,7 +168,7 @@ class NameReports:
 async def test_a_merge_waits_until_redis_has_the_name() -> None:
     """Or the queue's view of a message might be stored in the former chat after it."""
     engine, shelf, told = ScriptedEngine(), Shelf(), NameReports()
-    drain = Drain(
+    drain = InboxDrain(
         Ticket("shop", 1), engine, cast("OutboundQueue", None), shelf, on_lost=lambda _: None
     )
     drain.joins = cast("ChangeReporter", told)
@@ -183,7 +183,7 @@ async def test_a_merge_waits_until_redis_has_the_name() -> None:
 async def test_app_state_is_noted_in_order_up_to_the_end_of_a_full_sync() -> None:
     """Behind live messages, before a history; a full sync is cleared up share by share."""
     engine, shelf = ScriptedEngine(), Shelf()
-    drain = Drain(
+    drain = InboxDrain(
         Ticket("shop", 1), engine, cast("OutboundQueue", Away()), shelf, on_lost=lambda _: None
     )
     changes = [
@@ -215,7 +215,7 @@ async def test_an_older_owner_leaves_app_state_to_its_successor() -> None:
     ):
         engine, shelf, lost = ScriptedEngine(), Shelf(), list[str]()
         engine.inbox, shelf.epoch = {1: item}, 2
-        drain = Drain(
+        drain = InboxDrain(
             Ticket("shop", 1), engine, cast("OutboundQueue", None), shelf, on_lost=lost.append
         )
         assert not await drain._messages.once()
