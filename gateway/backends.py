@@ -32,7 +32,7 @@ from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.send_acceptance import Acceptor
-from gateway.acceptance.spool_drain import Drain
+from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.connection_cache import KnownConnections
 from gateway.console.login.login_limiter import LoginLimiter
@@ -115,7 +115,7 @@ class Backends:
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, settings.spool_quota)
-        drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
+        drain = SpoolDrain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         room = RedisMemoryMonitor(redis, settings.redis_limit, settings.max_connections)
         tail = EventTail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)

@@ -14,7 +14,7 @@ from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 if TYPE_CHECKING:
     from actors.queue.outbound_queue import OutboundQueue, Record, Send
     from actors.queue.spool.file import Spool
-    from gateway.acceptance.spool_drain import Drain
+    from gateway.acceptance.spool_drain import SpoolDrain
     from gateway.redis_memory import RedisMemoryMonitor
 
 
@@ -34,7 +34,7 @@ class Acceptor:
         self,
         lanes: OutboundQueue,
         spool: Spool,
-        drain: Drain,
+        drain: SpoolDrain,
         room: RedisMemoryMonitor,
         *,
         spools: bool = True,

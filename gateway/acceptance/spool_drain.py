@@ -42,7 +42,7 @@ LONGEST_ASIDE = 20.0
 log = structlog.get_logger()
 
 
-class Drain:
+class SpoolDrain:
     """Moves the spool to the queue. Chats move side by side, each in its order (G4).
 
     A chat that cannot be moved is set aside for a while, so that it holds up no other however much

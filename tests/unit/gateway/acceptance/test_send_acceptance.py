@@ -12,7 +12,7 @@ from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.send_acceptance import Acceptor
-from gateway.acceptance.spool_drain import Drain
+from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.redis_memory import RedisMemoryMonitor
 from tests.unlimited import at_most
 
@@ -46,7 +46,7 @@ async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.db", at_most(10))
     spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
     lanes = cast("OutboundQueue", MovedAfterTheLook(spool))
-    drain: Any = cast("Drain", None)
+    drain: Any = cast("SpoolDrain", None)
     found = await Acceptor(lanes, spool, drain, ROOM).get(spooled.record.id)
     assert found == spooled.record
     assert (await spool.depth()).count == 0
@@ -74,10 +74,10 @@ class Away:
         self.texts.append(send.text)
 
 
-def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Acceptor, Drain]:
+def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Acceptor, SpoolDrain]:
     stand_in: Any = lanes
     nobody: Any = None
-    drain = Drain(spool, stand_in, nobody, nobody, tmp_path / "lock")
+    drain = SpoolDrain(spool, stand_in, nobody, nobody, tmp_path / "lock")
     return Acceptor(stand_in, spool, drain, ROOM), drain
 
 
@@ -145,7 +145,7 @@ async def test_g4_the_drain_moves_both_addresses_of_a_person_in_one_order(tmp_pa
         await accept.accept(Send("shop", CHAT if int(text) % 2 else LID, text), None)
     lanes.away, lanes.known = False, {LID: CHAT}
     documents = SqliteDocuments(tmp_path / "state.db")
-    drain = Drain(
+    drain = SpoolDrain(
         spool, cast("OutboundQueue", lanes), cast("Any", Known()), documents, tmp_path / "lock"
     )
     await drain.once()
