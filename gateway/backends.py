@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.media.local_files import Files
+    from actors.media.local_files import LocalFiles
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.schemas.response_models import Connection
@@ -91,7 +91,7 @@ class Backends:
     webhooks: Webhooks
     deliverer: Deliverer
     posters: Posters
-    files: Files
+    files: LocalFiles
     fetcher: UrlFetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)

@@ -31,7 +31,7 @@ class _Nowhere(Exception):  # noqa: N818 - ends the copy of a file that is in no
     pass
 
 
-class Files:
+class LocalFiles:
     """The files of this host as a gateway has them; `of` has those of one connection's engine.
 
     A file is in the ledger before it appears, so that `upkeep`, in one process of this host, copies and removes
@@ -189,7 +189,7 @@ class ConnectionFiles:
     """
 
     def __init__(
-        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
+        self, files: LocalFiles, store: DirectoryStore, ledger: Ledger, connection: str
     ) -> None:
         self.room, self.find, self.secure = files.room, files.find, files.secure
         self._store = store

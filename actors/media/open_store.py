@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.media.local_files import Files
+from actors.media.local_files import LocalFiles
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
 
 
-def open_store(settings: Settings, bucket: Bucket | None = None) -> Files:
+def open_store(settings: Settings, bucket: Bucket | None = None) -> LocalFiles:
     """The files of this instance on this host; with a `bucket`, those that it has copies of too."""
-    return Files(settings, bucket)
+    return LocalFiles(settings, bucket)

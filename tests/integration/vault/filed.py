@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.media.local_files import Files
+    from actors.media.local_files import LocalFiles
 
 OLD, NEW = "5e" * 32, "6f" * 32
 DAY = 24 * 3600.0
@@ -34,7 +34,7 @@ class Host:
         )
         self.settings.save()
         self.bucket = open_bucket(self.settings)
-        self.files: Files = open_store(self.settings, self.bucket)
+        self.files: LocalFiles = open_store(self.settings, self.bucket)
         self.upkeep = self.files.upkeep(self.waits, lambda: self.now)
 
     async def waits(self, message: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from actors.config.settings import Settings
 from actors.media import holders
-from actors.media.local_files import Files
+from actors.media.local_files import LocalFiles
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import ALL
 
@@ -24,13 +24,13 @@ MOST = 2**30
 
 
 @pytest.fixture
-async def processes(tmp_path: Path) -> AsyncIterator[Callable[..., Sequence[Files]]]:
+async def processes(tmp_path: Path) -> AsyncIterator[Callable[..., Sequence[LocalFiles]]]:
     """Opens the files of one host as several processes have them."""
-    opened: list[Files] = []
+    opened: list[LocalFiles] = []
 
-    def open_files(count: int = 1, **flags: int) -> Sequence[Files]:
+    def open_files(count: int = 1, **flags: int) -> Sequence[LocalFiles]:
         settings = Settings.model_validate({"data": tmp_path, "max_connections": 4, **flags})
-        opened.extend(Files(settings, None) for _ in range(count))
+        opened.extend(LocalFiles(settings, None) for _ in range(count))
         return opened
 
     yield open_files
@@ -45,7 +45,7 @@ async def chunked(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def give(
-    files: Files,
+    files: LocalFiles,
     size: int,
     *units: str,
     content: bytes | None = None,
@@ -60,13 +60,13 @@ async def give(
     return None
 
 
-async def held(files: Files) -> dict[str, int]:
+async def held(files: LocalFiles) -> dict[str, int]:
     usage = await files._ledger._ask(holders.usage, writes=False)
     return dict(usage.held)
 
 
 async def test_the_limit_holds_over_all_processes(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     """Five parts of 100 kB are reserved of a megabyte, and the other half goes in the order of arrival."""
     one, two = processes(2, media_limit=1000 * KB)
@@ -80,7 +80,7 @@ async def test_the_limit_holds_over_all_processes(
 
 
 async def test_greedy_connections_leave_another_its_part(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
     assert [await give(files, 300 * KB, "a") for _ in range(2)] == [None, None]
@@ -92,7 +92,7 @@ async def test_greedy_connections_leave_another_its_part(
 
 
 async def test_a_file_counts_once_however_often_it_comes(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
     content = os.urandom(250 * KB)
@@ -101,7 +101,7 @@ async def test_a_file_counts_once_however_often_it_comes(
     assert await held(files) == {"a": 250 * KB, "b": 250 * KB}
 
 
-async def test_what_is_removed_makes_room(processes: Callable[..., Sequence[Files]]) -> None:
+async def test_what_is_removed_makes_room(processes: Callable[..., Sequence[LocalFiles]]) -> None:
     (files,) = processes(media_limit=1000 * KB)
     assert await give(files, 300 * KB, "a", "b") is None
     assert await give(files, 300 * KB, "a") == "instance"
@@ -116,7 +116,7 @@ async def _nothing_waits(_: str) -> bool:
 
 
 async def test_files_of_deleted_connections_and_of_nobody_count_for_the_instance(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
     content = os.urandom(200 * KB)
@@ -131,7 +131,7 @@ async def test_files_of_deleted_connections_and_of_nobody_count_for_the_instance
 
 
 async def test_what_arrives_from_whatsapp_counts_and_is_never_refused(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
     greedy = files.of("a")
@@ -146,7 +146,7 @@ async def test_what_arrives_from_whatsapp_counts_and_is_never_refused(
 
 
 async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_operator(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_uploads_per_connection=100 * KB, media_max_bytes=100 * KB)
     assert await give(files, 60 * KB, "a") is None
@@ -156,7 +156,7 @@ async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_opera
 
 
 async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arrives(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
     content = os.urandom(100 * KB)
@@ -168,7 +168,7 @@ async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arriv
 
 
 async def test_files_on_their_way_count_for_the_budget(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     """Else uploads that never end fill the disk for everybody."""
     (files,) = processes(media_uploads_per_connection=100 * KB, media_max_bytes=100 * KB)
@@ -190,7 +190,7 @@ async def test_files_on_their_way_count_for_the_budget(
 
 
 async def test_a_deleted_connection_counts_for_no_file_that_another_one_has(
-    processes: Callable[..., Sequence[Files]],
+    processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     """One file of 100 kB lies on the disk, and stays; connections that had it come and go."""
     (files,) = processes(media_limit=1000 * KB)

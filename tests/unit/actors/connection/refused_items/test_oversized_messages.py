@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.media.local_files import Files
+    from actors.media.local_files import LocalFiles
     from actors.messages.content import Content
 
 ANA = "15550100002@s.whatsapp.net"
@@ -42,14 +42,14 @@ ITS = Target("A", ANA)
 
 
 @pytest_asyncio.fixture
-async def files(tmp_path: Path) -> AsyncIterator[Files]:
+async def files(tmp_path: Path) -> AsyncIterator[LocalFiles]:
     store = open_store(resolve_settings(data=tmp_path, disk_reserve=0))
     yield store
     await store.close()
 
 
 @pytest.fixture
-def words(files: Files) -> OversizedMessages:
+def words(files: LocalFiles) -> OversizedMessages:
     return OversizedMessages(files.of("shop"))
 
 
@@ -59,7 +59,7 @@ def item(content: Content | None = None, text: str | None = None) -> dict[str, A
     return asdict(InboxMessage(7, ANA, ANA, "A", 5, kind, text, content=encoded))
 
 
-async def bytes_of(files: Files, fitted: dict[str, Any]) -> bytes:
+async def bytes_of(files: LocalFiles, fitted: dict[str, Any]) -> bytes:
     content = decode(fitted["content"])
     assert isinstance(content, Document)
     found = await files.find(content.file.sha256)
@@ -79,7 +79,7 @@ async def test_words_of_whatsapps_own_apps_stay_as_they_are(
 
 
 async def test_a_long_text_becomes_a_document_with_its_beginning(
-    words: OversizedMessages, files: Files
+    words: OversizedMessages, files: LocalFiles
 ) -> None:
     short = item(text="hi")
     before, fitted, after = await words.fitted([short, item(text=LONG), short])
@@ -102,7 +102,7 @@ async def test_a_long_text_becomes_a_document_with_its_beginning(
     ids=lambda content: content.type,
 )
 async def test_other_words_are_kept_as_they_are_encoded(
-    words: OversizedMessages, files: Files, content: Content
+    words: OversizedMessages, files: LocalFiles, content: Content
 ) -> None:
     (fitted,) = await words.fitted([item(content)])
     assert decode((await bytes_of(files, fitted)).decode()) == content
@@ -110,7 +110,7 @@ async def test_other_words_are_kept_as_they_are_encoded(
 
 
 async def test_words_that_a_newer_release_wrote_are_kept_as_well(
-    words: OversizedMessages, files: Files
+    words: OversizedMessages, files: LocalFiles
 ) -> None:
     newer = {**item(), "type": "hologram", "content": json.dumps({"v": 9, "words": LONG})}
     (fitted,) = await words.fitted([newer])
@@ -118,7 +118,7 @@ async def test_words_that_a_newer_release_wrote_are_kept_as_well(
 
 
 async def test_a_message_with_a_file_goes_on_bringing_it(
-    words: OversizedMessages, files: Files
+    words: OversizedMessages, files: LocalFiles
 ) -> None:
     image = Image(PHOTO, caption=LONG, reply_to=Quote(ITS, LONG))
     rest, behind = await words.fitted([item(image, LONG)])
@@ -130,7 +130,7 @@ async def test_a_message_with_a_file_goes_on_bringing_it(
 
 
 async def test_what_a_file_is_called_may_be_long_too(
-    words: OversizedMessages, files: Files
+    words: OversizedMessages, files: LocalFiles
 ) -> None:
     named = Document(File("a" * 64, 7, "x" * LONGEST, LONG))
     rest, behind = await words.fitted([item(named)])
@@ -139,7 +139,7 @@ async def test_what_a_file_is_called_may_be_long_too(
 
 
 async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
-    words: OversizedMessages, files: Files, monkeypatch: pytest.MonkeyPatch
+    words: OversizedMessages, files: LocalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_: Any, **__: Any) -> Any:
         raise StoreFull("DISK_RESERVE")
@@ -150,7 +150,7 @@ async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
 
 
 async def test_a_message_that_is_to_be_a_file_is_one_with_all_of_its_item(
-    words: OversizedMessages, files: Files
+    words: OversizedMessages, files: LocalFiles
 ) -> None:
     """Also one of which no store takes the text."""
     odd = {**item(text="a lone \ud800"), "push_name": "\ud800"}
