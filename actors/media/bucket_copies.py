@@ -55,7 +55,7 @@ class _Found:
     index: Index | None
 
 
-class Copies:
+class BucketCopies:
     """Copies of files in the bucket. Every method raises `BucketAway`; the call may be repeated, and nothing is lost.
 
     Two hosts may copy, renew and forget the same file: what counts is one index, and each write or

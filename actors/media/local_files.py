@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.connection.backup.keyring import Keyring
-from actors.media.bucket_copies import Copies
+from actors.media.bucket_copies import BucketCopies
 from actors.media.daily_uploads import DAY
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
@@ -53,11 +53,11 @@ class LocalFiles:
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
-        self._copies: Copies | None = None
+        self._copies: BucketCopies | None = None
         if bucket is not None:
             assert settings.session_encryption_key is not None
             keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
-            self._copies = Copies(bucket, keyring)
+            self._copies = BucketCopies(bucket, keyring)
 
     async def room(self) -> int:
         """See the port."""

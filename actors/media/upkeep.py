@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from actors.media.bucket_copies import Copies
+    from actors.media.bucket_copies import BucketCopies
     from actors.media.directory import DirectoryStore
     from actors.media.ledger import Ledger
 
@@ -58,7 +58,7 @@ class FileUpkeep:
         lock: Path,
         *,
         retention: float,
-        copies: Copies | None,
+        copies: BucketCopies | None,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
