@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.session.chats.correspondents import Outreach
+from actors.connection.session.chats.correspondents import Correspondents
 from actors.connection.session.chats.disappearing_timers import Timers
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.file import (
@@ -85,7 +85,7 @@ class Session(SessionFile):
         self.push_names = PushNames(self)
         self.contact_names = ContactNames(self)
         self.groups = Groups(self)
-        self.outreach = Outreach(self)
+        self.outreach = Correspondents(self)
         self.timers = Timers(self)
         self.unread = UnreadMessages(self)
         self.sent = SentMessages(self)

@@ -8,7 +8,7 @@ from actors.connection.session.session_part import SessionPart
 LOCK, CAP = "lock", "cap"
 
 
-class Outreach(SessionPart):
+class Correspondents(SessionPart):
     """Limits of the account, and persons it ever exchanged messages with; both outlive every process.
 
     A chat is begun for good once the person wrote, or WhatsApp did not refuse a first message to them. A

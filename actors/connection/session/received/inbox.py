@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxOfState, InboxStatus
-    from actors.connection.session.chats.correspondents import Outreach
+    from actors.connection.session.chats.correspondents import Correspondents
     from actors.connection.session.file import SessionFile
     from actors.connection.session.files.pending_downloads import Downloads
     from actors.connection.session.identities.push_names import PushNames
@@ -57,7 +57,7 @@ class Inbox(SessionPart):
         *,
         phone_statuses: PhoneStatuses,
         downloads: Downloads,
-        outreach: Outreach,
+        outreach: Correspondents,
         placeholders: Placeholders,
         app_state: AppState,
         push_names: PushNames,
