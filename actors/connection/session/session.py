@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.session.chats.correspondents import Correspondents
-from actors.connection.session.chats.disappearing_timers import Timers
+from actors.connection.session.chats.disappearing_timers import DisappearingTimers
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.file import (
     SessionBlocked,
@@ -86,7 +86,7 @@ class Session(SessionFile):
         self.contact_names = ContactNames(self)
         self.groups = Groups(self)
         self.outreach = Correspondents(self)
-        self.timers = Timers(self)
+        self.timers = DisappearingTimers(self)
         self.unread = UnreadMessages(self)
         self.sent = SentMessages(self)
         self.secrets = MessageSecrets(self)

@@ -8,7 +8,7 @@ OFF_SECONDS = 90 * 86_400.0
 """Seconds for which it is known that a timer was taken away: no setting from before comes later."""
 
 
-class Timers(SessionPart):
+class DisappearingTimers(SessionPart):
     """Of two settings of a chat the later one counts, in whatever order they come."""
 
     def note(self, chat: str, seconds: int, set_at: float) -> None:
