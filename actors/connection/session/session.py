@@ -24,7 +24,7 @@ from actors.connection.session.file import (
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.chat_renames import ChatNames
-from actors.connection.session.identities.contact_devices import Identities
+from actors.connection.session.identities.contact_devices import ContactDevices
 from actors.connection.session.identities.contact_names import ContactNames
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
@@ -80,7 +80,7 @@ class Session(SessionFile):
         self.skipped_keys = SkippedKeys(self)
         self.credentials = StoredCredentials(self, self.keys)
         self.linked_device = LinkedDevices(self)
-        self.identities = Identities(self)
+        self.identities = ContactDevices(self)
         self.names = ChatNames(self, self.identities)
         self.push_names = PushNames(self)
         self.contact_names = ContactNames(self)

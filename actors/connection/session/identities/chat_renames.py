@@ -9,7 +9,7 @@ from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
-    from actors.connection.session.identities.contact_devices import Identities
+    from actors.connection.session.identities.contact_devices import ContactDevices
 
 _ANSWERED: Final = "SELECT old, new FROM renumbered WHERE old NOT GLOB '*@lid' AND old <> new"
 
@@ -17,7 +17,7 @@ _ANSWERED: Final = "SELECT old, new FROM renumbered WHERE old NOT GLOB '*@lid' A
 class ChatNames(SessionPart):
     """The rows of `renumbered`. No name leads to another one: each is the chat of today itself."""
 
-    def __init__(self, file: SessionFile, identities: Identities) -> None:
+    def __init__(self, file: SessionFile, identities: ContactDevices) -> None:
         super().__init__(file)
         self._identities = identities
         self._answers: dict[str, str] | None = None

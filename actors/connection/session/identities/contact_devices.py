@@ -24,7 +24,7 @@ class DeviceList:
     hosted: tuple[int, ...] = ()
 
 
-class Identities(SessionPart):
+class ContactDevices(SessionPart):
     """The cached device lists, and the map between LIDs and phone-number addresses."""
 
     def devices(self, user: str) -> DeviceList | None:
