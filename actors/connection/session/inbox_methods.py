@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.connection.engine import InboxKind
-    from actors.connection.session.identities.chat_renames import ChatNames
+    from actors.connection.session.identities.chat_renames import ChatRenames
     from actors.redis.leases.lease_record import HeldItems
 
 
@@ -39,7 +39,7 @@ class SessionInbox(SessionRefusedItems):
         """Let go what waited until these items are stored elsewhere, or are set aside."""
 
     @property
-    def names(self) -> ChatNames:
+    def names(self) -> ChatRenames:
         """The names of chats that the session learnt."""
         return self._session.names
 

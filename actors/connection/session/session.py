@@ -23,7 +23,7 @@ from actors.connection.session.file import (
 )
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
-from actors.connection.session.identities.chat_renames import ChatNames
+from actors.connection.session.identities.chat_renames import ChatRenames
 from actors.connection.session.identities.contact_devices import ContactDevices
 from actors.connection.session.identities.contact_names import ContactNames
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
@@ -81,7 +81,7 @@ class Session(SessionFile):
         self.credentials = StoredCredentials(self, self.keys)
         self.linked_device = LinkedDevices(self)
         self.identities = ContactDevices(self)
-        self.names = ChatNames(self, self.identities)
+        self.names = ChatRenames(self, self.identities)
         self.push_names = PushNames(self)
         self.contact_names = ContactNames(self)
         self.groups = Groups(self)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ANSWERED: Final = "SELECT old, new FROM renumbered WHERE old NOT GLOB '*@lid' AND old <> new"
 
 
-class ChatNames(SessionPart):
+class ChatRenames(SessionPart):
     """The rows of `renumbered`. No name leads to another one: each is the chat of today itself."""
 
     def __init__(self, file: SessionFile, identities: ContactDevices) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from actors.connection.abilities.app_state_changes import AppStateChange
     from actors.connection.session.file import SessionFile
-    from actors.connection.session.identities.chat_renames import ChatNames
+    from actors.connection.session.identities.chat_renames import ChatRenames
     from actors.connection.session.identities.contact_names import ContactNames
 
 APP_STATE: Final = "app_state"
@@ -27,7 +27,7 @@ REPLACED: Final = "replaced"
 class AppState(SessionPart):
     """Each change is on disk with the version that brought it, or neither is (G5)."""
 
-    def __init__(self, file: SessionFile, names: ChatNames, contact_names: ContactNames) -> None:
+    def __init__(self, file: SessionFile, names: ChatRenames, contact_names: ContactNames) -> None:
         super().__init__(file)
         self._names = names
         self._contact_names = contact_names
