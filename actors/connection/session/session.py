@@ -43,7 +43,7 @@ from actors.connection.session.received.chat_order import ChatOrder
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.received.inbox_moves import InboxMoves
-from actors.connection.session.received.phone_message_receipts import PhoneStatuses
+from actors.connection.session.received.phone_message_receipts import PhoneMessageReceipts
 from actors.connection.session.received.refused_rows import RefusedRows
 from actors.redis.leases.lease_record import HeldItems
 
@@ -97,7 +97,7 @@ class Session(SessionFile):
         self.uploads = Uploads(self)
         self.history_syncs = HistorySyncs(self)
         self.app_state = AppState(self, self.names, self.contact_names)
-        self.phone_statuses = PhoneStatuses(self)
+        self.phone_statuses = PhoneMessageReceipts(self)
         self.refused = RefusedRows(self)
         self.order = ChatOrder(self)
         self.inbox = Inbox(

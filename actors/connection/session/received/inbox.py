@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.session.messages.placeholders import Placeholders
     from actors.connection.session.received.app_state import AppState
     from actors.connection.session.received.chat_order import ChatOrder
-    from actors.connection.session.received.phone_message_receipts import PhoneStatuses
+    from actors.connection.session.received.phone_message_receipts import PhoneMessageReceipts
 
     Times = tuple[int, float | None, float | None]
 
@@ -55,7 +55,7 @@ class Inbox(SessionPart):
         self,
         file: SessionFile,
         *,
-        phone_statuses: PhoneStatuses,
+        phone_statuses: PhoneMessageReceipts,
         downloads: Downloads,
         outreach: Correspondents,
         placeholders: Placeholders,

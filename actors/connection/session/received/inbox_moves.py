@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
     from actors.connection.session.files.pending_downloads import Downloads
     from actors.connection.session.received.inbox import Inbox
-    from actors.connection.session.received.phone_message_receipts import PhoneStatuses
+    from actors.connection.session.received.phone_message_receipts import PhoneMessageReceipts
 
 
 class InboxMoves(SessionPart):
@@ -24,7 +24,7 @@ class InboxMoves(SessionPart):
         file: SessionFile,
         inbox: Inbox,
         *,
-        phone_statuses: PhoneStatuses,
+        phone_statuses: PhoneMessageReceipts,
         downloads: Downloads,
     ) -> None:
         super().__init__(file)

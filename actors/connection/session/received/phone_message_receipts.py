@@ -23,7 +23,7 @@ EARLY_SECONDS = 7 * 86_400
 """So many receipts wait for their message at most, and so long: most are for nothing of ours."""
 
 
-class PhoneStatuses(SessionPart):
+class PhoneMessageReceipts(SessionPart):
     """Receipts for what the account's phone sent, each on disk before it is acknowledged (G5)."""
 
     def add(

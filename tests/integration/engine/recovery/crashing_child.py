@@ -39,7 +39,7 @@ from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.messages.sent_messages import SentMessages
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
-from actors.connection.session.received.phone_message_receipts import PhoneStatuses
+from actors.connection.session.received.phone_message_receipts import PhoneMessageReceipts
 from actors.connection.session.session import Session
 from actors.messages.content import Text, unpack
 from tests.bare_files import BareFiles
@@ -141,7 +141,7 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_inbox_commit": lambda step: before_commit(step, Inbox, "add"),
     "before_ack": lambda step: around_writing(step, "ack", after=False),
     "after_ack": lambda step: around_writing(step, "ack", after=True),
-    "before_receipt_commit": lambda step: before_commit(step, PhoneStatuses, "add"),
+    "before_receipt_commit": lambda step: before_commit(step, PhoneMessageReceipts, "add"),
     "before_receipt_ack": lambda step: around_writing(step, "ack", of="receipt", after=False),
     "after_receipt_ack": lambda step: around_writing(step, "ack", of="receipt", after=True),
     "before_question_commit": lambda step: before_commit(step, Inbox, "want"),
