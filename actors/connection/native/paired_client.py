@@ -40,7 +40,7 @@ from actors.connection.protocol.limits import limit_queries
 from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.phone.resend_requests import ResendRequests
 from actors.connection.protocol.receive import receipts
-from actors.connection.protocol.receive.history.history_worker import History
+from actors.connection.protocol.receive.history.history_worker import HistoryWorker
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.send.send_acks import send_errors
@@ -158,7 +158,7 @@ class PairedClient:
             on_task=self._on_task,
             prepares=self._incoming,
         )
-        self._history = History(
+        self._history = HistoryWorker(
             session,
             self._people,
             self._rosters,

@@ -20,7 +20,7 @@ from actors.connection.protocol.identities.group_members import (
 from actors.connection.protocol.limits import limit_queries
 from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.phone.resend_requests import ResendRequests
-from actors.connection.protocol.receive.history.history_worker import History
+from actors.connection.protocol.receive.history.history_worker import HistoryWorker
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.send.send_acks import send_errors
@@ -109,7 +109,7 @@ class PairedAccount:
             on_inbox=events.on_inbox,
             on_task=self._on_task,
         )
-        self._history = History(
+        self._history = HistoryWorker(
             session,
             people,
             self._rosters,

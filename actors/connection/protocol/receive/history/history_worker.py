@@ -87,7 +87,7 @@ class Past:
     message: Any
 
 
-class History:
+class HistoryWorker:
     """Stores each message once (G5), however often it comes, and over any crash.
 
     A notification is in the session file until all of it is; how far it got commits with what was
