@@ -42,7 +42,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ConsoleRequest:
     """A request of a person; `form` is what was sent with it."""
 
     backends: Backends

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
 from gateway.console import rendering
-from gateway.console.console_request import PART, View
+from gateway.console.console_request import PART, ConsoleRequest
 from gateway.console.login import revoked_sessions, session
 from gateway.http import body
 from gateway.http.problems import Problem, from_validation
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.http.api_keys import Key
     from gateway.http.endpoint import Operation
 
-    Handler = Callable[[View], Awaitable[Response]]
+    Handler = Callable[[ConsoleRequest], Awaitable[Response]]
     Outside = Callable[[Request, Mapping[str, str], bytes], Awaitable[Response]]
 
 LOGIN = "/console/login"
@@ -101,7 +101,9 @@ class Page:
         if changes and not session.genuine(found, token):
             raise Problem("cross_site")
         backends: Backends = request.app.state.backends
-        return await ask.handler(View(backends, request, key, found, self._operations, form))
+        return await ask.handler(
+            ConsoleRequest(backends, request, key, found, self._operations, form)
+        )
 
     async def _key_of_cookies(self, request: Request) -> bytes:
         if self._secret is None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from gateway.backends import Backends
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 STATIC = frozenset({"console.css", "console.js", "icon.svg"})
 
@@ -58,7 +58,7 @@ async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Re
     return _with_cookie(RedirectResponse("/", status_code=303), request, cookie)
 
 
-async def log_out(view: View) -> Response:
+async def log_out(view: ConsoleRequest) -> Response:
     data = view.backends.settings.data
     try:
         await asyncio.to_thread(revoked_sessions.end, data, view.session, time.time())
@@ -83,7 +83,7 @@ async def static(request: Request, _: Mapping[str, str], __: bytes) -> Response:
     return Response(content, 200, headers, mimetypes.guess_type(name)[0])
 
 
-async def nothing(_: View) -> Response:
+async def nothing(_: ConsoleRequest) -> Response:
     raise Problem("not_found", "There is no such page.")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 ROOT: Final = "/console/conversations"
 LISTED: Final = 40
@@ -39,7 +39,7 @@ ALREADY_SENT: Final = (
 )
 
 
-async def first(view: View) -> Response:
+async def first(view: ConsoleRequest) -> Response:
     """Those of the first connection that has an account."""
     listed = await view.ask("listConnections")
     items = sorted(listed["items"], key=lambda one: one["account"] is None)
@@ -48,7 +48,7 @@ async def first(view: View) -> Response:
     return await _shown(view, None, None, said=Part(None), listed=Part({"items": []}))
 
 
-async def of_connection(view: View, problem: Problem | None = None) -> Response:
+async def of_connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     name = view.path["connection"]
     written = view.query.get("to")
     if written is not None and problem is None:
@@ -62,7 +62,7 @@ async def of_connection(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def conversation(view: View, problem: Problem | None = None) -> Response:
+async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     name, chat = view.path["connection"], view.path["chat"]
     query: dict[str, Any] = {"connection": name, "chat": chat, "limit": PAGE}
     if view.query.get("after"):
@@ -84,7 +84,7 @@ async def conversation(view: View, problem: Problem | None = None) -> Response:
     return await _shown(view, found, chat, said=said, listed=listed, named=named, problem=problem)
 
 
-async def say(view: View) -> Response:
+async def say(view: ConsoleRequest) -> Response:
     """Send a message; what is sent again after a lost answer is sent once (`once`)."""
     name, chat, form = view.path["connection"], view.path["chat"], view.form
     text = form.get("text", "").replace("\r\n", "\n")
@@ -112,7 +112,7 @@ async def say(view: View) -> Response:
     return view.to(f"{_address(name, chat)}?sent={quote(accepted['id'])}")
 
 
-async def read(view: View) -> Response:
+async def read(view: ConsoleRequest) -> Response:
     """Mark what arrived in a conversation as read, also for the people who wrote it."""
     name, chat = view.path["connection"], view.path["chat"]
     try:
@@ -124,7 +124,7 @@ async def read(view: View) -> Response:
     return view.to(_address(name, chat))
 
 
-async def upload(view: View) -> Response:
+async def upload(view: ConsoleRequest) -> Response:
     """Take a file in, for a message to bring: as the API does, in its words."""
     try:
         return await view.response("uploadMedia", query=dict(view.query))
@@ -134,14 +134,14 @@ async def upload(view: View) -> Response:
         return problem.response()
 
 
-async def file(view: View) -> Response:
+async def file(view: ConsoleRequest) -> Response:
     """The file of a message. A browser that has it asks again whether it still may."""
     answer = await view.response("getMessageMedia", path={"id": view.path["id"]})
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 
-async def _chats(view: View, name: str) -> Part:
+async def _chats(view: ConsoleRequest, name: str) -> Part:
     query: dict[str, Any] = {"connection": name, "limit": LISTED}
     if view.query.get("search"):
         query["search"] = view.query["search"]
@@ -153,13 +153,13 @@ async def _chats(view: View, name: str) -> Part:
         return Part(None, from_validation(error, parameters=True))
 
 
-async def _saved_name(view: View, name: str, person: str) -> str | None:
+async def _saved_name(view: ConsoleRequest, name: str, person: str) -> str | None:
     """The name of a person in the address book of the account's phone; without the store, none."""
     found = await view.part("listContacts", path={"connection": name}, query={"addresses": person})
     return next((one["name"] for one in found.data["items"]), None) if found.data else None
 
 
-async def _just_sent(view: View, incarnation: str, chat: str) -> Any:
+async def _just_sent(view: ConsoleRequest, incarnation: str, chat: str) -> Any:
     """The message sent from this page last: the list is up to two seconds behind."""
     sent = view.query.get("sent")
     if not sent:
@@ -170,7 +170,7 @@ async def _just_sent(view: View, incarnation: str, chat: str) -> Any:
 
 
 async def _shown(
-    view: View,
+    view: ConsoleRequest,
     found: Any,
     chat: str | None,
     *,
@@ -215,14 +215,14 @@ async def _shown(
     )
 
 
-def _once(view: View, problem: Problem | None) -> str:
+def _once(view: ConsoleRequest, problem: Problem | None) -> str:
     """The number of the form's next message: the same where what was sent may have arrived."""
     taken = problem is not None and problem.kind.code == "idempotency_conflict"
     given = None if taken else view.form.get("once")
     return given or secrets.token_hex(16)
 
 
-def _next(view: View, cursor: str | None) -> str | None:
+def _next(view: ConsoleRequest, cursor: str | None) -> str | None:
     """The query of the next page of the list; None where this is the last."""
     return None if cursor is None else _query({"search": view.query.get("search"), "list": cursor})
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "delete"})
 DESTRUCTIVE: Final = frozenset({"logout", "delete"})
@@ -32,7 +32,7 @@ HOME: Final = "/"
 NO_ASSERTION: Final = "That is no assertion. Paste the whole line that the other page printed."
 
 
-async def connections(view: View, problem: Problem | None = None) -> Response:
+async def connections(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     listed, queue, health = await asyncio.gather(
         view.part("listConnections"), view.part("getQueue"), view.part("getHealth")
     )
@@ -52,7 +52,7 @@ async def connections(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def add(view: View) -> Response:
+async def add(view: ConsoleRequest) -> Response:
     body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
     if view.form.get("engine"):
         body["engine"] = view.form["engine"]
@@ -71,7 +71,7 @@ async def add(view: View) -> Response:
     return view.to(f"/console/connections/{made['id']}")
 
 
-async def connection(view: View, problem: Problem | None = None) -> Response:
+async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     name = view.path["connection"]
     found = await view.ask("getConnection", path={"connection": name})
     queue, health, recoveries = await asyncio.gather(
@@ -103,7 +103,7 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def configure(view: View) -> Response:
+async def configure(view: ConsoleRequest) -> Response:
     """Change the settings of a connection."""
     name = view.path["connection"]
     try:
@@ -133,7 +133,7 @@ def _settings(form: Mapping[str, str]) -> dict[str, Any]:
             return {"show_online": bool(form.get("show_online"))}
 
 
-async def link(view: View) -> Response:
+async def link(view: ConsoleRequest) -> Response:
     """Ask for a code to type on the phone; the page shows it from then on."""
     name = view.path["connection"]
     body = {"phone": view.form.get("phone", "").strip()}
@@ -148,7 +148,7 @@ async def link(view: View) -> Response:
     return view.to(f"/console/connections/{name}")
 
 
-async def answer(view: View) -> Response:
+async def answer(view: ConsoleRequest) -> Response:
     """Hand over the assertion that a person made on WhatsApp's own page."""
     try:
         body = json.loads(view.form.get("assertion", ""))
@@ -157,12 +157,14 @@ async def answer(view: View) -> Response:
     return await _linking(view, "answerPasskey", body if isinstance(body, dict) else {})
 
 
-async def confirm(view: View) -> Response:
+async def confirm(view: ConsoleRequest) -> Response:
     """Confirm that the phone shows the same code."""
     return await _linking(view, "confirmPasskey")
 
 
-async def _linking(view: View, operation: str, body: dict[str, Any] | None = None) -> Response:
+async def _linking(
+    view: ConsoleRequest, operation: str, body: dict[str, Any] | None = None
+) -> Response:
     """One step of linking by passkey; what is wrong with it is shown beside the challenge."""
     try:
         await view.ask(operation, path={"connection": view.connection}, body=body)
@@ -175,7 +177,7 @@ async def _linking(view: View, operation: str, body: dict[str, Any] | None = Non
     return view.to(f"/console/connections/{view.path['connection']}")
 
 
-async def act(view: View) -> Response:
+async def act(view: ConsoleRequest) -> Response:
     """Start, stop, restart, log out, recover or remove a connection."""
     name, verb = view.path["connection"], view.path["verb"]
     if verb not in VERBS:
@@ -195,7 +197,7 @@ async def act(view: View) -> Response:
     return view.to(HOME if verb == "delete" else f"/console/connections/{name}")
 
 
-async def _scan(view: View, name: str) -> Part:
+async def _scan(view: ConsoleRequest, name: str) -> Part:
     """The QR as a picture that a page holds; None while there is none to scan yet."""
     if not view.may("getQr"):
         return Part(None, Problem("missing_scope", "Only an admin's key shows the QR."))
@@ -206,12 +208,12 @@ async def _scan(view: View, name: str) -> Part:
     return Part({"svg": picture(qr["qr"]), "expires_at": qr["expires_at"]})
 
 
-async def _code(view: View, name: str) -> Any:
+async def _code(view: ConsoleRequest, name: str) -> Any:
     """The code that is open; None where there is none, or the key may not see it."""
     return (await view.part("getPairingCode", path={"connection": name})).data
 
 
-async def _passkey(view: View, name: str) -> dict[str, Any] | None:
+async def _passkey(view: ConsoleRequest, name: str) -> dict[str, Any] | None:
     """The step that linking by passkey waits for, and the line that signs it; None for who may not see it."""
     found = (await view.part("getPasskey", path={"connection": name})).data
     if found is None or found["options"] is None:

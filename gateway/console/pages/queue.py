@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/queue"
 PAGE: Final = 50
 
 
-async def show(view: View, problem: Problem | None = None) -> Response:
+async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     one = view.query.get("connection") or name_of(view.form.get("only", "")) or None
     query: dict[str, Any] = {"limit": PAGE}
     if one is not None:
@@ -39,7 +39,7 @@ async def show(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def retry(view: View) -> Response:
+async def retry(view: ConsoleRequest) -> Response:
     """Send one dead letter again, those of one connection by its incarnation, or all."""
     form = view.form
     one = form.get("only") or None

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/recovery"
 SHOWN: Final = 50
 
 
-async def show(view: View) -> Response:
+async def show(view: ConsoleRequest) -> Response:
     one = _one(view)
     shown = None if one is None else await view.ask("getConnection", path={"connection": one})
     health, over, recoveries = await asyncio.gather(
@@ -37,11 +37,11 @@ async def show(view: View) -> Response:
     )
 
 
-def _one(view: View) -> str | None:
+def _one(view: ConsoleRequest) -> str | None:
     return view.query.get("connection") or None
 
 
-async def _of_all(view: View, operation: str, by: str, **query: Any) -> Part:
+async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -> Part:
     """The newest of all that the key reaches; one for some connections has to name each."""
     one = _one(view)
     if one is None and view.key.connections is None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import Part, View
+    from gateway.console.console_request import ConsoleRequest, Part
 
 ADDRESS: Final = "/console/system"
 
 
-async def show(view: View) -> Response:
+async def show(view: ConsoleRequest) -> Response:
     health, load, seen = await asyncio.gather(
         view.part("getHealth"), view.part("getLoad"), view.backends.observer.look()
     )
