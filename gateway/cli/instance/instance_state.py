@@ -65,7 +65,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class View:
+class InstanceState:
     """An instance at one moment. `missing` says what keeps it from being ready, for a person.
 
     `usage` is by pid, of the processes on this host; `addresses` are URLs of what runs: `console`, `dashboard`
@@ -109,7 +109,7 @@ class View:
         }
 
 
-async def look(data: Path) -> View:
+async def look(data: Path) -> InstanceState:
     """See what there is; takes part in nothing and needs no part of the instance to answer."""
     unreadable: list[str] = []
     try:
@@ -124,7 +124,7 @@ async def look(data: Path) -> View:
     keeper = any(entry.role == "keeper" for entry in processes)
     notes = {note.role: note for note in status_file.read(data)} if keeper else {}
     lines = await _connections(data, tree)
-    return View(
+    return InstanceState(
         entries=entries,
         usage={entry.pid: usage for entry in entries if (usage := _usage(entry)) is not None},
         notes=notes,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.cli.instance.instance_state import View
+    from gateway.cli.instance.instance_state import InstanceState
 
 NOTHING_RUNS = 3  # as the exit status of `status` in the Linux Standard Base
 
@@ -40,7 +40,7 @@ def run(data: Path, as_json: bool) -> None:
         raise typer.Exit(NOTHING_RUNS)
 
 
-def rows(seen: View) -> Iterator[tuple[object, ...]]:
+def rows(seen: InstanceState) -> Iterator[tuple[object, ...]]:
     """A line a process; what Ray runs for itself is one line."""
     helpers = 0
     states = {line.id: line.state for line in seen.connections}
