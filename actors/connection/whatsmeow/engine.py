@@ -27,7 +27,7 @@ from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.pairing_requests import assert_passkey, confirm_passkey, link_code
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 from actors.connection.whatsmeow.program.supervisor import Supervisor
-from actors.connection.whatsmeow.stored_account import Identity
+from actors.connection.whatsmeow.stored_account import StoredAccount
 from actors.connection.whatsmeow.to_nodes import delivery_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         self._closing: Cause | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._identity = Identity(session)
+        self._identity = StoredAccount(session)
         self._carrying = (
             None
             if media is None

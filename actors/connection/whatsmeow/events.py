@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.login_channel import Link
     from actors.connection.whatsmeow.paired_account import PairedAccount
     from actors.connection.whatsmeow.program.frames import Frame
-    from actors.connection.whatsmeow.stored_account import Identity
+    from actors.connection.whatsmeow.stored_account import StoredAccount
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class Events:
     def __init__(
         self,
         session: Session,
-        identity: Identity,
+        identity: StoredAccount,
         link: Link,
         paired: PairedAccount | None,
         events: EngineEvents,

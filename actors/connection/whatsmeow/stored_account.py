@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 
-class Identity:
+class StoredAccount:
     """Follows what the program says of its device: that has the keys, and is believed."""
 
     def __init__(self, session: Session) -> None:
