@@ -28,7 +28,7 @@ LOCK_CHANGED: Final = "reachout-timelock-update"
 """A notification that whatsapp-rust's issue 572 names, and nobody showed since: it says too little."""
 
 
-class Notices:
+class Notifications:
     """Takes receipts and notifications; each is on disk before it is acknowledged (G5)."""
 
     def __init__(

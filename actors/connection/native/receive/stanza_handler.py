@@ -9,7 +9,7 @@ import structlog
 
 from actors.connection.native.calls import learn_caller
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
-from actors.connection.native.receive.notifications import Notices
+from actors.connection.native.receive.notifications import Notifications
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.protocol.receive import receipts
@@ -72,7 +72,7 @@ class StanzaHandler:
         self._devices = devices
         self._rosters = rosters
         self._ciphers = Ciphers(session, signal, people)
-        self._notices = Notices(session, signal, people, devices, rosters, clock=clock)
+        self._notices = Notifications(session, signal, people, devices, rosters, clock=clock)
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
