@@ -45,7 +45,7 @@ from gateway.metrics.exposition import Metrics
 from gateway.redis_memory import RedisMemoryMonitor
 from gateway.redis_probe import watch
 from gateway.schemas import presenters
-from gateway.webhooks.dispatcher import Deliverer
+from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import Posters
 from gateway.webhooks.reader_limits import ReaderLimits
@@ -89,7 +89,7 @@ class Backends:
     tail: EventTail
     streams: ReaderLimits
     webhooks: Webhooks
-    deliverer: Deliverer
+    deliverer: WebhookDispatcher
     posters: Posters
     files: LocalFiles
     fetcher: UrlFetcher
@@ -121,7 +121,7 @@ class Backends:
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
         turn = Leadership(redis, keys.WEBHOOKS)
-        deliverer = Deliverer(documents, webhooks, tail, posters, turn, leases=leases)
+        deliverer = WebhookDispatcher(documents, webhooks, tail, posters, turn, leases=leases)
         backends = cls(
             settings=settings,
             redis=redis,

@@ -39,7 +39,7 @@ END, CLOSE = 2.0, 5.0
 log = structlog.get_logger()
 
 
-class Deliverer:
+class WebhookDispatcher:
     """Runs workers. No event is lost with this process: the next leader goes on where the store says (at least once).
 
     While it holds the turn every webhook that is on has a courier; one that breaks is started

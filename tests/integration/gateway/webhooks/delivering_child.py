@@ -23,7 +23,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy
-from gateway.webhooks.dispatcher import Deliverer
+from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import Posters
 from tests.processes.valkey import PASSWORD
@@ -52,7 +52,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
     documents = SqliteDocuments(data)
     redis = Redis(port=port, password=PASSWORD, decode_responses=True)
     tail = EventTail(EventLog(documents), billed=False)
-    deliverer = Deliverer(
+    deliverer = WebhookDispatcher(
         documents,
         Webhooks(documents),
         tail,

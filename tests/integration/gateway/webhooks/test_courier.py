@@ -21,7 +21,7 @@ from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy, delivery_worker
 from gateway.webhooks.delivery_journal import SAVE
 from gateway.webhooks.delivery_policy import PATIENCE
-from gateway.webhooks.dispatcher import Deliverer
+from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.http_post import PER_ENDPOINT, Posters
 from tests.integration.gateway.webhooks.single_courier import ID
@@ -229,7 +229,9 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     posters = Posters(Guarded(private=True))
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
     leases = Leases(delivering.redis)
-    deliverer = Deliverer(documents, delivering.webhooks, tail, posters, turn, leases=leases)
+    deliverer = WebhookDispatcher(
+        documents, delivering.webhooks, tail, posters, turn, leases=leases
+    )
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:
         await store_messages(documents, 1, 3)
@@ -254,7 +256,7 @@ async def test_a_courier_whose_progress_the_store_refuses_is_an_alert_and_starts
     documents = delivering.documents
     tail = EventTail(EventLog(documents), billed=False)
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
-    deliverer = Deliverer(
+    deliverer = WebhookDispatcher(
         documents,
         delivering.webhooks,
         tail,
