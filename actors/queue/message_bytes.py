@@ -1,6 +1,6 @@
 """Corrects Redis's count of a connection's message bytes, for expired records and those of older releases.
 
-`Lanes.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
+`OutboundQueue.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
 """
 
 from __future__ import annotations

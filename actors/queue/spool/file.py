@@ -2,7 +2,7 @@
 
 A send that was put here is on disk (G1) and keeps its place: what follows in its chat waits behind
 it (`holds`), whether Redis is back or not (G4). The gateway's `spool_drain` moves everything to the
-queue, oldest first; it may die anywhere, since an acceptance is idempotent by id (`Lanes.accept`). A
+queue, oldest first; it may die anywhere, since an acceptance is idempotent by id (`OutboundQueue.accept`). A
 row that is no send any more holds up nothing: it is moved to the table `unreadable` of the file as
 it is.
 """

@@ -2,7 +2,7 @@
 
 A step is named by a moment and, where more than messages pass there, by what passes: `after_commit Inbox.add`
 (a write of the session), `before_answer receipt` (a kind of delivery), `after_post peer` (a request to the program),
-`before_call Fetcher.fetch`.
+`before_call FileDownloader.fetch`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ SIZE = 3 * CHUNK
 
 FETCHING = (
     ("before_ask media_hosts", "program", 1),
-    ("before_call Fetcher.fetch", "self", 2),
+    ("before_call FileDownloader.fetch", "self", 2),
     ("before_call FileDecryptor.feed", "self", 4),
     ("before_call FileDecryptor.feed", "program", 4),
     ("before_commit Downloads.end", "self", 2),
