@@ -1,4 +1,4 @@
-"""Measures CPU and memory of the machine and of the instance's processes, and free space on disks."""
+"""Measures CPU and memory of the machine and of the instance's processes, and free disk, for HealthMonitor and gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts the bytes that API callers uploaded today per connection, in SQLite, and refuses uploads beyond a limit."""
+"""Counts the bytes that API callers uploaded today per connection, in the media ledger (SQLite), and refuses excess."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups concurrent Redis calls into shared batches (group commit); a lone call does not wait.
+"""Groups concurrent Redis calls of one process into shared batches (group commit); a lone call does not wait.
 
 Redis writes and syncs its log once for all that one turn of its loop has read, so callers that
 come together share one fsync, one write and one read. A lone caller waits for no other.

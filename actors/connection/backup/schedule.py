@@ -1,4 +1,4 @@
-"""Backs up the session of a served connection to the bucket: at an interval if changed, on request, at the end."""
+"""Backs up the session of a served connection to the bucket: at an interval if changed, on request, at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts call events of the whatsmeow program to `Call` values, and remembers callers for later rejections."""
+"""Converts call events of the whatsmeow program to `Call` values; remembers callers in memory for later rejections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores accepted sends in one SQLite file per host while Redis is away; the gateway moves them to the queue.
+"""Stores sends that the gateway accepts while Redis is away in one SQLite file per host; it moves them to Redis later.
 
 A send that was put here is on disk (G1) and keeps its place: what follows in its chat waits behind
 it (`holds`), whether Redis is back or not (G4). The gateway's `spool_drain` moves everything to the

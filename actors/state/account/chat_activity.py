@@ -1,4 +1,4 @@
-"""Builds writes of the newest message, the unread count and the name of a chat to ``whatsapp_chats`` (pure).
+"""Builds writes of a chat's newest message, unread count and name, for the batch that stores the message (pure).
 
 They are in the batch of the message, so that a list of chats is never behind one of messages. A message
 changes them only where it stands behind all others of its chat: one that is stored again counts once.

@@ -1,4 +1,4 @@
-"""Builds the write of a media file's state (pending, deferred, stored, failed) in its message's document (pure).
+"""Builds the StateManager's write of a file's state (pending, deferred, stored, failed) to its message's document (pure).
 
 ``media`` is a map: ``state`` is ``pending`` from the moment the message is stored, then ``stored``, or
 ``failed`` with a stable code as ``error``. In between it is ``deferred`` while the file waits for room or for the

@@ -1,4 +1,4 @@
-"""Builds ``whatsapp_messages`` documents from inbox items, and the writes that store, update or move them (pure).
+"""Builds, for the StateManager, message documents from inbox items, and the writes that store, update or move them (pure).
 
 The same message gives the same document id however often it comes (G5), so that creating it once
 is enough and nothing has to be looked up.

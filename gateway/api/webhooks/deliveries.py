@@ -1,4 +1,4 @@
-"""Serves API routes that list a webhook's event deliveries with attempts, and deliver an event once more."""
+"""Serves API routes that list a webhook's deliveries from SQLite or Firestore, and request one delivery more."""
 
 from __future__ import annotations
 

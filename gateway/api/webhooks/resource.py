@@ -1,4 +1,4 @@
-"""Serves API routes that create, list, change, test and delete webhooks, and rotate signing secrets."""
+"""Serves API routes that create, list, change and delete webhooks in the state store, test them, and rotate secrets."""
 
 from __future__ import annotations
 

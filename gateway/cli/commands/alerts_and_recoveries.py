@@ -1,4 +1,4 @@
-"""Implements `teimoso alerts` and `teimoso recoveries`: lists alerts and recovery actions, newest first."""
+"""Implements `teimoso alerts` and `teimoso recoveries` by the API: lists alerts and recovery actions, newest first."""
 
 from __future__ import annotations
 

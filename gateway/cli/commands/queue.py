@@ -1,4 +1,4 @@
-"""Implements `teimoso queue …`: shows queue depths, lists dead letters, and queues dead letters again."""
+"""Implements `teimoso queue …` by the API: shows queue depths, lists dead letters, and queues dead letters again."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Implements `teimoso refused …`: lists, retries, discards received items that the state store rejects permanently."""
+"""Implements `teimoso refused …` by the API: lists, retries, discards received items that the state store refuses."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Implements `teimoso webhooks …`: manages webhook endpoints, and lists and repeats event deliveries."""
+"""Implements `teimoso webhooks …` by the API: manages webhook endpoints, and lists and repeats event deliveries."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

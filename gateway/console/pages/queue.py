@@ -1,4 +1,4 @@
-"""Serves the console's queue page: shows waiting messages of each connection, and retries dead letters."""
+"""Serves the console's queue page by API operations: shows waiting messages of connections, and retries dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the console's recovery page: shows alerts and finished recovery actions."""
+"""Serves the console's recovery page by API operations: shows alerts and finished recovery actions."""
 
 from __future__ import annotations
 

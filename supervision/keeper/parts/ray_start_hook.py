@@ -1,4 +1,4 @@
-"""Changes `ray start` parameters without an option, when Ray calls: no `ray://` server, workers by `ray_worker.py`."""
+"""Changes parameters of `ray start` that have no option, as a hook that Ray calls: no `ray://` server, own worker file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decrypts group messages with sender keys of the session file, and stores the own and the received sender keys.
+"""Decrypts group messages with sender keys from the session file, and stores own and received sender keys there.
 
 Everything here that changes the session is called inside its transaction: a key's step commits
 together with the inbox row that it gave (G5), and before the bytes that it made leave.

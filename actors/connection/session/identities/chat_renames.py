@@ -1,4 +1,4 @@
-"""Stores in the session file which chats go by a new address (LID or phone number), in the order of learning."""
+"""Stores in the session file which chats go by a new address (LID or phone number), in the order in which it was learnt."""
 
 from __future__ import annotations
 
