@@ -1,4 +1,4 @@
-"""Implements `teimoso jobs run recover-connection`: restarts connections that are not open, despite backoff, and waits."""
+"""Implements `teimoso jobs run recover-connection`: has the root actor restart connections that are not open, and waits."""
 
 from __future__ import annotations
 

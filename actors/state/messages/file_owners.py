@@ -1,4 +1,4 @@
-"""Builds the write that lets a connection send a media file by SHA-256, and finds out if an API key may send it.
+"""Builds the state-store write that lets a connection send a file by SHA-256; looks up whether an API key may send it.
 
 A key for some connections sends a file by its SHA-256 if one of these has it; to know the SHA-256 is
 not enough. A key for all connections needs no entry.
