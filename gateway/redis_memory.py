@@ -1,4 +1,4 @@
-"""Measures Redis memory once a second; the gateway refuses sends once it is full, and bounds connections from half on."""
+"""Measures Redis memory once a second: sends are refused when it is full, and connections get equal shares from half on."""
 
 from __future__ import annotations
 

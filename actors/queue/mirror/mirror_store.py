@@ -1,4 +1,4 @@
-"""Writes the mirror documents of queued messages to SQLite or Firestore; one refused document blocks no other."""
+"""Writes documents that mirror queued messages to SQLite or Firestore; one refused document blocks no other."""
 
 from __future__ import annotations
 

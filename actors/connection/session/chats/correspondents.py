@@ -1,4 +1,4 @@
-"""Stores, in the session file, the account's correspondents and WhatsApp's limits on writing to other people."""
+"""Stores the account's correspondents, and WhatsApp's limits on writing to other people, in the session file."""
 
 from __future__ import annotations
 
