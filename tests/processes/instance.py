@@ -229,10 +229,10 @@ class Instance:
 
         until(f"the id {connection} is free", made, 20)
         self.simulator.post("/phones", json={"number": number}).raise_for_status()
-        qr = until("a QR to scan", lambda: self.qr(connection), 20)
+        qr = until("a QR to scan", lambda: self.qr(connection), 60)
         scanned = self.simulator.post(f"/phones/{number}/scan", json={"qr": qr})
         assert scanned.status_code < 300, scanned.text
-        until(f"{connection} is open", lambda: self.connection(connection)["state"] == "open", 20)
+        until(f"{connection} is open", lambda: self.connection(connection)["state"] == "open", 60)
 
     def qr(self, connection: str) -> str | None:
         answer = self.api.get(

@@ -229,7 +229,7 @@ class Tree:
         async def qr() -> tuple[str, float] | None:
             return await self.leases.qr(connection)
 
-        text, _ = await eventually(f"{connection} shows a QR", qr, 20)
+        text, _ = await eventually(f"{connection} shows a QR", qr, 60)
         scanned = self.head.simulator.post(f"/phones/{number}/scan", json={"qr": text})
         scanned.raise_for_status()
         await self.state(connection, "open")

@@ -86,7 +86,7 @@ def start(instance: Instance) -> None:
 def scan(instance: Instance, number: str = ACCOUNT) -> str:
     """A phone scans what is shown; the text of the QR."""
     instance.simulator.post("/phones", json={"number": number}).raise_for_status()
-    qr = until("a QR is shown", lambda: instance.qr(SHOP), 20)
+    qr = until("a QR is shown", lambda: instance.qr(SHOP), 60)
     instance.simulator.post(f"/phones/{number}/scan", json={"qr": qr}).raise_for_status()
     return qr
 

@@ -121,7 +121,7 @@ def test_a_connection_is_added_and_linked_without_a_reload(
     number = "15550100021"
     instance.simulator.post("/phones", json={"number": number}).raise_for_status()
     until("a QR to scan", lambda: (qr := instance.qr("desk")) and instance.simulator.post(
-        f"/phones/{number}/scan", json={"qr": qr}).is_success, 20)  # fmt: skip
+        f"/phones/{number}/scan", json={"qr": qr}).is_success, 60)  # fmt: skip
     page.locator("#state").get_by_text("Open").wait_for()
     page.get_by_text(f"+{number}", exact=True).wait_for()
     assert page.locator("svg.qr").count() == 0

@@ -54,7 +54,7 @@ class PairingConnection:
         return answer.status_code == 409 and answer.json()["code"] == "no_pairing_code"
 
     def qr(self) -> str:
-        return until("a QR", lambda: self.instance.qr(self.name), 30) or ""
+        return until("a QR", lambda: self.instance.qr(self.name), 60) or ""
 
     def seen(self) -> dict[str, Any]:
         return self.instance.connection(self.name)

@@ -29,7 +29,7 @@ def test_the_passkey_links_a_device_of_whatsmeow(instance: Instance) -> None:
     created = instance.api.post("/api/connections", json={"id": name, "engine": "whatsmeow"})
     created.raise_for_status()
     try:
-        qr = until("a QR", lambda: instance.qr(name), 30)
+        qr = until("a QR", lambda: instance.qr(name), 60)
         scanned = simulator.post(f"{path}/scan", json={"qr": qr})
         assert scanned.json()["code"] == "passkey_required"
         until("a challenge", lambda: instance.connection(name)["pairing_step"] == "passkey", 20)
