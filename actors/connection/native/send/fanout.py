@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.device_sessions import NoSession
 from actors.connection.native.signal.key_agreement import BadSignature, Bundle
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.wire_format.nodes import Node
@@ -90,9 +91,7 @@ class Fanout:
         """
         known = self._people.known_as(device)
         name = str(known)
-        if not self._signal.has_session(name):
-            if known not in found:
-                raise Outrun
+        if known in found and not self._signal.has_session(name):
             bundle = found[known]
             if bundle is None:
                 return None
@@ -107,5 +106,8 @@ class Fanout:
             except BadSignature:
                 log.warning("bundle refused", action="bundle.bad_signature")
                 return None
-        kind, ciphertext = await self._signal.encrypt(name, wrappers.pad(plaintext))
+        try:
+            kind, ciphertext = await self._signal.encrypt(name, wrappers.pad(plaintext))
+        except NoSession:
+            raise Outrun from None
         return Node("enc", {"v": "2", "type": kind, **words}, ciphertext)

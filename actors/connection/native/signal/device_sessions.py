@@ -109,7 +109,7 @@ class Signal:
 
     def has_session(self, address: str) -> bool:
         """Whether `encrypt` has a session for the address."""
-        return self._session.keys.current_ratchet(address) is not None
+        return self._session.keys.has_current_ratchet(address)
 
     def registration(self, address: str) -> int | None:
         """The registration id of the installation that `encrypt` encrypts for; None for none."""

@@ -28,8 +28,12 @@ _HEX, _NIBBLES = 251, 255
 _SIZES = {252: 1, 253: 3, 254: 4}  # how many bytes tell the length of bytes
 _DOMAINS = {0: "s.whatsapp.net", 1: "lid", 128: "hosted", 129: "hosted.lid"}
 _NUMBERS = {server: number for number, server in _DOMAINS.items()}
-# Characters of four bits; the last one of the nibbles fills up an odd number of them.
-_ALPHABETS = {_HEX: "0123456789ABCDEF", _NIBBLES: "0123456789-.\0\0\0\0"}
+# Characters of four bits beyond the digits; the last one of the nibbles fills up an odd number of them.
+_ALPHABETS = {
+    kind: str.maketrans("abcdef", last)
+    for kind, last in ((_HEX, "ABCDEF"), (_NIBBLES, "-.\0\0\0\0"))
+}
+_DIGITS = str.maketrans("-.", "ab")
 
 _TOKENS: Final = {
     **{
@@ -143,10 +147,9 @@ class _Reader:
             return self._packed(_ALPHABETS[kind])
         raise Unreadable("not text")
 
-    def _packed(self, alphabet: str) -> str:
+    def _packed(self, alphabet: dict[int, int]) -> str:
         size = self._byte()
-        packed = self._bytes(size & 0x7F)
-        text = "".join([alphabet[byte >> 4] + alphabet[byte & 15] for byte in packed])
+        text = self._bytes(size & 0x7F).hex().translate(alphabet)
         return text[:-1] if size & 0x80 else text
 
     def _value(self, kind: int) -> str:
@@ -225,10 +228,8 @@ def _write_value(out: bytearray, text: str) -> None:
 def _write_packed(out: bytearray, kind: int, text: str) -> None:
     odd = len(text) & 1
     out += bytes([kind, (len(text) + 1) >> 1 | odd << 7])
-    alphabet = _ALPHABETS[kind]
     # Half a byte that nothing stands in is all ones.
-    values = [alphabet.index(character) for character in text] + [15] * odd
-    out += bytes(high << 4 | low for high, low in zip(values[::2], values[1::2], strict=True))
+    out += bytes.fromhex(text.translate(_DIGITS) + "f" * odd)
 
 
 def _write_address(out: bytearray, user: str, device: str | None, server: str) -> bool:

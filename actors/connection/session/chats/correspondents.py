@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.connection.limits.account_limits import NONE, Limits
+from actors.connection.session.row_cache import RowCache
 from actors.connection.session.session_part import SessionPart
+
+if TYPE_CHECKING:
+    from actors.connection.session.file import SessionFile
 
 LOCK, CAP = "lock", "cap"
 
@@ -15,8 +21,15 @@ class Correspondents(SessionPart):
     crash before its acknowledgement leaves the chat begun: that message is sent again, and a refusal undoes it.
     """
 
+    def __init__(self, file: SessionFile) -> None:
+        super().__init__(file)
+        self._limits = RowCache(file, self._read_limits)
+
     def limits(self) -> Limits:
         """The limits as they came last, those that are over included."""
+        return self._limits.get()
+
+    def _read_limits(self, _: str) -> Limits:
         rows = {kind: (until, told) for kind, until, told in self._file.rows(_LIMITS)}
         if not rows:
             return NONE
@@ -36,6 +49,7 @@ class Correspondents(SessionPart):
         self._note_limit(CAP, until, told=told)
 
     def _note_limit(self, kind: str, until: float | None, *, told: bool) -> None:
+        self._limits.change()
         if until is None:
             self._file.write("DELETE FROM limits WHERE kind = ?", (kind,))
             return

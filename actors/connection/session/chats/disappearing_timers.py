@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from actors.connection.session.row_cache import RowCache
 from actors.connection.session.session_part import SessionPart
+
+if TYPE_CHECKING:
+    from actors.connection.session.file import SessionFile
 
 OFF_SECONDS = 90 * 86_400.0
 """Seconds for which it is known that a timer was taken away: no setting from before comes later."""
@@ -11,11 +17,16 @@ OFF_SECONDS = 90 * 86_400.0
 class DisappearingTimers(SessionPart):
     """Of two settings of a chat the later one counts, in whatever order they come."""
 
+    def __init__(self, file: SessionFile) -> None:
+        super().__init__(file)
+        self._seconds = RowCache(file, self._read_seconds)
+
     def note(self, chat: str, seconds: int, set_at: float) -> None:
         """Note that messages of the chat disappear after so many seconds; 0: they stay.
 
         `set_at` is when that was set, in seconds since the epoch.
         """
+        self._seconds.change()
         self._file.write(
             "INSERT INTO timers (chat, seconds, set_at) VALUES (?, ?, ?)"
             " ON CONFLICT (chat) DO UPDATE SET seconds = excluded.seconds, set_at = excluded.set_at"
@@ -25,6 +36,9 @@ class DisappearingTimers(SessionPart):
 
     def seconds(self, chat: str) -> int:
         """Seconds after which messages of the chat disappear, 0 where they stay."""
+        return self._seconds.get(chat)
+
+    def _read_seconds(self, chat: str) -> int:
         row = self._file.row("SELECT seconds FROM timers WHERE chat = ?", (chat,))
         return 0 if row is None else int(row[0])
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.address_changes.port import NameChange
+from actors.connection.session.row_cache import RowCache
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
     from actors.connection.session.identities.contact_devices import ContactDevices
-
-_ANSWERED: Final = "SELECT old, new FROM renumbered WHERE old NOT GLOB '*@lid' AND old <> new"
 
 
 class ChatRenames(SessionPart):
@@ -20,9 +19,8 @@ class ChatRenames(SessionPart):
     def __init__(self, file: SessionFile, identities: ContactDevices) -> None:
         super().__init__(file)
         self._identities = identities
-        self._answers: dict[str, str] | None = None
-        self._renumbering = False
-        file.add_cache(self._drop_cache)
+        self._newest = RowCache(file, self._renamed)
+        self._last = RowCache(file, self._read_last)
 
     def chat_today(self, chat: str) -> str:
         """The canonical address of the chat's person today; of a group its own."""
@@ -32,16 +30,14 @@ class ChatRenames(SessionPart):
 
     def answering(self, pn: str) -> str:
         """The number by which WhatsApp answers for this one: itself, unless another is known."""
-        if self._file.within:
-            row = self._file.row("SELECT new FROM renumbered WHERE old = ?", (pn,))
-            return pn if row is None else str(row[0])
-        if self._answers is None:
-            self._answers = dict(self._file.rows(_ANSWERED))
-        return self._answers.get(pn, pn)
+        return self._newest.get(pn)
 
     @property
     def renamed_to(self) -> int:
         """The number of the last name that was learnt; it rises, also over a logout."""
+        return self._last.get()
+
+    def _read_last(self, _: str) -> int:
         row = self._file.row("SELECT seq FROM sqlite_sequence WHERE name = 'renumbered'")
         return 0 if row is None else int(row[0])
 
@@ -58,7 +54,8 @@ class ChatRenames(SessionPart):
 
         So are all that were called `old`. Each change has a number of its own, by which it is reported to Redis.
         """
-        self._renumbering = True
+        self._newest.change()
+        self._last.change()
         ended = old != new and self._renamed(new) != new
         before = self._file.rows("SELECT old FROM renumbered WHERE new = ?1 AND old <> ?1", (old,))
         self._file.write("DELETE FROM renumbered WHERE old IN (?, ?)", (old, new))
@@ -81,11 +78,5 @@ class ChatRenames(SessionPart):
 
     def forget_all(self) -> None:
         """Drop the names."""
-        self._renumbering = True
+        self._newest.change()
         self._file.write("DELETE FROM renumbered")
-
-    def _drop_cache(self) -> None:
-        if self._renumbering:
-            self._answers = None
-            # A savepoint may be undone after another one of its transaction changed something.
-            self._renumbering = self._file.in_transaction

@@ -200,6 +200,11 @@ class SignalKeys(SessionPart):
     def current_ratchet(self, address: str) -> StoredRatchet | None:
         return next(iter(self._ratchets("address = ? AND current = 1", address)), None)
 
+    def has_current_ratchet(self, address: str) -> bool:
+        """Whether `current_ratchet` returns one; its state is not read."""
+        row = self._file.row("SELECT 1 FROM ratchets WHERE address = ? AND current = 1", (address,))
+        return row is not None
+
     def ratchet_of(self, address: str, base_key: bytes, identity: bytes) -> StoredRatchet | None:
         """The session that this first message set up."""
         found = self._ratchets(

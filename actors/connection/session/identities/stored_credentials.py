@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.session.identities.credentials import Credentials
+from actors.connection.session.row_cache import RowCache
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
@@ -13,41 +14,30 @@ if TYPE_CHECKING:
 
 
 class StoredCredentials(SessionPart):
-    """The credentials of the account, decoded once and cached until a transaction ends."""
+    """The credentials of the account, decoded once and cached until a transaction changes them."""
 
     def __init__(self, file: SessionFile, keys: SignalKeys) -> None:
         super().__init__(file)
         self._keys = keys
-        self._cached: Credentials | None = None
-        self._cached_within: Credentials | None = None
-        file.add_cache(self._drop_cache)
+        self._decoded = RowCache(file, self._decode)
 
     def read(self) -> Credentials | None:
         """Return the stored credentials; None before the first save and after a logout."""
-        within = self._file.within
-        cached = self._cached_within if within else self._cached
-        if cached is not None:
-            return cached
+        return self._decoded.get()
+
+    def _decode(self, _: str) -> Credentials | None:
         row = self._file.row("SELECT data FROM credentials")
-        found = None if row is None else Credentials.from_json(row[0])
-        if within:
-            self._cached_within = found
-        else:
-            self._cached = found
-        return found
+        return None if row is None else Credentials.from_json(row[0])
 
     def save(self, credentials: Credentials) -> None:
         """Replace the credentials. Their signed prekey joins the ones that still serve."""
+        self._decoded.change()
         self._file.write(
             "INSERT OR REPLACE INTO credentials (one, data) VALUES (1, ?)", (credentials.to_json(),)
         )
-        self._cached_within = None
         self._keys.add_signed_prekey(credentials.signed_prekey)
 
     def forget(self) -> None:
         """Drop the credentials, which are those of another device from now on."""
+        self._decoded.change()
         self._file.write("DELETE FROM credentials")
-        self._cached_within = None
-
-    def _drop_cache(self) -> None:
-        self._cached = self._cached_within = None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from actors.connection.session.row_cache import RowCache
 from actors.connection.session.session_part import SessionPart
 from actors.messages.content import Change, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.connection.session.file import SessionFile
     from actors.messages.content import Content, Target
 
 ALIAS_SECONDS = 90 * 86_400.0
@@ -22,6 +24,13 @@ class MessageAliases(SessionPart):
     A message that was tried again may have several; the newest is the one that others see.
     """
 
+    def __init__(self, file: SessionFile) -> None:
+        super().__init__(file)
+        self._any = RowCache(file, self._read_any)
+
+    def _read_any(self, _: str) -> bool:
+        return self._file.row("SELECT 1 FROM aliases LIMIT 1") is not None
+
     def theirs(self, ours: str) -> str:
         """WhatsApp's id of a message of the service's; the same one where no other is known."""
         row = self._file.row(
@@ -31,11 +40,14 @@ class MessageAliases(SessionPart):
 
     def ours(self, theirs: str) -> str:
         """The service's id of a message; the same one where WhatsApp has it under that."""
+        if not self._any.get():
+            return theirs
         row = self._file.row("SELECT ours FROM aliases WHERE theirs = ?", (theirs,))
         return theirs if row is None else str(row[0])
 
     def prune(self, now: float) -> None:
         """Drop those that are older than 90 days."""
+        self._any.change()
         self._file.write("DELETE FROM aliases WHERE at < ?", (now - ALIAS_SECONDS,))
 
 

@@ -41,10 +41,11 @@ class ReceiptWriter:
             return StanzaResult("receipt.own_reading", answers)
         if in_group:
             return self._group_receipt(stanza, sender, answers)
-        if receipt.status is None or not sender.is_person or self._people.is_account(sender):
+        person = self._people.canonical(sender)
+        if receipt.status is None or not sender.is_person or person == self._people.account:
             return StanzaResult("receipt.ignored", answers)
-        chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
-        self._note(chat, receipt.message_ids, receipt.status, at)
+        at = receipt.at or int(self._clock())
+        self._note(str(person), receipt.message_ids, receipt.status, at)
         return StanzaResult("receipt.stored", answers, news=True)
 
     def _read_elsewhere(
