@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -78,30 +78,35 @@ def test_a_head_that_lost_a_part_comes_back_with_its_state(
         assert instance.connection(connection)["state"] == "open"
 
 
-def orphans(instance: Instance) -> list[psutil.Process]:
+@contextmanager
+def orphans(instance: Instance) -> Iterator[list[psutil.Process]]:
     """Stops the agents of the raylet, which is killed: its death and SIGTERM reach them no more."""
     raylet = named(instance, "raylet")
     agents = [each for each in raylet.children() if each.name() in AGENTS]
     assert {each.name() for each in agents} == AGENTS
-    for each in agents:
-        each.send_signal(signal.SIGSTOP)
-    raylet.kill()
-    until("the raylet is dead", lambda: gone(raylet), 5)
-    return agents
+    try:
+        for each in agents:
+            each.send_signal(signal.SIGSTOP)
+        raylet.kill()
+        until("the raylet is dead", lambda: gone(raylet), 5)
+        yield agents
+        assert [each for each in agents if not gone(each)] == []
+    finally:
+        for each in agents:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def test_agents_of_a_killed_raylet_end_before_the_next_head(instance: Instance) -> None:
     instance.ready(60)
     head = instance.process("ray").pid
-    agents = orphans(instance)
-    until("there is another head", lambda: instance.pids("ray") - {head}, 60)
-    assert [each for each in agents if not gone(each)] == []
+    with orphans(instance):
+        until("there is another head", lambda: instance.pids("ray") - {head}, 60)
     instance.ready(60)
 
 
 def test_down_ends_the_agents_of_a_killed_raylet(instance: Instance) -> None:
     instance.ready(60)
-    agents = orphans(instance)
-    done = instance.teimoso("down")
-    assert done.returncode == 0, done.stderr
-    assert [each for each in agents if not gone(each)] == []
+    with orphans(instance):
+        done = instance.teimoso("down")
+        assert done.returncode == 0, done.stderr
