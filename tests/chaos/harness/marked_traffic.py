@@ -123,7 +123,7 @@ class Round:
 
     def _receive_history(self, group: str) -> None:
         at = int(time.time()) - 86_400
-        texts = [self._mark("long ago"), self._mark("photo of then"), self._mark("in the group")]
+        texts = [self._mark("long ago"), self._mark("old photo"), self._mark("in the group")]
         messages = [
             {"text": texts[0], "at": at},
             {"text": texts[1], "at": at + 1, "type": "image", "size": 400},
