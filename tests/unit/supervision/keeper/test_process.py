@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 STARTER = """
 import os, time
-while True:
+for _ in range(400):
     os.posix_spawn("/bin/sleep", ["sleep", "60"], os.environ)
     time.sleep(0.005)
+time.sleep(60)
 """
 
 
