@@ -71,15 +71,17 @@ def spellings(secret: str | bytes) -> Iterator[str]:
         yield base64.urlsafe_b64encode(secret).decode().rstrip("=")
 
 
-def values(database: Path) -> Iterator[str | bytes]:
+def values(database: Path, *tables: str) -> Iterator[str | bytes]:
     """Keys, ids, addresses and tokens in a SQLite file: each value that is no word of the protocol.
+
+    All tables are read where none is named.
 
     The parts of a value that is JSON count one by one, and what a string of it encodes in Base64 or
     hexadecimal counts as bytes.
     """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
-        tables = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (table,) in tables:
+        there = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for table in tables or [name for (name,) in there]:
             for row in opened.execute(f'SELECT * FROM "{table}"'):
                 for value in row:
                     yield from _secrets(value)

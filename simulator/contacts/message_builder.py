@@ -42,8 +42,8 @@ KINDS: Final[dict[str, set[str]]] = {
     "contact": {"name", "phone", "vcard", "reply_to"},
     "poll": {"text", "options", "selectable", "reply_to"},
     "vote": {"target", "options"},
-    "image": {*_FILE, "text", "width", "height"},
-    "video": {*_FILE, "text", "width", "height", "seconds"},
+    "image": {*_FILE, "text", "width", "height", "thumbnail"},
+    "video": {*_FILE, "text", "width", "height", "seconds", "thumbnail"},
     "audio": {*_FILE, "seconds", "ptt"},
     "document": {*_FILE, "text", "file_name", "title"},
     "sticker": {*_FILE, "width", "height", "is_animated"},
@@ -159,8 +159,10 @@ class MessageBuilder:
     def _media_maker(self, kind: str) -> Callable[[dict[str, Any], Any], Any]:
         def make(body: dict[str, Any], _: Any) -> Any:
             fields: dict[str, Any] = {"mimetype": _short(body, "mimetype") or _MIMETYPES[kind]}
-            for name in KINDS[kind] & body.keys() - {*_FILE, "text"}:
+            for name in KINDS[kind] & body.keys() - {*_FILE, "text", "thumbnail"}:
                 fields[name] = _field_of_media(body, name)
+            if "thumbnail" in body:
+                fields["jpeg_thumbnail"] = _bytes(body, "thumbnail")
             if "text" in body:
                 fields["caption"] = text_of_request(body)
             sealed, path = self._media.put(_file(body), kind)
@@ -226,14 +228,18 @@ def _short(body: dict[str, Any], name: str) -> str:
 def _file(body: dict[str, Any]) -> Iterable[bytes]:
     """Returns the file of a request: its `data` in Base64, or `size` random bytes."""
     if "data" in body:
-        try:
-            return [base64.b64decode(field(body, "data", str), validate=True)]
-        except ValueError as error:
-            raise ProblemError(400, "bad_media", "data is not Base64") from error
+        return [_bytes(body, "data")]
     size = optional(body, "size", _MADE_UP)
     if not 0 <= size <= MAX_MEDIA - 64:
         raise ProblemError(400, "bad_media", f"size must be 0 to {MAX_MEDIA - 64} bytes")
     return random_bytes(size)
+
+
+def _bytes(body: dict[str, Any], name: str) -> bytes:
+    try:
+        return base64.b64decode(field(body, name, str), validate=True)
+    except ValueError as error:
+        raise ProblemError(400, "bad_media", f"{name} is not Base64") from error
 
 
 def _field_of_media(body: dict[str, Any], name: str) -> Any:

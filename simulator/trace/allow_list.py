@@ -53,7 +53,7 @@ ADDRESSES: Final = _words("""
 """Attributes whose value is an address."""
 
 IDS: Final = _words("""
-    call-id edit_target_id id message_id server_id sid stanza-id target_id thread_msg_id
+    call-id edit_target_id id key message_id server_id sid stanza-id target_id thread_msg_id
 """)
 """Attributes whose value is an id."""
 
@@ -100,8 +100,8 @@ VALUES: Final = _values("""
     participant type: admin superadmin
     presence last: deny error none
     presence type: available subscribe unavailable unsubscribe
-    receipt type: delivery enc_rekey_retry hist_sync inactive peer_msg played played-self read
-        read-self retry sender server-error view
+    receipt type, user type: delivery enc_rekey_retry hist_sync inactive peer_msg played
+        played-self read read-self retry sender server-error view
     reject reason: busy uncallable
     terminate reason: accepted_elsewhere busy call_link_revoked group_call_ended hangup
         rejected_elsewhere timeout

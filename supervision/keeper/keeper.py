@@ -148,7 +148,7 @@ class Keeper:
         if part.resolved:
             await self._resolved.wait()
         self._note(part.role, "starting", falls=falls)
-        await process.kill(process.strays(self._data, part.role))
+        await process.end_strays(self._data, part.role)
         try:
             entry = process.start(self._data, part.role, part.command())
         except (OSError, valkey.NoServer) as error:
@@ -291,7 +291,7 @@ class Keeper:
 
     async def _run_ray_task(self, task: str) -> str | None:
         """Runs a Ray task to its end; returns ``None`` on success, else the reason."""
-        await process.kill(process.strays(self._data, process.RAY_TASK))
+        await process.end_strays(self._data, process.RAY_TASK)
         command = python_module.module(
             "supervision.keeper.ray_task",
             task,

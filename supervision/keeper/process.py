@@ -29,6 +29,7 @@ PART = "TEIMOSO_PART"
 RAY_TASK = "ray_task"  # the part that each Ray task is, and the name of its log
 RAY_TITLES = ("ray::", "ray-dashboard")
 COMMAND = 15  # characters of a program's name that the kernel keeps
+LOOKS = 5  # at strays, until there are none
 POLL = 0.1  # seconds, where the system does not report the end of a process
 
 
@@ -133,6 +134,21 @@ async def kill(entries: list[Entry]) -> None:
     await _all_over(entries, 10.0)
 
 
+async def end_strays(data: Path, role: str | None = None) -> list[Entry]:
+    """Kills `strays` until a look finds none, for 5 looks at most; returns the killed processes.
+
+    One look is not enough: a raylet starts further processes until it is dead itself.
+    """
+    killed: list[Entry] = []
+    for _ in range(LOOKS):
+        left = strays(data, role)
+        if not left:
+            break
+        await kill(left)
+        killed += [entry for entry in left if entry not in killed]
+    return killed
+
+
 def send(entry: Entry, number: signal.Signals) -> None:
     """Sends a signal, unless the process is gone or its pid was reused."""
     if not is_over(entry):
@@ -177,7 +193,7 @@ def _part(process: psutil.Process, data: str) -> str | None:
     if environment.get(INSTANCE) == data:
         return environment.get(PART)
     # Ray's agents overwrite their environment by their title; they stay in the directory in which
-    # the head was started.
+    # the head was started, also once their raylet is dead and init is their parent.
     if not environment and process.name().startswith(RAY_TITLES) and process.cwd() == data:
         return "ray"
     return None

@@ -1,14 +1,15 @@
 """Ray's own processes killed under load: the head comes back with its state, and so does all else.
 
 Its storage survives, so the new head knows the root and makes it again; the actors of the old one
-are ended first, for they would go on beside the new ones (G2, G4, G5, G6, G7, G8).
+are ended first, for they would go on beside the new ones (G2, G4, G5, G6, G7, G8). The last test ends the instance.
 """
 
 from __future__ import annotations
 
+import signal
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 import psutil
 import pytest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
+AGENTS: Final = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+"""Titles of the raylet's children that serve a node beside its workers."""
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,37 @@ def test_a_head_that_lost_a_part_comes_back_with_its_state(
     for connection in (CONNECTION, "idle"):
         assert instance.qr(connection) is None
         assert instance.connection(connection)["state"] == "open"
+
+
+@contextmanager
+def orphans(instance: Instance) -> Iterator[list[psutil.Process]]:
+    """Stops the agents of the raylet, which is killed: its death and SIGTERM reach them no more."""
+    raylet = named(instance, "raylet")
+    agents = [each for each in raylet.children() if each.name() in AGENTS]
+    assert {each.name() for each in agents} == AGENTS
+    try:
+        for each in agents:
+            each.send_signal(signal.SIGSTOP)
+        raylet.kill()
+        until("the raylet is dead", lambda: gone(raylet), 5)
+        yield agents
+        assert [each for each in agents if not gone(each)] == []
+    finally:
+        for each in agents:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def test_agents_of_a_killed_raylet_end_before_the_next_head(instance: Instance) -> None:
+    instance.ready(60)
+    head = instance.process("ray").pid
+    with orphans(instance):
+        until("there is another head", lambda: instance.pids("ray") - {head}, 60)
+    instance.ready(60)
+
+
+def test_down_ends_the_agents_of_a_killed_raylet(instance: Instance) -> None:
+    instance.ready(60)
+    with orphans(instance):
+        done = instance.teimoso("down")
+        assert done.returncode == 0, done.stderr

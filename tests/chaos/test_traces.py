@@ -14,6 +14,7 @@ from tests import traced
 from tests.chaos.harness import report
 from tests.chaos.harness.faults import SHARED, SINGLE
 from tests.chaos.harness.killer import schedule
+from tests.chaos.harness.marked_traffic import MARK, MarkedTraffic, secrets_of
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
 from tests.processes.instance import Instance
@@ -27,6 +28,19 @@ CONNECTIONS = int(os.environ.get("TRACED") or 6)
 NAME = "Zqname"
 KEYS = 800
 """Keys that a connection has at least: so many prekeys are made at its pairing."""
+FILES, KEYS_OF_A_FILE = 5, 4
+"""Files of a round of marked traffic; a file's key, two hashes and its path."""
+CARRIED = {
+    ("in", "message", "text", "type", "skmsg"),
+    ("out", "message", "text", "type", "skmsg"),
+    ("in", "message", "media", "mediatype", "image"),
+    ("in", "message", "media", "mediatype", "document"),
+    ("in", "message", "media", "type", "skmsg"),
+    ("out", "message", "media"),
+    ("in", "notification", "w:gp2"),
+    ("out", "receipt", "hist_sync"),
+}
+"""Stanzas that a trace has of each connection: messages of groups, files and histories among them."""
 SESSIONS = {"native": ("session.db",), "whatsmeow": ("session.db", "whatsmeow.db")}
 """The files of a connection's directory in `sessions` that have keys and tokens, by its engine."""
 
@@ -36,16 +50,18 @@ SESSIONS = {"native": ("session.db",), "whatsmeow": ("session.db", "whatsmeow.db
 def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> None:
     """Nor a name, a number, an id, a key or a token; and the recorder costs no message.
 
-    Each text is a word that names the contact's number; the names of all contacts and accounts have a mark.
-    Keys, ids and tokens are read off the session files before and after, since the storm uses some up, and
-    privacy tokens off the simulator's.
+    Each text is a word that names the contact's number; the names of all contacts and accounts have a mark, and so
+    has all that files, groups and histories are called and bring. Keys, ids and tokens are read off the session files
+    before and after, since the storm uses some up; privacy tokens, and keys and paths of files, off the simulator's.
     """
     whom = parties(CONNECTIONS, 3)
     plans = [
         schedule(SEED + number, faults, whom) for number, faults in enumerate((SHARED, SINGLE))
     ]
     with Instance(tmp_path, {**SETTINGS, "WHATSAPP_TRACE": "on"}) as instance:
-        for number in _contacts(whom) | _accounts(whom):
+        marked = MarkedTraffic(instance, whom)
+        people = _contacts(whom) | _accounts(whom) | marked.people
+        for number in people:
             named = {"name": f"{NAME} {number}"}
             instance.simulator.post(f"/contacts/{number}", json=named).raise_for_status()
         pair_all(instance, whom, 180)
@@ -61,17 +77,22 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
         before = {
             party.connection: _secrets(tmp_path, party, started[party.connection]) for party in whom
         }
-        outcome = storm(instance, whom, plans, pause=1.0, seconds=60 * MINUTES)
+        with marked:
+            outcome = storm(instance, whom, plans, pause=1.0, seconds=60 * MINUTES)
         told = instance.teimoso("connections", "trace", whom[0].connection)
         assert told.stdout.startswith("Recording: logs/trace/"), told.stdout + told.stderr
     print(f"\n{report.text(outcome)}")
     assert not outcome.violations, f"{len(outcome.violations)} violations; they are above"
 
-    secrets: set[str | bytes] = {NAME, *_contacts(whom), *_accounts(whom)}
+    secrets: set[str | bytes] = {NAME, MARK, *people}
     secrets |= {fate.token for fate in outcome.fates}
-    tokens = _privacy_tokens(tmp_path)
+    database = tmp_path / "simulator" / "simulator.db"
+    tokens = _privacy_tokens(database)
     assert len(tokens) >= len(whom)
     secrets |= tokens
+    of_messages = set(secrets_of(database))
+    assert len(of_messages) > FILES * KEYS_OF_A_FILE * len(whom)
+    secrets |= of_messages
     for party in whom:
         told_at_first = started[party.connection]
         assert told_at_first["tracing"]
@@ -82,13 +103,12 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
         secrets |= own
     keys = sum(isinstance(secret, bytes) for secret in secrets)
     print(f"{len(outcome.fates)} texts, {keys} keys and tokens, {len(secrets)} secrets in all")
+    print(f"{marked.carried} rounds of files, groups and histories, {marked.given_up} given up")
     for party in whom:
         trace = tmp_path / started[party.connection]["file"]
         assert trace.stat().st_mode & 0o777 == 0o600
-        seen = traced.stanzas(trace, "in", "message")
-        assert seen
-        assert traced.stanzas(trace, "out", "message")
         assert traced.leaks(trace, secrets) == []
+        assert not CARRIED - _kinds(trace), party
 
 
 def _contacts(whom: list[Party]) -> set[str]:
@@ -106,8 +126,21 @@ def _secrets(data: Path, party: Party, traced_in: dict[str, Any]) -> set[str | b
     return {value for file in SESSIONS[party.engine] for value in traced.values(sessions / file)}
 
 
-def _privacy_tokens(data: Path) -> set[bytes]:
+def _kinds(trace: Path) -> set[tuple[str, ...]]:
+    """Direction, tag and type of the stanzas in a trace; of messages the type and kind of their ciphertexts too."""
+    found: set[tuple[str, ...]] = set()
+    for line in traced.lines(trace):
+        attrs = line.get("attrs", {})
+        kind = (line.get("dir", ""), line.get("tag", ""), attrs.get("type", ""))
+        found.add(kind)
+        for part in line.get("parts", ()):
+            of = part.get("attrs", {})
+            found |= {(*kind, name, of[name]) for name in ("type", "mediatype") if name in of}
+    return found
+
+
+def _privacy_tokens(simulator: Path) -> set[bytes]:
     """The privacy tokens that contacts issued to accounts, and accounts to contacts."""
-    with closing(sqlite3.connect(data / "simulator" / "simulator.db")) as database:
+    with closing(sqlite3.connect(simulator)) as database:
         rows = database.execute("SELECT value FROM properties WHERE name = 'privacy_token'")
         return {bytes.fromhex(word.split()[0]) for (word,) in rows}

@@ -19,6 +19,7 @@ import psutil
 
 from actors.runtime.connection_ids import name_of
 from gateway.cli.instance import instance_state
+from supervision.keeper import process as processes
 from supervision.keeper.parts import ray_head
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
@@ -179,9 +180,7 @@ class Instance:
 
     def family(self) -> Iterator[psutil.Process]:
         """Every process of this instance, also those in no process file."""
-        pids = set()
-        with suppress(Exception):
-            pids = {entry["pid"] for entry in self.status()["processes"]}
+        pids = {entry.pid for entry in (*self.entries(), *processes.strays(self.data))}
         mark = str(self.data)
         for process in psutil.process_iter():
             with suppress(psutil.Error):

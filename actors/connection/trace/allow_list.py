@@ -46,11 +46,14 @@ ADDRESSES: Final = frozenset(
 
 IDS: Final = frozenset(
     {
-        *("call-id", "edit_target_id", "id", "message_id", "server_id", "sid", "stanza-id"),
+        *("call-id", "edit_target_id", "id", "key", "message_id", "server_id", "sid", "stanza-id"),
         *("target_id", "thread_msg_id"),
     }
 )
-"""Attributes of any tag whose value is an id: a running number is shown."""
+"""Attributes of any tag whose value is an id: a running number is shown.
+
+A ``key`` is the id of a message in receipts that are aggregated by type, and of a request to create a group.
+"""
 
 SAME_PEOPLE: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 """Servers at which a person has the running number that they have at another one."""
@@ -199,6 +202,7 @@ VALUES: Final[dict[tuple[str, str], frozenset[str]]] = {
     ),
     ("token", "type"): frozenset({"trusted_contact"}),
     ("unavailable", "type"): frozenset({"bot", "hosted", "view_once"}),
+    ("user", "type"): _RECEIPT_TYPES,
 }
 """Values that are shown, by tag and attribute."""
 

@@ -8,17 +8,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-
-import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
+from supervision.keeper import process as processes
 from supervision.keeper.parts import ports, ray_head
 from tests.chaos.harness.node import START, Node, join, run, wait_for
 from tests.processes.instance import Instance, until
@@ -26,6 +24,8 @@ from tests.run import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import psutil
 
 STARTED = "Ray runtime started"
 
@@ -123,18 +123,15 @@ class Cluster:
     def end(self) -> None:
         for node in self.nodes:
             node.end()
-        token = str(self.place / ray_head.TOKEN)
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                mine = process.environ().get("RAY_AUTH_TOKEN_PATH") == token
-                if mine and process.pid != os.getpid():
-                    process.kill()
+        asyncio.run(processes.end_strays(self.place))
         if self._head is not None:
             self._head.kill()
             self._head.wait()
+        left = processes.strays(self.place)
         leaks.closing(self.place, ray_head.temporary(self.place))
         shutil.rmtree(ray_head.temporary(self.place), ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
+        assert not left, f"{left} outlived their cluster"
 
 
 class ClusterInstance(Instance):

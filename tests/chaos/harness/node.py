@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from actors.runtime import host_identity
+from supervision.keeper import process as processes
 from supervision.keeper.parts import ports, ray_head
 from tests.processes.instance import gone, until
 
@@ -202,7 +203,14 @@ def run(
     with (place / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
             words,
-            env={**os.environ, **environment, "RAY_ADDRESS": ""},
+            env={
+                **os.environ,
+                **environment,
+                "RAY_ADDRESS": "",
+                processes.INSTANCE: str(place),
+                processes.PART: "ray",
+            },
+            cwd=place,
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -5,6 +5,7 @@ The test's own process never loads Ray: it reads the status file and the lease r
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from actors.redis.leases.leases import Leases
 from actors.runtime.processes import start_of
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
+from supervision.keeper import process as processes
 from supervision.keeper.parts import ports, python_module, ray_head
 from supervision.reports import metrics_file, process_files
 from tests.plain_http import NO_AUTHORITIES
@@ -111,7 +113,13 @@ class Head:
         with (self.data / "ray.log").open("ab") as log:
             return subprocess.Popen(
                 words,
-                env={**os.environ, **{k: v for k, v in command.environment.items() if v}},
+                env={
+                    **os.environ,
+                    **{k: v for k, v in command.environment.items() if v},
+                    processes.INSTANCE: str(self.data),
+                    processes.PART: "ray",
+                },
+                cwd=self.data,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -142,19 +150,15 @@ class Head:
     def family(self) -> list[psutil.Process]:
         """Every process of this head, also those that outlived it."""
         found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                token = process.environ().get("RAY_AUTH_TOKEN_PATH", "")
-                if process.pid != os.getpid() and token.startswith(str(self.data)):
-                    found.append(process)
+        for entry in processes.strays(self.data):
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(entry.pid))
         return found
 
     def end(self) -> None:
         if self._simulator is not None:
             answers.CHECK.end(str(self.simulator.base_url))
-        for process in self.family():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        asyncio.run(processes.end_strays(self.data))
         if self._head is not None:
             self._head.kill()
             self._head.wait()
@@ -163,9 +167,11 @@ class Head:
             self._simulator.wait()
             self.simulator.close()
         self.valkey.kill()
+        left = self.family()
         leaks.closing(self.data, ray_head.temporary(self.data))
         shutil.rmtree(ray_head.temporary(self.data), ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
+        assert not left, f"{left} outlived their head"
 
 
 class Tree:

@@ -177,13 +177,19 @@ async def test_a_contact_says_a_file(
     assert said["content"]["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-async def test_a_voice_note_and_a_made_up_file(device: Device, http: httpx.AsyncClient) -> None:
+async def test_a_voice_note_a_thumbnail_and_a_made_up_file(
+    device: Device, http: httpx.AsyncClient
+) -> None:
     voice = {"to": NUMBER, "type": "audio", "ptt": True, "seconds": 3, "size": 100}
     assert (await http.post(SAY, json=voice)).is_success
     stanza = await device.next("message")
     assert stanza.get_child("enc").attrs["mediatype"] == "ptt"
     part = device.message_in(stanza).audio_message
     assert (part.ptt, part.seconds, part.file_length) == (True, 3, 100)
+    seen = {"to": NUMBER, "type": "image", "thumbnail": base64.b64encode(b"small").decode()}
+    assert (await http.post(SAY, json=seen)).is_success
+    part = device.message_in(await device.next("message")).image_message
+    assert (part.jpeg_thumbnail, part.file_length) == (b"small", 4096)
     paper = {"to": NUMBER, "type": "document", "file_name": "a.txt", "mimetype": "text/plain"}
     assert (await http.post(SAY, json=paper)).is_success
     part = device.message_in(await device.next("message")).document_message
@@ -194,6 +200,7 @@ async def test_a_voice_note_and_a_made_up_file(device: Device, http: httpx.Async
     "more",
     [
         {"data": "?"},
+        {"thumbnail": "?"},
         {"size": -1},
         {"size": MAX_MEDIA},
         {"seconds": -1},

@@ -113,7 +113,13 @@ TRACES: Final[dict[str, list[dict[str, Any]]]] = {
     "24 name": [wire("out", "presence", type="available", name="~16")],
     "25 inactive": [wire(way, "receipt", id="#1", type="inactive") for way in ("in", "out")],
     "25 aggregated by type": [
-        wire("in", "receipt", part("participants", part("user", **user)), from_="g.us:1", **more)
+        wire(
+            "in",
+            "receipt",
+            part("participants", part("user", **user), key="#3"),
+            from_="g.us:1",
+            **more,
+        )
         for user in ({"jid": "lid:1", "t": "~16"},)
         for more in ({"id": "#1"}, {"id": "#2", "type": "read"})
     ],
@@ -121,7 +127,7 @@ TRACES: Final[dict[str, list[dict[str, Any]]]] = {
         wire(
             "in",
             "receipt",
-            part("participants", part("user", jid="lid:1", type="~8"), message_id="#1"),
+            part("participants", part("user", jid="lid:1", type="read"), message_id="#1"),
             from_="g.us:1",
             id="#2",
         )
