@@ -122,6 +122,20 @@ FELL: Final[Mapping[str, str]] = {
     "asked": "Somebody asked for it.",
 }
 
+SCOPES: Final[Mapping[str, str]] = {
+    "admin": "Everything",
+    "send": "Send",
+    "read": "Read",
+    "metrics": "Metrics",
+}
+
+SCOPE_HINTS: Final[Mapping[str, str]] = {
+    "admin": "also add and remove connections, API keys and webhooks",
+    "send": "messages, and take back those that wait",
+    "read": "messages, chats and events; it may log in here",
+    "metrics": "for Prometheus alone",
+}
+
 PROMISES: Final[Mapping[str, str]] = {
     "persists_before_ack": "Each message is on disk before WhatsApp gets its acknowledgement.",
     "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",

@@ -157,6 +157,8 @@ function take_number(form, page) {
 }
 
 async function refresh() {
+  // A secret that is shown once stays until the person leaves its page.
+  if (!main.dataset.live) return;
   const turn = ++asking;
   try {
     const response = await fetch(main.dataset.live, { headers: PART, cache: "no-store" });

@@ -35,6 +35,7 @@ PAGES = (
     "/console/queue",
     "/console/recovery",
     "/console/system",
+    "/console/api-keys",
 )
 
 
@@ -277,6 +278,37 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     until("it arrived", came, 20)
     expect(page.locator(".letter")).to_have_count(1, timeout=PAGE_MS)
     assert stayed(page)
+
+
+def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    page.goto("/console/api-keys")
+    page.get_by_label("Its purpose").focus()
+    keyboard = page.keyboard
+    keyboard.type("kiosk")
+    for _ in ("everything", "send", "read"):
+        keyboard.press("Tab")
+    keyboard.press("Space")
+    keyboard.press("Enter")
+    secret = page.locator("#secret")
+    secret.wait_for()
+    token = secret.text_content() or ""
+    # As when the person comes back from where they copied it to.
+    page.evaluate("refresh()")
+    assert secret.text_content() == token
+    headers = {"X-Api-Key": token}
+    assert instance.api.get("/api/connections", headers=headers).status_code == 200
+    page.get_by_role("link", name="It is copied").focus()
+    keyboard.press("Enter")
+    entry = page.locator(".entry", has_text="kiosk")
+    entry.locator("summary").focus()
+    keyboard.press("Enter")
+    entry.get_by_text("reading messages and events, for all connections").wait_for()
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    entry.wait_for(state="detached")
+    assert instance.api.get("/api/connections", headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize(
