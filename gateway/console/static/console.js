@@ -282,7 +282,7 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName !== "TEXTAREA" || event.isComposing) return;
+  if (event.target.tagName !== "TEXTAREA" || event.isComposing || event.target.hasAttribute("data-lines")) return;
   if (event.key === "Enter" && !event.shiftKey) {
     event.preventDefault();
     event.target.form.requestSubmit();

@@ -15,6 +15,7 @@ from tests.chaos.harness.outage import frozen
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
 from tests.processes.browser import DESK, PHONE, apart, chromium, violations
 from tests.processes.instance import API_KEY, Instance
+from tests.processes.valkey import free_port
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -280,6 +281,29 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     assert stayed(page)
 
 
+@pytest.fixture(scope="module")
+def hook(instance: Instance) -> Iterator[str]:
+    """The id of one of two webhooks that hear of alerts, and lead nowhere."""
+    wanted = {"url": f"http://127.0.0.1:{free_port()}/hook", "events": ["alert.raised"]}
+    made = [instance.api.post("/api/webhooks", json=wanted).json()["id"] for _ in range(2)]
+    yield made[0]
+    for one in made:
+        instance.api.delete(f"/api/webhooks/{one}").raise_for_status()
+
+
+def test_headers_of_a_webhook_are_typed_line_by_line(
+    page: Page, hook: str, errors: list[str]
+) -> None:
+    page.goto(f"/console/webhooks/{hook}")
+    page.get_by_label("Headers").focus()
+    page.keyboard.type("X-One: 1")
+    page.keyboard.press("Enter")
+    page.keyboard.type("X-Two: 2")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("dd", has_text="X-One, X-Two").wait_for()
+
+
 def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
     instance: Instance, page: Page, errors: list[str]
 ) -> None:
@@ -315,7 +339,7 @@ def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
     ("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light", "dark"]
 )
 def test_axe_finds_nothing_on_pages_that_are_full(
-    page: Page, errors: list[str], scheme: str, size: ViewportSize
+    page: Page, hook: str, errors: list[str], scheme: str, size: ViewportSize
 ) -> None:
     page.emulate_media(
         color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
@@ -323,7 +347,7 @@ def test_axe_finds_nothing_on_pages_that_are_full(
     page.set_viewport_size(size)
     found = []
     full = page.locator("main :is(li, tr, dd, .message)")
-    for address in PAGES:
+    for address in (*PAGES, "/console/webhooks", f"/console/webhooks/{hook}"):
 
         def filled(address: str = address) -> bool:
             page.goto(address)

@@ -1,4 +1,4 @@
-"""The console's pages of an administrator: API keys."""
+"""The console's pages of an administrator: API keys, webhooks and their deliveries."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.gateway.person import Person
+from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, SHOP, Gateway
+from tests.integration.gateway.webhooks.stored_messages import SOON, age, store_messages
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.state.documents import Documents
     from tests.processes.valkey import Valkey
 
 KEYS = "/console/api-keys"
@@ -132,3 +136,145 @@ def test_who_may_read_alone_finds_no_page_of_administration(reader: Person) -> N
         reader.submit(f"{KEYS}/0c5a7b1e9d3f4286/revoke"),
     ):
         assert (answer.status_code, "missing_scope" in answer.text) == (403, True)
+
+
+HOOKS = "/console/webhooks"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as started:
+        yield started
+
+
+@pytest.fixture
+def hook(gateway: Gateway, receiver: Receiver) -> Iterator[str]:
+    """The address of the page of a webhook that leads to `receiver`."""
+    made = add(gateway.api, receiver, connections=["shop"])
+    yield f"{HOOKS}/{made['id']}"
+    gateway.api.delete(f"/api/webhooks/{made['id']}")
+
+
+def test_a_webhook_is_added_changed_and_removed(
+    gateway: Gateway, admin: Person, receiver: Receiver
+) -> None:
+    fields = {
+        "url": receiver.url,
+        "connections": "shop",
+        "event.message.received": "true",
+        "event.alert.raised": "true",
+        "headers": "Authorization: Bearer s3cret\r\n\r\nX-Place: <desk>",
+    }
+    made = admin.submit(HOOKS, **fields)
+    signs = secret(made.text)
+    assert 'data-live=""' in made.text
+    [stored] = gateway.api.get("/api/webhooks").json()["items"]
+    base = f"{HOOKS}/{stored['id']}"
+    assert f'href="{base}"' in made.text
+    assert (stored["events"], stored["connections"]) == (
+        ["alert.raised", "message.received"],
+        ["shop"],
+    )
+    assert {*stored["headers"]} == {"Authorization", "X-Place"}
+    listed = admin.get(HOOKS).text
+    assert "alert.raised, message.received of shop" in listed
+    page = admin.get(base).text
+    assert "<code>Authorization</code>, <code>X-Place</code>" in page
+    for shown in (listed, page):
+        assert signs not in shown
+        assert "s3cret" not in shown
+    paused = admin.submit(f"{base}/change", enabled="false")
+    assert ">Paused</span>" in paused.text
+    assert gateway.api.get(f"/api/webhooks/{stored['id']}").json()["enabled"] is False
+    assert ">On</span>" in admin.submit(f"{base}/change", enabled="true").text
+    admin.submit(f"{base}/change", setting="url", url=f"{receiver.url}?two")
+    admin.submit(f"{base}/change", setting="headers", headers="X-One: 1")
+    now = gateway.api.get(f"/api/webhooks/{stored['id']}").json()
+    assert (now["url"], [*now["headers"]]) == (f"{receiver.url}?two", ["X-One"])
+    rotated = secret(admin.submit(f"{base}/secret").text)
+    assert rotated not in {signs, ""}
+    assert "its secret and its headers" in admin.get(base).text
+    gone = admin.submit(f"{base}/delete")
+    assert (gone.url.path, stored["id"] in gone.text) == (HOOKS, False)
+    assert admin.get(base).status_code == 404
+
+
+def test_a_form_of_a_webhook_that_is_wrong_tells_why_and_stays(admin: Person, hook: str) -> None:
+    wrong = {"url": "nonsense", "event.message.read": "true"}
+    for address, fields, words in (
+        (HOOKS, wrong, "The field url"),
+        (HOOKS, {**wrong, "headers": "no s3cret"}, "Line 1 of the headers has no colon."),
+        (f"{hook}/change", {"setting": "url", "url": "nonsense"}, "The field url"),
+        (f"{hook}/change", {"setting": "headers", "headers": "Host: s3cret"}, "is reserved"),
+    ):
+        refused = admin.submit(address, **fields)
+        assert (refused.status_code, words in refused.text) == (422, True), refused.text
+        assert "s3cret" not in refused.text
+        if "url" in fields:
+            assert 'value="nonsense"' in refused.text
+        assert refused.text.count(" checked>") == (address == HOOKS)
+
+
+def test_a_test_event_is_sent_and_its_outcome_shown(
+    admin: Person, receiver: Receiver, hook: str
+) -> None:
+    arrived = admin.submit(f"{hook}/test").text
+    assert "It arrived." in arrived
+    assert "HTTP 204 after" in arrived
+    assert receiver.taken[-1]["type"] == "webhook.test"
+    receiver.answer = lambda _: 503
+    assert "It did not arrive.</strong> HTTP 503 after" in admin.submit(f"{hook}/test").text
+    receiver.stop()
+    assert "</strong> Unreachable after" in admin.submit(f"{hook}/test").text
+
+
+async def test_deliveries_show_their_attempts_and_a_dead_one_is_delivered_again(
+    admin: Person, receiver: Receiver, hook: str, documents: Documents
+) -> None:
+    receiver.answer = lambda event: 500 if event["data"]["text"] == "text 1" else None
+    admin.submit(f"{hook}/change", enabled="false")
+    assert "None.</p>" in admin.get(hook).text
+    await store_messages(documents, 1, 2, size=1)
+    await age(documents, "text 1", 2 * 86_400)
+    admin.submit(f"{hook}/change", enabled="true")
+
+    def dead() -> str | None:
+        page = admin.get(f"{hook}?status=dead").text
+        return page if "Redeliver" in page else None
+
+    page = await eventually("it is dead on the page", dead, SOON)
+    [letter] = re.findall(r'<li class="letter" id="e-(\d+)">', page)
+    assert re.search(r'<li class="refused">HTTP 500 after [\d.]+ m?s,', page)
+    await eventually(
+        "the other is delivered",
+        lambda: "HTTP 204 after" in admin.get(f"{hook}?status=delivered").text,
+        SOON,
+    )
+    everything = admin.get(hook).text
+    assert everything.count('class="letter"') == 2
+    assert everything.count("Redeliver</button>") == 1
+    receiver.answer = lambda _: None
+    again = admin.submit(f"{hook}/deliveries/{letter}/redeliver", status="dead")
+    assert str(again.url).endswith("?status=dead")
+    await eventually("it arrived", lambda: "text 1" in receiver.texts, SOON)
+    refused = admin.submit(f"{hook}/deliveries/999999/redeliver")
+    assert (refused.status_code, 'role="alert"' in refused.text) == (404, True)
+    assert f'data-live="{hook}"' in refused.text
+
+
+def test_webhooks_of_others_are_hidden_and_writing_takes_an_admin(
+    gateway: Gateway, receiver: Receiver, hook: str, tenant: Person, reader: Person
+) -> None:
+    whole = add(gateway.api, receiver)["id"]
+    page = tenant.get(HOOKS).text
+    assert hook in page
+    assert whole not in page
+    assert tenant.get(f"{HOOKS}/{whole}").status_code == 404
+    for verb in ("delete", "test", "secret", "change", "deliveries/1/redeliver"):
+        assert tenant.submit(f"{HOOKS}/{whole}/{verb}").status_code == 404, verb
+        refused = reader.submit(f"{hook}/{verb}")
+        assert (refused.status_code, "missing_scope" in refused.text) == (403, True), verb
+    assert tenant.submit(HOOKS, url=receiver.url).status_code == 403, "of all connections"
+    for answer in (reader.get(HOOKS), reader.get(hook), reader.submit(HOOKS, url=receiver.url)):
+        assert answer.status_code == 403
+    gateway.api.delete(f"/api/webhooks/{whole}")
