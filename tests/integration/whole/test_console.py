@@ -37,6 +37,7 @@ PAGES = (
     "/console/recovery",
     "/console/system",
     "/console/api-keys",
+    "/console/settings",
 )
 
 

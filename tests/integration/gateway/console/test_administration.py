@@ -1,4 +1,4 @@
-"""The console's pages of an administrator: API keys, webhooks and their deliveries."""
+"""The console's pages of an administrator: API keys, webhooks and their deliveries, settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.setting_texts import FIELDS
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, SHOP, Gateway
@@ -278,3 +279,50 @@ def test_webhooks_of_others_are_hidden_and_writing_takes_an_admin(
     for answer in (reader.get(HOOKS), reader.get(hook), reader.submit(HOOKS, url=receiver.url)):
         assert answer.status_code == 403
     gateway.api.delete(f"/api/webhooks/{whole}")
+
+
+SETTINGS = "/console/settings"
+
+
+def test_each_setting_is_shown_with_default_and_text_and_no_secret(
+    gateway: Gateway, admin: Person, tenant: Person, reader: Person
+) -> None:
+    password = gateway.settings.redis_password
+    assert password is not None
+    page = admin.get(SETTINGS).text
+    assert password.get_secret_value() not in page
+    for name in FIELDS:
+        assert f'<div id="{name}"' in page, name
+    assert _row(page, "REDIS_PASSWORD").count("(set)") == 1
+    private = _row(page, "WEBHOOK_URL_PRIVATE")
+    assert "<code>true</code>" in private
+    assert "default: <code>false</code>" in private
+    assert "while running" not in private
+    live = [name for name in FIELDS if "while running" in _row(page, name)]
+    assert sorted(live) == ["DISK_RESERVE", "WHATSAPP_VERSION"]
+    assert "the default" in _row(page, "QUEUE_CONCURRENCY")
+    changed = admin.get(f"{SETTINGS}?changed=true").text
+    assert '<div id="WEBHOOK_URL_PRIVATE"' in changed
+    assert '<div id="QUEUE_CONCURRENCY"' not in changed
+    assert '<div id="CPU_THRESHOLD"' not in changed, "80.0 is 80"
+    assert SETTINGS in page
+    for person, code in ((tenant, "connection_forbidden"), (reader, "missing_scope")):
+        refused = person.get(SETTINGS)
+        assert (refused.status_code, code in refused.text) == (403, True)
+        assert SETTINGS not in person.get("/console/system").text
+
+
+def test_a_setting_that_was_changed_meanwhile_is_shown_as_it_is_now(
+    gateway: Gateway, admin: Person
+) -> None:
+    gateway.settings.model_copy(update={"disk_reserve": 12_345, "queue_concurrency": 77}).save()
+    try:
+        page = admin.get(SETTINGS).text
+    finally:
+        gateway.settings.save()
+    assert "<code>12345</code>" in _row(page, "DISK_RESERVE")
+    assert "77" not in _row(page, "QUEUE_CONCURRENCY"), "the processes go by the one before"
+
+
+def _row(page: str, name: str) -> str:
+    return page.partition(f'<div id="{name}"')[2].partition("</div>")[0]
