@@ -44,6 +44,9 @@ TONES: Final[Mapping[str, str]] = {
 }
 """The colour of a state, a health, a severity, an action or a delivery; its word always stands beside."""
 
+LEVEL_TONES: Final[Mapping[str, str]] = {"warning": "warn", "error": "bad", "critical": "bad"}
+"""The colour of a log line."""
+
 CAUSES: Final[Mapping[str, str]] = {
     "network": "The network broke off. It tries again by itself.",
     "keepalive": "WhatsApp did not answer for a while. It tries again by itself.",

@@ -13,6 +13,7 @@ from gateway.console.pages import (
     api_keys,
     conversations,
     home,
+    logs,
     queue,
     recovery,
     settings,
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
 
     from gateway.http.endpoint import Operation
 
-ROOMS = (login_pages, home, conversations, queue, recovery, system, api_keys, webhooks, settings)
+ROOMS = (
+    login_pages,
+    home,
+    conversations,
+    queue,
+    recovery,
+    system,
+    api_keys,
+    webhooks,
+    settings,
+    logs,
+)
 _ELSE = {"/console/{rest:path}": {"GET": Ask(login_pages.nothing)}}
 
 

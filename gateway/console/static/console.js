@@ -6,6 +6,7 @@ const main = document.getElementById("main");
 const lost = document.getElementById("lost");
 const failed = document.getElementById("failed");
 const PART = { "X-Teimoso-Part": "1" };
+const EXACT = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
 let asking = 0;
 let shown = "";
 
@@ -85,6 +86,7 @@ function tell_times(root) {
     const date = at.toLocaleDateString([], { day: "numeric", month: "short" });
     if (how === "ago") time.textContent = ago(at, now);
     else if (how === "for") time.textContent = lasting(at, now);
+    else if (how === "exact") time.textContent = `${date}, ${at.toLocaleTimeString([], EXACT)}`;
     else if (how === "clock") time.textContent = at.toLocaleTimeString();
     else if (how === "day") time.textContent = at.toDateString() === now.toDateString() ? clock : date;
     else if (how === "short") time.textContent = clock;

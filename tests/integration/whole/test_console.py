@@ -38,6 +38,7 @@ PAGES = (
     "/console/system",
     "/console/api-keys",
     "/console/settings",
+    "/console/logs",
 )
 
 

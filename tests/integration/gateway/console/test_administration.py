@@ -1,10 +1,11 @@
-"""The console's pages of an administrator: API keys, webhooks and their deliveries, settings."""
+"""The console's pages of an administrator: API keys, webhooks and their deliveries, settings, logs."""
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -326,3 +327,81 @@ def test_a_setting_that_was_changed_meanwhile_is_shown_as_it_is_now(
 
 def _row(page: str, name: str) -> str:
     return page.partition(f'<div id="{name}"')[2].partition("</div>")[0]
+
+
+LOGS = "/console/logs"
+
+
+@pytest.fixture(scope="module")
+def lines(gateway: Gateway) -> list[str]:
+    """Lines of logs as processes write them, the newest last; their events."""
+    directory = gateway.settings.logs
+    directory.mkdir()
+    written: list[tuple[str, dict[str, Any]]] = [
+        ("gateway", {"level": "info", "event": "request", "route": "/api/<x>"}),
+        ("connection", {"level": "info", "event": "opened", "by": f"connection:{SHOP}/7"}),
+        (
+            "connection",
+            {"level": "warning", "event": "lapsed", "connection": OTHER, "at": ["<x>", None]},
+        ),
+        ("connection", {"level": "error", "event": "broke", "connection": "shop--T99999999999"}),
+        ("root", {"level": "critical", "event": "gave up", "action": "restart"}),
+    ]
+    for second, (part, fields) in enumerate(written):
+        stamp = f"2030-01-01T09:00:{second:02d}.000000Z"
+        with (directory / f"{part}.log").open("a") as file:
+            file.write(json.dumps({**fields, "timestamp": stamp}) + "\n")
+    return [fields["event"] for _, fields in written]
+
+
+def _events(page: str) -> list[str]:
+    return re.findall(r"<strong>([^<]+)</strong></p>", page.partition('id="lines"')[2])
+
+
+@pytest.mark.parametrize(
+    ("query", "events"),
+    [
+        ({}, ["restart: gave up", "broke", "lapsed", "opened", "request"]),
+        ({"part": "connection"}, ["broke", "lapsed", "opened"]),
+        ({"connection": "shop"}, ["broke", "opened"]),
+        ({"level": "error"}, ["restart: gave up", "broke"]),
+        ({"level": "nonsense", "text": "API/<X>"}, ["request"]),
+        ({"connection": "other", "level": "warning", "text": "lap"}, ["lapsed"]),
+        ({"text": "nothing at all"}, []),
+        ({"part": "../state"}, []),
+    ],
+)
+def test_logs_are_filtered(
+    admin: Person, lines: list[str], query: dict[str, str], events: list[str]
+) -> None:
+    page = admin.get(LOGS, params=query)
+    assert (page.status_code, _events(page.text)) == (200, events)
+    assert "<x>" not in page.text.casefold()
+    assert ("No line." in page.text) == (not events)
+    assert ("null]" in page.text) == ("lapsed" in events)
+
+
+def test_a_new_line_is_on_the_page_of_who_looks_on(
+    gateway: Gateway, admin: Person, lines: list[str]
+) -> None:
+    before = re.findall(r'<li id="(l-[^"]+)"', admin.part(LOGS).text)
+    assert len(before) == len({*before}) == len(lines)
+    file = gateway.settings.logs / "root.log"
+    kept = file.read_text()
+    file.write_text(kept + "no json, without a time of its own\n" * 2)
+    try:
+        after = re.findall(r'<li id="(l-[^"]+)"', admin.part(LOGS).text)
+    finally:
+        file.write_text(kept)
+    assert len({*after}) == len(before) + 2
+    assert after[2:] == before, "the others stay what they are"
+
+
+def test_a_tenants_admin_sees_lines_about_its_connections_alone(
+    tenant: Person, reader: Person, lines: list[str]
+) -> None:
+    assert _events(tenant.get(LOGS).text) == ["opened"], "none of a former connection of the name"
+    assert _events(tenant.get(LOGS, params={"connection": "other"}).text) == []
+    refused = reader.get(LOGS)
+    assert (refused.status_code, "missing_scope" in refused.text) == (403, True)
+    assert LOGS not in reader.get("/console/system").text
