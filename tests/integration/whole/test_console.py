@@ -37,8 +37,8 @@ PAGES = (
     "/console/recovery",
     "/console/system",
     "/console/api-keys",
-    "/console/settings",
-    "/console/logs",
+    "/console/settings?changed=true",
+    "/console/logs?part=keeper",
 )
 
 

@@ -89,8 +89,7 @@ def test_a_key_is_made_shown_once_and_revoked(gateway: Gateway, admin: Person) -
     assert stored["id"] not in gone.text
     with gateway.client(token) as client:
         assert client.get("/api/connections").status_code == 401
-    again = admin.submit(f"{KEYS}/{stored['id']}/revoke")
-    assert again.status_code == 404
+    assert admin.submit(f"{KEYS}/{stored['id']}/revoke").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -173,20 +172,15 @@ def test_a_webhook_is_added_changed_and_removed(
     [stored] = gateway.api.get("/api/webhooks").json()["items"]
     base = f"{HOOKS}/{stored['id']}"
     assert f'href="{base}"' in made.text
-    assert (stored["events"], stored["connections"]) == (
-        ["alert.raised", "message.received"],
-        ["shop"],
-    )
+    assert stored["events"] == ["alert.raised", "message.received"]
+    assert stored["connections"] == ["shop"]
     assert {*stored["headers"]} == {"Authorization", "X-Place"}
     listed = admin.get(HOOKS).text
     assert "alert.raised, message.received of shop" in listed
     page = admin.get(base).text
     assert "<code>Authorization</code>, <code>X-Place</code>" in page
-    for shown in (listed, page):
-        assert signs not in shown
-        assert "s3cret" not in shown
-    paused = admin.submit(f"{base}/change", enabled="false")
-    assert ">Paused</span>" in paused.text
+    assert not [word for word in (signs, "s3cret") if word in listed + page]
+    assert ">Paused</span>" in admin.submit(f"{base}/change", enabled="false").text
     assert gateway.api.get(f"/api/webhooks/{stored['id']}").json()["enabled"] is False
     assert ">On</span>" in admin.submit(f"{base}/change", enabled="true").text
     admin.submit(f"{base}/change", setting="url", url=f"{receiver.url}?two")
@@ -306,7 +300,6 @@ def test_each_setting_is_shown_with_default_and_text_and_no_secret(
     assert '<div id="WEBHOOK_URL_PRIVATE"' in changed
     assert '<div id="QUEUE_CONCURRENCY"' not in changed
     assert '<div id="CPU_THRESHOLD"' not in changed, "80.0 is 80"
-    assert SETTINGS in page
     for person, code in ((tenant, "connection_forbidden"), (reader, "missing_scope")):
         refused = person.get(SETTINGS)
         assert (refused.status_code, code in refused.text) == (403, True)
