@@ -186,7 +186,8 @@ def logs(
     as_json: Json = False,
 ) -> None:
     """Print the newest lines of the logs, oldest first, also while nothing runs."""
-    from gateway.cli.instance.logs import Wanted, run
+    from gateway.cli.instance.logs import run
+    from gateway.log_lines import Wanted
 
     wanted = Wanted(parts or (), connection, level)
     run(directory(data), wanted, lines, follow=follow, as_json=as_json)

@@ -37,8 +37,15 @@ TONES: Final[Mapping[str, str]] = {
     "restarted": "good",
     "recovered": "good",
     "gave_up": "bad",
+    "waiting": "busy",
+    "delivered": "good",
+    "dead": "bad",
+    "gone": "bad",
 }
-"""The colour of a state, a health, a severity or an action; its word always stands beside."""
+"""The colour of a state, a health, a severity, an action or a delivery; its word always stands beside."""
+
+LEVEL_TONES: Final[Mapping[str, str]] = {"warning": "warn", "error": "bad", "critical": "bad"}
+"""The colour of a log line."""
 
 CAUSES: Final[Mapping[str, str]] = {
     "network": "The network broke off. It tries again by itself.",
@@ -122,6 +129,30 @@ FELL: Final[Mapping[str, str]] = {
     "asked": "Somebody asked for it.",
 }
 
+SCOPES: Final[Mapping[str, str]] = {
+    "admin": "Everything",
+    "send": "Send",
+    "read": "Read",
+    "metrics": "Metrics",
+}
+
+SCOPE_HINTS: Final[Mapping[str, str]] = {
+    "admin": "also add and remove connections, API keys and webhooks",
+    "send": "messages, and take back those that wait",
+    "read": "messages, chats and events; it may log in here",
+    "metrics": "for Prometheus alone",
+}
+
+ATTEMPT_ERRORS: Final[Mapping[str, str]] = {
+    "unknown_host": "No such host",
+    "private_address": "Its address is a private one",
+    "unreachable": "Unreachable",
+    "tls_failed": "Its certificate cannot be trusted",
+    "timeout": "No answer in time",
+    "malformed_answer": "Its answer is not HTTP",
+    "endpoint_was_gone": "Not sent: the endpoint was gone",
+}
+
 PROMISES: Final[Mapping[str, str]] = {
     "persists_before_ack": "Each message is on disk before WhatsApp gets its acknowledgement.",
     "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
@@ -150,6 +181,12 @@ KINDS: Final[Mapping[str, str]] = {
 def meaning(meanings: Mapping[str, str], code: str | None) -> str:
     """The words for a code; of a code without any, the code as words."""
     return "" if code is None else meanings.get(code) or code.replace("_", " ").capitalize()
+
+
+def attempt_error(code: str | None) -> str:
+    """The words for the error of an attempt to deliver, or the status of HTTP that it is."""
+    status = (code or "").removeprefix("status_")
+    return f"HTTP {status}" if status.isdecimal() else meaning(ATTEMPT_ERRORS, code)
 
 
 def number(address: str | None) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from gateway.backends import Backends
     from gateway.console.login.session import Session
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import Key, Scope
     from gateway.http.endpoint import Operation
 
 PART = "x-teimoso-part"
@@ -76,6 +76,13 @@ class ConsoleRequest:
         scope = self.operations[operation].scope
         return scope is None or self.key.may(scope)
 
+    def require(self, scope: Scope) -> None:
+        """Count a request of the person's key. Problems `rate_limited`, and `missing_scope` without the scope."""
+        _, refusal = self.backends.rates.take(self.key)
+        if refusal is not None:
+            raise refusal
+        auth.require(self.key, scope)
+
     async def response(
         self,
         operation: str,
@@ -88,10 +95,7 @@ class ConsoleRequest:
         """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
         asked = self.operations[operation]
         if asked.scope is not None:
-            _, refusal = self.backends.rates.take(self.key)
-            if refusal is not None:
-                raise refusal
-            auth.require(self.key, asked.scope)
+            self.require(asked.scope)
         parameters = None if asked.query is None else asked.query.model_validate(query or {})
         content = None
         if asked.body is not None:
@@ -115,7 +119,7 @@ class ConsoleRequest:
     async def page(
         self, name: str, *, problem: Problem | None = None, live: str | None = None, **values: Any
     ) -> Response:
-        """The page `name`; `live` is where its script asks for it anew.
+        """The page `name`; `live` is where its script asks for it anew, empty for a page that stays as it is.
 
         A `problem` is what came of what the person asked for last.
         """
@@ -129,6 +133,7 @@ class ConsoleRequest:
             # Where reading is paid for, a page that lies open costs little.
             "every": 15 if self.backends.documents.billed else 2,
             "may": self.may,
+            "key": self.key,
             "token": self.session.token,
             "redis_up": seen.redis,
             "store_up": seen.store,

@@ -9,14 +9,35 @@ from starlette.routing import Route
 
 from gateway.console.login import login_pages
 from gateway.console.page_app import Ask, Page
-from gateway.console.pages import conversations, home, queue, recovery, system
+from gateway.console.pages import (
+    api_keys,
+    conversations,
+    home,
+    logs,
+    queue,
+    recovery,
+    settings,
+    system,
+    webhooks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.http.endpoint import Operation
 
-ROOMS = (login_pages, home, conversations, queue, recovery, system)
+ROOMS = (
+    login_pages,
+    home,
+    conversations,
+    queue,
+    recovery,
+    system,
+    api_keys,
+    webhooks,
+    settings,
+    logs,
+)
 _ELSE = {"/console/{rest:path}": {"GET": Ask(login_pages.nothing)}}
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MASK: Final = "***"
 """In place of a value, in every answer."""
@@ -26,6 +29,18 @@ RESERVED: Final = frozenset(
 )
 RESERVED_FIRST: Final = ("proxy-", "webhook-", "content-", "sec-")
 """Names that Teimoso sets itself, or that mean something to the connection; and how such names begin."""
+
+
+def from_lines(lines: Iterable[str]) -> dict[str, str]:
+    """The headers in lines ``NAME: VALUE``, by name. Raises ValueError, whose sentence names the line alone."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        name, colon, value = line.strip().partition(":")
+        if not colon and name:
+            raise ValueError(f"Line {number} of the headers has no colon.")
+        if name:
+            found[name.strip()] = value.strip()
+    return found
 
 
 def _usable(headers: dict[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 from actors.state import documents
 from gateway.app import OPERATIONS
 from gateway.cli import app
-from gateway.cli.reference import settings_page
+from gateway.setting_texts import FIELDS
 from supervision.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ def test_each_endpoint_exists(row: list[str]) -> None:
 
 @pytest.mark.parametrize("row", rows("Settings"), ids=lambda row: row[0])
 def test_each_setting_exists(row: list[str]) -> None:
-    assert code(row[1]) in settings_page.FIELDS
+    assert code(row[1]) in FIELDS
 
 
 @pytest.mark.parametrize("row", rows("Collections"), ids=lambda row: row[0])

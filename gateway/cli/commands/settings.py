@@ -10,7 +10,7 @@ import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,6 @@ from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from actors.config.settings import Settings
 
 app = typer.Typer(help="Settings of the instance.", no_args_is_help=True)
@@ -65,14 +63,15 @@ def set_(
 def show(data: Data = DATA, as_json: Json = False) -> None:
     """List the settings with their values; of a secret only that it is set."""
     from actors.config.settings import LIVE, InvalidSettings
+    from gateway.setting_texts import NAMES, shown_value
 
     try:
         settings = _present(directory(data))
     except InvalidSettings as error:
         output.refuse(str(error))
     items = [
-        {"name": names, "value": _shown(getattr(settings, field)), "live": field in LIVE}
-        for names, field in _fields(settings).items()
+        {"name": name, "value": shown_value(getattr(settings, field)), "live": field in LIVE}
+        for name, field in NAMES.items()
     ]
     output.show(
         {"items": items, "next": None}, ("name", "value", "live"), as_json=as_json, empty="None."
@@ -88,6 +87,7 @@ def change(data: Path, name: str, value: str) -> Path:
     """
     from actors.config.settings import LIVE
     from actors.runtime.atomic_files import write_atomically
+    from gateway.setting_texts import NAMES
     from supervision.keeper.manifest import Plan
     from supervision.keeper.parts.process_specs import PROCESSES
     from supervision.reports import process_files
@@ -99,7 +99,7 @@ def change(data: Path, name: str, value: str) -> Path:
     file = named or data / FILE
     text = edited(file.read_text() if file.exists() else "", name, value)
     settings = _resolved(data, text)
-    field = _fields(settings).get(name)
+    field = NAMES.get(name)
     if field is None or field == "data":
         raise Refused(f"{name} is not a setting of Teimoso that a file can change.")
     running = process_files.read(data, PROCESSES)
@@ -153,20 +153,6 @@ def _present(data: Path) -> Settings:
         plan = Plan.load(data)
         named = Path(plan.settings_file) if plan is not None and plan.settings_file else None
         return resolve_settings(named, data=data)
-
-
-def _fields(settings: Settings) -> Mapping[str, str]:
-    """The fields by the names that a person writes."""
-    fields = type(settings).model_fields.items()
-    return {str(field.validation_alias): name for name, field in fields}
-
-
-def _shown(value: Any) -> Any:
-    from pydantic import SecretStr
-
-    if isinstance(value, SecretStr):
-        return "(set)"
-    return str(value) if isinstance(value, Path) else value
 
 
 def _environment(pid: int | None) -> frozenset[str]:

@@ -78,14 +78,12 @@ def add(
 
 def _headers(lines: TextIO) -> dict[str, str]:
     """Headers of a file, by name: no argument has them, for every process sees those."""
-    found: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        name, colon, value = line.strip().partition(":")
-        if not colon and name:
-            output.refuse(f"Line {number} of the headers has no colon.")
-        if name:
-            found[name.strip()] = value.strip()
-    return found
+    from gateway.schemas.webhook_headers import from_lines
+
+    try:
+        return from_lines(lines)
+    except ValueError as error:
+        output.refuse(str(error))
 
 
 @app.command("set-headers")
@@ -127,13 +125,12 @@ def remove(
 ) -> None:
     """Send an endpoint nothing more."""
     from gateway.cli.api_client import Api, segment
+    from gateway.schemas.texts.deletion_losses import of_webhook
 
     with Api(directory(data), key) as api:
         path = f"/api/webhooks/{segment(webhook)}"
         if not yes:
-            waiting = api.get(path)["waiting"]
-            lost = ["its secret and its headers", f"its deliveries; {waiting} events wait for it"]
-            confirm(f"Removing {webhook}", lost, yes=yes)
+            confirm(f"Removing {webhook}", of_webhook(api.get(path)), yes=yes)
         answer = api.delete(path)
     if as_json:
         output.plain(answer)

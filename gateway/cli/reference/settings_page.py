@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.config.settings import SECTIONS, Settings
+from actors.config.settings import SECTIONS
+from gateway import setting_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,6 @@ HINT = """\
 """
 
 
-FIELDS = {str(field.validation_alias): field for field in Settings.model_fields.values()}
-"""The fields of all settings, by the names in the environment."""
-
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -50,7 +47,8 @@ def markdown() -> str:
     parts = [HEAD]
     for section in SECTIONS:
         rows = "".join(
-            f"| `{name}` | {_shown(name)} | {_text(name)} |\n" for name in section.own_fields()
+            f"| `{name}` | {_shown(name)} | {setting_texts.text(name)} |\n"
+            for name in section.own_fields()
         )
         intro = f"{section.intro}\n\n" if section.intro else ""
         parts.append(
@@ -66,29 +64,15 @@ def env_example() -> str:
 
 def _lines(section: type[Section]) -> Iterator[str]:
     for name in section.own_fields():
-        default = _default(name)
-        plain = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", _text(name)).replace("`", "")
+        default = setting_texts.default(name)
+        plain = setting_texts.plain(setting_texts.text(name)).replace("`", "")
         yield "\n" + textwrap.fill(plain, 96, initial_indent="# ", subsequent_indent="# ") + "\n"
         yield f"#{name}={'' if default is None else default}\n"
 
 
 def _shown(name: str) -> str:
-    default = _default(name)
+    default = setting_texts.default(name)
     return "none" if default is None else f"`{default}`"
-
-
-def _text(name: str) -> str:
-    text = FIELDS[name].description
-    assert text is not None, name  # a test looks at all of them
-    return text
-
-
-def _default(name: str) -> str | None:
-    """Return the default as a person writes it."""
-    value = FIELDS[name].get_default(call_default_factory=True, validated_data={})
-    if value is None:
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from actors.config import default_engine
 from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.console_request import Part
 from gateway.console.page_app import Ask
+from gateway.console.pages import connection_limits
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas.texts import deletion_losses
 
@@ -95,6 +96,8 @@ async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Re
         kept=deletion_losses.KEPT,
         alerts=[one for one in _alerts(health) if one["incarnation"] == found["incarnation"]],
         recoveries=recoveries,
+        pacing=connection_limits.pacing(view.backends.settings),
+        limits=connection_limits.limits(view.backends.settings),
         scan=await _scan(view, name) if found["state"] == "pairing" else None,
         code=await _code(view, name) if found["state"] == "pairing" else None,
         passkey=await _passkey(view, name) if found["pairing_step"] == "passkey" else None,

@@ -7,6 +7,7 @@ const main = document.getElementById("main");
 const lost = document.getElementById("lost");
 const failed = document.getElementById("failed");
 const PART = { "X-Teimoso-Part": "1" };
+const EXACT = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
 let asking = 0;
 let shown = "";
 
@@ -86,6 +87,7 @@ function tell_times(root) {
     const date = at.toLocaleDateString([], { day: "numeric", month: "short" });
     if (how === "ago") time.textContent = ago(at, now);
     else if (how === "for") time.textContent = lasting(at, now);
+    else if (how === "exact") time.textContent = `${date}, ${at.toLocaleTimeString([], EXACT)}`;
     else if (how === "clock") time.textContent = at.toLocaleTimeString();
     else if (how === "day") time.textContent = at.toDateString() === now.toDateString() ? clock : date;
     else if (how === "short") time.textContent = clock;
@@ -158,6 +160,8 @@ function take_number(form, page) {
 }
 
 async function refresh() {
+  // A secret that is shown once stays until the person leaves its page.
+  if (!main.dataset.live) return;
   const turn = ++asking;
   try {
     const response = await fetch(main.dataset.live, { headers: PART, cache: "no-store" });
@@ -281,7 +285,7 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName !== "TEXTAREA" || event.isComposing) return;
+  if (event.target.tagName !== "TEXTAREA" || event.isComposing || event.target.hasAttribute("data-lines")) return;
   if (event.key === "Enter" && !event.shiftKey) {
     event.preventDefault();
     event.target.form.requestSubmit();

@@ -1,4 +1,4 @@
-"""Builds the list of what is lost by deleting or logging out a connection, for the confirmation by a person (pure)."""
+"""Builds the list of what is lost by deleting a connection or a webhook, or logging out, for the confirmation by a person (pure)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def of_deletion(
 def of_logout(connection: Mapping[str, Any]) -> list[str]:
     """Phrases for a connection as the API shows it."""
     return [_session(connection)]
+
+
+def of_webhook(webhook: Mapping[str, Any]) -> list[str]:
+    """Phrases for a webhook as the API shows it."""
+    return [
+        "its secret and its headers",
+        f"its deliveries; {_count(webhook['waiting'], 'event')} {'waits' if webhook['waiting'] == 1 else 'wait'} for it",
+    ]
 
 
 def _session(connection: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from tests.chaos.harness.outage import frozen
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
 from tests.processes.browser import DESK, PHONE, apart, chromium, violations
 from tests.processes.instance import API_KEY, Instance
+from tests.processes.valkey import free_port
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ PAGES = (
     "/console/queue",
     "/console/recovery",
     "/console/system",
+    "/console/api-keys",
+    "/console/settings?changed=true",
+    "/console/logs?part=keeper",
 )
 
 
@@ -279,11 +283,65 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     assert stayed(page)
 
 
+@pytest.fixture(scope="module")
+def hook(instance: Instance) -> Iterator[str]:
+    """The id of one of two webhooks that hear of alerts, and lead nowhere."""
+    wanted = {"url": f"http://127.0.0.1:{free_port()}/hook", "events": ["alert.raised"]}
+    made = [instance.api.post("/api/webhooks", json=wanted).json()["id"] for _ in range(2)]
+    yield made[0]
+    for one in made:
+        instance.api.delete(f"/api/webhooks/{one}").raise_for_status()
+
+
+def test_headers_of_a_webhook_are_typed_line_by_line(
+    page: Page, hook: str, errors: list[str]
+) -> None:
+    page.goto(f"/console/webhooks/{hook}")
+    page.get_by_label("Headers").focus()
+    page.keyboard.type("X-One: 1")
+    page.keyboard.press("Enter")
+    page.keyboard.type("X-Two: 2")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("dd", has_text="X-One, X-Two").wait_for()
+
+
+def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    page.goto("/console/api-keys")
+    page.get_by_label("Its purpose").focus()
+    keyboard = page.keyboard
+    keyboard.type("kiosk")
+    for _ in ("everything", "send", "read"):
+        keyboard.press("Tab")
+    keyboard.press("Space")
+    keyboard.press("Enter")
+    secret = page.locator("#secret")
+    secret.wait_for()
+    token = secret.text_content() or ""
+    # As when the person comes back from where they copied it to.
+    page.evaluate("refresh()")
+    assert secret.text_content() == token
+    headers = {"X-Api-Key": token}
+    assert instance.api.get("/api/connections", headers=headers).status_code == 200
+    page.get_by_role("link", name="It is copied").focus()
+    keyboard.press("Enter")
+    entry = page.locator(".entry", has_text="kiosk")
+    entry.locator("summary").focus()
+    keyboard.press("Enter")
+    entry.get_by_text("reading messages and events, for all connections").wait_for()
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    entry.wait_for(state="detached")
+    assert instance.api.get("/api/connections", headers=headers).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light", "dark"]
 )
 def test_axe_finds_nothing_on_pages_that_are_full(
-    page: Page, errors: list[str], scheme: str, size: ViewportSize
+    page: Page, hook: str, errors: list[str], scheme: str, size: ViewportSize
 ) -> None:
     page.emulate_media(
         color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
@@ -291,7 +349,7 @@ def test_axe_finds_nothing_on_pages_that_are_full(
     page.set_viewport_size(size)
     found = []
     full = page.locator("main :is(li, tr, dd, .message)")
-    for address in PAGES:
+    for address in (*PAGES, "/console/webhooks", f"/console/webhooks/{hook}"):
 
         def filled(address: str = address) -> bool:
             page.goto(address)

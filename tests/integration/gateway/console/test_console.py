@@ -354,6 +354,9 @@ def test_what_a_key_may_not_do_is_not_offered_and_refused(
     assert "Add a connection" in admin.get("/").text
     one = reader.get(f"/console/connections/{pairing}").text
     assert "<form" not in one.partition("<main")[2]
+    assert "<dt>Webhooks</dt><dd>20</dd>" in one, "its limits"
+    assert "/console/settings" not in one
+    assert "/console/settings#RATE_LIMIT" in admin.get(f"/console/connections/{pairing}").text
     assert 'class="qr"' not in one
     assert "<form" in admin.get(f"/console/connections/{pairing}").text.partition("<main")[2]
     for address in (f"/console/connections/{pairing}/stop", "/console/connections"):

@@ -11,6 +11,7 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Guarantees
 from actors.health import health_texts
 from gateway.console import code_texts
+from gateway.http.api_keys import SCOPES
 from gateway.schemas import request_models
 from gateway.schemas.response_models import LimitReason, RecoveryAction, State
 
@@ -26,6 +27,17 @@ def test_every_code_has_words() -> None:
     assert {str(kind) for kind in Kind} - set(code_texts.CAUSES) == {"closed"}
     assert set(health_texts.CAUSES) | set(health_texts.BY_HAND) <= set(code_texts.CAUSES)
     assert set(code_texts.LIMITS) == set(get_args(LimitReason))
+    assert set(code_texts.SCOPES) == set(code_texts.SCOPE_HINTS) == set(SCOPES)
+
+
+def test_an_attempt_that_failed_has_a_status_or_words() -> None:
+    for code, words in (
+        ("status_503", "HTTP 503"),
+        ("timeout", "No answer in time"),
+        ("unreadable", "Unreadable"),
+        (None, ""),
+    ):
+        assert code_texts.attempt_error(code) == words
 
 
 def test_an_unknown_code_is_its_own_word() -> None:

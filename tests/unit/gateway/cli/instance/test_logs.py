@@ -11,7 +11,8 @@ import pytest
 import typer
 
 from gateway.cli.instance import logs
-from gateway.cli.instance.logs import Line, Wanted, run, shown
+from gateway.cli.instance.logs import run, shown
+from gateway.log_lines import Line, Wanted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,10 @@ from actors.config.settings import SECTIONS
 from actors.config.sources import resolve_settings
 from gateway.app import OPERATIONS
 from gateway.cli.reference import api_page, settings_page
-from gateway.cli.reference.settings_page import FIELDS, ROOT
+from gateway.cli.reference.settings_page import ROOT
 from gateway.http.openapi import refusals
 from gateway.http.problems import KINDS
+from gateway.setting_texts import FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,3 +21,12 @@ def test_what_is_not_known_or_not_there_is_not_counted() -> None:
     assert (session, queue) == ("its session", "its queue: messages that wait are not sent")
     assert not any("bucket" in one for one in others)
     assert deletion_losses.of_logout({"account": None}) == ["its session"]
+
+
+def test_a_deletion_of_a_webhook_loses_what_waits_for_it() -> None:
+    for waiting, words in ((0, "0 events wait"), (1, "1 event waits"), (2, "2 events wait")):
+        losses = deletion_losses.of_webhook({"waiting": waiting})
+        assert losses == [
+            "its secret and its headers",
+            f"its deliveries; {words} for it",
+        ]

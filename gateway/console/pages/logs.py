@@ -1,0 +1,89 @@
+"""Serves the console's page of logs: shows the newest lines of this host's files, filtered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from gateway import log_lines
+from gateway.console.page_app import Ask
+from gateway.log_lines import LEVELS, Line, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from starlette.responses import Response
+
+    from gateway.console.console_request import View
+    from gateway.http.api_keys import Key
+
+ADDRESS: Final = "/console/logs"
+SHOWN: Final = 200
+TAIL: Final = 262_144
+"""Bytes of each file that are looked at."""
+EVERY: Final = 5
+"""Seconds between two looks of a page that lies open."""
+LONGEST: Final = 200
+"""Characters of a search that count."""
+
+
+async def show(view: View) -> Response:
+    """The newest first. A key for some connections gets the lines about those alone."""
+    view.require("admin")
+    directory, wanted = view.backends.settings.logs, _wanted(view.query)
+    found, parts = await asyncio.gather(
+        asyncio.to_thread(_newest, directory, wanted, view.key),
+        asyncio.to_thread(log_lines.parts, directory),
+    )
+    return await view.page(
+        "logs.html",
+        lines=_marked(reversed(found)),
+        parts=parts,
+        names=view.names,
+        levels=LEVELS,
+        wanted=wanted,
+        part=wanted.parts[0] if wanted.parts else None,
+        tail=TAIL,
+        every=EVERY,
+    )
+
+
+def _wanted(query: Mapping[str, str]) -> Wanted:
+    """The filter in a query; a level that there is not filters nothing."""
+    part, level = query.get("part"), query.get("level")
+    return Wanted(
+        parts=(part,) if part else (),
+        connection=query.get("connection") or None,
+        level=level if level in LEVELS else None,
+        text=query.get("text", "").strip()[:LONGEST] or None,
+    )
+
+
+def _newest(directory: Path, wanted: Wanted, key: Key) -> list[Line]:
+    def fits(line: Line) -> bool:
+        if key.connections is not None:
+            about = line.connection
+            # By the id: a line with a name alone may be about a former connection.
+            if about is None or not key.reaches(about):
+                return False
+        return wanted.fits(line)
+
+    found = log_lines.added(directory, wanted.parts, {}, TAIL)
+    return log_lines.newest(filter(fits, found), SHOWN)
+
+
+def _marked(lines: Iterable[Line]) -> list[tuple[str, Line]]:
+    """The lines with their ids on the page, so that new ones push none away."""
+    seen: Counter[str] = Counter()
+    marked = []
+    for line in lines:
+        digest = hashlib.blake2b(repr(line).encode(errors="replace"), digest_size=6).hexdigest()
+        seen[digest] += 1
+        marked.append((f"{digest}-{seen[digest]}", line))
+    return marked
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}

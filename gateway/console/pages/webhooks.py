@@ -1,0 +1,193 @@
+"""Serves the console's pages of webhooks: lists, adds, changes, tests and removes them, and redelivers events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+
+from actors.state.events.event import TYPES
+from gateway.console.page_app import Ask
+from gateway.http.problems import Problem, from_validation
+from gateway.schemas import webhook_headers
+from gateway.schemas.texts import deletion_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.responses import Response
+
+    from gateway.console.console_request import View
+
+ADDRESS: Final = "/console/webhooks"
+PAGE: Final = 20
+"""Deliveries of a page."""
+
+STATUSES: Final = ("waiting", "delivered", "dead")
+
+
+async def show(view: View, problem: Problem | None = None) -> Response:
+    view.require("admin")
+    return await view.page(
+        "webhooks.html",
+        live=ADDRESS,
+        problem=problem,
+        listed=await view.part("listWebhooks"),
+        types=TYPES,
+        names=view.names,
+        given=view.form,
+    )
+
+
+async def add(view: View) -> Response:
+    """Add a webhook; the page that answers is the only one that shows its secret."""
+    form = view.form
+    try:
+        body: dict[str, Any] = {"url": form.get("url", "").strip()}
+        if types := [one for one in TYPES if form.get(f"event.{one}")]:
+            body["events"] = types
+        if named := form.get("connections", "").replace(",", " ").split():
+            body["connections"] = named
+        if headers := _headers(form):
+            body["headers"] = headers
+        made = await view.ask("createWebhook", body=body)
+    except ValidationError as error:
+        return await show(view, from_validation(error))
+    except Problem as problem:
+        if problem.kind.code == "missing_scope":
+            raise
+        return await show(view, problem)
+    return await _issued(view, made["id"], made["url"], made["secret"])
+
+
+async def one(view: View, problem: Problem | None = None) -> Response:
+    """One webhook, and a page of its deliveries."""
+    status = view.query.get("status")
+    query: dict[str, Any] = {"limit": PAGE}
+    if status in STATUSES:
+        query["status"] = status
+    if view.query.get("after"):
+        query["after"] = view.query["after"]
+    path = {"webhook": view.path["webhook"]}
+    webhook, deliveries = await asyncio.gather(
+        view.ask("getWebhook", path=path), view.part("listDeliveries", path=path, query=query)
+    )
+    return await view.page(
+        "webhook.html",
+        live=None if view.request.method == "GET" else _address(view),
+        problem=problem,
+        webhook=webhook,
+        lost=deletion_losses.of_webhook(webhook),
+        deliveries=deliveries,
+        status=status if status in STATUSES else None,
+        statuses=STATUSES,
+        given=view.form,
+    )
+
+
+async def change(view: View) -> Response:
+    """Change what one of the page's forms is for, which `setting` names; the rest stays."""
+    form = view.form
+
+    async def changed() -> Response:
+        match form.get("setting"):
+            case "headers":
+                body: dict[str, Any] = {"headers": _headers(form)}
+            case "url":
+                body = {"url": form.get("url", "").strip()}
+            case _:
+                body = {"enabled": form.get("enabled") == "true"}
+        await view.ask("changeWebhook", path={"webhook": view.path["webhook"]}, body=body)
+        return view.to(_address(view))
+
+    return await _of_page(view, changed)
+
+
+async def rotate(view: View) -> Response:
+    """Sign by a new secret, which the page that answers alone shows."""
+
+    async def rotated() -> Response:
+        path = {"webhook": view.path["webhook"]}
+        webhook = await view.ask("getWebhook", path=path)
+        made = await view.ask("rotateSecret", path=path)
+        return await _issued(view, webhook["id"], webhook["url"], made["secret"])
+
+    return await _of_page(view, rotated)
+
+
+async def test(view: View) -> Response:
+    """Send a test event, and show what came of it."""
+
+    async def tested() -> Response:
+        path = {"webhook": view.path["webhook"]}
+        webhook = await view.ask("getWebhook", path=path)
+        outcome = await view.ask("testWebhook", path=path)
+        return await view.page("webhook_test.html", live="", webhook=webhook, tested=outcome)
+
+    return await _of_page(view, tested)
+
+
+async def delete(view: View) -> Response:
+    await view.ask("deleteWebhook", path={"webhook": view.path["webhook"]})
+    return view.to(ADDRESS)
+
+
+async def redeliver(view: View) -> Response:
+    async def redelivered() -> Response:
+        path = {name: view.path[name] for name in ("webhook", "delivery")}
+        await view.ask("redeliver", path=path)
+        status = view.form.get("status")
+        query = f"?{urlencode({'status': status})}" if status in STATUSES else ""
+        return view.to(_address(view) + query)
+
+    return await _of_page(view, redelivered)
+
+
+async def _of_page(view: View, act: Callable[[], Awaitable[Response]]) -> Response:
+    """The answer of `act`; a refusal is shown on the page of the webhook, where there is one."""
+    try:
+        return await act()
+    except ValidationError as error:
+        return await one(view, from_validation(error))
+    except Problem as problem:
+        if problem.kind.code in {"missing_scope", "unknown_webhook"}:
+            raise
+        return await one(view, problem)
+
+
+async def _issued(view: View, webhook: str, url: str, secret: str) -> Response:
+    return await view.page(
+        "issued.html",
+        live="",
+        title=f"Webhook {url}",
+        noun="secret",
+        secret=secret,
+        hint="Each delivery is signed by it, so that the endpoint can tell who sent it. Of a lost one a"
+        " new one is made.",
+        back=(f"{ADDRESS}/{webhook}", "To the webhook"),
+    )
+
+
+def _address(view: View) -> str:
+    return f"{ADDRESS}/{view.path['webhook']}"
+
+
+def _headers(form: Mapping[str, str]) -> dict[str, str]:
+    """The headers in the lines of the form. Problem `invalid_field`, which repeats nothing of them."""
+    try:
+        return webhook_headers.from_lines(form.get("headers", "").splitlines())
+    except ValueError as error:
+        raise Problem("invalid_field", str(error)) from None
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {
+    ADDRESS: {"GET": Ask(show), "POST": Ask(add)},
+    f"{ADDRESS}/{{webhook}}": {"GET": Ask(one)},
+    f"{ADDRESS}/{{webhook}}/change": {"POST": Ask(change), "GET": Ask(one)},
+    f"{ADDRESS}/{{webhook}}/secret": {"POST": Ask(rotate), "GET": Ask(one)},
+    f"{ADDRESS}/{{webhook}}/test": {"POST": Ask(test), "GET": Ask(one)},
+    f"{ADDRESS}/{{webhook}}/delete": {"POST": Ask(delete)},
+    f"{ADDRESS}/{{webhook}}/deliveries/{{delivery}}/redeliver": {"POST": Ask(redeliver)},
+}
