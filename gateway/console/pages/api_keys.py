@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/api-keys"
 
 
-async def show(view: View, problem: Problem | None = None) -> Response:
+async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     view.require("admin")
     listed = await view.part("listKeys")
     items = [] if listed.data is None else listed.data["items"]
@@ -45,7 +45,7 @@ async def show(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def create(view: View) -> Response:
+async def create(view: ConsoleRequest) -> Response:
     """Make a key; the page that answers is the only one that shows it."""
     body: dict[str, Any] = {
         "name": view.form.get("name", "").strip(),
@@ -72,7 +72,7 @@ async def create(view: View) -> Response:
     )
 
 
-async def revoke(view: View) -> Response:
+async def revoke(view: ConsoleRequest) -> Response:
     await view.ask("revokeKey", path={"key": view.path["key"]})
     return view.to(ADDRESS)
 

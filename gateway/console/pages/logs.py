@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
     from gateway.http.api_keys import Key
 
 ADDRESS: Final = "/console/logs"
@@ -30,7 +30,7 @@ LONGEST: Final = 200
 """Characters of a search that count."""
 
 
-async def show(view: View) -> Response:
+async def show(view: ConsoleRequest) -> Response:
     """The newest first. A key for some connections gets the lines about those alone."""
     view.require("admin")
     directory, wanted = view.backends.settings.logs, _wanted(view.query)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from actors.config.settings import Settings
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/settings"
 EVERY: Final = 15
@@ -40,7 +40,7 @@ class Row:
         return self.value != self.default
 
 
-async def show(view: View) -> Response:
+async def show(view: ConsoleRequest) -> Response:
     """All settings, or those that were changed; for an admin of all connections alone."""
     view.require("admin")
     if not view.key.is_admin_of_all:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import View
+    from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/webhooks"
 PAGE: Final = 20
@@ -28,7 +28,7 @@ PAGE: Final = 20
 STATUSES: Final = ("waiting", "delivered", "dead")
 
 
-async def show(view: View, problem: Problem | None = None) -> Response:
+async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     view.require("admin")
     return await view.page(
         "webhooks.html",
@@ -41,7 +41,7 @@ async def show(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def add(view: View) -> Response:
+async def add(view: ConsoleRequest) -> Response:
     """Add a webhook; the page that answers is the only one that shows its secret."""
     form = view.form
     try:
@@ -62,7 +62,7 @@ async def add(view: View) -> Response:
     return await _issued(view, made["id"], made["url"], made["secret"])
 
 
-async def one(view: View, problem: Problem | None = None) -> Response:
+async def one(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     """One webhook, and a page of its deliveries."""
     status = view.query.get("status")
     query: dict[str, Any] = {"limit": PAGE}
@@ -87,7 +87,7 @@ async def one(view: View, problem: Problem | None = None) -> Response:
     )
 
 
-async def change(view: View) -> Response:
+async def change(view: ConsoleRequest) -> Response:
     """Change what one of the page's forms is for, which `setting` names; the rest stays."""
     form = view.form
 
@@ -105,7 +105,7 @@ async def change(view: View) -> Response:
     return await _of_page(view, changed)
 
 
-async def rotate(view: View) -> Response:
+async def rotate(view: ConsoleRequest) -> Response:
     """Sign by a new secret, which the page that answers alone shows."""
 
     async def rotated() -> Response:
@@ -117,7 +117,7 @@ async def rotate(view: View) -> Response:
     return await _of_page(view, rotated)
 
 
-async def test(view: View) -> Response:
+async def test(view: ConsoleRequest) -> Response:
     """Send a test event, and show what came of it."""
 
     async def tested() -> Response:
@@ -129,12 +129,12 @@ async def test(view: View) -> Response:
     return await _of_page(view, tested)
 
 
-async def delete(view: View) -> Response:
+async def delete(view: ConsoleRequest) -> Response:
     await view.ask("deleteWebhook", path={"webhook": view.path["webhook"]})
     return view.to(ADDRESS)
 
 
-async def redeliver(view: View) -> Response:
+async def redeliver(view: ConsoleRequest) -> Response:
     async def redelivered() -> Response:
         path = {name: view.path[name] for name in ("webhook", "delivery")}
         await view.ask("redeliver", path=path)
@@ -145,7 +145,7 @@ async def redeliver(view: View) -> Response:
     return await _of_page(view, redelivered)
 
 
-async def _of_page(view: View, act: Callable[[], Awaitable[Response]]) -> Response:
+async def _of_page(view: ConsoleRequest, act: Callable[[], Awaitable[Response]]) -> Response:
     """The answer of `act`; a refusal is shown on the page of the webhook, where there is one."""
     try:
         return await act()
@@ -157,7 +157,7 @@ async def _of_page(view: View, act: Callable[[], Awaitable[Response]]) -> Respon
         return await one(view, problem)
 
 
-async def _issued(view: View, webhook: str, url: str, secret: str) -> Response:
+async def _issued(view: ConsoleRequest, webhook: str, url: str, secret: str) -> Response:
     return await view.page(
         "issued.html",
         live="",
@@ -170,7 +170,7 @@ async def _issued(view: View, webhook: str, url: str, secret: str) -> Response:
     )
 
 
-def _address(view: View) -> str:
+def _address(view: ConsoleRequest) -> str:
     return f"{ADDRESS}/{view.path['webhook']}"
 
 
