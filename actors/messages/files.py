@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from actors.messages.field_types import Caption, Seconds, Voice
+    from actors.messages.mentions import Mentions
     from actors.messages.references import Quote
 
 
@@ -29,6 +30,7 @@ class Image:
     file: File
     caption: Caption = None
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Video:
     caption: Caption = None
     seconds: Seconds = None
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Document:
     file: File
     caption: Caption = None
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
 
 
 @dataclass(frozen=True, slots=True)

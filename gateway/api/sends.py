@@ -262,7 +262,7 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
 
 def _is_plain(wanted: StandaloneMessage | ChangeMessage) -> bool:
     """Whether it is a text and refers to nothing that has to be looked up."""
-    return isinstance(wanted, TextMessage) and wanted.reply_to is None
+    return isinstance(wanted, TextMessage) and wanted.reply_to is None and wanted.mentions is None
 
 
 def idempotency_key(call: Call[Any, Any]) -> str | None:

@@ -216,6 +216,11 @@ class Message(Answer):
     content: Content | None = Field(description="The content of kinds that are more than a text.")
     media: MessageMedia | None = Field(description="The file that it brings.")
     reply_to: Referred | None
+    mentions: list[str] | Literal["all"] = Field(
+        description="The people whom it mentions, by their addresses; each has its `@` and number in the text, also where"
+        " WhatsApp has a LID there. `all`: everybody in the group.",
+        examples=[["15550100003@s.whatsapp.net"]],
+    )
     reactions: list[MessageReaction]
     votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
     edits: list[Former] = Field(description="Its earlier texts, oldest first.")

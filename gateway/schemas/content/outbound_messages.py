@@ -24,7 +24,7 @@ from actors.messages import content
 from actors.messages.field_types import Line, SendableText, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
 from actors.runtime.text_pattern import TextPattern
-from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.address_fields import Address, Chat, Mentions  # noqa: TC001 - pydantic reads them
 from gateway.schemas.content.content_fields import requested
 from gateway.schemas.request_models import Body, ConnectionId, Moment
 
@@ -80,6 +80,24 @@ class StandaloneMessage(OutboundMessage):
     reply_to: MessageId | None = Field(
         None, description="The `id` of the message of this chat that it answers."
     )
+
+
+class MentioningMessage(StandaloneMessage):
+    """A message with a text or a caption, in which members of a group may be mentioned."""
+
+    mentions: Mentions | None = Field(
+        None,
+        exclude_if=lambda found: found is None,
+        description='Members of the group who are mentioned and notified, or `"all"` for all of them. Their apps show a'
+        " mention where the text has `@` and the number of the person, as in `@15550100003`; without it nothing"
+        " is shown. With somebody who is not in the group the message becomes a dead letter"
+        " (`mention_not_in_group`).",
+        examples=[["15550100003"]],
+    )
+
+    def content(self, **references: Any) -> Sendable:
+        named = tuple(self.mentions) if isinstance(self.mentions, list) else self.mentions
+        return super().content(mentions=named, **references)
 
 
 class Given(Body):
@@ -152,6 +170,10 @@ class FileMessage(StandaloneMessage):
         return cast("Media", super().content(**references))
 
 
+class CaptionedMessage(FileMessage, MentioningMessage):
+    """A message that brings a file with a caption."""
+
+
 class ChangeMessage(OutboundMessage):
     """A message that changes another one."""
 
@@ -161,7 +183,7 @@ class ChangeMessage(OutboundMessage):
     )
 
 
-class TextMessage(StandaloneMessage):
+class TextMessage(MentioningMessage):
     type: Literal["text"] = "text"
     text: SendableText
 
@@ -187,7 +209,7 @@ class ContactMessage(StandaloneMessage):
     )
 
 
-class DocumentMessage(FileMessage):
+class DocumentMessage(CaptionedMessage):
     type: Literal["document"]
     name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
@@ -212,8 +234,8 @@ _MODELS: Final[Mapping[str, type[OutboundMessage]]] = {
         (content.Location, StandaloneMessage, "A place to send."),
         (content.Contact, ContactMessage, "People to send, each with a phone number or a vCard."),
         (content.Poll, StandaloneMessage, "A question with options to choose from."),
-        (content.Image, FileMessage, "A picture to send, of 16 MB at most."),
-        (content.Video, FileMessage, "A film to send, of 16 MB at most."),
+        (content.Image, CaptionedMessage, "A picture to send, of 16 MB at most."),
+        (content.Video, CaptionedMessage, "A film to send, of 16 MB at most."),
         (content.Audio, FileMessage, "Sound to send, of 16 MB at most."),
         (content.Document, DocumentMessage, "Any file to send, of 100 MB at most."),
         (content.Sticker, FileMessage, "A sticker to send: WebP, of 512 kB at most."),

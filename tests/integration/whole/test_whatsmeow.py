@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.connection.whatsmeow.program import executable
 from tests.integration.gateway.reader import KEY_HEADER, Reader
+from tests.integration.whole.shop import ACCOUNT as SHOPS
 from tests.integration.whole.shop import SHOP
 from tests.waiting import until
 
@@ -33,7 +34,7 @@ STALL, ACCOUNT, CONTACT = "stall", "15550100061", "15550100062"
 BOTH = {"persists_before_ack": True, "keeps_message_id": True}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stall(instance: Instance) -> Iterator[str]:
     try:
         instance.pair(STALL, ACCOUNT, engine="whatsmeow")
@@ -147,6 +148,38 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
     words = "".join(path.read_text(errors="replace") for path in logs)
     assert "program.died" in words
     assert not [one for one in (ACCOUNT, CONTACT, "the stall") if one in words]
+
+
+def test_mentions_between_the_engines(instance: Instance, stall: str) -> None:
+    """Each engine writes them as the group is addressed, and reads the other's under the service's addresses."""
+    accounts = {SHOP: SHOPS, stall: ACCOUNT}
+    for addressing in ("lid", "pn"):
+        people = {"creator": CONTACT, "participants": [SHOPS, ACCOUNT], "addressing": addressing}
+        made = instance.simulator.post("/groups", json={"subject": "Market", **people})
+        group = made.raise_for_status().json()["id"]
+        for speaker, hearer in ((SHOP, stall), (stall, SHOP)):
+            text = f"@{accounts[hearer]} comes, says {speaker} by {addressing}"
+            for mentions in ([accounts[hearer]], "all"):
+                body = {"connection": speaker, "to": group, "text": text, "mentions": mentions}
+                sent = instance.api.post("/api/messages?wait=20", json=body)
+                assert sent.status_code == 200, sent.text
+                heard = stored(instance, hearer, sent.json()["message_id"])
+                everybody = {f"{one}@s.whatsapp.net" for one in (CONTACT, SHOPS, ACCOUNT)}
+                expected = (
+                    everybody if mentions == "all" else {f"{accounts[hearer]}@s.whatsapp.net"}
+                )
+                assert (heard["text"], set(heard["mentions"])) == (text, expected)
+
+
+def stored(instance: Instance, connection: str, message_id: str) -> dict[str, Any]:
+    """The message of this id, once the connection has it."""
+
+    def look() -> dict[str, Any] | None:
+        found = instance.messages(connection=connection, direction="in")
+        return next((one for one in found if one["message_id"] == message_id), None)
+
+    seen: dict[str, Any] = until("it is stored", look, 20)
+    return seen
 
 
 def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:

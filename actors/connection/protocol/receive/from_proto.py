@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.media.cipher import KINDS
 from actors.connection.protocol.media.media_fields import media_of
+from actors.connection.protocol.mentions import received as mentions_of
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.votes_and_edits import EDIT, chosen, opened
 from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage
@@ -33,6 +34,8 @@ from actors.messages.content import (
     Reaction,
     Target,
     Text,
+    Worded,
+    reworded,
 )
 
 if TYPE_CHECKING:
@@ -142,11 +145,21 @@ def content_of(received: Received, scene: Scene) -> Content:
 
 
 def _text(received: Received, scene: Scene) -> Content | None:
-    return Text(received.text or "", _quote(received, scene))
+    return _mentioning(Text(received.text or "", _quote(received, scene)), received, scene)
 
 
 def _media(received: Received, scene: Scene) -> Content | None:
-    return media_of(received, _quote(received, scene))
+    said = media_of(received, _quote(received, scene))
+    return _mentioning(said, received, scene) if isinstance(said, Worded) else said
+
+
+def _mentioning(said: Worded, received: Received, scene: Scene) -> Worded:
+    """The content with the people whom it mentions, under their canonical addresses in its text too."""
+    part = getattr(received.message, received.part)
+    if not hasattr(part, "contextInfo"):
+        return said
+    mentions, mentioned = mentions_of(part.contextInfo, scene.canonical)
+    return replace(reworded(said, mentioned.text), mentions=mentions)
 
 
 def _location(received: Received, scene: Scene) -> Content | None:

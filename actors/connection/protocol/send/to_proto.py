@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import GROUP, LID
 from actors.connection.protocol.media import media_fields
+from actors.connection.protocol.mentions import NOBODY
 from actors.connection.protocol.receive.votes_and_edits import IV_BYTES, sealed
 from actors.connection.protocol.wire_format.nodes import Node, parse, proto
 from actors.messages.content import (
@@ -21,11 +22,14 @@ from actors.messages.content import (
     PollVote,
     Reaction,
     Text,
+    Worded,
+    reworded,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from actors.connection.protocol.mentions import Mentioned
     from actors.connection.session.files.uploads import Upload
     from actors.messages.content import Content, Quote, Target
 
@@ -66,7 +70,8 @@ class Place:
     `chat` is the address of the stanza, `account` the canonical one, `lid` the account's LID where it
     is known. `named` gives the address by which the chat knows a person of a canonical address.
     `author` is how the poll that is voted in named its author, where that is known. `expires` is after
-    how many seconds messages of the chat disappear, 0 where they stay.
+    how many seconds messages of the chat disappear, 0 where they stay. `mentioned` are the people whom the
+    message mentions.
     """
 
     chat: str
@@ -76,6 +81,7 @@ class Place:
     named: Callable[[str], str] = str
     author: str | None = None
     expires: int = 0
+    mentioned: Mentioned = NOBODY
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
@@ -106,6 +112,8 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
     Raises `SendError` for a kind that cannot be sent.
     """
     message = proto.Message()
+    if isinstance(content, Worded):
+        content = reworded(content, place.mentioned.text)
     if isinstance(content, Text):
         _text(message, content, place)
     elif isinstance(content, Location):
@@ -153,7 +161,7 @@ def dress(plaintext: bytes) -> Dress:
 
 
 def _text(message: Any, content: Text, place: Place) -> None:
-    if content.reply_to is None and not place.expires:
+    if content.reply_to is None and not place.expires and not place.mentioned.addresses:
         message.conversation = content.text  # which has no room for a context
         return
     message.extendedTextMessage.text = content.text
@@ -229,9 +237,14 @@ def _change(message: Any, content: Edit | Delete, place: Place) -> None:
 
 
 def _context(part: Any, quote: Quote | None, place: Place) -> None:
-    """Write what the message answers, and that it disappears: each message of such a chat says so."""
+    """Write what the message answers, the people it mentions, and that it disappears.
+
+    Each message of a chat with a timer says that.
+    """
     if place.expires:
         part.contextInfo.expiration = place.expires
+    if place.mentioned.addresses:
+        part.contextInfo.mentionedJid.extend(place.mentioned.addresses)
     if quote is None:
         return
     context = part.contextInfo

@@ -116,6 +116,18 @@ def test_a_reply_names_its_message() -> None:
     assert theirs["id"].startswith("shop.in.")
 
 
+@pytest.mark.parametrize(
+    ("said", "mentions"),
+    [
+        (Text("hi", Quote(TARGET)), []),
+        (Text("hi", mentions=(ANA,)), [ANA]),
+        (Image(FILE, "hi", mentions="all"), "all"),
+    ],
+)
+def test_whom_it_mentions(said: Content, mentions: Any) -> None:
+    assert presented(said)["mentions"] == mentions
+
+
 def test_what_was_done_to_it() -> None:
     when = {"at": 10.0, "message_id": "C"}
     answer = presented(
