@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from actors.messages.change_content import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
 from actors.messages.contact import Card, Contact
 from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
+from actors.messages.forward_count import MANY_TIMES
 from actors.messages.location import Location
 from actors.messages.mentions import EVERYBODY, Mentions
 from actors.messages.poll import Poll, PollVote
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "KINDS", "MINTED", "NOTICES",
+    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "KINDS", "MANY_TIMES", "MINTED", "NOTICES",
     "Audio", "Card", "Change", "ChatChange", "Contact", "Content", "Delete", "Document", "Edit",
-    "File", "Image", "Location", "Media", "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote",
+    "File", "Forwardable", "Image", "Location", "Media", "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote",
     "Reaction", "ReadMark", "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video",
     "Worded", "decode", "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
 ]  # fmt: skip
@@ -71,6 +72,12 @@ Content = Sendable | Notice | Other
 Worded = Text | Image | Video | Document
 """The kinds with a text or a caption, in which people may be mentioned."""
 
+Forwardable = Text | Location | Contact | Media
+"""The kinds that can be forwarded. `forwarding_score` is WhatsApp's count of that, None where it was not.
+
+It is 0 of one that forwards an own message, which WhatsApp does not mark.
+"""
+
 KINDS: Final[Mapping[str, type[Sendable]]] = {kind.type: kind for kind in get_args(Sendable)}
 _DECODED: Final[Mapping[str, Any]] = {**KINDS, **{kind.type: kind for kind in get_args(Notice)}}
 
@@ -100,7 +107,7 @@ def reworded(content: Worded, change: Callable[[str], str]) -> Worded:
 def is_plain(content: Content) -> bool:
     """Whether `type` and `text` say it all."""
     if isinstance(content, Text):
-        return content.reply_to is None and content.mentions is None
+        return (content.reply_to, content.mentions, content.forwarding_score) == (None, None, None)
     return isinstance(content, Other) and content.reply_to is None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Caption, Seconds, Voice
+    from actors.messages.field_types import Caption, Hidden, Seconds, Voice
     from actors.messages.mentions import Mentions
     from actors.messages.references import Quote
 
@@ -31,6 +31,7 @@ class Image:
     caption: Caption = None
     reply_to: Quote | None = None
     mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Video:
     seconds: Seconds = None
     reply_to: Quote | None = None
     mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Audio:
     voice: Voice = False
     seconds: Seconds = None
     reply_to: Quote | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Document:
     caption: Caption = None
     reply_to: Quote | None = None
     mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Sticker:
     file: File
     animated: bool = False
     reply_to: Quote | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 Media = Image | Video | Audio | Document | Sticker

@@ -216,6 +216,11 @@ class Message(Answer):
     content: Content | None = Field(description="The content of kinds that are more than a text.")
     media: MessageMedia | None = Field(description="The file that it brings.")
     reply_to: Referred | None
+    forwarding_score: int | None = Field(
+        description="How often it was forwarded, as WhatsApp's apps count: 127 from five times on, 0 where it forwards a"
+        " message of the account's own, which they do not mark. null where it was not forwarded.",
+        examples=[1],
+    )
     mentions: list[str] | Literal["all"] = Field(
         description="The people whom it mentions, by their addresses; each has its `@` and number in the text, also where"
         " WhatsApp has a LID there. `all`: everybody in the group.",

@@ -73,7 +73,9 @@ def sent(
     return _mentioned(listed)
 
 
-def received(context: Any, canonical: Callable[[Address], Address]) -> tuple[Mentions | None, Mentioned]:
+def received(
+    context: Any, canonical: Callable[[Address], Address]
+) -> tuple[Mentions | None, Mentioned]:
     """The mentions in a `ContextInfo`, canonical; None for nobody. The second has their texts."""
     listed: dict[Address, Address] = {}
     for written in context.mentionedJid[:MOST_MENTIONS]:

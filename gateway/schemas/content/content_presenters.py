@@ -34,6 +34,7 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         "content": _content(document, packed or {}),
         "media": _media(document, packed or {}),
         "reply_to": _reply(document, packed or {}),
+        "forwarding_score": (packed or {}).get("forwarding_score"),
         "mentions": (packed or {}).get("mentions") or [],
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),

@@ -68,8 +68,8 @@ class OutboundMessage(Body):
         return self.kind(**given, **references)
 
 
-class StandaloneMessage(OutboundMessage):
-    """A message that stands for itself."""
+class QueuedMessage(Body):
+    """The place of a message in the queue."""
 
     priority: Whole = Field(5, ge=0, le=9, description="0 goes first, 9 last.")
     send_at: Moment | None = Field(
@@ -77,6 +77,11 @@ class StandaloneMessage(OutboundMessage):
         description="Not before this time (RFC 3339 with a zone, before the year 9999).",
         examples=["2030-01-01T09:00:00Z"],
     )
+
+
+class StandaloneMessage(QueuedMessage, OutboundMessage):
+    """A message that stands for itself."""
+
     reply_to: MessageId | None = Field(
         None, description="The `id` of the message of this chat that it answers."
     )
@@ -280,6 +285,15 @@ class NewMessage(RootModel[_AnyKind]):
             }
         }
     )
+
+
+class NewForward(QueuedMessage):
+    """The chat that a message is forwarded to."""
+
+    connection: ConnectionId | None = Field(
+        None, description="The connection of the message, and no other.", examples=["shop"]
+    )
+    to: Chat = Field(examples=["15550100003"])
 
 
 class ReadUntil(Body):

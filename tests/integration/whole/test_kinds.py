@@ -109,6 +109,18 @@ def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instanc
     becomes(instance, answer["id"], text=None)
 
 
+def test_a_message_is_forwarded_and_counted(instance: Instance) -> None:
+    """One of a contact's is marked, and counts on; the account's own is not."""
+    theirs, own = says(instance, text="read this"), sends(instance, text="and this")
+    for original, forwarded in ((theirs["id"], 1), (own["id"], None)):
+        path = f"/api/messages/{original}/forward"
+        answer = instance.api.post(f"{path}?wait=20", json={"to": ANA})
+        assert answer.status_code == 200, answer.text
+        got = arrived(instance, answer.json()["message_id"])
+        assert got["text"] in {"read this", "and this"}
+        assert got["content"].get("forwarded") == forwarded
+
+
 def test_what_a_contact_says_in_each_kind(instance: Instance) -> None:
     place = says(instance, type="location", latitude=38.75, longitude=-9.25, name="There")
     assert place["content"] == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +170,31 @@ def test_mentions_between_the_engines(instance: Instance, stall: str) -> None:
                     everybody if mentions == "all" else {f"{accounts[hearer]}@s.whatsapp.net"}
                 )
                 assert (heard["text"], set(heard["mentions"])) == (text, expected)
+
+
+def test_forwards_between_the_engines(instance: Instance, stall: str) -> None:
+    """Each engine forwards what the other sent, with its file, and counts."""
+    file = instance.api.post(
+        "/api/media", content=b"\x89PNG" + b"forwarded" * 99, headers={"Content-Type": "image/png"}
+    ).json()
+    body = {"connection": SHOP, "to": ACCOUNT, "type": "image", "media": {"sha256": file["sha256"]}}
+    sent = instance.api.post("/api/messages?wait=20", json={**body, "caption": "look"})
+    assert sent.status_code == 200, sent.text
+    number = sent.json()["message_id"]
+    for score, hearer, to in ((1, stall, SHOPS), (2, SHOP, ACCOUNT), (3, stall, CONTACT)):
+        seen = stored(instance, hearer, number)
+        assert (seen["forwarding_score"] or 0, seen["text"]) == (score - 1, "look")
+        until("its file is here", partial(_has_file, instance, seen["id"]), 20)
+        answer = instance.api.post(f"/api/messages/{seen['id']}/forward?wait=20", json={"to": to})
+        assert answer.status_code == 200, answer.text
+        number = answer.json()["message_id"]
+    (got,) = [one for one in instance.inbox(CONTACT) if one["id"] == number]
+    assert (got["type"], got["text"]) == ("image", "look")
+    assert (got["content"]["forwarded"], got["content"]["sha256"]) == (3, file["sha256"])
+
+
+def _has_file(instance: Instance, identity: str) -> bool:
+    return bool(instance.message(identity)["media"]["state"] == "stored")
 
 
 def stored(instance: Instance, connection: str, message_id: str) -> dict[str, Any]:

@@ -20,12 +20,14 @@ from actors.connection.protocol.receive.votes_and_edits import EDIT, chosen, ope
 from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import (
+    MANY_TIMES,
     MINTED,
     Card,
     Contact,
     Content,
     Delete,
     Edit,
+    Forwardable,
     Location,
     Other,
     Poll,
@@ -140,25 +142,30 @@ def content_of(received: Received, scene: Scene) -> Content:
     read = _READERS.get(received.type)
     said = None if read is None else read(received, scene)
     if said is not None:
-        return said
+        return _in_context(said, received, scene) if isinstance(said, Forwardable) else said
     return Other(received.type, received.text, _quote(received, scene))
 
 
 def _text(received: Received, scene: Scene) -> Content | None:
-    return _mentioning(Text(received.text or "", _quote(received, scene)), received, scene)
+    return Text(received.text or "", _quote(received, scene))
 
 
 def _media(received: Received, scene: Scene) -> Content | None:
-    said = media_of(received, _quote(received, scene))
-    return _mentioning(said, received, scene) if isinstance(said, Worded) else said
+    return media_of(received, _quote(received, scene))
 
 
-def _mentioning(said: Worded, received: Received, scene: Scene) -> Worded:
-    """The content with the people whom it mentions, under their canonical addresses in its text too."""
+def _in_context(said: Forwardable, received: Received, scene: Scene) -> Forwardable:
+    """The content with how often it was forwarded, and whom it mentions: by their canonical addresses, in its text too."""
     part = getattr(received.message, received.part)
     if not hasattr(part, "contextInfo"):
         return said
-    mentions, mentioned = mentions_of(part.contextInfo, scene.canonical)
+    context = part.contextInfo
+    if context.isForwarded:
+        score = min(max(1, context.forwardingScore), MANY_TIMES)
+        said = replace(said, forwarding_score=score)
+    if not isinstance(said, Worded):
+        return said
+    mentions, mentioned = mentions_of(context, scene.canonical)
     return replace(reworded(said, mentioned.text), mentions=mentions)
 
 

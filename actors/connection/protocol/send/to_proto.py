@@ -16,6 +16,7 @@ from actors.messages.content import (
     Contact,
     Delete,
     Edit,
+    Forwardable,
     Location,
     Media,
     Poll,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.mentions import Mentioned
     from actors.connection.session.files.uploads import Upload
-    from actors.messages.content import Content, Quote, Target
+    from actors.messages.content import Content, Target
 
 SENDER_REVOKE: Final = "7"
 MESSAGE_EDIT: Final = "1"
@@ -118,7 +119,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
         _text(message, content, place)
     elif isinstance(content, Location):
         _location(message.locationMessage, content)
-        _context(message.locationMessage, content.reply_to, place)
+        _context(message.locationMessage, content, place)
     elif isinstance(content, Contact):
         _contact(message, content, place)
     elif isinstance(content, Poll):
@@ -130,7 +131,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
     elif isinstance(content, Edit | Delete):
         _change(message, content, place)
     elif isinstance(content, Media) and upload is not None:
-        _context(media_fields.put(message, content, upload), content.reply_to, place)
+        _context(media_fields.put(message, content, upload), content, place)
     else:
         raise SendError("unsupported_type", permanent=True)
     plaintext: bytes = message.SerializeToString()
@@ -161,11 +162,11 @@ def dress(plaintext: bytes) -> Dress:
 
 
 def _text(message: Any, content: Text, place: Place) -> None:
-    if content.reply_to is None and not place.expires and not place.mentioned.addresses:
+    _context(message.extendedTextMessage, content, place)
+    if message.HasField("extendedTextMessage"):
+        message.extendedTextMessage.text = content.text
+    else:
         message.conversation = content.text  # which has no room for a context
-        return
-    message.extendedTextMessage.text = content.text
-    _context(message.extendedTextMessage, content.reply_to, place)
 
 
 def _location(part: Any, content: Location) -> None:
@@ -186,7 +187,7 @@ def _contact(message: Any, content: Contact, place: Place) -> None:
         part.displayName = first.name
         for card in content.cards:
             part.contacts.add(displayName=card.name, vcard=card.vcard)
-    _context(part, content.reply_to, place)
+    _context(part, content, place)
 
 
 def _poll(message: Any, content: Poll, place: Place) -> None:
@@ -196,7 +197,7 @@ def _poll(message: Any, content: Poll, place: Place) -> None:
     part.name, part.selectableOptionsCount = content.question, content.choices
     for option in content.options:
         part.options.add(optionName=option)
-    _context(part, content.reply_to, place)
+    _context(part, content, place)
     if content.secret is not None:
         message.messageContextInfo.messageSecret = bytes.fromhex(content.secret)
 
@@ -236,15 +237,19 @@ def _change(message: Any, content: Edit | Delete, place: Place) -> None:
         part.type = proto.Message.ProtocolMessage.REVOKE
 
 
-def _context(part: Any, quote: Quote | None, place: Place) -> None:
-    """Write what the message answers, the people it mentions, and that it disappears.
+def _context(part: Any, content: Forwardable | Poll, place: Place) -> None:
+    """Write what the message answers, whom it mentions, that it was forwarded, and that it disappears.
 
-    Each message of a chat with a timer says that.
+    Each message of a chat with a timer says the last.
     """
     if place.expires:
         part.contextInfo.expiration = place.expires
     if place.mentioned.addresses:
         part.contextInfo.mentionedJid.extend(place.mentioned.addresses)
+    if isinstance(content, Forwardable) and content.forwarding_score:
+        part.contextInfo.isForwarded = True
+        part.contextInfo.forwardingScore = content.forwarding_score
+    quote = content.reply_to
     if quote is None:
         return
     context = part.contextInfo

@@ -128,6 +128,12 @@ def test_whom_it_mentions(said: Content, mentions: Any) -> None:
     assert presented(said)["mentions"] == mentions
 
 
+@pytest.mark.parametrize("score", [None, 0, 127])
+def test_how_often_it_was_forwarded(score: int | None) -> None:
+    assert presented(Text("hi", Quote(TARGET), None, score))["forwarding_score"] == score
+    assert presented(Location(1.5, 2.0, forwarding_score=score))["forwarding_score"] == score
+
+
 def test_what_was_done_to_it() -> None:
     when = {"at": 10.0, "message_id": "C"}
     answer = presented(

@@ -139,6 +139,30 @@ def said(judge: Judge, message: dict[str, Any], where: Scene) -> Content:
             Text("@15550100002 and @15550100003", mentions=(ANA, BEN)),
             id="mentions, under the addresses of the service",
         ),
+        *(
+            pytest.param(
+                {"extendedTextMessage": {"text": "hi", "contextInfo": context}},
+                Text("hi", forwarding_score=score),
+                id=f"forwarded, {context}",
+            )
+            for context, score in (
+                ({"isForwarded": True, "forwardingScore": 3}, 3),
+                ({"isForwarded": True}, 1),
+                ({"isForwarded": True, "forwardingScore": 500}, 127),
+                ({"forwardingScore": 3}, None),
+            )
+        ),
+        pytest.param(
+            {
+                "locationMessage": {
+                    "degreesLatitude": 1.5,
+                    "degreesLongitude": 2,
+                    "contextInfo": {"isForwarded": True, "forwardingScore": 2},
+                }
+            },
+            Location(1.5, 2.0, forwarding_score=2),
+            id="a forwarded location",
+        ),
         pytest.param(
             {"extendedTextMessage": {"text": "@all", "contextInfo": {"nonJIDMentions": 1}}},
             Text("@all", mentions="all"),

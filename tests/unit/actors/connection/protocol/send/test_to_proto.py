@@ -235,6 +235,24 @@ def test_a_message_lists_whom_it_mentions(
     assert shown[words] == "hi @90000000000002"
 
 
+@pytest.mark.parametrize(
+    ("said", "part"),
+    [
+        (Text("hi", forwarding_score=2), "extendedTextMessage"),
+        (Location(1.5, 2.0, forwarding_score=2), "locationMessage"),
+        (Contact((Card("Ana", "1"),), forwarding_score=2), "contactMessage"),
+        (Image(FILE, forwarding_score=2), "imageMessage"),
+    ],
+)
+def test_a_forward_is_marked_and_counted(judge: Judge, said: Content, part: str) -> None:
+    shown = judge.show(write(said, PLACE, UPLOAD))[part]
+    assert shown["contextInfo"] == {"forwardingScore": 2, "isForwarded": True}
+
+
+def test_the_forward_of_an_own_message_is_not_marked(judge: Judge) -> None:
+    assert judge.show(write(Text("hi", forwarding_score=0), PLACE)) == {"conversation": "hi"}
+
+
 def test_a_document_lists_whom_its_caption_mentions(judge: Judge) -> None:
     place = Place(GROUP, ACCOUNT, 1.25, LID, mentioned=Mentioned((CHAT,)))
     shown = judge.show(write(Document(FILE, "@15550100002"), place, UPLOAD))
