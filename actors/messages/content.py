@@ -26,14 +26,14 @@ from actors.messages.location import Location
 from actors.messages.mentions import EVERYBODY, Mentions
 from actors.messages.poll import Poll, PollVote
 from actors.messages.queued_actions import NOTICES, ChatChange, Notice, ReadMark
-from actors.messages.references import MINTED, Quote, Target
+from actors.messages.references import EXCERPT, MINTED, Quote, Target
 from actors.messages.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "KINDS", "MANY_TIMES", "MINTED", "NOTICES",
+    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES", "MINTED", "NOTICES",
     "Audio", "Card", "Change", "ChatChange", "Contact", "Content", "Delete", "Document", "Edit",
     "File", "Forwardable", "Image", "Location", "Media", "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote",
     "Reaction", "ReadMark", "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video",

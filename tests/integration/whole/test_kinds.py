@@ -94,6 +94,14 @@ def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instanc
     answer = sends(instance, text="yes", reply_to=question["id"])
     got = arrived(instance, answer["message_id"])
     assert got["content"]["reply_to"]["id"] == question["message_id"]
+    back = says(instance, text="good", reply_to=answer["message_id"])
+    assert back["quoted"] == {
+        "id": answer["id"],
+        "message_id": answer["message_id"],
+        "author": None,
+        "type": "text",
+        "excerpt": "yes",
+    }
     reaction = sends(instance, type="reaction", message=question["id"], emoji="👍")
     got = arrived(instance, reaction["message_id"])
     assert (got["type"], got["text"]) == ("reaction", "👍")

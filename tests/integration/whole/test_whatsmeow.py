@@ -193,6 +193,25 @@ def test_forwards_between_the_engines(instance: Instance, stall: str) -> None:
     assert (got["content"]["forwarded"], got["content"]["sha256"]) == (3, file["sha256"])
 
 
+def test_replies_between_the_engines(instance: Instance, stall: str) -> None:
+    """Each engine reads what the other's reply quotes."""
+    accounts = {SHOP: SHOPS, stall: ACCOUNT}
+    for speaker, hearer in ((SHOP, stall), (stall, SHOP)):
+        body = {"connection": speaker, "to": accounts[hearer], "text": f"open, {hearer}?"}
+        asked = instance.api.post("/api/messages?wait=20", json=body).json()
+        heard = stored(instance, hearer, asked["message_id"])
+        body = {"connection": hearer, "to": accounts[speaker], "text": "yes"}
+        answer = instance.api.post(
+            "/api/messages?wait=20", json={**body, "reply_to": heard["id"]}
+        ).json()
+        quoted = stored(instance, speaker, answer["message_id"])["quoted"]
+        assert (quoted["id"], quoted["author"]) == (asked["id"], None)
+        assert (quoted["type"], quoted["excerpt"]) == ("text", f"open, {hearer}?")
+        own = instance.message(answer["id"])["quoted"]
+        assert own["author"]["number"] == accounts[speaker]
+        assert own["excerpt"] == f"open, {hearer}?"
+
+
 def _has_file(instance: Instance, identity: str) -> bool:
     return bool(instance.message(identity)["media"]["state"] == "stored")
 

@@ -20,6 +20,7 @@ from actors.connection.protocol.receive.votes_and_edits import EDIT, chosen, ope
 from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import (
+    EXCERPT,
     MANY_TIMES,
     MINTED,
     Card,
@@ -252,7 +253,7 @@ def _own(key: Any, scene: Scene) -> Target:
 
 
 def _quote(received: Received, scene: Scene) -> Quote | None:
-    """The message that this one answers. Its quoted words are not believed: anything may be quoted."""
+    """The message that this one answers, with the words that its sender quotes, which nobody checks."""
     part = getattr(received.message, received.part)
     if not hasattr(part, "contextInfo") or not part.contextInfo.stanzaId:
         return None
@@ -262,9 +263,17 @@ def _quote(received: Received, scene: Scene) -> Quote | None:
         return None
     author = scene.chat if named is None else scene.canonical(named)
     try:
-        return Quote(scene.target(context.stanzaId, author))
+        return Quote(scene.target(context.stanzaId, author), *_quoted(context.quotedMessage))
     except Forged:
         return None
+
+
+def _quoted(message: Any) -> tuple[str | None, str]:
+    """The beginning of the words of a quoted message, and its kind."""
+    found = wrappers.read_parsed(message)
+    if found is None:
+        return None, Text.type
+    return (found.text or "")[:EXCERPT] or None, found.type
 
 
 _READERS: Final = {

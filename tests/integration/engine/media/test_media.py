@@ -198,7 +198,7 @@ async def test_a_file_answers_a_message(simulator: Simulator, tmp_path: Path) ->
         back = await says(simulator, phone, "video", b"and yours", reply_to=id_)
         said = decode(back.content or "")
         assert isinstance(said, Video)
-        assert said.reply_to == Quote(Target(id_, None))
+        assert said.reply_to == Quote(Target(id_, None), "mine", "image")
 
 
 async def test_a_file_that_is_nowhere_is_not_sent(simulator: Simulator, tmp_path: Path) -> None:

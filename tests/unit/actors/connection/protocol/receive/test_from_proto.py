@@ -126,8 +126,31 @@ def said(judge: Judge, message: dict[str, Any], where: Scene) -> Content:
                     },
                 }
             },
-            Text("yes", Quote(Target("A", ANA))),
-            id="the words of a quote are not believed",
+            Text("yes", Quote(Target("A", ANA), "never said")),
+            id="a quote has the words that its sender gives",
+        ),
+        *(
+            pytest.param(
+                {
+                    "extendedTextMessage": {
+                        "text": "yes",
+                        "contextInfo": {
+                            "stanzaID": "A",
+                            "participant": ANA,
+                            "quotedMessage": quoted,
+                        },
+                    }
+                },
+                Text("yes", Quote(Target("A", ANA), *words)),
+                id=f"a quote of {words[1]}, {case}",
+            )
+            for case, quoted, words in (
+                ("long", {"conversation": "x" * 301}, ("x" * 300, "text")),
+                ("with a caption", {"imageMessage": {"caption": "look"}}, ("look", "image")),
+                ("without one", {"imageMessage": {}}, (None, "image")),
+                ("without words", {"pollCreationMessage": {"name": "Tea?"}}, (None, "poll")),
+                ("for the protocol", {"protocolMessage": {}}, (None, "text")),
+            )
         ),
         pytest.param(
             {
