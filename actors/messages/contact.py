@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Line, Vcard
+    from actors.messages.field_types import Hidden, Line, Vcard
     from actors.messages.references import Quote
 
 
@@ -23,3 +23,4 @@ class Contact:
     type: ClassVar = "contact"
     cards: tuple[Card, ...]
     reply_to: Quote | None = None
+    forwarding_score: Hidden[int] | None = None

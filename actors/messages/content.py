@@ -15,27 +15,29 @@ None of these may be logged.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from actors.messages.change_content import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
 from actors.messages.contact import Card, Contact
 from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
+from actors.messages.forward_count import MANY_TIMES
 from actors.messages.location import Location
+from actors.messages.mentions import EVERYBODY, Mentions
 from actors.messages.poll import Poll, PollVote
 from actors.messages.queued_actions import NOTICES, ChatChange, Notice, ReadMark
-from actors.messages.references import MINTED, Quote, Target
+from actors.messages.references import EXCERPT, MINTED, Quote, Target
 from actors.messages.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "KINDS", "MINTED", "NOTICES",
+    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES", "MINTED", "NOTICES",
     "Audio", "Card", "Change", "ChatChange", "Contact", "Content", "Delete", "Document", "Edit",
-    "File", "Image", "Location", "Media", "Notice", "Other", "Poll", "PollVote", "Quote",
+    "File", "Forwardable", "Image", "Location", "Media", "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote",
     "Reaction", "ReadMark", "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video",
-    "decode", "encode", "file_of", "is_plain", "pack", "text_of", "unpack",
+    "Worded", "decode", "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
 ]  # fmt: skip
 
 VERSION: Final = 1
@@ -67,6 +69,15 @@ Sendable = Text | Location | Contact | Media | Poll | Change
 
 Content = Sendable | Notice | Other
 
+Worded = Text | Image | Video | Document
+"""The kinds with a text or a caption, in which people may be mentioned."""
+
+Forwardable = Text | Location | Contact | Media
+"""The kinds that can be forwarded. `forwarding_score` is WhatsApp's count of that, None where it was not.
+
+It is 0 of one that forwards an own message, which WhatsApp does not mark.
+"""
+
 KINDS: Final[Mapping[str, type[Sendable]]] = {kind.type: kind for kind in get_args(Sendable)}
 _DECODED: Final[Mapping[str, Any]] = {**KINDS, **{kind.type: kind for kind in get_args(Notice)}}
 
@@ -86,9 +97,18 @@ def file_of(content: Content) -> File | None:
     return content.file if isinstance(content, Media) else None
 
 
+def reworded(content: Worded, change: Callable[[str], str]) -> Worded:
+    """The content after a change of its text or caption, where it has one."""
+    if isinstance(content, Text):
+        return replace(content, text=change(content.text))
+    return content if content.caption is None else replace(content, caption=change(content.caption))
+
+
 def is_plain(content: Content) -> bool:
     """Whether `type` and `text` say it all."""
-    return isinstance(content, Text | Other) and content.reply_to is None
+    if isinstance(content, Text):
+        return (content.reply_to, content.mentions, content.forwarding_score) == (None, None, None)
+    return isinstance(content, Other) and content.reply_to is None
 
 
 def encode(content: Content) -> str:
@@ -148,6 +168,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "file": lambda packed: File(**packed),
     "cards": lambda packed: tuple(Card(each["name"], each["vcard"]) for each in packed),
     "options": tuple,
+    "mentions": lambda packed: packed if packed == EVERYBODY else tuple(packed),
     "kind": str,
 }
 """Fields that JSON has in another form, by name."""

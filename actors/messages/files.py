@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Caption, Seconds, Voice
+    from actors.messages.field_types import Caption, Hidden, Seconds, Voice
+    from actors.messages.mentions import Mentions
     from actors.messages.references import Quote
 
 
@@ -29,6 +30,8 @@ class Image:
     file: File
     caption: Caption = None
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Video:
     caption: Caption = None
     seconds: Seconds = None
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Audio:
     voice: Voice = False
     seconds: Seconds = None
     reply_to: Quote | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Document:
     file: File
     caption: Caption = None
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class Sticker:
     file: File
     animated: bool = False
     reply_to: Quote | None = None
+    forwarding_score: Hidden[int] | None = None
 
 
 Media = Image | Video | Audio | Document | Sticker

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Latitude, Line, Longitude
+    from actors.messages.field_types import Hidden, Latitude, Line, Longitude
     from actors.messages.references import Quote
 
 
@@ -20,3 +20,4 @@ class Location:
     name: Line | None = None
     address: Line | None = None
     reply_to: Quote | None = None
+    forwarding_score: Hidden[int] | None = None

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 MINTED = re.compile(r"3EB0[0-9A-F]{18}\Z")
 """The WhatsApp ids that this service gives (`queue.records.mint`); WhatsApp Web's are like them."""
+
+
+EXCERPT: Final = 300
+"""Characters of a quoted message's words that are kept of a reply that arrives, and shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The message that a reply quotes. `text` is shown with it, where it is known; `type` is its kind."""
+    """The message that a reply quotes. `text` is shown with it, where it is known; `type` is its kind.
+
+    Both are the sender's word in a reply that arrived: anything may be quoted.
+    """
 
     target: Target
     text: str | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Words
+    from actors.messages.field_types import Hidden, Words
+    from actors.messages.mentions import Mentions
     from actors.messages.references import Quote
 
 
@@ -15,3 +16,5 @@ class Text:
     type: ClassVar = "text"
     text: Words
     reply_to: Quote | None = None
+    mentions: Mentions | None = None
+    forwarding_score: Hidden[int] | None = None

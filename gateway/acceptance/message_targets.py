@@ -156,12 +156,17 @@ async def find(
         raise Problem("unknown_target")
     if found.chat != chat and not await _is_same(backends, connection, found.chat, chat):
         raise Problem("target_elsewhere")
+    require_there(found)
+    return found
+
+
+def require_there(found: Found) -> None:
+    """Problems `target_deleted` and `target_not_sent`."""
     if found.deleted:
         raise Problem("target_deleted")
     later = found.send_at is not None and found.send_at > time.time() and found.sent_at is None
     if found.status in _UNSENT or later:
         raise Problem("target_not_sent")
-    return found
 
 
 async def _is_same(backends: Backends, connection: str, one: str, other: str) -> bool:
@@ -185,14 +190,15 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
     document = await backends.documents.get(MESSAGES, id_)
     if document is None or is_early(document) or document["connection"] != connection:
         return None
-    return _of_document(document, api=not rest.startswith("in."))
+    return of_document(document, api=not rest.startswith("in."))
 
 
 def _of_record(record: Record) -> Found:
-    return replace(_of_document(mirror_writes.message(record), api=True), deleted=record.redacted)
+    return replace(of_document(mirror_writes.message(record), api=True), deleted=record.redacted)
 
 
-def _of_document(document: Mapping[str, Any], *, api: bool) -> Found:
+def of_document(document: Mapping[str, Any], *, api: bool) -> Found:
+    """A message that its document describes; `api`: this service sent it."""
     return Found(
         target=Target(document["message_id"], None if api else document["sender"]),
         chat=document["chat"],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actors.queue.outbound_queue import Record
     from gateway.backends import Backends
-    from gateway.schemas.content.outbound_messages import StandaloneMessage
+    from gateway.schemas.content.outbound_messages import QueuedMessage
 
 PATIENCE = 30.0
 """Seconds until a message that is not sent is cancelled, where `wait` says nothing else."""
@@ -45,7 +45,7 @@ def lost() -> Problem:
     return Problem("redis_away", _AWAY, uncertain=True)
 
 
-def require_now(wanted: StandaloneMessage | ChangeMessage) -> None:
+def require_now(wanted: QueuedMessage | ChangeMessage) -> None:
     """Problem `queue_disabled` for what would have to wait."""
     if not isinstance(wanted, ChangeMessage) and wanted.send_at is not None:
         raise Problem(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from gateway.backends import Backends
+
 PIECE: Final = 262_144
 _UNSAID: Final = "application/octet-stream"
 _DEFERRED: Final[Mapping[str, str]] = {
@@ -85,18 +87,24 @@ async def download(call: Call[None, None]) -> Response:
     media = (await messages.message_of(call)).media
     if media is None:
         raise Problem("no_media")
-    if media.state == "failed":
-        raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
-    file = await call.backends.files.find(media.sha256)
-    if file is None:
-        if media.state == "deferred":
-            raise Problem("media_pending", _DEFERRED.get(media.error or ""))
-        raise Problem("media_pending" if media.state == "pending" else "media_gone")
+    file = await file_of(call.backends, media)
     try:
         stream = await asyncio.to_thread(file.open, "rb")
     except FileNotFoundError:
         raise Problem("media_gone") from None
     return await _given(call, media, file, stream)
+
+
+async def file_of(backends: Backends, media: response_models.MessageMedia) -> Path:
+    """The file that a message brought. Problems `media_failed`, `media_pending`, `media_gone`."""
+    if media.state == "failed":
+        raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
+    file = await backends.files.find(media.sha256)
+    if file is None:
+        if media.state == "deferred":
+            raise Problem("media_pending", _DEFERRED.get(media.error or ""))
+        raise Problem("media_pending" if media.state == "pending" else "media_gone")
+    return file
 
 
 async def _given(

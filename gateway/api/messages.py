@@ -40,7 +40,12 @@ async def get(call: Call[None, None]) -> Response:
 
 
 async def message_of(call: Call[None, None]) -> response_models.Message:
-    """The message of the path. Problem `unknown_message`, and those of its connection."""
+    """The message of the path. Problems as of `document_of`."""
+    return presenters.stored(await document_of(call))
+
+
+async def document_of(call: Call[Any, Any]) -> Document:
+    """The document of the path's message. Problem `unknown_message`, and those of its connection."""
     id, connection = named(call)  # noqa: A001 - the field's word
     if not await _may_read(call, connection):
         raise Problem("unknown_message")
@@ -52,17 +57,17 @@ async def message_of(call: Call[None, None]) -> response_models.Message:
             away = error
         else:
             if record is not None:
-                return presenters.queued(record, await _document(call, record))
+                return presenters.merged(record, await _document(call, record))
     document = await call.backends.documents.get(MESSAGES, id)
     mine = document is not None and document["connection"] == connection
     if document is not None and (mine or call.key.is_admin_of_all) and not is_early(document):
-        return presenters.stored(document)
+        return document
     if away is not None:
         raise away  # it may be there: not the time to say that it is not
     raise Problem("unknown_message")
 
 
-async def _document(call: Call[None, None], record: Record) -> Document | None:
+async def _document(call: Call[Any, Any], record: Record) -> Document | None:
     """Return the document of an outgoing message: changes by others, and its words where they are `stored`.
 
     None while the store is away if the record has the words; else raises `StoreAway`.

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from actors.messages.content import File
+    from actors.messages.content import Content, File
     from actors.queue.outbound_queue import Accepted
     from actors.state.connections import Connection as Registered
     from gateway.acceptance.attachments import Called
@@ -187,12 +187,19 @@ async def _accept(
         send_at=send.send_at,
         asked=send.asked,
     )
+    return await accept_content(call, full, content, key)
+
+
+async def accept_content(
+    call: Call[Any, Any], send: Send, content: Content, key: str | None
+) -> Accepted:
+    """Accept a send of this content, with its file where it brings one. Raises as the acceptor; `unknown_media`."""
     file = file_of(content)
-    if file is not None:
-        accepted = await _accept_with_file(backends, full, file.sha256, key)
-        await _keep_owned(call, send.connection, file)
-        return accepted
-    return await backends.accepting.accept(full, key)
+    if file is None:
+        return await call.backends.accepting.accept(send, key)
+    accepted = await _accept_with_file(call.backends, send, file.sha256, key)
+    await _keep_owned(call, send.connection, file)
+    return accepted
 
 
 async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
@@ -210,7 +217,7 @@ async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) ->
     return attachments.Called(found.get("mime"), found.get("name"))
 
 
-async def _keep_owned(call: Call[NewMessage, Wait], connection: str, file: File) -> None:
+async def _keep_owned(call: Call[Any, Any], connection: str, file: File) -> None:
     """Its connection may send the file again for as long as it does; noted once a day."""
     if call.key.connections is None:
         return
@@ -262,7 +269,7 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
 
 def _is_plain(wanted: StandaloneMessage | ChangeMessage) -> bool:
     """Whether it is a text and refers to nothing that has to be looked up."""
-    return isinstance(wanted, TextMessage) and wanted.reply_to is None
+    return isinstance(wanted, TextMessage) and wanted.reply_to is None and wanted.mentions is None
 
 
 def idempotency_key(call: Call[Any, Any]) -> str | None:

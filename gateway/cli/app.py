@@ -312,6 +312,10 @@ def send(
         str | None,
         typer.Option("--react", metavar="ID", help="React with TEXT; without one take it back."),
     ] = None,
+    forward: Annotated[
+        str | None, typer.Option("--forward", metavar="ID", help="Forward a message to TO.")
+    ] = None,
+    mention: Annotated[list[str] | None, typer.Option(help="A member's number, or all.")] = None,
     edit: Annotated[
         str | None, typer.Option("--edit", metavar="ID", help="Let an own text read TEXT.")
     ] = None,
@@ -357,6 +361,8 @@ def send(
         priority=priority,
         reply_to=reply_to,
         react=react,
+        forward=forward,
+        mentions=mention or (),
         edit=edit,
         delete=delete,
         location=location,

@@ -85,6 +85,7 @@ KINDS = _kinds(
     Kind(409, "target_elsewhere", "The message referred to is in another chat"),
     Kind(409, "not_own_message", "Only the account's own messages can be changed"),
     Kind(409, "not_editable", "Only a text can be edited"),
+    Kind(409, "not_forwardable", "A message of this kind cannot be forwarded"),
     Kind(409, "not_a_poll", "Only a poll can be voted in"),
     Kind(409, "poll_unreadable", "The secret of this poll's votes is not known"),
     Kind(409, "target_deleted", "The message referred to was deleted"),

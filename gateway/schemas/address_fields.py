@@ -1,16 +1,25 @@
-"""Defines pydantic field types for WhatsApp addresses in requests: phone number, person, or any chat."""
+"""Defines pydantic field types for WhatsApp addresses in requests: phone number, person, any chat, or mentions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
+from actors.messages.mentions import EVERYBODY
 from gateway.schemas import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _NUMBER = "An international phone number of 7 to 15 digits (with at most +, spaces, dashes and parentheses)"
 
@@ -65,3 +74,37 @@ Chat = Annotated[
         ["15550100002", "90000000000002@lid", "120363000000000001@g.us"],
     ),
 ]
+
+MOST_MENTIONED: Final = 1024
+"""As many members has a group of WhatsApp."""
+
+
+def _mentioned(given: Any, read: Callable[[Any], Sequence[str]], info: ValidationInfo) -> Any:
+    """The canonical addresses, each once; None for nobody. Refuses mentions outside of a group."""
+    if given != EVERYBODY and not isinstance(given, list):
+        raise PydanticCustomError("invalid_field", "list members of the group, or write all")
+    found = given if given == EVERYBODY else list(dict.fromkeys(read(given))) or None
+    if found is not None and not addresses.is_group(info.data.get("to", "")):
+        raise PydanticCustomError("invalid_field", "people are mentioned in groups alone")
+    return found
+
+
+Mentions = Annotated[
+    list[Person],
+    Field(max_length=MOST_MENTIONED),
+    WrapValidator(_mentioned),
+    PlainSerializer(lambda found: found),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "items": TypeAdapter(Person).json_schema(),
+                    "maxItems": MOST_MENTIONED,
+                },
+                {"const": EVERYBODY},
+            ]
+        }
+    ),
+]
+"""Members of the group of the field `to`, which stands before it."""

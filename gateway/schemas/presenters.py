@@ -141,12 +141,17 @@ def queued(record: Record, document: Document | None = None) -> Message:
 
     Where the words are `stored`, the document has them too.
     """
+    return stored(merged(record, document))
+
+
+def merged(record: Record, document: Document | None) -> Document:
+    """The document of an outgoing message as its record has it, with the changes by others from the store."""
     known, shown = mirror_writes.message(record), document or {}
     if record.stored and not record.redacted:
         known |= {"text": shown.get("text"), "content": shown.get("content")}
     accepted_at = record.accepted_at
     times = {"accepted_at": accepted_at, "queued_at": record.times.get("queued", accepted_at)}
-    return stored({**known, **times, "id": record.id, "changes": shown.get("changes")})
+    return {**known, **times, "id": record.id, "changes": shown.get("changes")}
 
 
 def stored(document: Document) -> Message:

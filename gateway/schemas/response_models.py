@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response_base import Answer, Time
-from gateway.schemas.content.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
+from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic reads them at run time
+    Content,
+    Former,
+    MessageReaction,
+    Quoted,
+    Referred,
+    Vote,
+)
 from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.request_models import Status  # noqa: TC001
 
@@ -216,6 +223,17 @@ class Message(Answer):
     content: Content | None = Field(description="The content of kinds that are more than a text.")
     media: MessageMedia | None = Field(description="The file that it brings.")
     reply_to: Referred | None
+    quoted: Quoted | None = Field(description="The message that it answers, as it quotes that.")
+    forwarding_score: int | None = Field(
+        description="How often it was forwarded, as WhatsApp's apps count: 127 from five times on, 0 where it forwards a"
+        " message of the account's own, which they do not mark. null where it was not forwarded.",
+        examples=[1],
+    )
+    mentions: list[str] | Literal["all"] = Field(
+        description="The people whom it mentions, by their addresses; each has its `@` and number in the text, also where"
+        " WhatsApp has a LID there. `all`: everybody in the group.",
+        examples=[["15550100003@s.whatsapp.net"]],
+    )
     reactions: list[MessageReaction]
     votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
     edits: list[Former] = Field(description="Its earlier texts, oldest first.")

@@ -277,6 +277,8 @@ def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
         fields["expiration"] = part.context_info.expiration
     if part is not None and part.context_info.mentioned_jid:
         fields["mentions"] = list(part.context_info.mentioned_jid)
+    if part is not None and part.context_info.is_forwarded:
+        fields["forwarded"] = part.context_info.forwarding_score
     return kind, said, fields
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.protocol import mentions
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -149,7 +150,8 @@ class Sender:
     ) -> tuple[bytes, Address]:
         """The message, and its recipient on the wire; it is on disk. Raises `SendError`, too."""
         self._check(chat)
-        roster = await self._rosters.of(chat) if chat.server == GROUP else None
+        people = mentions.people(mentions.of_content(outgoing.content))
+        roster = await self._rosters.of(chat, people) if chat.server == GROUP else None
         to = chat if roster is not None else self._people.named(chat, "lid")
         message = plaintext(outgoing, self._place(outgoing, chat, to, roster), upload)
         await self._commits.put(lambda: self._remember(outgoing, chat, message, roster))
@@ -158,7 +160,7 @@ class Sender:
     def _place(
         self, outgoing: Outgoing, chat: Address, to: Address, roster: GroupMembers | None
     ) -> Place:
-        people, lid = self._people, self._people.lid
+        people, lid, mentioned = self._people, self._people.lid, mentions.NOBODY
         if roster is None:
             kind: str = "lid" if to.server == "lid" else "number"
             expires = self._session.timers.seconds(str(chat))
@@ -169,6 +171,8 @@ class Sender:
         else:
             members, known = self._rosters.named(roster), roster
             expires = roster.expires
+            wanted = mentions.of_content(outgoing.content)
+            mentioned = mentions.sent(wanted, members, people.canonical)
 
             def named(person: str) -> str:
                 return str(self._rosters.address(Address.parse(person), known, members))
@@ -181,6 +185,7 @@ class Sender:
             named=named,
             author=poll_author(self._session, chat, people.account, outgoing.content),
             expires=expires,
+            mentioned=mentioned,
         )
 
     async def _remember(

@@ -34,6 +34,8 @@ class Asked:
     priority: int | None = None
     reply_to: str | None = None
     react: str | None = None
+    forward: str | None = None
+    mentions: Sequence[str] = ()
     edit: str | None = None
     delete: str | None = None
     location: str | None = None
@@ -50,6 +52,7 @@ def body(asked: Asked) -> dict[str, Any]:
     """The request's body. Raises `typer.BadParameter` for what no message can be made of."""
     kinds = {
         "--react": asked.react,
+        "--forward": asked.forward,
         "--edit": asked.edit,
         "--delete": asked.delete,
         "--location": asked.location,
@@ -66,6 +69,7 @@ def body(asked: Asked) -> dict[str, Any]:
     if (asked.kind is not None or asked.voice) and given != ["--file"]:
         raise typer.BadParameter("--type and --voice are for a file: name it with --file.")
     made: dict[str, Any] = {"connection": asked.connection, "to": asked.to}
+    made |= _mentions(asked, given)
     if given and given[0] in {"--react", "--edit", "--delete", "--vote"}:
         if asked.priority is not None or asked.reply_to is not None:
             raise typer.BadParameter(f"{given[0]} takes neither --priority nor --reply-to.")
@@ -75,6 +79,15 @@ def body(asked: Asked) -> dict[str, Any]:
     if asked.reply_to is not None:
         made["reply_to"] = asked.reply_to
     return made | _standing(asked, given[0] if given else None)
+
+
+def _mentions(asked: Asked, given: Sequence[str]) -> dict[str, Any]:
+    if not asked.mentions:
+        return {}
+    if given not in ([], ["--file"]):
+        raise typer.BadParameter("--mention is for a text, also one beneath a file.")
+    named = list(asked.mentions)
+    return {"mentions": "all" if named == ["all"] else named}
 
 
 def _change(asked: Asked, kind: str) -> dict[str, Any]:
@@ -90,6 +103,10 @@ def _change(asked: Asked, kind: str) -> dict[str, Any]:
 
 
 def _standing(asked: Asked, kind: str | None) -> dict[str, Any]:
+    if kind == "--forward":
+        if asked.text is not None or asked.reply_to is not None:
+            raise typer.BadParameter("--forward takes neither TEXT nor --reply-to.")
+        return {}
     if kind == "--location":
         latitude, longitude = _place(asked.location or "")
         name = {} if asked.text is None else {"name": asked.text}
@@ -147,7 +164,7 @@ def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool
 
     Ends with status 1 and the reason on stderr if it was refused, or with `wait` not sent in so many seconds.
     """
-    from gateway.cli.api_client import Api, refusal
+    from gateway.cli.api_client import Api, refusal, segment
     from gateway.cli.output import console, plain, refuse
 
     made = body(asked)
@@ -155,7 +172,10 @@ def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool
         if asked.file is not None:
             made["media"] = {"sha256": upload(api, asked.file)["sha256"]}
         params = {"wait": wait} if wait else None
-        answer = api.raw("POST", "/api/messages", json=made, params=params)
+        path = "/api/messages"
+        if asked.forward is not None:
+            path = f"{path}/{segment(asked.forward)}/forward"
+        answer = api.raw("POST", path, json=made, params=params)
     message = answer.json() if answer.is_success else ended(answer)
     if message is None:
         refusal(answer)

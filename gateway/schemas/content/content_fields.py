@@ -1,7 +1,7 @@
 """Derives fields of request and answer models from the kinds of message content (`actors.messages.content`).
 
 A field of a kind is declared there alone. References to other things stay with the models that use these: a request
-names a message by its id and a file by where it is, an answer has ids, and content has neither.
+names a message by its id, a file by where it is and people by any address of theirs; an answer has ids, and content has neither.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from actors.messages.field_types import AS_TEXT, GIVEN, HIDDEN, Shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-REFERENCES: Final = frozenset({"target", "reply_to", "file", "cards"})
+REFERENCES: Final = frozenset({"target", "reply_to", "file", "cards", "mentions"})
 _NAMES: Final = {**vars(content), **vars(field_types)}
 
 

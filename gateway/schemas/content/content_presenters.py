@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import Target
+from actors.messages.content import EXCERPT, Target, Text
 from actors.state.messages.applied_changes import ME, former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response_base import rfc3339
@@ -34,6 +34,9 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         "content": _content(document, packed or {}),
         "media": _media(document, packed or {}),
         "reply_to": _reply(document, packed or {}),
+        "quoted": _quoted(document, packed or {}),
+        "forwarding_score": (packed or {}).get("forwarding_score"),
+        "mentions": (packed or {}).get("mentions") or [],
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),
         "edits": [message_content.Former(text=text, until=rfc3339(at) or "") for text, at in edits],
@@ -90,6 +93,23 @@ def _reply(
 ) -> message_content.Referred | None:
     quote = packed.get("reply_to")
     return None if quote is None else _referred(document, quote["target"])
+
+
+def _quoted(
+    document: Mapping[str, Any], packed: Mapping[str, Any]
+) -> message_content.Quoted | None:
+    quote = packed.get("reply_to")
+    if quote is None:
+        return None
+    text = quote.get("text")
+    # A release before had the kind of what was quoted in no reply that arrived, and called each a text.
+    kind = None if text is None and quote["type"] == Text.type else quote["type"]
+    return message_content.Quoted(
+        **_referred(document, quote["target"]).model_dump(),
+        author=person(quote["target"].get("sender"), {}),
+        type=kind,
+        excerpt=text and text[:EXCERPT],
+    )
 
 
 def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> message_content.Referred:

@@ -25,6 +25,20 @@ class Referred(Answer):
     message_id: str
 
 
+class Quoted(Referred):
+    """The message that another one answers, as that quotes it."""
+
+    author: Person | None = Field(
+        description="The person who wrote it; null for a message that went out through the API."
+    )
+    type: str | None = Field(description="Its kind, where it is known.")
+    excerpt: str | None = Field(
+        description="The beginning of its text or caption, 300 characters at most. WhatsApp checks no quote: of a reply"
+        " that arrived it is the word of its sender, and the message itself is at `/api/messages/{id}` where it is known.",
+        examples=["At noon?"],
+    )
+
+
 class SentCard(Answer):
     name: str
     vcard: str

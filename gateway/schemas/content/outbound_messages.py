@@ -24,7 +24,7 @@ from actors.messages import content
 from actors.messages.field_types import Line, SendableText, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
 from actors.runtime.text_pattern import TextPattern
-from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.address_fields import Address, Chat, Mentions  # noqa: TC001 - pydantic reads them
 from gateway.schemas.content.content_fields import requested
 from gateway.schemas.request_models import Body, ConnectionId, Moment
 
@@ -68,8 +68,8 @@ class OutboundMessage(Body):
         return self.kind(**given, **references)
 
 
-class StandaloneMessage(OutboundMessage):
-    """A message that stands for itself."""
+class QueuedMessage(Body):
+    """The place of a message in the queue."""
 
     priority: Whole = Field(5, ge=0, le=9, description="0 goes first, 9 last.")
     send_at: Moment | None = Field(
@@ -77,9 +77,32 @@ class StandaloneMessage(OutboundMessage):
         description="Not before this time (RFC 3339 with a zone, before the year 9999).",
         examples=["2030-01-01T09:00:00Z"],
     )
+
+
+class StandaloneMessage(QueuedMessage, OutboundMessage):
+    """A message that stands for itself."""
+
     reply_to: MessageId | None = Field(
         None, description="The `id` of the message of this chat that it answers."
     )
+
+
+class MentioningMessage(StandaloneMessage):
+    """A message with a text or a caption, in which members of a group may be mentioned."""
+
+    mentions: Mentions | None = Field(
+        None,
+        exclude_if=lambda found: found is None,
+        description='Members of the group who are mentioned and notified, or `"all"` for all of them. Their apps show a'
+        " mention where the text has `@` and the number of the person, as in `@15550100003`; without it nothing"
+        " is shown. With somebody who is not in the group the message becomes a dead letter"
+        " (`mention_not_in_group`).",
+        examples=[["15550100003"]],
+    )
+
+    def content(self, **references: Any) -> Sendable:
+        named = tuple(self.mentions) if isinstance(self.mentions, list) else self.mentions
+        return super().content(mentions=named, **references)
 
 
 class Given(Body):
@@ -152,6 +175,10 @@ class FileMessage(StandaloneMessage):
         return cast("Media", super().content(**references))
 
 
+class CaptionedMessage(FileMessage, MentioningMessage):
+    """A message that brings a file with a caption."""
+
+
 class ChangeMessage(OutboundMessage):
     """A message that changes another one."""
 
@@ -161,7 +188,7 @@ class ChangeMessage(OutboundMessage):
     )
 
 
-class TextMessage(StandaloneMessage):
+class TextMessage(MentioningMessage):
     type: Literal["text"] = "text"
     text: SendableText
 
@@ -187,7 +214,7 @@ class ContactMessage(StandaloneMessage):
     )
 
 
-class DocumentMessage(FileMessage):
+class DocumentMessage(CaptionedMessage):
     type: Literal["document"]
     name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
@@ -212,8 +239,8 @@ _MODELS: Final[Mapping[str, type[OutboundMessage]]] = {
         (content.Location, StandaloneMessage, "A place to send."),
         (content.Contact, ContactMessage, "People to send, each with a phone number or a vCard."),
         (content.Poll, StandaloneMessage, "A question with options to choose from."),
-        (content.Image, FileMessage, "A picture to send, of 16 MB at most."),
-        (content.Video, FileMessage, "A film to send, of 16 MB at most."),
+        (content.Image, CaptionedMessage, "A picture to send, of 16 MB at most."),
+        (content.Video, CaptionedMessage, "A film to send, of 16 MB at most."),
         (content.Audio, FileMessage, "Sound to send, of 16 MB at most."),
         (content.Document, DocumentMessage, "Any file to send, of 100 MB at most."),
         (content.Sticker, FileMessage, "A sticker to send: WebP, of 512 kB at most."),
@@ -258,6 +285,15 @@ class NewMessage(RootModel[_AnyKind]):
             }
         }
     )
+
+
+class NewForward(QueuedMessage):
+    """The chat that a message is forwarded to."""
+
+    connection: ConnectionId | None = Field(
+        None, description="The connection of the message, and no other.", examples=["shop"]
+    )
+    to: Chat = Field(examples=["15550100003"])
 
 
 class ReadUntil(Body):

@@ -13,6 +13,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "poison": "Two processes ended while they were sending it.",
     "target_not_sent": "The message that it is about was not sent.",
     "not_in_group": "The account is not in the group.",
+    "mention_not_in_group": "Somebody whom it mentions is not in the group.",
     "unknown_group": "There is no such group.",
     "reach_out_refused": "WhatsApp lets the account write to nobody new now, or not to this person. Sending"
     " it again can prolong that.",

@@ -79,6 +79,41 @@ def test_a_group_both_ways_through_the_api(instance: Instance) -> None:
     assert (seen["status"], seen["error"]) == ("dead", "unknown_group")
 
 
+def test_members_are_mentioned_as_the_group_knows_them(instance: Instance) -> None:
+    """By LIDs, in the text too; somebody else is refused for good."""
+    people = {"creator": CONTACT, "participants": [ACCOUNT, BEN], "addressing": "lid"}
+    group = asked(instance, "/groups", subject="Us", **people)["id"]
+    lids = {one: instance.simulator.get(f"/contacts/{one}").json()["lid"] for one in (CONTACT, BEN)}
+
+    def sent(mentions: Any) -> dict[str, Any]:
+        body = {"connection": SHOP, "to": group, "text": f"well, @{BEN}?", "mentions": mentions}
+        answer: dict[str, Any] = instance.api.post("/api/messages?wait=20", json=body).json()
+        return answer
+
+    def arrived(message_id: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            return next((one for one in instance.inbox(BEN) if one["id"] == message_id), None)
+
+        found: dict[str, Any] = until("it arrived", look, 15)
+        return found
+
+    one = sent([BEN])
+    got = arrived(one["message_id"])
+    assert (got["text"], got["content"]["mentions"]) == (
+        f"well, @{lids[BEN]}?",
+        [f"{lids[BEN]}@lid"],
+    )
+    shown = instance.message(one["id"])
+    assert (shown["text"], shown["mentions"]) == (f"well, @{BEN}?", [f"{BEN}@s.whatsapp.net"])
+    everybody = sent("all")
+    got = arrived(everybody["message_id"])
+    assert set(got["content"]["mentions"]) > {f"{one}@lid" for one in lids.values()}
+    assert instance.message(everybody["id"])["mentions"] == "all"
+    refused = sent(["15550100077"])
+    assert refused["code"] == "message_dead"
+    assert refused["message"]["error"] == "mention_not_in_group"
+
+
 def test_a_group_is_known_by_its_subject(instance: Instance) -> None:
     """Also one to which nothing was ever sent: its first message has WhatsApp asked."""
     names = {"subject": "Chess club", "creator": CONTACT, "participants": [ACCOUNT, BEN]}

@@ -94,6 +94,14 @@ def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instanc
     answer = sends(instance, text="yes", reply_to=question["id"])
     got = arrived(instance, answer["message_id"])
     assert got["content"]["reply_to"]["id"] == question["message_id"]
+    back = says(instance, text="good", reply_to=answer["message_id"])
+    assert back["quoted"] == {
+        "id": answer["id"],
+        "message_id": answer["message_id"],
+        "author": None,
+        "type": "text",
+        "excerpt": "yes",
+    }
     reaction = sends(instance, type="reaction", message=question["id"], emoji="👍")
     got = arrived(instance, reaction["message_id"])
     assert (got["type"], got["text"]) == ("reaction", "👍")
@@ -107,6 +115,18 @@ def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instanc
     got = arrived(instance, delete["message_id"])
     assert (got["type"], got["content"]["target"]["id"]) == ("delete", answer["message_id"])
     becomes(instance, answer["id"], text=None)
+
+
+def test_a_message_is_forwarded_and_counted(instance: Instance) -> None:
+    """One of a contact's is marked, and counts on; the account's own is not."""
+    theirs, own = says(instance, text="read this"), sends(instance, text="and this")
+    for original, forwarded in ((theirs["id"], 1), (own["id"], None)):
+        path = f"/api/messages/{original}/forward"
+        answer = instance.api.post(f"{path}?wait=20", json={"to": ANA})
+        assert answer.status_code == 200, answer.text
+        got = arrived(instance, answer.json()["message_id"])
+        assert got["text"] in {"read this", "and this"}
+        assert got["content"].get("forwarded") == forwarded
 
 
 def test_what_a_contact_says_in_each_kind(instance: Instance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.connection.whatsmeow.program import executable
 from tests.integration.gateway.reader import KEY_HEADER, Reader
+from tests.integration.whole.shop import ACCOUNT as SHOPS
 from tests.integration.whole.shop import SHOP
 from tests.waiting import until
 
@@ -33,7 +35,7 @@ STALL, ACCOUNT, CONTACT = "stall", "15550100061", "15550100062"
 BOTH = {"persists_before_ack": True, "keeps_message_id": True}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stall(instance: Instance) -> Iterator[str]:
     try:
         instance.pair(STALL, ACCOUNT, engine="whatsmeow")
@@ -147,6 +149,82 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
     words = "".join(path.read_text(errors="replace") for path in logs)
     assert "program.died" in words
     assert not [one for one in (ACCOUNT, CONTACT, "the stall") if one in words]
+
+
+def test_mentions_between_the_engines(instance: Instance, stall: str) -> None:
+    """Each engine writes them as the group is addressed, and reads the other's under the service's addresses."""
+    accounts = {SHOP: SHOPS, stall: ACCOUNT}
+    for addressing in ("lid", "pn"):
+        people = {"creator": CONTACT, "participants": [SHOPS, ACCOUNT], "addressing": addressing}
+        made = instance.simulator.post("/groups", json={"subject": "Market", **people})
+        group = made.raise_for_status().json()["id"]
+        for speaker, hearer in ((SHOP, stall), (stall, SHOP)):
+            text = f"@{accounts[hearer]} comes, says {speaker} by {addressing}"
+            for mentions in ([accounts[hearer]], "all"):
+                body = {"connection": speaker, "to": group, "text": text, "mentions": mentions}
+                sent = instance.api.post("/api/messages?wait=20", json=body)
+                assert sent.status_code == 200, sent.text
+                heard = stored(instance, hearer, sent.json()["message_id"])
+                everybody = {f"{one}@s.whatsapp.net" for one in (CONTACT, SHOPS, ACCOUNT)}
+                expected = (
+                    everybody if mentions == "all" else {f"{accounts[hearer]}@s.whatsapp.net"}
+                )
+                assert (heard["text"], set(heard["mentions"])) == (text, expected)
+
+
+def test_forwards_between_the_engines(instance: Instance, stall: str) -> None:
+    """Each engine forwards what the other sent, with its file, and counts."""
+    file = instance.api.post(
+        "/api/media", content=b"\x89PNG" + b"forwarded" * 99, headers={"Content-Type": "image/png"}
+    ).json()
+    body = {"connection": SHOP, "to": ACCOUNT, "type": "image", "media": {"sha256": file["sha256"]}}
+    sent = instance.api.post("/api/messages?wait=20", json={**body, "caption": "look"})
+    assert sent.status_code == 200, sent.text
+    number = sent.json()["message_id"]
+    for score, hearer, to in ((1, stall, SHOPS), (2, SHOP, ACCOUNT), (3, stall, CONTACT)):
+        seen = stored(instance, hearer, number)
+        assert (seen["forwarding_score"] or 0, seen["text"]) == (score - 1, "look")
+        until("its file is here", partial(_has_file, instance, seen["id"]), 20)
+        answer = instance.api.post(f"/api/messages/{seen['id']}/forward?wait=20", json={"to": to})
+        assert answer.status_code == 200, answer.text
+        number = answer.json()["message_id"]
+    (got,) = [one for one in instance.inbox(CONTACT) if one["id"] == number]
+    assert (got["type"], got["text"]) == ("image", "look")
+    assert (got["content"]["forwarded"], got["content"]["sha256"]) == (3, file["sha256"])
+
+
+def test_replies_between_the_engines(instance: Instance, stall: str) -> None:
+    """Each engine reads what the other's reply quotes."""
+    accounts = {SHOP: SHOPS, stall: ACCOUNT}
+    for speaker, hearer in ((SHOP, stall), (stall, SHOP)):
+        body = {"connection": speaker, "to": accounts[hearer], "text": f"open, {hearer}?"}
+        asked = instance.api.post("/api/messages?wait=20", json=body).json()
+        heard = stored(instance, hearer, asked["message_id"])
+        body = {"connection": hearer, "to": accounts[speaker], "text": "yes"}
+        answer = instance.api.post(
+            "/api/messages?wait=20", json={**body, "reply_to": heard["id"]}
+        ).json()
+        quoted = stored(instance, speaker, answer["message_id"])["quoted"]
+        assert (quoted["id"], quoted["author"]) == (asked["id"], None)
+        assert (quoted["type"], quoted["excerpt"]) == ("text", f"open, {hearer}?")
+        own = instance.message(answer["id"])["quoted"]
+        assert own["author"]["number"] == accounts[speaker]
+        assert own["excerpt"] == f"open, {hearer}?"
+
+
+def _has_file(instance: Instance, identity: str) -> bool:
+    return bool(instance.message(identity)["media"]["state"] == "stored")
+
+
+def stored(instance: Instance, connection: str, message_id: str) -> dict[str, Any]:
+    """The message of this id, once the connection has it."""
+
+    def look() -> dict[str, Any] | None:
+        found = instance.messages(connection=connection, direction="in")
+        return next((one for one in found if one["message_id"] == message_id), None)
+
+    seen: dict[str, Any] = until("it is stored", look, 20)
+    return seen
 
 
 def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:

@@ -14,6 +14,7 @@ from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
+from actors.connection.protocol import mentions
 from actors.connection.protocol.identities.addresses import Address, participant_hash
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.receive import wrappers
@@ -121,7 +122,8 @@ class GroupSender:
     async def _written(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None
     ) -> tuple[tuple[GroupLetter, _Handed], Stanza]:
-        roster = await self._rosters.of(chat)
+        wanted = mentions.of_content(outgoing.content)
+        roster = await self._rosters.of(chat, mentions.people(wanted))
         named = self._rosters.named(roster)
         account = self._people.account
         devices = await self._addressed(named, roster)
@@ -132,6 +134,7 @@ class GroupSender:
             to=chat,
             named=lambda person: self._rosters.address(person, roster, named),
             expires=roster.expires,
+            mentioned=mentions.sent(wanted, named, self._people.canonical),
         )
         letter = GroupLetter(
             outgoing.message_id,

@@ -14,6 +14,7 @@ from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
 from actors.connection.native.send.outgoing_stanzas import OutgoingStanzas
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.mentions import NOBODY
 from actors.connection.protocol.send.per_chat_lock import PerChatLocks
 from actors.connection.protocol.send.plaintext import plaintext, poll_author
 from actors.connection.protocol.send.send_acks import acknowledgement, send_errors
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.upload import Uploader
+    from actors.connection.protocol.mentions import Mentioned
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
@@ -107,11 +109,12 @@ class SendPipeline:
         to: Address,
         named: Callable[[Address], Address],
         expires: int,
+        mentioned: Mentioned = NOBODY,
     ) -> bytes:
         """Return the message, not padded, as it is encrypted for `to`.
 
         `named` returns the address of a person in this chat; messages of the chat disappear after `expires`
-        seconds. Raises `SendError`.
+        seconds. `mentioned` are the people whom it mentions. Raises `SendError`.
         """
         account, lid = self._people.account, self._people.lid
         place = Place(
@@ -122,6 +125,7 @@ class SendPipeline:
             named=lambda person: str(named(Address.parse(person))),
             author=poll_author(self._session, chat, account, outgoing.content),
             expires=expires,
+            mentioned=mentioned,
         )
         return plaintext(outgoing, place, upload)
 

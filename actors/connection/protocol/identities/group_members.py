@@ -194,17 +194,18 @@ class MemberLists:
         stored = self._session.groups.members(str(chat))
         return None if stored is None else GroupMembers.decode(stored.roster)
 
-    async def of(self, chat: Address) -> GroupMembers:
-        """The members of a group that the account is in.
+    async def of(self, chat: Address, also: Iterable[Address] = ()) -> GroupMembers:
+        """The members of a group that the account is in, and perhaps these people.
 
         Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
         stored = self._session.groups.members(str(chat))
         if stored is not None and self._clock() - stored.fetched_at < FRESH:
             roster = GroupMembers.decode(stored.roster)
-            if self.includes(roster, self._people.account):
+            wanted = {self._people.account, *map(self._people.canonical, also)}
+            if wanted <= self.persons(roster).keys():
                 return roster
-        # A list without the account is requested once more: a message is refused for good by it.
+        # A list without them is requested once more: a message is refused for good by it.
         roster = await self.refresh(chat)
         if not self.includes(roster, self._people.account):
             raise NotInGroup

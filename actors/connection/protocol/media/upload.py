@@ -95,14 +95,20 @@ class Uploader:
         if known is not None and (known.kind, known.sha256.hex()) == (said.type, said.file.sha256):
             return known
         async with self._turns:
+            upload = self._forwarded(said)
             try:
-                sealed = await self._seal(said)
-                upload = await self._send(sealed)
+                upload = upload or await self._send(await self._seal(said))
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
             async with self._session.transaction():
                 self._session.uploads.remember(message_id, upload)
         return upload
+
+    def _forwarded(self, said: Media) -> Upload | None:
+        """The upload of a forwarded file for an earlier message of a day, as WhatsApp's clients forward it."""
+        if said.forwarding_score is None:
+            return None
+        return self._session.uploads.of_file(said.type, bytes.fromhex(said.file.sha256))
 
     async def _seal(self, said: Media) -> _Sealed:
         """The hash goes before the bytes, so they are sealed twice rather than kept in between."""

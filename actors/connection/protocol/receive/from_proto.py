@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.media.cipher import KINDS
 from actors.connection.protocol.media.media_fields import media_of
+from actors.connection.protocol.mentions import received as mentions_of
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.votes_and_edits import EDIT, chosen, opened
 from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import (
+    EXCERPT,
+    MANY_TIMES,
     MINTED,
     Card,
     Contact,
     Content,
     Delete,
     Edit,
+    Forwardable,
     Location,
     Other,
     Poll,
@@ -33,6 +37,8 @@ from actors.messages.content import (
     Reaction,
     Target,
     Text,
+    Worded,
+    reworded,
 )
 
 if TYPE_CHECKING:
@@ -137,7 +143,7 @@ def content_of(received: Received, scene: Scene) -> Content:
     read = _READERS.get(received.type)
     said = None if read is None else read(received, scene)
     if said is not None:
-        return said
+        return _in_context(said, received, scene) if isinstance(said, Forwardable) else said
     return Other(received.type, received.text, _quote(received, scene))
 
 
@@ -147,6 +153,21 @@ def _text(received: Received, scene: Scene) -> Content | None:
 
 def _media(received: Received, scene: Scene) -> Content | None:
     return media_of(received, _quote(received, scene))
+
+
+def _in_context(said: Forwardable, received: Received, scene: Scene) -> Forwardable:
+    """The content with how often it was forwarded, and whom it mentions: by their canonical addresses, in its text too."""
+    part = getattr(received.message, received.part)
+    if not hasattr(part, "contextInfo"):
+        return said
+    context = part.contextInfo
+    if context.isForwarded:
+        score = min(max(1, context.forwardingScore), MANY_TIMES)
+        said = replace(said, forwarding_score=score)
+    if not isinstance(said, Worded):
+        return said
+    mentions, mentioned = mentions_of(context, scene.canonical)
+    return replace(reworded(said, mentioned.text), mentions=mentions)
 
 
 def _location(received: Received, scene: Scene) -> Content | None:
@@ -232,7 +253,7 @@ def _own(key: Any, scene: Scene) -> Target:
 
 
 def _quote(received: Received, scene: Scene) -> Quote | None:
-    """The message that this one answers. Its quoted words are not believed: anything may be quoted."""
+    """The message that this one answers, with the words that its sender quotes, which nobody checks."""
     part = getattr(received.message, received.part)
     if not hasattr(part, "contextInfo") or not part.contextInfo.stanzaId:
         return None
@@ -242,9 +263,17 @@ def _quote(received: Received, scene: Scene) -> Quote | None:
         return None
     author = scene.chat if named is None else scene.canonical(named)
     try:
-        return Quote(scene.target(context.stanzaId, author))
+        return Quote(scene.target(context.stanzaId, author), *_quoted(context.quotedMessage))
     except Forged:
         return None
+
+
+def _quoted(message: Any) -> tuple[str | None, str]:
+    """The beginning of the words of a quoted message, and its kind."""
+    found = wrappers.read_parsed(message)
+    if found is None:
+        return None, Text.type
+    return (found.text or "")[:EXCERPT] or None, found.type
 
 
 _READERS: Final = {

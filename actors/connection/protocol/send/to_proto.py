@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import GROUP, LID
 from actors.connection.protocol.media import media_fields
+from actors.connection.protocol.mentions import NOBODY
 from actors.connection.protocol.receive.votes_and_edits import IV_BYTES, sealed
 from actors.connection.protocol.wire_format.nodes import Node, parse, proto
 from actors.messages.content import (
     Contact,
     Delete,
     Edit,
+    Forwardable,
     Location,
     Media,
     Poll,
     PollVote,
     Reaction,
     Text,
+    Worded,
+    reworded,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from actors.connection.protocol.mentions import Mentioned
     from actors.connection.session.files.uploads import Upload
-    from actors.messages.content import Content, Quote, Target
+    from actors.messages.content import Content, Target
 
 SENDER_REVOKE: Final = "7"
 MESSAGE_EDIT: Final = "1"
@@ -66,7 +71,8 @@ class Place:
     `chat` is the address of the stanza, `account` the canonical one, `lid` the account's LID where it
     is known. `named` gives the address by which the chat knows a person of a canonical address.
     `author` is how the poll that is voted in named its author, where that is known. `expires` is after
-    how many seconds messages of the chat disappear, 0 where they stay.
+    how many seconds messages of the chat disappear, 0 where they stay. `mentioned` are the people whom the
+    message mentions.
     """
 
     chat: str
@@ -76,6 +82,7 @@ class Place:
     named: Callable[[str], str] = str
     author: str | None = None
     expires: int = 0
+    mentioned: Mentioned = NOBODY
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
@@ -106,11 +113,13 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
     Raises `SendError` for a kind that cannot be sent.
     """
     message = proto.Message()
+    if isinstance(content, Worded):
+        content = reworded(content, place.mentioned.text)
     if isinstance(content, Text):
         _text(message, content, place)
     elif isinstance(content, Location):
         _location(message.locationMessage, content)
-        _context(message.locationMessage, content.reply_to, place)
+        _context(message.locationMessage, content, place)
     elif isinstance(content, Contact):
         _contact(message, content, place)
     elif isinstance(content, Poll):
@@ -122,7 +131,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
     elif isinstance(content, Edit | Delete):
         _change(message, content, place)
     elif isinstance(content, Media) and upload is not None:
-        _context(media_fields.put(message, content, upload), content.reply_to, place)
+        _context(media_fields.put(message, content, upload), content, place)
     else:
         raise SendError("unsupported_type", permanent=True)
     plaintext: bytes = message.SerializeToString()
@@ -153,11 +162,11 @@ def dress(plaintext: bytes) -> Dress:
 
 
 def _text(message: Any, content: Text, place: Place) -> None:
-    if content.reply_to is None and not place.expires:
+    _context(message.extendedTextMessage, content, place)
+    if message.HasField("extendedTextMessage"):
+        message.extendedTextMessage.text = content.text
+    else:
         message.conversation = content.text  # which has no room for a context
-        return
-    message.extendedTextMessage.text = content.text
-    _context(message.extendedTextMessage, content.reply_to, place)
 
 
 def _location(part: Any, content: Location) -> None:
@@ -178,7 +187,7 @@ def _contact(message: Any, content: Contact, place: Place) -> None:
         part.displayName = first.name
         for card in content.cards:
             part.contacts.add(displayName=card.name, vcard=card.vcard)
-    _context(part, content.reply_to, place)
+    _context(part, content, place)
 
 
 def _poll(message: Any, content: Poll, place: Place) -> None:
@@ -188,7 +197,7 @@ def _poll(message: Any, content: Poll, place: Place) -> None:
     part.name, part.selectableOptionsCount = content.question, content.choices
     for option in content.options:
         part.options.add(optionName=option)
-    _context(part, content.reply_to, place)
+    _context(part, content, place)
     if content.secret is not None:
         message.messageContextInfo.messageSecret = bytes.fromhex(content.secret)
 
@@ -228,10 +237,19 @@ def _change(message: Any, content: Edit | Delete, place: Place) -> None:
         part.type = proto.Message.ProtocolMessage.REVOKE
 
 
-def _context(part: Any, quote: Quote | None, place: Place) -> None:
-    """Write what the message answers, and that it disappears: each message of such a chat says so."""
+def _context(part: Any, content: Forwardable | Poll, place: Place) -> None:
+    """Write what the message answers, whom it mentions, that it was forwarded, and that it disappears.
+
+    Each message of a chat with a timer says the last.
+    """
     if place.expires:
         part.contextInfo.expiration = place.expires
+    if place.mentioned.addresses:
+        part.contextInfo.mentionedJid.extend(place.mentioned.addresses)
+    if isinstance(content, Forwardable) and content.forwarding_score:
+        part.contextInfo.isForwarded = True
+        part.contextInfo.forwardingScore = content.forwarding_score
+    quote = content.reply_to
     if quote is None:
         return
     context = part.contextInfo

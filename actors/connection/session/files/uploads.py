@@ -56,6 +56,15 @@ class Uploads(SessionPart):
         )
         return None if row is None else Upload(*row)
 
+    def of_file(self, kind: str, sha256: bytes) -> Upload | None:
+        """The newest upload of the file, as this kind, within a day."""
+        row = self._file.row(
+            "SELECT kind, media_key, url, direct_path, sha256, sealed_sha256, size, at"
+            " FROM uploads WHERE kind = ? AND sha256 = ? AND at >= ? ORDER BY at DESC LIMIT 1",
+            (kind, sha256, self._file.clock() - UPLOAD_SECONDS),
+        )
+        return None if row is None else Upload(*row)
+
     def prune(self, now: float) -> None:
         """Drop those that are older than a day."""
         self._file.write("DELETE FROM uploads WHERE at < ?", (now - UPLOAD_SECONDS,))

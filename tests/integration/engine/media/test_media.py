@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,6 +142,15 @@ async def test_each_kind_reaches_the_contact(simulator: Simulator, tmp_path: Pat
                 **shown[said.type],
             }
             assert what.items() <= got["content"].items(), got["content"]
+        # A forward has the upload of the message before: the store needs the file no more.
+        image = sent[0]
+        there = await BareFiles(tmp_path / "media").find(image.file.sha256)
+        assert there is not None
+        there.unlink()
+        id_ = message_id(len(sent), 3)
+        await phone.engine.send(Outgoing(id_, chat(CONTACT), replace(image, forwarding_score=1)))
+        got = await arrived(simulator, id_)
+        assert (got["content"]["media"], got["content"]["forwarded"]) == ("ok", 1)
 
 
 @pytest.mark.parametrize("speaker", [f"contacts/{CONTACT}", f"phones/{ACCOUNT}"])
@@ -188,7 +198,7 @@ async def test_a_file_answers_a_message(simulator: Simulator, tmp_path: Path) ->
         back = await says(simulator, phone, "video", b"and yours", reply_to=id_)
         said = decode(back.content or "")
         assert isinstance(said, Video)
-        assert said.reply_to == Quote(Target(id_, None))
+        assert said.reply_to == Quote(Target(id_, None), "mine", "image")
 
 
 async def test_a_file_that_is_nowhere_is_not_sent(simulator: Simulator, tmp_path: Path) -> None:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
+from actors.messages.content import (
+    Delete,
+    Edit,
+    Poll,
+    PollVote,
+    Reaction,
+    Target,
+    Text,
+    encode,
+    is_plain,
+)
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
@@ -72,7 +82,7 @@ class Rest(Actor):
                 at=int(time.time()),
                 type=said.type,
                 text=said.text if isinstance(said, Text) else None,
-                content=None if isinstance(said, Text) else encode(said),
+                content=None if is_plain(said) else encode(said),
                 **fields,
             )
         )

@@ -1,13 +1,15 @@
-"""Read marks through the API: accepted as messages are, and no messages all the same."""
+"""Read marks and forwards through the API: accepted as messages are; a mark is none all the same."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import ReadMark, Target, Text
+from actors.messages.content import Delete, File, Image, Poll, Quote, ReadMark, Target, Text
 from tests.integration.gateway.api.test_kinds import CHAT, Rest
 from tests.integration.gateway.api.test_kinds import rest as rest  # noqa: PLC0414
+from tests.integration.gateway.files import code as refusal
+from tests.integration.gateway.files import digest, unlike, upload
 from tests.integration.gateway.served import SHOP, Gateway
 
 if TYPE_CHECKING:
@@ -24,6 +26,72 @@ def marked(api: Api, path: str, key: str | None = None, **more: Any) -> dict[str
     found: dict[str, Any] = answer.json()
     assert answer.headers["location"] == f"/api/messages/{found['id']}"
     return found
+
+
+OTHER = "15550100003"
+
+
+def forward(api: Api, identity: str, key: str | None = None, **more: Any) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    path = f"/api/messages/{identity}/forward"
+    return api.post(path, headers=headers, json={"to": OTHER, **more})
+
+
+async def test_messages_of_either_side_are_forwarded_to_another_chat(api: Api, rest: Rest) -> None:
+    theirs = await rest.receives("FORWARD", Text("look", Quote(Target("A", CHAT)), None, 1))
+    ours = api.post("/api/messages", json={"connection": "shop", "to": CHAT, "text": "mine"}).json()
+    await rest.sends()
+    for identity, said in (
+        (theirs, Text("look", forwarding_score=2)),
+        (ours["id"], Text("mine", forwarding_score=0)),
+    ):
+        answer = forward(api, identity, connection="shop")
+        assert answer.status_code == 202, answer.text
+        made = answer.json()
+        assert answer.headers["location"] == f"/api/messages/{made['id']}"
+        assert made["id"] not in {theirs, ours["id"]}
+        (job,) = await rest.sends()
+        assert (job.id, job.chat, job.said) == (made["id"], f"{OTHER}@s.whatsapp.net", said)
+        shown = api.get(f"/api/messages/{made['id']}").json()
+        assert (shown["text"], shown["forwarding_score"]) == (said.text, said.forwarding_score)
+
+
+async def test_a_key_gives_the_first_forward_again(api: Api, rest: Rest) -> None:
+    """Also once the original is deleted; another chat is another forward."""
+    theirs = await rest.receives("ONCE", Text("once"))
+    first = forward(api, theirs, "forward-1")
+    await rest.receives("GONE", Delete(Target("ONCE", CHAT)))
+    again = forward(api, theirs, "forward-1")
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert refusal(forward(api, theirs, "forward-1", priority=1)) == (422, "idempotency_conflict")
+    assert refusal(forward(api, theirs, "forward-2")) == (409, "target_deleted")
+    assert [job.said for job in await rest.sends()] == [Text("once", forwarding_score=1)]
+
+
+async def test_messages_that_are_not_forwarded(api: Api, rest: Rest) -> None:
+    poll = await rest.receives("POLL", Poll("Tea?", ("yes", "no"), 1))
+    assert refusal(forward(api, poll)) == (409, "not_forwardable")
+    assert refusal(forward(api, f"{SHOP}.3EB0{'0' * 18}")) == (404, "unknown_message")
+    assert refusal(forward(api, poll, connection="other")) == (404, "unknown_connection")
+    file = File("0" * 64, 7, "image/png")
+    assert refusal(forward(api, await rest.receives("AWAY", Image(file)))) == (409, "media_pending")
+
+
+async def test_a_file_is_forwarded_from_the_copy_that_is_kept(
+    gateway: Gateway, api: Api, rest: Rest
+) -> None:
+    content = unlike()
+    told = upload(api, content)
+    file = File(told["sha256"], told["size"], "image/png")
+    made = forward(api, await rest.receives("FILE", Image(file, "look")))
+    assert made.status_code == 202, made.text
+    (job,) = await rest.sends()
+    assert job.said == Image(file, "look", forwarding_score=1)
+    assert api.get(f"/api/messages/{made.json()['id']}/media").content == content
+    (gateway.settings.media / digest(content)[:2] / digest(content)).unlink()
+    gone = forward(api, made.json()["id"])
+    assert refusal(gone) == (410, "media_gone")
 
 
 async def test_a_message_is_marked_behind_what_its_chat_has_accepted(api: Api, rest: Rest) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from actors.health import resource_history
 from actors.health.resource_history import Point
+from actors.messages.content import Mentions, Quote, Target, Text, encode
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
 from actors.state.account import chat_activity
@@ -64,6 +65,27 @@ async def test_what_was_said_is_shown_and_runs_nowhere(admin: Person, documents:
         assert SCRIPT not in page
         assert "&lt;script&gt;" in page
         assert admin.part(address).text.strip() in admin.get(address).text or "once" in page
+
+
+async def test_a_conversation_shows_what_a_message_quotes_and_whom_it_mentions(
+    admin: Person, documents: Documents
+) -> None:
+    group = "120363000000000009@g.us"
+    mentioned: tuple[Mentions, ...] = ("15550100003@s.whatsapp.net",), "all"
+    for number, mentions in enumerate(mentioned):
+        quote = Quote(Target("ASKED", ANA), "<em>at noon?</em>")
+        said = Text("@15550100003 look", quote, mentions)
+        item = {
+            "key": number, "chat": group, "sender": ANA, "message_id": f"MENTION{number}",
+            "at": 1_790_000_000, "type": "text", "text": said.text, "content": encode(said),
+        }  # fmt: skip
+        document = incoming(SHOP, item, time.time())
+        await documents.set("whatsapp_messages", document["id"], document)
+    page = admin.get(f"/console/conversations/shop/{group}").text
+    assert "Mentions +15550100003" in page
+    assert "Mentions everybody" in page
+    assert "<em>at noon?</em>" not in page
+    assert '">+15550100002</a> &lt;em&gt;at noon?' in page
 
 
 LIST = "/console/conversations/shop"

@@ -17,16 +17,18 @@ from actors.messages.content import Target, Text, UnknownContent, decode, encode
 words = st.text(st.characters(exclude_categories=["Cs"]))
 maybe = st.none() | words
 targets = st.builds(Target, words, maybe)
+mentions = st.none() | st.just("all") | st.lists(words, min_size=1).map(tuple)
+scores = st.none() | st.integers(0, 127)
 quotes = st.none() | st.builds(content.Quote, targets, maybe, words)
 degrees = st.floats(allow_nan=False, allow_infinity=False)
 files = st.builds(content.File, words, st.integers(0, 2**40), words, maybe)
 kinds = st.one_of(
-    st.builds(content.Image, files, maybe, quotes),
-    st.builds(content.Video, files, maybe, st.none() | st.integers(0, 9), quotes),
+    st.builds(content.Image, files, maybe, quotes, mentions, scores),
+    st.builds(content.Video, files, maybe, st.none() | st.integers(0, 9), quotes, mentions),
     st.builds(content.Audio, files, st.booleans(), st.none() | st.integers(0, 9), quotes),
-    st.builds(content.Document, files, maybe, quotes),
-    st.builds(content.Sticker, files, st.booleans(), quotes),
-    st.builds(Text, words, quotes),
+    st.builds(content.Document, files, maybe, quotes, mentions),
+    st.builds(content.Sticker, files, st.booleans(), quotes, scores),
+    st.builds(Text, words, quotes, mentions, scores),
     st.builds(content.Location, degrees, degrees, maybe, maybe, quotes),
     st.builds(content.Contact, st.lists(st.builds(content.Card, words, words)).map(tuple), quotes),
     st.builds(content.Poll, words, st.lists(words).map(tuple), st.integers(0, 99), maybe, quotes),
@@ -69,6 +71,8 @@ def test_what_is_none_is_refused_without_being_quoted(encoded: str) -> None:
         (Text("hi"), True),
         (content.Other("image", "look"), True),
         (Text("hi", content.Quote(Target("A", None))), False),
+        (Text("hi", forwarding_score=0), False),
+        (Text("hi", mentions=("15550100002@s.whatsapp.net",)), False),
         (content.Delete(Target("A", None)), False),
     ],
 )

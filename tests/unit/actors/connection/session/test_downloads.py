@@ -167,8 +167,12 @@ async def test_an_upload_is_kept_for_a_day(session: Session, clock: Clock) -> No
         session.uploads.remember("A", made)
     assert session.uploads.find("A") == made
     assert session.uploads.find("B") is None
+    assert session.uploads.of_file("image", b"h" * 32) == made
+    assert session.uploads.of_file("video", b"h" * 32) is None
+    assert session.uploads.of_file("image", b"x" * 32) is None
     clock.now += UPLOAD_SECONDS + 1
     assert session.uploads.find("A") is None
+    assert session.uploads.of_file("image", b"h" * 32) is None
     async with session.transaction():
         session.prune(clock.now)
     clock.now -= UPLOAD_SECONDS

@@ -8,19 +8,22 @@ import pytest
 import typer
 
 from gateway.cli.commands.send import Asked, body, pending
-from gateway.schemas.content.outbound_messages import NewMessage
+from gateway.schemas.content.outbound_messages import NewForward, NewMessage
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
 
 
 def asked(text: str | None = None, **more: Any) -> Asked:
-    return Asked("shop", "15550100002", text, **more)
+    to = "120363000000000001@g.us" if "mentions" in more else "15550100002"
+    return Asked("shop", to, text, **more)
 
 
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
         (asked("hi", priority=2, reply_to=MINE), "text"),
+        (asked("hi", mentions=["all"]), "text"),
+        (asked("look", mentions=["15550100003"], file=Path("a.png")), "image"),
         (asked("+", react=MINE), "reaction"),
         (asked(react=MINE), "reaction"),
         (asked("better", edit=MINE), "edit"),
@@ -48,6 +51,17 @@ def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
     NewMessage.model_validate_json(json.dumps(made))
 
 
+def test_a_forward_names_the_chat() -> None:
+    made = body(asked(forward=MINE, priority=2))
+    assert made == {"connection": "shop", "to": "15550100002", "priority": 2}
+    NewForward.model_validate(made)
+
+
+def test_whom_words_mention() -> None:
+    assert body(asked("hi", mentions=["all"]))["mentions"] == "all"
+    assert body(asked("hi", mentions=["15550100003"]))["mentions"] == ["15550100003"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -63,6 +77,9 @@ def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
         (asked("x", file=Path("a.ogg")), "takes no TEXT"),
         (asked("x", react=MINE, edit=MINE), "--react and --edit are two kinds"),
         (asked("x", edit=MINE, priority=1), "neither --priority nor --reply-to"),
+        (asked("x", forward=MINE), "--forward takes neither TEXT nor --reply-to"),
+        (asked(forward=MINE, react=MINE), "--react and --forward are two kinds"),
+        (asked("+", react=MINE, mentions=["all"]), "--mention is for a text"),
         (asked("x", choices=1), "--choices is for a poll"),
         (asked(location="here"), "LATITUDE,LONGITUDE"),
         (asked(location="1,2,3"), "LATITUDE,LONGITUDE"),

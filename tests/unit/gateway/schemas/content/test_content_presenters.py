@@ -116,6 +116,44 @@ def test_a_reply_names_its_message() -> None:
     assert theirs["id"].startswith("shop.in.")
 
 
+@pytest.mark.parametrize(
+    ("said", "mentions"),
+    [
+        (Text("hi", Quote(TARGET)), []),
+        (Text("hi", mentions=(ANA,)), [ANA]),
+        (Image(FILE, "hi", mentions="all"), "all"),
+    ],
+)
+def test_whom_it_mentions(said: Content, mentions: Any) -> None:
+    assert presented(said)["mentions"] == mentions
+
+
+@pytest.mark.parametrize("score", [None, 0, 127])
+def test_how_often_it_was_forwarded(score: int | None) -> None:
+    assert presented(Text("hi", Quote(TARGET), None, score))["forwarding_score"] == score
+    assert presented(Location(1.5, 2.0, forwarding_score=score))["forwarding_score"] == score
+
+
+@pytest.mark.parametrize(
+    ("quote", "author", "kind", "excerpt"),
+    [
+        (Quote(TARGET, "well?"), None, "text", "well?"),
+        (Quote(Target("A", ANA), "x" * 301), ANA, "text", "x" * 300),
+        (Quote(Target("A", ANA), None, "image"), ANA, "image", None),
+        pytest.param(Quote(Target("A", ANA)), ANA, None, None, id="as of an older release"),
+    ],
+)
+def test_a_reply_shows_what_it_quotes(
+    quote: Quote, author: str | None, kind: str | None, excerpt: str | None
+) -> None:
+    answer = presented(Text("hi", quote))
+    shown = answer["quoted"]
+    assert answer["reply_to"].items() <= shown.items()
+    assert (shown["author"] and shown["author"]["address"]) == author
+    assert (shown["type"], shown["excerpt"]) == (kind, excerpt)
+    assert presented(Text("hi"))["quoted"] is None
+
+
 def test_what_was_done_to_it() -> None:
     when = {"at": 10.0, "message_id": "C"}
     answer = presented(

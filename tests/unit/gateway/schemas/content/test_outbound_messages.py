@@ -26,6 +26,7 @@ from actors.messages.content import (
     encode,
 )
 from gateway.api.sends import _asked
+from gateway.http.problems import from_validation
 from gateway.schemas.content.outbound_messages import NewMessage
 
 if TYPE_CHECKING:
@@ -97,6 +98,53 @@ def test_what_is_taken(body: dict[str, Any], kind: str) -> None:
 def test_what_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         NewMessage.model_validate_json(json.dumps({**TO, **body}))
+
+
+GROUP = {"connection": "shop", "to": "120363000000000001@g.us"}
+
+
+@pytest.mark.parametrize(
+    ("given", "mentions"),
+    [
+        (None, None),
+        ([], None),
+        ("all", "all"),
+        (["+1 555 010 0003", "15550100003"], ("15550100003@s.whatsapp.net",)),
+        (["90000000000003@lid"], ("90000000000003@lid",)),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [{"text": "hi"}, {"type": "image", "media": {"sha256": "0" * 64}, "caption": "hi"}]
+)
+def test_whom_a_message_mentions(body: dict[str, Any], given: Any, mentions: Any) -> None:
+    wanted = NewMessage.model_validate_json(json.dumps({**GROUP, **body, "mentions": given})).root
+    references = {"file": FILE} if "media" in body else {}
+    made = wanted.content(**references)
+    assert isinstance(made, Text | Image)
+    assert made.mentions == mentions
+    assert ("mentions" in wanted.model_dump_json()) == (mentions is not None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({**TO, "mentions": "all"}, "invalid_field", "people are mentioned in groups alone"),
+        (
+            {**TO, "mentions": ["15550100002"]},
+            "invalid_field",
+            "people are mentioned in groups alone",
+        ),
+        ({**GROUP, "mentions": "everybody"}, "invalid_field", "list members of the group"),
+        ({**GROUP, "mentions": ["Ana"]}, "invalid_number", "write an international phone number"),
+        ({**GROUP, "mentions": [GROUP["to"]]}, "unsupported_chat", "only chats with a person"),
+    ],
+)
+def test_people_who_cannot_be_mentioned(body: dict[str, Any], code: str, message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        NewMessage.model_validate_json(json.dumps({"text": "hi", **body}))
+    problem = from_validation(refused.value, tagged=True)
+    assert problem.kind.code == code
+    assert message in problem.detail
 
 
 TARGET, FILE = Target("3EB0", None), File("0" * 64, 7, "x/y")

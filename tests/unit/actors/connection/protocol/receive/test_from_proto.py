@@ -20,6 +20,8 @@ from actors.messages.content import (
     Content,
     Delete,
     Edit,
+    File,
+    Image,
     Location,
     Other,
     Poll,
@@ -53,7 +55,8 @@ NAMES = {ACCOUNT: (ACCOUNT_LID,), ANA: (ANA_LID,)}
 
 
 def canonical(address: Address) -> Address:
-    return Address.parse(ACCOUNT) if str(address.canonical) == ACCOUNT_LID else address.canonical
+    known = {ACCOUNT_LID: ACCOUNT, ANA_LID: ANA}.get(str(address.canonical))
+    return address.canonical if known is None else Address.parse(known)
 
 
 def scene(sender: str = ANA, chat: str = ANA) -> Scene:
@@ -123,8 +126,83 @@ def said(judge: Judge, message: dict[str, Any], where: Scene) -> Content:
                     },
                 }
             },
-            Text("yes", Quote(Target("A", ANA))),
-            id="the words of a quote are not believed",
+            Text("yes", Quote(Target("A", ANA), "never said")),
+            id="a quote has the words that its sender gives",
+        ),
+        *(
+            pytest.param(
+                {
+                    "extendedTextMessage": {
+                        "text": "yes",
+                        "contextInfo": {
+                            "stanzaID": "A",
+                            "participant": ANA,
+                            "quotedMessage": quoted,
+                        },
+                    }
+                },
+                Text("yes", Quote(Target("A", ANA), *words)),
+                id=f"a quote of {words[1]}, {case}",
+            )
+            for case, quoted, words in (
+                ("long", {"conversation": "x" * 301}, ("x" * 300, "text")),
+                ("with a caption", {"imageMessage": {"caption": "look"}}, ("look", "image")),
+                ("without one", {"imageMessage": {}}, (None, "image")),
+                ("without words", {"pollCreationMessage": {"name": "Tea?"}}, (None, "poll")),
+                ("for the protocol", {"protocolMessage": {}}, (None, "text")),
+            )
+        ),
+        pytest.param(
+            {
+                "extendedTextMessage": {
+                    "text": "@90000000000002 and @15550100003",
+                    "contextInfo": {"mentionedJID": [ANA_LID, BEN]},
+                }
+            },
+            Text("@15550100002 and @15550100003", mentions=(ANA, BEN)),
+            id="mentions, under the addresses of the service",
+        ),
+        *(
+            pytest.param(
+                {"extendedTextMessage": {"text": "hi", "contextInfo": context}},
+                Text("hi", forwarding_score=score),
+                id=f"forwarded, {context}",
+            )
+            for context, score in (
+                ({"isForwarded": True, "forwardingScore": 3}, 3),
+                ({"isForwarded": True}, 1),
+                ({"isForwarded": True, "forwardingScore": 500}, 127),
+                ({"forwardingScore": 3}, None),
+            )
+        ),
+        pytest.param(
+            {
+                "locationMessage": {
+                    "degreesLatitude": 1.5,
+                    "degreesLongitude": 2,
+                    "contextInfo": {"isForwarded": True, "forwardingScore": 2},
+                }
+            },
+            Location(1.5, 2.0, forwarding_score=2),
+            id="a forwarded location",
+        ),
+        pytest.param(
+            {"extendedTextMessage": {"text": "@all", "contextInfo": {"nonJIDMentions": 1}}},
+            Text("@all", mentions="all"),
+            id="everybody is mentioned",
+        ),
+        pytest.param(
+            {
+                "imageMessage": {
+                    "fileSHA256": base64.b64encode(b"s" * 32).decode(),
+                    "fileLength": 7,
+                    "mimetype": "image/png",
+                    "caption": "@90000000000002",
+                    "contextInfo": {"mentionedJID": [ANA_LID]},
+                }
+            },
+            Image(File("73" * 32, 7, "image/png"), "@15550100002", mentions=(ANA,)),
+            id="mentions in a caption",
         ),
         pytest.param(
             {"locationMessage": {"degreesLatitude": 1.5, "degreesLongitude": -2, "name": "Here"}},

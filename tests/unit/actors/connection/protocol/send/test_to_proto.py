@@ -10,16 +10,21 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.engine import SendError
+from actors.connection.protocol.mentions import Mentioned
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.votes_and_edits import VOTE, aad, key
 from actors.connection.protocol.send.to_proto import Dress, Place, dress, write
 from actors.connection.protocol.wire_format.nodes import Node
+from actors.connection.session.files.uploads import Upload
 from actors.messages.content import (
     Card,
     Contact,
     Content,
     Delete,
+    Document,
     Edit,
+    File,
+    Image,
     Location,
     Other,
     Poll,
@@ -28,6 +33,7 @@ from actors.messages.content import (
     Reaction,
     Target,
     Text,
+    Video,
 )
 from tests.unit.actors.connection.native.judged import Judge, judging
 
@@ -37,6 +43,9 @@ if TYPE_CHECKING:
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
 HIDDEN_CHAT, LID = "90000000000002@lid", "90000000000001@lid"
+GROUP = "120363000000000001@g.us"
+FILE = File("00" * 32, 7, "image/png")
+UPLOAD = Upload("image", b"k" * 32, "https://a.example/x", "/x", b"s" * 32, b"e" * 32, 7, 1.0)
 PLACE = Place(CHAT, ACCOUNT, 1_764_000_000.25)
 HIS, OURS, PHONES = Target("3EB0AA", CHAT), Target("3EB0BB", None), Target("3ACC", ACCOUNT)
 HIS_KEY = {"remoteJID": CHAT, "fromMe": False, "ID": "3EB0AA"}
@@ -206,6 +215,49 @@ def test_a_vote_is_sealed_for_who_knows_the_poll(
         {"type": "poll"}, HIDDEN, (Node("meta", {"polltype": "vote"}),)
     )
     assert write(said, place) != plaintext  # another IV
+
+
+@pytest.mark.parametrize(
+    ("said", "part", "words"),
+    [
+        (Text("hi @15550100002"), "extendedTextMessage", "text"),
+        (Image(FILE, "hi @15550100002"), "imageMessage", "caption"),
+        (Video(FILE, "hi @15550100002"), "videoMessage", "caption"),
+    ],
+)
+def test_a_message_lists_whom_it_mentions(
+    judge: Judge, said: Content, part: str, words: str
+) -> None:
+    mentioned = Mentioned((HIDDEN_CHAT,), {"15550100002": "90000000000002"})
+    place = Place(GROUP, ACCOUNT, 1.25, LID, mentioned=mentioned)
+    shown = judge.show(write(said, place, UPLOAD))[part]
+    assert shown["contextInfo"] == {"mentionedJID": [HIDDEN_CHAT]}
+    assert shown[words] == "hi @90000000000002"
+
+
+@pytest.mark.parametrize(
+    ("said", "part"),
+    [
+        (Text("hi", forwarding_score=2), "extendedTextMessage"),
+        (Location(1.5, 2.0, forwarding_score=2), "locationMessage"),
+        (Contact((Card("Ana", "1"),), forwarding_score=2), "contactMessage"),
+        (Image(FILE, forwarding_score=2), "imageMessage"),
+    ],
+)
+def test_a_forward_is_marked_and_counted(judge: Judge, said: Content, part: str) -> None:
+    shown = judge.show(write(said, PLACE, UPLOAD))[part]
+    assert shown["contextInfo"] == {"forwardingScore": 2, "isForwarded": True}
+
+
+def test_the_forward_of_an_own_message_is_not_marked(judge: Judge) -> None:
+    assert judge.show(write(Text("hi", forwarding_score=0), PLACE)) == {"conversation": "hi"}
+
+
+def test_a_document_lists_whom_its_caption_mentions(judge: Judge) -> None:
+    place = Place(GROUP, ACCOUNT, 1.25, LID, mentioned=Mentioned((CHAT,)))
+    shown = judge.show(write(Document(FILE, "@15550100002"), place, UPLOAD))
+    part = shown["documentWithCaptionMessage"]["message"]["documentMessage"]
+    assert (part["contextInfo"], part["caption"]) == ({"mentionedJID": [CHAT]}, "@15550100002")
 
 
 def test_a_reply_names_people_as_the_stanza_does(judge: Judge) -> None:

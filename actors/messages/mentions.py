@@ -1,0 +1,10 @@
+"""Defines the people whom a message mentions: some by their addresses, or everybody in the group."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+EVERYBODY: Final = "all"
+
+Mentions = tuple[str, ...] | Literal["all"]
+"""Canonical addresses, or `EVERYBODY`: those who are in the group when the message leaves."""
