@@ -38,7 +38,7 @@ PAGES = (
     "/console/system",
     "/console/api-keys",
     "/console/settings?changed=true",
-    "/console/logs?part=keeper",
+    "/console/logs",
 )
 
 
