@@ -200,9 +200,7 @@ def deliveries(
         answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", given)
     if not as_json:
         answer["items"] = [_with_last(each) for each in answer["items"]]
-    output.show(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
-    if not as_json and answer["next"] is not None:
-        output.console().print(f"There is more: --after {answer['next']}")
+    output.show_page(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
 
 
 def _with_last(delivery: dict[str, Any]) -> dict[str, Any]:
