@@ -10,7 +10,8 @@ from actors.state.events.deliveries import OPEN
 from gateway.http.response_base import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
-from gateway.schemas.content.content_presenters import author
+from gateway.schemas import webhooks as webhook_models
+from gateway.schemas.content.content_presenters import author, media_url
 from gateway.schemas.people.people import person
 from gateway.schemas.webhook_headers import MASK
 
@@ -103,9 +104,9 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
     }
 
 
-def attempt(made: Attempt) -> answers.Attempt:
+def attempt(made: Attempt) -> webhook_models.Attempt:
     """One request, as deliveries and tests show it."""
-    return answers.Attempt(
+    return webhook_models.Attempt(
         at=rfc3339(made.at) or "",
         http_status=made.status,
         error=made.error,
@@ -129,7 +130,7 @@ def trial(known: Webhook, identity: str, now: float) -> answers.TestEvent:
 
 def delivery(
     told: NumberedEvent, known: Webhook, kept: Delivery | None, first: Attempt | None
-) -> answers.Delivery:
+) -> webhook_models.Delivery:
     """The progress of an event's delivery: one that is `kept` has a document of its own.
 
     `first` is the attempt at one that got through at once.
@@ -143,9 +144,11 @@ def delivery(
     }
     if kept is not None:
         last = kept.tries[-1] if kept.tries else None
-        return answers.Delivery(
+        return webhook_models.Delivery(
             **common,
-            status="waiting" if kept.status in OPEN else cast("answers.Progress", kept.status),
+            status="waiting"
+            if kept.status in OPEN
+            else cast("webhook_models.Progress", kept.status),
             attempts=kept.attempts,
             error=None if last is None else last.error,
             tried_at=None if last is None else rfc3339(last.at),
@@ -153,7 +156,7 @@ def delivery(
             tries=[attempt(each) for each in kept.tries],
         )
     waiting = first is None and not known.progress.dealt(told.seq)
-    return answers.Delivery(
+    return webhook_models.Delivery(
         **common,
         status="waiting" if waiting else "delivered",
         attempts=0 if waiting else None if first is None else 1,
@@ -194,6 +197,26 @@ def _change(data: Document) -> answers.MessageChange:
         emoji=data.get("emoji"),
         text=data.get("text"),
         options=data.get("options"),
+    )
+
+
+def _media(data: Document) -> answers.MessageMediaOutcome:
+    file: Document = (data["content"] or {}).get("file") or {}
+    media = data["media"]
+    names = ("id", "message_id", "chat", "direction", "type")
+    return answers.MessageMediaOutcome(
+        **{name: data[name] for name in names},
+        connection=name_of(data["connection"]),
+        author=person(data.get("sender"), data),
+        media=answers.MessageFile(
+            state=media["state"],
+            error=media["error"],
+            sha256=file.get("sha256"),
+            size=file.get("size"),
+            mime=file.get("mime"),
+            name=file.get("name"),
+            url=media_url(data["id"]),
+        ),
     )
 
 
@@ -260,6 +283,7 @@ def _renamed(data: Document) -> answers.RenamedChat:
 
 _PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
     "message.changed": (answers.ChangedEvent, _change),
+    "message.media": (answers.MediaEvent, _media),
     "connection.state": (answers.StateEvent, _state),
     "connection.limited": (answers.LimitedEvent, _limit),
     "connection.passkey": (answers.PasskeyEvent, _passkey),

@@ -17,7 +17,7 @@ from gateway.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
-from gateway.schemas import events as event_models
+from gateway.schemas import webhooks as webhook_models
 from gateway.schemas.request_models import WEBHOOK_PATTERN, ChangedWebhook, NewWebhook
 from gateway.webhooks import signatures, signed_request
 
@@ -31,7 +31,7 @@ WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)
 ENDED = "So is every connection of the webhook."
 _testing: set[str] = set()
 """Webhooks to which this process sends a test event now: one at a time."""
-_ONE = Gives("The webhook.", event_models.Webhook)
+_ONE = Gives("The webhook.", webhook_models.Webhook)
 
 
 def made(
@@ -72,7 +72,7 @@ async def create(call: Call[NewWebhook, None]) -> Response:
     backends.deliverer.look()
     shown = event_presenters.webhook(webhook, webhook.progress.cursor)
     return written(
-        event_models.AddedWebhook(**shown, secret=webhook.secrets[0].secret),
+        webhook_models.AddedWebhook(**shown, secret=webhook.secrets[0].secret),
         201,
         Location=f"/api/webhooks/{webhook.id}",
     )
@@ -82,8 +82,8 @@ async def list_all(call: Call[None, None]) -> Response:
     listed = await call.backends.webhooks.list()
     found = [each for each in listed if call.key.covers(each.connections)]
     seq = await call.backends.streams.seq() if found else 0
-    items = [event_models.Webhook(**event_presenters.webhook(each, seq)) for each in found]
-    return written(event_models.Webhooks(items=items))
+    items = [webhook_models.Webhook(**event_presenters.webhook(each, seq)) for each in found]
+    return written(webhook_models.Webhooks(items=items))
 
 
 async def get(call: Call[None, None]) -> Response:
@@ -121,7 +121,7 @@ async def rotate(call: Call[None, None]) -> Response:
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     call.backends.deliverer.look()
-    return written(event_models.Rotated(secret=secret))
+    return written(webhook_models.Rotated(secret=secret))
 
 
 async def test(call: Call[None, None]) -> Response:
@@ -142,7 +142,7 @@ async def test(call: Call[None, None]) -> Response:
         await poster.close()
     shown = event_presenters.attempt(made)
     return written(
-        event_models.Tested(event_id=event.id, delivered=made.error is None, **dict(shown))
+        webhook_models.Tested(event_id=event.id, delivered=made.error is None, **dict(shown))
     )
 
 
@@ -166,7 +166,7 @@ async def existing(call: Call[Any, Any]) -> Webhook:
 
 async def _shown(call: Call[Any, Any], webhook: Webhook) -> Response:
     seq = await call.backends.streams.seq()
-    return written(event_models.Webhook(**event_presenters.webhook(webhook, seq)))
+    return written(webhook_models.Webhook(**event_presenters.webhook(webhook, seq)))
 
 
 _TAG = "webhooks"
@@ -202,7 +202,7 @@ OPERATIONS = (
         {
             201: Gives(
                 "Added. The secret is shown this once.",
-                event_models.AddedWebhook,
+                webhook_models.AddedWebhook,
                 headers={"Location": "Where it is."},
             )
         },
@@ -223,7 +223,7 @@ OPERATIONS = (
         "All webhooks",
         _TAG,
         list_all,
-        {200: Gives("The webhooks.", event_models.Webhooks)},
+        {200: Gives("The webhooks.", webhook_models.Webhooks)},
         "admin",
         refuses=("store_away",),
     ),
@@ -249,14 +249,14 @@ OPERATIONS = (
         "rotateSecret",
         "Sign by a new secret, and for a day by the one before too",
         rotate,
-        {200: Gives("The new secret, shown this once.", event_models.Rotated)},
+        {200: Gives("The new secret, shown this once.", webhook_models.Rotated)},
     ),
     of_one(
         "POST /test",
         "testWebhook",
         "Send it a test event, signed as all are, and say what came of it",
         test,
-        {200: Gives("The attempt.", event_models.Tested)},
+        {200: Gives("The attempt.", webhook_models.Tested)},
         refuses=("test_running", "connection_deleted"),
     ),
 )
