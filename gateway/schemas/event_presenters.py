@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from actors.runtime.connection_ids import name_of
 from actors.state.events.deliveries import OPEN
@@ -67,7 +67,7 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
         return cast("answers.EventAnswer", model(**common, data=present(document)))
     match happened.type:
         case "message.received":
-            return answers.ReceivedEvent(**common, data=presenters.stored(document))
+            return answers.ReceivedEvent(**common, data=_received(document))
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
@@ -78,6 +78,16 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
 def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
     """The event as JSON, on one line. Raises `Unreadable`."""
     found = event(told, pairing)
+    return found.__pydantic_serializer__.to_json(found)
+
+
+def with_file(
+    told: NumberedEvent, base64: str | None, omitted: Literal["too_large", "unavailable"] | None
+) -> bytes:
+    """A ``message.received`` as JSON, with its file as `base64` or the reason why that is `omitted`. Raises `Unreadable`."""
+    found = event(told)
+    if isinstance(found, answers.ReceivedEvent) and found.data.media is not None:
+        found.data.media.base64, found.data.media.base64_omitted = base64, omitted
     return found.__pydantic_serializer__.to_json(found)
 
 
@@ -93,6 +103,10 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
         "disabled_because": "ended" if known.ended_at is not None else known.off,
         "created_at": rfc3339(known.created_at),
         "headers": dict.fromkeys(known.headers, MASK),
+        "media": "apart" if known.media_wait is None else "wait",
+        "media_wait": known.media_wait,
+        "base64": known.base64_limit is not None,
+        "base64_limit": known.base64_limit,
         "waiting": known.behind(seq),
         "held_chats": progress.held,
         "failing_since": rfc3339(progress.failing_since),
@@ -185,6 +199,15 @@ def _step(told: NumberedEvent) -> answers.MessageStep:
         error=document.get("error"),
         uncertain=bool(document.get("uncertain")),
     )
+
+
+def _received(document: Document) -> answers.ReceivedMessage:
+    message = presenters.stored(document)
+    media = None
+    if message.media is not None:
+        media = answers.ReceivedFile(**dict(message.media), base64=None, base64_omitted=None)
+    # Each field was validated for the message.
+    return answers.ReceivedMessage.model_construct(**{**dict(message), "media": media})
 
 
 def _change(data: Document) -> answers.MessageChange:

@@ -9,11 +9,12 @@ from pydantic import Field
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
 from gateway.schemas.people.people import Person  # noqa: TC001
-from gateway.schemas.response_models import (  # noqa: TC001
+from gateway.schemas.response_models import (
     Alert,
     Incarnation,
     LimitReason,
     Message,
+    MessageMedia,
     State,
 )
 
@@ -34,11 +35,29 @@ class EventAnswer(Answer):
     cut: bool = Field(description="Its words were too long, and are null: ask for them by the id.")
 
 
+class ReceivedFile(MessageMedia):
+    """The file that a message brings; a webhook that asks for it gets the file itself, too."""
+
+    base64: str | None = Field(
+        description="The file, for a webhook with `base64` once it is `stored`; else null."
+    )
+    base64_omitted: Literal["too_large", "unavailable"] | None = Field(
+        description="Why a webhook with `base64` gets the address alone: the file has more bytes than its"
+        " `base64_limit`, or could not be read."
+    )
+
+
+class ReceivedMessage(Message):
+    """The message, as `GET /api/messages/{id}` has it."""
+
+    media: ReceivedFile | None
+
+
 class ReceivedEvent(EventAnswer):
     """A message arrived; once more where one that could not be read at first now can be."""
 
     type: Literal["message.received"]
-    data: Message
+    data: ReceivedMessage
 
 
 class MessageStep(Answer):

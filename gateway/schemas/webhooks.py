@@ -8,6 +8,7 @@ from pydantic import Field
 
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response_base import Answer, Time
+from gateway.schemas.request_models import Media  # noqa: TC001
 from gateway.schemas.response_models import Connection
 
 Progress = Literal["waiting", "delivered", "dead"]
@@ -32,6 +33,17 @@ class Webhook(Answer):
     headers: dict[str, str] = Field(
         description="Headers that go with each delivery, their values masked."
     )
+    media: Media = Field(
+        description="`wait`: a message with a file comes once the file is stored or has failed, or `media_wait` has"
+        " passed. `apart`: it comes at once."
+    )
+    media_wait: int | None = Field(
+        description="Seconds that a message waits for its file at most; null where it does not."
+    )
+    base64: bool = Field(description="Whether the file comes with the message, as base64.")
+    base64_limit: int | None = Field(
+        description="Bytes of a file that comes so; of a larger one its address alone does."
+    )
     waiting: int = Field(
         description="Events that are still to be dealt with; of those that were not looked at yet, of any type."
     )
@@ -44,7 +56,7 @@ class Webhook(Answer):
     )
     error: str | None = Field(
         description="Why the last attempt failed: `status_…`, `timeout`, `unreachable`, `unknown_host`,"
-        " `private_address`, `tls_failed` or `malformed_answer`."
+        " `private_address`, `tls_failed`, `malformed_answer` or `file_unreadable`."
     )
     retry_at: Time | None = Field(description="When the next of those is tried again.")
     delivered_at: Time | None = Field(description="When something got through last.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -18,8 +19,14 @@ from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
 from gateway.schemas import webhooks as webhook_models
-from gateway.schemas.request_models import WEBHOOK_PATTERN, ChangedWebhook, NewWebhook
-from gateway.webhooks import signatures, signed_request
+from gateway.schemas.request_models import (
+    WEBHOOK_PATTERN,
+    ChangedWebhook,
+    NewWebhook,
+    WebhookFiles,
+)
+from gateway.webhooks.requests import signatures, signed_request
+from gateway.webhooks.requests.body import Body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +34,9 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
 
 WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)
+
+MEDIA_WAIT, BASE64_LIMIT = 30, 2**20
+"""Seconds that a message waits for its file, and bytes of a file as base64, unless the webhook says otherwise."""
 
 ENDED = "So is every connection of the webhook."
 _testing: set[str] = set()
@@ -65,6 +75,9 @@ async def create(call: Call[NewWebhook, None]) -> Response:
         connections=connections,
         headers=wanted.headers,
     )
+    files = _files(wanted, None)
+    if files is not None:
+        webhook = replace(webhook, media_wait=files[0], base64_limit=files[1])
     try:
         await backends.webhooks.create(webhook, quota=backends.settings.webhook_quota)
     except ConnectionNotFound:
@@ -96,7 +109,11 @@ async def change(call: Call[ChangedWebhook, None]) -> Response:
         _require_public(call.backends, call.body.url)
     try:
         changed = await call.backends.webhooks.change(
-            webhook.id, url=call.body.url, on=call.body.enabled, headers=call.body.headers
+            webhook.id,
+            url=call.body.url,
+            on=call.body.enabled,
+            headers=call.body.headers,
+            files=_files(call.body, webhook),
         )
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
@@ -136,7 +153,7 @@ async def test(call: Call[None, None]) -> Response:
     try:
         event = event_presenters.trial(webhook, f"evt_{secrets.token_hex(16)}", time.time())
         body = event.__pydantic_serializer__.to_json(event)
-        made = await signed_request.attempt(poster, webhook, event.id, body, time.time())
+        made = await signed_request.attempt(poster, webhook, event.id, Body(body), time.time())
     finally:
         _testing.discard(webhook.id)
         await poster.close()
@@ -144,6 +161,33 @@ async def test(call: Call[None, None]) -> Response:
     return written(
         webhook_models.Tested(event_id=event.id, delivered=made.error is None, **dict(shown))
     )
+
+
+def _files(wanted: WebhookFiles, known: Webhook | None) -> tuple[int | None, int | None] | None:
+    """`media_wait` and `base64_limit` once the webhook that is `known` is as `wanted`; None where nothing is.
+
+    Problem `invalid_field`.
+    """
+    named = wanted.media, wanted.media_wait, wanted.base64, wanted.base64_limit
+    if all(each is None for each in named):
+        return None
+    wait, limit = (None, None) if known is None else (known.media_wait, known.base64_limit)
+    if wanted.media is not None:
+        wait, limit = (wait or MEDIA_WAIT, limit) if wanted.media == "wait" else (None, None)
+    if wanted.base64 is not None:
+        limit = (limit or BASE64_LIMIT) if wanted.base64 else None
+    if wanted.media_wait is not None and wait is not None:
+        wait = wanted.media_wait
+    if wanted.base64_limit is not None and limit is not None:
+        limit = wanted.base64_limit
+    for field, given, needs in (
+        ("media_wait", wanted.media_wait if wait is None else None, "media: wait"),
+        ("base64", limit if wait is None else None, "media: wait"),
+        ("base64_limit", wanted.base64_limit if limit is None else None, "base64: true"),
+    ):
+        if given is not None:
+            raise Problem("invalid_field", f"The field {field}: it goes with {needs}.")
+    return wait, limit
 
 
 def _require_public(backends: Backends, url: str) -> None:
@@ -231,7 +275,7 @@ OPERATIONS = (
     of_one(
         "PATCH",
         "changeWebhook",
-        "Pause it, let it go on, or give it another address or other headers",
+        "Pause it, let it go on, or give it another address, other headers, or files another way",
         change,
         {200: _ONE},
         body=ChangedWebhook,

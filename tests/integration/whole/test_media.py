@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.gateway.receiver import Receiver, add
-from tests.integration.whole.shop import ACCOUNT, CONTACT, fault, struck
+from tests.integration.whole.shop import ACCOUNT, CONTACT, STRANGER, fault, struck
 from tests.integration.whole.test_kinds import arrived, becomes, says, sends
 from tests.waiting import until
 
@@ -96,6 +96,38 @@ def test_a_file_goes_out_and_comes_in(instance: Instance, receiver: Receiver) ->
     assert settles(instance, own["id"])["state"] == "stored"
     (event,) = events_about(receiver, own["id"])
     assert (event["data"]["direction"], event["data"]["media"]["state"]) == ("out", "stored")
+
+
+def test_a_webhook_gets_a_message_with_its_file(instance: Instance) -> None:
+    """Once its file is there, and another chat goes on until then; the gateway is killed meanwhile."""
+    data = os.urandom(50_000)
+    files = {"media": "wait", "media_wait": 120, "base64": True}
+    with Receiver() as receiver:
+        made = add(instance.api, receiver, events=["message.received"], **files)
+        held = fault(instance, "hold_files")
+        body = {"to": ACCOUNT, "type": "image", "data": base64.b64encode(data).decode()}
+        said = instance.simulator.post(f"/contacts/{CONTACT}/say", json=body).json()["id"]
+        until("the file is on its way", lambda: struck(instance, held), 30)
+        other = instance.simulator.post(
+            f"/contacts/{STRANGER}/say", json={"to": ACCOUNT, "text": "meanwhile"}
+        ).json()["id"]
+        until("another chat goes on", lambda: receiver.taken, 30)
+        assert [each["data"]["message_id"] for each in receiver.taken] == [other]
+        instance.kill("gateway")
+        instance.simulator.delete("/faults")
+        until("the message came", lambda: said in _named(receiver), 60)
+        instance.api.delete(f"/api/webhooks/{made['id']}").raise_for_status()
+    (media,) = [each["data"]["media"] for each in receiver.taken if _is(each, said)]
+    assert (media["state"], media["base64_omitted"]) == ("stored", None)
+    assert base64.b64decode(media["base64"]) == data
+
+
+def _named(receiver: Receiver) -> set[str]:
+    return {each["data"]["message_id"] for each in receiver.taken}
+
+
+def _is(event: dict[str, Any], message_id: str) -> bool:
+    return bool(event["data"]["message_id"] == message_id)
 
 
 def test_a_killed_connection_fetches_what_waits(instance: Instance, receiver: Receiver) -> None:
