@@ -47,8 +47,9 @@ from gateway.redis_probe import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
-from gateway.webhooks.http_post import Posters
 from gateway.webhooks.reader_limits import ReaderLimits
+from gateway.webhooks.requests.delivery_body import DeliveryBodies
+from gateway.webhooks.requests.http_post import Posters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -121,7 +122,8 @@ class Backends:
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
         turn = Leadership(redis, keys.WEBHOOKS)
-        deliverer = WebhookDispatcher(documents, webhooks, tail, posters, turn, leases=leases)
+        bodies = DeliveryBodies(documents, leases, files)
+        deliverer = WebhookDispatcher(documents, webhooks, tail, posters, turn, bodies=bodies)
         backends = cls(
             settings=settings,
             redis=redis,

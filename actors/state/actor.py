@@ -150,7 +150,10 @@ class StateManager(Shell):
 
         Items have the fields of `engine.InboxFile`. One whose message is not stored waits for it.
         """
-        return await self._write(connection, epoch, [settling(connection, item) for item in items])
+        now = time.time()
+        return await self._write(
+            connection, epoch, [settling(connection, item, now) for item in items]
+        )
 
     @reporting
     async def note_pairing(

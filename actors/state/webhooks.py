@@ -112,7 +112,8 @@ class Webhook:
 
     `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`: it
     gets the events up to number `ended_seq`.
-    `headers` go with each delivery; their values are secrets.
+    `headers` go with each delivery; their values are secrets. A message with a file waits for the file, `media_wait`
+    seconds at most (None: not at all), and brings it as base64 where it has up to `base64_limit` bytes (None: never).
     `begun` is the number behind which its events begin; `asked` rises when something is to be tried now:
     a delivery that is to be repeated, or the next one.
     """
@@ -131,6 +132,8 @@ class Webhook:
     ended: tuple[str, ...] = ()
     ended_at: float | None = None
     ended_seq: int = 0
+    media_wait: int | None = None
+    base64_limit: int | None = None
 
     @classmethod
     def of(cls, document: Document) -> Webhook:
@@ -151,6 +154,8 @@ class Webhook:
             ended=tuple(document.get("ended", ())),
             ended_at=document.get("ended_at"),
             ended_seq=document.get("ended_seq", 0),
+            media_wait=document.get("media_wait"),
+            base64_limit=document.get("base64_limit"),
         )
 
     @property
@@ -234,8 +239,9 @@ class Webhooks:
         url: str | None = None,
         on: bool | None = None,
         headers: dict[str, str] | None = None,
+        files: tuple[int | None, int | None] | None = None,
     ) -> Webhook:
-        """Another address; on or off; other headers. Raises `WebhookNotFound`, and `WebhookEnded` for on.
+        """Another address; on or off; other headers; `files`: `media_wait` and `base64_limit`. Raises `WebhookNotFound`, and `WebhookEnded` for on.
 
         Events from its pause are delivered once it is on again. A webhook that was gone begins anew.
         """
@@ -251,7 +257,9 @@ class Webhooks:
                 raise WebhookEnded
             new = there if url is None else replace(there, url=url)
             new = new if headers is None else replace(new, headers=headers)
-            if on or url is not None or headers is not None:
+            if files is not None:
+                new = replace(new, media_wait=files[0], base64_limit=files[1])
+            if on or any(each is not None for each in (url, headers, files)):
                 progress = replace(new.progress, retry_at=None)
                 new = replace(new, asked=there.asked + 1, progress=progress)
             if on is False and there.off is None:

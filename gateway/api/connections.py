@@ -20,7 +20,8 @@ from gateway.api.webhooks import resource as webhooks
 from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import event_presenters, events, presenters, response_models
+from gateway.schemas import event_presenters, presenters, response_models
+from gateway.schemas import webhooks as webhook_models
 from gateway.schemas.connection_requests import ConnectionSettings, NewConnection
 from gateway.schemas.request_models import ListConnections, Recovery
 
@@ -70,8 +71,8 @@ async def create(call: Call[NewConnection, None]) -> Response:
     if webhook is not None:
         call.backends.deliverer.look()
         told = event_presenters.webhook(webhook, webhook.progress.cursor)
-        added = events.AddedWebhook(**told, secret=webhook.secrets[0].secret)
-        shown = events.AddedConnection(**dict(shown), webhook=added)
+        added = webhook_models.AddedWebhook(**told, secret=webhook.secrets[0].secret)
+        shown = webhook_models.AddedConnection(**dict(shown), webhook=added)
     return written(shown, 201, Location=f"/api/connections/{registered.name}")
 
 
@@ -228,7 +229,7 @@ OPERATIONS = (
         {
             201: Gives(
                 "Added; where a webhook was asked for, with its secret.",
-                (response_models.Connection, events.AddedConnection),
+                (response_models.Connection, webhook_models.AddedConnection),
                 headers={"Location": "Where it is."},
             )
         },

@@ -15,7 +15,9 @@ from typer.main import get_command
 
 from gateway.cli.backup import backup_commands
 from gateway.cli.commands import (
+    chats,
     connections,
+    contacts,
     groups,
     jobs,
     keys,
@@ -40,6 +42,8 @@ app = typer.Typer(
 )
 app.add_typer(connections.app, name="connections")
 app.add_typer(messages.app, name="messages")
+app.add_typer(chats.app, name="chats")
+app.add_typer(contacts.app, name="contacts")
 app.add_typer(groups.app, name="groups")
 app.add_typer(queue.app, name="queue")
 app.add_typer(refused.app, name="refused")

@@ -106,6 +106,16 @@ def show(answer: Mapping[str, Any], columns: Sequence[str], *, as_json: bool, em
     table([column.replace("_", " ") for column in columns], rows, empty)
 
 
+def show_page(
+    answer: Mapping[str, Any], columns: Sequence[str], *, as_json: bool, empty: str
+) -> None:
+    """Print a page of a list, and how to get the next one; a page of a search may have no row and yet a next one."""
+    more = answer["next"]
+    show(answer, columns, as_json=as_json, empty=empty if more is None else "Nothing on this page.")
+    if more is not None and not as_json:
+        console().print(f"There is more: --after {more}")
+
+
 def show_one(answer: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one thing that the API gave, a field a line; what has no value is left out."""
     if as_json:

@@ -24,7 +24,7 @@ RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within t
 
 # A caller's own name for something is repeated only if it can be nothing but a name: a number or a
 # key that stands where a name belongs is not.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_.-]{0,31}", re.ASCII)
+_NAME = re.compile(r"base64(?:_limit)?|[A-Za-z_][A-Za-z_.-]{0,31}", re.ASCII)
 _NAMED_CODES = {
     "missing": "missing_field",
     "extra_forbidden": "unknown_field",

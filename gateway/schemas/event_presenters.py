@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from actors.runtime.connection_ids import name_of
 from actors.state.events.deliveries import OPEN
 from gateway.http.response_base import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
-from gateway.schemas.content.content_presenters import author
+from gateway.schemas import webhooks as webhook_models
+from gateway.schemas.content.content_presenters import author, media_url
 from gateway.schemas.people.people import person
 from gateway.schemas.webhook_headers import MASK
 
@@ -66,7 +67,7 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
         return cast("answers.EventAnswer", model(**common, data=present(document)))
     match happened.type:
         case "message.received":
-            return answers.ReceivedEvent(**common, data=presenters.stored(document))
+            return answers.ReceivedEvent(**common, data=_received(document))
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
@@ -77,6 +78,16 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
 def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
     """The event as JSON, on one line. Raises `Unreadable`."""
     found = event(told, pairing)
+    return found.__pydantic_serializer__.to_json(found)
+
+
+def with_file(
+    told: NumberedEvent, base64: str | None, omitted: Literal["too_large", "unavailable"] | None
+) -> bytes:
+    """A ``message.received`` as JSON, with its file as `base64` or the reason why that is `omitted`. Raises `Unreadable`."""
+    found = event(told)
+    if isinstance(found, answers.ReceivedEvent) and found.data.media is not None:
+        found.data.media.base64, found.data.media.base64_omitted = base64, omitted
     return found.__pydantic_serializer__.to_json(found)
 
 
@@ -92,6 +103,10 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
         "disabled_because": "ended" if known.ended_at is not None else known.off,
         "created_at": rfc3339(known.created_at),
         "headers": dict.fromkeys(known.headers, MASK),
+        "media": "apart" if known.media_wait is None else "wait",
+        "media_wait": known.media_wait,
+        "base64": known.base64_limit is not None,
+        "base64_limit": known.base64_limit,
         "waiting": known.behind(seq),
         "held_chats": progress.held,
         "failing_since": rfc3339(progress.failing_since),
@@ -103,9 +118,9 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
     }
 
 
-def attempt(made: Attempt) -> answers.Attempt:
+def attempt(made: Attempt) -> webhook_models.Attempt:
     """One request, as deliveries and tests show it."""
-    return answers.Attempt(
+    return webhook_models.Attempt(
         at=rfc3339(made.at) or "",
         http_status=made.status,
         error=made.error,
@@ -129,7 +144,7 @@ def trial(known: Webhook, identity: str, now: float) -> answers.TestEvent:
 
 def delivery(
     told: NumberedEvent, known: Webhook, kept: Delivery | None, first: Attempt | None
-) -> answers.Delivery:
+) -> webhook_models.Delivery:
     """The progress of an event's delivery: one that is `kept` has a document of its own.
 
     `first` is the attempt at one that got through at once.
@@ -143,9 +158,11 @@ def delivery(
     }
     if kept is not None:
         last = kept.tries[-1] if kept.tries else None
-        return answers.Delivery(
+        return webhook_models.Delivery(
             **common,
-            status="waiting" if kept.status in OPEN else cast("answers.Progress", kept.status),
+            status="waiting"
+            if kept.status in OPEN
+            else cast("webhook_models.Progress", kept.status),
             attempts=kept.attempts,
             error=None if last is None else last.error,
             tried_at=None if last is None else rfc3339(last.at),
@@ -153,7 +170,7 @@ def delivery(
             tries=[attempt(each) for each in kept.tries],
         )
     waiting = first is None and not known.progress.dealt(told.seq)
-    return answers.Delivery(
+    return webhook_models.Delivery(
         **common,
         status="waiting" if waiting else "delivered",
         attempts=0 if waiting else None if first is None else 1,
@@ -184,6 +201,15 @@ def _step(told: NumberedEvent) -> answers.MessageStep:
     )
 
 
+def _received(document: Document) -> answers.ReceivedMessage:
+    message = presenters.stored(document)
+    media = None
+    if message.media is not None:
+        media = answers.ReceivedFile(**dict(message.media), base64=None, base64_omitted=None)
+    # Each field was validated for the message.
+    return answers.ReceivedMessage.model_construct(**{**dict(message), "media": media})
+
+
 def _change(data: Document) -> answers.MessageChange:
     names = ("id", "message_id", "chat", "change", "by")
     return answers.MessageChange(
@@ -194,6 +220,26 @@ def _change(data: Document) -> answers.MessageChange:
         emoji=data.get("emoji"),
         text=data.get("text"),
         options=data.get("options"),
+    )
+
+
+def _media(data: Document) -> answers.MessageMediaOutcome:
+    file: Document = (data["content"] or {}).get("file") or {}
+    media = data["media"]
+    names = ("id", "message_id", "chat", "direction", "type")
+    return answers.MessageMediaOutcome(
+        **{name: data[name] for name in names},
+        connection=name_of(data["connection"]),
+        author=person(data.get("sender"), data),
+        media=answers.MessageFile(
+            state=media["state"],
+            error=media["error"],
+            sha256=file.get("sha256"),
+            size=file.get("size"),
+            mime=file.get("mime"),
+            name=file.get("name"),
+            url=media_url(data["id"]),
+        ),
     )
 
 
@@ -260,6 +306,7 @@ def _renamed(data: Document) -> answers.RenamedChat:
 
 _PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
     "message.changed": (answers.ChangedEvent, _change),
+    "message.media": (answers.MediaEvent, _media),
     "connection.state": (answers.StateEvent, _state),
     "connection.limited": (answers.LimitedEvent, _limit),
     "connection.passkey": (answers.PasskeyEvent, _passkey),

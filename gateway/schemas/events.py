@@ -1,4 +1,4 @@
-"""Defines models of events for webhooks and `/api/events`, and models of webhooks and deliveries."""
+"""Defines models of events for webhooks and `/api/events`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
 from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.response_models import (
     Alert,
-    Connection,
     Incarnation,
     LimitReason,
     Message,
+    MessageMedia,
     State,
 )
 
@@ -36,11 +35,29 @@ class EventAnswer(Answer):
     cut: bool = Field(description="Its words were too long, and are null: ask for them by the id.")
 
 
+class ReceivedFile(MessageMedia):
+    """The file that a message brings; a webhook that asks for it gets the file itself, too."""
+
+    base64: str | None = Field(
+        description="The file, for a webhook with `base64` once it is `stored`; else null."
+    )
+    base64_omitted: Literal["too_large", "unavailable"] | None = Field(
+        description="Why a webhook with `base64` gets the address alone: the file has more bytes than its"
+        " `base64_limit`, or could not be read."
+    )
+
+
+class ReceivedMessage(Message):
+    """The message, as `GET /api/messages/{id}` has it."""
+
+    media: ReceivedFile | None
+
+
 class ReceivedEvent(EventAnswer):
     """A message arrived; once more where one that could not be read at first now can be."""
 
     type: Literal["message.received"]
-    data: Message
+    data: ReceivedMessage
 
 
 class MessageStep(Answer):
@@ -92,6 +109,44 @@ class ChangedEvent(EventAnswer):
 
     type: Literal["message.changed"]
     data: MessageChange
+
+
+class MessageFile(Answer):
+    """The final state of a file; a message that names none has the code `media_unusable` alone."""
+
+    state: Literal["stored", "failed"] = Field(
+        description="`stored`: `url` has it. `failed`: it is not fetched any more."
+    )
+    error: str | None = Field(
+        description="The code of why it failed.", examples=["media_unreachable"]
+    )
+    sha256: str | None
+    size: int | None = Field(description="Bytes.")
+    mime: str | None
+    name: str | None
+    url: str = Field(
+        description="Its address in this service; a key with the scope `read` gets it."
+    )
+
+
+class MessageMediaOutcome(Answer):
+    id: str = Field(description="Of the message that brings the file.")
+    message_id: str
+    connection: str
+    chat: str
+    direction: Literal["in", "out"] = Field(
+        description="`out`: the account's phone sent the message."
+    )
+    type: str = Field(description="Of the message.", examples=["image"])
+    author: Person | None = Field(description="The person who sent it, as the message has it.")
+    media: MessageFile
+
+
+class MediaEvent(EventAnswer):
+    """The file of a message is stored, or cannot be had. It comes behind the message's own event."""
+
+    type: Literal["message.media"]
+    data: MessageMediaOutcome
 
 
 class ConnectionState(Answer):
@@ -242,6 +297,7 @@ Told = Annotated[
     ReceivedEvent
     | StepEvent
     | ChangedEvent
+    | MediaEvent
     | StateEvent
     | LimitedEvent
     | PairingEvent
@@ -257,6 +313,7 @@ MODELS: tuple[type[EventAnswer], ...] = (
     ReceivedEvent,
     StepEvent,
     ChangedEvent,
+    MediaEvent,
     StateEvent,
     LimitedEvent,
     PairingEvent,
@@ -269,108 +326,6 @@ MODELS: tuple[type[EventAnswer], ...] = (
 )
 SENT: tuple[type[EventAnswer], ...] = (*MODELS, TestEvent)
 """Models of all that an endpoint gets."""
-
-Progress = Literal["waiting", "delivered", "dead"]
-
-
-class Webhook(Answer):
-    """An endpoint that gets events."""
-
-    id: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
-    url: str = Field(examples=["https://example.com/teimoso"])
-    events: list[EventType] | None = Field(description="Types of events that it gets; null is all.")
-    connections: list[str] | None = Field(
-        description="Connections whose events it gets; null is all, and those of no connection too. One that was deleted"
-        " is named by its incarnation."
-    )
-    enabled: bool
-    disabled_because: Literal["paused", "gone", "ended"] | None = Field(
-        description="`gone`: the endpoint answered 410. `ended`: every connection that it was for is"
-        " deleted; it stays listed, and gets nothing more."
-    )
-    created_at: Time
-    headers: dict[str, str] = Field(
-        description="Headers that go with each delivery, their values masked."
-    )
-    waiting: int = Field(
-        description="Events that are still to be dealt with; of those that were not looked at yet, of any type."
-    )
-    held_chats: int = Field(
-        description="Chats that wait because an event of theirs was refused, and is tried again."
-    )
-    failing_since: Time | None = Field(description="Since when no delivery gets through.")
-    attempts: int = Field(
-        description="Attempts at the event that was refused first of those that are tried again."
-    )
-    error: str | None = Field(
-        description="Why the last attempt failed: `status_…`, `timeout`, `unreachable`, `unknown_host`,"
-        " `private_address`, `tls_failed` or `malformed_answer`."
-    )
-    retry_at: Time | None = Field(description="When the next of those is tried again.")
-    delivered_at: Time | None = Field(description="When something got through last.")
-    missed: int = Field(description="Events that were gone before they could be delivered.")
-
-
-class AddedWebhook(Webhook):
-    """The endpoint with its secret, which nothing shows again."""
-
-    secret: str = Field(description="The key that signs deliveries.", examples=["whsec_…"])
-
-
-class AddedConnection(Connection):
-    """The connection, and the webhook that was asked for with it."""
-
-    webhook: AddedWebhook
-
-
-class Webhooks(Answer):
-    items: list[Webhook]
-    next: None = None
-
-
-class Rotated(Answer):
-    secret: str = Field(description="The new one. The one before signs too for 24 hours.")
-
-
-class Attempt(Answer):
-    """One request to an endpoint."""
-
-    at: Time
-    http_status: int | None = Field(
-        description="Of the answer; null where none came.", examples=[204]
-    )
-    error: str | None = Field(
-        description="null for an answer 2xx. `unreadable` and `endpoint_was_gone`: there was no request."
-    )
-    seconds: float = Field(description="Until the answer's status came, or the attempt failed.")
-
-
-class Tested(Attempt):
-    """Outcome of a test event."""
-
-    event_id: str = Field(description="Its `webhook-id`.")
-    delivered: bool
-
-
-class Delivery(Answer):
-    """An event on its way to an endpoint."""
-
-    id: str
-    event_id: str = Field(description="Its `webhook-id`.")
-    type: EventType
-    connection: str | None
-    status: Progress
-    at: Time = Field(description="When it happened.")
-    attempts: int | None = Field(description="null where that is not kept: it was delivered.")
-    error: str | None
-    tried_at: Time | None
-    retry_at: Time | None = Field(description="When it is tried again.")
-    tries: list[Attempt] = Field(description="The last 20 attempts, the oldest first.")
-
-
-class Deliveries(Answer):
-    items: list[Delivery]
-    next: str | None
 
 
 def example() -> dict[str, Any]:

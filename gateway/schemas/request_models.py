@@ -155,7 +155,40 @@ class NewKey(Body):
     )
 
 
-class NewWebhook(Body):
+Media = Literal["apart", "wait"]
+
+
+class WebhookFiles(Body):
+    """The way in which a webhook gets the files of messages."""
+
+    media: Media | None = Field(
+        None,
+        description="`wait`: a message with a file comes once the file is stored or has failed, or `media_wait` has"
+        " passed; what follows in its chat waits too. `apart`: it comes at once.",
+        examples=["wait"],
+    )
+    media_wait: int | None = Field(
+        None,
+        ge=1,
+        le=300,
+        description="Seconds that a message waits for its file at most, with `wait`; 30 by default.",
+        examples=[30],
+    )
+    base64: bool | None = Field(
+        None,
+        description="Have the file come with the message, as base64; with `wait` alone.",
+        examples=[True],
+    )
+    base64_limit: int | None = Field(
+        None,
+        ge=1,
+        le=16 * 2**20,
+        description="Bytes of a file that comes so, 1 MiB by default; of a larger one its address alone does.",
+        examples=[1_048_576],
+    )
+
+
+class NewWebhook(WebhookFiles):
     """An endpoint that gets events from now on."""
 
     url: WebhookUrl
@@ -171,7 +204,7 @@ class NewWebhook(Body):
     headers: Headers | None = Field(None, repr=False)
 
 
-class ChangedWebhook(Body):
+class ChangedWebhook(WebhookFiles):
     """Changes; fields that are not named stay."""
 
     url: WebhookUrl | None = None

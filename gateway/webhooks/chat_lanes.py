@@ -9,6 +9,7 @@ import heapq
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING
 
 from gateway.webhooks.delivery_policy import LONGEST
@@ -16,6 +17,7 @@ from gateway.webhooks.delivery_policy import LONGEST
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from actors.state.events.deliveries import Delivery
     from actors.state.events.event import Event
     from actors.state.events.outbox import NumberedEvent
 
@@ -44,14 +46,20 @@ def former_lane_of(event: Event) -> str | None:
     return f"{event.connection or ''}/{former}" if isinstance(former, str) else None
 
 
+def _ends_file(event: Event) -> bool:
+    """Whether no message of the event's chat has to be waited for any more: its file has ended, or it is deleted."""
+    return event.type == "message.media" or event.data.get("change") == "delete"
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
     """Events of one chat in their order: `head`, then what is stored behind it, then `waiting`.
 
     `head` is the number of a refused event, which is tried again at `retry_at` after `attempts`. It has
     a document, and so has what is stored `behind`; the worker reads that after the number `last`.
-    `spills` counts how often something was put there. `former` is the lane whose events before `head` go
-    before it, where that one was not tried yet.
+    `spills` counts how often something was put there. The first of `waiting` waits for its message's file until
+    `file_until`; `file_news`: a file of the chat ended while it was tried. `former` is the lane whose events before
+    `head` go before it, where that one was not tried yet.
     """
 
     key: str
@@ -66,6 +74,8 @@ class Lane:
     spills: int = 0
     busy: bool = False
     queued: bool = False
+    file_until: float | None = None
+    file_news: bool = False
 
     @property
     def empty(self) -> bool:
@@ -93,6 +103,7 @@ class ChatLanes:
         self._ready: deque[Lane] = deque()
         self._due: list[tuple[float, int, Lane]] = []
         self._pushed = 0
+        self._file_waits: list[tuple[float, int, Lane]] = []
         self._waiting: dict[str, list[Lane]] = {}  # by the former lane that they wait for
         self._unread: list[Lane] = []  # that wait until the log is read up to their heads
         self.held: dict[str, Lane] = {}
@@ -138,6 +149,8 @@ class ChatLanes:
             lane = self.lane(lane_of(told.event))
             lane.waiting.append(told)
             self.queue(lane)
+        if _ends_file(told.event):
+            self._file_ended(told.event)
         if self._unread:
             waiting, self._unread = self._unread, []
             for each in waiting:
@@ -186,7 +199,7 @@ class ChatLanes:
         if lane.head is None and lane.empty:
             if not lane.busy:
                 self._lanes.pop(lane.key, None)
-        elif lane.head is None and not lane.busy and not lane.queued:
+        elif lane.head is None and not (lane.busy or lane.queued or lane.file_until is not None):
             lane.queued = True
             self._ready.append(lane)
         for each in self._waiting.pop(lane.key, ()):
@@ -211,6 +224,17 @@ class ChatLanes:
         self.held[lane.key] = lane
         self._push(lane)
 
+    def restore(self, delivery: Delivery, *, at_once: bool) -> None:
+        """Hold the head of a lane that was stored by a former process, `at_once` or when it is due."""
+        assert delivery.lane is not None
+        lane, told = self.lane(delivery.lane), delivery.told
+        if lane.head is not None:
+            return  # found once that one is dealt with
+        lane.behind, lane.last = True, told.seq
+        retry_at = 0.0 if at_once else delivery.retry_at or 0.0
+        former = None if delivery.attempts else former_lane_of(told.event)
+        self.hold(lane, told.seq, told.event.at, delivery.attempts, retry_at, former=former)
+
     def hold_on(self, lane: Lane, retry_at: float) -> None:
         """No attempt could be made: its head, where it has one, is due then."""
         if lane.head is not None:
@@ -223,8 +247,47 @@ class ChatLanes:
         lane.former = None
         self.held.pop(lane.key, None)
 
+    def wait_for_file(self, lane: Lane, until: float) -> None:
+        """Have the next event of a lane, which is in memory, tried once its chat's file has ended, or then."""
+        if not lane.file_news:
+            lane.file_until = until
+            self._pushed += 1
+            heapq.heappush(self._file_waits, (until, self._pushed, lane))
+
+    def _file_ended(self, event: Event) -> None:
+        """Look at a chat again that may wait for the file that the event tells of."""
+        lane = self._lanes.get(lane_of(event))
+        if lane is None:
+            return
+        if lane.busy:
+            lane.file_news = True
+        elif lane.file_until is not None:
+            lane.file_until = None
+            self.queue(lane)
+        elif lane.head is not None and not lane.attempts:
+            lane.retry_at = 0.0
+            self._push(lane)
+
+    def next_file_wait(self) -> float | None:
+        """Time until which the next chat waits for a file; None where none does in memory."""
+        while self._file_waits:
+            until, _, lane = self._file_waits[0]
+            if lane.file_until == until:
+                return until
+            heapq.heappop(self._file_waits)
+        return None
+
+    def end_file_waits(self, now: float) -> None:
+        """Queue the chats that waited for a file until `now`."""
+        # As `take_retry`, where the clock was set back.
+        while (until := self.next_file_wait()) is not None and not now < until <= now + LONGEST:
+            _, _, lane = heapq.heappop(self._file_waits)
+            lane.file_until = None
+            self.queue(lane)
+
     def retry_now(self) -> None:
-        """Have all that were refused tried again at once."""
+        """Have all that were refused tried again at once, and all that wait for a file."""
+        self.end_file_waits(inf)
         for lane in self.held.values():
             if lane.retry_at > 0 and not lane.busy:
                 lane.retry_at = 0.0
@@ -245,7 +308,7 @@ class ChatLanes:
         while (at := self.due()) is not None and not now < at <= now + LONGEST:
             _, _, lane = heapq.heappop(self._due)
             if not self._waits(lane):
-                lane.busy = True
+                lane.busy, lane.file_news = True, False
                 return lane
         return None
 
@@ -260,21 +323,23 @@ class ChatLanes:
             lane = self._ready.popleft()
             lane.queued = False
             if not self._waits(lane):
-                lane.busy = True
+                lane.busy, lane.file_news = True, False
                 return lane
         return None
 
     def spill(self) -> Iterator[tuple[Lane, NumberedEvent]]:
-        """Give away what waits in memory for events that were refused: documents are to have it.
+        """Give away what waits in memory for events that were refused, or for a file: documents are to have it.
 
         One that is its lane's head then comes first.
         """
         for lane in self._lanes.values():
             in_memory = lane.head is None and not lane.behind
-            if in_memory and not lane.busy and lane.waiting and self._waits(lane):
+            waits = lane.file_until is not None or (not lane.busy and self._waits(lane))
+            if in_memory and lane.waiting and waits:
                 first = lane.waiting.popleft()
                 former = former_lane_of(first.event)
-                self.hold(lane, first.seq, first.event.at, 0, 0.0, former=former)
+                self.hold(lane, first.seq, first.event.at, 0, lane.file_until or 0.0, former=former)
+                lane.file_until = None
                 lane.last = first.seq
                 yield lane, first
             if (lane.head is not None or lane.behind) and lane.waiting:

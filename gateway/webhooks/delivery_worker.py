@@ -26,28 +26,29 @@ from gateway.webhooks.attempt_tasks import AttemptTasks
 from gateway.webhooks.chat_lanes import REPEATS, ChatLanes, former_lane_of
 from gateway.webhooks.delivery_journal import DeliveryJournal, Endings
 from gateway.webhooks.delivery_policy import Endpoint
-from gateway.webhooks.http_post import PER_ENDPOINT
 from gateway.webhooks.lane_attempts import UNWANTED, LaneAttempts, Result
+from gateway.webhooks.requests.delivery_body import FileAwaited
+from gateway.webhooks.requests.http_post import PER_ENDPOINT
 from gateway.webhooks.stored_deliveries import StoredDeliveries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from actors.redis.leases.leader_election import Leadership
-    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.events.deliveries import Attempt, Status
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.chat_lanes import Lane
     from gateway.webhooks.event_tail import EventTail
-    from gateway.webhooks.http_post import Poster
+    from gateway.webhooks.requests.delivery_body import DeliveryBodies
+    from gateway.webhooks.requests.http_post import Poster
 
 AWAY = 1.0
 """Seconds between two tries while the store, Redis, or the turn, is away."""
 
 HELD: Final = 1000
-"""Chats of one endpoint that wait for another attempt; what it refuses of others is dead at once."""
+"""Chats of one endpoint that wait with documents; what it refuses of others is dead at once. From a quarter on none waits for a file."""
 
 ATTEMPTS: Final = "teimoso_webhook_attempts"
 
@@ -72,7 +73,7 @@ class DeliveryWorker:
         tail: EventTail,
         poster: Poster,
         turn: Leadership,
-        leases: Leases,
+        bodies: DeliveryBodies,
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -96,7 +97,7 @@ class DeliveryWorker:
             refused=self._refused,
             journal=self._journal,
             poster=poster,
-            leases=leases,
+            bodies=bodies,
             clock=clock,
         )
         self._endings = Endings(self._journal)
@@ -159,17 +160,10 @@ class DeliveryWorker:
                 self.over = True
 
     async def _load(self) -> None:
+        # None where a person changed the webhook since.
+        at_once = self._webhook.progress.retry_at is None
         async for head in self._refused.heads():
-            assert head.lane is not None
-            lane, seq = self._lanes.lane(head.lane), head.told.seq
-            if lane.head is not None:
-                continue  # found once this one is dealt with
-            lane.behind, lane.last = True, seq
-            # None where a person changed the webhook since.
-            retry_at = 0.0 if self._webhook.progress.retry_at is None else head.retry_at or 0.0
-            event = head.told.event
-            former = None if head.attempts else former_lane_of(event)
-            self._lanes.hold(lane, seq, event.at, head.attempts, retry_at, former=former)
+            self._lanes.restore(head, at_once=at_once)
 
     async def _step(self) -> None:
         self._settle()
@@ -211,12 +205,12 @@ class DeliveryWorker:
         if self._lanes.full and not (self._endpoint.down and self._lanes.has_new):
             for lane, told in self._lanes.spill():
                 status: Status = "waiting" if told.seq == lane.head else "behind"
-                parked = Delivery(self._webhook.id, told, status, lane.key)
-                self._journal.put(parked, urgent=True)
+                self._journal.put(Delivery(self._webhook.id, told, status, lane.key), urgent=True)
                 self._parked += 1
 
     def _start(self) -> None:
         now = self._clock()
+        self._lanes.end_file_waits(now)
         while self._turn.held and len(self._flights) < self.slots:
             lane = self._lanes.take_retry(now) if self._may_retry else None
             retry = lane is not None
@@ -241,7 +235,8 @@ class DeliveryWorker:
         try:
             delivery = await find()
             if not (delivery and new and self._lanes.must_wait(lane, delivery.told)):
-                attempt = await self._attempts.make(delivery)
+                few = len(self._lanes.held) < HELD // 4
+                attempt = await self._attempts.make(delivery, may_wait=few)
         except (StoreAway, RedisAway):
             await asyncio.sleep(AWAY)
         self._results.append(Result(lane, fresh, spills, delivery, attempt))
@@ -254,8 +249,8 @@ class DeliveryWorker:
             lane, delivery, attempt = result.lane, result.delivery, result.attempt
             lane.busy = False
             self._journal.moved()
-            if attempt is None:
-                self._hold_back(lane, delivery)
+            if attempt is None or isinstance(attempt, FileAwaited):
+                self._hold_back(lane, delivery, attempt)
             elif delivery is None:
                 self._found_nothing(lane, result.spills)
             elif attempt is UNWANTED:
@@ -276,16 +271,22 @@ class DeliveryWorker:
         if not self._lanes.held and not self._lanes.behind:
             self._parked = 0
 
-    def _hold_back(self, lane: Lane, delivery: Delivery | None) -> None:
-        """Have an event tried later that could not be; one that waits for its chat's former lane is the head."""
-        self._lanes.hold_on(lane, self._clock())
-        if delivery is None or lane.head is not None or not lane.behind or lane.key == REPEATS:
+    def _hold_back(self, lane: Lane, delivery: Delivery | None, file: FileAwaited | None) -> None:
+        """Have an event tried later that could not be, or that waits for its file or its chat's former lane."""
+        until = self._clock() if file is None else file.until
+        self._lanes.hold_on(lane, 0.0 if lane.file_news else until)
+        if delivery is None or lane.head is not None or lane.key == REPEATS:
             return
         told, former = delivery.told, former_lane_of(delivery.told.event)
-        if former is not None:
+        if not lane.behind:
+            if file is not None:
+                self._lanes.wait_for_file(lane, until)
+        elif file is not None or former is not None:
+            retry_at = 0.0 if file is None or lane.file_news else until
             lane.last = told.seq
-            self._lanes.hold(lane, told.seq, told.event.at, 0, 0.0, former=former)
-            self._endings.put(replace(delivery, status="waiting"), more=False)
+            self._lanes.hold(lane, told.seq, told.event.at, 0, retry_at, former=former)
+            waiting = replace(delivery, status="waiting", retry_at=retry_at or None)
+            self._endings.put(waiting, more=False)
 
     def _pass(self, lane: Lane, delivery: Delivery, *, fresh: bool) -> None:
         """Go on behind an event that only kept the order of a chat with two addresses."""
@@ -390,9 +391,8 @@ class DeliveryWorker:
             return AWAY
         now, waits = self._clock(), []
         if len(self._flights) < self.slots:
-            due = self._lanes.due() if self._may_retry else None
-            if due is not None:
-                waits.append(min(due - now, delivery_policy.LONGEST))
+            dues = self._lanes.next_file_wait(), self._lanes.due() if self._may_retry else None
+            waits = [min(due - now, delivery_policy.LONGEST) for due in dues if due is not None]
             if self._lanes.has_new and self._flights.new == 0:
                 waits.append(self._endpoint.left(now))
         if self._journal.wait is not None:

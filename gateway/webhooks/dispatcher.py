@@ -17,17 +17,17 @@ from actors.state.documents import StoreAway
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks.delivery_policy import Verdict
 from gateway.webhooks.delivery_worker import ATTEMPTS, DeliveryWorker
-from gateway.webhooks.http_post import share
+from gateway.webhooks.requests.http_post import share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.redis.leases.leader_election import Leadership
-    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import EventTail
-    from gateway.webhooks.http_post import Poster, Posters
+    from gateway.webhooks.requests.delivery_body import DeliveryBodies
+    from gateway.webhooks.requests.http_post import Poster, Posters
 
 LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
 """Seconds until a webhook that another gateway added is noticed."""
@@ -54,7 +54,7 @@ class WebhookDispatcher:
         posters: Posters,
         turn: Leadership,
         *,
-        leases: Leases,
+        bodies: DeliveryBodies,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._documents = documents
@@ -62,7 +62,7 @@ class WebhookDispatcher:
         self._tail = tail
         self._posters = posters
         self._turn = turn
-        self._leases = leases
+        self._bodies = bodies
         self._clock = clock
         self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
         self._couriers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
@@ -171,7 +171,7 @@ class WebhookDispatcher:
             tail=self._tail,
             poster=poster,
             turn=self._turn,
-            leases=self._leases,
+            bodies=self._bodies,
             clock=self._clock,
         )
         courier.slots = slots

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.state.events.deliveries import Attempt, Delivery
 from gateway.schemas.event_presenters import Unreadable
-from gateway.webhooks import delivery_policy, event_body, signed_request
+from gateway.webhooks import delivery_policy
 from gateway.webhooks.chat_lanes import REPEATS, former_lane_of
+from gateway.webhooks.requests import signed_request
+from gateway.webhooks.requests.delivery_body import FileAwaited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.redis.leases.leases import Leases
     from actors.state.webhooks import Webhook
     from gateway.webhooks.chat_lanes import Lane
     from gateway.webhooks.delivery_journal import DeliveryJournal
-    from gateway.webhooks.http_post import Poster
+    from gateway.webhooks.requests.delivery_body import DeliveryBodies
+    from gateway.webhooks.requests.http_post import Poster
     from gateway.webhooks.stored_deliveries import StoredDeliveries
 
 NOTHING: Final = Attempt(0.0, None, None, 0.0)
@@ -39,7 +42,7 @@ class Result:
     fresh: bool
     spills: int
     delivery: Delivery | None
-    attempt: Attempt | None
+    attempt: Attempt | FileAwaited | None
 
 
 class LaneAttempts:
@@ -52,14 +55,14 @@ class LaneAttempts:
         refused: StoredDeliveries,
         journal: DeliveryJournal,
         poster: Poster,
-        leases: Leases,
+        bodies: DeliveryBodies,
         clock: Callable[[], float],
     ) -> None:
         self.webhook = webhook
         self._refused = refused
         self._journal = journal
         self._poster = poster
-        self._leases = leases
+        self._bodies = bodies
         self._clock = clock
 
     def finder(self, lane: Lane) -> Callable[[], Awaitable[Delivery | None]]:
@@ -72,8 +75,11 @@ class LaneAttempts:
             return partial(self._refused.following, lane.key, lane.last)
         return partial(_known, Delivery(self.webhook.id, lane.waiting[0], "waiting", lane.key))
 
-    async def make(self, delivery: Delivery | None) -> Attempt:
-        """Try to deliver it. Raises `RedisAway`: then no attempt was made."""
+    async def make(self, delivery: Delivery | None, *, may_wait: bool) -> Attempt | FileAwaited:
+        """Try to deliver it; `may_wait`: unless its webhook waits for its file.
+
+        Raises `RedisAway` and `StoreAway`: then no attempt was made.
+        """
         now = self._clock()
         if delivery is None:
             return NOTHING
@@ -84,11 +90,17 @@ class LaneAttempts:
         if kept_order and not self.webhook.wants(told.event):
             return UNWANTED
         try:
-            # Only an admin sets up a webhook, so that it may get what links an account.
-            body = await event_body.body(told, self._leases, may_link=True)
+            # A repeat that a person wants has waited before.
+            waits = may_wait and delivery.lane is not None
+            body = await self._bodies.of(told, self.webhook, now, may_wait=waits)
         except Unreadable:
             return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)
-        return await signed_request.attempt(self._poster, self.webhook, told.event.id, body, now)
+        if isinstance(body, FileAwaited):
+            return body
+        with closing(body):
+            return await signed_request.attempt(
+                self._poster, self.webhook, told.event.id, body, now
+            )
 
     async def _head(self, seq: int) -> Delivery | None:
         known = self._journal.find(seq)

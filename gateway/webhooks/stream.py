@@ -23,7 +23,7 @@ from gateway.http.server import ABORT, ENDLESS
 from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import Pairing, Unreadable
 from gateway.schemas.request_models import ReadEvents
-from gateway.webhooks import event_body
+from gateway.webhooks.requests import event_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.open_store import open_documents
-from gateway.webhooks.http_post import PER_ENDPOINT
+from gateway.webhooks.requests.http_post import PER_ENDPOINT
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import ROOT, Gateway

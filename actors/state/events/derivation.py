@@ -8,6 +8,7 @@ sync (``source: history``) are old and have none.
     ``message.sent`` ``.delivered`` ``.read`` ``.dead`` ``.cancelled``
                             it came there; each has an event, also where several are noted at once
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
+    ``message.media``       the file of a message is stored, or has failed
     ``connection.state``    the state, or its cause, is another one, or a later owner has it open: it was not meanwhile
     ``connection.limited``  WhatsApp lets the account write to nobody new for a while, for another time,
                             or not any more
@@ -47,6 +48,10 @@ _STEPS: Final[tuple[EventType, ...]] = (
     "message.dead",
     "message.cancelled",
 )
+_OF_A_FILE: Final[tuple[str, ...]] = (
+    *("id", "message_id", "connection", "chat", "direction", "type"),
+    *("sender", "sender_name", "sender_lid"),
+)
 _KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote: "vote"}
 
 
@@ -59,9 +64,12 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         before = {}
     if after["direction"] == "in":
         placeholder = before.get("type") == UNDECRYPTABLE != after["type"]
-        if after["type"] in CHANGES or (before and not placeholder):
+        if after["type"] in CHANGES:
             return ()
-        return (_event("message.received", after, float(after["received_at"]), after["type"]),)
+        if before and not placeholder:
+            return of_file(before, after)
+        received = _event("message.received", after, float(after["received_at"]), after["type"])
+        return (received, *of_file(before, after))
     if after["type"] in CHANGES and source_of(after) != API:
         return ()
     steps = []
@@ -70,7 +78,25 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         at = after.get(name)
         if at is not None and at != before.get(name):
             steps.append(_event(step, {**after, **_former(before, after)}, float(at)))
-    return sorted(steps, key=lambda event: event.at)
+    return (*sorted(steps, key=lambda event: event.at), *of_file(before, after))
+
+
+def of_file(
+    before: Document | None, after: Document | None, at: float | None = None
+) -> Sequence[Event]:
+    """The event that the file of a message is stored, or has failed, by a write of the message's document.
+
+    `at` is when that was noted; without it, when the message arrived.
+    """
+    media = _ended(after)
+    if after is None or media is None or media == _ended(before) or source_of(after) == HISTORY:
+        return ()
+    file = (after.get("content") or {}).get("file")
+    named = {name: after[name] for name in _OF_A_FILE if name in after}
+    data: Document = {**named, "content": {"file": file}, "media": media}
+    key = _key("message.media", after["id"], media["state"])
+    noted_at = float(after["received_at"] if at is None else at)
+    return (Event(key, "message.media", after["connection"], noted_at, data),)
 
 
 def of_change(
@@ -183,6 +209,14 @@ def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]
     if not after["active"] and (before is None or before["active"]):
         told.append(_alert("alert.cleared", after, after["cleared_at"]))
     return told
+
+
+def _ended(document: Document | None) -> Document | None:
+    """The final state of the file of a message; None before, and before the message itself is there."""
+    if document is None or document.get("type") in {None, UNDECRYPTABLE}:
+        return None
+    media: Document = document.get("media") or {}
+    return media if media.get("state") in {"stored", "failed"} else None
 
 
 def _former(before: Mapping[str, Any], after: Document) -> Document:

@@ -13,6 +13,7 @@ EventType = Literal[
     "message.dead",
     "message.cancelled",
     "message.changed",
+    "message.media",
     "connection.state",
     "connection.limited",
     "connection.qr",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.state.documents import MESSAGES, Write
+from actors.state.events.derivation import of_file
 from actors.state.messages.applied_changes import incoming_id
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ _RANK: Final = {"pending": 0, "deferred": 1, "failed": 2, "stored": 3}
 _OPEN: Final = frozenset({None, "pending", "deferred"})
 
 
-def settling(connection: str, item: Mapping[str, Any]) -> Write:
-    """The write that notes what became of a file (the fields of `engine.InboxFile`)."""
+def settling(connection: str, item: Mapping[str, Any], now: float) -> Write:
+    """The write that notes what became of a file (the fields of `engine.InboxFile`), and its event."""
     chat, sender, message_id = (str(item[name]) for name in ("chat", "sender", "message_id"))
     news = {"state": str(item["status"]), "error": item["error"]}
 
@@ -43,7 +44,11 @@ def settling(connection: str, item: Mapping[str, Any]) -> Write:
         return None if media == known else {**document, "media": media}
 
     identity = incoming_id(connection, chat, sender, message_id)
-    return Write("change", MESSAGES, identity, change=change)
+    return Write(
+        *("change", MESSAGES, identity),
+        change=change,
+        tells=lambda before, after: of_file(before, after, now),
+    )
 
 
 def later(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Document | None:

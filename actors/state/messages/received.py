@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Change, Edit, decode, file_of, pack
 from actors.state.documents import MESSAGES, Write, size_of
-from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_message
+from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_file, of_message
 from actors.state.fields import API, source_of
 from actors.state.messages.applied_changes import (
     ME,
@@ -25,10 +25,11 @@ from actors.state.messages.applied_changes import (
 from actors.state.messages.file_states import KEPT, PENDING, later
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.messages.content import Content
     from actors.state.documents import Document, Tells
+    from actors.state.events.event import Event
 
 ARRIVALS = 1_000_000
 """Places within one of WhatsApp's seconds, which are all that its times tell."""
@@ -226,8 +227,12 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     moved = {**_named(document, old, new), "id": identity, "sender": sender}
     if sender != document["sender"] and old.endswith("@lid"):
         moved["sender_lid"] = old
-    # No event: there was one in the former chat.
-    return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
+
+    def tells(before: Document | None, after: Document | None) -> Sequence[Event]:
+        # Of the message there was an event in the former chat, and of its file where that had ended.
+        return of_file(before, after) if of_file(moved, after) else ()
+
+    return storing(moved, tells=tells), Write("delete", MESSAGES, document["id"])
 
 
 def _rechatted(old: str, new: str) -> Callable[[Document | None], Document | None]:

@@ -13,7 +13,7 @@ from gateway.api.webhooks.resource import ENDED, existing, of_one
 from gateway.http.endpoint import Gives, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
-from gateway.schemas import events as event_models
+from gateway.schemas import webhooks as webhook_models
 from gateway.schemas.request_models import ListDeliveries
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def deliveries(call: Call[None, ListDeliveries]) -> Response:
     log = EventLog(call.backends.documents)
     if before is None:
         before = (await log.head()).seq + 1
-    items: list[event_models.Delivery] = []
+    items: list[webhook_models.Delivery] = []
     more = True
     for _ in range(LOOKS):
         look = await log.before(before)
@@ -64,7 +64,7 @@ async def deliveries(call: Call[None, ListDeliveries]) -> Response:
         if not more or len(items) == query.limit:
             break
     cursor = str(before) if more else None
-    return written(event_models.Deliveries(items=items, next=cursor))
+    return written(webhook_models.Deliveries(items=items, next=cursor))
 
 
 async def redeliver(call: Call[None, None]) -> Response:
@@ -105,7 +105,7 @@ async def _once_more(backends: Backends, webhook: Webhook, seq: int) -> Delivery
 
 async def _buried(
     call: Call[None, ListDeliveries], webhook: Webhook, before: int | None
-) -> event_models.Deliveries:
+) -> webhook_models.Deliveries:
     where = [Where("webhook", "==", webhook.id), Where("status", "==", "dead")]
     if before is not None:
         where.append(Where("seq", "<", before))
@@ -115,7 +115,7 @@ async def _buried(
     found = [Delivery.of(each) for each in page.items]
     items = [event_presenters.delivery(each.told, webhook, each, None) for each in found]
     last = str(page.items[-1]["seq"]) if page.next is not None else None
-    return event_models.Deliveries(items=items, next=last)
+    return webhook_models.Deliveries(items=items, next=last)
 
 
 async def _kept(
@@ -160,7 +160,7 @@ OPERATIONS = (
         "listDeliveries",
         "Its deliveries, the newest first",
         deliveries,
-        {200: Gives("A page of deliveries.", event_models.Deliveries)},
+        {200: Gives("A page of deliveries.", webhook_models.Deliveries)},
         query=ListDeliveries,
         refuses=("invalid_cursor",),
     ),
@@ -169,7 +169,7 @@ OPERATIONS = (
         "redeliver",
         "Deliver once more, now, what is dead or was delivered",
         redeliver,
-        {202: Gives("It is tried once.", event_models.Delivery)},
+        {202: Gives("It is tried once.", webhook_models.Delivery)},
         refuses=("unknown_delivery", "still_waiting", "connection_deleted"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -17,9 +18,15 @@ from gateway.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
-from gateway.schemas import events as event_models
-from gateway.schemas.request_models import WEBHOOK_PATTERN, ChangedWebhook, NewWebhook
-from gateway.webhooks import signatures, signed_request
+from gateway.schemas import webhooks as webhook_models
+from gateway.schemas.request_models import (
+    WEBHOOK_PATTERN,
+    ChangedWebhook,
+    NewWebhook,
+    WebhookFiles,
+)
+from gateway.webhooks.requests import signatures, signed_request
+from gateway.webhooks.requests.body import Body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +35,13 @@ if TYPE_CHECKING:
 
 WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)
 
+MEDIA_WAIT, BASE64_LIMIT = 30, 2**20
+"""Seconds that a message waits for its file, and bytes of a file as base64, unless the webhook says otherwise."""
+
 ENDED = "So is every connection of the webhook."
 _testing: set[str] = set()
 """Webhooks to which this process sends a test event now: one at a time."""
-_ONE = Gives("The webhook.", event_models.Webhook)
+_ONE = Gives("The webhook.", webhook_models.Webhook)
 
 
 def made(
@@ -65,6 +75,9 @@ async def create(call: Call[NewWebhook, None]) -> Response:
         connections=connections,
         headers=wanted.headers,
     )
+    files = _files(wanted, None)
+    if files is not None:
+        webhook = replace(webhook, media_wait=files[0], base64_limit=files[1])
     try:
         await backends.webhooks.create(webhook, quota=backends.settings.webhook_quota)
     except ConnectionNotFound:
@@ -72,7 +85,7 @@ async def create(call: Call[NewWebhook, None]) -> Response:
     backends.deliverer.look()
     shown = event_presenters.webhook(webhook, webhook.progress.cursor)
     return written(
-        event_models.AddedWebhook(**shown, secret=webhook.secrets[0].secret),
+        webhook_models.AddedWebhook(**shown, secret=webhook.secrets[0].secret),
         201,
         Location=f"/api/webhooks/{webhook.id}",
     )
@@ -82,8 +95,8 @@ async def list_all(call: Call[None, None]) -> Response:
     listed = await call.backends.webhooks.list()
     found = [each for each in listed if call.key.covers(each.connections)]
     seq = await call.backends.streams.seq() if found else 0
-    items = [event_models.Webhook(**event_presenters.webhook(each, seq)) for each in found]
-    return written(event_models.Webhooks(items=items))
+    items = [webhook_models.Webhook(**event_presenters.webhook(each, seq)) for each in found]
+    return written(webhook_models.Webhooks(items=items))
 
 
 async def get(call: Call[None, None]) -> Response:
@@ -96,7 +109,11 @@ async def change(call: Call[ChangedWebhook, None]) -> Response:
         _require_public(call.backends, call.body.url)
     try:
         changed = await call.backends.webhooks.change(
-            webhook.id, url=call.body.url, on=call.body.enabled, headers=call.body.headers
+            webhook.id,
+            url=call.body.url,
+            on=call.body.enabled,
+            headers=call.body.headers,
+            files=_files(call.body, webhook),
         )
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
@@ -121,7 +138,7 @@ async def rotate(call: Call[None, None]) -> Response:
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     call.backends.deliverer.look()
-    return written(event_models.Rotated(secret=secret))
+    return written(webhook_models.Rotated(secret=secret))
 
 
 async def test(call: Call[None, None]) -> Response:
@@ -136,14 +153,41 @@ async def test(call: Call[None, None]) -> Response:
     try:
         event = event_presenters.trial(webhook, f"evt_{secrets.token_hex(16)}", time.time())
         body = event.__pydantic_serializer__.to_json(event)
-        made = await signed_request.attempt(poster, webhook, event.id, body, time.time())
+        made = await signed_request.attempt(poster, webhook, event.id, Body(body), time.time())
     finally:
         _testing.discard(webhook.id)
         await poster.close()
     shown = event_presenters.attempt(made)
     return written(
-        event_models.Tested(event_id=event.id, delivered=made.error is None, **dict(shown))
+        webhook_models.Tested(event_id=event.id, delivered=made.error is None, **dict(shown))
     )
+
+
+def _files(wanted: WebhookFiles, known: Webhook | None) -> tuple[int | None, int | None] | None:
+    """`media_wait` and `base64_limit` once the webhook that is `known` is as `wanted`; None where nothing is.
+
+    Problem `invalid_field`.
+    """
+    named = wanted.media, wanted.media_wait, wanted.base64, wanted.base64_limit
+    if all(each is None for each in named):
+        return None
+    wait, limit = (None, None) if known is None else (known.media_wait, known.base64_limit)
+    if wanted.media is not None:
+        wait, limit = (wait or MEDIA_WAIT, limit) if wanted.media == "wait" else (None, None)
+    if wanted.base64 is not None:
+        limit = (limit or BASE64_LIMIT) if wanted.base64 else None
+    if wanted.media_wait is not None and wait is not None:
+        wait = wanted.media_wait
+    if wanted.base64_limit is not None and limit is not None:
+        limit = wanted.base64_limit
+    for field, given, needs in (
+        ("media_wait", wanted.media_wait if wait is None else None, "media: wait"),
+        ("base64", limit if wait is None else None, "media: wait"),
+        ("base64_limit", wanted.base64_limit if limit is None else None, "base64: true"),
+    ):
+        if given is not None:
+            raise Problem("invalid_field", f"The field {field}: it goes with {needs}.")
+    return wait, limit
 
 
 def _require_public(backends: Backends, url: str) -> None:
@@ -166,7 +210,7 @@ async def existing(call: Call[Any, Any]) -> Webhook:
 
 async def _shown(call: Call[Any, Any], webhook: Webhook) -> Response:
     seq = await call.backends.streams.seq()
-    return written(event_models.Webhook(**event_presenters.webhook(webhook, seq)))
+    return written(webhook_models.Webhook(**event_presenters.webhook(webhook, seq)))
 
 
 _TAG = "webhooks"
@@ -202,7 +246,7 @@ OPERATIONS = (
         {
             201: Gives(
                 "Added. The secret is shown this once.",
-                event_models.AddedWebhook,
+                webhook_models.AddedWebhook,
                 headers={"Location": "Where it is."},
             )
         },
@@ -223,7 +267,7 @@ OPERATIONS = (
         "All webhooks",
         _TAG,
         list_all,
-        {200: Gives("The webhooks.", event_models.Webhooks)},
+        {200: Gives("The webhooks.", webhook_models.Webhooks)},
         "admin",
         refuses=("store_away",),
     ),
@@ -231,7 +275,7 @@ OPERATIONS = (
     of_one(
         "PATCH",
         "changeWebhook",
-        "Pause it, let it go on, or give it another address or other headers",
+        "Pause it, let it go on, or give it another address, other headers, or files another way",
         change,
         {200: _ONE},
         body=ChangedWebhook,
@@ -249,14 +293,14 @@ OPERATIONS = (
         "rotateSecret",
         "Sign by a new secret, and for a day by the one before too",
         rotate,
-        {200: Gives("The new secret, shown this once.", event_models.Rotated)},
+        {200: Gives("The new secret, shown this once.", webhook_models.Rotated)},
     ),
     of_one(
         "POST /test",
         "testWebhook",
         "Send it a test event, signed as all are, and say what came of it",
         test,
-        {200: Gives("The attempt.", event_models.Tested)},
+        {200: Gives("The attempt.", webhook_models.Tested)},
         refuses=("test_running", "connection_deleted"),
     ),
 )

@@ -20,22 +20,15 @@ def alerts(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) ->
     if not as_json:
         for each in answer["items"]:
             each["severity"] = output.severity(each["severity"])
-    output.show(answer, ALERTS, as_json=as_json, empty="There is no alert.")
-    _more(answer, as_json)
+    output.show_page(answer, ALERTS, as_json=as_json, empty="There is no alert.")
 
 
 def recoveries(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
     answer = _asked(data, key, "/api/recoveries", asked)
-    output.show(answer, RECOVERIES, as_json=as_json, empty="Nothing had to recover.")
-    _more(answer, as_json)
+    output.show_page(answer, RECOVERIES, as_json=as_json, empty="Nothing had to recover.")
 
 
 def _asked(data: Path, key: str | None, path: str, asked: dict[str, Any]) -> Any:
     given = {name: value for name, value in asked.items() if value is not None}
     with Api(data, key) as api:
         return api.get(path, given)
-
-
-def _more(answer: Any, as_json: bool) -> None:
-    if not as_json and answer["next"] is not None:
-        output.console().print(f"There is more: --after {answer['next']}")

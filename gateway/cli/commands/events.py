@@ -81,7 +81,7 @@ def _name(data: dict[str, Any], address: str) -> str:
     return (data.get("author") or {}).get("name") or address
 
 
-def _gist(kind: str, data: dict[str, Any]) -> str:
+def _of_message(kind: str, data: dict[str, Any]) -> str | None:
     if kind == "message.received":
         words = data["text"] or data["type"]
         where = (
@@ -91,6 +91,16 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
     if kind == "message.changed":
         who = _name(data, data["by"])
         return f"{who}: {data['change']} {data['emoji'] or data['text'] or ''}".strip()
+    if kind == "message.media":
+        media = data["media"]
+        who = _name(data, data["chat"])
+        return f"{who}: {data['type']} {media['state']} {media['error'] or ''}".strip()
+    return None
+
+
+def _gist(kind: str, data: dict[str, Any]) -> str:
+    if (of_message := _of_message(kind, data)) is not None:
+        return of_message
     if kind == "connection.qr":
         return f"{data['kind']} {data['number']} until {data['expires_at']}"
     if kind == "connection.passkey":

@@ -55,9 +55,7 @@ def list_(
     given = {name: value for name, value in asked.items() if value is not None}
     with Api(directory(data), key) as api:
         answer = api.get("/api/messages", given)
-    output.show(answer, COLUMNS, as_json=as_json, empty="There is no such message.")
-    if not as_json and answer["next"] is not None:
-        output.console().print(f"There is more: --after {answer['next']}")
+    output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such message.")
 
 
 @app.command()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
@@ -23,6 +23,24 @@ Headers = Annotated[
     typer.FileText | None,
     typer.Option(
         "--headers", help="A file with a line NAME: VALUE for each header; - is standard input."
+    ),
+]
+Media = Annotated[
+    Literal["apart", "wait"] | None,
+    typer.Option("--media", help="wait: a message with a file waits for the file; else apart."),
+]
+MediaWait = Annotated[
+    int | None,
+    typer.Option("--media-wait", min=1, max=300, metavar="SECONDS", help="At most; 30 by default."),
+]
+Base64 = Annotated[
+    bool | None,
+    typer.Option("--base64/--no-base64", help="Send the file itself with its message."),
+]
+Base64Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--base64-limit", min=1, metavar="BYTES", help="Of a larger file the address alone."
     ),
 ]
 COLUMNS = (
@@ -54,6 +72,10 @@ def add(
         list[str] | None, typer.Option("--connection", help="Only of this one; give one or more.")
     ] = None,
     headers: Headers = None,
+    media: Media = None,
+    media_wait: MediaWait = None,
+    base64: Base64 = None,
+    base64_limit: Base64Limit = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -61,7 +83,7 @@ def add(
     """Add an endpoint that gets events from now on; shows its secret, once."""
     from gateway.cli.api_client import Api
 
-    body: dict[str, Any] = {"url": url}
+    body: dict[str, Any] = {"url": url, **_files(media, media_wait, base64, base64_limit)}
     if event:
         body["events"] = event
     if connection:
@@ -74,6 +96,45 @@ def add(
         output.plain(answer)
     else:
         output.console().print(f"{answer['id']}\nIt signs by {answer['secret']}")
+
+
+@app.command("set-media")
+def set_media(
+    webhook: Id,
+    media: Media = None,
+    media_wait: MediaWait = None,
+    base64: Base64 = None,
+    base64_limit: Base64Limit = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Have messages wait for their files or not, and bring them or not."""
+    from gateway.cli.api_client import Api, segment
+
+    body = _files(media, media_wait, base64, base64_limit)
+    with Api(directory(data), key) as api:
+        answer = api.patch(f"/api/webhooks/{segment(webhook)}", body)
+    if as_json:
+        output.plain(answer)
+        return
+    wait, limit = answer["media_wait"], answer["base64_limit"]
+    waits = "apart" if wait is None else f"wait, {wait} s at most"
+    with_file = "" if limit is None else f"; as base64 up to {limit} bytes"
+    output.console().print(f"{waits}{with_file}")
+
+
+def _files(
+    media: str | None, media_wait: int | None, base64: bool | None, base64_limit: int | None
+) -> dict[str, Any]:
+    """The fields of a request that are named."""
+    asked = {
+        "media": media,
+        "media_wait": media_wait,
+        "base64": base64,
+        "base64_limit": base64_limit,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _headers(lines: TextIO) -> dict[str, str]:
@@ -197,9 +258,7 @@ def deliveries(
         answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", given)
     if not as_json:
         answer["items"] = [_with_last(each) for each in answer["items"]]
-    output.show(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
-    if not as_json and answer["next"] is not None:
-        output.console().print(f"There is more: --after {answer['next']}")
+    output.show_page(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
 
 
 def _with_last(delivery: dict[str, Any]) -> dict[str, Any]:

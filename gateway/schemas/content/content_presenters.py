@@ -56,6 +56,11 @@ def author(who: str, noted: Mapping[str, Any]) -> Person | None:
     return None if who == ME else person(who, noted)
 
 
+def media_url(message: str) -> str:
+    """The address, in this service, of the file that a message brings."""
+    return f"/api/messages/{message}/media"
+
+
 def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer | None:
     """The content of kinds that are more than a text; None for one that could not be read when it came."""
     model = None if "kind" in packed else message_content.MODELS.get(packed.get("type", ""))
@@ -84,7 +89,7 @@ def _media(
         name=file.get("name"),
         state=known["state"],
         error=known.get("error"),
-        url=f"/api/messages/{document['id']}/media",
+        url=media_url(document["id"]),
     )
 
 

@@ -29,8 +29,8 @@ async def test_it_is_in_the_document_in_any_order(documents: Documents) -> None:
         told = incoming("shop", asdict(message), 5.0)
         writes = [
             storing(told),
-            settling("shop", asdict(InboxFile(8, *name, "failed", "media_gone"))),
-            settling("shop", asdict(InboxFile(9, *name, "stored"))),
+            settling("shop", asdict(InboxFile(8, *name, "failed", "media_gone")), 6.0),
+            settling("shop", asdict(InboxFile(9, *name, "stored")), 6.0),
         ]
         for index in (*order, *order):
             await documents.batch([writes[index]])
@@ -42,7 +42,7 @@ async def test_it_moves_with_a_chat_that_is_merged(documents: Documents) -> None
     by_lid = incoming("shop", asdict(replace(MESSAGE, chat=LID, sender=LID)), 5.0)
     told = incoming("shop", asdict(MESSAGE), 5.0)
     failed = InboxFile(9, LID, LID, "A", "failed", "media_gone")
-    await documents.batch([storing(by_lid), settling("shop", asdict(failed))])
+    await documents.batch([storing(by_lid), settling("shop", asdict(failed), 6.0)])
     there = await documents.get(MESSAGES, by_lid["id"])
     assert there is not None
     for _ in range(2):

@@ -16,7 +16,7 @@ from tests.processes.valkey import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.gateway.served import Api
+    from httpx import Client
 
 
 class _Server(ThreadingHTTPServer):
@@ -144,7 +144,7 @@ def _signed(secret: str, body: bytes, headers: dict[str, str]) -> bool:
     return True
 
 
-def add(api: Api, receiver: Receiver, **more: Any) -> dict[str, Any]:
+def add(api: Client, receiver: Receiver, **more: Any) -> dict[str, Any]:
     """A webhook that leads to `receiver`, which knows its secret."""
     answer = api.post("/api/webhooks", json={"url": receiver.url, **more})
     assert answer.status_code == 201, answer.text

@@ -1,4 +1,4 @@
-"""G5: reactions, edits and deletes are there once, wherever the process dies that carries them on."""
+"""G5: reactions, edits, deletes and outcomes of files are there once, wherever the process dies that carries them on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.session.session import Session
-from actors.messages.content import Delete, Edit, Reaction, Target, encode
+from actors.messages.content import Delete, Edit, File, Image, Reaction, Target, encode
 from actors.queue.mirror import mirror_writes
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
+from actors.state.events.log import EventLog
+from actors.state.messages.received import incoming, storing
 from actors.state.open_store import open_documents
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD, Valkey
@@ -167,6 +169,38 @@ async def test_killed_while_changes_are_carried_on(
     assert record is not None
     assert (record.redacted, record.text) == (True, "")
     assert not any(word in str(found) for word in ("secret", "mistake"))
+
+
+async def test_killed_while_the_outcome_of_a_file_is_carried_on(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    """The event of a file is there once: killed before it is written, and after, but before that is known."""
+    settings = valkey.settings().model_copy(update={"data": tmp_path})
+    settings.save()
+    file = tmp_path / "session.db"
+    content = encode(Image(File("ab" * 32, 5, "image/png")))
+    item = {"chat": ANA, "sender": ANA, "message_id": "PICTURE", "at": CLOCK, "key": 1}
+    message = incoming("shop", {**item, "type": "image", "text": None, "content": content}, CLOCK)
+    documents = open_documents(settings)
+    await Connections(documents).create("shop", id="shop")
+    log = EventLog(documents)
+    await log.want(time.time() + 1000)
+    await documents.batch([storing(message)])
+    with closing(Session.open(file, 1)) as session:
+        async with session.transaction():
+            session.downloads.add_file(ANA, ANA, "PICTURE", "stored")
+    seen = []
+    for number, point in enumerate(("before_store", "after_store", "none")):
+        died = drained(settings, file, 2 + 2 * number, point)
+        assert died == (0 if point == "none" else -signal.SIGKILL), (
+            tmp_path / "child.log"
+        ).read_text()[-2000:]
+        with closing(Session.open(file, 3 + 2 * number)) as session:
+            waiting = len(session.inbox.pending("file", 10))
+        kinds = [each.event.type for each in (await log.after(0)).events]
+        seen.append((waiting, kinds.count("message.media")))
+    await documents.close()
+    assert seen == [(1, 0), (1, 1), (0, 1)]
 
 
 def shown(document: Document) -> tuple[Any, list[str], dict[str, str], bool]:

@@ -1,4 +1,4 @@
-"""`teimoso messages`, `groups` and `connections show`, on a real gateway."""
+"""`teimoso messages`, `chats`, `contacts`, `groups` and `connections show`, on a real gateway."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tests.integration.gateway.api.test_chat_list import GROUP, person, say
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.stored_messages import store_messages
@@ -46,6 +47,42 @@ async def test_messages_are_listed_and_shown(gateway: Gateway, documents: Docume
     )
     refused = await run(gateway, "messages", "list", "--status", "lost", status=1)
     assert refused.startswith("The parameter status: ")
+
+
+async def test_chats_and_people_are_listed_and_searched(
+    gateway: Gateway, documents: Documents
+) -> None:
+    await say(documents, 900, person(900), "Where is\nmy order?", sender_name="Ana Pereira")
+    await say(documents, 901, GROUP, "Check!", sender=person(900), chat_name="Chess club")
+    await say(documents, 902, person(901), "", type="image")
+    words = ("chats", "list", "shop", "--limit", "2")
+    heading, image, club, more = (await run(gateway, *words)).splitlines()
+    assert heading.split("  ")[0] == "active at"
+    assert heading.split()[2:] == ["chat", "name", "unread", "settings", "last", "message"]
+    assert image.split()[1:] == [person(901), "+15550100901", "1", "image"]
+    assert club.split()[1:] == [GROUP, "Chess", "club", "1", "Check!"]
+    after = more.removeprefix("There is more: --after ")
+    rest = json.loads(await run(gateway, *words, "--after", after, "--search", "ORDER", "--json"))
+    assert [one["name"] for one in rest["items"]] == ["Ana Pereira"]
+    assert await run(gateway, "chats", "list", "shop", "--search", "nobody") == (
+        "There is no such chat.\n"
+    )
+
+    shown = await run(gateway, "chats", "show", "shop", "+1 555 010 0900")
+    fields = dict(line.split(maxsplit=1) for line in shown.splitlines()[1:])
+    assert (fields["chat"].strip(), fields["muted"].strip()) == (person(900), "false")
+    assert "cleared" not in fields, "what has no value is left out"
+
+    found = (await run(gateway, "contacts", "list", "shop", "--search", "pereira")).splitlines()
+    assert [line.split() for line in found] == [
+        ["name", "number", "address", "saved"],
+        ["Ana", "Pereira", "15550100900", person(900)],
+    ]
+    *_, person_, more = (
+        await run(gateway, "contacts", "list", "shop", "--limit", "1")
+    ).splitlines()
+    assert person_.split() == ["+15550100901", "15550100901", person(901)]
+    assert more.startswith("There is more: --after chats.")
 
 
 async def test_a_queued_message_is_cancelled(gateway: Gateway, api: Api) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from actors.media.open_store import open_store
 from actors.redis.client import connect
 from actors.state.webhooks import Webhooks
 from tests.integration.gateway.receiver import Receiver, add
@@ -49,6 +50,7 @@ def hook(api: Api, receiver: Receiver) -> Iterator[str]:
 async def delivering(valkey: Valkey, tmp_path: Path) -> AsyncIterator[SingleCourier]:
     documents = Store(tmp_path / "state.db")
     redis = connect(valkey.settings())
-    yield SingleCourier(documents, Webhooks(documents), redis)
+    files = open_store(valkey.settings().model_copy(update={"data": tmp_path}))
+    yield SingleCourier(documents, Webhooks(documents), redis, files)
     await redis.aclose()
     await documents.close()

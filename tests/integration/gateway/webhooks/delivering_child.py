@@ -15,6 +15,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from actors.config.sources import resolve_settings
+from actors.media.open_store import open_store
 from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
@@ -25,7 +27,8 @@ from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
-from gateway.webhooks.http_post import Posters
+from gateway.webhooks.requests.delivery_body import DeliveryBodies
+from gateway.webhooks.requests.http_post import Posters
 from tests.processes.valkey import PASSWORD
 
 
@@ -49,6 +52,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
     delivery_policy.LONGEST = 1.0  # of its time only: what was refused is tried soon
     if point != "none":
         dying(number, after=point == "after")
+    settings = resolve_settings(data=data.parent)
     documents = SqliteDocuments(data)
     redis = Redis(port=port, password=PASSWORD, decode_responses=True)
     tail = EventTail(EventLog(documents), billed=False)
@@ -58,7 +62,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
         tail,
         Posters(Guarded(private=True)),
         Leadership(redis, keys.WEBHOOKS),
-        leases=Leases(redis),
+        bodies=DeliveryBodies(documents, Leases(redis), open_store(settings)),
     )
     await asyncio.gather(tail.run(), deliverer.run())
 

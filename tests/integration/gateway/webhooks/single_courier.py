@@ -17,10 +17,11 @@ from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.acceptance.address_policy import Guarded
-from gateway.webhooks import signatures
 from gateway.webhooks.delivery_worker import DeliveryWorker
 from gateway.webhooks.event_tail import EventTail
-from gateway.webhooks.http_post import Poster
+from gateway.webhooks.requests import signatures
+from gateway.webhooks.requests.delivery_body import DeliveryBodies
+from gateway.webhooks.requests.http_post import Poster
 from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.media.local_files import LocalFiles
     from actors.state.documents import Page, Write
     from tests.integration.gateway.receiver import Receiver
 
@@ -71,6 +73,11 @@ class SingleCourier:
     documents: Store
     webhooks: Webhooks
     redis: Redis
+    files: LocalFiles
+
+    @property
+    def bodies(self) -> DeliveryBodies:
+        return DeliveryBodies(self.documents, Leases(self.redis), self.files)
 
     async def add(self, receiver: Receiver, *, events: tuple[str, ...] | None = None) -> None:
         secret = signatures.new_secret()
@@ -119,7 +126,7 @@ class SingleCourier:
             tail=tail,
             poster=poster,
             turn=turn,
-            leases=Leases(self.redis),
+            bodies=self.bodies,
             clock=time.time,
         )
         tasks = [asyncio.create_task(each) for each in (tail.run(), courier.run())]

@@ -11,7 +11,6 @@ import pytest
 
 from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
-from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, HEALTH_STATUS, WEBHOOKS
 from actors.state.events.deliveries import Delivery
@@ -23,7 +22,7 @@ from gateway.webhooks.delivery_journal import SAVE
 from gateway.webhooks.delivery_policy import PATIENCE
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
-from gateway.webhooks.http_post import PER_ENDPOINT, Posters
+from gateway.webhooks.requests.http_post import PER_ENDPOINT, Posters
 from tests.integration.gateway.webhooks.single_courier import ID
 from tests.integration.gateway.webhooks.stored_messages import age, store_messages
 from tests.waiting import eventually
@@ -228,9 +227,8 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     tail = EventTail(EventLog(documents), billed=False)
     posters = Posters(Guarded(private=True))
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
-    leases = Leases(delivering.redis)
     deliverer = WebhookDispatcher(
-        documents, delivering.webhooks, tail, posters, turn, leases=leases
+        documents, delivering.webhooks, tail, posters, turn, bodies=delivering.bodies
     )
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:
@@ -262,7 +260,7 @@ async def test_a_courier_whose_progress_the_store_refuses_is_an_alert_and_starts
         tail,
         Posters(Guarded(private=True)),
         turn,
-        leases=Leases(delivering.redis),
+        bodies=delivering.bodies,
     )
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:

@@ -20,9 +20,9 @@ from actors.redis import keys
 from actors.state.documents import DELIVERIES, Where
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Progress, Secret, Webhook, Webhooks
-from gateway.webhooks import signatures
 from gateway.webhooks.delivery_journal import UNSAVED
-from gateway.webhooks.http_post import PER_ENDPOINT
+from gateway.webhooks.requests import signatures
+from gateway.webhooks.requests.http_post import PER_ENDPOINT
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import ROOT
 from tests.integration.gateway.webhooks.stored_messages import chat_of, store_messages

@@ -6,7 +6,7 @@ import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
-from gateway.webhooks.http_post import PER_ENDPOINT
+from gateway.webhooks.requests.http_post import PER_ENDPOINT
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages

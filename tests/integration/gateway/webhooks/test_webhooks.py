@@ -289,6 +289,30 @@ async def test_a_deleted_webhook_gets_nothing(
     assert [each for each in kept if each["webhook"] == hook] == []
 
 
+def test_a_webhook_has_the_settings_for_files_that_it_was_given(hook: str, api: Api) -> None:
+    def changed(**body: Any) -> tuple[Any, ...]:
+        answer = api.patch(f"/api/webhooks/{hook}", json=body)
+        if answer.status_code != 200:
+            return answer.status_code, answer.json()["code"]
+        names = ("media", "media_wait", "base64", "base64_limit")
+        shown = api.get(f"/api/webhooks/{hook}").json()
+        assert answer.json() == shown
+        return tuple(shown[name] for name in names)
+
+    refused = (422, "invalid_field")
+    assert changed(enabled=True) == ("apart", None, False, None)
+    assert changed(base64=True) == changed(media_wait=9) == refused
+    assert changed(media="wait") == ("wait", 30, False, None)
+    assert changed(base64_limit=9) == changed(media_wait=301) == refused
+    assert changed(base64=True, media_wait=9) == ("wait", 9, True, 2**20)
+    assert changed(base64_limit=2**24) == ("wait", 9, True, 2**24)
+    assert changed(url="http://127.0.0.1:9/", base64=True) == ("wait", 9, True, 2**24)
+    assert changed(base64_limit=2**24 + 1) == changed(media="apart", base64=True) == refused
+    assert changed(base64=False) == ("wait", 9, False, None)
+    assert changed(base64=True, base64_limit=5) == ("wait", 9, True, 5)
+    assert changed(media="apart") == ("apart", None, False, None)
+
+
 async def test_the_commands(
     documents: Documents, gateway: Gateway, receiver: Receiver, api: Api
 ) -> None:
@@ -305,12 +329,15 @@ async def test_the_commands(
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
 
-    made = run("add", receiver.url, "--event", "message.received", "--connection", "shop")
+    wait = ("--media", "wait", "--base64")
+    made = run("add", receiver.url, "--event", "message.received", "--connection", "shop", *wait)
+    assert (made["media_wait"], made["base64_limit"]) == (30, 2**20)
     hook = made["id"]
     try:
         receiver.secrets.append(made["secret"])
         wanted = await store_messages(documents, next(FREE), 2)
         await arrived(receiver, wanted)
+        assert run("set-media", made["id"], "--media-wait", "5", "--no-base64")["media_wait"] == 5
         (listed_,) = run("list")["items"]
         assert (listed_["id"], listed_["connections"]) == (hook, ["shop"])
         assert "secret" not in listed_

@@ -63,6 +63,9 @@ def test_help_shows_no_type_of_a_flag(capsys: pytest.CaptureFixture[str]) -> Non
         ("teimoso connections de", "delete"),
         ("teimoso messages --oth", ""),
         ("teimoso messages list --ol", "--oldest"),
+        ("teimoso cha", "chats"),
+        ("teimoso chats sh", "show"),
+        ("teimoso contacts list --se", "--search"),
     ],
 )
 def test_a_shell_completes_commands_and_options(typed: str, completed: str) -> None:

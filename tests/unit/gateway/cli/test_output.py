@@ -57,6 +57,17 @@ def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[st
     assert row.split() == [ITEM["id"], *str(ITEM["text"]).split(), "true", "read,", "send"]
 
 
+def test_a_page_without_a_row_names_the_next_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for answer, lines in (
+        ({"items": [], "next": None}, ["There is none."]),
+        ({"items": [], "next": "b2"}, ["Nothing on this page.", "There is more: --after b2"]),
+    ):
+        output.show_page(answer, COLUMNS, as_json=False, empty="There is none.")
+        assert capsys.readouterr().out.splitlines() == lines
+        output.show_page(answer, COLUMNS, as_json=True, empty="There is none.")
+        assert json.loads(capsys.readouterr().out) == answer
+
+
 def test_a_terminal_gets_it_folded_with_nothing_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -79,6 +79,18 @@ RENAMED: dict[str, Any] = {
     "former": "200000000000001@lid",
     "at": 5.0,
 }
+FILE: dict[str, Any] = {
+    "id": "shop--K7Q2M9XA4TBC.in.a",
+    "message_id": "A",
+    "connection": "shop--K7Q2M9XA4TBC",
+    "chat": ANA,
+    "sender": ANA,
+    "sender_name": "Ana Pereira",
+    "direction": "in",
+    "type": "image",
+    "content": {"file": {"sha256": "ab" * 32, "size": 5, "mime": "image/png"}},
+    "media": {"state": "stored", "error": None},
+}
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
@@ -91,6 +103,8 @@ def data_of(kind: EventType) -> dict[str, Any]:
     noun = kind.partition(".")[0]
     if kind == "message.received":
         return MESSAGE
+    if kind == "message.media":
+        return FILE
     if kind == "message.changed":
         return of_change(
             Reaction(Target("A", ANA), "x"),
@@ -167,6 +181,26 @@ def test_an_event_has_a_qr_or_a_code_only_where_it_is_given(kind: str) -> None:
     found = check(event_presenters.written(event, Pairing(withheld="missing_scope")))["data"]
     assert (found["qr"], found["code"], found["withheld"]) == (None, None, "missing_scope")
     assert "psst" not in repr(Pairing("2@psst", None))
+
+
+def test_a_file_has_its_address_its_hash_and_who_sent_it() -> None:
+    found = check(event_presenters.written(stored("message.media", FILE)))["data"]
+    assert found["author"]["name"] == "Ana Pereira"
+    assert (found["connection"], found["direction"], found["type"]) == ("shop", "in", "image")
+    assert found["media"] == {
+        **FILE["content"]["file"],
+        **FILE["media"],
+        "name": None,
+        "url": f"/api/messages/{FILE['id']}/media",
+    }
+
+
+@pytest.mark.parametrize("content", [{"file": None}, None], ids=["unnamed", "cut"])
+def test_a_file_that_its_message_does_not_name_has_the_reason_alone(content: Any) -> None:
+    unusable = {"state": "failed", "error": "media_unusable"}
+    event = stored("message.media", {**FILE, "content": content, "media": unusable})
+    found = check(event_presenters.written(event))["data"]["media"]
+    assert {name for name, value in found.items() if value} == {"state", "error", "url"}
 
 
 def test_a_call_has_its_caller_and_whether_it_rings() -> None:

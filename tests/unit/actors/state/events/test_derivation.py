@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.abilities.port import Call
-from actors.connection.engine import InboxMessage
+from actors.connection.engine import InboxFile, InboxMessage
 from actors.health.alerts import Alert
-from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
+from actors.messages.content import Delete, Edit, File, Image, PollVote, Reaction, Target, encode
 from actors.queue.mirror import mirror_writes
 from actors.queue.records import record_of
 from actors.state.call_events import TOLD, calling
@@ -20,6 +20,7 @@ from actors.state.connections import Connections, Observed, limiting, renaming, 
 from actors.state.documents import CONNECTIONS, MESSAGES
 from actors.state.events.event import TYPES
 from actors.state.events.log import EventLog
+from actors.state.messages.file_states import settling
 from actors.state.messages.received import (
     advancing,
     changing,
@@ -154,6 +155,92 @@ async def test_a_cancelled_message_is_an_event(documents: Documents) -> None:
     assert await events_of(
         documents, mirror_writes.writes([record("cancelled", queued=1, cancelled=2)])
     ) == ["message.cancelled"]
+
+
+IMAGE = replace(saying(Image(File("ab" * 32, 5, "image/png"))), message_id="A")
+"""A message with a file, under the name that `settled` has."""
+
+
+def settled(status: Any, error: str | None = None, at: float = 9.0) -> list[Write]:
+    return [settling("shop", asdict(InboxFile(9, ANA, ANA, "A", status, error)), at)]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("stored", None), ("failed", "media_gone")], ids=["stored", "failed"]
+)
+async def test_a_file_that_is_stored_or_failed_is_an_event_behind_that_of_its_message(
+    documents: Documents, status: Any, error: str | None
+) -> None:
+    waits = settled("deferred", "disk_reserve")
+    assert await events_of(documents, storing_it(IMAGE), waits, settled("pending")) == [
+        "message.received"
+    ]
+    assert await events_of(documents, settled(status, error)) == ["message.media"]
+    expected = {
+        "id": incoming("shop", asdict(IMAGE), 5.0)["id"],
+        "message_id": "A",
+        "connection": "shop",
+        "chat": ANA,
+        "sender": ANA,
+        "direction": "in",
+        "type": "image",
+        "content": {"file": {"sha256": "ab" * 32, "size": 5, "mime": "image/png"}},
+        "media": {"state": status, "error": error},
+    }
+    assert await last(documents) == expected
+    assert await events_of(documents, settled("deferred"), storing_it(IMAGE)) == []
+    (*_, only) = (await EventLog(documents).after(0)).events
+    assert (only.event.connection, only.event.at) == ("shop", 9.0)
+
+
+async def test_a_file_that_comes_after_it_failed_is_another_event(documents: Documents) -> None:
+    writes = storing_it(IMAGE), settled("failed", "media_gone"), settled("stored")
+    assert await events_of(documents, *writes) == ["message.received"] + ["message.media"] * 2
+    assert len({each.event.id for each in (await EventLog(documents).after(0)).events}) == 3
+
+
+async def test_a_file_that_is_there_before_its_message_is_an_event_behind_it(
+    documents: Documents,
+) -> None:
+    both = ["message.received", "message.media"]
+    assert await events_of(documents, settled("stored")) == []
+    assert await events_of(documents, storing_it(IMAGE)) == both
+    kept = {**asdict(replace(IMAGE, message_id="B")), "kept": True}
+    assert await events_of(documents, [storing(incoming("shop", kept, 5.0))]) == both
+    assert (await last(documents))["media"] == {"state": "stored", "error": None}
+
+
+async def test_a_file_of_the_own_phone_is_an_event_and_one_of_history_or_deleted_is_none(
+    documents: Documents,
+) -> None:
+    own = replace(IMAGE, from_me=True)
+    assert await events_of(documents, storing_it(own), settled("stored")) == [
+        "message.sent",
+        "message.media",
+    ]
+    old = replace(IMAGE, chat=LID, source="history")
+    failed = asdict(InboxFile(9, LID, ANA, "A", "failed", "media_not_fetched"))
+    assert await events_of(documents, storing_it(old), [settling("shop", failed, 9.0)]) == []
+    gone = replace(IMAGE, message_id="D")
+    deleted = saying(Delete(Target("D", ANA)))
+    kinds = await events_of(documents, storing_it(gone), storing_it(deleted))
+    assert kinds == ["message.received", "message.changed"]
+    stored = asdict(InboxFile(9, ANA, ANA, "D", "stored"))
+    assert await events_of(documents, [settling("shop", stored, 9.0)]) == []
+
+
+async def test_a_file_that_was_noted_under_the_other_address_of_its_chat_is_one_event(
+    documents: Documents,
+) -> None:
+    """As its message moves there; and none where the file had ended before that."""
+    by_lid = replace(IMAGE, chat=LID, sender=LID)
+    found = incoming("shop", asdict(by_lid), 5.0)
+    assert await events_of(documents, storing_it(by_lid), settled("stored")) == ["message.received"]
+    assert await events_of(documents, list(moving(found, LID, ANA))) == ["message.media"]
+    assert (await last(documents))["chat"] == ANA
+    other = replace(by_lid, message_id="B")
+    ended = {**incoming("shop", asdict(other), 5.0), "media": {"state": "stored", "error": None}}
+    assert await events_of(documents, list(moving(ended, LID, ANA))) == []
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["after its message", "before it"])
@@ -395,6 +482,6 @@ async def test_an_alert_that_lasts_is_a_further_event(documents: Documents) -> N
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 18
+    assert len(TYPES) == 19
     nouns = {"message", "connection", "call", "chat", "contact", "alert"}
     assert {name.partition(".")[0] for name in TYPES} == nouns

@@ -28,7 +28,7 @@ GONE = {"state": "failed", "error": "media_gone"}
 
 
 def file(status: Any, error: str | None = None, chat: str = CHAT) -> Write:
-    return settling("shop", asdict(InboxFile(9, chat, chat, "3EB0A1", status, error)))
+    return settling("shop", asdict(InboxFile(9, chat, chat, "3EB0A1", status, error)), 6.0)
 
 
 def document(message: InboxMessage = MESSAGE) -> Document:

@@ -70,6 +70,28 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
             "A Ana in Chess club: hi",
         ),
         (
+            "message.media",
+            {
+                "id": "A",
+                "type": "image",
+                "chat": ANA,
+                "author": {"name": "Ana"},
+                "media": {"state": "failed", "error": "media_gone"},
+            },
+            "A Ana: image failed media_gone",
+        ),
+        (
+            "message.media",
+            {
+                "id": "A",
+                "type": "image",
+                "chat": ANA,
+                "author": None,
+                "media": {"state": "stored", "error": None},
+            },
+            f"A {ANA}: image stored",
+        ),
+        (
             "message.changed",
             {"id": "A", "change": "edit", "emoji": None, "text": "ho", "by": "me", "author": None},
             "A me: edit ho",
