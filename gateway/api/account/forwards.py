@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 async def forward(call: Call[NewForward, Wait]) -> Response:
     """A message of its own, on disk when this answers (G1); the original has to be readable for that."""
     key, began = sends.idempotency_key(call), time.time()
+    document = await messages.document_of(call)
     _, named = messages.named(call)
     connection = await resolve(call, named)
     asked = call.body.connection
@@ -36,7 +37,6 @@ async def forward(call: Call[NewForward, Wait]) -> Response:
         raise Problem("target_elsewhere", "The message is of another connection.")
     if not call.backends.settings.message_queue_enabled:
         outcome_wait.require_now(call.body)
-    document = await messages.document_of(call)
     accepting = _accept(call, connection, document, key)
     taken = await sends.taken_in(call, connection, began, key, accepting)
     answer = response_models.Accepted.model_validate(
