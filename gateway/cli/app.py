@@ -40,18 +40,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(connections.app, name="connections")
-app.add_typer(messages.app, name="messages")
-app.add_typer(chats.app, name="chats")
-app.add_typer(contacts.app, name="contacts")
-app.add_typer(groups.app, name="groups")
-app.add_typer(queue.app, name="queue")
-app.add_typer(refused.app, name="refused")
-app.add_typer(keys.app, name="keys")
-app.add_typer(webhooks.app, name="webhooks")
+for group in (connections, messages, chats, contacts, groups, queue, refused, keys, webhooks, jobs):
+    app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 app.add_typer(backup_commands.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
-app.add_typer(jobs.app, name="jobs")
 app.add_typer(service_commands.app, name="service")
 simulate.app.add_typer(simulate_rules.app)
 simulate.app.add_typer(simulate_traces.app)
