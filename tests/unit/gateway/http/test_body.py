@@ -71,6 +71,39 @@ async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.Mo
     assert refused.value.kind.code == "body_timeout"
 
 
+async def test_a_body_that_comes_too_slowly_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 1 000 pieces none is late by itself."""
+    monkeypatch.setattr(body, "TIMEOUT", 0.2)
+    monkeypatch.setattr(body, "LEAST_RATE", 1_000_000)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return part(b"t")
+
+    async def read() -> None:
+        pieces = 0
+        async for _ in body.chunks(Request({"type": "http", "headers": []}, receive)):
+            pieces += 1
+            assert pieces < 1000
+
+    with pytest.raises(Problem) as refused:
+        await read()
+    assert refused.value.kind.code == "body_timeout"
+
+
+async def test_the_time_of_its_reader_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "TIMEOUT", 0.2)
+    monkeypatch.setattr(body, "LEAST_RATE", 1_000_000)
+    whole = request(part(b"te"), part(b"a"), part(b"s", more=False))
+    came = b""
+    async for chunk in body.chunks(whole):
+        came += chunk
+        await asyncio.sleep(0.25)
+    assert came == b"teas"
+
+
 async def test_a_body_that_breaks_off_is_none() -> None:
     chunks = body.chunks(request(part(b"te"), {"type": "http.disconnect"}))
     assert await anext(chunks) == b"te"
