@@ -144,7 +144,6 @@ def test_large_pages(gateway: Gateway, greedy: Api, modest: Api) -> None:
         assert statuses(held) == [200] * 40
 
 
-@pytest.mark.xfail(strict=True, reason="it waited until 3 of the 100 that hang had timed out")
 def test_urls(gateway: Gateway, greedy: Api, modest: Api) -> None:
     """The greedy one's files do not come; the modest one's comes at once."""
     with slow_file() as (slow, _, _), slow_file() as (fine, _, comes):
