@@ -87,7 +87,7 @@ async def download(call: Call[None, None]) -> Response:
         raise Problem("no_media")
     if media.state == "failed":
         raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
-    file = await call.backends.files.find(media.sha256)
+    file = await call.backends.files.find(media.sha256, call.key.tenant)
     if file is None:
         if media.state == "deferred":
             raise Problem("media_pending", _DEFERRED.get(media.error or ""))

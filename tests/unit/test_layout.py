@@ -32,6 +32,7 @@ PORTS = {
     "actors.connection.backup.keyring",
     "actors.connection.engine",
     "actors.connection.proxy.address",
+    "actors.health.breakers",
     "actors.media.open_store",
     "actors.media.store",
     "actors.queue.outbound_queue",

@@ -7,8 +7,6 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import pytest
-
 from actors.connection.backup.keyring import Keyring
 from tests.integration.gateway.files import send, unlike, upload
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
@@ -37,7 +35,6 @@ def only_there(gateway: Gateway, bucket: Path, files: list[str], *, hang: bool) 
             os.mkfifo(index)
 
 
-@pytest.mark.xfail(strict=True, reason="another tenant's upload had no answer in 30 s")
 def test_files_of_a_bucket(valkey: Valkey, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     bucket.mkdir()
