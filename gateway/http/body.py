@@ -58,6 +58,11 @@ async def _bounded(request: Request) -> bytes:
     return b"".join(chunks)
 
 
+def patience(size: int, waited: float) -> float:
+    """Return the seconds for the next piece of an upload of which `size` bytes came in `waited` seconds."""
+    return min(TIMEOUT, TIMEOUT + size / LEAST_RATE - waited)
+
+
 async def chunks(request: Request) -> AsyncIterator[bytes]:
     """A body of any size as it arrives. Problem `body_timeout` where it stops coming, or is too slow.
 
@@ -68,7 +73,7 @@ async def chunks(request: Request) -> AsyncIterator[bytes]:
     while True:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(min(TIMEOUT, TIMEOUT + size / LEAST_RATE - waited)):
+            async with asyncio.timeout(patience(size, waited)):
                 chunk = await anext(stream, None)
         except TimeoutError:
             raise Problem(
