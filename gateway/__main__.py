@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -57,6 +58,7 @@ def main() -> int:
     except (OSError, ValidationError):
         return _cannot(f"{directory} has no runtime.json that can be read.")
     configure(settings.log_level)
+    _raise_open_files()
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
@@ -93,6 +95,12 @@ def main() -> int:
     server.run(sockets=[listening])
     log.info("stopped", action="stopped")
     return 0
+
+
+def _raise_open_files() -> None:
+    """Have as many files open as the system allows at most: a request may need three."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -23,6 +23,7 @@ from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.owner_liveness import Liveness
 from actors.state.caches.local_copies import copy_of
 from actors.state.connections import Connections
@@ -34,6 +35,7 @@ from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
+from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import KnownConnections
 from gateway.console.login.login_limiter import LoginLimiter
 from gateway.http import limit_problems
@@ -64,6 +66,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LISTS = 2
+"""Lists that one tenant has read and written at once: one thread reads all of SQLite, and one writes all answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backends:
@@ -79,6 +84,9 @@ class Backends:
     known: KnownConnections
     ring: KeyRing
     rates: RateLimiter
+    requests: ConcurrencyLimiter
+    waits: ConcurrencyLimiter
+    list_turns: KeyedSemaphores[str]
     guesses: LoginLimiter
     observer: SnapshotReader
     spool: Spool
@@ -135,6 +143,9 @@ class Backends:
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
             rates=RateLimiter(settings.request_quota),
+            requests=ConcurrencyLimiter(settings.concurrency_quota),
+            waits=ConcurrencyLimiter(settings.concurrency_quota),
+            list_turns=KeyedSemaphores(LISTS),
             guesses=LoginLimiter(),
             observer=SnapshotReader(
                 redis,
@@ -189,6 +200,10 @@ class Backends:
             await watching.aclose()
             await redis.aclose()
             await documents.close()
+
+    def waits_for_outcome(self, wait: float) -> bool:
+        """Whether a send with this `wait` is answered only once its message is sent, or time is up."""
+        return wait > 0 or not self.settings.message_queue_enabled
 
     async def poke(self) -> None:
         """Have the root look now; if Redis is away it looks by itself within two seconds."""

@@ -6,7 +6,7 @@ import platform
 import time
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import BucketCopies
@@ -15,6 +15,7 @@ from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import FileUpkeep
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import FileWriter
     from actors.media.ledger import Entry
+
+
+FETCHES: Final = 2
+"""Files that are brought from the bucket at once for one unit."""
 
 
 class _Nowhere(Exception):  # noqa: N818 - ends the copy of a file that is in no bucket
@@ -53,6 +58,7 @@ class LocalFiles:
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
+        self._fetches = KeyedSemaphores[str](FETCHES)
         self._copies: BucketCopies | None = None
         if bucket is not None:
             assert settings.session_encryption_key is not None
@@ -110,13 +116,15 @@ class LocalFiles:
         """Return the same files for the engine of this connection."""
         return ConnectionFiles(self, self._store, self._ledger, connection)
 
-    async def find(self, sha256: str) -> Path | None:
-        """See the port."""
+    async def find(self, sha256: str, unit: str = ALL) -> Path | None:
+        """See the port. A file that is only in the bucket waits for others that the `unit` wants from there."""
         file = await self._store.find(sha256)
         if file is not None or self._copies is None or self._store.place(sha256) is None:
             return file
-        copies = self._copies
+        async with self._fetches.of(unit):
+            return await self._store.find(sha256) or await self._fetch(sha256, self._copies)
 
+    async def _fetch(self, sha256: str, copies: BucketCopies) -> Path | None:
         async def fill(writer: FileWriter) -> None:
             if not await copies.read(sha256, writer, self._directory):
                 raise _Nowhere
@@ -127,12 +135,12 @@ class LocalFiles:
             return None
         return await self._store.find(sha256)
 
-    async def entry(self, sha256: str) -> Entry | None:
-        """The facts of a file that can be sent; None where there is none.
+    async def entry(self, sha256: str, unit: str) -> Entry | None:
+        """The facts of a file that can be sent for this unit; None where there is none.
 
         Raises as `find`.
         """
-        file = await self.find(sha256)
+        file = await self.find(sha256, unit)
         if file is None:
             return None
         entry = await self._ledger.find(sha256)

@@ -64,7 +64,7 @@ async def file_content(
     """
     if wanted.media.url is None:
         assert wanted.media.sha256 is not None
-        entry = await backends.files.entry(wanted.media.sha256)
+        entry = await backends.files.entry(wanted.media.sha256, wanted.connection)
         if entry is None:
             raise Problem("unknown_media", NOT_KEPT)
         sha256, size = entry.sha256, entry.size

@@ -66,11 +66,14 @@ class UrlFetcher:
 
     @cached_property
     def _pool(self) -> httpcore.AsyncConnectionPool:
-        """Made for the first file, as is `http_post.Poster`'s for the first POST."""
+        """Made for the first file, as is `http_post.Poster`'s for the first POST.
+
+        It has no limit, where one caller would wait for another: requests at once have theirs (`ConcurrencyLimiter`).
+        """
         return httpcore.AsyncConnectionPool(
             ssl_context=_trust(),
             network_backend=self._guarded,
-            max_connections=100,
+            max_connections=None,
             max_keepalive_connections=0,
         )
 
@@ -96,7 +99,7 @@ class UrlFetcher:
 
     @asynccontextmanager
     async def _ask(self, url: str) -> AsyncIterator[httpcore.Response]:
-        timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE, "pool": IDLE}
+        timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE}
         headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
         with _problems():
             asked = self._pool.stream(

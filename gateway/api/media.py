@@ -87,7 +87,7 @@ async def download(call: Call[None, None]) -> Response:
     media = (await messages.message_of(call)).media
     if media is None:
         raise Problem("no_media")
-    file = await file_of(call.backends, media)
+    file = await file_of(call.backends, media, call.key.tenant)
     try:
         stream = await asyncio.to_thread(file.open, "rb")
     except FileNotFoundError:
@@ -95,11 +95,11 @@ async def download(call: Call[None, None]) -> Response:
     return await _given(call, media, file, stream)
 
 
-async def file_of(backends: Backends, media: response_models.MessageMedia) -> Path:
-    """The file that a message brought. Problems `media_failed`, `media_pending`, `media_gone`."""
+async def file_of(backends: Backends, media: response_models.MessageMedia, unit: str) -> Path:
+    """The file that a message brought; one that is only in the bucket waits for others of the `unit`. Problems `media_failed`, `media_pending`, `media_gone`."""
     if media.state == "failed":
         raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
-    file = await backends.files.find(media.sha256)
+    file = await backends.files.find(media.sha256, unit)
     if file is None:
         if media.state == "deferred":
             raise Problem("media_pending", _DEFERRED.get(media.error or ""))

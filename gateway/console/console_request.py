@@ -18,7 +18,7 @@ from actors.health import summary
 from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
-from gateway.http.endpoint import Call, telling_what_is_away
+from gateway.http.endpoint import Call, handled, telling_what_is_away
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ConsoleRequest:
             content = asked.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with telling_what_is_away:
-            return await asked.handler(Call(self.backends, request, self.key, content, parameters))
+            return await handled(asked, Call(self.backends, request, self.key, content, parameters))
 
     async def ask(self, operation: str, **asked: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""

@@ -9,6 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from gateway.concurrency import leave
 from gateway.http import logs, rate_limiter, request_ids
 from gateway.http.problems import Problem
 
@@ -25,7 +26,7 @@ _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Access:
-    """Every request gets one answer, one count and one log line (G10), all under its id.
+    """Every request gets one answer, one count and one log line (G10), all under its id, and ends its place.
 
     The line has the route, never the path or the query: a path that somebody mistyped may hold a
     number or a key. A refusal of the router is a problem; an unexpected error becomes a logged 500, without its message.
@@ -72,6 +73,7 @@ class Access:
                 response = problem.response() if shown is None else shown(scope, problem)
                 await response(scope, receive, sending)
         finally:
+            leave(scope)
             self._note(scope, request_id, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:

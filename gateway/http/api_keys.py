@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import structlog
 
 from actors.runtime.connection_ids import name_of
-from actors.runtime.limits.quotas import units_of
+from actors.runtime.limits.quotas import ALL, units_of
 from actors.state.caches.cached_collection import CachedCollection
 from actors.state.caches.local_copies import Copy
 from actors.state.connections import requiring
@@ -81,6 +81,11 @@ class Key:
     def may_name(self, named: str) -> bool:
         """Whether a connection of that name or id may be the key's; asked for every send."""
         return self.connections is None or name_of(named) in self._names
+
+    @property
+    def tenant(self) -> str:
+        """The name under which its requests take turns: its first connection, or itself where it is for all."""
+        return next(iter(self.units), ALL) or self.id
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or "admin" in self.scopes

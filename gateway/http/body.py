@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1_000_000  # bytes
 TIMEOUT = 20.0  # seconds for the whole body
+LEAST_RATE = 8192  # bytes a second of an upload, after the first `TIMEOUT`
 WHOLE = "teimoso.whole_body"
 """The ASGI extension by which the server tells that the body is there: nobody waits for it."""
 
@@ -56,21 +58,33 @@ async def _bounded(request: Request) -> bytes:
     return b"".join(chunks)
 
 
+def patience(size: int, waited: float) -> float:
+    """Return the seconds for the next piece of an upload of which `size` bytes came in `waited` seconds."""
+    return min(TIMEOUT, TIMEOUT + size / LEAST_RATE - waited)
+
+
 async def chunks(request: Request) -> AsyncIterator[bytes]:
-    """A body of any size as it arrives. Problem `body_timeout` where it stops coming."""
+    """A body of any size as it arrives. Problem `body_timeout` where it stops coming, or is too slow.
+
+    The time that the reader takes for a chunk does not count.
+    """
     stream = request.stream()
+    size, waited = 0, 0.0
     while True:
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(patience(size, waited)):
                 chunk = await anext(stream, None)
         except TimeoutError:
             raise Problem(
                 "body_timeout",
-                f"Nothing of the body arrived for {TIMEOUT:g} seconds.",
+                f"Nothing of the body arrived for {TIMEOUT:g} seconds, or less than {LEAST_RATE} bytes a second.",
                 headers={"Connection": "close"},
             ) from None
         if chunk is None:
             return
+        waited += time.monotonic() - began
+        size += len(chunk)
         yield chunk
 
 

@@ -1,7 +1,7 @@
-"""Runs declared API operations: checks key, rate, scope, query and body, then calls the handler.
+"""Runs declared API operations: checks key, rate, scope, query, place and body, then calls the handler.
 
 An `Operation` is both what runs and what the OpenAPI document is made from: it cannot promise
-what it does not do. The order of refusals is fixed: method, key, rate, scope, query, body.
+what it does not do. The order of refusals is fixed: method, key, rate, scope, query, place, body.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from actors.runtime.limits.limits import LimitReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limit_problems, problems, rate_limiter
 from gateway.http.problems import Problem, from_validation
+from gateway.schemas.request_models import After, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -103,6 +104,11 @@ class Operation:
     refuses: tuple[str, ...] = ()
     instead: str | None = None
 
+    @property
+    def lists(self) -> bool:
+        """Whether it answers with a page of a list, which costs a gateway more than any other answer."""
+        return self.query is not None and issubclass(self.query, After)
+
 
 class Endpoint:
     """The ASGI application of one path; the router has refused every other method."""
@@ -118,7 +124,7 @@ class Endpoint:
         try:
             with telling_what_is_away:
                 call = await _let_in(operation, Request(scope, receive))
-                response = await operation.handler(call)
+                response = await handled(operation, call)
         except Problem as problem:
             response = problem.response()
         await response(scope, receive, send)
@@ -150,6 +156,14 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
 telling_what_is_away = _TellingWhatIsAway()
 
 
+async def handled(operation: Operation, call: Call[Any, Any]) -> Response:
+    """Return the handler's answer. Lists of one tenant wait for each other, so that others' answers come between."""
+    if not operation.lists:
+        return await operation.handler(call)
+    async with call.backends.list_turns.of(call.key.tenant):
+        return await operation.handler(call)
+
+
 async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     backends: Backends = request.app.state.backends
     key: Any = None
@@ -160,6 +174,9 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
             raise refusal
         auth.require(key, operation.scope)
     query = _query(operation.query, request) if operation.scope is not None else None
+    if key is not None:
+        waits = isinstance(query, Wait) and backends.waits_for_outcome(query.wait)
+        (backends.waits if waits else backends.requests).enter(request.scope, key)
     content = None if operation.body is None else await _body(operation, operation.body, request)
     return Call(backends, request, key, content, query)
 

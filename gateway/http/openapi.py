@@ -56,6 +56,7 @@ _WITH_KEY = (
     "unauthorized",
     "missing_scope",
     "rate_limited",
+    "quota_reached",
     "instance_limit_reached",
     "store_away",
     "unknown_parameter",
@@ -78,7 +79,8 @@ A service that holds WhatsApp accounts open, sends what it is given and keeps wh
 Every refusal is a problem (RFC 9457) with a stable `code`. Every answer has an `X-Request-Id`, which is in
 each line that the log has of its request: the caller's own where it sent one of 8 to 64 letters, digits,
 dots, dashes and underscores with no phone number in it. Each API key has a quota of requests, and each
-answer tells what is left of it (`RateLimit`, `RateLimit-Policy`). Times are RFC 3339 in UTC. Lists are
+answer tells what is left of it (`RateLimit`, `RateLimit-Policy`); how many it, and each connection, may have on their
+way at once is bounded too (429 `quota_reached`). Times are RFC 3339 in UTC. Lists are
 `{"items": [...], "next": cursor or null}`; the cursor goes into `after`."""
 
 

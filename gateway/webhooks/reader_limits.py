@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from actors.state.events.log import EventLog
+from gateway.concurrency import ConcurrencyLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,27 +32,16 @@ class ReaderLimits:
         self._log = EventLog(documents)
         self._keep = days * DAY
         self._until = 0.0
-        self._quota = quota
-        self._by_key = Counter[str]()
-        self._by_unit = Counter[str]()
+        self._readers = ConcurrencyLimiter(quota)
 
     @contextlib.contextmanager
     def reading(self, key: Key) -> Iterator[None]:
         """Count a reader with this key while it reads. Raises `LimitReached`."""
-        self._quota.check(key.units, self._by_unit)
-        self._quota.check_key(self._by_key[key.id])
-        self._add(key, 1)
+        end = self._readers.take(key)
         try:
             yield
         finally:
-            self._add(key, -1)
-
-    def _add(self, key: Key, count: int) -> None:
-        for counter, names in ((self._by_key, (key.id,)), (self._by_unit, key.units)):
-            for name in names:
-                counter[name] += count
-                if not counter[name]:
-                    del counter[name]
+            end()
 
     async def want(self) -> None:
         """Have events written; seldom asks the store. Raises `StoreAway`."""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
+from gateway.concurrency import leave
 from gateway.connection_access import resolve
 from gateway.http.api_keys import FRESH
 from gateway.http.endpoint import Call, Gives, Operation
@@ -97,6 +98,7 @@ class Stream(Response):
         if endless is not None:
             endless()
         with self._streams.reading(self._wanted.key), self._tail.followed():
+            leave(scope)  # it counts as a reader from here on
             tasks = [
                 asyncio.ensure_future(self._tell(scope, send)),
                 asyncio.ensure_future(_gone(receive)),

@@ -54,6 +54,24 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="MAX_REQUESTS",
         description="requests that all keys may make of one gateway process in a minute; `0` for no limit",
     )
+    concurrent_requests_per_connection: Each = Field(
+        100,
+        validation_alias="CONCURRENT_REQUESTS_PER_CONNECTION",
+        description=(
+            "requests that each connection and each API key may have at one gateway process at once, from their "
+            "head to the end of their answer (429 `quota_reached`); sends with `wait` are counted apart, with the "
+            "same limits"
+        ),
+    )
+    max_concurrent_requests: Total = Field(
+        default_factory=lambda known: max(400, 4 * (known.get("max_connections", 100) + 1)),
+        validate_default=True,
+        validation_alias="MAX_CONCURRENT_REQUESTS",
+        description=(
+            "requests that one gateway process has at once; the default is 4 for each of `MAX_CONNECTIONS`, and 4, "
+            "and 400 at least"
+        ),
+    )
     event_readers_per_connection: Each = Field(
         50,
         validation_alias="EVENT_READERS_PER_CONNECTION",
@@ -142,7 +160,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         description="the same for those of one sender to one connection",
     )
 
-    @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
+    @field_validator("max_concurrent_requests", "max_event_readers", "max_webhooks", "max_api_keys")
     @classmethod
     def _one_for_each(cls, value: int, info: ValidationInfo) -> int:
         connections = info.data.get("max_connections")
@@ -168,6 +186,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         """All that refuse a caller."""
         quotas = (
             self.request_quota,
+            self.concurrency_quota,
             self.reader_quota,
             self.webhook_quota,
             self.key_quota,
@@ -194,6 +213,12 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         """Requests of one gateway process in a minute."""
         each = self._limit("RATE_LIMIT", "rate_limited", 1)
         return self._quota(each, "MAX_REQUESTS", 1)
+
+    @property
+    def concurrency_quota(self) -> Quota:
+        """Requests of one gateway process at once."""
+        each = self._limit("CONCURRENT_REQUESTS_PER_CONNECTION", "quota_reached", 1)
+        return self._quota(each, "MAX_CONCURRENT_REQUESTS", 1)
 
     @property
     def reader_quota(self) -> Quota:

@@ -11,7 +11,6 @@ from actors.connection.protocol import mentions
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.protocol.send.per_chat_lock import PerChatLocks
 from actors.connection.protocol.send.plaintext import plaintext, poll_author, poll_secret
 from actors.connection.protocol.send.send_acks import forget_begun, send_errors
 from actors.connection.protocol.send.shared_commits import SharedCommits
@@ -20,6 +19,7 @@ from actors.connection.protocol.session_transactions import SessionRefusal
 from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.whatsmeow.login_channel import AnsweredByAnother
 from actors.messages.content import Media
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Sender:
         self._uploader = uploader
         self._permit = permit
         self._clock = clock
-        self._order, self._turn = PerChatLocks().of, PerChatLocks().of
+        self._order, self._turn = KeyedSemaphores[Address](1).of, KeyedSemaphores[Address](1).of
         self._commits: SharedCommits[None] = SharedCommits(session, link)
 
     async def close(self) -> None:

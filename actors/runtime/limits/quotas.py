@@ -89,8 +89,9 @@ class Quota:
             raise self.total.reached("instance")
 
     def _taken(self, used: Mapping[str, int], living: Collection[str] | None) -> int:
+        reserved = self.reserved
         return sum(
-            self._beyond(count) if living is None or unit == ALL or unit in living else count
+            max(0, count - reserved) if living is None or unit == ALL or unit in living else count
             for unit, count in used.items()
         )
 

@@ -67,7 +67,7 @@ async def _accept(
     if isinstance(content, Media):
         brought = presenters.stored(document).media
         assert brought is not None
-        await media.file_of(call.backends, brought)
+        await media.file_of(call.backends, brought, connection.id)
         attachments.fits(content.type, content.file.size)
     return await sends.accept_content(
         call, Send.of(connection.id, body.to, content, **fields), content, key

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import StoreUnavailable
+from actors.runtime.limits.quotas import ALL
 from actors.state.documents import MESSAGES
 from gateway.schemas import event_presenters
 from gateway.webhooks.requests import event_body
@@ -72,7 +73,7 @@ class DeliveryBodies:
 
     async def _with_file(self, told: NumberedEvent, sha256: str, limit: int) -> Body:
         """The event with the file, or with the reason why its address alone is there."""
-        file = await self._opened(sha256)
+        file = await self._opened(sha256, told.event.connection or ALL)
         if file is None:
             return Body(event_presenters.with_file(told, None, "unavailable"))
         size = os.fstat(file.fileno()).st_size
@@ -83,9 +84,9 @@ class DeliveryBodies:
         start, _, end = event_presenters.with_file(told, mark, None).partition(mark.encode())
         return Body(start, file, size, end)
 
-    async def _opened(self, sha256: str) -> BinaryIO | None:
+    async def _opened(self, sha256: str, unit: str) -> BinaryIO | None:
         try:
-            path = await self._files.find(sha256)
+            path = await self._files.find(sha256, unit)
             return None if path is None else await asyncio.to_thread(path.open, "rb")
         except (BucketAway, StoreUnavailable, OSError):
             return None

@@ -1,12 +1,15 @@
-"""Defines the base class of buckets whose calls block: checks names, and runs each call in a thread."""
+"""Defines the base class of buckets whose calls block: checks names, and runs calls in threads of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.backup.bucket.port import check_name
+from actors.connection.backup.bucket.port import BucketAway, Conflict, check_name
+from actors.health.breakers import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,8 +18,28 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Content, Entry
 
 
+THREADS: Final = 8
+"""Calls at once. The threads are the bucket's own: one that hangs holds up nothing else of its process."""
+
+ANSWER: Final = 50.0
+"""Seconds after which nobody waits for a call any more; its thread may."""
+
+SILENT: Final = 5.0
+"""Seconds after which a call that fails had no answer."""
+
+PAUSE: Final = 5.0
+"""Seconds for which no call is made after one without an answer."""
+
+
 class BlockingBucket(ABC):
-    """Implements `Bucket` by the blocking calls of a subclass. Raises as the port says."""
+    """Implements `Bucket` by the blocking calls of a subclass. Raises as the port says.
+
+    After a call without an answer all others raise `BucketAway` at once for `PAUSE` seconds; then one asks again.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "bucket")
+        self._breaker = Breaker(limit=1, cooldown=PAUSE, longest=PAUSE)
 
     async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
         """See the port."""
@@ -35,8 +58,27 @@ class BlockingBucket(ABC):
         await self._do(self._delete, check_name(name), generation)
 
     async def _do(self, step: Callable[..., Any], *arguments: object) -> Any:
-        with self._errors():
-            return await asyncio.to_thread(step, *arguments)
+        began, answered = time.monotonic(), False
+        if not self._breaker.allows(began):
+            raise BucketAway("outage")
+        self._breaker = self._breaker.tried(began)
+        try:
+            async with asyncio.timeout(ANSWER):
+                with self._errors():
+                    result = await asyncio.get_running_loop().run_in_executor(
+                        self._threads, step, *arguments
+                    )
+            answered = True
+        except TimeoutError:
+            raise BucketAway("no_answer") from None
+        except Conflict:
+            answered = True
+            raise
+        finally:
+            now = time.monotonic()
+            works = answered or now - began < SILENT
+            self._breaker = self._breaker.succeeded() if works else self._breaker.failed(now)
+        return result
 
     @abstractmethod
     def _errors(self) -> AbstractContextManager[None]:

@@ -35,6 +35,7 @@ class DirectoryBucket(BlockingBucket):
     """
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self._root = root
 
     @contextmanager

@@ -32,6 +32,7 @@ class GcsBucket(BlockingBucket):
     """A bucket of Google's. Bytes that are read are those that were written, or `BucketAway` is raised."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
         self._client: storage.Client | None = None
 

@@ -15,11 +15,11 @@ from actors.connection.native.send.outgoing_stanzas import OutgoingStanzas
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.mentions import NOBODY
-from actors.connection.protocol.send.per_chat_lock import PerChatLocks
 from actors.connection.protocol.send.plaintext import plaintext, poll_author
 from actors.connection.protocol.send.send_acks import acknowledgement, send_errors
 from actors.connection.protocol.send.to_proto import Place
 from actors.messages.content import Media
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -80,8 +80,8 @@ class SendPipeline:
         self._uploader = uploader
         self.clock = clock
         self.fanout = Fanout(session, signal, people, socket)
-        self.turn = PerChatLocks().of
-        self._order = PerChatLocks().of
+        self.turn = KeyedSemaphores[Address](1).of
+        self._order = KeyedSemaphores[Address](1).of
         self._departures = OutgoingStanzas(session, socket)
 
     async def close(self) -> None:

@@ -71,6 +71,59 @@ async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.Mo
     assert refused.value.kind.code == "body_timeout"
 
 
+@pytest.mark.parametrize(
+    ("size", "waited", "left"),
+    [
+        (0, 0, body.TIMEOUT),
+        (0, 15, body.TIMEOUT - 15),
+        (100 * body.LEAST_RATE, 100, body.TIMEOUT),
+        (100 * body.LEAST_RATE, 10, body.TIMEOUT),
+        (100 * body.LEAST_RATE, 115, body.TIMEOUT - 15),
+        (100 * body.LEAST_RATE, 100 + body.TIMEOUT, 0),
+    ],
+)
+def test_an_upload_has_a_least_rate(size: int, waited: float, left: float) -> None:
+    assert body.patience(size, waited) == left
+
+
+async def test_a_body_that_comes_too_slowly_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 1 000 pieces none is late by itself."""
+    monkeypatch.setattr(body, "TIMEOUT", 1.0)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return part(b"t")
+
+    async def read() -> None:
+        pieces = 0
+        async for _ in body.chunks(Request({"type": "http", "headers": []}, receive)):
+            pieces += 1
+            assert pieces < 1000
+
+    with pytest.raises(Problem) as refused:
+        await read()
+    assert refused.value.kind.code == "body_timeout"
+
+
+async def test_the_time_of_its_reader_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "TIMEOUT", 1.0)
+    left = 4
+
+    async def receive() -> dict[str, Any]:
+        nonlocal left
+        await asyncio.sleep(0.001)
+        left -= 1
+        return part(b"t", more=left > 0)
+
+    came = b""
+    async for chunk in body.chunks(Request({"type": "http", "headers": []}, receive)):
+        came += chunk
+        await asyncio.sleep(0.6)
+    assert came == b"tttt"
+
+
 async def test_a_body_that_breaks_off_is_none() -> None:
     chunks = body.chunks(request(part(b"te"), {"type": "http.disconnect"}))
     assert await anext(chunks) == b"te"

@@ -1,0 +1,40 @@
+"""Limits how many tasks run at once under each key, in the order in which they came; other keys do not wait."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+K = TypeVar("K")
+
+
+class _Turns(asyncio.Semaphore):
+    """The semaphore of one key, and how many tasks have or want it."""
+
+    wanted = 0
+
+
+class KeyedSemaphores(Generic[K]):
+    """Of each key `at_once` tasks go on; the next one does when one ends. A key that nobody wants takes no memory."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._turns: dict[K, _Turns] = {}
+
+    @asynccontextmanager
+    async def of(self, key: K) -> AsyncIterator[None]:
+        """Wait for a turn of the key, and have it until the block ends."""
+        turns = self._turns.setdefault(key, _Turns(self._at_once))
+        turns.wanted += 1
+        try:
+            async with turns:
+                yield
+        finally:
+            turns.wanted -= 1
+            # A semaphore that was just released for a task that waits does not say that it is locked.
+            if turns.wanted == 0:
+                del self._turns[key]

@@ -1,0 +1,158 @@
+"""A tenant that has all that it may on its way at once leaves another its answers (G13)."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from actors.state.open_store import open_documents
+from tests.integration.gateway.files import send
+from tests.integration.gateway.served import OTHER, SHOP, Gateway
+from tests.integration.gateway.tenants.conftest import CONNECTIONS, key_of
+from tests.integration.gateway.tenants.raw_requests import (
+    answered,
+    begun,
+    request,
+    statuses,
+)
+from tests.integration.gateway.webhooks.stored_messages import store_messages
+from tests.processes.slow_file import slow_file
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.integration.gateway.served import Api
+    from tests.processes.valkey import Valkey
+
+TO = "15550100002"
+SEND = {"connection": "other", "to": TO, "text": "hello"}
+EACH = 100
+"""The requests that a connection may have on their way by default."""
+
+
+@pytest.fixture
+def gateway(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
+    flags = {"max_connections": CONNECTIONS, "media_url_private": True}
+    with Gateway(tmp_path / "gateway", valkey, **flags) as started:
+        yield started
+
+
+@pytest.fixture
+def greedy(gateway: Gateway) -> Iterator[Api]:
+    gateway.connect(SHOP)
+    with key_of(gateway, "shop") as caller:
+        yield caller
+
+
+@pytest.fixture
+def modest(gateway: Gateway) -> Iterator[Api]:
+    gateway.connect(OTHER)
+    with key_of(gateway, "other") as caller:
+        yield caller
+
+
+def test_unfinished_bodies(gateway: Gateway, greedy: Api, modest: Api) -> None:
+    unfinished = request(greedy, "POST", "/api/messages", b"{", 900_000)
+    with begun(gateway, unfinished, EACH + 50) as held:
+        until("those beyond its places are refused", lambda: len(answered(held)) >= 50, 10)
+        assert statuses(answered(held)) == [429] * 50
+        assert modest.post("/api/messages", json=SEND).status_code == 202
+
+
+LIMITS = {
+    "connection": (
+        {"concurrent_requests_per_connection": 6, "max_concurrent_requests": 100},
+        [429, "quota_reached", "connection", "CONCURRENT_REQUESTS_PER_CONNECTION"],
+    ),
+    "instance": (
+        # One for each, and five in the order of arrival.
+        {"concurrent_requests_per_connection": 1000, "max_concurrent_requests": 10},
+        [503, "instance_limit_reached", "instance", "MAX_CONCURRENT_REQUESTS"],
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_requests_of_several_keys(limit: str, valkey: Valkey, tmp_path: Path) -> None:
+    """Six places for the greedy one by whatever key; streams and sends that wait take none of them."""
+    flags, refusal = LIMITS[limit]
+    with (
+        Gateway(tmp_path, valkey, max_connections=CONNECTIONS, **flags) as gateway,
+        ExitStack() as callers,
+        ExitStack() as held,
+    ):
+        for connection in (SHOP, OTHER):
+            gateway.connect(connection)
+        keys = [callers.enter_context(key_of(gateway, "shop")) for _ in range(3)]
+        greedy, modest = keys[0], callers.enter_context(key_of(gateway, "other"))
+        streams = held.enter_context(begun(gateway, request(greedy, "GET", "/api/events", b""), 4))
+        until("they read", lambda: len(answered(streams)) == 4, 10)
+        assert statuses(streams) == [200] * 4
+        body = json.dumps({**SEND, "connection": "shop"}).encode()
+        waiting = request(greedy, "POST", "/api/messages?wait=60", body)
+        waits = held.enter_context(begun(gateway, waiting, 8))
+        until("two waits are refused", lambda: len(answered(waits)) == 2, 10)
+        assert statuses(answered(waits)) == [refusal[0]] * 2
+        unfinished = []
+        for key in keys:
+            beginning = request(key, "POST", "/api/messages", b"{", 100)
+            unfinished += held.enter_context(begun(gateway, beginning, 2))
+        refused = until("it has all", lambda: _refusal(greedy), 10)
+        assert not answered(unfinished)
+        assert int(refused.headers["retry-after"]) > 0
+        told = refused.json()
+        assert [refused.status_code, told["code"], told["of"], told["setting"]] == refusal
+        metrics = gateway.api.get("/metrics").text
+        assert f'teimoso_limits_reached_total{{limit="{refusal[3]}"}}' in metrics
+        assert modest.post("/api/messages", json=SEND).status_code == 202
+        held.close()
+        until("there is room again", lambda: _refusal(greedy) is None, 10)
+
+
+def _refusal(caller: Api) -> httpx.Response | None:
+    answer = caller.get("/api/queue")
+    return None if answer.status_code == 200 else answer
+
+
+@pytest_asyncio.fixture
+async def stored(gateway: Gateway) -> None:
+    documents = open_documents(gateway.settings)
+    await store_messages(documents, 0, 3000, SHOP, size=100, more=" " + "w" * 500, chats=50)
+    await store_messages(documents, 5000, 50, OTHER, size=50)
+    await documents.close()
+
+
+@pytest.mark.usefixtures("stored")
+def test_large_pages(gateway: Gateway, greedy: Api, modest: Api) -> None:
+    """Three small pages, one after the other, come before half of the large ones that were asked for earlier."""
+    small = "/api/messages?connection=other&limit=1"
+    assert modest.get(small).status_code == 200
+    large = request(greedy, "GET", "/api/messages?connection=shop&limit=500", b"")
+    with begun(gateway, large, 40) as held:
+        for _ in range(3):
+            assert len(modest.get(small).json()["items"]) == 1
+        assert len(answered(held)) < 20
+        until("the greedy one has its pages too", lambda: len(answered(held)) == 40, 60)
+        assert statuses(held) == [200] * 40
+
+
+def test_urls(gateway: Gateway, greedy: Api, modest: Api) -> None:
+    """The greedy one's files do not come; the modest one's comes at once."""
+    with slow_file() as (slow, _, _), slow_file() as (fine, _, comes):
+        comes.set()
+        body = {"connection": "shop", "to": TO, "type": "image", "media": {"url": slow}}
+        sending = request(greedy, "POST", "/api/messages", json.dumps(body).encode())
+        with begun(gateway, sending, EACH + 10) as held:
+            until("those beyond its places are refused", lambda: len(answered(held)) >= 10, 10)
+            assert statuses(answered(held)) == [429] * 10
+            accepted = send(modest, {"url": fine}, connection="other")
+            assert accepted.status_code == 202, accepted.text
+            assert len(answered(held)) == 10
