@@ -1,4 +1,4 @@
-"""Injects faults at once into an account's server-side sockets (cut, freeze, logout, odd stanza); ends lasting ones."""
+"""Injects faults at once: cuts or freezes an account's sockets, unlinks devices, sends odd stanzas; ends lasting ones."""
 
 from __future__ import annotations
 

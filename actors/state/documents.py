@@ -1,4 +1,4 @@
-"""Declares the state store's interface (documents, queries, batches) over SQLite and Firestore; checks and splits batches.
+"""Declares the state store's interface, collections and indexed queries, over SQLite and Firestore; splits batches.
 
 `docs/collections.md` lists the collections and their fields.
 

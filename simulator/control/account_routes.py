@@ -1,4 +1,4 @@
-"""Serves control API routes of accounts: properties, linked devices, migration to LIDs, prekeys."""
+"""Serves control API routes on accounts in SQLite: show devices, change properties, migrate to LIDs, delete prekeys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves control API routes that send messages as people, show inboxes, and change devices and behaviour."""
+"""Serves control API routes that act as people or an account's phone: messages, inboxes, devices, behaviour (SQLite)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores which messages an account has read, on a client or the phone; the control API shows the messages."""
+"""Stores in SQLite which messages a simulated account read, on a client or the phone; the control API shows them."""
 
 from __future__ import annotations
 

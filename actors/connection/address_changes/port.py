@@ -1,4 +1,4 @@
-"""Declares a WhatsApp engine's methods that list changed addresses of chats (LID or phone number) and merge chats."""
+"""Declares engine methods that list chats' changed addresses (LID, number), for queue lanes in Redis, and merge chats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maps error numbers in WhatsApp's acks of sent messages to codes and consequences for the message (pure).
+"""Maps error numbers in WhatsApp's acks to a code and the message's fate: dead, retried, or waiting for a limit (pure).
 
 The numbers are those of whatsapp-rust, protocol/nack.rs, and of Baileys, messages-recv.ts
 (`handleBadAck`).

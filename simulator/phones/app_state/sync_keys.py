@@ -1,4 +1,4 @@
-"""Stores the app state sync keys of an account's phone and companions; the server never has the keys.
+"""Stores in SQLite the app state sync keys of a simulated account's phone and companions, unknown to the server.
 
 After whatsmeow `message.go` (handleAppStateSyncKeyShare) and `appstate/keys.go`: the newest key seals, older
 ones open what they sealed. A phone shares them in a peer message.

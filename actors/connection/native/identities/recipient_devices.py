@@ -1,4 +1,4 @@
-"""Lists the devices that a direct message is encrypted for, the recipient's and the account's own; hashes the list."""
+"""Merges the given device lists of recipient and account into a direct message's recipients; hashes them (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Awaits the server's ack of a sent stanza, and converts failures to `SendError` of the WhatsApp engine interface."""
+"""Converts failed sends of both engines to `SendError`; awaits the server's ack of a stanza that the native engine sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Command teimoso-whatsmeow serves one WhatsApp account, as a child program of the connection's actor.
+// Command teimoso-whatsmeow, a child of the connection's actor, serves one account on its socket; keys in whatsmeow.db.
 //
 // Requests and events pass a socket that the parent hands over; the log goes to standard error as JSON lines.
 package main

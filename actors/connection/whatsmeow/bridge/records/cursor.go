@@ -1,4 +1,4 @@
-// Encodes and decodes the primitive values (numbers, bytes, lists) of the compact records of Signal keys.
+// Encodes and decodes primitive values (numbers, bytes, lists) of the compact Signal key records in whatsmeow.db.
 
 package records
 
