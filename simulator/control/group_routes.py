@@ -79,9 +79,9 @@ class GroupRoutes:
             world.people.named(field(body, name, str).lstrip("+")).number
             for name in ("by", "account")
         )
-        message_id = field(body, "message_id", str)
+        message_id, keys = field(body, "message_id", str), optional(body, "keys", default=True)
         with world.store.transaction():
-            world.group_messages.request_again(by, account, message_id, group)
+            world.group_messages.request_again(by, account, message_id, group, keys=keys)
         return JSONResponse(self._described(group))
 
     def _change_properties(self, group: Group, body: dict[str, Any]) -> bool:
