@@ -311,10 +311,13 @@ class PairedAccount:
         await self._events.on_call(call)
 
     async def _hand_on(self, history: bytes) -> None:
-        """The library keeps addresses and tokens that came with a history."""
-        if len(history) < MOST // 2:
-            with suppress(RequestFailed, RequestTimeout):
-                await self._link.ask("history_learnt", body=history)
+        """The library keeps addresses and tokens that came with a history, unless that is too large for a frame."""
+        if len(history) >= MOST // 2:
+            self._counts["history.too_large"] += 1
+            log.warning("history not learnt", action="history.too_large", bytes=len(history))
+            return
+        with suppress(RequestFailed, RequestTimeout):
+            await self._link.ask("history_learnt", body=history)
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         if kind == "history":
