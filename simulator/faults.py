@@ -39,6 +39,7 @@ RULES: Final = (
     "garble",  # a message, not of the own phone, has a ciphertext that no session decrypts
     "conceal",  # a stanza has one address of a person, without the other beside it
     "refuse_upload",  # the media servers refuse a file with `code`
+    "refuse_prekeys",  # a query for the keys of devices is refused with `code`
     "refuse_link_code",  # a request to pair by a code is refused with `code`
     "expire_link_code",  # a pairing code is valid for `seconds` only
     "refuse_link_finish",  # the keys of the client after the entry of its code are refused with `code`
@@ -71,6 +72,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "stream_error": {"code": 515},
     "error_acks": {"code": 500},
     "refuse_upload": {"code": 503},
+    "refuse_prekeys": {"code": 503},
     "refuse_link_code": {"code": 429},
     "expire_link_code": {"seconds": 0},
     "refuse_link_finish": {"code": 400},

@@ -110,7 +110,9 @@ class ServerState:
         self.tokens = PrivacyTokens(
             self.store, self.properties, self.people, self.companions, self.switchboard
         )
-        self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notifications)
+        self.prekeys = Prekeys(
+            self.people, self.endpoints, self.companions, self.notifications, self.faults
+        )
         self.directory = UsyncDirectory(
             self.people, self.devices, self.properties, self.answering_numbers
         )

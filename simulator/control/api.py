@@ -237,6 +237,7 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
         ("/groups/{id}", groups.group, ["GET"]),
         ("/groups/{id}", groups.settings, ["POST"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),
+        ("/groups/{id}/retry", groups.retry, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),
         ("/unanswered", answers.unanswered, ["GET", "DELETE"]),

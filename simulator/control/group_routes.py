@@ -71,6 +71,19 @@ class GroupRoutes:
             group = world.membership.change(group, added, removed, by)
         return JSONResponse(self._described(group))
 
+    async def retry(self, request: Request) -> JSONResponse:
+        """Has a person's devices request a message of `account` again, whether or not it was for them."""
+        body, world = await body_of(request), self._world
+        group = world.groups.named(request.path_params["id"])
+        by, account = (
+            world.people.named(field(body, name, str).lstrip("+")).number
+            for name in ("by", "account")
+        )
+        message_id, keys = field(body, "message_id", str), optional(body, "keys", default=True)
+        with world.store.transaction():
+            world.group_messages.request_again(by, account, message_id, group, keys=keys)
+        return JSONResponse(self._described(group))
+
     def _change_properties(self, group: Group, body: dict[str, Any]) -> bool:
         """Changes the properties in a request; returns whether there are any. Raises PropertyError."""
         given = {name: body[name] for name in GROUP if name in body}

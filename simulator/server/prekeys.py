@@ -12,6 +12,7 @@ from simulator.wire.protocol_library import Node, bytes_of, jid_of, number_bytes
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
+    from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
     from simulator.server.notifications import Notifications
 
@@ -28,11 +29,13 @@ class Prekeys:
         endpoints: SignalEndpoints,
         companions: Companions,
         notifications: Notifications,
+        faults: Faults,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._notifications = notifications
+        self._faults = faults
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer to an `encrypt` query. Raises QueryError."""
@@ -44,6 +47,9 @@ class Prekeys:
         if "digest" in tags:
             return [self._digest(companion)]
         if "key" in tags:
+            refused = self._faults.strike(companion.number, "refuse_prekeys")
+            if refused is not None:
+                raise QueryError(refused.code or 503, "service-unavailable")
             asked = asked_about(query.get_child("key"))
             return [Node("list", {}, [self._bundle_node(jid_of(user, "jid")) for user in asked])]
         raise QueryError(400, "bad-request")

@@ -23,6 +23,7 @@ from actors.connection.protocol.phone.resend_requests import ResendRequests
 from actors.connection.protocol.receive.history.history_worker import HistoryWorker
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.resend_permission import may_read_again
 from actors.connection.protocol.send.send_acks import send_errors
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of, transaction
 from actors.connection.session.chats.unread import readings
@@ -133,11 +134,18 @@ class PairedAccount:
         return self._incoming.knows(stanza)
 
     def sent(self, told: Mapping[str, Any]) -> bytes | None:
-        """The plaintext of a message that was sent, which a device could not read."""
+        """The plaintext of a message that was sent, for a device that could not read it; None for any other."""
         chat = parse_optional(str(told.get("chat", "")))
-        if chat is None:
-            return None
+        device = parse_optional(str(told.get("requester", "")))
         number = str(told.get("message_id", ""))
+        if (
+            chat is None
+            or device is None
+            or not may_read_again(
+                self._session, self._people, chat=chat, device=device, message_id=number
+            )
+        ):
+            return None
         return self._session.sent.plaintext(str(self._people.canonical(chat)), number)
 
     async def open(self) -> None:
@@ -303,10 +311,13 @@ class PairedAccount:
         await self._events.on_call(call)
 
     async def _hand_on(self, history: bytes) -> None:
-        """The library keeps addresses and tokens that came with a history."""
-        if len(history) < MOST // 2:
-            with suppress(RequestFailed, RequestTimeout):
-                await self._link.ask("history_learnt", body=history)
+        """The library keeps addresses and tokens that came with a history, unless that is too large for a frame."""
+        if len(history) >= MOST // 2:
+            self._counts["history.too_large"] += 1
+            log.warning("history not learnt", action="history.too_large", bytes=len(history))
+            return
+        with suppress(RequestFailed, RequestTimeout):
+            await self._link.ask("history_learnt", body=history)
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         if kind == "history":

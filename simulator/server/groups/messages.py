@@ -229,6 +229,18 @@ class GroupMessages:
             )
         return content
 
+    def request_again(
+        self, number: str, account: str, message_id: str, group: Group, *, keys: bool
+    ) -> None:
+        """Sends the account's devices retry receipts of the person's, also for a message that was not for them.
+
+        The first one of a device comes without `keys` for a new session unless those are wanted.
+        """
+        for endpoint in self._endpoints.of(number).values():
+            for companion in self._companions.of(account):
+                code = "no-session" if keys else "malformed"
+                self._ask_again(endpoint, companion, message_id, group, code)
+
     def _ask_again(
         self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group, code: str
     ) -> None:

@@ -176,6 +176,12 @@ class Simulator(SimulatorProcess):
         """Members join (`add`) and leave (`remove`), `by` whom."""
         await self._call("POST", f"/groups/{group}/participants", **who)
 
+    async def retry(self, group: str, by: str, message: str, account: str = ACCOUNT) -> None:
+        """The devices of a person request a message of the account again, whether or not it was for them."""
+        await self._call(
+            "POST", f"/groups/{group}/retry", by=by, account=account, message_id=message
+        )
+
     async def history(self, account: str = ACCOUNT, **fields: Any) -> dict[str, Any]:
         """Has the account's phone send a history sync; the answer has the messages' `ids`."""
         made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **fields)

@@ -23,6 +23,8 @@ HEADING: Final = "| rule | holds for | whatsmeow | whatsapp-rust, Baileys |\n"
 RANGE: Final = re.compile(r"all|`(\w+)`|(property|remark|fault|request) \(((?:`\w+`(?:, )?)+)\)")
 """A part of the second column: `all`, a switch, or names after their kind."""
 SOURCE: Final = re.compile(r"`[\w./-]+\.(?:go|rs|ts)`")
+FUNCTION: Final = re.compile(r"`[\w:,]+`")
+"""A name in a file: a function, a type, or the event that it handles."""
 
 
 def rules() -> dict[str, list[str]]:
@@ -54,6 +56,8 @@ def test_a_rule_says_what_it_holds_for_and_where_it_comes_from(rule: str) -> Non
     assert ", ".join(parts) == holds
     assert len(sources) == 2
     assert SOURCE.search(" ".join(sources)) or "no source" in sources[0], "a file of a client"
+    parts = [part for source in sources for part in source.split("; ")]
+    assert [part for part in parts if SOURCE.search(part) and not FUNCTION.search(part)] == []
 
 
 def test_each_switch_remark_and_fault_is_one_of_the_simulators() -> None:

@@ -17,7 +17,7 @@ import pytest
 from actors.connection.backup.bucket.access import BucketAccess
 from actors.runtime import host_identity
 from actors.runtime.connection_options import ConnectionOptions
-from supervision.children import Child, Children, End
+from supervision.children import OUTGROWN, Child, Children, End
 from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
 from supervision.restarts.policy import MemoryLimit, ProbePolicy
 from tests.waiting import eventually
@@ -105,9 +105,13 @@ async def test_a_replaced_root_ends_nobody_for_its_silence(
 class Actor(ActorHandle):
     """One that answers `start` once it may, and whose `watch` pends until it `ended`."""
 
-    def __init__(self, name: str = "state", *, silent: bool = False) -> None:
+    def __init__(
+        self, name: str = "state", *, silent: bool = False, own: int = 0, program: int = 0
+    ) -> None:
+        """`own` and `program`: the memory of its process, and of a program that it started."""
         super().__init__(name, None)
         self.silent = silent
+        self.memory = {"memory": own + program, "own_memory": own}
         self.may, self.asked = asyncio.Event(), asyncio.Event()
         self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -121,7 +125,7 @@ class Actor(ActorHandle):
     async def health(self, _within: float) -> dict[str, Any]:
         if self.silent:
             raise CallTimeout("health")
-        return {"pid": 1, "node": "elsewhere", "lag": 0.0, "memory": 0}
+        return {"pid": 1, "node": "elsewhere", "lag": 0.0, **self.memory}
 
     async def watch(self) -> dict[str, Any]:
         return await self.ended
@@ -145,12 +149,14 @@ class Scripted(Cluster):
 
 
 @asynccontextmanager
-async def family(actor: Actor) -> AsyncIterator[tuple[Children, Scripted, list[End]]]:
+async def family(
+    actor: Actor, probes: ProbePolicy | None = None
+) -> AsyncIterator[tuple[Children, Scripted, list[End]]]:
     """The children of a root that nobody replaces, and how those that ended did."""
     cluster, ends = Scripted(actor), list[End]()
     made = Children(
         cluster,
-        ProbePolicy(),
+        probes or ProbePolicy(),
         MemoryLimit(limit=1, rest=0, probes=1),
         BucketAccess(None),
         confirm=partial(asyncio.sleep, 0),
@@ -220,6 +226,16 @@ async def test_one_that_ended_by_itself_is_no_process_any_more() -> None:
         assert ends == [End("stopped")]
         assert cluster.killed == [actor]
         assert not list(made)
+
+
+async def test_the_memory_of_its_program_counts_toward_a_childs_limit() -> None:
+    """The limit is 1: the process alone stays below it, and both together do not."""
+    actor = Actor(own=1, program=1)
+    actor.may.set()
+    async with family(actor, ProbePolicy(interval=0.01)) as (made, cluster, _):
+        child = await made.create("state")
+        await eventually("it is drained", lambda: cluster.killed, 5)
+        assert child.drained == OUTGROWN
 
 
 async def test_one_at_a_time_is_drained() -> None:

@@ -13,6 +13,7 @@ from actors.connection.native.signal.key_agreement import BadSignature
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.receive import receipts, wrappers
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.resend_permission import may_read_again
 from actors.connection.protocol.send.to_proto import dress
 from actors.connection.protocol.session_transactions import SessionRefusal, transaction
 from actors.connection.protocol.wire_format.nodes import Node
@@ -108,7 +109,9 @@ class Resender:
         chat, device = claim.chat, claim.device
         number = asked.attrs.get("id") or receipt.attrs.get("id", "")
         message = self._session.sent.plaintext(str(chat), number)
-        if message is None or not self._was_for(claim, number):
+        if message is None or not may_read_again(
+            self._session, self._people, chat=chat, device=device, message_id=number
+        ):
             return "unknown"
         words = dress(message)
         name = str(self._people.known_as(device))
@@ -165,13 +168,6 @@ class Resender:
         # Any other person was sent only the messages of their own chat, also where they name another.
         named = parse_optional(receipt.attrs.get("recipient")) if own else None
         return _Claim(self._people.canonical(named or origin), origin, own)
-
-    def _was_for(self, claim: _Claim, number: str) -> bool:
-        """Whether the message was for the person that asks: a group's was for its members then."""
-        if not claim.in_group or claim.own:
-            return True
-        person = self._people.canonical(claim.device)
-        return self._session.groups.was_for(str(claim.chat), number, str(person))
 
     def _copy(self, chat: Address, number: str, message: bytes) -> bytes:
         """The copy for an own device: it names the chat as the message did that it is of."""

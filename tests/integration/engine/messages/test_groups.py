@@ -118,6 +118,25 @@ async def test_who_joined_reads_and_who_left_does_not(simulator: Simulator, tmp_
         await settled(simulator)
 
 
+async def test_who_joined_later_gets_no_earlier_message(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    """G10: a message is encrypted again for those alone whom it was for."""
+    async with in_group(simulator, tmp_path, "lid", engine) as (phone, group):
+        await phone.send(1, "before", to=group)
+        await simulator.members(group, add=[CARA], by=ANN)
+        await until(lambda: phone.engine.counts["notification.group"] >= 2)
+        await phone.send(2, "after", to=group)
+        await until(partial(_reads, simulator, CARA, group, ["after"]))
+        for number in (1, 2):  # the second one was for her, and shows that requests arrive
+            await simulator.retry(group, CARA, message_id(number))
+        refused = {"native": "resend.unknown", "whatsmeow": "resend.lost"}[engine]
+        await until(lambda: phone.engine.counts["resend.resent"] == 1)
+        await settled(simulator)
+        assert phone.engine.counts[refused] == 1
+        assert await reached(simulator, CARA, group) == ["after"]
+
+
 @pytest.mark.parametrize("whose", [ANN, ACCOUNT], ids=["a member's", "the account's"])
 async def test_a_device_that_is_unlinked_takes_its_key_with_it(
     engine: str, simulator: Simulator, tmp_path: Path, whose: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing
+from actors.connection.whatsmeow import paired_account
 from actors.messages.content import Image, Reaction, Target, decode
 from tests.integration.engine.recovery.test_crash import died, start
 from tests.integration.engine.simulated import (
@@ -116,6 +117,20 @@ async def test_what_is_here_already_stays_as_it_is(
                 ("from my pocket", True),
             ]
             assert [one.text for one in await phone.messages()] == ["second"]
+
+
+async def test_a_history_too_large_for_a_frame_is_stored_all_the_same(
+    engine: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program of whatsmeow does not get it, and a count shows that; the native engine has none."""
+    monkeypatch.setattr(paired_account, "MOST", 100)
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        await simulator.history(conversations=[long_talk(CONTACT, 2)])
+        await history_stored(simulator, phone)
+        too_large = {"native": 0, "whatsmeow": 1}[engine]
+        await until(lambda: phone.engine.counts["history.too_large"] == too_large)
+        assert len(await phone.past()) == 2
 
 
 async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_path: Path) -> None:

@@ -164,3 +164,17 @@ async def test_the_control_api_aggregates_the_receipts_of_one_group(
         answer = await http.post(path, json={**body, "receipts": "some"})
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_property")
     assert len(world.groups.of(NUMBER)) == 3, "a refused request makes no group"
+
+
+async def test_a_person_requests_any_message_again(
+    group: Group, world: ServerState, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    """Without keys for a new session at first; every later request has them."""
+    device = await paired(NUMBER)
+    for keys in (False, True):
+        with world.store.transaction():
+            world.group_messages.request_again(FRIEND, NUMBER, "NEVER SENT", group, keys=False)
+        receipt = await device.next("receipt")
+        assert (receipt.attrs["type"], receipt.attrs["from"]) == ("retry", group.address)
+        assert receipt.attrs["participant"] == world.people.named(FRIEND).address(group.server)
+        assert (receipt.get_child("keys") is not None) == keys

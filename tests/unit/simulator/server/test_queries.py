@@ -215,3 +215,12 @@ async def test_logging_itself_out(device: Device, world: ServerState) -> None:
     assert error.get_child("conflict").attrs["type"] == "device_removed"
     assert world.companions.of(NUMBER) == ()
     assert (await device.login()).tag == "failure"
+
+
+async def test_a_query_for_keys_is_refused(device: Device, world: ServerState) -> None:
+    world.faults.request({"account": NUMBER, "kind": "refuse_prekeys", "count": 1})
+    query = Node("key", {}, [Node("user", {"jid": JID(FRIEND)})])
+    answer = await device.query("encrypt", "get", query)
+    assert answer.get_child("error").attrs["code"] == "503"
+    answer = await device.query("encrypt", "get", query)
+    assert answer.get_child("list") is not None

@@ -99,14 +99,13 @@ func (one *Account) Group(request *pipe.Request) (pipe.Fields, error) {
 	return headers.Group(found), nil
 }
 
-// Read sends a read receipt; `self` keeps it from the sender.
+// Read sends a read receipt, which the library keeps from the sender where the account hides its reading.
 func (one *Account) Read(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat   string   `json:"chat"`
 		Sender string   `json:"sender"`
 		IDs    []string `json:"ids"`
 		At     float64  `json:"at"`
-		Self   bool     `json:"self"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
@@ -124,12 +123,8 @@ func (one *Account) Read(request *pipe.Request) (pipe.Fields, error) {
 	if err := one.MayLeave(); err != nil {
 		return nil, err
 	}
-	kind := types.ReceiptTypeRead
-	if wanted.Self {
-		kind = types.ReceiptTypeReadSelf
-	}
 	at := time.UnixMilli(int64(wanted.At * 1000))
-	return nil, outcome.Of(one.Client.MarkRead(one.Context, wanted.IDs, at, chat, sender, kind))
+	return nil, outcome.Of(one.Client.MarkRead(one.Context, wanted.IDs, at, chat, sender))
 }
 
 // Probe reports whether WhatsApp answers a ping.

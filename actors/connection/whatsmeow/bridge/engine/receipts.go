@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/headers"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -38,6 +39,8 @@ func (one *login) receipt(node *waBinary.Node) {
 }
 
 // retried sends a message again to a device that could not read it, then acknowledges the request.
+//
+// Where WhatsApp did not serve what that takes, the request stays unanswered and comes again at the next login.
 func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	defer func() { <-one.retries }()
 	done := one.engine.ratchet.Take()
@@ -47,6 +50,9 @@ func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	}
 	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node); err != nil {
 		one.engine.logs.Module("engine").Warnf("message was not sent again")
+		if outcome.Unserved(err) {
+			return
+		}
 	}
 	if one.connected.Load() && one.engine.sound() == nil {
 		one.client.Acknowledge(one.engine.ctx, node, 0)

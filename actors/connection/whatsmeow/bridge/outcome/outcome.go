@@ -22,6 +22,9 @@ var Disconnected = &pipe.Refusal{Code: "disconnected", Uncertain: true}
 // Timeout refuses what left and was not answered.
 var Timeout = &pipe.Refusal{Code: "timeout", Uncertain: true}
 
+// failed is the code for any other error, the library's own among them.
+const failed = "failed"
+
 // Refused is WhatsApp's refusal by a number.
 func Refused(number int) error { return &pipe.Refusal{Code: "refused", Number: number} }
 
@@ -52,8 +55,14 @@ func Of(err error) error {
 	case errors.Is(err, whatsmeow.ErrIQDisconnected):
 		return Disconnected
 	default:
-		return &pipe.Refusal{Code: "failed"}
+		return &pipe.Refusal{Code: failed}
 	}
+}
+
+// Unserved returns whether WhatsApp refused a request or did not answer it: the same request may succeed later.
+func Unserved(err error) bool {
+	var refusal *pipe.Refusal
+	return errors.As(Of(err), &refusal) && refusal.Code != failed
 }
 
 // Before is Of for what failed before the message itself left: nothing is uncertain.

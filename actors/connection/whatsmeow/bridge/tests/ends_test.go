@@ -163,6 +163,37 @@ func logins(t *testing.T, account string) float64 {
 	return 0
 }
 
+func TestStoreErrorEndsTheProgramWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	settled(t, one.number)
+	db := database(t, one.path)
+	alter := func(words string) {
+		t.Helper()
+		if _, err := db.Exec("ALTER TABLE " + words); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter("whatsmeow_sessions RENAME TO away")
+	id := say(t, friend, one.number, nil)
+	why := one.await(0, "ended", func(found record) bool { return found.Fields["by"] == "program" }).Fields
+	if code := exitCode(one); why["cause"] != "store_failed" || code != 3 {
+		t.Errorf("exit code %d, ended by %v", code, why)
+	}
+	if len(one.all("message")) > 0 || len(one.all("undecryptable")) > 0 || said(t, friend, id)["received"] == true {
+		t.Error("the message was taken")
+	}
+	alter("away RENAME TO whatsmeow_sessions")
+	_ = db.Close()
+	next := one.again(2)
+	next.login()
+	next.await(0, "message", says("kept"))
+	settled(t, one.number)
+	if found := len(next.all("message")); found != 1 {
+		t.Errorf("it came %d times", found)
+	}
+}
+
 func TestStockConnectsAgainByItself(t *testing.T) {
 	t.Parallel()
 	one := linked(t, nil)

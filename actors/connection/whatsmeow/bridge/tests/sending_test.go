@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,23 +117,23 @@ func TestMessageWithoutAnAckIsUncertain(t *testing.T) {
 func TestSeveralMessagesAreInFlight(t *testing.T) {
 	t.Parallel()
 	one, friend := begun(t)
-	fault(t, one.number, "delay_acks", object{"seconds": 1, "count": 10})
-	begin := time.Now()
+	fault(t, one.number, "withhold_acks", object{"count": 10})
 	var answers []<-chan pipe.Answer
+	var ids []string
 	for count := range 10 {
-		answers = append(answers, one.begin("send", pipe.Fields{
-			"chat": person(friend), "message_id": fmt.Sprintf("3EB00000000000000001%02d", count),
-		}, words("x")))
+		ids = append(ids, fmt.Sprintf("3EB00000000000000001%02d", count))
+		answers = append(answers, one.begin("send", pipe.Fields{"chat": person(friend), "message_id": ids[count]}, words("x")))
 	}
+	eventually(t, "all left before the first ack", func() bool {
+		return !slices.ContainsFunc(ids, func(id string) bool { return inbox(t, friend, id) == nil })
+	})
+	struck(t, one.number, "withhold_acks")
+	one.endsBy(func() { fault(t, one.number, "drop", nil) })
 	for _, answer := range answers {
-		if found := <-answer; found.Err != nil {
-			t.Error(found.Err)
+		if found := refusal(t, <-answer); found.Code != "disconnected" || !found.Uncertain {
+			t.Errorf("%+v", found)
 		}
 	}
-	if took := time.Since(begin); took > 6*time.Second {
-		t.Errorf("ten messages took %v", took)
-	}
-	struck(t, one.number, "delay_acks")
 }
 
 func TestStockMissesADeviceThatItDoesNotKnow(t *testing.T) {
@@ -308,78 +309,11 @@ func TestMessagesBothWaysAtOnceAreReadable(t *testing.T) {
 	all.Wait()
 	for count := range each {
 		one.await(0, "message", says(fmt.Sprintf("in %d", count)))
+		id, text := fmt.Sprintf("3EB00000000000000002%02d", count), fmt.Sprintf("out %d", count)
+		eventually(t, "the person reads "+text, func() bool {
+			item := inbox(t, friend, id)
+			return item != nil && item["text"] == text
+		})
 	}
 	settled(t, one.number)
-}
-
-// resends answers for messages that were sent: the contents by their id, and of the tests' own pattern.
-func resends(sent map[string]string) func(record) (pipe.Fields, []byte, error) {
-	return func(found record) (pipe.Fields, []byte, error) {
-		if found.Name != "sent" {
-			return stores(found)
-		}
-		id, _ := found.Fields["message_id"].(string)
-		if text, known := sent[id]; known {
-			return pipe.Fields{}, words(text), nil
-		}
-		if count, ok := strings.CutPrefix(id, "3EB00000000000000002"); ok {
-			return pipe.Fields{}, words("out " + strings.TrimLeft(count, "0")), nil
-		}
-		return stores(found)
-	}
-}
-
-func TestStockDoesNotResendAfterARestart(t *testing.T) {
-	t.Parallel()
-	one, friend := linked(t, careful), number()
-	if err := one.write(friend, "3EB0000000000000000024", "first"); err != nil {
-		t.Fatal(err)
-	}
-	retryAfterRestart(t, one.number, friend, func() {
-		go func() { _ = one.write(friend, "3EB0000000000000000025", "second") }()
-	}, func() {
-		one.Disconnect()
-		device := one.Store
-		one.fresh(device, careful)
-		one.connect()
-	})
-	settled(t, one.number)
-	if inbox(t, friend, "3EB0000000000000000025") != nil {
-		t.Error("it was resent")
-	}
-}
-
-func TestMessageIsResentAfterARestart(t *testing.T) {
-	t.Parallel()
-	one, friend := begun(t)
-	one.await(0, "receipt", nil) // of the first message, so that the frame that is lost is the retry receipt
-	settled(t, one.number)
-	retryAfterRestart(t, one.number, friend, func() {
-		one.begin("send", pipe.Fields{"chat": person(friend), "message_id": "3EB0000000000000000026"}, words("second"))
-	}, func() {
-		one.kill()
-		one = one.again(2)
-		one.answer(resends(map[string]string{"3EB0000000000000000026": "second"}))
-		one.login()
-	})
-	eventually(t, "the person reads it", func() bool {
-		item := inbox(t, friend, "3EB0000000000000000026")
-		return item != nil && item["text"] == "second"
-	})
-	one.await(0, "sent", nil)
-	settled(t, one.number)
-}
-
-// retryAfterRestart has a person's device fail to read a message, and the sender restart before the retry receipt
-// comes.
-func retryAfterRestart(t *testing.T, account, friend string, send, restart func()) {
-	t.Helper()
-	post(t, "/contacts/"+friend+"/forget", object{"account": account})
-	fault(t, account, "withhold_acks", object{"count": 1})
-	fault(t, account, "lose", object{"count": 1})
-	send()
-	eventually(t, "the ack is withheld and the retry receipt lost", func() bool {
-		return strikes(t, account, "withhold_acks") && strikes(t, account, "lose")
-	})
-	restart()
 }

@@ -223,7 +223,11 @@ func TestAddressesAreTold(t *testing.T) {
 	if !contains([]byte(fmt.Sprint(listed)), friend) {
 		t.Errorf("told %v, listed %v", told, listed)
 	}
-	post(t, "/accounts/"+one.number+"/migrate", object{"contacts": []string{number()}})
+	stranger := number()
+	post(t, "/accounts/"+one.number+"/migrate", object{"contacts": []string{stranger}})
+	one.await(0, "mapping", func(found record) bool {
+		return contains([]byte(fmt.Sprint(found.Fields["pairs"])), stranger)
+	})
 	settled(t, one.number)
 }
 
