@@ -148,7 +148,7 @@ def test_what_neonize_linked_goes_on_without_a_qr(town: Town, tmp_path: Path) ->
 
     target = Target(OURS, None)
     quoted = {"text": "why?", "reply_to": theirs}
-    assert after.said(town.friend, quoted, town.number)[1] == Text("why?", Quote(target))
+    assert after.said(town.friend, quoted, town.number)[1] == Text("why?", Quote(target, "before"))
     reaction = {"type": "reaction", "target": theirs, "text": "+"}
     assert after.said(town.friend, reaction, town.number)[1] == Reaction(target, "+")
     vote = {"type": "vote", "target": poll, "options": ["no"]}

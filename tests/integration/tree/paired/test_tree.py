@@ -272,9 +272,11 @@ async def test_what_waits_ends_visibly_with_its_connection(
     await tree.pair(brief, number)
 
     async def flying() -> bool:
-        return (await lanes.counts_many([brief]))[brief].active == 20
+        counts = (await lanes.counts_many([brief]))[brief]
+        print(counts)  # shown where they never come to this
+        return counts.active == 20
 
-    await eventually("ten are in flight, and ten follow", flying, 20)
+    await eventually("ten are in flight, and ten follow", flying, 60)
     await tree.connections.delete(brief)
     await poke(tree.redis)
 
