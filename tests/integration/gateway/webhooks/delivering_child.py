@@ -18,7 +18,6 @@ from redis.asyncio import Redis
 from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
-from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
@@ -51,7 +50,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
         dying(number, after=point == "after")
     documents = SqliteDocuments(data)
     redis = Redis(port=port, password=PASSWORD, decode_responses=True)
-    tail = EventTail(EventLog(documents), billed=False)
+    tail = EventTail(documents)
     deliverer = WebhookDispatcher(
         documents,
         Webhooks(documents),
