@@ -167,7 +167,7 @@ class Backends:
             backends.known.run(),
             drain.run(),
             room.run(),
-            files.upkeep(backends.accepting.waits).run(),
+            files.upkeep(backends.accepting.waits, documents=documents).run(),
             backends.metrics.pulse(),
             tail.run(),
             deliverer.run(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +19,7 @@ from actors.media.ledger import RENEW
 from actors.media.store import StoreUnavailable
 from actors.runtime.atomic_files import held
 from actors.runtime.backoff import backoff
+from actors.state import own_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from actors.media.bucket_copies import BucketCopies
     from actors.media.directory import DirectoryStore
     from actors.media.ledger import Ledger
+    from actors.state.documents import Documents
 
 LOOK: Final = 2.0
 """Seconds between looks at what is to be copied, of a gateway."""
@@ -61,8 +64,9 @@ class FileUpkeep:
         copies: BucketCopies | None,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
+        documents: Documents | None = None,
     ) -> None:
-        """`retention` is in seconds. `waits` tells whether a message may still be sent.
+        """`retention` is in seconds. `waits` tells whether a message may still be sent; `documents` has mistakes noted.
 
         Without `waits` no file goes that a message was accepted with.
         """
@@ -73,6 +77,7 @@ class FileUpkeep:
         self._copies = copies
         self._waits = waits
         self._clock = clock
+        self._mistaken = partial(own_mistakes.note_once, documents)
         self._every = SELDOM if waits is None or copies is None else LOOK
         self._tidied: float | None = None
 
@@ -96,6 +101,7 @@ class FileUpkeep:
                 pause = backoff(failures, FIRST_PAUSE, LONGEST_PAUSE, chance, floor=0.5)
             except Exception:  # not foreseen; without this loop nothing would be copied again
                 log.exception("files wait", action="media_upkeep")
+                await self._mistaken("media_upkeep")
                 pause = LONGEST_PAUSE
             await asyncio.sleep(pause)
 

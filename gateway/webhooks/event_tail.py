@@ -98,6 +98,7 @@ class EventTail:
                 continue
             except Exception:  # not foreseen; without this loop nobody would get events any more
                 log.exception("events not read", action=ACTION)
+                await own_mistakes.note_once(self._documents, ACTION)
                 await asyncio.sleep(AWAY_EVERY)
                 continue
             self._tell(away=False)
@@ -121,7 +122,7 @@ class EventTail:
         broken = [each.seq for each in look.events if each.event.type == UNREADABLE]
         if broken and broken[-1] > self._noted:
             log.error("events not readable", action=ACTION, count=len(broken))
-            await own_mistakes.note(self._documents, ACTION)
+            await own_mistakes.note_once(self._documents, ACTION)
             self._noted = broken[-1]
         return look
 

@@ -42,6 +42,7 @@ PORTS = {
     "actors.state.fields",
     "actors.state.messages.applied_changes",
     "actors.state.open_store",
+    "actors.state.own_mistakes",
 }
 # The modules that all of them share.
 SHARED = {
