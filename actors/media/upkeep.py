@@ -147,11 +147,9 @@ class FileUpkeep:
         """Remove what nobody needs any more, here and in the bucket."""
         since = self._clock() - self._retention
         if self._waits is not None:
-            while used := await self._ledger.unneeded(since, PAGE, used=True):
-                for entry in used:
-                    await self._let_go(entry.sha256, self._waits)
+            await self._settle_uses(since, self._waits)
         copies, gone = self._copies, 0
-        while entries := await self._ledger.unneeded(since - RENEW, PAGE, used=False):
+        while entries := await self._ledger.unneeded(since - RENEW, PAGE):
             for entry in entries:
                 # The bucket first: what is not here any more is not asked for there again.
                 if copies is not None and not await copies.forget(entry.sha256, since - RENEW):
@@ -160,9 +158,15 @@ class FileUpkeep:
         if gone:
             log.info("files removed", action="media_removed", count=gone)
 
-    async def _let_go(self, sha256: str, waits: Callable[[str], Awaitable[bool]]) -> None:
-        for message in await self._ledger.uses(sha256):
-            if await waits(message):
-                await self._ledger.renew(sha256, self._clock())
-                return
-        await self._ledger.unused(sha256, self._clock() - self._retention)
+    async def _settle_uses(self, since: float, waits: Callable[[str], Awaitable[bool]]) -> None:
+        """Renew files whose messages wait, and forget messages that do not: each is looked at once a day."""
+        now = self._clock()
+        await self._ledger.begin_uses(now)
+        while page := await self._ledger.older_uses(now - RENEW, PAGE):
+            waiting = [use for use in page if await waits(use.message)]
+            for sha256 in {use.sha256 for use in waiting}:
+                entry = await self._ledger.find(sha256)
+                if entry is not None and entry.needed_at < since + 2 * RENEW:
+                    await self._ledger.renew(sha256, now)
+            over = [use for use in page if use not in waiting]
+            await self._ledger.settle_uses(waiting, over, now)

@@ -7,8 +7,6 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
-
 from actors.media.directory import DirectoryStore
 from actors.media.ledger import Ledger
 from actors.media.upkeep import FileUpkeep
@@ -29,9 +27,6 @@ def rows(path: Path) -> list[str]:
         return [message for (message,) in database.execute("SELECT message FROM uses")]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="180 of 180 rows are there after 60 days", raises=AssertionError
-)
 async def test_notes_of_messages_that_do_not_wait_go(tmp_path: Path) -> None:
     """The file and the note of one that waits stay; both go once it does not wait any more."""
     media = tmp_path / "media"
