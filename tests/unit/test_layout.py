@@ -99,6 +99,7 @@ ADAPTERS: dict[str, set[str]] = {
         "actors/media/daily_uploads.py",
         "actors/media/holders.py",
         "actors/media/ledger.py",
+        "actors/media/uses.py",
     },
     "google.cloud.firestore_v1": {
         "actors/state/firestore/store.py",

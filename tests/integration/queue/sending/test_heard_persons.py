@@ -13,7 +13,7 @@ from actors.connection.limits.account_limits import Limits
 from actors.connection.limits.message_deferral import CODES, MessageDeferral
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import SHOP
-from tests.integration.queue.sending.sending import Mute
+from tests.integration.queue.sending_child import Mute
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
