@@ -28,7 +28,6 @@ from actors.runtime.owner_liveness import Liveness
 from actors.state.caches.local_copies import copy_of
 from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, CONNECTIONS
-from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
@@ -126,7 +125,7 @@ class Backends:
         spool = Spool(settings.spool_file, settings.spool_quota)
         drain = SpoolDrain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         room = RedisMemoryMonitor(redis, settings.redis_limit, settings.max_connections)
-        tail = EventTail(EventLog(documents), billed=documents.billed)
+        tail = EventTail(documents)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
         turn = Leadership(redis, keys.WEBHOOKS)
@@ -181,7 +180,7 @@ class Backends:
             backends.known.run(),
             drain.run(),
             room.run(),
-            files.upkeep(backends.accepting.waits).run(),
+            files.upkeep(backends.accepting.waits, documents=documents).run(),
             backends.metrics.pulse(),
             tail.run(),
             deliverer.run(),

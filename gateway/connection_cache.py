@@ -9,6 +9,7 @@ import structlog
 
 from actors.redis.client import RedisAway
 from actors.runtime.connection_ids import name_of
+from actors.state import own_mistakes
 from actors.state.caches.cached_collection import CachedCollection
 from actors.state.connections import Connections, of_document
 from actors.state.documents import CONNECTIONS, StoreAway
@@ -40,6 +41,7 @@ class KnownConnections:
         pokes: Callable[[], AsyncIterator[None]],
         copy: Copy,
     ) -> None:
+        self._documents = documents
         self._registry = Connections(documents)
         self._stored = CachedCollection(documents, CONNECTIONS, copy, self._take)
         self._pokes = pokes
@@ -127,6 +129,7 @@ class KnownConnections:
                     await self.refresh()
                 except Exception:  # not foreseen; without this loop no change would be seen again
                     log.exception("not refreshed", action="refresh_connections")
+                    await own_mistakes.note_once(self._documents, "refresh_connections")
                 try:
                     # A store that is away is looked for as often everywhere.
                     async with asyncio.timeout(self._every if self.fresh else REFRESH):
@@ -143,4 +146,5 @@ class KnownConnections:
                 pass  # pokes are a courtesy: the interval finds every change
             except Exception:
                 log.exception("pokes not heard", action="listen_to_pokes")
+                await own_mistakes.note_once(self._documents, "listen_to_pokes")
             await asyncio.sleep(REFRESH)

@@ -80,13 +80,14 @@ class ConnectionReconciler:
         limit: int,
         settings_at: Callable[[], float],
         confirm: Callable[[], Awaitable[None]],
+        mistaken: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`settings_at`: the time of the last write of the settings; `confirm` ends a root that was replaced."""
+        """`settings_at`: the last write of the settings; `confirm` ends a replaced root; `mistaken` notes an exception."""
         self._registry, self._leases, self._budgets = registry, leases, budgets
         self._children, self._standbys, self._start_limiter = children, standbys, start_limiter
         self._recovery, self._removal, self._owners = recovery, removal, owners
         self._auto_recovery, self._limit = auto_recovery, limit
-        self._settings_at, self._confirm = settings_at, confirm
+        self._settings_at, self._confirm, self._mistaken = settings_at, confirm, mistaken
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
         self._fell_at: dict[str, float] = {}
@@ -186,19 +187,18 @@ class ConnectionReconciler:
                 await self._mark(connection)
                 lease = await self._leases.read(connection)
                 step = self._decide(connection, lease)
-                if step == NOTHING:
-                    if self._again[connection].is_set():
-                        continue
+                if step != NOTHING:
+                    await self._take(connection, step, lease)
+                elif not self._again[connection].is_set():
                     return
-                await self._take(connection, step, lease)
             except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)
             except (ActorDead, CallTimeout, CallRefused) as error:
                 log.warning("failed", action="reconcile", connection=connection, error=repr(error))
                 await asyncio.sleep(AGAIN)
-            except Exception:
-                # A bug in one step: logged and tried again, since no other task has this connection.
+            except Exception:  # a bug in one step; no other task has this connection
                 log.exception("step broke", action="reconcile", connection=connection)
+                await self._mistaken("reconcile")
                 await asyncio.sleep(AGAIN)
 
     async def _take(self, connection: str, step: Step, lease: Lease | None) -> None:

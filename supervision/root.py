@@ -29,6 +29,7 @@ from actors.redis.change_notifications import pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.state import own_mistakes
 from actors.state.caches.local_copies import copy_of
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents
@@ -145,6 +146,7 @@ class RootSupervisor(Shell):
         self._leases = Leases(self._redis)
         self._generation = RootGeneration(self._redis)
         documents = open_documents(settings)
+        self._mistaken = partial(own_mistakes.note_once, documents)
         self._cluster = Cluster(self.data)
         intensity = Intensity(settings.max_restarts, settings.min_uptime / 1000)
         base, cap = settings.restart_backoff_base / 1000, settings.restart_backoff_cap / 1000
@@ -200,6 +202,7 @@ class RootSupervisor(Shell):
             limit=settings.max_connections,
             settings_at=partial(written_at, self.data),
             confirm=self._confirm,
+            mistaken=self._mistaken,
         )
         self._deciding = self._begin_loops(self._reconcile, self._listen, self._keep_standbys)
         self._reporting = self._begin_loops(
@@ -249,12 +252,8 @@ class RootSupervisor(Shell):
             # The tree lived, so an owner without an actor died between two roots.
             for name in owners.keys() - {child.name for child in children}:
                 self._connections.orphaned(owners[name])
-        log.info(
-            "adopted",
-            action="adopt",
-            children=len(children),
-            connections=sum(child.connection is not None for child in children),
-        )
+        serving = sum(child.connection is not None for child in children)
+        log.info("adopted", action="adopt", children=len(children), connections=serving)
         return len(children)
 
     async def _start_deferred_services(self) -> None:
@@ -359,6 +358,7 @@ class RootSupervisor(Shell):
                 await loop()
             except Exception:
                 log.exception("loop broke", action="root", loop=getattr(loop, "__qualname__", None))
+                await self._mistaken("root")
             await asyncio.sleep(AGAIN * random.uniform(0.5, 1))  # noqa: S311 - spread only
 
     async def _stop(self) -> None:

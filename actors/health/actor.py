@@ -21,6 +21,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
 from actors.runtime.owner_liveness import Liveness
+from actors.state import own_mistakes
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 
@@ -76,6 +77,7 @@ class HealthMonitor(Shell):
             except Exception:
                 # A round that fails is a gap in what is shown; the next may succeed.
                 log.exception("round failed", action="health_round")
+                await own_mistakes.note_once(self._documents, "health_round")
             await asyncio.sleep(interval)
 
     async def _stop(self) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.media import daily_uploads, holders
+from actors.media import daily_uploads, holders, uses
 from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
@@ -44,11 +44,7 @@ SCHEMA = (
         mime TEXT,
         name TEXT
     ) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS uses (
-        sha256 TEXT NOT NULL,
-        message TEXT NOT NULL,
-        PRIMARY KEY (sha256, message)
-    ) WITHOUT ROWID""",
+    *uses.SCHEMA,
     UPLOADED,
     *holders.SCHEMA,
     "CREATE INDEX IF NOT EXISTS needed ON files (needed_at)",
@@ -172,7 +168,7 @@ class Ledger:
         def run(database: sqlite3.Connection) -> bool:
             if not self._touch(database, sha256, now):
                 return False
-            database.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (sha256, message))
+            uses.add(database, uses.Use(sha256, message), now)
             return True
 
         return bool(await self._ask(run, writes=True))
@@ -221,43 +217,36 @@ class Ledger:
         """It is not here any more, whatever took it."""
         await self._ask(partial(_forget, sha256=sha256), writes=True)
 
-    async def unneeded(self, since: float, limit: int, *, used: bool) -> list[Entry]:
-        """Files last needed before `since`, the longest unneeded first.
-
-        Those that messages were accepted with (`used`), or the others.
-        """
+    async def unneeded(self, since: float, limit: int) -> list[Entry]:
+        """Files last needed before `since` that no message was accepted with, the longest unneeded first."""
         rows = await self._ask(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files"
-                " WHERE needed_at < ? AND ? = EXISTS"
+                " WHERE needed_at < ? AND NOT EXISTS"
                 " (SELECT 1 FROM uses WHERE uses.sha256 = files.sha256)"
                 " ORDER BY needed_at LIMIT ?",
-                (since, used, limit),
+                (since, limit),
             ).fetchall(),
             writes=False,
         )
         return [Entry(*row) for row in rows]
 
-    async def unused(self, sha256: str, since: float) -> None:
-        """No message that was accepted with it until `since` waits any more."""
-        await self._ask(
-            lambda database: database.execute(
-                "DELETE FROM uses WHERE sha256 = ? AND EXISTS (SELECT 1 FROM files"
-                " WHERE files.sha256 = uses.sha256 AND needed_at < ?)",
-                (sha256, since),
-            ),
-            writes=True,
-        )
+    async def begin_uses(self, now: float) -> None:
+        """Begin the time of uses that an older release noted."""
+        await self._ask(partial(uses.begin, now=now), writes=True)
 
-    async def uses(self, sha256: str) -> list[str]:
-        """The messages that were accepted with it on this host, by their ids of the API."""
-        rows = await self._ask(
-            lambda database: database.execute(
-                "SELECT message FROM uses WHERE sha256 = ?", (sha256,)
-            ).fetchall(),
-            writes=False,
+    async def older_uses(self, than: float, limit: int) -> list[uses.Use]:
+        """Uses whose messages were last known to wait before then."""
+        found: list[uses.Use] = await self._ask(
+            partial(uses.older, than=than, limit=limit), writes=False
         )
-        return [message for (message,) in rows]
+        return found
+
+    async def settle_uses(
+        self, waiting: Collection[uses.Use], over: Collection[uses.Use], now: float
+    ) -> None:
+        """Note which messages of these uses wait, and forget those that do not."""
+        await self._ask(partial(uses.settle, waiting=waiting, over=over, now=now), writes=True)
 
     async def remove(self, sha256: str, since: float) -> bool:
         """Remove the file and forget it; False where it was needed again after `since`.

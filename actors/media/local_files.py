@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import FileWriter
     from actors.media.ledger import Entry
+    from actors.state.documents import Documents
 
 
 FETCHES: Final = 2
@@ -174,6 +175,7 @@ class LocalFiles:
         self,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
+        documents: Documents | None = None,
     ) -> FileUpkeep:
         """The background work that a long-lived process has to run (`FileUpkeep.run`)."""
         return FileUpkeep(
@@ -184,6 +186,7 @@ class LocalFiles:
             copies=self._copies,
             waits=waits,
             clock=clock,
+            documents=documents,
         )
 
     async def close(self) -> None:

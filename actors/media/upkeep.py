@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +19,7 @@ from actors.media.ledger import RENEW
 from actors.media.store import StoreUnavailable
 from actors.runtime.atomic_files import held
 from actors.runtime.backoff import backoff
+from actors.state import own_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from actors.media.bucket_copies import BucketCopies
     from actors.media.directory import DirectoryStore
     from actors.media.ledger import Ledger
+    from actors.state.documents import Documents
 
 LOOK: Final = 2.0
 """Seconds between looks at what is to be copied, of a gateway."""
@@ -61,8 +64,9 @@ class FileUpkeep:
         copies: BucketCopies | None,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
+        documents: Documents | None = None,
     ) -> None:
-        """`retention` is in seconds. `waits` tells whether a message may still be sent.
+        """`retention` is in seconds. `waits` tells whether a message may still be sent; `documents` has mistakes noted.
 
         Without `waits` no file goes that a message was accepted with.
         """
@@ -73,6 +77,7 @@ class FileUpkeep:
         self._copies = copies
         self._waits = waits
         self._clock = clock
+        self._mistaken = partial(own_mistakes.note_once, documents)
         self._every = SELDOM if waits is None or copies is None else LOOK
         self._tidied: float | None = None
 
@@ -96,6 +101,7 @@ class FileUpkeep:
                 pause = backoff(failures, FIRST_PAUSE, LONGEST_PAUSE, chance, floor=0.5)
             except Exception:  # not foreseen; without this loop nothing would be copied again
                 log.exception("files wait", action="media_upkeep")
+                await self._mistaken("media_upkeep")
                 pause = LONGEST_PAUSE
             await asyncio.sleep(pause)
 
@@ -141,11 +147,9 @@ class FileUpkeep:
         """Remove what nobody needs any more, here and in the bucket."""
         since = self._clock() - self._retention
         if self._waits is not None:
-            while used := await self._ledger.unneeded(since, PAGE, used=True):
-                for entry in used:
-                    await self._let_go(entry.sha256, self._waits)
+            await self._settle_uses(since, self._waits)
         copies, gone = self._copies, 0
-        while entries := await self._ledger.unneeded(since - RENEW, PAGE, used=False):
+        while entries := await self._ledger.unneeded(since - RENEW, PAGE):
             for entry in entries:
                 # The bucket first: what is not here any more is not asked for there again.
                 if copies is not None and not await copies.forget(entry.sha256, since - RENEW):
@@ -154,9 +158,15 @@ class FileUpkeep:
         if gone:
             log.info("files removed", action="media_removed", count=gone)
 
-    async def _let_go(self, sha256: str, waits: Callable[[str], Awaitable[bool]]) -> None:
-        for message in await self._ledger.uses(sha256):
-            if await waits(message):
-                await self._ledger.renew(sha256, self._clock())
-                return
-        await self._ledger.unused(sha256, self._clock() - self._retention)
+    async def _settle_uses(self, since: float, waits: Callable[[str], Awaitable[bool]]) -> None:
+        """Renew files whose messages wait, and forget messages that do not: each is looked at once a day."""
+        now = self._clock()
+        await self._ledger.begin_uses(now)
+        while page := await self._ledger.older_uses(now - RENEW, PAGE):
+            waiting = [use for use in page if await waits(use.message)]
+            for sha256 in {use.sha256 for use in waiting}:
+                entry = await self._ledger.find(sha256)
+                if entry is not None and entry.needed_at < since + 2 * RENEW:
+                    await self._ledger.renew(sha256, now)
+            over = [use for use in page if use not in waiting]
+            await self._ledger.settle_uses(waiting, over, now)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0  # a disk that hangs is away
 BUSY_SECONDS = 5.0  # how long another process may hold the write lock
 GROUP_LIMIT = 256  # jobs that share one commit
+WAITING_LIMIT = 8192  # jobs that wait for the thread, callers that gave up among them
 CACHE_KIB = 8192  # a full batch and its indexes fit: what does not is written twice
 _STOP = None
 _AWAY = {
@@ -47,11 +48,15 @@ _AWAY = {
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
     run: Callable[[sqlite3.Connection], Any]
     writes: bool
     future: Future[Any] = field(default_factory=Future)
+
+    def release(self, _: Future[Any]) -> None:
+        """Let go of what the job holds: the queue may keep it, after its caller gave up, while the disk hangs."""
+        self.run = _nothing
 
 
 class SqliteWriter:
@@ -77,11 +82,17 @@ class SqliteWriter:
         self._thread.start()
 
     def submit(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> Future[T]:
-        """Queue a job for the thread. The future raises `away`, or an error of `run`."""
+        """Queue a job for the thread. The future raises `away`, or an error of `run`.
+
+        Raises `away` where `WAITING_LIMIT` jobs wait.
+        """
         job = _Job(run, writes)
+        job.future.add_done_callback(job.release)
         with self._gate:  # closes the race with close(): nothing is queued behind the stop
             if self._closed:
                 raise self._away("closed")
+            if self._jobs.qsize() >= WAITING_LIMIT:
+                raise self._away("busy")
             self._jobs.put(job)
         return cast("Future[T]", job.future)
 
@@ -157,6 +168,10 @@ class SqliteWriter:
         if database is not None:
             with contextlib.suppress(sqlite3.Error):
                 database.close()
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """The run of a job that is over."""
 
 
 def open_database(path: Path, schema: Sequence[str]) -> sqlite3.Connection:

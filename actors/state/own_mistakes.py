@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import structlog
 
 from actors.metrics.counters import measures
 from actors.state.documents import HEALTH_STATUS
@@ -13,6 +16,32 @@ if TYPE_CHECKING:
 
 MISTAKE = "mistake"
 """The document of `HEALTH_STATUS` with the last one."""
+
+
+AGAIN = 60.0
+"""Seconds until a loop that breaks each time is noted again: each note is a write."""
+
+_noted: WeakKeyDictionary[Documents, dict[str, float]] = WeakKeyDictionary()
+
+log = structlog.get_logger()
+
+
+async def note_once(documents: Documents | None, action: str) -> None:
+    """Note an exception that a loop met, has logged and goes on after; at most once in `AGAIN` seconds.
+
+    Raises nothing: without `documents`, and while the store is away, the log alone has it.
+    """
+    if documents is None:
+        return
+    times, now = _noted.setdefault(documents, {}), time.monotonic()
+    if now - times.get(action, -AGAIN) < AGAIN:
+        return
+    times[action] = now
+    try:
+        await note(documents, action)
+    except Exception as error:  # noqa: BLE001 - the loop goes on, whatever the store says
+        del times[action]
+        log.warning("mistake not noted", action=action, error=type(error).__name__)
 
 
 async def note(documents: Documents, action: str) -> None:

@@ -22,6 +22,7 @@ from actors.queue.outbound_queue import (
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
+from actors.state import own_mistakes
 from actors.state.documents import HEALTH_STATUS, StoreAway
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class SpoolDrain:
                 self.away = False  # and sends have nowhere else to go
             except Exception:  # not foreseen; without this loop what is spooled would stay
                 log.exception("not drained", action="drain_spool")
+                await own_mistakes.note_once(self._documents, "drain_spool")
                 moved = 0
             if moved:
                 log.info("spool drained", action="drain_spool", count=moved)

@@ -19,6 +19,7 @@ import structlog
 
 from actors.runtime.connection_ids import name_of
 from actors.runtime.limits.quotas import ALL, units_of
+from actors.state import own_mistakes
 from actors.state.caches.cached_collection import CachedCollection
 from actors.state.caches.local_copies import Copy
 from actors.state.connections import requiring
@@ -216,6 +217,7 @@ class KeyRing:
         *,
         copy: Copy | None = None,
     ) -> None:
+        self._documents = documents
         self._stored = CachedCollection(
             documents,
             API_KEYS,
@@ -314,6 +316,7 @@ class KeyRing:
             await self._stored.refresh()
         except Exception:  # nobody may wait for the outcome of this task
             log.exception("keys not read", action="read_keys")
+            await own_mistakes.note_once(self._documents, "read_keys")
         finally:
             self._reading = None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from actors.runtime.connection_ids import name_of
 from actors.state.events.deliveries import OPEN
+from actors.state.events.event import TYPES, UNREADABLE
 from gateway.http.response_base import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
@@ -152,7 +153,7 @@ def delivery(
     common: dict[str, Any] = {
         "id": str(told.seq),
         "event_id": told.event.id,
-        "type": told.event.type,
+        "type": told.event.type if told.event.type in TYPES else UNREADABLE,
         "connection": presenters.named(told.event.connection),
         "at": rfc3339(told.event.at),
     }

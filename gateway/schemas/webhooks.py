@@ -109,7 +109,7 @@ class Delivery(Answer):
 
     id: str
     event_id: str = Field(description="Its `webhook-id`.")
-    type: EventType
+    type: EventType | Literal["unreadable"]
     connection: str | None
     status: Progress
     at: Time = Field(description="When it happened.")

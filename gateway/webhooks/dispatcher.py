@@ -104,6 +104,7 @@ class WebhookDispatcher:
                 pass  # what is known goes on for as long as the turn is held
             except Exception:  # not foreseen; without this loop nothing would be delivered
                 log.exception("not delivered", action="webhooks")
+                await own_mistakes.note_once(self._documents, "webhooks")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HOLD_EVERY):
                     await self._wake.wait()

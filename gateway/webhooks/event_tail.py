@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.state import own_mistakes
 from actors.state.documents import StoreAway
-from actors.state.events.log import Look
+from actors.state.events.event import UNREADABLE
+from actors.state.events.log import EventLog, Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.state.events.log import EventLog
+    from actors.state.documents import Documents
     from actors.state.events.outbox import NumberedEvent
+
+ACTION = "read_events"
 
 EVERY, BILLED_EVERY = 0.2, 1.0
 """Seconds between two looks while somebody follows; the second where each look is paid for."""
@@ -35,12 +39,15 @@ class EventTail:
     """Each follower gets every event once, in order, from the place at which it begins.
 
     Nothing is kept for a follower: it has a place of its own, and requests the events behind it. While
-    nobody follows nothing is read; while the store is away there is no news.
+    nobody follows nothing is read; while the store is away there is no news. An event that this release
+    cannot read is one of the type `UNREADABLE`, and noted as a mistake.
     """
 
-    def __init__(self, events: EventLog, *, billed: bool) -> None:
-        self._log = events
-        self._every = BILLED_EVERY if billed else EVERY
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._log = EventLog(documents)
+        self._every = BILLED_EVERY if documents.billed else EVERY
+        self._noted = 0
         self._kept: deque[NumberedEvent] = deque()
         self._bytes = 0
         self._seq: int | None = None
@@ -66,7 +73,7 @@ class EventTail:
             return Look([], more=False)
         if kept and kept[0].seq <= seq + 1:
             return Look([told for told in kept if told.seq > seq], more=False)
-        return await self._log.after(seq, packs=PACKS)
+        return await self._read(seq)
 
     async def news(self, seq: int) -> None:
         """Wait until there is something behind a number, or may be."""
@@ -90,7 +97,8 @@ class EventTail:
                 await asyncio.sleep(AWAY_EVERY)
                 continue
             except Exception:  # not foreseen; without this loop nobody would get events any more
-                log.exception("events not read", action="read_events")
+                log.exception("events not read", action=ACTION)
+                await own_mistakes.note_once(self._documents, ACTION)
                 await asyncio.sleep(AWAY_EVERY)
                 continue
             self._tell(away=False)
@@ -102,12 +110,21 @@ class EventTail:
             self._seq = (await self._log.head()).seq
             self._wake()
             return False
-        look = await self._log.after(self._seq, packs=PACKS)
+        look = await self._read(self._seq)
         if look.events:
             self._keep(look.events)
             self._seq = look.events[-1].seq
             self._wake()
         return look.more
+
+    async def _read(self, seq: int) -> Look:
+        look = await self._log.after(seq, packs=PACKS)
+        broken = [each.seq for each in look.events if each.event.type == UNREADABLE]
+        if broken and broken[-1] > self._noted:
+            log.error("events not readable", action=ACTION, count=len(broken))
+            await own_mistakes.note_once(self._documents, ACTION)
+            self._noted = broken[-1]
+        return look
 
     def _keep(self, events: list[NumberedEvent]) -> None:
         self._kept.extend(events)
@@ -122,4 +139,4 @@ class EventTail:
     def _tell(self, *, away: bool) -> None:
         if self.away != away:
             self.away = away
-            log.warning("store away" if away else "store back", action="read_events")
+            log.warning("store away" if away else "store back", action=ACTION)

@@ -43,6 +43,7 @@ PORTS = {
     "actors.state.fields",
     "actors.state.messages.applied_changes",
     "actors.state.open_store",
+    "actors.state.own_mistakes",
 }
 # The modules that all of them share.
 SHARED = {
@@ -100,6 +101,7 @@ ADAPTERS: dict[str, set[str]] = {
         "actors/media/daily_uploads.py",
         "actors/media/holders.py",
         "actors/media/ledger.py",
+        "actors/media/uses.py",
     },
     "google.cloud.firestore_v1": {
         "actors/state/firestore/store.py",

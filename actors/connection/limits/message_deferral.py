@@ -131,6 +131,8 @@ class MessageDeferral:
         while True:
             self._look.clear()
             limits = self._now
+            if all(end is None for end in limits.ends.values()):
+                self._heard.clear()  # no message waits for a limit, so that none is to be lifted for a person
             if self._limits is not None:
                 self._reporter.limited(limits.shown)
             left = [end - self._clock() for end in limits.ends.values() if end is not None]

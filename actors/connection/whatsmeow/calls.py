@@ -14,6 +14,7 @@ from actors.connection.whatsmeow.to_nodes import Delivery
 if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.whatsmeow.login_channel import Link
 
 MOST: Final = 100
 """Calls that are remembered, to be refused."""
@@ -27,7 +28,7 @@ class Calls:
         self._callers: OrderedDict[str, str] = OrderedDict()
 
     def call_of(self, stanza: Node) -> Call | None:
-        """The call in a delivery; None where it names no caller."""
+        """The call in a delivery; None where it names no caller, or the account itself."""
         assert isinstance(stanza, Delivery)
         told = stanza.told or {}
         caller, number = (
@@ -36,7 +37,7 @@ class Calls:
         )
         names = (told.get("caller_phone"), caller, told.get("caller_lid"))
         persons = [one for name in names if (one := parse_optional(name)) and one.is_person]
-        if not persons or not number:
+        if not persons or not number or any(map(self._people.is_account, persons)):
             return None
         rings = told.get("state") == "offered"
         if rings:
@@ -57,8 +58,9 @@ class Calls:
             **self._people.naming(person),
         )
 
-    def caller(self, call: str) -> str:
-        """The address of who calls. Raises `SendError` where no such call rings."""
+    async def reject(self, link: Link, call: str) -> None:
+        """Have the program refuse a call, once. Raises `SendError` where no such call rings, or what `link` raises."""
         if call not in self._callers:
             raise SendError("unknown_call", permanent=True)
-        return self._callers[call]
+        await link.ask("reject_call", caller=self._callers[call], call=call)
+        self._callers.pop(call, None)

@@ -240,7 +240,7 @@ class PairedAccount:
         """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""
         self._require_login()
         with send_errors():
-            await self._link.ask("reject_call", caller=self._calls.caller(call), call=call)
+            await self._calls.reject(self._link, call)
 
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`, for a LID too."""

@@ -28,6 +28,9 @@ EventType = Literal[
 ]
 TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
+UNREADABLE: Final = "unreadable"
+"""The type of an event in place of one that this release cannot read; it has no data."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -38,7 +41,7 @@ class Event:
     """
 
     id: str
-    type: EventType
+    type: EventType | Literal["unreadable"]
     connection: str | None
     at: float
     data: dict[str, Any]

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD
-from actors.state.events.event import Event
+from actors.state.events.event import UNREADABLE, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from actors.state.documents import Document
+    from actors.state.events.event import EventType
 
 PACK_BYTES: Final = 700_000
 """Of events in one document: Firestore takes 1 MiB."""
@@ -104,11 +105,24 @@ def packed(
 
 
 def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
-    """The events of a document of ``events``, in order."""
-    size = len(document["events"]) // (document["last"] - document["first"] + 1)
-    for seq, known in enumerate(json.loads(document["events"]), document["first"]):
-        cut = bool(known.pop("cut", False))
-        yield NumberedEvent(seq, document["at"], Event(**known), cut, size)
+    """The events of a document of ``events``, in order; one that cannot be read has the type `UNREADABLE`.
+
+    A document that cannot be read at all is one such event, at its last number.
+    """
+    last: int = document["last"]
+    try:
+        events, first, at = json.loads(document["events"]), document["first"], float(document["at"])
+        size = len(document["events"]) // len(events)
+        whole = len(events) == last - first + 1
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        whole = False
+    if not whole:
+        yield NumberedEvent(last, 0.0, _unreadable(last, 0.0))
+        return
+    for seq, known in enumerate(events, first):
+        event = _event(known, seq, at)
+        cut = event.type != UNREADABLE and bool(known.get("cut", False))
+        yield NumberedEvent(seq, at, event, cut, size)
 
 
 def written(told: NumberedEvent) -> str:
@@ -123,9 +137,26 @@ def written(told: NumberedEvent) -> str:
 def read(text: str) -> NumberedEvent:
     """The value that `written` wrote."""
     known = json.loads(text)
-    return NumberedEvent(
-        known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text)
-    )
+    event = _event(known["event"], known["seq"], known["at"])
+    return NumberedEvent(known["seq"], known["at"], event, known["cut"], len(text))
+
+
+def _event(known: Any, seq: int, at: float) -> Event:
+    """The event of these fields; those that only a newer release knows are left out."""
+    match known:
+        case {
+            "id": str(identity),
+            "type": str(kind),
+            "connection": str() | None as connection,
+            "at": int() | float() as happened,
+            "data": dict(data),
+        }:
+            return Event(identity, cast("EventType", kind), connection, happened, data)
+    return _unreadable(seq, at)
+
+
+def _unreadable(seq: int, at: float) -> Event:
+    return Event(f"evt_{UNREADABLE}_{seq}", UNREADABLE, None, at, {})
 
 
 def _text(event: Event) -> tuple[str, int]:

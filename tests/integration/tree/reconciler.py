@@ -13,6 +13,7 @@ from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
+from actors.state import own_mistakes
 from actors.state.caches.local_copies import Copy
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
@@ -87,6 +88,7 @@ async def open_reconciler(
         limit=limit,
         settings_at=lambda: 0.0,
         confirm=confirm,
+        mistaken=partial(own_mistakes.note_once, documents),
     )
     try:
         await Connections(documents).create(name_of(connection), id=connection)

@@ -17,6 +17,7 @@ from actors.connection.protocol.media.download_admission import (
     without_room,
 )
 from actors.connection.protocol.media.failure_policy import (
+    BROUGHT,
     LOCAL_PAUSE,
     Again,
     Failed,
@@ -252,24 +253,31 @@ class DownloadWorker:
             reason=trouble.value,
             follows=type(follows).__name__,
         )
+        brought = transfer.size if trouble in BROUGHT else 0
         if isinstance(follows, Failed):
-            await self._end(transfer, follows.code)
+            await self._end(transfer, follows.code, brought)
         else:
-            await self._put_off(transfer, follows)
+            await self._put_off(transfer, follows, brought)
 
-    async def _end(self, transfer: Transfer, error: str | None) -> None:
+    async def _end(self, transfer: Transfer, error: str | None, brought: int = 0) -> None:
         async with self._session.transaction():
+            self._count(transfer, brought)
             status: FileStatus = "stored" if error is None else "failed"
             ended = self._session.downloads.end(transfer, status, error)
         if ended:
             self._counts[f"file.{error or status}"] += 1
             await self._events.on_inbox()
 
-    async def _put_off(self, transfer: Transfer, follows: Again) -> None:
+    def _count(self, transfer: Transfer, brought: int) -> None:
+        if brought:
+            self._session.downloads.count(transfer.sender, brought)
+
+    async def _put_off(self, transfer: Transfer, follows: Again, brought: int) -> None:
         link = self._link
         if follows.ask and link is None:
             return  # it is tried again once there is somebody to ask
         async with self._session.transaction():
+            self._count(transfer, brought)
             self._session.downloads.put_off(
                 transfer, follows.at, attempts=follows.attempts, asked=follows.asked
             )

@@ -60,6 +60,10 @@ class Trouble(Enum):
     FULL = "full"
 
 
+BROUGHT: Final = frozenset({Trouble.DAMAGED, Trouble.SEALED_SO})
+"""Servers sent the bytes of the file, and they are of no use: they count as those of one that is stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """Try again at `at`, in seconds since the epoch; `ask`: after asking the phone for it."""

@@ -202,10 +202,11 @@ class Downloads(SessionPart):
         for chat, sender, size in ended:
             self.add_file(chat, sender, transfer.message_id, status, error)
             if status == "stored":
-                self._count(sender, size)
+                self.count(sender, size)
         return bool(ended)
 
-    def _count(self, sender: str, size: int) -> None:
+    def count(self, sender: str, size: int) -> None:
+        """Count bytes of a file that came from this sender as received today."""
         today = self._today()
         self._file.write("DELETE FROM received_bytes WHERE day < ?", (today,))
         self._file.write(

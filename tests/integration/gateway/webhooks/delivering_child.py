@@ -20,7 +20,6 @@ from actors.media.open_store import open_store
 from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
-from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
@@ -55,7 +54,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
     settings = resolve_settings(data=data.parent)
     documents = SqliteDocuments(data)
     redis = Redis(port=port, password=PASSWORD, decode_responses=True)
-    tail = EventTail(EventLog(documents), billed=False)
+    tail = EventTail(documents)
     deliverer = WebhookDispatcher(
         documents,
         Webhooks(documents),

@@ -117,7 +117,7 @@ class SingleCourier:
         """A courier that runs, and `saves` how far it is as it ends, as the deliverer has it."""
         turn = Leadership(self.redis, keys.WEBHOOKS, seconds=60)
         assert await turn.hold()
-        tail = EventTail(EventLog(self.documents), billed=False)
+        tail = EventTail(self.documents)
         poster = Poster(Guarded(private=True))
         courier = DeliveryWorker(
             await self.webhook(),

@@ -224,7 +224,7 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     """Also where that takes longer than the caller waits before it ends the courier again."""
     await delivering.add(receiver)
     documents = delivering.documents
-    tail = EventTail(EventLog(documents), billed=False)
+    tail = EventTail(documents)
     posters = Posters(Guarded(private=True))
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
     deliverer = WebhookDispatcher(
@@ -252,7 +252,7 @@ async def test_a_courier_whose_progress_the_store_refuses_is_an_alert_and_starts
 ) -> None:
     await delivering.add(receiver)
     documents = delivering.documents
-    tail = EventTail(EventLog(documents), billed=False)
+    tail = EventTail(documents)
     turn = Leadership(delivering.redis, keys.WEBHOOKS)
     deliverer = WebhookDispatcher(
         documents,

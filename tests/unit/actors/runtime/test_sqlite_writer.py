@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import sqlite3
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import pytest
 
+from actors.runtime import sqlite_writer
 from actors.runtime.sqlite_writer import SqliteWriter, open_database
 from actors.state.documents import StoreAway
 from actors.state.sqlite.statements import TABLE
@@ -209,3 +214,42 @@ async def test_a_disk_that_hangs_is_away(file: Path, monkeypatch: pytest.MonkeyP
     finally:
         hang.set()
         await documents.close()
+
+
+async def test_jobs_that_wait_for_a_disk_that_hangs_are_bounded(
+    committer: SqliteWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callers that gave up leave nothing behind, and beyond `WAITING_LIMIT` jobs are refused at once."""
+    monkeypatch.setattr(sqlite_writer, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(sqlite_writer, "WAITING_LIMIT", 1000)
+    began, go = threading.Event(), threading.Event()
+
+    def hang(_: sqlite3.Connection) -> None:
+        began.set()
+        go.wait(60)
+
+    hung = committer.submit(hang, writes=True)
+    await asyncio.to_thread(began.wait, 5)
+    kept: WeakSet[Words] = WeakSet()
+
+    async def ask() -> str:
+        words = Words()
+        kept.add(words)
+        with pytest.raises(StoreAway) as refused:
+            await committer.ask(lambda _: words.text, writes=False)
+        return str(refused.value)
+
+    try:
+        reasons = Counter(await asyncio.gather(*(ask() for _ in range(2000))))
+        gc.collect()
+        assert (len(kept), reasons) == (0, {"busy": 1000, "no answer in time": 1000})
+    finally:
+        go.set()
+    await asyncio.wrap_future(hung)
+    await committer.ask(insert(1), writes=True)
+
+
+class Words:
+    """Something that a job holds."""
+
+    text = "w"

@@ -12,7 +12,6 @@ import pytest_asyncio
 
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import API_KEYS
-from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
 from gateway.http.api_keys import KeyRing
@@ -75,7 +74,7 @@ async def reading(
     ring = KeyRing(documents, lambda: time.monotonic() * 100)
     key = await ring.find(token)
     assert key is not None
-    tail = EventTail(EventLog(documents), billed=False)
+    tail = EventTail(documents)
     streams = ReaderLimits(documents, days=7, quota=UNLIMITED)
     await streams.want()
     backends = SimpleNamespace(

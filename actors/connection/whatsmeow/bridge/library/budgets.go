@@ -54,10 +54,21 @@ func (some *budgets) charge(device string, spent int) {
 	some.lock.Lock()
 	defer some.lock.Unlock()
 	left := some.left(device)
-	if len(some.all) >= mostBudgets {
-		clear(some.all)
+	if _, found := some.all[device]; !found && len(some.all) >= mostBudgets {
+		some.dropOldest()
 	}
 	some.all[device] = budget{left - float64(spent), some.now()}
+}
+
+// dropOldest forgets the device that caused no such effort for the longest time.
+func (some *budgets) dropOldest() {
+	oldest, at := "", some.now()
+	for device, known := range some.all {
+		if oldest == "" || known.at.Before(at) {
+			oldest, at = device, known.at
+		}
+	}
+	delete(some.all, oldest)
 }
 
 func (some *budgets) left(device string) float64 {

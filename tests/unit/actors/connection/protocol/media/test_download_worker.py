@@ -281,6 +281,20 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
         assert left(session) == {"G4"}
 
 
+async def test_files_that_come_and_are_of_no_use_count_too(tmp_path: Path) -> None:
+    """One that was sealed wrongly counts once, one that is damaged on the way with each try."""
+    fetching, bounds = ScriptedFetch(), Bounds(largest=100, sender=150)
+    fetching.becomes = {"A": Trouble.SEALED_SO, "B": Trouble.DAMAGED, "C": Trouble.UNREACHABLE}
+    other = "15550100003@s.whatsapp.net"
+    files = [sized("A", 60), sized("B", 60), sized("C", 60, other), sized("D", 60)]
+    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: {"A", "B", "C"} <= set(fetching.asked))
+        await until(lambda: ("D", "deferred", "sender_budget") in news(session))
+        assert session.downloads.received_today(CHAT) == 120
+        assert session.downloads.received_today(other) == 0
+
+
 async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Path) -> None:
     fetching, tight = ScriptedFetch(), Bounds(largest=100, sender=100)
     async with working(tmp_path, fetching, sized("A", 60), sized("B", 60), bounds=tight) as (
@@ -316,7 +330,7 @@ async def test_messages_of_one_id_are_different_files(tmp_path: Path) -> None:
     fetching.becomes = {"A": NoLink()}
     async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
         async with session.transaction():
-            session.downloads._count(other.sender, 50)
+            session.downloads.count(other.sender, 50)
         courier.attach(nobody)
         await until(lambda: session.downloads.deferred() == (2, 2))
         assert fetching.asked == ["A"]
