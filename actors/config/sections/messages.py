@@ -118,7 +118,8 @@ class FileSettings(Section):
         description=(
             "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: while no more are"
             " free, files that arrive wait (`deferred`), and uploads are refused (503 `disk_reserve`); a change "
-            "holds at once; `0` for none. The alert of a full disk is `DISK_THRESHOLD`"
+            "holds at once; `0` for none. A quarter of it is for Redis and what was accepted before: while less is"
+            " free, sends are refused too, and what arrives is not acknowledged. The alert of a full disk is `DISK_THRESHOLD`"
         ),
     )
     media_retention_days: Days = Field(

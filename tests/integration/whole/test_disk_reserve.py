@@ -71,7 +71,6 @@ def series(instance: Instance, name: str) -> float:
     return float(found[0].rpartition(" ")[2])
 
 
-@pytest.mark.xfail(strict=True, reason="messages are stored, and sends accepted, to the last byte")
 def test_below_a_quarter_nothing_new_comes_in_and_all_of_it_comes_later(
     instance: Instance, full: None
 ) -> None:
