@@ -12,6 +12,7 @@ from actors.media.daily_uploads import DAY
 from tests.integration.gateway.api.test_access import made
 from tests.integration.gateway.files import ANA, code, kept, reserve, send, unlike, upload
 from tests.integration.gateway.served import OTHER, Gateway
+from tests.processes.small_disk import mount_small_disk
 from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
 from tests.waiting import until
 
@@ -89,6 +90,29 @@ def test_an_upload_ends_where_the_reserve_begins(own_gateway: Gateway, small_dis
     assert kept(own_gateway) == {filler.name}
     filler.unlink()
     upload(own_gateway.api, os.urandom(400_000))
+
+
+@pytest.mark.xfail(strict=True, reason="one fills the disk: the other gets 503 disk_reserve")
+def test_without_a_limit_each_has_its_part_of_the_disk(valkey: Valkey, tmp_path: Path) -> None:
+    """Nothing is set; the disk has 4 MB, half of them in parts."""
+    with Gateway(tmp_path / "gateway", valkey, max_connections=3, disk_reserve=0) as served:
+        served.connect()
+        served.connect(OTHER)
+        with (
+            mount_small_disk(served.settings.media, megabytes=4),
+            made(served, ["send"], ["shop"]) as shop,
+            made(served, ["send"], ["other"]) as other,
+        ):
+            answers = [
+                shop.post("/api/media", content=os.urandom(100_000), headers=PNG) for _ in range(50)
+            ]
+            assert sum(one.status_code == 201 for one in answers) > 20, "its part, and the rest"
+            refused = answers[-1]
+            assert code(refused) == (503, "instance_limit_reached")
+            assert refused.json()["setting"] == "MEDIA_LIMIT"
+            assert int(refused.headers["Retry-After"]) > 0
+            for _ in range(4):
+                upload(other, os.urandom(100_000))
 
 
 def test_a_connection_has_its_bytes_for_the_day(limited: Gateway) -> None:
