@@ -68,6 +68,7 @@ SHARED = {
     "actors.runtime.group_commit",
     "actors.runtime.host_identity",
     "actors.runtime.hidden_imports",
+    "actors.runtime.limits.disk_floor",
     "actors.runtime.limits.limits",
     "actors.runtime.owner_liveness",
     "actors.runtime.limits.memory_limits",
