@@ -52,7 +52,7 @@ def retaining(documents: Documents, **more: float) -> Retention:
         events=EVENTS_KEEP,
         files=FILES_KEEP,
         clock=lambda: NOW,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -101,9 +101,6 @@ async def test_what_ended_long_ago_goes(documents: Documents) -> None:
     assert await retention.prune() == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="no retention of messages: they stay until a person removes them"
-)
 async def test_messages_go_after_their_time_where_they_have_one(documents: Documents) -> None:
     """What waits stays, and so does a dead letter that can still be sent again."""
     keep = LETTERS + RECORD + 100
