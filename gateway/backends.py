@@ -23,6 +23,7 @@ from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.owner_liveness import Liveness
 from actors.state.caches.local_copies import copy_of
@@ -125,6 +126,8 @@ class Backends:
         spool = Spool(settings.spool_file, settings.spool_quota)
         drain = SpoolDrain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         room = RedisMemoryMonitor(redis, settings.redis_limit, settings.max_connections)
+        places = (settings.sessions, settings.spool_file.parent, settings.state_file.parent)
+        floor = DiskFloor.of(settings, *places)
         tail = EventTail(documents)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
@@ -160,7 +163,9 @@ class Backends:
             ),
             tree=ActorCounters(settings.data),
             spool=spool,
-            accepting=Acceptor(lanes, spool, drain, room, spools=settings.message_queue_enabled),
+            accepting=Acceptor(
+                lanes, spool, drain, room, floor, spools=settings.message_queue_enabled
+            ),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),
@@ -180,6 +185,7 @@ class Backends:
             backends.known.run(),
             drain.run(),
             room.run(),
+            floor.run(),
             files.upkeep(backends.accepting.waits, documents=documents).run(),
             backends.metrics.pulse(),
             tail.run(),

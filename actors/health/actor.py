@@ -20,6 +20,7 @@ from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
+from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.owner_liveness import Liveness
 from actors.state import own_mistakes
 from actors.state.connections import Connections
@@ -56,13 +57,11 @@ class HealthMonitor(Shell):
             interval=settings.health_check_interval / 1000,
             redis_limit=settings.max_redis_memory,
         )
+        places = (settings.sessions, settings.spool_file, settings.state_file)
+        floor = DiskFloor.of(settings, *(place.parent for place in places), settings.sessions)
         self._monitor = Monitor(
             probes,
-            Resources(
-                settings.data,
-                (settings.sessions, settings.spool_file, settings.state_file),
-                partial(files_room, settings),
-            ),
+            Resources(settings.data, places, partial(files_room, settings), floor),
             self._documents,
             Thresholds.of(settings),
             data=settings.data,

@@ -133,6 +133,7 @@ class Monitor:
             breakers=self._probes.breakers,
             disk=usage.disk,
             room=usage.room,
+            low=usage.low,
             vault=vault,
             spools=spools,
             mirror=mirror,

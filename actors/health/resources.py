@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
+    from actors.runtime.limits.disk_floor import DiskFloor
 
 PROCESSES_FILE = "processes.json"  # written by the keeper: role and pid of what it started
 
@@ -29,7 +30,7 @@ class Usage:
 
     `own_memory` sums what is resident, so that memory shared by processes counts more than once.
     `disk` is how many bytes are left where there are fewest, `room` how many files of messages may
-    still take (`files_room`); both None where nobody can say.
+    still take (`files_room`); both None where nobody can say. `low`: they are below the `DiskFloor`.
     """
 
     cpu: float
@@ -39,6 +40,7 @@ class Usage:
     processes: int
     disk: int | None
     room: int | None = None
+    low: bool = False
 
 
 class Resources:
@@ -49,12 +51,13 @@ class Resources:
         data: Path,
         places: Iterable[Path],
         room: Callable[[], int | None],
+        floor: DiskFloor | None = None,
     ) -> None:
         """`places` are files and directories that may lie on other disks than `data`.
 
         `room` returns the bytes that files of messages may still take (`files_room`).
         """
-        self._data, self._room = data, room
+        self._data, self._room, self._floor = data, room, floor
         self._places = (data, *places)
         self._spent: dict[tuple[int, float], float] = {}  # (pid, start) -> CPU seconds
         self._at = time.monotonic()
@@ -87,6 +90,7 @@ class Resources:
             processes=len(spent),
             disk=left(self._places),
             room=self._room(),
+            low=self._floor is not None and self._floor.look(),
         )
 
 

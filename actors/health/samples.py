@@ -103,7 +103,7 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
-    say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
+    say), `low` whether they have no room for messages, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
     nobody could say; with `mirror` comes `own_mistake`, None where there was none. `unreached_for` are the seconds for
     which no connection has reached WhatsApp.
@@ -123,6 +123,7 @@ class Sample:
     breakers: Mapping[str, State] = field(default_factory=dict)
     disk: int | None = None
     room: int | None = None
+    low: bool = False
     vault: str | None = None
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()

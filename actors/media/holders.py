@@ -81,6 +81,10 @@ class HeldBytes:
     held: Mapping[str, int]
     elsewhere: int
 
+    @property
+    def total(self) -> int:
+        return sum(self.held.values()) + self.elsewhere
+
 
 def lacking(database: sqlite3.Connection, sha256: str, units: Iterable[str]) -> list[str]:
     """Return the units that the file is not kept for yet."""
@@ -109,12 +113,18 @@ def admit(
     new: Collection[str],
     size: int,
     living: Collection[str] | None,
+    *,
+    room: int = 0,
 ) -> None:
-    """Raises `LimitReached` where so many bytes more of the `new` units have no room, see `Quota.check`."""
+    """Raises `LimitReached` where so many bytes more of the `new` units have no room, see `Quota.check`.
+
+    A quota without a total has what all files take, and the `room` for more of them (bytes; 0: unknown, no limit).
+    """
 
     def check() -> None:
         found = usage(database)
-        quota.check(new, found.held, size, living=living, elsewhere=found.elsewhere)
+        bound = quota.within(found.total + room) if room else quota
+        bound.check(new, found.held, size, living=living, elsewhere=found.elsewhere)
 
     try:
         check()

@@ -104,10 +104,12 @@ class Ledger:
         quota: Quota | None = None,
         living: Collection[str] | None = None,
         daily: Limit | None = None,
+        room: int = 0,
     ) -> None:
         """Note a file that is about to be kept for these units (`actors.runtime.limits.quotas`); it is needed from now on.
 
-        Raises `LimitReached` where a unit that does not have it yet has no room for it. With a `daily` limit its
+        Raises `LimitReached` where a unit that does not have it yet has no room for it; `room` is as in
+        `holders.admit`. With a `daily` limit its
         size counts as uploaded today for each connection of them, also where the file is there already: raises
         `LimitReached` beyond that. Then nothing is noted.
         """
@@ -117,7 +119,7 @@ class Ledger:
         def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
-                holders.admit(database, quota, new, size, living)
+                holders.admit(database, quota, new, size, living, room=room)
             if daily is not None:
                 refusal = daily_uploads.refusal(database, size, owners, daily, now)
                 if refusal is not None:

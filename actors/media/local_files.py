@@ -81,17 +81,23 @@ class LocalFiles:
     ) -> tuple[str, int]:
         """Keep an upload of a caller for these units (`actors.runtime.limits.quotas`); else as the port's `keep`.
 
-        Raises `LimitReached` where MEDIA_LIMIT has no room for them, and where a connection of them
+        Raises `LimitReached` where MEDIA_LIMIT (without one, the disk) has no room for them, and where a connection of them
         has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
         connections that exist, None while that is unknown. A file is refused before a byte of it is read where its
         `announced` size (bytes; 0: unknown) has no room on the disk, or in a budget.
         """
-        if await self.room() < max(announced, 1):
+        room = await self.room()
+        if room < max(announced, 1):
             raise StoreFull(reserve=await step(self._reserve))
         owners = [each for each in units if each != ALL]
         await self._ledger.check_daily(max(announced, 1), owners, self._daily)
         admit = partial(
-            self._ledger.note, units=units, quota=self._quota, living=living, daily=self._daily
+            self._ledger.note,
+            units=units,
+            quota=self._quota,
+            living=living,
+            daily=self._daily,
+            room=room,
         )
         size = 0
 

@@ -102,6 +102,7 @@ class StateManager(Shell):
             letters=settings.dead_letter_retention_days * DAY,
             events=settings.event_retention_days * DAY,
             files=settings.media_retention_days * DAY,
+            messages=settings.message_retention_days * DAY,
         )
         self._loops = [
             asyncio.create_task(self._observed.run()),

@@ -24,6 +24,7 @@ from actors.state.documents import (
     Where,
     Write,
 )
+from actors.state.messages.removal import prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,9 +66,13 @@ class Retention:
         letters: float,
         events: float,
         files: float,
+        messages: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Seconds: recovery and alerts, finished jobs, dead letters, events, owners of files are kept so long."""
+        """Seconds: recovery and alerts, finished jobs, dead letters, events, owners of files are kept so long.
+
+        Messages stay for good where theirs are 0.
+        """
         self._documents = documents
         self._history = history
         self._jobs = jobs
@@ -75,6 +80,7 @@ class Retention:
         self._letters = max(jobs, letters + RECORD)
         self._events = events
         self._files = files
+        self._messages = messages
         self._clock = clock
 
     async def run(self) -> None:
@@ -109,6 +115,10 @@ class Retention:
         removed += await self._remove(FILE_OWNERS, (Where("at", "<", now - self._files),), "at")
         for told in (DELIVERIES, DELIVERED):
             removed += await self._remove(told, (Where("at", "<", now - self._events),), "at")
+        if self._messages:
+            removed += await prune(
+                self._documents, before=now - self._messages, letters=now - self._letters
+            )
         return removed + await self._forget_events(now - self._events)
 
     async def _forget_events(self, before: float) -> int:

@@ -14,6 +14,8 @@ from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 if TYPE_CHECKING:
     from actors.queue.outbound_queue import OutboundQueue, Record, Send
     from actors.queue.spool.file import Spool
+    from actors.runtime.limits.disk_floor import DiskFloor
+    from actors.runtime.limits.limits import LimitReached
     from gateway.acceptance.spool_drain import SpoolDrain
     from gateway.redis_memory import RedisMemoryMonitor
 
@@ -27,7 +29,7 @@ class Acceptor:
 
     Once half of the memory of Redis is used, a connection has its part of the other half (G13). While Redis is
     nearly full sends are refused, not spooled: perhaps nobody makes room. The spool takes only those that come
-    between two readings of its memory (`redis_memory`).
+    between two readings of its memory (`redis_memory`). The same holds of a disk below its floor (`DiskFloor`).
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class Acceptor:
         spool: Spool,
         drain: SpoolDrain,
         room: RedisMemoryMonitor,
+        floor: DiskFloor,
         *,
         spools: bool = True,
     ) -> None:
         """`spools`: whether what Redis does not take waits on disk; else it is refused."""
         self._room = room
+        self._floor = floor
         self._spools = spools
         self._lanes = lanes
         self._spool = spool
@@ -56,18 +60,18 @@ class Acceptor:
     ) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
 
-        Where nothing waits on disk it raises `RedisAway`. Raises `LimitReached` of the memory of Redis, but not
-        for a send that was accepted under the same key.
+        Where nothing waits on disk it raises `RedisAway`. Raises `LimitReached` of the memory of Redis, or of the
+        disk, but not for a send that was accepted under the same key.
 
         `message_id` is one that was minted before; what a key names has its own.
         """
         # An id that is known before: a script whose answer was lost may have run.
         message_id = None if idempotency_key else message_id or mint()
         now = time.time() if now is None else now  # an id that a key names has its time in it
-        if self._room.full:
+        if (refusal := self._refusal) is not None:
             known = idempotency_key and await self.first(send, idempotency_key)
             if not known:
-                raise self._room.limit.reached("instance")
+                raise refusal
             return known
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
@@ -91,14 +95,21 @@ class Acceptor:
         return Accepted(spooled.record, replayed=replayed)
 
     async def require_room(self, connection: str) -> None:
-        """Raise `LimitReached` where a message of the connection, however short, has no room in Redis.
+        """Raise `LimitReached` where a message of the connection, however short, has no room.
 
         Asked before a file is fetched for a send: what follows may refuse it all the same.
         """
-        if self._room.full:
-            raise self._room.limit.reached("instance")
+        if (refusal := self._refusal) is not None:
+            raise refusal
         with suppress(RedisAway):
             await self._lanes.require_room(connection, self._room.part)
+
+    @property
+    def _refusal(self) -> LimitReached | None:
+        """The refusal of each send, while Redis or the disk has no room for any."""
+        if self._room.full:
+            return self._room.limit.reached("instance")
+        return self._floor.refusal if self._floor.reached else None
 
     async def _waits_by_another_name(self, send: Send) -> bool:
         """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""

@@ -37,8 +37,8 @@ _DETAILS: Final = {
         " Set {setting} to {more} or more, and the server's `maxmemory` above it."
     ),
     "disk_reserve": (
-        "The disk is full but for {setting}, {size} bytes that are not for files. Make room, or set {setting} to"
-        " less; everything else goes on."
+        "The disk has no more free than {size} bytes, which {setting} keeps for other things. Make room, or set"
+        " {setting} to less."
     ),
 }
 

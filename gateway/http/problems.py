@@ -142,7 +142,7 @@ KINDS = _kinds(
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "connection_busy", "Too much is asked of the connection at once"),
     Kind(503, "media_unavailable", "Where files are kept does not answer"),
-    Kind(503, "disk_reserve", "The disk has no room for the file"),
+    Kind(503, "disk_reserve", "The disk has no room for it"),
     Kind(503, "vault_away", "The bucket does not answer"),
     Kind(503, "redis_away", "Redis does not answer"),
     Kind(503, "redis_full", "Redis has no memory left for more messages"),

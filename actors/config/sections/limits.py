@@ -135,7 +135,8 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="MEDIA_LIMIT",
         description=(
             "bytes (also `20G`) that all files of this host may have together before no more is taken from "
-            "callers; what arrives from WhatsApp is kept all the same; `0` for no limit but the disk's"
+            "callers; what arrives from WhatsApp is kept all the same; `0` for what the disk has for files beyond"
+            " `DISK_RESERVE`"
         ),
     )
     media_uploads_per_connection: ByteCount = Field(

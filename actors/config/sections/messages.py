@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from actors.config.sections.section import Section
 from actors.config.value_types import (  # noqa: TC001 - pydantic reads them
@@ -14,6 +14,13 @@ from actors.config.value_types import (  # noqa: TC001 - pydantic reads them
     Milliseconds,
     Pause,
 )
+
+
+def _none_or_a_month(days: int) -> int:
+    """Check that a tombstone still identifies a message that WhatsApp delivers again."""
+    if 0 < days < 30:
+        raise ValueError("must be 0, or 30 or more")
+    return days
 
 
 class MessageSettings(Section):
@@ -62,6 +69,17 @@ class MessageSettings(Section):
         description=(
             "days for which `message_queue_jobs` tells of a message that is finished; of a dead letter not before"
             " its record is gone too, of one that is open always"
+        ),
+    )
+    message_retention_days: Annotated[int, AfterValidator(_none_or_a_month)] = Field(
+        0,
+        ge=0,
+        le=3650,
+        validation_alias="MESSAGE_RETENTION_DAYS",
+        description=(
+            "days for which `whatsapp_messages` keeps a message that is done, 30 at least; `0` for good: the disk of"
+            " the state store fills up then, unless `teimoso jobs run prune-messages` is run. What waits stays, and a"
+            " dead letter that can be sent again"
         ),
     )
     pacing_messages_per_minute: int = Field(
@@ -118,7 +136,8 @@ class FileSettings(Section):
         description=(
             "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: while no more are"
             " free, files that arrive wait (`deferred`), and uploads are refused (503 `disk_reserve`); a change "
-            "holds at once; `0` for none. The alert of a full disk is `DISK_THRESHOLD`"
+            "holds at once; `0` for none. A quarter of it is for Redis and what was accepted before: while less is"
+            " free, sends are refused too, and what arrives is not acknowledged. The alert of a full disk is `DISK_THRESHOLD`"
         ),
     )
     media_retention_days: Days = Field(

@@ -30,6 +30,7 @@ from actors.connection.protocol.session_transactions import SessionRefusal, caus
 from actors.connection.proxy.address import parse
 from actors.connection.session.inbox_methods import SessionInbox
 from actors.connection.whatsapp_version import Versions
+from actors.runtime.limits.disk_floor import DiskFloor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +89,7 @@ class NativeEngine(SessionInbox, EngineBase):
         self._show_online = False
         self._proxy: ProxyAddress | None = None
         self.counts: Counter[str] = Counter()
+        self._floor = DiskFloor.of(settings, session.path.parent)
         self._idle = asyncio.Event()
         self._idle.set()
         self._carrying: FileTransfers | None = None
@@ -337,6 +339,7 @@ class NativeEngine(SessionInbox, EngineBase):
                 hold=self._settings.session_storage_type == "cloud",
                 carrying=self._carrying,
                 show_online=self._show_online,
+                low=self._floor.lately,
             )
         tasks = [
             asyncio.create_task(part.run()),

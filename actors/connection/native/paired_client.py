@@ -91,8 +91,9 @@ class PairedClient:
         hold: bool = False,
         carrying: FileTransfers | None = None,
         show_online: bool = False,
+        low: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
+        """`hold`: what arrives is acknowledged only once it is stored elsewhere; while the disk is `low`, no message."""
         self._carrying = carrying
         self._session = session
         self._socket = socket
@@ -157,6 +158,7 @@ class PairedClient:
             on_inbox=self._on_news,
             on_task=self._on_task,
             prepares=self._incoming,
+            low=low,
         )
         self._history = HistoryWorker(
             session,

@@ -17,6 +17,7 @@ from actors.connection.session.schema import APPLICATION_ID, SCHEMA
 from actors.connection.session.schema_changes import CHANGES, VERSION
 from actors.connection.session.skipped_keys_migration import move_skipped_keys
 from actors.redis.leases.lease_record import Position
+from actors.runtime.limits.limits import DISK_RESERVE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -59,7 +60,7 @@ class SessionUnavailable(Exception):  # noqa: N818
     @property
     def full(self) -> bool:
         """Whether the disk has no room."""
-        return self.args == ("SQLITE_FULL",)
+        return self.args in {("SQLITE_FULL",), (DISK_RESERVE,)}
 
 
 class SessionBlocked(Exception):  # noqa: N818

@@ -29,6 +29,7 @@ from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refu
 from actors.connection.whatsmeow.program.supervisor import Supervisor
 from actors.connection.whatsmeow.stored_account import StoredAccount
 from actors.connection.whatsmeow.to_nodes import delivery_of
+from actors.runtime.limits.disk_floor import DiskFloor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         self._heard: Events | None = None
         self._opening: asyncio.Task[Any] | None = None
         self._closing: Cause | None = None
+        self._floor = DiskFloor.of(settings, session.path.parent)
         self._idle = asyncio.Event()
         self._idle.set()
         self._identity = StoredAccount(session)
@@ -337,6 +339,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
                 counts=self.counts,
                 hold=self._settings.session_storage_type == "cloud",
                 carrying=self._carrying,
+                low=self._floor.lately,
             )
         heard = self._heard = Events(
             self._session,

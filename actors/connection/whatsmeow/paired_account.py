@@ -37,7 +37,7 @@ from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
@@ -70,8 +70,9 @@ class PairedAccount:
         counts: Counter[str],
         hold: bool,
         carrying: FileTransfers | None,
+        low: Callable[[], bool],
     ) -> None:
-        """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
+        """`hold`: what arrives is acknowledged only once it is stored elsewhere; while the disk is `low`, no message."""
         self._session = session
         self._people = people
         self._link = link
@@ -109,6 +110,7 @@ class PairedAccount:
             counts=counts,
             on_inbox=events.on_inbox,
             on_task=self._on_task,
+            low=low,
         )
         self._history = HistoryWorker(
             session,

@@ -6,7 +6,7 @@ files in the ledger of a host.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Quota:
     def shared(self) -> int:
         """The amount that all units may have together beyond their parts."""
         return self.total.size - self.reserved * (self.connections + 1)
+
+    def within(self, size: int) -> Quota:
+        """Return this quota; where it has no total, one with `size` as the total."""
+        return self if self.total.size else replace(self, total=replace(self.total, size=size))
 
     def check_key(self, used: int) -> None:
         """Raise `LimitReached` where a key that has `used` so many may have no more."""

@@ -1,4 +1,4 @@
-"""Deletes old messages from ``whatsapp_messages`` in SQLite or Firestore, for the maintenance job `prune-messages`."""
+"""Deletes old messages from ``whatsapp_messages`` in SQLite or Firestore, for `prune-messages` and `Retention`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ async def prune(
     *,
     before: float,
     letters: float,
-    connection: str | None,
-    dry_run: bool,
-    report: Callable[[int, int], None],
+    connection: str | None = None,
+    dry_run: bool = False,
+    report: Callable[[int, int], None] = lambda _looked, _removed: None,
 ) -> int:
     """Remove what is from before that time and done; how many, or how many it would be.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.chaos.harness.faults import REACH, Fault, Struck
+from tests.reserves import beyond_the_free
 from tests.waiting import passes, until
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tests.chaos.harness.traffic import Party
     from tests.processes.instance import Instance
 
-MORE_THAN_THERE_IS, USUAL = 2**50, 512 * 2**20
+USUAL = 512 * 2**20
 SIZE = 50_000
 LOOK = 10.0
 """Seconds between looks for room, of a connection with files that wait."""
@@ -62,7 +63,7 @@ def _alerted(instance: Instance) -> bool:
 def _at_the_reserve(scene: Scene, party: Party) -> Struck:
     """A contact sends a file meanwhile, which has to come by itself afterwards."""
     instance = scene.instance
-    reserve(instance, MORE_THAN_THERE_IS)
+    reserve(instance, beyond_the_free(instance.data))
     try:
         at = time.time()
         scene.burst(party)

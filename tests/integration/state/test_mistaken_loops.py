@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gateway.webhooks.http_post import Posters
 
+from actors.media.open_store import open_store
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leader_election import Leadership
@@ -23,6 +23,8 @@ from gateway.connection_cache import KnownConnections
 from gateway.http.api_keys import KeyRing
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
+from gateway.webhooks.requests.delivery_body import DeliveryBodies
+from gateway.webhooks.requests.http_post import Posters
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ async def dispatcher(documents: Documents, settings: Settings) -> None:
         EventTail(documents),
         Posters(Guarded(private=True)),
         Leadership(redis, keys.WEBHOOKS),
-        leases=Leases(redis),
+        bodies=DeliveryBodies(documents, Leases(redis), open_store(settings)),
     ).run()
 
 

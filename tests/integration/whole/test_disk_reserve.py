@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.whole.shop import ACCOUNT, becomes
+from tests.integration.whole.shop import ACCOUNT, CONTACT, becomes
 from tests.integration.whole.test_kinds import arrived, says, sends
+from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("is_open")]
 
-MORE_THAN_THERE_IS = 2**50
 OTHER, OTHER_ACCOUNT = "other", "15550100005"
 DATA = os.urandom(70_000)
 
@@ -40,7 +40,7 @@ def upload(instance: Instance) -> httpx.Response:
 @pytest.fixture
 def full(instance: Instance) -> Iterator[None]:
     """The disk is at its reserve until the test says otherwise."""
-    reserve(instance, MORE_THAN_THERE_IS)
+    reserve(instance, beyond_the_free(instance.data))
     yield
     reserve(instance, 512 * 2**20)
     instance.api.delete(f"/api/connections/{OTHER}")
@@ -59,11 +59,55 @@ def alerted(instance: Instance) -> bool:
     return any(each["name"] == "disk_reserve" for each in found)
 
 
+def reason_of(instance: Instance) -> str:
+    found = instance.api.get("/health").raise_for_status().json()["alerts"]
+    return next((str(each["reason"]) for each in found if each["name"] == "disk_reserve"), "")
+
+
 def series(instance: Instance, name: str) -> float:
     text = instance.api.get("/metrics").raise_for_status().text
     found = [line for line in text.splitlines() if line.startswith(name)]
     assert len(found) == 1, found
     return float(found[0].rpartition(" ")[2])
+
+
+def test_below_a_quarter_nothing_new_comes_in_and_all_of_it_comes_later(
+    instance: Instance, full: None
+) -> None:
+    """G5: WhatsApp keeps what arrives meanwhile."""
+    reserve(instance, MORE_THAN_THERE_IS)
+    body = {"connection": "shop", "to": CONTACT, "text": "waits"}
+
+    def refused() -> bool:
+        return instance.api.post("/api/messages", json=body).status_code == 503
+
+    until("sends are refused", refused, 10)
+    said = instance.simulator.post(
+        f"/contacts/{CONTACT}/say", json={"to": ACCOUNT, "type": "text", "text": "comes later"}
+    )
+    identity = said.raise_for_status().json()["id"]
+    until(
+        "the connection shows why", lambda: instance.connection("shop")["cause"] == "disk_full", 20
+    )
+    assert instance.simulator.get(f"/accounts/{ACCOUNT}").json()["unacknowledged"] > 0
+    until("the alert says so", lambda: "not acknowledged" in reason_of(instance), 20)
+    findings = json.loads(instance.teimoso("doctor", "--json").stdout)["findings"]
+    assert any(each["check"] == "messages" and each["result"] == "fail" for each in findings)
+    assert not [
+        one for one in instance.messages(connection="shop") if one["message_id"] == identity
+    ]
+
+    reserve(instance, 512 * 2**20)
+    until(
+        "it is stored, once",
+        lambda: (
+            [one["message_id"] for one in instance.messages(connection="shop")].count(identity) == 1
+        ),
+        60,
+    )
+    becomes(instance, "open", None)
+    until("sends are accepted", lambda: not refused(), 10)
+    until("the alert is cleared", lambda: not alerted(instance), 20)
 
 
 def test_everything_but_files_goes_on(instance: Instance, full: None) -> None:

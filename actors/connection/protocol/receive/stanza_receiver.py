@@ -15,7 +15,9 @@ from actors.connection.protocol.session_transactions import (
     refusals,
     transaction,
 )
+from actors.connection.session.file import SessionUnavailable
 from actors.metrics.counters import measures
+from actors.runtime.limits.limits import DISK_RESERVE
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -38,6 +40,9 @@ HELD: Final = 10_000
 
 APART: Final = 0.05
 """Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
+
+ARRIVING: Final = frozenset({"message", "undecryptable", "history", "resent"})
+"""Tags of stanzas that bring messages, of either engine."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
@@ -84,6 +89,8 @@ class Receiver:
 
     Decrypting a message that is not an ordinary one ends the batch before it. Its keys are computed
     outside a transaction, and it begins the next batch.
+
+    While the disk is `low`, messages are as with a full disk: neither one nor what follows it is taken.
     """
 
     def __init__(
@@ -97,7 +104,9 @@ class Receiver:
         on_task: Callable[[str, Node], None],
         prepares: Prepares | None = None,
         patience: float = RESEND_PATIENCE,
+        low: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`low`: whether the disk has no room for messages (`DiskFloor.lately`)."""
         self._session = session
         self._socket = socket
         self._incoming = incoming
@@ -106,6 +115,7 @@ class Receiver:
         self._on_task = on_task
         self._prepares = prepares
         self._patience = patience
+        self._low = low
         self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
         self._overdue: list[Node | None] = []
         self._held: dict[int, tuple[Node, ...]] = {}
@@ -145,6 +155,7 @@ class Receiver:
             rest: list[Node] = []
             while (batch := self._batch(rest)) or self._overdue:
                 overdue, self._overdue = self._overdue, []
+                batch, withheld = self._admitted(batch)
                 try:
                     outcomes, following = await self._commit(batch, overdue, prepared=bool(rest))
                 except ConnectionLost:
@@ -152,6 +163,10 @@ class Receiver:
                     raise
                 self._committed_at = asyncio.get_running_loop().time()
                 await self._answer(outcomes)
+                if withheld:
+                    measures.count("teimoso_acks_withheld", withheld, reason="session")
+                    with refusals(self._socket):
+                        raise SessionUnavailable(DISK_RESERVE)
                 if rest or following:
                     await self._prepare(following)
                 rest = following
@@ -159,6 +174,13 @@ class Receiver:
     def _batch(self, first: Sequence[Node]) -> list[Node]:
         count = min(BATCH - len(first), self._queue.qsize())
         return [*first, *(self._queue.get_nowait() for _ in range(count))]
+
+    def _admitted(self, batch: list[Node]) -> tuple[list[Node], int]:
+        """Return the stanzas before the first that the disk has no room for, and the number of the others."""
+        place = next((at for at, one in enumerate(batch) if one.tag in ARRIVING), len(batch))
+        if place == len(batch) or not self._low():
+            return batch, 0
+        return batch[:place], len(batch) - place
 
     async def _commit(
         self, batch: Sequence[Node], overdue: Sequence[Node | None], *, prepared: bool

@@ -105,8 +105,12 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
     if refused := subjects(REFUSED):
         do = "`teimoso refused list CONNECTION` shows what is kept; then `retry` or `discard`"
         findings.append(warn("refused documents", f"the store refuses some of {refused}", do))
-    if subjects(RESERVE):
+    reserve = next((one for one in page.items if one["name"] == RESERVE), None)
+    if reserve is not None:
         do = "make room, or lower the reserve: `teimoso settings set DISK_RESERVE=…`"
+        if reserve.get("severity") == "critical":
+            found = "less than a quarter of DISK_RESERVE is free: sends are refused, what arrives waits at WhatsApp"
+            findings.append(fail("messages", found, do))
         found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
         findings.append(warn("files", found, do))
     latest = await documents.get(HEALTH_STATUS, LATEST) or {}

@@ -33,6 +33,7 @@ from tests.integration.engine.simulated import (
     until,
 )
 from tests.processes.small_disk import mount_small_disk
+from tests.reserves import beyond_the_free
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,7 +45,6 @@ ENGINES = [
     )
     for kind in ("native", "whatsmeow")
 ]
-MORE_THAN_THERE_IS = 2**50
 DEFERRED = ("deferred", "disk_reserve")
 
 
@@ -64,7 +64,7 @@ async def deferred(
 ) -> AsyncIterator[tuple[Device, str]]:
     """A device at its disk's reserve, and the id of a message whose file waits."""
     id_ = await said_meanwhile(simulator, directory, kind=kind)
-    reserve(simulator, directory, MORE_THAN_THERE_IS)
+    reserve(simulator, directory, beyond_the_free(directory))
     async with device(simulator, directory, epoch=2, kind=kind) as phone:
         await message_of(phone, id_)
         assert await news(phone, id_, 1) == [DEFERRED]
@@ -152,7 +152,7 @@ async def test_killed_while_deferring(
     await prepare(simulator, tmp_path, talked=True)
     sizes = [70_000 + number for number in range(4)]
     ids = [await simulator.says(CONTACT, ACCOUNT, type="document", size=size) for size in sizes]
-    reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
+    reserve(simulator, tmp_path, beyond_the_free(tmp_path))
     await died(start(simulator, tmp_path, point, at=1, sends=[], batch=64), tmp_path)
     waiting = counted(tmp_path, "SELECT count(*) FROM transfers")
     print(f"{point}: {waiting} files wait at the kill")

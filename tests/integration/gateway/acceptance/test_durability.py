@@ -79,13 +79,13 @@ def test_a_full_disk_refuses_and_keeps_nothing_of_it(
     api, headers = own_gateway.api, {"Content-Type": "image/png"}
     assert small_disk.is_mount()
     reserve(own_gateway, 0)
-    sha256 = upload(api, os.urandom(500_000))["sha256"]
+    sha256 = upload(api, os.urandom(300_000))["sha256"]
     refused = api.post("/api/media", content=os.urandom(900_000), headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (503, "disk_reserve")
     assert int(refused.headers["Retry-After"]) > 0
     assert kept(own_gateway) == {sha256}
     assert send(api, {"sha256": sha256}).status_code == 202
-    upload(api, os.urandom(400_000))
+    upload(api, os.urandom(200_000))
 
 
 def test_no_more_is_taken_than_all_files_may_have(valkey: Valkey, tmp_path: Path) -> None:

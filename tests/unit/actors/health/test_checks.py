@@ -35,6 +35,8 @@ from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, 
         ({"disk": 64 * 2**20 - 1}, "degraded", ["disk_full"]),
         ({"room": 1}, "healthy", []),
         ({"room": 0}, "degraded", ["disk_reserve"]),
+        ({"room": 0, "low": True}, "degraded", ["disk_reserve"]),
+        ({"room": 1, "low": True}, "degraded", ["disk_reserve"]),
         (
             {"connections": four(a=replace(OPEN, held=HeldItems(0, 2, 2)))},
             "healthy",

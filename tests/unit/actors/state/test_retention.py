@@ -43,7 +43,7 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
     await store.close()
 
 
-def retaining(documents: Documents) -> Retention:
+def retaining(documents: Documents, **more: float) -> Retention:
     return Retention(
         documents,
         history=KEEP,
@@ -52,6 +52,7 @@ def retaining(documents: Documents) -> Retention:
         events=EVENTS_KEEP,
         files=FILES_KEEP,
         clock=lambda: NOW,
+        **more,
     )
 
 
@@ -98,6 +99,24 @@ async def test_what_ended_long_ago_goes(documents: Documents) -> None:
     assert await left(documents, HEALTH_ALERTS) == {KEEP + 2, KEEP + 3, KEEP - 1}
     assert await left(documents, MESSAGES) == {NOW - 1}
     assert await retention.prune() == 0
+
+
+async def test_messages_go_after_their_time_where_they_have_one(documents: Documents) -> None:
+    """What waits stays, and so does a dead letter that can still be sent again."""
+    keep = LETTERS + RECORD + 100
+    await documents.batch(
+        [
+            Write("set", MESSAGES, f"shop.{status}.{age}", {"at": NOW - age, "status": status})
+            for status in ("received", "read", "queued", "dead")
+            for age in (keep - 1, keep + 1)
+        ]
+        + [Write("set", MESSAGES, "shop.lately", {"at": 1.0, "dead_at": NOW - 1, "status": "dead"})]
+    )
+    assert await retaining(documents).prune() == 0
+    assert await retaining(documents, messages=keep).prune() == 3
+    there = {item["id"] for item in (await documents.query(MESSAGES)).items}
+    kept = {f"shop.{status}.{keep - 1}" for status in ("received", "read", "queued", "dead")}
+    assert there == {*kept, f"shop.queued.{keep + 1}", "shop.lately"}
 
 
 async def test_more_than_a_batch_goes_in_one_round(documents: Documents) -> None:

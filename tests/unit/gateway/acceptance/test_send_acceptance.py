@@ -10,6 +10,7 @@ from actors.queue.outbound_queue import Send
 from actors.queue.records import derive
 from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
+from actors.runtime.limits.disk_floor import DiskFloor
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import SpoolDrain
@@ -28,6 +29,8 @@ CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
 ROOM = RedisMemoryMonitor(cast("Redis", None), Settings.model_validate({}).redis_limit, 4)
 """Of a Redis whose memory nobody read."""
+FLOOR = DiskFloor((), int)
+"""Of no disk."""
 
 
 class MovedAfterTheLook:
@@ -47,7 +50,7 @@ async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
     spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
     lanes = cast("OutboundQueue", MovedAfterTheLook(spool))
     drain: Any = cast("SpoolDrain", None)
-    found = await Acceptor(lanes, spool, drain, ROOM).get(spooled.record.id)
+    found = await Acceptor(lanes, spool, drain, ROOM, FLOOR).get(spooled.record.id)
     assert found == spooled.record
     assert (await spool.depth()).count == 0
     await spool.close()
@@ -78,7 +81,7 @@ def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Acceptor, Spoo
     stand_in: Any = lanes
     nobody: Any = None
     drain = SpoolDrain(spool, stand_in, nobody, nobody, tmp_path / "lock")
-    return Acceptor(stand_in, spool, drain, ROOM), drain
+    return Acceptor(stand_in, spool, drain, ROOM, FLOOR), drain
 
 
 async def test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file(

@@ -135,6 +135,7 @@ class Pipeline:
         self.wire = Wire(session)
         self.meaning = ScriptedHandler(session)
         self.news = 0
+        self.low = False
         self.more = asyncio.Event()
         self.tasks: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -147,6 +148,7 @@ class Pipeline:
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
             patience=0.05,
+            low=lambda: self.low,
         )
 
     async def on_inbox(self) -> None:
@@ -212,6 +214,21 @@ async def test_receipts_share_commits_and_hold_up_no_message(session: Session) -
         await receipts_of(*range(11, 16))
         await pipeline.sent(17)
     assert pipeline.news == 3, "each commit brings news once"
+
+
+async def test_g5_a_low_disk_takes_no_message_and_nothing_behind_one(session: Session) -> None:
+    """What is before it is settled; the socket ends as with a full disk, so that all of it comes again."""
+    pipeline = Pipeline(session)
+    pipeline.low = True
+    for tag, number in (("receipt", "1"), ("receipt", "2"), ("message", "3"), ("receipt", "4")):
+        await pipeline.receiver.put(Node(tag, {"id": number}))
+    async with pipeline.running() as running:
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(running, 5)
+    assert pipeline.wire.sent == [("1", True), ("2", True)]
+    assert pipeline.wire.cause is not None
+    assert pipeline.wire.cause.kind is Kind.DISK_FULL
+    assert pipeline.meaning.commits == [["1", "2"]]
 
 
 async def test_a_costly_stanza_is_prepared_between_two_commits(session: Session) -> None:

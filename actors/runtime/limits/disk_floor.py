@@ -1,0 +1,73 @@
+"""Looks, once a second at most, whether a disk has less free than the part of DISK_RESERVE that messages may not take."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+from actors.runtime.limits.limits import disk_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from actors.config.settings import Settings
+    from actors.runtime.limits.limits import LimitReached
+
+EVERY: Final = 1.0
+"""Seconds between two looks; messages that are taken meanwhile fit into what is left."""
+
+PART: Final = 4
+"""The part of DISK_RESERVE that is for Redis, leases and what was accepted before: one of so many."""
+
+
+class DiskFloor:
+    """A quarter of DISK_RESERVE, on the disks of some places; below it no new message is taken (G13).
+
+    The last look counts until the next, also where a disk cannot be looked at.
+    """
+
+    def __init__(self, places: Iterable[Path], reserve: Callable[[], int]) -> None:
+        """`reserve` returns DISK_RESERVE as it is now; it is called with each look."""
+        self._places = tuple(places)
+        self._reserve = reserve
+        self._looked_at: float | None = None
+        self._size = 0
+        self.reached = False
+
+    @classmethod
+    def of(cls, settings: Settings, *places: Path) -> Self:
+        """Return that of the data directory, and of these places beside it."""
+        return cls((settings.data, *places), lambda: settings.current().disk_reserve)
+
+    @property
+    def refusal(self) -> LimitReached:
+        """The refusal of a caller below it."""
+        return disk_limit(self._size).reached("instance")
+
+    def look(self) -> bool:
+        """Look at the disks; whether one has less left. Blocking."""
+        self._looked_at = time.monotonic()
+        self._size = self._reserve() // PART
+        free = []
+        for place in self._places:
+            with suppress(OSError):
+                free.append(shutil.disk_usage(place).free)
+        if free:
+            self.reached = min(free) < self._size
+        return self.reached
+
+    def lately(self) -> bool:
+        """Return what a look found that is no older than `EVERY`. Blocking, where there was none."""
+        if self._looked_at is None or time.monotonic() - self._looked_at >= EVERY:
+            self.look()
+        return self.reached
+
+    async def run(self) -> None:
+        """Look in a thread every `EVERY` seconds, until cancelled."""
+        while True:
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(EVERY)

@@ -1,0 +1,63 @@
+"""The floor of a disk: a quarter of DISK_RESERVE, by the fullest of some disks, looked at once a second at most."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.runtime.limits import disk_floor
+from actors.runtime.limits.disk_floor import DiskFloor
+
+if TYPE_CHECKING:
+    import pytest
+
+FULL = Path("/proc/self")
+
+
+def test_it_is_a_quarter_of_the_reserve(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert not DiskFloor([tmp_path], lambda: 2 * free).look()
+    assert DiskFloor([tmp_path], lambda: 8 * free).look()
+    assert not DiskFloor([tmp_path, FULL], int).look(), "a reserve of 0"
+    assert DiskFloor([tmp_path, FULL], lambda: 4).look(), "the fullest counts"
+
+
+def test_a_refusal_names_the_setting_and_what_is_kept(tmp_path: Path) -> None:
+    floor = DiskFloor([tmp_path], lambda: 2**50)
+    floor.look()
+    refusal = floor.refusal
+    assert (refusal.limit.setting, refusal.limit.size, refusal.scope) == (
+        "DISK_RESERVE",
+        2**48,
+        "instance",
+    )
+    assert refusal.retry_after > 0
+
+
+def test_a_disk_that_cannot_be_looked_at_changes_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    floor = DiskFloor([place], lambda: 2**50)
+    assert not floor.look()
+    place.mkdir()
+    assert floor.look()
+    place.rmdir()
+    assert floor.look()
+
+
+def test_a_disk_is_not_looked_at_for_each_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def reserve() -> int:
+        looks.append(0)
+        return 2**50
+
+    floor = DiskFloor([tmp_path], reserve)
+    assert [floor.lately() for _ in range(100)] == [True] * 100
+    assert len(looks) < 50
+    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    seen = len(looks)
+    assert floor.lately()
+    assert len(looks) == seen + 1
