@@ -123,9 +123,10 @@ class Backends:
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
         files = open_store(settings, bucket)
-        spool = Spool(settings.spool_file, settings.spool_quota)
-        drain = SpoolDrain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
-        room = RedisMemoryMonitor(redis, settings.redis_limit, settings.max_connections)
+        spool = Spool(settings.spool_file, settings.spool_quota, settings.spool_bytes_quota)
+        room = RedisMemoryMonitor(redis, settings, lambda: known.ids or ())
+        lock = settings.spool_file.with_suffix(".lock")
+        drain = SpoolDrain(spool, lanes, known, documents, lock, room=room)
         places = (settings.sessions, settings.spool_file.parent, settings.state_file.parent)
         floor = DiskFloor.of(settings, *places)
         tail = EventTail(documents)

@@ -19,6 +19,8 @@ BATCH = 100
 """Records that one script counts."""
 LEAST = 1000
 """Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
+KEYED = 640
+"""Bytes that it counts for its Idempotency-Key: `KEYED` there."""
 SCANNED = 500
 """Keys that one command looks at."""
 

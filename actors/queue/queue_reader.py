@@ -266,6 +266,16 @@ class QueueReader:
         return current_addresses.renamed(record, names)
 
 
+async def bytes_many(redis: Redis, connections: Collection[str]) -> dict[str, int]:
+    """The bytes that the messages of each connection count, in one round trip. Raises `RedisAway`."""
+    pipeline = redis.pipeline(transaction=False)
+    for connection in connections:
+        pipeline.hget(keys.of(connection).counters, "bytes")
+    async with reach():
+        answers = await pipeline.execute() if connections else []
+    return {each: int(found or 0) for each, found in zip(connections, answers, strict=True)}
+
+
 def _counts(answers: Sequence[Any]) -> Counts:
     opened, flying, ahead, held, scheduled, dead, *firsts = answers
     active = flying + ahead

@@ -28,8 +28,9 @@ class Acceptor:
     Redis again, and in the same chat until the drain has moved what is before it.
 
     Once half of the memory of Redis is used, a connection has its part of the other half (G13). While Redis is
-    nearly full sends are refused, not spooled: perhaps nobody makes room. The spool takes only those that come
-    between two readings of its memory (`redis_memory`). The same holds of a disk below its floor (`DiskFloor`).
+    nearly full sends are refused, not spooled: perhaps nobody makes room. The spool takes those that come
+    between two readings of its memory (`redis_memory`). While Redis is away it takes what has room there by the last
+    reading, beside what waits already. Sends are refused as well while a disk is below its floor (`DiskFloor`).
     """
 
     def __init__(
@@ -89,7 +90,11 @@ class Acceptor:
             self._drain.look()
             raise RedisAway
         spooled, replayed = await self._spool.put(
-            send, message_id=message_id, idempotency_key=idempotency_key, now=now
+            send,
+            message_id=message_id,
+            idempotency_key=idempotency_key,
+            now=now,
+            budgets=self._room.budgets,
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)

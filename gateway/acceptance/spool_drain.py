@@ -22,6 +22,7 @@ from actors.queue.outbound_queue import (
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
+from actors.runtime.limits.limits import LimitReached
 from actors.state import own_mistakes
 from actors.state.documents import HEALTH_STATUS, StoreAway
 
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
     from actors.queue.spool.rows import Spooled
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
+    from gateway.redis_memory import RedisMemoryMonitor
 
 BATCH = 200
 PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
 PATIENCE = 2.0  # seconds for the state store to say whether a connection is there
 ASIDE = 1.0
+OVER = 1.0
+"""Seconds for which a connection that has no room in Redis is left out."""
 LONGEST_ASIDE = 20.0
 """Seconds for which a chat that could not be moved is left out; doubles each time, up to that."""
 
@@ -47,7 +51,8 @@ class SpoolDrain:
     """Moves the spool to the queue. Chats move side by side, each in its order (G4).
 
     A chat that cannot be moved is set aside for a while, so that it holds up no other however much
-    it holds, and an alert says that there is one. A row that is no send any more ends as cancelled and
+    it holds, and an alert says that there is one. A connection whose next send has no room in Redis (G13) keeps its place
+    in the same way, without an alert: the spool is durable. A row that is no send any more ends as cancelled and
     stays in the file; that is an alert too. One process per host drains: the one with the lock. A send leaves the
     spool when the queue has it, so that a drain that dies in between is repeated by the next,
     harmlessly (`OutboundQueue.accept`). While Redis is away nothing moves.
@@ -60,15 +65,21 @@ class SpoolDrain:
         known: KnownConnections,
         documents: Documents,
         lock: Path,
+        *,
+        room: RedisMemoryMonitor,
     ) -> None:
         self._spool = spool
         self._lanes = lanes
         self._known = known
         self._documents = documents
         self._lock = lock
+        self._room = room
         self._wake = asyncio.Event()
         self._aside: dict[tuple[str, str], tuple[float, float]] = {}
         self._stuck: set[tuple[str, str]] = set()
+        self._over: dict[
+            str, float
+        ] = {}  # a connection over its budget -> until when others pass it
         self._reported: tuple[int, int] | None = None
         self._ended = 0
         self.away = False
@@ -104,38 +115,60 @@ class SpoolDrain:
         """Move a batch; how many moved."""
         now = time.monotonic()
         aside = [chat for chat, (_, until) in self._aside.items() if until > now]
-        waiting = await self._spool.oldest(BATCH, aside)
+        self._over = {each: until for each, until in self._over.items() if until > now}
+        waiting = await self._spool.oldest(BATCH, aside, self._over)
         if not waiting:
-            self.away = False
+            if not self._over:  # else it is asked when their time is over
+                self.away = False
             await self._tell()
             return 0
         with held(self._lock) as ours:
             if not ours:
                 return 0
+            oldest = await self._spool.oldest(BATCH, aside, self._over)
             try:
-                chats = await self._by_chat(await self._spool.oldest(BATCH, aside))
+                names = await self._names(oldest)
             except RedisAway:
                 return 0
+            await self._room.look()
+            chats = _by_chat(self._with_room(oldest), names)
             await self._renew({connection for connection, _ in chats})
             moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
             done = [spooled for chat in moved for spooled in chat]
-            if done:
+            if done or self._over:
                 self.away = False
+            if done:
                 await self._spool.remove(done)
             await self._tell()
         return len(done)
 
-    async def _by_chat(self, waiting: list[Spooled]) -> dict[tuple[str, str], list[Spooled]]:
-        """The sends in their order, by connection and by the chat's address of today. Raises `RedisAway`."""
+    def _with_room(self, waiting: list[Spooled]) -> list[Spooled]:
+        """Those that fit into Redis; a connection whose next one does not is passed for a while, whole."""
+        fit: list[Spooled] = []
+        moving: defaultdict[str, int] = defaultdict(int)
+        for spooled in waiting:
+            connection = spooled.send.connection
+            if connection in self._over:
+                continue
+            try:
+                self._room.budgets.check(connection, moving, spooled.weight)
+            except LimitReached:
+                self._pass(connection)
+            else:
+                moving[connection] += spooled.weight
+                fit.append(spooled)
+        return fit
+
+    def _pass(self, connection: str) -> None:
+        self._over[connection] = time.monotonic() + OVER
+        self._wake.set()  # there may be others behind it
+
+    async def _names(self, waiting: list[Spooled]) -> dict[str, dict[str, str]]:
+        """The address of today of each chat, by connection. Raises `RedisAway`."""
         asked: defaultdict[str, set[str]] = defaultdict(set)
         for spooled in waiting:
             asked[spooled.send.connection].add(spooled.send.chat)
-        names = {name: await self._lanes.names(name, chats) for name, chats in asked.items()}
-        found: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
-        for spooled in waiting:
-            connection = spooled.send.connection
-            found[connection, names[connection][spooled.send.chat]].append(spooled)
-        return found
+        return {name: await self._lanes.names(name, chats) for name, chats in asked.items()}
 
     async def _renew(self, connections: set[str]) -> None:
         """Know by the store which of them are there: another gateway may have deleted one meanwhile.
@@ -158,6 +191,9 @@ class SpoolDrain:
                 moved.append(spooled)
         except RedisAway:
             return moved  # the rest of the chat keeps its place
+        except LimitReached:  # another process took the room
+            self._pass(chat[0].send.connection)
+            return moved
         except StoreAway:
             self._set_aside(names)
             return moved
@@ -221,7 +257,7 @@ class SpoolDrain:
                 message_id=spooled.message_id,
                 idempotency_key=spooled.idempotency_key,
                 now=spooled.accepted_at,
-                limited=False,  # it was accepted already
+                part=self._room.part,
             )
         except ConnectionDeleted:
             await self._end(spooled, ConnectionDeleted.code)
@@ -239,3 +275,14 @@ class SpoolDrain:
             times={**spooled.record.times, "cancelled": now},
         )
         await mirror_store.store(self._documents, [record])
+
+
+def _by_chat(
+    waiting: list[Spooled], names: dict[str, dict[str, str]]
+) -> dict[tuple[str, str], list[Spooled]]:
+    """The sends in their order, by connection and by the chat's address of today."""
+    found: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
+    for spooled in waiting:
+        connection = spooled.send.connection
+        found[connection, names[connection][spooled.send.chat]].append(spooled)
+    return found

@@ -29,8 +29,8 @@ MEMORY = 400
 BACKOFF = 5.0
 """Seconds that the first backoff of a message lasts at most."""
 
-DISK = "160m"
-"""The size of the disk of spool and sessions."""
+DISK = "320m"
+"""The size of the disk of spool and sessions: room above the floor of its reserve."""
 
 
 @pytest.fixture(scope="package")

@@ -151,13 +151,17 @@ BREAKS = (
         "the spool skipped",
         "gateway/acceptance/send_acceptance.py",
         """        spooled, replayed = await self._spool.put(
-            send, message_id=message_id, idempotency_key=idempotency_key, now=now
+            send,
+            message_id=message_id,
+            idempotency_key=idempotency_key,
+            now=now,
+            budgets=self._room.budgets,
         )
 """,
         """        from actors.queue.spool.rows import Spooled
 
         replayed = False
-        spooled = Spooled(0, message_id or mint(), 0.0, idempotency_key, send)
+        spooled = Spooled(0, message_id or mint(), 0.0, idempotency_key, 0, send)
 """,
         f"{ACCEPTING}::test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file",
     ),

@@ -130,6 +130,15 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="SPOOL_LIMIT",
         description="messages that wait on the gateway's disk at most while Redis is away (503 `spool_unavailable`)",
     )
+    max_spool_bytes: ByteCount = Field(
+        256 * 2**20,
+        validation_alias="MAX_SPOOL_BYTES",
+        description=(
+            "bytes (also `1G`) that these messages may take on each host, counted as Redis will at most (503 "
+            "`instance_limit_reached`). A connection has what QUEUE_MEMORY_PER_CONNECTION and MAX_REDIS_MEMORY leave "
+            "it beside what Redis had last, else 429 `queue_full` or 503 `redis_full`; `0` for no limit but those"
+        ),
+    )
     media_limit: ByteCount = Field(
         0,
         validation_alias="MEDIA_LIMIT",
@@ -193,6 +202,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             self.key_quota,
             self.file_quota,
             self.spool_quota,
+            self.spool_bytes_quota,
         )
         of_quotas = (limit for quota in quotas for limit in (quota.each, quota.total))
         return (
@@ -249,6 +259,11 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         """Messages that wait on the disk of one host while Redis is away."""
         limit = self._limit("SPOOL_LIMIT", "spool_unavailable", 5)
         return Quota(None, limit, self.max_connections)
+
+    @property
+    def spool_bytes_quota(self) -> Quota:
+        """Bytes that these take, as Redis will count them at most."""
+        return self._quota(None, "MAX_SPOOL_BYTES", 5)
 
     @property
     def upload_limit(self) -> Limit:

@@ -20,21 +20,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.queue.queue_errors import IdempotencyConflict
 from actors.queue.records import api_id, derive, mint
-from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
+from actors.queue.spool.rows import OVERHEAD, NotASend, Spooled, ended, spooled_of, weight_of
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from actors.queue.records import Record, Send
+    from actors.queue.spool.redis_budgets import RedisBudgets
     from actors.runtime.limits.quotas import Quota
 
 _COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
     ON CONFLICT (connection) DO UPDATE SET rows = rows + 1;"""
 _COUNT_OUT = """UPDATE counts SET rows = rows - 1 WHERE connection = OLD.connection;
     DELETE FROM counts WHERE connection = OLD.connection AND rows < 1;"""
+_WEIGHT = f"{OVERHEAD} + 3 * length({{row}}connection) + length(CAST({{row}}send AS BLOB))"
+_WEIGH_IN = f"""INSERT INTO weights (connection, bytes) VALUES (NEW.connection, {_WEIGHT.format(row="NEW.")})
+    ON CONFLICT (connection) DO UPDATE SET bytes = bytes + excluded.bytes;"""  # noqa: S608 - constants
+_WEIGH_OUT = f"""UPDATE weights SET bytes = bytes - ({_WEIGHT.format(row="OLD.")}) WHERE connection = OLD.connection;
+    DELETE FROM weights WHERE connection = OLD.connection AND bytes < 1;"""  # noqa: S608 - constants
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS spool (
         place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,6 +71,16 @@ SCHEMA = (
     f"""CREATE TRIGGER IF NOT EXISTS counted_anew AFTER UPDATE OF connection ON spool
         WHEN OLD.connection <> NEW.connection BEGIN
         {_COUNT_OUT} {_COUNT_IN} END""",
+    # And the bytes that they take in Redis at most.
+    "CREATE TABLE IF NOT EXISTS weights (connection PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID",
+    f"""INSERT OR IGNORE INTO weights (connection, bytes)
+        SELECT connection, sum({_WEIGHT.format(row="")}) FROM spool GROUP BY connection""",  # noqa: S608 - constants
+    f"""CREATE TRIGGER IF NOT EXISTS weighed_in AFTER INSERT ON spool BEGIN
+        {_WEIGH_IN} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS weighed_out AFTER DELETE ON spool BEGIN
+        {_WEIGH_OUT} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS weighed_anew AFTER UPDATE OF connection, send ON spool BEGIN
+        {_WEIGH_OUT} {_WEIGH_IN} END""",
 )
 EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
@@ -88,7 +104,7 @@ class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
 
 
 class SpoolFull(LimitReached, SpoolUnavailable):
-    """The rows that SPOOL_LIMIT allows are there, or those that it leaves to this connection."""
+    """The rows or bytes that a limit allows are there, or those that it leaves to this connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +119,14 @@ class Depth:
 class Spool:
     """The file in `path`, for the tasks of one event loop; other processes may have it open.
 
-    Half of the rows that `quota` allows is reserved for connections in equal parts, so that none that sends
-    greedily while Redis is away takes the part of another (G12).
+    Half of the rows that `quota` allows, and of the bytes that `weights` does (None: any), is reserved for connections in
+    equal parts, so that none that sends greedily while Redis is away takes the part of another (G12).
     """
 
-    def __init__(self, path: Path, quota: Quota) -> None:
+    def __init__(self, path: Path, quota: Quota, weights: Quota | None = None) -> None:
         self._path = path
         self._quota = quota
+        self._weights = weights
         self._writer = SqliteWriter(path, SCHEMA, away=SpoolUnavailable)
         self._reader: sqlite3.Connection | None = None
         self._empty = False  # nothing waits, as was seen in this turn of the event loop
@@ -121,17 +138,20 @@ class Spool:
         message_id: str | None = None,
         idempotency_key: str | None = None,
         now: float | None = None,
+        budgets: RedisBudgets | None = None,
     ) -> tuple[Spooled, bool]:
         """The send, on disk when this returns, and whether it had been put here before.
 
         `message_id` names an acceptance that Redis may have heard already. Raises
-        `IdempotencyConflict` and `SpoolUnavailable`, where it is full `SpoolFull`; one that was raised may be repeated.
+        `IdempotencyConflict` and `SpoolUnavailable`; `SpoolFull` where it is full, or holds all that has room in Redis by
+        `budgets`. One that was raised may be repeated.
         """
         now = time.time() if now is None else now
         if message_id is None:
             key = idempotency_key
             message_id = mint() if key is None else derive(send, key, now)
         identity, content = api_id(send.connection, message_id), json.dumps(asdict(send))
+        weight = weight_of(send.connection, content)
 
         def run(database: sqlite3.Connection) -> tuple[Spooled, bool]:
             known = _find(database, identity)
@@ -141,7 +161,7 @@ class Spool:
                 if known[-1] != send.fingerprint.encode():
                     raise IdempotencyConflict
                 return _mended(database, known[:-1], send, content), True
-            self._require_room(database, send.connection)
+            self._require_room(database, send.connection, weight, budgets)
             cursor = database.execute(
                 "INSERT INTO spool (id, connection, chat, accepted_at, idempotency_key,"
                 " fingerprint, send) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -156,19 +176,23 @@ class Spool:
                 ),
             )
             place = cursor.lastrowid or 0
-            return Spooled(place, message_id, now, idempotency_key, send), False
+            return Spooled(place, message_id, now, idempotency_key, weight, send), False
 
         return await self._writer.ask(run, writes=True)
 
-    def _require_room(self, database: sqlite3.Connection, connection: str) -> None:
+    def _require_room(
+        self, database: sqlite3.Connection, connection: str, size: int, budgets: RedisBudgets | None
+    ) -> None:
         rows = dict(database.execute("SELECT connection, rows FROM counts").fetchall())
+        weights = dict(database.execute("SELECT connection, bytes FROM weights").fetchall())
         try:
-            self._quota.check([connection], rows)
+            _check(self._quota, connection, rows, 1)
+            if self._weights is not None:
+                _check(self._weights, connection, weights, size)
+            if budgets is not None:
+                budgets.check(connection, weights, size)
         except LimitReached as reached:
             raise SpoolFull(reached.limit, reached.scope) from None
-        # Connections that were deleted meanwhile may be more than there are parts.
-        if 0 < self._quota.total.size <= sum(rows.values()):
-            raise SpoolFull(self._quota.total, "instance")
 
     def holds(self, connection: str, chat: str) -> bool:
         """Return whether sends of this chat wait here; then its next one belongs behind them.
@@ -213,19 +237,27 @@ class Spool:
         except NotASend:
             return None
 
-    async def oldest(self, limit: int, without: Sequence[tuple[str, str]] = ()) -> list[Spooled]:
-        """The first in the order of acceptance, `without` those (connection, chat).
+    async def oldest(
+        self,
+        limit: int,
+        without: Sequence[tuple[str, str]] = (),
+        passed: Collection[str] = (),
+    ) -> list[Spooled]:
+        """The first in the order of acceptance, `without` those (connection, chat), and connections that are `passed`.
 
         A row that is no send is moved to `unreadable` instead, and the rows behind it come forward.
         """
         chats = without[:EXCEPTED]
-        values = ", ".join(["(?, ?)"] * len(chats))
-        where = f"WHERE (connection, chat) NOT IN (VALUES {values})" if chats else ""
+        passed = list(passed)[:EXCEPTED]
+        marks = ", ".join(["?"] * len(passed))
+        where = f"WHERE connection NOT IN ({marks})"
+        if chats:
+            where += f" AND (connection, chat) NOT IN (VALUES {', '.join(['(?, ?)'] * len(chats))})"
         while True:
             rows: list[Any] = await self._writer.ask(
                 lambda database: database.execute(
                     f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
-                    (*(part for chat in chats for part in chat), limit),
+                    (*passed, *(part for chat in chats for part in chat), limit),
                 ).fetchall(),
                 writes=False,
             )
@@ -286,6 +318,13 @@ class Spool:
         if reader is not None:
             with suppress(sqlite3.Error):
                 reader.close()
+
+
+def _check(quota: Quota, connection: str, used: Mapping[str, int], size: int) -> None:
+    quota.check([connection], used, size)
+    # Connections that were deleted meanwhile may be more than there are parts.
+    if 0 < quota.total.size < sum(used.values()) + size:
+        raise quota.total.reached("instance")
 
 
 def _find(database: sqlite3.Connection, identity: str) -> Any:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from actors.queue.message_bytes import KEYED, LEAST
 from actors.queue.records import Record, Send, api_id, split_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+OVERHEAD: Final = LEAST + KEYED
+"""Bytes that a message takes in Redis beside its send at most, but for the name of its connection in three keys."""
 
 UNREADABLE = "spool_unreadable"
 """The error of messages whose row no longer holds a send."""
@@ -22,12 +26,13 @@ class NotASend(ValueError):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A send on disk. `place` rises with the order of acceptance on this host."""
+    """A send on disk. `place` rises with the order of acceptance on this host, `weight` are its bytes in Redis at most."""
 
     place: int
     message_id: str
     accepted_at: float
     idempotency_key: str | None
+    weight: int
     send: Send = field(repr=False)
 
     @property
@@ -52,6 +57,12 @@ class Spooled:
         )
 
 
+def weight_of(connection: str, content: str | bytes) -> int:
+    """Return the bytes that an encoded send takes in Redis at most."""
+    content = content.encode() if isinstance(content, str) else content
+    return OVERHEAD + 3 * len(connection) + len(content)
+
+
 def spooled_of(row: Sequence[Any]) -> Spooled:
     """Decode place, id, connection, chat, time of acceptance, key and send. Raises `NotASend`.
 
@@ -72,7 +83,9 @@ def spooled_of(row: Sequence[Any]) -> Spooled:
             or not math.isfinite(accepted_at)
         ):
             raise NotASend
-        return Spooled(place, names[1], accepted_at, None if key is None else key.decode(), send)
+        key = None if key is None else key.decode()
+        weight = weight_of(send.connection, content)
+        return Spooled(place, names[1], accepted_at, key, weight, send)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise NotASend from None  # its cause could quote what was to be sent
 

@@ -42,7 +42,7 @@ async def test_a_server_without_info_is_not_known_to_be_full(tmp_path: Path) -> 
         redis = connect(settings)
         assert (await durability(redis)).appendfsync == "always"
         assert await memory(redis) is None
-        room = RedisMemoryMonitor(redis, settings.redis_limit, 4)
+        room = RedisMemoryMonitor(redis, settings)
         await room.look()
         assert not room.full
         await redis.aclose()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from redis.asyncio import Redis
+
 from actors.config.settings import Settings
 from actors.queue.outbound_queue import Send
 from actors.queue.records import derive
@@ -15,20 +17,19 @@ from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.redis_memory import RedisMemoryMonitor
+from tests.processes.valkey import free_port
 from tests.unlimited import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from redis.asyncio import Redis
-
     from actors.queue.outbound_queue import OutboundQueue, Record
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
-ROOM = RedisMemoryMonitor(cast("Redis", None), Settings.model_validate({}).redis_limit, 4)
-"""Of a Redis whose memory nobody read."""
+ROOM = RedisMemoryMonitor(Redis(port=free_port()), Settings.model_validate({}))
+"""Of a Redis that is away, whose memory nobody read."""
 FLOOR = DiskFloor((), int)
 """Of no disk."""
 
@@ -80,7 +81,7 @@ class Away:
 def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Acceptor, SpoolDrain]:
     stand_in: Any = lanes
     nobody: Any = None
-    drain = SpoolDrain(spool, stand_in, nobody, nobody, tmp_path / "lock")
+    drain = SpoolDrain(spool, stand_in, nobody, nobody, tmp_path / "lock", room=ROOM)
     return Acceptor(stand_in, spool, drain, ROOM, FLOOR), drain
 
 
@@ -148,9 +149,9 @@ async def test_g4_the_drain_moves_both_addresses_of_a_person_in_one_order(tmp_pa
         await accept.accept(Send("shop", CHAT if int(text) % 2 else LID, text), None)
     lanes.away, lanes.known = False, {LID: CHAT}
     documents = SqliteDocuments(tmp_path / "state.db")
-    drain = SpoolDrain(
-        spool, cast("OutboundQueue", lanes), cast("Any", Known()), documents, tmp_path / "lock"
-    )
+    stand_in: Any = lanes
+    known: Any = Known()
+    drain = SpoolDrain(spool, stand_in, known, documents, tmp_path / "lock", room=ROOM)
     await drain.once()
     await spool.close()
     await documents.close()
