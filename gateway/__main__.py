@@ -98,7 +98,7 @@ def main() -> int:
 
 
 def _raise_open_files() -> None:
-    """Have as many files open as the system allows at most: a request may need three."""
+    """Raise the limit of open files to what the system allows: a request may need three."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -6,5 +6,8 @@ from typing import Final, Literal
 
 EVERYBODY: Final = "all"
 
+MOST_MENTIONS: Final = 1024
+"""People whom one message mentions at most: a group of WhatsApp has as many members."""
+
 Mentions = tuple[str, ...] | Literal["all"]
 """Canonical addresses, or `EVERYBODY`: those who are in the group when the message leaves."""

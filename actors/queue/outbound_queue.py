@@ -62,27 +62,9 @@ ABANDON_BATCH = 200
 GRACE = 5.0
 
 __all__ = [
-    "ALL",
-    "Accepted",
-    "Claim",
-    "ConnectionDeleted",
-    "Counts",
-    "IdempotencyConflict",
-    "Job",
-    "LeaseLost",
-    "NotCancellable",
-    "NotDead",
-    "NotFound",
-    "OutboundQueue",
-    "Record",
-    "RedisAway",
-    "Redriven",
-    "Renamed",
-    "Send",
-    "Status",
-    "Which",
-    "decide",
-    "mint",
+    "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
+    "LeaseLost", "NotCancellable", "NotDead", "NotFound", "OutboundQueue", "Record", "RedisAway",
+    "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
 ]  # fmt: skip
 
 

@@ -241,9 +241,9 @@ class Webhooks:
         headers: dict[str, str] | None = None,
         files: tuple[int | None, int | None] | None = None,
     ) -> Webhook:
-        """Another address; on or off; other headers; `files`: `media_wait` and `base64_limit`. Raises `WebhookNotFound`, and `WebhookEnded` for on.
+        """Another address; on or off; other headers; `files`: `media_wait` and `base64_limit`.
 
-        Events from its pause are delivered once it is on again. A webhook that was gone begins anew.
+        Raises `WebhookNotFound`, and `WebhookEnded` for on. Events from its pause are delivered once it is on again. A webhook that was gone begins anew.
         """
         seq = 0
 

@@ -96,7 +96,10 @@ async def download(call: Call[None, None]) -> Response:
 
 
 async def file_of(backends: Backends, media: response_models.MessageMedia, unit: str) -> Path:
-    """The file that a message brought; one that is only in the bucket waits for others of the `unit`. Problems `media_failed`, `media_pending`, `media_gone`."""
+    """The file that a message brought; one that is only in the bucket waits for others of the `unit`.
+
+    Problems `media_failed`, `media_pending`, `media_gone`.
+    """
     if media.state == "failed":
         raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
     file = await backends.files.find(media.sha256, unit)

@@ -44,7 +44,9 @@ class Caller:
         self._client.close()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        return self._ask("GET", path, params=params)
+        """The answer; parameters that are None are left out."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        return self._ask("GET", path, params=given or None)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, params: Any = None) -> Any:
         return self._ask("POST", path, json=body, params=params)

@@ -24,6 +24,7 @@ Limit = Annotated[
 After = Annotated[
     str | None, typer.Option("--after", metavar="NEXT", help="The `next` of the list before.")
 ]
+Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number, digits only.")]
 
 DATA = Path("data")

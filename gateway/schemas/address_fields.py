@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.messages.mentions import EVERYBODY
+from actors.messages.mentions import EVERYBODY, MOST_MENTIONS
 from gateway.schemas import addresses
 
 if TYPE_CHECKING:
@@ -75,9 +75,6 @@ Chat = Annotated[
     ),
 ]
 
-MOST_MENTIONED: Final = 1024
-"""As many members has a group of WhatsApp."""
-
 
 def _mentioned(given: Any, read: Callable[[Any], Sequence[str]], info: ValidationInfo) -> Any:
     """The canonical addresses, each once; None for nobody. Refuses mentions outside of a group."""
@@ -91,7 +88,7 @@ def _mentioned(given: Any, read: Callable[[Any], Sequence[str]], info: Validatio
 
 Mentions = Annotated[
     list[Person],
-    Field(max_length=MOST_MENTIONED),
+    Field(max_length=MOST_MENTIONS),
     WrapValidator(_mentioned),
     PlainSerializer(lambda found: found),
     WithJsonSchema(
@@ -100,7 +97,7 @@ Mentions = Annotated[
                 {
                     "type": "array",
                     "items": TypeAdapter(Person).json_schema(),
-                    "maxItems": MOST_MENTIONED,
+                    "maxItems": MOST_MENTIONS,
                 },
                 {"const": EVERYBODY},
             ]

@@ -155,13 +155,13 @@ class NewKey(Body):
     )
 
 
-Media = Literal["apart", "wait"]
+FileTiming = Literal["apart", "wait"]
 
 
 class WebhookFiles(Body):
     """The way in which a webhook gets the files of messages."""
 
-    media: Media | None = Field(
+    media: FileTiming | None = Field(
         None,
         description="`wait`: a message with a file comes once the file is stored or has failed, or `media_wait` has"
         " passed; what follows in its chat waits too. `apart`: it comes at once.",

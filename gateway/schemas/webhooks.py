@@ -8,7 +8,7 @@ from pydantic import Field
 
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response_base import Answer, Time
-from gateway.schemas.request_models import Media  # noqa: TC001
+from gateway.schemas.request_models import FileTiming  # noqa: TC001
 from gateway.schemas.response_models import Connection
 
 Progress = Literal["waiting", "delivered", "dead"]
@@ -33,7 +33,7 @@ class Webhook(Answer):
     headers: dict[str, str] = Field(
         description="Headers that go with each delivery, their values masked."
     )
-    media: Media = Field(
+    media: FileTiming = Field(
         description="`wait`: a message with a file comes once the file is stored or has failed, or `media_wait` has"
         " passed. `apart`: it comes at once."
     )

@@ -68,8 +68,8 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validate_default=True,
         validation_alias="MAX_CONCURRENT_REQUESTS",
         description=(
-            "requests that one gateway process has at once; the default is 4 for each of `MAX_CONNECTIONS`, and 4, "
-            "and 400 at least"
+            "requests that one gateway process has at once; the default is 4 for each of `MAX_CONNECTIONS` and 4 "
+            "more, 400 at least"
         ),
     )
     event_readers_per_connection: Each = Field(

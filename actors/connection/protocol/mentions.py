@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.messages.content import EVERYBODY, Worded
+from actors.messages.mentions import MOST_MENTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from actors.messages.content import Content, Mentions
-
-MOST_MENTIONS: Final = 1024
-"""Addresses that are read from a message: as many members has a group."""
 
 _MENTION: Final = re.compile(r"@(\d+)", re.ASCII)
 

@@ -19,7 +19,7 @@ class _Turns(asyncio.Semaphore):
 
 
 class KeyedSemaphores(Generic[K]):
-    """Of each key `at_once` tasks go on; the next one does when one ends. A key that nobody wants takes no memory."""
+    """At most `at_once` tasks of a key go on; the next one does when one ends. A key that nobody wants takes no memory."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once

@@ -29,6 +29,5 @@ def recoveries(data: Path, key: str | None, asked: dict[str, Any], as_json: bool
 
 
 def _asked(data: Path, key: str | None, path: str, asked: dict[str, Any]) -> Any:
-    given = {name: value for name, value in asked.items() if value is not None}
     with Api(data, key) as api:
-        return api.get(path, given)
+        return api.get(path, asked)

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+from gateway.cli.options import DATA, After, Connection, Data, Json, Key, Limit, directory
 
 app = typer.Typer(help="Chats of an account.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 Chat = Annotated[
     str, typer.Argument(metavar="CHAT", help="A phone number, or the address of a chat.")
 ]
@@ -23,7 +22,7 @@ COLUMNS = ("active_at", "chat", "name", "unread", "settings", "last_message")
 
 @app.command("list")
 def list_(
-    connection: Id,
+    connection: Connection,
     search: Annotated[
         str | None,
         typer.Option(
@@ -40,9 +39,8 @@ def list_(
     from gateway.cli.api_client import Api
 
     asked = {"connection": connection, "search": search, "limit": limit, "after": after}
-    given = {name: value for name, value in asked.items() if value is not None}
     with Api(directory(data), key) as api:
-        answer = api.get("/api/chats", given)
+        answer = api.get("/api/chats", asked)
     if not as_json:
         answer["items"] = [_row(each) for each in answer["items"]]
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such chat.")
@@ -50,7 +48,7 @@ def list_(
 
 @app.command()
 def show(
-    connection: Id, chat: Chat, data: Data = DATA, key: Key = None, as_json: Json = False
+    connection: Connection, chat: Chat, data: Data = DATA, key: Key = None, as_json: Json = False
 ) -> None:
     """Show the settings of a chat, the same on all devices of the account."""
     from gateway.cli.api_client import Api, segment

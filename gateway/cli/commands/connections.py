@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.confirmation import Yes, confirm
-from gateway.cli.options import DATA, Data, Json, Key, directory
+from gateway.cli.options import DATA, Connection, Data, Json, Key, directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="WhatsApp accounts.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 Proxy = Annotated[
     str | None,
     typer.Option(
@@ -52,7 +51,7 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+def show(connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
     """Show a connection: its state and the reason, its account, its settings and its engine's promises."""
     from gateway.cli.api_client import Api, segment
 
@@ -63,7 +62,7 @@ def show(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = Fal
 
 @app.command()
 def add(
-    connection: Id,
+    connection: Connection,
     engine: Annotated[
         str | None,
         typer.Option("--engine", help="native or whatsmeow; else what ENGINE names, or fits."),
@@ -114,7 +113,7 @@ def add(
 
 @app.command("set")
 def set_(
-    connection: Id,
+    connection: Connection,
     show_online: Annotated[
         bool | None,
         typer.Option(
@@ -172,7 +171,7 @@ def set_(
 
 
 @app.command()
-def qr(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+def qr(connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
     """Show the QR code that the account's phone has to scan."""
     from gateway.cli.api_client import Api, segment
 
@@ -191,7 +190,7 @@ def qr(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False
 
 @app.command("pairing-code")
 def pairing_code(
-    connection: Id,
+    connection: Connection,
     phone: Annotated[
         str, typer.Option("--phone", metavar="NUMBER", help="Of the phone to type it on.")
     ],
@@ -216,7 +215,9 @@ def pairing_code(
 
 def _life(verb: str, help_text: str) -> None:
     @app.command(verb, help=help_text)
-    def command(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    def command(
+        connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False
+    ) -> None:
         from gateway.cli.api_client import Api, segment
 
         with Api(directory(data), key) as api:
@@ -230,7 +231,11 @@ _life("restart", "Stop a connection and start it again.")
 
 @app.command()
 def logout(
-    connection: Id, yes: Yes = False, data: Data = DATA, key: Key = None, as_json: Json = False
+    connection: Connection,
+    yes: Yes = False,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
 ) -> None:
     """Unlink a connection from its account; start then shows a QR."""
     from gateway.cli.api_client import Api, segment
@@ -245,7 +250,7 @@ def logout(
 
 @app.command()
 def trace(
-    connection: Id,
+    connection: Connection,
     begin: Annotated[
         bool | None, typer.Option("--start/--stop", help="Record, or record no more.")
     ] = None,
@@ -274,7 +279,11 @@ def trace(
 
 @app.command()
 def delete(
-    connection: Id, yes: Yes = False, data: Data = DATA, key: Key = None, as_json: Json = False
+    connection: Connection,
+    yes: Yes = False,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
 ) -> None:
     """Delete a connection with its session, its queue and its copies in the bucket."""
     from gateway.cli.api_client import Api, segment

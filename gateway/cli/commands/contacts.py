@@ -10,17 +10,16 @@ from typing import Annotated
 import typer
 
 from gateway.cli import output
-from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+from gateway.cli.options import DATA, After, Connection, Data, Json, Key, Limit, directory
 
 app = typer.Typer(help="People whom an account knows.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 COLUMNS = ("name", "number", "address", "saved")
 
 
 @app.command("list")
 def list_(
-    connection: Id,
+    connection: Connection,
     search: Annotated[
         str | None,
         typer.Option("--search", metavar="WORDS", help="Only by this name or number, in part."),
@@ -35,7 +34,6 @@ def list_(
     from gateway.cli.api_client import Api
 
     asked = {"connection": connection, "search": search, "limit": limit, "after": after}
-    given = {name: value for name, value in asked.items() if value is not None}
     with Api(directory(data), key) as api:
-        answer = api.get("/api/contacts", given)
+        answer = api.get("/api/contacts", asked)
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such person.")

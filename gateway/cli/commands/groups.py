@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from gateway.cli import output
-from gateway.cli.options import DATA, Data, Json, Key, directory
+from gateway.cli.options import DATA, Connection, Data, Json, Key, directory
 
 app = typer.Typer(help="Groups of an account.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
-
 
 @app.command("list")
-def list_(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+def list_(
+    connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
     """List the groups that the account is in; `chat` is the address to write to."""
     from gateway.cli.api_client import Api, segment
 

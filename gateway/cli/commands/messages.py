@@ -52,9 +52,8 @@ def list_(
         "limit": limit,
         "after": after,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
     with Api(directory(data), key) as api:
-        answer = api.get("/api/messages", given)
+        answer = api.get("/api/messages", asked)
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such message.")
 
 

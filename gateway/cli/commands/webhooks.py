@@ -253,9 +253,8 @@ def deliveries(
     from gateway.cli.api_client import Api, segment
 
     asked = {"status": status, "limit": limit, "after": after}
-    given = {name: value for name, value in asked.items() if value is not None}
     with Api(directory(data), key) as api:
-        answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", given)
+        answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", asked)
     if not as_json:
         answer["items"] = [_with_last(each) for each in answer["items"]]
     output.show_page(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")

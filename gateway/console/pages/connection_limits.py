@@ -47,6 +47,12 @@ def limits(settings: Settings) -> list[Limit]:
             f"{requests:,} by all its keys, at each gateway process" if requests else "no limit",
             "RATE_LIMIT",
         ),
+        Limit(
+            "Requests at once",
+            f"{settings.concurrent_requests_per_connection:,} at each gateway process, sends with"
+            " wait apart",
+            "CONCURRENT_REQUESTS_PER_CONNECTION",
+        ),
         Limit("API keys", f"{settings.api_keys_per_connection:,}", "API_KEYS_PER_CONNECTION"),
         Limit("Webhooks", f"{settings.webhooks_per_connection:,}", "WEBHOOKS_PER_CONNECTION"),
         Limit(

@@ -26,17 +26,17 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     changes = document.get("changes") or {}
     deleted = changes.get("deleted")
-    packed = None if deleted else document.get("content")
+    packed = {} if deleted else document.get("content") or {}
     shown = {**document, "text": None} if deleted else document
     edits = [] if deleted else former(shown)
     return {
         "text": text_now(shown),
-        "content": _content(document, packed or {}),
-        "media": _media(document, packed or {}),
-        "reply_to": _reply(document, packed or {}),
-        "quoted": _quoted(document, packed or {}),
-        "forwarding_score": (packed or {}).get("forwarding_score"),
-        "mentions": (packed or {}).get("mentions") or [],
+        "content": _content(document, packed),
+        "media": _media(document, packed),
+        "reply_to": _reply(document, packed),
+        "quoted": _quoted(document, packed),
+        "forwarding_score": packed.get("forwarding_score"),
+        "mentions": packed.get("mentions") or [],
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),
         "edits": [message_content.Former(text=text, until=rfc3339(at) or "") for text, at in edits],

@@ -1,4 +1,4 @@
-"""Builds the list of what is lost by deleting a connection or a webhook, or logging out, for the confirmation by a person (pure)."""
+"""Lists what is lost by deleting a connection or a webhook, or by logging out, for a person's confirmation (pure)."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _in_context(said: Forwardable, received: Received, scene: Scene) -> Forwarda
     if context.isForwarded:
         score = min(max(1, context.forwardingScore), MANY_TIMES)
         said = replace(said, forwarding_score=score)
-    if not isinstance(said, Worded):
+    if not isinstance(said, Worded) or not (context.mentionedJid or context.nonJidMentions):
         return said
     mentions, mentioned = mentions_of(context, scene.canonical)
     return replace(reworded(said, mentioned.text), mentions=mentions)

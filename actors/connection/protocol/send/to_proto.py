@@ -113,7 +113,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
     Raises `SendError` for a kind that cannot be sent.
     """
     message = proto.Message()
-    if isinstance(content, Worded):
+    if place.mentioned.digits and isinstance(content, Worded):
         content = reworded(content, place.mentioned.text)
     if isinstance(content, Text):
         _text(message, content, place)

@@ -25,8 +25,8 @@ from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
 from actors.state.account.app_state import changing
 from gateway.app import application
-from tests.integration.gateway.api.test_kinds import CHAT, Rest
-from tests.integration.gateway.api.test_kinds import rest as rest  # noqa: PLC0414
+from tests.integration.gateway.api.played_connection import CHAT, Rest
+from tests.integration.gateway.api.played_connection import rest as rest  # noqa: PLC0414
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Delete, File, Image, Poll, Quote, ReadMark, Target, Text
-from tests.integration.gateway.api.test_kinds import CHAT, Rest
-from tests.integration.gateway.api.test_kinds import rest as rest  # noqa: PLC0414
+from tests.integration.gateway.api.played_connection import CHAT, Rest
+from tests.integration.gateway.api.played_connection import rest as rest  # noqa: PLC0414
 from tests.integration.gateway.files import code as refusal
 from tests.integration.gateway.files import digest, unlike, upload
 from tests.integration.gateway.served import SHOP, Gateway

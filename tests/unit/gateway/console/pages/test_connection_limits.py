@@ -36,6 +36,9 @@ def test_pacing_names_its_pauses() -> None:
 def test_each_limit_is_that_of_its_setting_and_zero_is_none() -> None:
     shown = words(connection_limits.limits(settings(rate_limit=60, webhooks_per_connection=7)))
     assert shown["RATE_LIMIT"] == "60 by all its keys, at each gateway process"
+    assert shown["CONCURRENT_REQUESTS_PER_CONNECTION"] == (
+        "100 at each gateway process, sends with wait apart"
+    )
     assert shown["WEBHOOKS_PER_CONNECTION"] == "7"
     assert shown["MEDIA_DOWNLOADS_PER_SENDER"] == "537 MB"
     names = ("rate_limit", "queue_memory_per_connection", "media_uploads_per_connection")

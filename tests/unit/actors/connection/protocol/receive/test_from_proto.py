@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.receive import wrappers
-from actors.connection.protocol.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.session.messages.message_secrets import MessageSecret
+from actors.connection.protocol.receive.from_proto import Forged
 from actors.messages.content import (
     Card,
     Contact,
@@ -31,74 +25,26 @@ from actors.messages.content import (
     Target,
     Text,
 )
-from tests.unit.actors.connection.native.judged import Judge, judging
+from tests.unit.actors.connection.protocol.receive.received import (
+    ACCOUNT,
+    ACCOUNT_LID,
+    ANA,
+    ANA_LID,
+    BEN,
+    GROUP,
+    MINTED,
+    PHONES,
+    delete,
+    edit,
+    key,
+    reaction,
+    said,
+    scene,
+)
+from tests.unit.actors.connection.protocol.receive.received import judge as judge  # noqa: PLC0414
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ANA = "15550100002@s.whatsapp.net"
-BEN = "15550100003@s.whatsapp.net"
-ACCOUNT = "15550100001@s.whatsapp.net"
-ACCOUNT_LID = "90000000000001@lid"
-GROUP = "120363000000000001@g.us"
-MINTED = "3EB0A1B2C3D4E5F6A7B8C9"
-POLL = MessageSecret(b"s" * 32, ("yes", "no", "perhaps"))
-WORDS = MessageSecret(b"w" * 32)
-"""The secret of a message of Ana's, `A`."""
-
-ANA_LID = "90000000000002@lid"
-PHONES = "3EB0A1B2C3D4E5F6A7B8C0"
-"""Looks like an id of this service, and is known to be WhatsApp Web's."""
-
-SECRETS = {(ACCOUNT, MINTED): POLL, (ANA, "A"): WORDS}
-NAMES = {ACCOUNT: (ACCOUNT_LID,), ANA: (ANA_LID,)}
-
-
-def canonical(address: Address) -> Address:
-    known = {ACCOUNT_LID: ACCOUNT, ANA_LID: ANA}.get(str(address.canonical))
-    return address.canonical if known is None else Address.parse(known)
-
-
-def scene(sender: str = ANA, chat: str = ANA) -> Scene:
-    return Scene(
-        chat=Address.parse(chat),
-        sender=Address.parse(sender),
-        account=Address.parse(ACCOUNT),
-        canonical=canonical,
-        from_phone=lambda number: number == PHONES,
-        secret=lambda author, number: SECRETS.get((str(author), number)),
-        names=lambda person: (str(person), *NAMES.get(str(person), ())),
-    )
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with judging() as made:
-        yield made
-
-
-def key(number: str, *, own: bool, **more: str) -> dict[str, Any]:
-    return {"remoteJID": "someone@s.whatsapp.net", "fromMe": own, "ID": number, **more}
-
-
-def reaction(of: dict[str, Any], emoji: str = "👍") -> dict[str, Any]:
-    return {"reactionMessage": {"key": of, "text": emoji, "senderTimestampMS": "5"}}
-
-
-def edit(of: dict[str, Any], **message: Any) -> dict[str, Any]:
-    edited = message or {"conversation": "better"}
-    part = {"key": of, "type": "MESSAGE_EDIT", "editedMessage": edited, "timestampMS": "5"}
-    return {"protocolMessage": part}
-
-
-def delete(of: dict[str, Any]) -> dict[str, Any]:
-    return {"protocolMessage": {"key": of, "type": "REVOKE"}}
-
-
-def said(judge: Judge, message: dict[str, Any], where: Scene) -> Content:
-    found = wrappers.read(judge.make(message))
-    assert found is not None
-    return content_of(unsealed(found, where), where)
+    from tests.unit.actors.connection.native.judged import Judge
 
 
 @pytest.mark.parametrize(
@@ -353,106 +299,3 @@ def test_in_a_group_the_author_is_named(judge: Judge) -> None:
     ):
         with pytest.raises(Forged):
             said(judge, forged, group)
-
-
-def derived(secret: bytes, info: str) -> bytes:
-    """As others derive it: with the standard library's HKDF, written out here."""
-    prk = hmac.digest(bytes(32), secret, "sha256")
-    return hmac.digest(prk, info.encode() + b"\1", "sha256")
-
-
-def vote(judge: Judge, author: str, voter: str, *options: str, secret: bytes = POLL.secret) -> Any:
-    under = derived(secret, f"{MINTED}{author}{voter}Poll Vote")
-    # PollVoteMessage: field 1, repeated bytes.
-    chosen = b"".join(b"\x0a\x20" + hashlib.sha256(one.encode()).digest() for one in options)
-    sealed = AESGCM(under).encrypt(b"i" * 12, chosen, f"{MINTED}\0{voter}".encode())
-    encoded = {
-        "encPayload": base64.b64encode(sealed).decode(),
-        "encIV": base64.b64encode(b"i" * 12).decode(),
-    }
-    part = {"pollCreationMessageKey": key(MINTED, own=False), "vote": encoded}
-    return said(judge, {"pollUpdateMessage": part}, scene())
-
-
-@pytest.mark.parametrize("author", [ACCOUNT, ACCOUNT_LID])
-def test_votes_are_read(judge: Judge, author: str) -> None:
-    target = Target(MINTED, None)
-    assert vote(judge, author, ANA, "no", "yes") == PollVote(target, ("yes", "no"))
-    assert vote(judge, author, ANA) == PollVote(target, ())
-    assert vote(judge, author, ANA, "never offered") == PollVote(target, ())
-
-
-def test_votes_of_another_are_not_ones_own(judge: Judge) -> None:
-    unread = PollVote(Target(MINTED, None))
-    assert vote(judge, ACCOUNT, BEN, "yes") == unread
-    assert vote(judge, ACCOUNT, ANA, "yes", secret=b"x" * 32) == unread
-
-
-def sealed(
-    judge: Judge,
-    inner: dict[str, Any],
-    *,
-    editor: str = ANA,
-    secret: bytes = WORDS.secret,
-    **changes: Any,
-) -> dict[str, Any]:
-    """A message of `editor` with an edit of `A`, encrypted under the secret; `changes` to its part."""
-    under = derived(secret, f"A{editor}{editor}Message Edit")
-    payload = AESGCM(under).encrypt(b"i" * 12, judge.make(inner), None)
-    part = {
-        "targetMessageKey": key("A", own=True),
-        "encPayload": base64.b64encode(payload).decode(),
-        "encIV": base64.b64encode(b"i" * 12).decode(),
-        "secretEncType": "MESSAGE_EDIT",
-    }
-    return {"secretEncryptedMessage": part | changes}
-
-
-EDITED = edit(key("A", own=True))
-
-
-@pytest.mark.parametrize("editor", [ANA, ANA_LID])
-def test_a_sealed_edit_is_read(judge: Judge, editor: str) -> None:
-    """Under either address, and of the message that the secret came with, whatever is named inside."""
-    expected = Edit(Target("A", ANA), "better")
-    assert said(judge, sealed(judge, EDITED, editor=editor), scene()) == expected
-    elsewhere = sealed(judge, edit(key("B", own=True)), editor=editor)
-    assert said(judge, elsewhere, scene()) == expected
-
-
-def test_a_sealed_edit_may_bring_the_next_secret(judge: Judge) -> None:
-    context = {"messageContextInfo": {"messageSecret": base64.b64encode(b"n" * 32).decode()}}
-    for inner, secret in ((EDITED, None), (EDITED | context, b"n" * 32)):
-        # The context beside it is that of the message before.
-        found = wrappers.read(judge.make(sealed(judge, inner) | context))
-        assert found is not None
-        assert unsealed(found, scene()).secret == secret
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"secret": b"x" * 32}, id="another secret"),
-        pytest.param({"editor": BEN}, id="by another person"),
-        pytest.param({"encIV": "aQ=="}, id="no IV"),
-        pytest.param({"encPayload": "aQ=="}, id="too short"),
-        pytest.param({"targetMessageKey": key("B", own=True)}, id="of a message without a secret"),
-        pytest.param({"inner": {"conversation": "no edit"}}, id="no edit inside"),
-    ],
-)
-def test_a_sealed_edit_that_does_not_open_is_a_placeholder(
-    judge: Judge, changes: dict[str, Any]
-) -> None:
-    changes = {"inner": EDITED} | changes
-    assert said(judge, sealed(judge, **changes), scene()) == Other("undecryptable")
-
-
-def test_other_sealed_changes_keep_their_name(judge: Judge) -> None:
-    event = sealed(judge, EDITED, secretEncType="EVENT_EDIT")
-    assert said(judge, event, scene()) == Other("secretEncryptedMessage")
-
-
-def test_a_sealed_edit_of_anothers_message_is_forged(judge: Judge) -> None:
-    other = key("A", own=False)
-    with pytest.raises(Forged):
-        said(judge, sealed(judge, EDITED, targetMessageKey=other), scene())
