@@ -78,7 +78,7 @@ class MessageSettings(Section):
         validation_alias="MESSAGE_RETENTION_DAYS",
         description=(
             "days for which `whatsapp_messages` keeps a message that is done, 30 at least; `0` for good: the disk of"
-            " the state store fills up then, unless `teimoso jobs run prune-messages` is run. What waits stays, and a"
+            " the state store fills up then, unless `teimoso jobs run prune-messages` is run. Waiting messages stay, and a"
             " dead letter that can be sent again"
         ),
     )

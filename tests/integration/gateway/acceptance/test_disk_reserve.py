@@ -57,7 +57,7 @@ def test_uploads_are_refused_at_the_reserve_and_all_else_goes_on(own_gateway: Ga
 
 
 def test_sends_are_refused_below_a_quarter_of_the_reserve(own_gateway: Gateway) -> None:
-    """What is left is for Redis and for what was accepted before; no file has to be there for that."""
+    """The rest is for Redis and for messages accepted before; no file has to be there for that."""
     api = own_gateway.api
     text = {"connection": "shop", "to": ANA, "text": "goes on"}
     known = {"Idempotency-Key": "before"}

@@ -102,7 +102,7 @@ async def test_what_ended_long_ago_goes(documents: Documents) -> None:
 
 
 async def test_messages_go_after_their_time_where_they_have_one(documents: Documents) -> None:
-    """What waits stays, and so does a dead letter that can still be sent again."""
+    """Waiting messages stay, and so does a dead letter that can still be sent again."""
     keep = LETTERS + RECORD + 100
     await documents.batch(
         [

@@ -217,7 +217,7 @@ async def test_receipts_share_commits_and_hold_up_no_message(session: Session) -
 
 
 async def test_g5_a_low_disk_takes_no_message_and_nothing_behind_one(session: Session) -> None:
-    """What is before it is settled; the socket ends as with a full disk, so that all of it comes again."""
+    """Stanzas before it are settled; the socket ends as with a full disk, so that all of it comes again."""
     pipeline = Pipeline(session)
     pipeline.low = True
     for tag, number in (("receipt", "1"), ("receipt", "2"), ("message", "3"), ("receipt", "4")):
