@@ -48,15 +48,17 @@ async def test_what_was_known_last_bounds_the_spool(own_valkey: Valkey) -> None:
     redis = connect(settings)
     lanes = OutboundQueue(redis, settings)
     room = RedisMemoryMonitor(redis, settings, lambda: ("shop", "other"))
-    await lanes.accept(Send("shop", "15550100002@s.whatsapp.net", "hello"))
-    await room.look()
-    assert room.memory is not None
-    assert room.budgets.used == room.memory.used > 0
-    assert room.budgets.total.size == room.memory.limit
-    assert room.budgets.taken == {"shop": 1_000 + len("hello"), "other": 0}
-    known = room.budgets
-    own_valkey.kill()
-    await room.look()
-    assert room.budgets == known
-    await lanes.close()
-    await redis.aclose()
+    try:
+        await lanes.accept(Send("shop", "15550100002@s.whatsapp.net", "hello"))
+        await room.look()
+        assert room.memory is not None
+        assert room.budgets.used == room.memory.used > 0
+        assert room.budgets.total.size == room.memory.limit
+        assert room.budgets.taken == {"shop": 1_000 + len("hello"), "other": 0}
+        known = room.budgets
+        own_valkey.kill()
+        await room.look()
+        assert room.budgets == known
+    finally:
+        await lanes.close()
+        await redis.aclose()
