@@ -23,7 +23,7 @@ from actors.messages.contact import Card, Contact
 from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
 from actors.messages.forward_count import MANY_TIMES
 from actors.messages.location import Location
-from actors.messages.mentions import EVERYBODY, Mentions
+from actors.messages.mentions import EVERYBODY, MOST_MENTIONS, Mentions
 from actors.messages.poll import Poll, PollVote
 from actors.messages.queued_actions import NOTICES, ChatChange, Notice, ReadMark
 from actors.messages.references import EXCERPT, MINTED, Quote, Target
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES", "MINTED", "NOTICES",
-    "Audio", "Card", "Change", "ChatChange", "Contact", "Content", "Delete", "Document", "Edit",
-    "File", "Forwardable", "Image", "Location", "Media", "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote",
-    "Reaction", "ReadMark", "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video",
-    "Worded", "decode", "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
+    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES",
+    "MINTED", "MOST_MENTIONS", "NOTICES", "Audio", "Card", "Change", "ChatChange", "Contact",
+    "Content", "Delete", "Document", "Edit", "File", "Forwardable", "Image", "Location", "Media",
+    "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote", "Reaction", "ReadMark",
+    "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video", "Worded", "decode",
+    "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
 ]  # fmt: skip
 
 VERSION: Final = 1

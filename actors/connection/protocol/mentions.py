@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import Address, parse_optional
-from actors.messages.content import EVERYBODY, Worded
-from actors.messages.mentions import MOST_MENTIONS
+from actors.messages.content import EVERYBODY, MOST_MENTIONS, Worded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -8,8 +8,7 @@ from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.mentions import received, sent
 from actors.connection.protocol.wire_format.nodes import proto
-from actors.messages.content import EVERYBODY, Mentions
-from actors.messages.mentions import MOST_MENTIONS
+from actors.messages.content import EVERYBODY, MOST_MENTIONS, Mentions
 
 ANA, BEN, CARA = (f"1555010000{n}@s.whatsapp.net" for n in (2, 3, 4))
 ANA_LID, BEN_LID = "90000000000002@lid", "90000000000003@lid"
