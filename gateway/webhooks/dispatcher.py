@@ -34,7 +34,7 @@ LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
 
 HOLD_EVERY = 2.0
 END, CLOSE = 2.0, 5.0
-"""Seconds that a courier has to end, and all of them to note how far they are."""
+"""Seconds that a worker has to end, and all of them to note how far they are."""
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 class WebhookDispatcher:
     """Runs workers. No event is lost with this process: the next leader goes on where the store says (at least once).
 
-    While it holds the turn every webhook that is on has a courier; one that breaks is started
+    While it holds the turn every webhook that is on has a worker; one that breaks is started
     again. While Redis is away nobody delivers, and what happens waits in the store.
     """
 
@@ -65,7 +65,7 @@ class WebhookDispatcher:
         self._bodies = bodies
         self._clock = clock
         self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
-        self._couriers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
+        self._workers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
         self._listed: list[Webhook] = []
         self._listed_at: float | None = None
         self._known = False
@@ -86,7 +86,7 @@ class WebhookDispatcher:
         return [self._behind(each) for each in self._on().values()]
 
     def _behind(self, webhook: Webhook) -> Behind:
-        known = self._couriers.get(webhook.id)
+        known = self._workers.get(webhook.id)
         if known is None:
             return Behind(webhook.progress.failing_since, None, webhook.progress.held)
         return known[0].behind()
@@ -116,7 +116,7 @@ class WebhookDispatcher:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE):
-                await self._end(list(self._couriers))
+                await self._end(list(self._workers))
         with contextlib.suppress(RedisAway):
             await self._turn.release()
 
@@ -131,10 +131,10 @@ class WebhookDispatcher:
                 await self._list()
         except (StoreAway, RedisAway):
             if not self._turn.held:
-                await self._end(list(self._couriers))
+                await self._end(list(self._workers))
             raise
         wanted = self._on() if mine else {}
-        await self._end([each for each in self._couriers if each not in wanted])
+        await self._end([each for each in self._workers if each not in wanted])
         for webhook in wanted.values():
             await self._serve(webhook, share(len(wanted)))
 
@@ -149,23 +149,23 @@ class WebhookDispatcher:
         return {each.id: each for each in self._listed if each.on}
 
     async def _serve(self, webhook: Webhook, slots: int) -> None:
-        known = self._couriers.get(webhook.id)
+        known = self._workers.get(webhook.id)
         if known is not None:
-            courier, task, poster = known
-            courier.slots = slots
+            worker, task, poster = known
+            worker.slots = slots
             if not task.done():
-                courier.update(webhook)
+                worker.update(webhook)
                 return
             if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("courier broke", action="webhooks", error=type(error).__name__)
+                log.error("worker broke", action="webhooks", error=type(error).__name__)
                 await own_mistakes.note(self._documents, "webhooks")
             # The list is older than that: the worker is started again by what the store says then.
             self._listed_at = None
-            del self._couriers[webhook.id]
+            del self._workers[webhook.id]
             await poster.close()
             return
         poster = self._posters.new()
-        courier = DeliveryWorker(
+        worker = DeliveryWorker(
             webhook,
             documents=self._documents,
             webhooks=self._webhooks,
@@ -175,14 +175,14 @@ class WebhookDispatcher:
             bodies=self._bodies,
             clock=self._clock,
         )
-        courier.slots = slots
-        self._couriers[webhook.id] = (courier, asyncio.create_task(courier.run()), poster)
+        worker.slots = slots
+        self._workers[webhook.id] = (worker, asyncio.create_task(worker.run()), poster)
 
     async def _end(self, names: list[str]) -> None:
-        ending = [self._couriers.pop(name) for name in names]
+        ending = [self._workers.pop(name) for name in names]
         await end_tasks([task for _, task, _ in ending], END)
-        for courier, _, poster in ending:
-            if not courier.over:
+        for worker, _, poster in ending:
+            if not worker.over:
                 with contextlib.suppress(StoreAway):
-                    await courier.save()
+                    await worker.save()
             await poster.close()
