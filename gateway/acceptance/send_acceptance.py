@@ -30,8 +30,8 @@ class Acceptor:
     Once half of the memory of Redis is used, a connection has its part of the other half (G13). While Redis is
     nearly full sends are refused, not spooled: perhaps nobody makes room. The spool takes those that come
     between two readings of its memory (`redis_memory`). While Redis is away it takes what has room there by the last
-    reading, beside what waits already. Sends are refused as well while the disk of Redis
-    is below its floor (`DiskFloor`).
+    reading, beside what waits already. Sends are refused as well while the disk of the data directory is below its
+    floor (`DiskFloor`).
     """
 
     def __init__(

@@ -77,9 +77,8 @@ class SpoolDrain:
         self._wake = asyncio.Event()
         self._aside: dict[tuple[str, str], tuple[float, float]] = {}
         self._stuck: set[tuple[str, str]] = set()
-        self._over: dict[
-            str, float
-        ] = {}  # a connection over its budget -> until when others pass it
+        # Until when others pass a connection that is over its budget.
+        self._over: dict[str, float] = {}
         self._reported: tuple[int, int] | None = None
         self._ended = 0
         self.away = False
