@@ -151,6 +151,7 @@ ATTEMPT_ERRORS: Final[Mapping[str, str]] = {
     "timeout": "No answer in time",
     "malformed_answer": "Its answer is not HTTP",
     "endpoint_was_gone": "Not sent: the endpoint was gone",
+    "file_unreadable": "Its file could not be read to the end",
 }
 
 PROMISES: Final[Mapping[str, str]] = {
