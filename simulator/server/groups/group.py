@@ -1,4 +1,4 @@
-"""Stores groups: members, members' ranks, and the addressing mode (phone number or LID)."""
+"""Stores groups in SQLite: members, members' ranks, and the addressing mode (phone number or LID)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares and stores named properties of accounts, contacts and groups, which the control API can change.
+"""Declares named properties of accounts, contacts and groups, stored in SQLite, which the control API can change.
 
 Each property is declared once, in `ACCOUNT`, `CONTACT` or `GROUP`.
 """
