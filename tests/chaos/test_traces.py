@@ -125,7 +125,7 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
         secrets |= own
     keys = sum(isinstance(secret, bytes) for secret in secrets)
     print(f"{len(outcome.fates)} texts, {keys} keys and tokens, {len(secrets)} secrets in all")
-    print(f"{marked.carried} rounds of files, groups and histories, {marked.given_up} given up")
+    print(f"{marked.carried} rounds of files, polls and groups, {marked.given_up} given up")
     for party in whom:
         trace = tmp_path / started[party.connection]["file"]
         assert trace.stat().st_mode & 0o777 == 0o600

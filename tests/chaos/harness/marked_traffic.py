@@ -103,7 +103,10 @@ class Round:
         self.files.add(caption)
 
     def _poll(self) -> None:
-        """Polls of both sides, and the friend's vote in their own."""
+        """Polls of both sides, and the friend's vote in their own.
+
+        Ours has two choices: the library of whatsmeow sends one of a single choice with the type of a text.
+        """
         options = [self._mark("yes"), self._mark("no")]
         question, theirs = self._mark("question"), self._mark("their question")
         self._send(self.friend, type="poll", question=question, options=options, choices=2)
