@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +28,7 @@ from actors.connection.protocol.receive.from_proto import (
     unsealed,
 )
 from actors.connection.protocol.receive.history.history_file import Later, Unusable, bring, split
+from actors.connection.protocol.receive.history.past_message import Past
 from actors.connection.protocol.receive.message_source import Key
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
@@ -72,19 +73,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 
 NOT_FETCHED: Final = "media_not_fetched"
 """The outcome of the file of such a message: most are gone from the servers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One message of a history sync, by canonical addresses."""
-
-    chat: Address
-    sender: Address
-    message_id: str
-    at: int
-    from_me: bool
-    push_name: str | None
-    message: Any
 
 
 class HistoryWorker:
