@@ -13,10 +13,13 @@ SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
 """Errors by which an open session refuses."""
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
+
+    Low = Callable[[], Awaitable[bool]]
+    """Returns whether the disk has no room for what arrives (`DiskFloor.lately`)."""
 
 
 class Link(Protocol):
