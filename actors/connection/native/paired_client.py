@@ -172,6 +172,7 @@ class PairedClient:
             on_inbox=self._on_news,
             tell=lambda one: socket.send(receipts.of_history(one, str(self._people.account))),
             hold=hold,
+            low=low,
         )
         self._calls = RingingCalls(self._people, socket, events.on_call)
         self._offline = OfflineQueue(socket)

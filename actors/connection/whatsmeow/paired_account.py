@@ -125,6 +125,7 @@ class PairedAccount:
             tell=self._tell_history,
             hand_on=self._hand_on,
             hold=hold,
+            low=low,
         )
         self._start("receiver", self._receiver.run())
 

@@ -41,8 +41,8 @@ HELD: Final = 10_000
 APART: Final = 0.05
 """Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
 
-ARRIVING: Final = frozenset({"message", "undecryptable", "history", "resent"})
-"""Tags of stanzas that bring messages, of either engine."""
+ARRIVING: Final = frozenset({"message", "undecryptable", "history", "resent", "app_state"})
+"""Tags of stanzas that bring messages or settings, of either engine."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
