@@ -36,6 +36,7 @@ from actors.redis.presence import Presences
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.host_identity import here
+from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ class ConnectionActor(Shell):
             presences=self._presences,
             copies=copies,
             options=lambda: self._options,
+            floor=DiskFloor.of(settings, directory),
         )
         if copies is not None:
             copies.tell(serving.lose)

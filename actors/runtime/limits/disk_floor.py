@@ -76,6 +76,11 @@ class DiskFloor:
         done, _ = await asyncio.wait((self._looking,), timeout=left)
         return self._looking.result() if done else self.reached
 
+    async def room(self) -> None:
+        """Return once no disk has less left; one is looked at every `EVERY` seconds."""
+        while await self.lately():  # noqa: ASYNC110 - a disk reports nothing
+            await asyncio.sleep(EVERY)
+
     async def run(self) -> None:
         """Look in a thread every `EVERY` seconds, until cancelled."""
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from pathlib import Path
@@ -86,3 +87,18 @@ async def test_a_disk_that_hangs_holds_up_nothing(
     finally:
         answers.set()
     await eventually("the disk answers", floor.lately, 10)
+
+
+async def test_who_waits_for_room_goes_on_once_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_floor, "EVERY", 0.01)
+    reserve = 2**50
+    floor = DiskFloor([tmp_path], lambda: reserve)
+    waits = asyncio.ensure_future(floor.room())
+    await asyncio.wait((waits,), timeout=0.1)
+    assert floor.reached
+    assert not waits.done()
+    reserve = 0
+    async with asyncio.timeout(10):
+        await waits
