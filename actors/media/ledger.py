@@ -121,7 +121,8 @@ class Ledger:
             if quota is not None and new:
                 holders.admit(database, quota, new, size, living, room=room)
             if daily is not None:
-                refusal = daily_uploads.refusal(database, size, owners, daily, now)
+                used = daily_uploads.uploaded(database, owners, now)
+                refusal = daily_uploads.refusal(used.values(), size, daily, now)
                 if refusal is not None:
                     return refusal
                 daily_uploads.charge(database, size, owners, now)
@@ -133,15 +134,12 @@ class Ledger:
         if refusal is not None:
             raise refusal
 
-    async def check_daily(self, size: int, owners: Collection[str], daily: Limit) -> None:
-        """Raise `LimitReached` where `note` would for a file of this size; nothing is counted."""
-        if owners and daily.size:
-            refusal = await self._ask(
-                lambda database: daily_uploads.refusal(database, size, owners, daily, time.time()),
-                writes=False,
-            )
-            if refusal is not None:
-                raise refusal
+    async def uploaded(self, owners: Collection[str], now: float) -> dict[str, int]:
+        """Return the bytes that each of these connections uploaded on this day."""
+        used: dict[str, int] = await self._ask(
+            partial(daily_uploads.uploaded, owners=owners, now=now), writes=False
+        )
+        return used
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """Record the name that the uploader gives a file."""

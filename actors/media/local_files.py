@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import BucketCopies
-from actors.media.daily_uploads import DAY
+from actors.media.daily_uploads import DAY, UploadsUnderway, refusal
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
@@ -55,7 +54,7 @@ class LocalFiles:
         self._reserve = lambda: settings.current().disk_reserve
         self._store = DirectoryStore(settings.media, reserve=self._reserve)
         self._quota, self._daily = settings.file_quota, settings.upload_limit
-        self._coming = Counter[str]()
+        self._coming = UploadsUnderway(self._daily)
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -90,7 +89,11 @@ class LocalFiles:
         if room < max(announced, 1):
             raise StoreFull(reserve=await step(self._reserve))
         owners = [each for each in units if each != ALL]
-        await self._ledger.check_daily(max(announced, 1), owners, self._daily)
+        now = time.time()
+        used = await self._ledger.uploaded(owners, now) if owners and self._daily.size else {}
+        refused = refusal(used.values(), max(announced, 1), self._daily, now)
+        if refused is not None:
+            raise refused
         admit = partial(
             self._ledger.note,
             units=units,
@@ -99,25 +102,14 @@ class LocalFiles:
             daily=self._daily,
             room=room,
         )
-        size = 0
 
-        async def counted() -> AsyncIterator[bytes]:
-            nonlocal size
+        async def counted(came: Callable[[int], None]) -> AsyncIterator[bytes]:
             async for chunk in chunks:
-                size += len(chunk)
-                for each in owners:
-                    self._coming[each] += len(chunk)
-                most = self._daily.size
-                if most and any(self._coming[each] > most for each in owners):
-                    raise self._daily.reached("connection")
+                came(len(chunk))
                 yield chunk
 
-        try:
-            return await self._store.keep(counted(), limit=limit, before=admit)
-        finally:
-            for each in owners:
-                self._coming[each] -= size
-            self._coming = +self._coming
+        with self._coming.upload(used, now) as came:
+            return await self._store.keep(counted(came), limit=limit, before=admit)
 
     def of(self, connection: str) -> ConnectionFiles:
         """Return the same files for the engine of this connection."""

@@ -130,6 +130,38 @@ async def test_files_of_deleted_connections_and_of_nobody_count_for_the_instance
     assert await give(files, 100 * KB, "b", living=living) is None
 
 
+async def test_files_on_their_way_count_beside_those_of_the_day(
+    processes: Callable[..., Sequence[LocalFiles]],
+) -> None:
+    """Nobody announced its size: it ends with the piece that has no room, and its bytes count no more."""
+    (files,) = processes(media_max_bytes=1000 * KB, media_uploads_per_connection=1000 * KB)
+    taken = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(9):
+            taken += 100 * KB
+            yield os.urandom(100 * KB)
+
+    goes_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield os.urandom(200 * KB)
+        await goes_on.wait()
+
+    assert await give(files, 300 * KB, "a") is None
+    slow = asyncio.ensure_future(files.keep_given(slowly(), limit=MOST, units=["a"]))
+    await asyncio.sleep(0.1)
+    assert await give(files, 300 * KB, "a") is None, "it counts once, though another goes on"
+    with pytest.raises(LimitReached):
+        await files.keep_given(pieces(), limit=MOST, units=["a"])
+    assert taken == 300 * KB
+    goes_on.set()
+    await slow
+    assert await give(files, 200 * KB, "a") is None
+    assert await give(files, 1, "a") == "connection"
+
+
 async def test_what_arrives_from_whatsapp_counts_and_is_never_refused(
     processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
