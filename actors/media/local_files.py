@@ -14,7 +14,9 @@ from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import FileUpkeep
+from actors.messages.file_deferral import Deferral
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
+from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import FileWriter
     from actors.media.ledger import Entry
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
 
 
@@ -113,7 +116,7 @@ class LocalFiles:
 
     def of(self, connection: str) -> ConnectionFiles:
         """Return the same files for the engine of this connection."""
-        return ConnectionFiles(self, self._store, self._ledger, connection)
+        return ConnectionFiles(self, self._store, self._ledger, self._quota, connection)
 
     async def find(self, sha256: str, unit: str = ALL) -> Path | None:
         """See the port. A file that is only in the bucket waits for others that the `unit` wants from there."""
@@ -194,23 +197,47 @@ class LocalFiles:
 class ConnectionFiles:
     """The files of this host as the engine of one connection has them (`MediaStore`).
 
-    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
+    A file that it keeps counts for the connection, and takes no other one's part of the disk, or of MEDIA_LIMIT where
+    that is more.
     """
 
     def __init__(
-        self, files: LocalFiles, store: DirectoryStore, ledger: Ledger, connection: str
+        self,
+        files: LocalFiles,
+        store: DirectoryStore,
+        ledger: Ledger,
+        quota: Quota,
+        connection: str,
     ) -> None:
         self.room, self.find, self.secure = files.room, files.find, files.secure
         self._store = store
         self._ledger = ledger
+        self._quota = quota
         self._connection = connection
 
     async def keep(
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
     ) -> tuple[str, int]:
         """See the port."""
-        before = partial(self._ledger.note, units=[self._connection])
-        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
+        return await self._store.keep(chunks, limit=limit, expected=expected, before=self._admit)
+
+    async def part(self, room: int) -> int:
+        """See the port."""
+        return await self._ledger.left(self._quota, self._connection, room)
+
+    async def _admit(self, sha256: str, size: int) -> None:
+        room = await self.room() + size  # its bytes are on the disk already
+        try:
+            await self._ledger.note(
+                sha256,
+                size,
+                units=[self._connection],
+                quota=self._quota,
+                room=room,
+                arrives=True,
+            )
+        except LimitReached as reached:
+            raise StoreFull(Deferral.PART) from reached
 
     async def need(self, sha256: str) -> bool:
         """See the port."""
