@@ -301,7 +301,6 @@ class ConnectionActor(Shell):
         self, lease: Lease, engine: str, directory: Path, copies: SessionCopies | None
     ) -> tuple[Serving, Engine]:
         settings, media = self._settings, self._media.of(lease.connection)
-        self._state.words = OversizedMessages(media)
         serving = Serving(
             lease,
             self._leases,
@@ -332,6 +331,7 @@ class ConnectionActor(Shell):
         )
         if copies is not None:
             copies.enclose(opened.copy_keys)
+        self._state.words = OversizedMessages(media, opened.count_words)
         return serving, opened
 
     def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:
