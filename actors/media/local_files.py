@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
 from functools import partial
@@ -62,6 +63,7 @@ class LocalFiles:
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
         self._fetches = KeyedSemaphores[str](FETCHES)
+        self._fetching: dict[str, asyncio.Task[Path | None]] = {}
         self._copies: BucketCopies | None = None
         if bucket is not None:
             assert settings.session_encryption_key is not None
@@ -119,12 +121,28 @@ class LocalFiles:
         return ConnectionFiles(self, self._store, self._ledger, self._quota, connection)
 
     async def find(self, sha256: str, unit: str = ALL) -> Path | None:
-        """See the port. A file that is only in the bucket waits for others that the `unit` wants from there."""
+        """See the port. A file that is only in the bucket waits for others that the `unit` wants from there.
+
+        All who want one that is being brought share that fetch, and its end.
+        """
         file = await self._store.find(sha256)
         if file is not None or self._copies is None or self._store.place(sha256) is None:
             return file
         async with self._fetches.of(unit):
-            return await self._store.find(sha256) or await self._fetch(sha256, self._copies)
+            return await self._store.find(sha256) or await self._share(sha256, self._copies)
+
+    async def _share(self, sha256: str, copies: BucketCopies) -> Path | None:
+        fetch = self._fetching.get(sha256)
+        if fetch is None:
+            fetch = asyncio.create_task(self._fetch(sha256, copies))
+            self._fetching[sha256] = fetch
+            fetch.add_done_callback(partial(self._fetched, sha256))
+        return await asyncio.shield(fetch)
+
+    def _fetched(self, sha256: str, fetch: asyncio.Task[Path | None]) -> None:
+        del self._fetching[sha256]
+        if not fetch.cancelled():
+            fetch.exception()  # seen, also where all who wanted it went away
 
     async def _fetch(self, sha256: str, copies: BucketCopies) -> Path | None:
         async def fill(writer: FileWriter) -> None:
@@ -191,6 +209,10 @@ class LocalFiles:
         )
 
     async def close(self) -> None:
+        fetches = tuple(self._fetching.values())
+        for each in fetches:
+            each.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
         await self._ledger.close()
 
 
