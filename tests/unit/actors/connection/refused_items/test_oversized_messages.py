@@ -58,7 +58,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 class Inbox(SessionInbox):
-    """What both engines have of the session."""
+    """The methods that both engines have of the session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
