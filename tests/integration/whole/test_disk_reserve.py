@@ -63,17 +63,10 @@ def alerted(instance: Instance) -> bool:
     return "disk_reserve" in alerts(instance)
 
 
-def closes(instance: Instance) -> float:
-    """The sockets of ``shop`` that ended for want of room."""
-    text = instance.api.get("/metrics").raise_for_status().text
-    found = [
-        line
-        for line in text.splitlines()
-        if line.startswith("teimoso_socket_closes_total")
-        and "disk_full" in line
-        and '"shop"' in line
-    ]
-    return sum(float(line.rpartition(" ")[2]) for line in found)
+def closes(instance: Instance) -> int:
+    """The sockets that ended for want of room."""
+    lines = (instance.data / "logs" / "connection.log").read_text().splitlines()
+    return sum('"close"' in line and "disk_full" in line for line in lines)
 
 
 def reason_of(instance: Instance) -> str:
