@@ -36,6 +36,7 @@ from actors.redis.presence import Presences
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.host_identity import here
+from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
@@ -300,7 +301,6 @@ class ConnectionActor(Shell):
         self, lease: Lease, engine: str, directory: Path, copies: SessionCopies | None
     ) -> tuple[Serving, Engine]:
         settings, media = self._settings, self._media.of(lease.connection)
-        self._state.words = OversizedMessages(media)
         serving = Serving(
             lease,
             self._leases,
@@ -321,6 +321,7 @@ class ConnectionActor(Shell):
             presences=self._presences,
             copies=copies,
             options=lambda: self._options,
+            floor=DiskFloor.of(settings, directory),
         )
         if copies is not None:
             copies.tell(serving.lose)
@@ -330,6 +331,7 @@ class ConnectionActor(Shell):
         )
         if copies is not None:
             copies.enclose(opened.copy_keys)
+        self._state.words = OversizedMessages(media, opened.count_words)
         return serving, opened
 
     def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:

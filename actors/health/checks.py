@@ -103,7 +103,7 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
+ENDED_BY_A_PERSON = frozenset({"proxy_authentication_failed", "proxy_refused", "disk_full"})
 """Causes of a connection that tries again, and needs somebody all the same."""
 
 
@@ -206,7 +206,7 @@ def _connections(
         sentence = _sentence(wanted[name], thresholds.auto_recovery)
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
-        if seen.cause in BY_PROXY and name not in failed:
+        if seen.cause in ENDED_BY_A_PERSON and name not in failed:
             sentence = health_texts.CAUSES[seen.cause]
             reasons.append(Reason("connection_blocked", "healthy", sentence, name))
         if seen.silent is not None and seen.silent > STALE_BEATS * thresholds.heartbeat:

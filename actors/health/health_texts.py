@@ -27,6 +27,8 @@ CAUSES: Mapping[str, str] = {
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
     " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
+    "disk_full": "What arrives has no room on the disk: nothing is acknowledged, so that WhatsApp keeps it, and no"
+    " login is tried while less than a quarter of DISK_RESERVE is free. Make room; it goes on by itself.",
     "engine_not_installed": "Its engine, `teimoso-whatsmeow`, is not installed on this host; `make whatsmeow`"
     " builds it. Then start the connection.",
     "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"

@@ -74,8 +74,8 @@ class Connection(Answer):
         examples=[0],
     )
     deferred_files: int = Field(
-        description="Files that arrived and wait for room on the disk (alert `disk_reserve`) or for the"
-        " next day; fetched by themselves.",
+        description="Files that arrived and wait for room on the disk (alert `disk_reserve`), in the"
+        " connection's part of it, or for the next day; fetched by themselves.",
         examples=[0],
     )
     over_budget_files: int = Field(
@@ -177,7 +177,8 @@ class MessageMedia(Answer):
     )
     error: str | None = Field(
         description="The code of what went wrong with it last; of one that is `deferred` what it"
-        " waits for: `disk_reserve`, or the next day (UTC) by `connection_budget` or `sender_budget`."
+        " waits for: room by `disk_reserve` or `connection_part`, or the next day (UTC) by `connection_budget` or"
+        " `sender_budget`."
     )
     url: str = Field(description="Its address in this service.")
 

@@ -144,8 +144,9 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="MEDIA_LIMIT",
         description=(
             "bytes (also `20G`) that all files of this host may have together before no more is taken from "
-            "callers; what arrives from WhatsApp is kept all the same; `0` for what the disk has for files beyond"
-            " `DISK_RESERVE`"
+            "callers; `0` for what the disk has for files beyond `DISK_RESERVE`. Files that arrive from WhatsApp are kept"
+            " beyond it, in equal parts of the disk, or of this where it is more: one without room in its connection's"
+            " waits (`deferred`)"
         ),
     )
     media_uploads_per_connection: ByteCount = Field(

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.media.transfers import FileTransfers
+    from actors.connection.protocol.session_transactions import Low
     from actors.connection.session.session import Session
     from actors.connection.whatsapp_version import Versions
     from actors.messages.content import ReadMark
@@ -91,7 +92,7 @@ class PairedClient:
         hold: bool = False,
         carrying: FileTransfers | None = None,
         show_online: bool = False,
-        low: Callable[[], bool] = lambda: False,
+        low: Low | None = None,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere; while the disk is `low`, no message."""
         self._carrying = carrying
@@ -171,6 +172,7 @@ class PairedClient:
             on_inbox=self._on_news,
             tell=lambda one: socket.send(receipts.of_history(one, str(self._people.account))),
             hold=hold,
+            low=low,
         )
         self._calls = RingingCalls(self._people, socket, events.on_call)
         self._offline = OfflineQueue(socket)

@@ -37,13 +37,14 @@ from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.online_visibility import Visibility
+    from actors.connection.protocol.session_transactions import Low
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.login_channel import Link
@@ -70,7 +71,7 @@ class PairedAccount:
         counts: Counter[str],
         hold: bool,
         carrying: FileTransfers | None,
-        low: Callable[[], bool],
+        low: Low,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere; while the disk is `low`, no message."""
         self._session = session
@@ -124,6 +125,7 @@ class PairedAccount:
             tell=self._tell_history,
             hand_on=self._hand_on,
             hold=hold,
+            low=low,
         )
         self._start("receiver", self._receiver.run())
 

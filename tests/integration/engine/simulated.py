@@ -15,7 +15,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
-from actors.connection.disconnects.consequences import Reconnect, consequence
+from actors.connection.disconnects.consequences import AwaitRoom, Reconnect, consequence
 from actors.connection.engine import (
     EngineEvents,
     InboxFile,
@@ -48,6 +48,7 @@ ROOT = Path(__file__).parents[3]
 ACCOUNT = "15550100001"
 CONTACT = "15550100002"
 PATIENCE = 60.0
+GOES_ON = (Reconnect(at_once=False), AwaitRoom())
 UNTIL_PLACEHOLDER = {"native": 6, "whatsmeow": 5}
 """Ciphertexts of one message that each engine asks for until it stores a placeholder alone."""
 
@@ -259,7 +260,7 @@ class Device:
             self.causes.append(cause)
             if cause.kind is Kind.RESTART_REQUIRED and self.restart:
                 continue
-            if not self.reconnect or consequence(cause) != Reconnect(at_once=False):
+            if not self.reconnect or consequence(cause) not in GOES_ON:
                 return
             await asyncio.sleep(0.1)
 

@@ -213,6 +213,9 @@ class ScriptedEngine(Learnt, EngineBase):
         for key in keys:
             self.inbox.pop(key, None)
 
+    async def count_words(self, sender: str, size: int) -> None:
+        """Nothing is counted."""
+
     async def set_aside(self, key: int) -> bool:
         if len(self.aside) >= self.room_aside:
             return False

@@ -148,8 +148,11 @@ class Pipeline:
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
             patience=0.05,
-            low=lambda: self.low,
+            low=self.is_low,
         )
+
+    async def is_low(self) -> bool:
+        return self.low
 
     async def on_inbox(self) -> None:
         self.news += 1
