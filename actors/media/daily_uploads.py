@@ -1,4 +1,4 @@
-"""Counts the bytes that API callers uploaded today per connection, in the media ledger (SQLite), and refuses excess.
+"""Counts API callers' uploaded bytes of today per connection in the media ledger (SQLite); returns a refusal of excess.
 
 Those that are on their way to a process are counted in its memory, beside them.
 """

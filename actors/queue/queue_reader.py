@@ -1,4 +1,4 @@
-"""Reads message records, counters and unmirrored records of the Redis queue; changes no message."""
+"""Reads records and counters of the Redis queue; unlists mirrored records, and drops the words of acknowledged ones."""
 
 from __future__ import annotations
 

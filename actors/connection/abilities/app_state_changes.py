@@ -1,4 +1,4 @@
-"""Defines app-state changes (contacts, chats, labels), which engines put into the session file's inbox.
+"""Defines app-state changes of contacts, chats and labels; the whatsmeow engine alone puts them into the session inbox.
 
 WhatsApp keeps app state in collections, each with a version that rises. An engine hands changes to
 `AppState.note` of the session; `actors.connection.owner.inbox_drain` stores them.

@@ -1,4 +1,4 @@
-"""Reports ringing and ended calls from WhatsApp's call stanzas to the connection, and rejects calls by stanzas."""
+"""Reports offered and terminated calls (native) to the connection, stores callers' LIDs and numbers, and rejects calls."""
 
 from __future__ import annotations
 

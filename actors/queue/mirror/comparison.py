@@ -1,4 +1,4 @@
-"""Compares, once after a start, the Redis queue with its mirror in SQLite or Firestore; stores how many messages differ.
+"""Compares, once after a start, the Redis queue with its mirror in SQLite or Firestore; stores the counts there too.
 
 A difference means that one of them was emptied, or restored from a copy.
 """
