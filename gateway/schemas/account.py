@@ -135,8 +135,10 @@ class ListChats(ListQuery):
 class ChatChange(Body):
     """Settings of a chat to change, one at least; what is not named stays."""
 
-    archived: bool | None = Field(None, examples=[True])
-    pinned: bool | None = None
+    archived: bool | None = Field(
+        None, description="Whether it is in the archive of the account's apps.", examples=[True]
+    )
+    pinned: bool | None = Field(None, description="Whether it stands above all others there.")
     unread: bool | None = Field(
         None, description="`true` marks it as unread, `false` as read; no sender learns of it."
     )

@@ -16,6 +16,7 @@ from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic 
     Referred,
     Vote,
 )
+from gateway.schemas.examples import FILE
 from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.request_models import Status  # noqa: TC001
 
@@ -158,7 +159,7 @@ class Crash(Answer):
 class Uploaded(Answer):
     """A file that is kept, for messages to name by its SHA-256."""
 
-    sha256: str = Field(examples=["0" * 64])
+    sha256: str = Field(examples=[FILE])
     size: int = Field(description="Bytes.")
     mime: str
     name: str | None

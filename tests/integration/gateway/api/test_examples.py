@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.schemas.examples import PATH
+from gateway.schemas.examples import FILE, PATH
 from tests.integration.gateway.api.test_schemathesis import Rest
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_each_example_can_be_asked(own_gateway: Gateway) -> None:
                 PATH["id"]: about,
                 PATH["webhook"]: hook,
                 PATH["key"]: key,
-                "0" * 64: files.get(kind, ""),
+                FILE: files.get(kind, ""),
             }
             written, concrete = json.dumps(body), path
             for name, value in PATH.items():
