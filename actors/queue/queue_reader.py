@@ -82,7 +82,7 @@ class Standing(NamedTuple):
 
 
 class QueueReader:
-    """Reads messages and counters of the queue; changes nothing. Raises `RedisAway`."""
+    """Reads messages and counters of the queue. `mirrored` alone changes them. Raises `RedisAway`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
