@@ -97,7 +97,7 @@ def redis_memory(memory: RedisMemory) -> str:
     what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (
         f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
-        " seven days after their end; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
+        " seven days after their end, near the limit one day; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
     )
 
 
@@ -105,7 +105,7 @@ def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
         f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
-        " days after their end; retry dead letters, or raise the limit."
+        " days after their end, near the limit one day; retry dead letters, or raise the limit."
     )
 
 

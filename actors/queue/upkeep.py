@@ -155,14 +155,16 @@ class QueueUpkeep:
             self._compared = True
 
     async def prune(self) -> None:
-        """Forget the dead letters whose time is over, and count what expired no longer."""
+        """Forget the dead letters whose time is over, count what expired no longer, and make room where little is left."""
         if weighed := await self._lanes.weigh(self._connections):
             log.info("weighed", action="queue.weigh", connections=weighed)
+        taken: dict[str, int] = {}
         for connection in self._connections:
-            await self._lanes.forget_expired(connection)
+            taken[connection] = await self._lanes.forget_expired(connection)
             pruned = await self._lanes.prune(connection, self._keep_days)
             if pruned:
                 log.info("pruned", action="queue.prune", connection=connection, letters=pruned)
+        await self._lanes.early_expiry.run(taken)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
         away = DoublingPause(2 * every, LONGEST_PAUSE)
