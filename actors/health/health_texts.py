@@ -105,7 +105,7 @@ def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
         f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
-        " days after their end, near the limit one day; retry dead letters, or raise the limit."
+        " days after their end, near the limit one day; retry dead letters, decide on refused documents (`teimoso refused`), or raise the limit."
     )
 
 
@@ -129,14 +129,6 @@ def refused_documents(count: int, *, full: bool) -> str:
     return (
         f"The state store refuses {how_many} for good, and {follows}; `teimoso refused` lists what is kept,"
         " tries it again or discards it."
-    )
-
-
-def mirror_refused(at: float) -> str:
-    """The state store refused the view of a queued message at that time."""
-    return (
-        f"The state store refused a message of the queue at {moment(at)}: it was sent, or will be,"
-        " and is stored without its words; the queue's log names it (`mirror_refused`)."
     )
 
 

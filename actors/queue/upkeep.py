@@ -138,13 +138,13 @@ class QueueUpkeep:
         if not records:
             return
         begun = time.monotonic()
-        bare = await mirror_store.store(self._documents, records)
+        lacking = await mirror_store.store(self._documents, records)
         for connection, message_id in mirror_writes.deleted(records):
             await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(
-            *(self._lanes.mirrored(connection, list(group), bare) for connection, group in each)
+            *(self._lanes.mirrored(connection, list(group), lacking) for connection, group in each)
         )
         await self._give_way(records, time.monotonic() - begun)
 
