@@ -41,12 +41,22 @@ DEFERRING = Script.of(
     package="actors.redis",
     at_maxmemory=True,
 )
+BYTES = "actors.queue.scripts:bytes.lua"
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
-    "actors.queue.scripts:bytes.lua",
-    "actors.queue.scripts:refused_views.lua",
+    BYTES,
     "actors.queue.scripts:lanes.lua",
+    package="actors.redis",
+    at_maxmemory=True,
+)
+FREEING = Script.of(
+    "transitions.lua",
+    "flight.lua",
+    "actors.queue.scripts:proofs.lua",
+    BYTES,
+    "actors.queue.scripts:early_expiry.lua",
+    "actors.queue.scripts:refused_views.lua",
     package="actors.redis",
     at_maxmemory=True,
 )
@@ -63,6 +73,7 @@ SCRIPTS = {
     **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING),
     **dict.fromkeys(("defer", "lift"), DEFERRING),
     **dict.fromkeys(("rename", "note_renamed"), JOINING),
+    **dict.fromkeys(("expire_early", "retry_refused", "discard_refused"), FREEING),
 }
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not.
 

@@ -111,6 +111,16 @@ function transitions.abandon(code, limit)
     return call('ZCARD', OPEN)
 end
 
+-- Lets some expire as if the store had them, for a connection that is removed; how many.
+local function let_some_go()
+    local refused, last = call('ZRANGE', REFUSED, 0, 99), last_hour()
+    for _, id in ipairs(refused) do
+        finish(id, 'unread', last)
+    end
+    note_ends()
+    return #refused
+end
+
 -- Removes the fixed keys, unless something is open or not mirrored yet; without them nobody claims.
 function transitions.close()
     if call('EXISTS', OPEN, CHANGED) > 0 or let_some_go() > 0 then

@@ -24,13 +24,3 @@ function transitions.discard_refused(id)
     end
     return (record[1] or record[4] == '1') and 1 or 0
 end
-
--- Lets some expire as if the store had them, for a connection that is removed; how many.
-local function let_some_go()
-    local refused, last = call('ZRANGE', REFUSED, 0, 99), last_hour()
-    for _, id in ipairs(refused) do
-        finish(id, 'unread', last)
-    end
-    note_ends()
-    return #refused
-end

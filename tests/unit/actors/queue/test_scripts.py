@@ -10,6 +10,7 @@ import pytest
 from actors.queue.queue_reader import (
     ACCEPTING,
     DEFERRING,
+    FREEING,
     JOINING,
     KEEPING,
     SCRIPTS,
@@ -32,6 +33,7 @@ ALL = {
     "defer": DEFERRING,
     "join": JOINING,
     "keep": KEEPING,
+    "free": FREEING,
     "lease": LEASE,
 }
 INSIDE = {"claim"}
