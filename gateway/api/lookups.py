@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
-from actors.redis.commands import NoAnswer, TooMany
+from actors.redis.commands import MOST_BYTES, NoAnswer, TooLong, TooMany
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -88,11 +88,13 @@ async def ask(
 async def answered(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`."""
+    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`, and of a long body `body_too_large`."""
     try:
         return await call.backends.commands.ask(registered.id, kind, args, PATIENCE)
     except TooMany:
         raise Problem("connection_busy") from None
+    except TooLong:
+        raise Problem("body_too_large", f"It has at most {MOST_BYTES} bytes.") from None
     except NoAnswer:
         raise Problem("not_answered") from None
 
