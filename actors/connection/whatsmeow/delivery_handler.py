@@ -75,6 +75,7 @@ class DeliveryHandler:
             "media_retried": self._media_retried,
             "call": self._call,
             "app_state": self._app_state,
+            "recipients": self._recipients,
         }
 
     async def take(self, stanza: Node) -> StanzaResult:
@@ -171,6 +172,21 @@ class DeliveryHandler:
         at = int(told.get("at") or self._clock())
         news = self._receipts.leave_out(chat, persons, at)
         return StanzaResult("notification.group", (stanza,), news=news)
+
+    def _recipients(self, stanza: Delivery) -> StanzaResult:
+        """The members whom the program is about to send a message of the account to; it waits for the answer.
+
+        Its list of a group may be newer than the session's.
+        """
+        told = stanza.told or {}
+        found = (parse_optional(str(one)) for one in told.get("persons") or ())
+        persons = {self._people.canonical(one) for one in found if one is not None}
+        self._session.groups.expect_receipts(
+            str(told["chat"]),
+            str(told["message_id"]),
+            map(str, persons - {self._people.account}),
+        )
+        return StanzaResult("recipients.noted", (stanza,))
 
     def _mex(self, stanza: Delivery) -> StanzaResult:
         told = limit_queries.notified(

@@ -15,6 +15,7 @@ from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
+from actors.connection.session.identities.groups import Groups
 from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.received.app_state import AppState
@@ -36,7 +37,7 @@ CLASSES: dict[str, type] = {
     one.__name__: one
     for one in (
         *(AppState, Downloads, HistorySyncs, Inbox, Placeholders, SealedEdits, UnreadMessages),
-        *(FileDownloader, FileDecryptor, FileEncryptor, Uploads),
+        *(FileDownloader, FileDecryptor, FileEncryptor, Groups, Uploads),
     )
 }
 

@@ -131,8 +131,13 @@ func (one *login) changedStates(node *waBinary.Node, answer func()) {
 
 // deliverState hands changes of the account's state to the actor, unless the login ends before they are committed.
 func (one *login) deliverState(fields pipe.Fields, raw []byte) (pipe.Fields, error) {
+	return one.committed("app_state", fields, raw)
+}
+
+// committed returns the answer to a delivery, unless the login ends before the actor commits it.
+func (one *login) committed(kind string, fields pipe.Fields, raw []byte) (pipe.Fields, error) {
 	select {
-	case answer := <-one.deliver("app_state", fields, raw):
+	case answer := <-one.deliver(kind, fields, raw):
 		return answer.Fields, answer.Err
 	case <-one.over:
 		return nil, outcome.NotConnected

@@ -35,7 +35,8 @@ func participantHash(devices []types.JID) string {
 	return "2:" + base64.RawStdEncoding.EncodeToString(sum[:6])
 }
 
-// grouped addresses a message to the members of a group.
+// grouped addresses a message to the members of a group, once the actor keeps all of them as its recipients: a device
+// of anybody else may not ask for it again.
 func (one *Sender) grouped(ctx context.Context, mail *letter) error {
 	members, mode, err := one.Client.MembersOf(ctx, mail.to)
 	switch {
@@ -47,6 +48,14 @@ func (one *Sender) grouped(ctx context.Context, mail *letter) error {
 		return outcome.Before(err)
 	}
 	mail.persons, mail.mode = members, mode
+	hash := participantHash(members)
+	if hash == mail.noted {
+		return nil
+	}
+	if err := one.Note(mail.to, mail.id, members); err != nil {
+		return err
+	}
+	mail.noted = hash
 	return nil
 }
 

@@ -11,12 +11,13 @@ import (
 
 // reachMissed sends a message to devices that the server knows and the cached lists did not.
 //
-// The message is acknowledged already: a failure is none of the send's, and the lists are fresh for the next one.
+// The message is acknowledged already: a failure is none of the send's, and the lists are fresh for the next one. A
+// kill before the end has the message go again under its id.
 func (one *Sender) reachMissed(ctx context.Context, mail *letter) {
 	log := one.Log
 	if mail.shared != nil {
 		if _, err := one.Client.GetGroupInfo(ctx, mail.to); err != nil || one.grouped(ctx, mail) != nil {
-			log.Warnf("members of a group could not be asked for")
+			log.Warnf("members of a group could not be asked for or noted")
 			return
 		}
 	}
