@@ -60,15 +60,19 @@ class GroupRoutes:
         return JSONResponse(self._described(self._world.groups.named(request.path_params["id"])))
 
     async def change(self, request: Request) -> JSONResponse:
-        """Adds (`add`) and removes (`remove`) members; `by` is the member who does it, by default the creator."""
+        """Adds (`add`) and removes (`remove`) members; `by` is the member who does it, by default the creator.
+
+        Nobody is notified if `notify` is false.
+        """
         body, world = await body_of(request), self._world
         group = world.groups.named(request.path_params["id"])
         added, removed = self._people(body, "add"), self._people(body, "remove")
         if len({*group.members, *added}) > MAX_MEMBERS:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         by = world.people.named(optional(body, "by", group.creator).lstrip("+")).number
+        notify = optional(body, "notify", default=True)
         with world.store.transaction():
-            group = world.membership.change(group, added, removed, by)
+            group = world.membership.change(group, added, removed, by, notify=notify)
         return JSONResponse(self._described(group))
 
     async def retry(self, request: Request) -> JSONResponse:

@@ -51,6 +51,10 @@ NO_PASSKEY: Final = Passkey("", 0.0)
 """Nothing of the kind is waited for any more."""
 
 
+LONGEST_CALL_ID: Final = 64
+"""Characters of a call's id; a call with more is not reported."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call that came in, by its `id`; `caller` is a canonical address, `at` WhatsApp's time.

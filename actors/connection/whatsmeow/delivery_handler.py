@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.protocol.identities.addresses import parse_optional
+from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
 from actors.connection.protocol.media.failure_policy import GONE
@@ -75,6 +75,7 @@ class DeliveryHandler:
             "media_retried": self._media_retried,
             "call": self._call,
             "app_state": self._app_state,
+            "recipients": self._recipients,
         }
 
     async def take(self, stanza: Node) -> StanzaResult:
@@ -171,6 +172,22 @@ class DeliveryHandler:
         at = int(told.get("at") or self._clock())
         news = self._receipts.leave_out(chat, persons, at)
         return StanzaResult("notification.group", (stanza,), news=news)
+
+    def _recipients(self, stanza: Delivery) -> StanzaResult:
+        """The members whom the program is about to send a message of the account to; it waits for the answer.
+
+        Its list of a group is newer than the session's, which is asked for anew then.
+        """
+        told = stanza.told or {}
+        chat, number = Address.parse(str(told["chat"])), str(told["message_id"])
+        found = (parse_optional(str(one)) for one in told.get("persons") or ())
+        persons = {self._people.canonical(one) for one in found if one is not None}
+        others = map(str, persons - {self._people.account})
+        self._session.groups.expect_receipts(str(chat), number, others)
+        known = self._rosters.cached(chat)
+        if known is not None and persons != self._rosters.persons(known).keys():
+            self._rosters.forget(chat)
+        return StanzaResult("recipients.noted", (stanza,))
 
     def _mex(self, stanza: Delivery) -> StanzaResult:
         told = limit_queries.notified(

@@ -390,7 +390,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
             self.counts["resend.lost" if plaintext is None else "resend.resent"] += 1
             pipe.answer(number, {"found": plaintext is not None}, body=plaintext or b"")
         else:
-            if self._heard is not None:
+            if self._heard is not None and do != "recipients":
                 self._heard.last = time.monotonic()
             await paired.take(delivery_of(number, do, frame))
 

@@ -22,8 +22,16 @@ class Membership:
         self._sender_keys = sender_keys
         self._notifications = notifications
 
-    def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
-        """Adds and removes members and notifies present and former ones.
+    def change(
+        self,
+        group: Group,
+        added: Sequence[str],
+        removed: Sequence[str],
+        by: str,
+        *,
+        notify: bool = True,
+    ) -> Group:
+        """Adds and removes members and notifies present and former ones, unless `notify` is false.
 
         A removed member cannot decrypt later messages: simulated senders renew their keys.
         """
@@ -34,7 +42,7 @@ class Membership:
         if removed:
             self._sender_keys.renew(group)
         for tag, changed in (("add", added), ("remove", removed)):
-            if changed:
+            if changed and notify:
                 told = {*before.members, *after.members}
                 self._notifications.members(after, tag, changed, by, sorted(told))
         return after

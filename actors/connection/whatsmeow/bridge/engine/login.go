@@ -103,7 +103,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	one.offline = &intake.OfflineQueue{Request: one.requestBatch}
 	one.sender = &sending.Sender{
 		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
-		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending,
+		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending, Note: one.noteRecipients,
 	}
 	one.states = &accountstate.States{
 		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
