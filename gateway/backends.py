@@ -37,7 +37,6 @@ from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import KnownConnections
-from gateway.console.login.login_limiter import LoginLimiter
 from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
@@ -52,6 +51,7 @@ from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
 from gateway.webhooks.requests.delivery_body import DeliveryBodies
 from gateway.webhooks.requests.http_post import Posters
+from gateway.wrong_key_limiter import WrongKeyLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -87,7 +87,7 @@ class Backends:
     requests: ConcurrencyLimiter
     waits: ConcurrencyLimiter
     list_turns: KeyedSemaphores[str]
-    guesses: LoginLimiter
+    guesses: WrongKeyLimiter
     observer: SnapshotReader
     spool: Spool
     accepting: Acceptor
@@ -148,7 +148,7 @@ class Backends:
             requests=ConcurrencyLimiter(settings.concurrency_quota),
             waits=ConcurrencyLimiter(settings.concurrency_quota),
             list_turns=KeyedSemaphores(LISTS),
-            guesses=LoginLimiter(),
+            guesses=WrongKeyLimiter(),
             observer=SnapshotReader(
                 redis,
                 documents,

@@ -168,7 +168,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     backends: Backends = request.app.state.backends
     key: Any = None
     if operation.scope is not None:
-        key = await auth.authenticate(backends.ring, request.scope["headers"])
+        key = await auth.authenticate(backends.ring, request)
         request.scope[rate_limiter.FIELDS], refusal = backends.rates.take(key)
         if refusal is not None:
             raise refusal
