@@ -69,6 +69,9 @@ log = structlog.get_logger()
 LISTS = 2
 """Lists that one tenant has read and written at once: one thread reads all of SQLite, and one writes all answers."""
 
+READS = 4
+"""Other answers that one tenant has read at once; those for which WhatsApp is asked, and files, take no turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backends:
@@ -87,6 +90,7 @@ class Backends:
     requests: ConcurrencyLimiter
     waits: ConcurrencyLimiter
     list_turns: KeyedSemaphores[str]
+    read_turns: KeyedSemaphores[str]
     guesses: WrongKeyLimiter
     observer: SnapshotReader
     spool: Spool
@@ -148,6 +152,7 @@ class Backends:
             requests=ConcurrencyLimiter(settings.concurrency_quota),
             waits=ConcurrencyLimiter(settings.concurrency_quota),
             list_turns=KeyedSemaphores(LISTS),
+            read_turns=KeyedSemaphores(READS),
             guesses=WrongKeyLimiter(),
             observer=SnapshotReader(
                 redis,

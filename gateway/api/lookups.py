@@ -123,6 +123,7 @@ OPERATIONS = (
         number,
         {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
+        waits=True,
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
     Operation(
@@ -134,6 +135,7 @@ OPERATIONS = (
         groups,
         {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
         "read",
+        waits=True,
         refuses=REFUSES,
     ),
     Operation(
