@@ -30,6 +30,7 @@ class WrongKeyLimiter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._full_at: dict[str, float] = {}
+        self._forget_at = KNOWN
 
     def check(self, address: str) -> None:
         """Raises the problem `rate_limited` while the address may not try."""
@@ -45,10 +46,10 @@ class WrongKeyLimiter:
 
     def wrong(self, address: str) -> None:
         """One more wrong key of the address."""
-        now = self._clock()
-        if len(self._full_at) >= KNOWN:
+        now, who = self._clock(), _who(address)
+        if who not in self._full_at and len(self._full_at) >= self._forget_at:
             self._full_at = {who: at for who, at in self._full_at.items() if at > now}
-        who = _who(address)
+            self._forget_at = max(KNOWN, 2 * len(self._full_at))
         self._full_at[who] = judge(self._full_at.get(who, now), now, QUOTA).full_at
 
 
