@@ -12,7 +12,7 @@ import pytest
 
 from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.decryption_budget import BURST
-from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
+from actors.connection.native.signal.device_sessions import Undecryptable, Unprepared, new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
@@ -60,6 +60,20 @@ async def test_a_forged_megabyte_is_read_once_and_not_copied(
         assert tracemalloc.get_traced_memory()[1] < 300_000
     finally:
         tracemalloc.stop()
+
+
+async def test_a_long_message_in_order_is_read_without_a_budget(alice: Device, bob: Device) -> None:
+    """Its bytes arrived, and are authenticated once."""
+    await fill(alice, bob, sessions=1, skipped=0)
+    with bob.signal.budgets.allowance(bob.peer, 0) as allowance:
+        allowance.pay(2 * BURST)
+    assert bob.signal.budgets.exhausted(bob.peer)
+    for _ in range(3):
+        sent = await alice.encrypt(bytes(500_000))
+        with pytest.raises(Unprepared):
+            async with bob.session.transaction():
+                await bob.signal.decrypt(bob.peer, *sent)
+        assert await bob.decrypt(sent) == bytes(500_000)
 
 
 async def test_a_forgery_computes_little(
