@@ -17,7 +17,7 @@ import structlog
 from actors.config import default_engine, settings_transfer
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.quarantine import move_aside
+from actors.connection.backup.quarantine import move_aside, remove_former
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
@@ -282,6 +282,7 @@ class ConnectionActor(Shell):
             place=str(place.relative_to(self._settings.data)),
             reason=reason,
         )
+        await asyncio.to_thread(remove_former, file.parent)
         return blamed
 
     async def _blame_session(self, lease: Lease) -> Lease:

@@ -125,6 +125,7 @@ OPERATIONS = (
         number,
         {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
+        waits=True,
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
     Operation(
@@ -136,6 +137,7 @@ OPERATIONS = (
         groups,
         {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
         "read",
+        waits=True,
         refuses=REFUSES,
     ),
     Operation(

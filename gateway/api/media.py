@@ -226,6 +226,7 @@ OPERATIONS = (
             304: Gives("It is the one that `If-None-Match` names."),
         },
         "read",
+        waits=True,
         refuses=(
             "unknown_message",
             "no_media",

@@ -83,7 +83,8 @@ class Operation:
     """One method of one path. `scope` None: anybody may. `refuses` adds to what is evident.
 
     With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
-    body as ``{}``; with `upload` the handler reads any body as it arrives. `headers` are request headers: description, and pattern of what they may hold.
+    body as ``{}``; with `upload` the handler reads any body as it arrives; one that `waits` does so for WhatsApp, a file
+    or an event. `headers` are request headers: description, and pattern of what they may hold.
     `instead` marks a former name, which stays: it is the method and path to use.
     """
 
@@ -99,6 +100,7 @@ class Operation:
     body: type[BaseModel] | None = None
     body_optional: bool = False
     upload: bool = False
+    waits: bool = False
     query: type[BaseModel] | None = None
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
@@ -157,10 +159,11 @@ telling_what_is_away = _TellingWhatIsAway()
 
 
 async def handled(operation: Operation, call: Call[Any, Any]) -> Response:
-    """Return the handler's answer. Lists of one tenant wait for each other, so that others' answers come between."""
-    if not operation.lists:
+    """Return the handler's answer. Reads of one tenant wait for each other, so that others' answers come between."""
+    if operation.method != "GET" or operation.scope is None or operation.waits:
         return await operation.handler(call)
-    async with call.backends.list_turns.of(call.key.tenant):
+    turns = call.backends.list_turns if operation.lists else call.backends.read_turns
+    async with turns.of(call.key.tenant):
         return await operation.handler(call)
 
 
@@ -168,7 +171,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     backends: Backends = request.app.state.backends
     key: Any = None
     if operation.scope is not None:
-        key = await auth.authenticate(backends.ring, request.scope["headers"])
+        key = await auth.authenticate(backends.ring, request)
         request.scope[rate_limiter.FIELDS], refusal = backends.rates.take(key)
         if refusal is not None:
             raise refusal

@@ -134,7 +134,11 @@ KINDS = _kinds(
     Kind(422, "message_dead", "The message could not be sent, and is a dead letter"),
     Kind(422, "queue_disabled", "Nothing can wait: the queue is disabled"),
     Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
-    Kind(429, "rate_limited", "The API key, or a connection of it, asked too often"),
+    Kind(
+        429,
+        "rate_limited",
+        "The API key, or a connection of it, asked too often, or an address with wrong keys",
+    ),
     Kind(429, "quota_reached", "A connection or the API key has all that it may have"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
     Kind(429, "upload_budget_reached", "The connection may upload no more today"),

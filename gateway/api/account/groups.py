@@ -39,6 +39,7 @@ OPERATIONS = (
         },
         "read",
         query=ReadGroup,
+        waits=True,
         refuses=(*REFUSES, "unknown_connection", "unknown_group", "unsupported_chat"),
     ),
 )
