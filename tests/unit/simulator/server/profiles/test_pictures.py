@@ -90,13 +90,13 @@ async def test_the_accounts_own_picture(world: ServerState, device: Device) -> N
     assert (await file(world, small.attrs["url"])).content == OTHER
     again = text_of(await ask(device, "set", own, image), "id")
     assert int(again) > int(id_)
+    assert (await device.next("notification")).get_child("set").attrs["id"] == again
     assert (await file(world, small.attrs["url"])).status_code == 404
     assert await ask(device, "set", None) is None
-    assert await ask(device, "get", None, url()) == "404"
-    await device.next("notification")
     assert (await device.next("notification")).get_child("delete") is not None
+    assert await ask(device, "get", None, url()) == "404"
     assert await ask(device, "set", None) is None, "nothing changed, and nobody is notified"
-    assert world.queue.counts(("15550100001", device.device))["notification"] == 3
+    assert world.queue.counts((NUMBER, device.device))["notification"] == 3
 
 
 @pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
