@@ -177,6 +177,18 @@ def test_joins_by_a_link_and_leaves(simulator: Simulator, versatile: Client, fri
 
 
 @pytest.mark.differs(native="D9", whatsmeow="D9")
+def test_accepts_a_private_invite(simulator: Simulator, versatile: Client, friend: str) -> None:
+    made = simulator.post("/groups", subject="Closed", creator=friend)["id"]
+    private = simulator.post(f"/groups/{made}/invite", number=versatile.number)
+    simulator.say(friend, versatile.number, "come in", type="invite", group=made, **private)
+    manage(versatile, "accept", group=made, by=friend, **private)
+    assert versatile.number in ranks(simulator, made)
+    simulator.say(friend, made, "you are in")
+    versatile.wait("message", text="you are in")
+    simulator.settled(versatile.number)
+
+
+@pytest.mark.differs(native="D9", whatsmeow="D9")
 def test_lets_people_in_by_its_link(
     simulator: Simulator, versatile: Client, friend: str, own: str, others: list[str]
 ) -> None:

@@ -60,6 +60,9 @@ def _change(client: Any, group: Any, command: dict[str, Any]) -> dict[str, Any]:
         client.set_group_topic(group, "", "", command["text"])
     elif what == "link":
         return {"link": client.get_group_invite_link(group, command["renew"])}
+    elif what == "accept":
+        by, code = neonize_kinds.address(command["by"]), command["code"]
+        client.join_group_with_invite(group, by, code, command["expires"])
     elif what == "leave":
         client.leave_group(group)
     elif what == "picture":

@@ -11,6 +11,9 @@ else:
     import child
 
 
+_SETTINGS = {"announcement": "set_announce", "locked": "set_locked"}
+
+
 def register(app: Any) -> None:
     """Prints the library's events about pictures and status texts; it takes no handler for changes of groups."""
     from tryx import events
@@ -47,10 +50,8 @@ async def _change(groups: Any, group: Any, command: dict[str, Any]) -> dict[str,
     what = command["what"]
     if what == "show":
         return _group(await groups.fetch_metadata(group))
-    if what == "announcement":
-        await groups.set_announce(group, command["on"])
-    elif what == "locked":
-        await groups.set_locked(group, command["on"])
+    if what in _SETTINGS:
+        await getattr(groups, _SETTINGS[what])(group, command["on"])
     elif what == "subject":
         await groups.set_subject(group, command["text"])
     elif what == "description":
@@ -58,6 +59,9 @@ async def _change(groups: Any, group: Any, command: dict[str, Any]) -> dict[str,
         await groups.set_description(group, command["text"], known)
     elif what == "link":
         return {"link": await groups.get_invite_link(group, command["renew"])}
+    elif what == "accept":
+        by, code = _jid(command["by"]), command["code"]
+        await groups.join_with_invite_v4(group, code, command["expires"], by)
     elif what == "leave":
         await groups.leave(group)
     elif what == "picture":
