@@ -116,13 +116,13 @@ class ConnectionActor(Shell):
     ) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
-        Where this host has a directory of its own, what a connection that had the id before left in
-        it is removed: `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
-        A damaged session is moved aside, and where that of an account that was linked is gone there is
-        nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
-        session, and it is away), or what opening the session raises besides (the lease is then given
-        back as ``failed``, with its code as the cause).
+        Where this host has a directory of its own, the remains of a connection that had the id before are removed:
+        `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and
+        ends as ``logged_out``. A damaged session is moved aside, and where that of an account that was linked is
+        gone there is nothing to move: either way the account has to be linked again. Raises `Busy`,
+        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has
+        the session, and it is away), or what opening the session raises besides (the lease is then given back as
+        ``failed``, with its code as the cause).
         """
         await self.start()
         if self._connection is not None:

@@ -129,22 +129,22 @@ def test_changes_texts_and_settings(simulator: Simulator, versatile: Client, own
 
 @pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
 def test_hears_what_others_change(simulator: Simulator, versatile: Client, group: str) -> None:
-    def heard(what: str) -> dict[str, Any]:
+    def notified(what: str) -> dict[str, Any]:
         return versatile.wait("changed", group=group, what=[what])
 
     me = versatile.number
     simulator.post(f"/groups/{group}", subject="Renamed", description="all", announcement=True)
-    assert heard("subject")["text"] == "Renamed"
-    assert heard("description")["text"] == "all"
-    heard("announcement")
+    assert notified("subject")["text"] == "Renamed"
+    assert notified("description")["text"] == "all"
+    notified("announcement")
     simulator.post(f"/groups/{group}/participants", promote=[me])
-    heard("promote")
+    notified("promote")
     simulator.post(f"/groups/{group}/participants", demote=[me])
-    heard("demote")
+    notified("demote")
     simulator.post(f"/groups/{group}/invite", renew=True)
-    heard("link")
+    notified("link")
     simulator.post(f"/groups/{group}/participants", remove=[me])
-    heard("remove")
+    notified("remove")
     assert "not participating" in refusal(versatile, "show", group=group)
     simulator.settled(me)
 

@@ -25,7 +25,7 @@ _NAMES = {
 
 
 def changes(event: Any) -> dict[str, Any]:
-    """What a change of a group says: `what` changed, and its new `text`."""
+    """Return the names of the changed settings (`what`), and the new `text`."""
     names = [_NAMES[field.name] for field, _ in event.ListFields() if field.name in _NAMES]
     return {"what": names, "text": event.Name.Name or event.Topic.Topic}
 
