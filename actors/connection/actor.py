@@ -105,11 +105,9 @@ class ConnectionActor(Shell):
     def _backup(self) -> ConnectionBackup | None:
         if self._settings.session_storage_type == "local":
             return None
-        from actors.connection.backup.backup_factory import (  # noqa: PLC0415 - without copies, not loaded
-            ConnectionBackup,
-        )
+        from actors.connection.backup import backup_factory  # noqa: PLC0415 - without copies, not loaded
 
-        return ConnectionBackup.of(self._settings, self._leases)
+        return backup_factory.ConnectionBackup.of(self._settings, self._leases)
 
     async def serve(
         self, connection: str, engine: str, forget: bool = False, created_at: float | None = None
