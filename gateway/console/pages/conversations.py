@@ -191,7 +191,8 @@ async def _shown(
         able = ABILITIES.get(found["engine"], frozenset())
         if "app_state" in able and not addresses.is_group(chat):
             chat_name = await _saved_name(view, found["id"], chat) or chat_name
-    fields = OF_LIST if chat is None else (*OF_LIST, "after", "sent")
+    # A number that is none stays on the page, with what is wrong with it.
+    fields = (*OF_LIST, "to") if chat is None else (*OF_LIST, "after", "sent")
     asked = _query({field: view.query.get(field) for field in fields})
     return await view.page(
         "conversations.html",
@@ -205,6 +206,7 @@ async def _shown(
         chat_name=chat_name,
         unread=0 if here is None else here["unread"],
         search=view.query.get("search", ""),
+        written=view.query.get("to", ""),
         of_list=_query({field: view.query.get(field) for field in OF_LIST}),
         next_list=None if listed.data is None else _next(view, listed.data["next"]),
         later_list=bool(view.query.get("list")),
