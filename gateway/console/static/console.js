@@ -122,17 +122,26 @@ function put(html) {
     shown = html;
     const page = parsed(html);
     tell_times(page);
-    const list = main.querySelector("[data-follow]");
-    const follows = list && list.scrollHeight - list.scrollTop - list.clientHeight < 80;
     become_children(main, page.querySelector("main"));
-    if (follows) to_the_end();
+    if (following) to_the_end();
   }
   tell_times(main);
 }
 
+// Who reads the end of a list goes on reading it, whatever makes the list longer, until they scroll up.
+let following = !location.hash;
+let last_top = 0;
+
 function to_the_end() {
   const list = main.querySelector("[data-follow]");
-  if (list) list.scrollTop = list.scrollHeight;
+  if (!list) return;
+  list.scrollTop = list.scrollHeight;
+  last_top = list.scrollTop;
+  following = true;
+}
+
+function follow() {
+  if (following) to_the_end();
 }
 
 // Whether it was done. An answer that refuses what was sent, or that only for now cannot say how
@@ -215,12 +224,17 @@ function fit(area) {
   area.style.height = `${Math.min(area.scrollHeight + 2, 160)}px`;
 }
 
-// A picture that came makes the list longer: whoever reads its end goes on reading the end.
-document.addEventListener("load", (event) => {
-  const list = event.target.closest && event.target.closest("[data-follow]");
-  if (!list || event.target.tagName !== "IMG") return;
-  if (list.scrollHeight - list.scrollTop - list.clientHeight < event.target.height + 80) to_the_end();
+document.addEventListener("scroll", ({ target: list }) => {
+  if (!(list instanceof Element) || !list.hasAttribute("data-follow")) return;
+  const at_end = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+  // A list that grew is not at its end either, but nobody scrolled up.
+  if (at_end || list.scrollTop < last_top) following = at_end;
+  last_top = list.scrollTop;
 }, true);
+
+// A picture that came, or did not, makes the list longer; a composer that grows makes it lower.
+for (const event of ["load", "error"]) document.addEventListener(event, follow, true);
+for (const list of main.querySelectorAll("[data-follow]")) new ResizeObserver(follow).observe(list);
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -247,5 +261,5 @@ document.addEventListener("visibilitychange", () => {
 
 document.documentElement.classList.add("scripted");
 tell_times(main);
-to_the_end();
+follow();
 keep_fresh();

@@ -60,7 +60,8 @@ function begin(field, id) {
   const about = form.querySelector("[data-about]");
   say_message(about, "about-title", "about-text", opener);
   const title = about.querySelector("[data-about-title]");
-  title.textContent = field === "edit" ? "Edit your message" : `Reply to ${title.textContent}`;
+  const own = opener.closest(".out") ? "your message" : title.textContent;
+  title.textContent = `${field === "edit" ? "Edit" : "Reply to"} ${own}`;
   about.hidden = false;
   if (field === "edit") {
     draft = form.elements.text.value;
@@ -93,9 +94,8 @@ function composed(form, response, done) {
     if (response.redirected) main.dataset.live = response.url;
     form.reset();
     forget(form);
-    for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
     take_new_number(form);
-    say_file(form);
+    choose_file(form);
   }
   to_the_end();
 }
@@ -120,23 +120,54 @@ async function attach(form) {
     return false;
   }
   const kept = await response.json();
+  if (form.elements.file.files[0] !== file) return false;
   form.elements.sha256.value = kept.sha256;
   form.elements.mime.value = kept.mime;
   form.elements.name.value = kept.name || "";
   return true;
 }
 
+// The file that goes with the message: its name, its size, and of a picture how it looks.
 function say_file(form) {
   const file = form.elements.file && form.elements.file.files[0];
-  form.querySelector("[data-file]").textContent = file ? file.name : "";
+  form.querySelector("[data-file]").textContent = file ? `${file.name}, ${size(file.size)}` : "";
+  form.querySelector("[data-remove]").hidden = !file;
   form.elements.text.required = !file;
+  draw(form, file);
+}
+
+function size(bytes) {
+  const [unit, of_them] = bytes < 1e6 ? ["kilobyte", bytes / 1e3] : ["megabyte", bytes / 1e6];
+  return new Intl.NumberFormat("en", { style: "unit", unit, maximumFractionDigits: 1 }).format(of_them);
+}
+
+// Drawn on a canvas: the page's policy loads no picture but those of the service.
+async function draw(form, file) {
+  const canvas = form.querySelector("[data-preview]");
+  canvas.hidden = true;
+  if (!file || !file.type.startsWith("image/")) return;
+  try {
+    const picture = await createImageBitmap(file);
+    if (form.elements.file.files[0] !== file) return;
+    const scale = Math.min(1, 320 / Math.max(picture.width, picture.height));
+    canvas.width = Math.max(1, picture.width * scale);
+    canvas.height = Math.max(1, picture.height * scale);
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    canvas.setAttribute("aria-label", `Preview of ${file.name}`);
+    canvas.hidden = false;
+    picture.close();
+  } catch {
+    // Its name says enough of a picture that this browser does not read.
+  }
+}
+
+function choose_file(form) {
+  for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
+  say_file(form);
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.type !== "file") return;
-  const form = event.target.form;
-  for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
-  say_file(form);
+  if (event.target.type === "file") choose_file(event.target.form);
 });
 
 document.addEventListener("click", (event) => {
@@ -147,6 +178,10 @@ document.addEventListener("click", (event) => {
   else if (button && button.hasAttribute("data-forget")) {
     forget(button.form);
     button.form.elements.text.focus();
+  } else if (button && button.hasAttribute("data-remove")) {
+    button.form.elements.file.value = "";
+    choose_file(button.form);
+    button.form.elements.file.focus();
   }
 });
 
