@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.console.console_request import ConsoleRequest
 
-STATIC = frozenset({"console.css", "console.js", "icon.svg"})
+STATIC = frozenset({"console.css", "console.js", "conversations.js", "icon.svg"})
 
 
 async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Response:
