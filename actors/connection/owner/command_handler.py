@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.owner import group_commands
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
@@ -113,8 +114,9 @@ class CommandHandler:
         args = command.args
         if command.kind == "lookup":
             return {"chat": await self._engine.lookup(args["chat"])}
-        if command.kind in {"groups", "group"}:
-            return await self._groups(args.get("chat"))
+        if command.kind in group_commands.COMMANDS:
+            execute = group_commands.COMMANDS[command.kind]
+            return await execute(self._engine.administration, args)
         if command.kind == "presence":
             available = args["presence"] == "available"
             await self._engine.presence(available=available)
@@ -136,11 +138,6 @@ class CommandHandler:
         else:
             return {"error": "unknown_command"}
         return {}
-
-    async def _groups(self, chat: str | None) -> dict[str, Any]:
-        if chat is not None:
-            return asdict(await self._engine.group(chat))
-        return {"groups": [asdict(one) for one in await self._engine.groups()]}
 
     async def _refused(self, kind: str, args: Mapping[str, str]) -> dict[str, Any]:
         if kind == "refused_items":

@@ -10,6 +10,7 @@ import structlog
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.protocol.administration.group_administration import GroupAdministration
 from actors.connection.protocol.background_tasks import BackgroundTasks
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
@@ -31,6 +32,7 @@ from actors.connection.whatsmeow import app_state, media_queries
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
 from actors.connection.whatsmeow.program.frames import MOST
+from actors.connection.whatsmeow.queries.group_requests import ProgramGroupRequests
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from actors.connection.abilities.port import Call
-    from actors.connection.engine import EngineEvents, Group, Outgoing
+    from actors.connection.engine import EngineEvents, Outgoing
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.online_visibility import Visibility
@@ -87,6 +89,14 @@ class PairedAccount:
         self._calls = Calls(people)
         self._rosters = MemberLists(
             session, people, link, ByProgram(link), on_inbox=events.on_inbox
+        )
+        self.administration = GroupAdministration(
+            session,
+            people,
+            link,
+            self._rosters,
+            ProgramGroupRequests(link),
+            logged_in=lambda: self.logged_in,
         )
         self._limits = LimitEnforcement(session, link, people, events, counts, start=self._start)
         self._lookups = Lookups(session, people, link, on_inbox=events.on_inbox)
@@ -249,18 +259,6 @@ class PairedAccount:
         self._require_login()
         with send_errors():
             return await self._lookups.ask(number)
-
-    async def groups(self) -> Sequence[Group]:
-        """See `MemberLists.all`. Raises `NotConnected` before the login is done, else `SendError`."""
-        self._require_login()
-        with send_errors():
-            return await self._rosters.all()
-
-    async def group(self, chat: str) -> Group:
-        """See `MemberLists.one`. Raises `NotConnected` before the login is done, else `SendError`."""
-        self._require_login()
-        with send_errors():
-            return await self._rosters.one(Address.parse(chat))
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from actors.connection.abilities.administration import Administration, Group, GroupMember
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
-    Group,
-    GroupMember,
     Guarantees,
     InboxFile,
     InboxMerge,
@@ -137,6 +136,10 @@ class ScriptedEngine(Learnt, EngineBase):
 
     async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's
         raise NotConnected
+
+    @property
+    def administration(self) -> Administration:
+        return cast("Administration", self)
 
     async def groups(self) -> list[Group]:
         if not self.opens or self.closed:

@@ -24,6 +24,11 @@ OFFLINE = {
     "getPairingCode": 409,
     "listGroups": 409,
     "getGroup": 409,
+    **dict.fromkeys(
+        ("createGroup", "changeGroup", "leaveGroup", "joinGroup", "previewInvite"), 409
+    ),
+    **dict.fromkeys(("addMembers", "removeMembers", "promoteMembers", "demoteMembers"), 409),
+    **dict.fromkeys(("getInvite", "revokeInvite"), 409),
     "checkNumber": 409,
     "setPresence": 409,
     "setTyping": 409,
@@ -40,7 +45,13 @@ OFFLINE = {
 """Operations that need a phone, or a failure: shown by tests of their own."""
 
 REQUIRED = {
-    name: {"connection": "shop"} for name in ("listAllChats", "listAllContacts", "getGroup")
+    name: {"connection": "shop"}
+    for name in (
+        *("listAllChats", "listAllContacts", "getGroup", "changeGroup", "leaveGroup"),
+        *("previewInvite", "addMembers", "promoteMembers", "getInvite", "revokeInvite"),
+    )
+} | {
+    name: {"connection": "shop", "participants": TO} for name in ("removeMembers", "demoteMembers")
 }
 """Query parameters that an operation cannot do without."""
 

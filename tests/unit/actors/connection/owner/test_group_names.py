@@ -26,6 +26,7 @@ class Engine:
     def __init__(self) -> None:
         self.asked = 0
         self.away: Exception | None = None
+        self.administration = self
 
     async def groups(self) -> list[Any]:
         self.asked += 1
