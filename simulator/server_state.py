@@ -35,10 +35,9 @@ from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.stanza_router import StanzaRouter
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
+from simulator.server.groups.management import GroupManagement
 from simulator.server.groups.member_receipts import GroupReceipts
-from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
-from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
 from simulator.server.malformed_stanzas import MalformedStanzas
 from simulator.server.messages import MessageRouter
@@ -116,9 +115,16 @@ class ServerState:
         self.directory = UsyncDirectory(
             self.people, self.devices, self.properties, self.answering_numbers
         )
-        self.membership = Membership(self.groups, self.sender_keys, self.notifications)
-        self.group_queries = GroupQueries(
-            self.people, self.groups, self.membership, self.chat_timers, self.notifications
+        self.group_management = GroupManagement(
+            store=self.store,
+            people=self.people,
+            properties=self.properties,
+            migrations=self.migrations,
+            companions=self.companions,
+            groups=self.groups,
+            chat_timers=self.chat_timers,
+            sender_keys=self.sender_keys,
+            switchboard=self.switchboard,
         )
         self.logins = Logins(
             store=self.store,
@@ -172,6 +178,7 @@ class ServerState:
             endpoints=self.endpoints,
             companions=self.companions,
             devices=self.devices,
+            settings=self.group_management.settings,
             message_handler=self.message_handler,
             inbox=self.inbox,
             sealed_content=self.sealed_content,
@@ -278,7 +285,7 @@ class ServerState:
             companions=self.companions,
             prekeys=self.prekeys,
             directory=self.directory,
-            group_queries=self.group_queries,
+            group_queries=self.group_management.queries,
             media=self.media,
             app_state=self.app_state,
             history=self.history,

@@ -154,10 +154,10 @@ class MessageRouter:
         except NoGroupError:
             self._ack(connection, companion, message, {"error": 404})
             return
-        if companion.number not in group.members:
+        groups = self._group_messages
+        if not groups.may_write(group, companion.number):
             self._ack(connection, companion, message, {"error": 403})
             return
-        groups = self._group_messages
         if groups.stale(group, message):
             self._ack(connection, companion, message, {"error": 421})
             return

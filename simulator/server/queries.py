@@ -86,19 +86,17 @@ class Queries:
         space = str(query.attrs.get("xmlns", ""))
         # Answers come from the group itself: whatsapp-rust matches an answer by its sender.
         attrs = {"from": query.attrs.get("to", SERVER), "id": query.attrs.get("id", "")}
+        result = Node("iq", {**attrs, "type": "result"})
+        # Registered first, so that the answer leaves before notifications of a change.
+        connection.send(result)
         try:
             content = self._content(connection, companion, space, query)
         except QueryError as error:
             log.info("query_refused", action="query_refused", xmlns=space, code=error.code)
-            connection.send(
-                Node(
-                    "iq",
-                    {**attrs, "type": "error"},
-                    [Node("error", {"code": error.code, "text": error.text})],
-                )
-            )
+            refusal = Node("error", {"code": error.code, "text": error.text})
+            result.attrs["type"], result.content = "error", [refusal]
             return
-        connection.send(Node("iq", {**attrs, "type": "result"}, content or None))
+        result.content = content or None
         if space == "passive" and query.get_child("active") is not None and not connection.active:
             # After a passive login the queue is sent once the client says that it is ready.
             self._store.after_commit(lambda: self._switchboard.flush(connection))
