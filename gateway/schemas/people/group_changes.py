@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from actors.connection.abilities.administration import INVITE_PREFIX
 from actors.messages.field_types import Line
@@ -34,6 +34,14 @@ Participants = Annotated[
         examples=[["15550100002", "15550100003"]],
     ),
 ]
+Description = Annotated[
+    str,
+    TextPattern(
+        r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$",
+        f"write up to {LONGEST_DESCRIPTION} characters, without control characters but line breaks",
+        longest=LONGEST_DESCRIPTION,
+    ),
+]
 Subject = Annotated[Line, Field(description="Its name.", examples=["Chess club"])]
 
 
@@ -49,7 +57,7 @@ class GroupChange(Body):
     """Settings of a group to change, one at least; what is not named stays."""
 
     subject: Subject | None = Field(None, examples=["Chess club"])
-    description: Annotated[str, StringConstraints(max_length=LONGEST_DESCRIPTION)] | None = Field(
+    description: Description | None = Field(
         None, description="Empty: none.", examples=["Every Tuesday"]
     )
     announce: bool | None = Field(None, description="Only admins write.")

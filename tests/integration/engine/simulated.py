@@ -176,6 +176,19 @@ class Simulator(SimulatorProcess):
         """Members join (`add`) and leave (`remove`), `by` whom."""
         await self._call("POST", f"/groups/{group}/participants", **who)
 
+    async def group_now(self, group: str) -> dict[str, Any]:
+        """Returns the group as the server has it."""
+        found: dict[str, Any] = await self._call("GET", f"/groups/{group}")
+        return found
+
+    async def change_group(self, group: str, **settings: Any) -> None:
+        """Changes settings of the group, `by` a member."""
+        await self._call("POST", f"/groups/{group}", **settings)
+
+    async def invite(self, group: str) -> str:
+        """The code of the group's invitation."""
+        return str((await self._call("POST", f"/groups/{group}/invite"))["code"])
+
     async def retry(self, group: str, by: str, message: str, account: str = ACCOUNT) -> None:
         """The devices of a person request a message of the account again, whether or not it was for them."""
         await self._call(

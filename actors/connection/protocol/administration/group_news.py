@@ -75,7 +75,9 @@ def read_delivery(told: Mapping[str, Any], account: Address, now: float) -> Grou
         settings = {"subject": settings.get("subject", "")}
         members = {"added": [account]}
     by = parse_optional(told.get("sender_phone") or told.get("sender"))
-    return GroupNews(str(told.get("id", "")), float(told.get("at") or now), by, settings, members)
+    return GroupNews(
+        str(told.get("notification", "")), float(told.get("at") or now), by, settings, members
+    )
 
 
 _TOLD: Final[Mapping[str, MembersChange]] = {

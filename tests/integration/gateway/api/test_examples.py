@@ -92,7 +92,11 @@ def cases(document: dict[str, Any]) -> Iterator[tuple[str, str, str, str, Any]]:
         for method, operation in methods.items()
     ]
     for method, path, operation in sorted(
-        found, key=lambda each: (order[each[0]], -each[1].count("/") if each[0] == "delete" else 0)
+        found,
+        key=lambda each: (
+            order[each[0]],
+            *((-each[1].count("/"), "/connections/" in each[1]) if each[0] == "delete" else ()),
+        ),
     ):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for name, example in content.get("examples", {"none": {"value": None}}).items():

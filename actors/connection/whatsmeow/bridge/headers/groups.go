@@ -14,10 +14,15 @@ import (
 // GroupChange describes a change of a group by the notification and by the library's event of it.
 func GroupChange(node *waBinary.Node, change any) pipe.Fields {
 	fields := ofEvent(change)
-	fields["id"], fields["at"] = outcome.Text(node.Attrs["id"]), outcome.Number(node.Attrs["t"])
+	fields["notification"], fields["at"] = outcome.Text(node.Attrs["id"]), outcome.Number(node.Attrs["t"])
 	for name, attribute := range map[string]string{"sender": "participant", "sender_phone": "participant_pn"} {
 		if value := outcome.Text(node.Attrs[attribute]); value != "" {
 			fields[name] = value
+		}
+	}
+	for tag, name := range changes {
+		if part, there := node.GetOptionalChildByTag(tag); there {
+			fields[name] = numbers(part.GetChildrenByTag("participant"))
 		}
 	}
 	// The library takes each approval mode for one that is on, and leaves the other out.
@@ -29,6 +34,23 @@ func GroupChange(node *waBinary.Node, change any) pipe.Fields {
 		fields["member_add_mode"] = modes[text(mode.Content)]
 	}
 	return fields
+}
+
+// changes are the actor's words for what becomes of members.
+var changes = map[string]string{"add": "joined", "remove": "left", "promote": "promoted", "demote": "demoted"}
+
+// numbers returns the phone numbers of persons, the addresses that the group has where the stanza names no number. The
+// library's event has the group's addresses alone.
+func numbers(persons []waBinary.Node) []string {
+	found := []string{}
+	for _, each := range persons {
+		address := outcome.Text(each.Attrs["phone_number"])
+		if address == "" {
+			address = outcome.Text(each.Attrs["jid"])
+		}
+		found = append(found, address)
+	}
+	return found
 }
 
 // modes are the actor's words for who adds members.
@@ -67,13 +89,6 @@ func ofEvent(change any) pipe.Fields {
 		}
 		if found.Delete != nil {
 			fields["deleted"] = true
-		}
-		for name, addresses := range map[string][]types.JID{
-			"joined": found.Join, "left": found.Leave, "promoted": found.Promote, "demoted": found.Demote,
-		} {
-			if len(addresses) > 0 {
-				fields[name] = addresses
-			}
 		}
 		return fields
 	default:

@@ -39,7 +39,7 @@ def person(address: Address, **attrs: str) -> Node:
 
 def told(**more: Any) -> dict[str, Any]:
     names = {"sender": str(ANA_LID), "sender_phone": str(ANA)}
-    return {"change": "changed", "chat": str(GROUP), "id": "A", "at": 7, **names, **more}
+    return {"change": "changed", "chat": str(GROUP), "notification": "A", "at": 7, **names, **more}
 
 
 @pytest.mark.parametrize(
