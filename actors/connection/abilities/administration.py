@@ -26,7 +26,7 @@ class GroupSettings:
 
     `announce`: admins alone write; `locked`: admins alone change subject, description and picture; `ephemeral`:
     seconds after which messages disappear, 0 where they stay; `member_add_mode`: who adds members; `approval`: an
-    admin approves whoever joins by an invitation.
+    admin approves each person who joins by an invitation.
     """
 
     description: str = field(default="", repr=False)
@@ -62,7 +62,7 @@ class GroupChange:
 
 @dataclass(frozen=True, slots=True)
 class MemberOutcome:
-    """What became of one person of a request, by the canonical address.
+    """The outcome for one person of a request, by the canonical address.
 
     ``unchanged``: it was so before. ``refused``: `error` is a stable code, of `protocol.administration.refusals`.
     """
@@ -74,7 +74,7 @@ class MemberOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CreatedGroup:
-    """A new group, and what became of each person who was to be in it."""
+    """A new group, and the outcome for each person who was to be in it."""
 
     chat: str
     subject: str = field(repr=False)
@@ -83,7 +83,7 @@ class CreatedGroup:
 
 @dataclass(frozen=True, slots=True)
 class InvitedGroup:
-    """A group as an invitation shows it; `size` is the number of its members, None where it is not told."""
+    """A group as an invitation shows it; `size` is the number of its members, None where WhatsApp does not report it."""
 
     chat: str
     subject: str = field(repr=False)

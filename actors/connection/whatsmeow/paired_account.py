@@ -345,7 +345,7 @@ class PairedAccount:
             self._incoming.untold.add(chat)
         except RequestTimeout:
             self._link.fail(
-                Cause(Kind.NETWORK, "group_not_told")
+                Cause(Kind.NETWORK, "group_no_answer")
             )  # it comes again at the next login
             return
         await self._receiver.put(stanza)

@@ -120,7 +120,7 @@ def _each_once(people: list[str]) -> list[str]:
 
 _REFUSED: Final = ("not_allowed", "whatsapp_refused", "whatsapp_limited")
 _INVITES: Final = (*_REFUSED, "unknown_invite", "invite_revoked", "group_full")
-_OUTCOMES: Final = {200: Gives("What became of each person.", models.Outcomes)}
+_OUTCOMES: Final = {200: Gives("The outcome for each person.", models.Outcomes)}
 
 
 def _of_group(
@@ -161,7 +161,7 @@ OPERATIONS = (
         create,
         {
             201: Gives(
-                "Created, with what became of each person.",
+                "Created, with the outcome for each person.",
                 models.CreatedGroup,
                 headers={"Location": "Where it is."},
             )

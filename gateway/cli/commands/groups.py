@@ -94,7 +94,7 @@ def add(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Add members; prints what became of each."""
+    """Add members; prints the outcome for each."""
     _members("POST", "participants", (connection, group, people), data, key, as_json=as_json)
 
 
@@ -107,7 +107,7 @@ def remove(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Remove members; prints what became of each."""
+    """Remove members; prints the outcome for each."""
     _members("DELETE", "participants", (connection, group, people), data, key, as_json=as_json)
 
 
@@ -120,7 +120,7 @@ def promote(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Make members admins; prints what became of each."""
+    """Make members admins; prints the outcome for each."""
     _members("POST", "admins", (connection, group, people), data, key, as_json=as_json)
 
 
@@ -133,7 +133,7 @@ def demote(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Make admins plain members; prints what became of each."""
+    """Make admins plain members; prints the outcome for each."""
     _members("DELETE", "admins", (connection, group, people), data, key, as_json=as_json)
 
 
@@ -148,7 +148,7 @@ def invite(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Print the link of the group's invitation: whoever has it can join."""
+    """Print the link of the group's invitation: everybody who has it can join."""
     from gateway.cli.api_client import Api
 
     path = f"{_path(group)}/invite{_query(connection=connection)}"

@@ -114,19 +114,19 @@ class OfInvitation(Parameters):
 
 
 class Participant(Answer):
-    """What became of one person of a request."""
+    """The outcome for one person of a request."""
 
     address: str = Field(description="A LID where no number is known.")
     outcome: Outcome = Field(description="`unchanged`: it was so before.")
     error: str | None = Field(
         description="Of `refused`: `invite_needed` (the person lets nobody add them: send them the invitation),"
         " `blocked_by_person`, `left_recently`, `not_on_whatsapp`, `not_in_group`, `group_full`, `not_allowed`,"
-        " `whatsapp_refused`; `not_told`: WhatsApp's answer has nothing about the person.",
+        " `whatsapp_refused`; `no_answer`: WhatsApp's answer has nothing about the person.",
     )
 
 
 class Outcomes(Answer):
-    """What became of each person, in the order of the request."""
+    """The outcome for each person, in the order of the request."""
 
     participants: list[Participant]
 
@@ -140,7 +140,7 @@ class CreatedGroup(Answer):
 
 
 class Invite(Answer):
-    """The invitation to a group: whoever has it can join."""
+    """The invitation to a group: everybody who has it can join."""
 
     code: str = Field(examples=["AbCdEfGhIjKlMnOpQrStUv"])
     link: str = Field(examples=[f"{INVITE_PREFIX}AbCdEfGhIjKlMnOpQrStUv"])
@@ -153,7 +153,7 @@ class InvitedGroup(Answer):
     subject: str = Field(examples=["Chess club"])
     description: str = Field(description="Empty where it has none.", examples=["Every Tuesday"])
     size: int | None = Field(
-        description="The number of its members, where WhatsApp tells.", examples=[3]
+        description="The number of its members, where WhatsApp reports it.", examples=[3]
     )
 
 

@@ -30,7 +30,7 @@ class GroupNews(Answer):
     connection: str = Field(examples=["shop"])
     chat: str = Field(description="The group's address.", examples=["120363000000000001@g.us"])
     author: Person | None = Field(
-        description="The person who did it, the account too; null where WhatsApp does not tell."
+        description="The person who did it, the account too; null where WhatsApp does not report it."
     )
     at: Time = Field(description="WhatsApp's time of it.")
 

@@ -67,7 +67,7 @@ def refused_with(codes: Mapping[int, str]) -> Iterator[None]:
 def outcome(address: str, action: MemberAction, number: int | None) -> MemberOutcome:
     """The outcome for a person by the number in WhatsApp's answer: 0 or 200 for none, None where nothing was said."""
     if number is None:
-        return MemberOutcome(address, "refused", "not_told")
+        return MemberOutcome(address, "refused", "no_answer")
     if number in (0, 200):
         return MemberOutcome(address, "done")
     if number == ALREADY:

@@ -29,7 +29,7 @@ func (one *Account) untilEnd() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// CreateGroup creates a group, and returns it with what became of each person who was to be in it.
+// CreateGroup creates a group, and returns it with the outcome for each person who was to be in it.
 func (one *Account) CreateGroup(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Subject string      `json:"subject"`
@@ -95,7 +95,7 @@ func (one *Account) describe(ctx context.Context, chat types.JID, text string) e
 	return one.Client.SetGroupTopic(ctx, chat, known.TopicID, "", text)
 }
 
-// ChangeMembers adds or removes members, or makes them admins or not; it returns what became of each.
+// ChangeMembers adds or removes members, or makes them admins or not; it returns the outcome for each.
 func (one *Account) ChangeMembers(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat   types.JID                   `json:"chat"`

@@ -35,7 +35,7 @@ def test_a_group_without_a_subject_has_no_name() -> None:
     assert groups.group(asdict(Group(CHAT, "", ()))).name is None
 
 
-def test_a_group_has_its_settings_where_they_are_told() -> None:
+def test_a_group_has_its_settings_where_the_owner_reports_them() -> None:
     settings = GroupSettings(
         "Every Tuesday", announce=True, ephemeral=86400, member_add_mode="admins"
     )

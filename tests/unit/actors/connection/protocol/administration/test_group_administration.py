@@ -99,7 +99,7 @@ class Login:
 
     @property
     def asked(self) -> list[tuple[Any, ...]]:
-        """What was asked, but for the members."""
+        """The requests, without those for the members."""
         return [each for each in self.whatsapp.asked if each[0] != "one"]
 
 
@@ -143,10 +143,10 @@ async def test_a_group_by_numbers_is_asked_by_numbers(login: Login) -> None:
     assert login.asked == [("promote", GROUP, [Named(ANA)])]
 
 
-async def test_a_person_without_an_answer_is_not_told(login: Login) -> None:
+async def test_a_person_whom_the_answer_leaves_out_has_no_outcome(login: Login) -> None:
     login.whatsapp.answer = []
     outcomes = await login.groups.change_members(str(GROUP), "remove", [str(ANA)])
-    assert outcomes == [MemberOutcome(str(ANA), "refused", "not_told")]
+    assert outcomes == [MemberOutcome(str(ANA), "refused", "no_answer")]
 
 
 async def test_settings_are_changed_one_by_one_until_one_is_refused(login: Login) -> None:

@@ -37,7 +37,7 @@ def person(address: Address, **attrs: str) -> Node:
     return Node("participant", {"jid": str(address), **attrs})
 
 
-def told(**more: Any) -> dict[str, Any]:
+def delivered(**more: Any) -> dict[str, Any]:
     names = {"sender": str(ANA_LID), "sender_phone": str(ANA)}
     return {"change": "changed", "chat": str(GROUP), "notification": "A", "at": 7, **names, **more}
 
@@ -80,7 +80,7 @@ def test_both_engines_read_the_same(
 ) -> None:
     expected = GroupNews("A", 7.0, ANA, settings, members)  # type: ignore[arg-type]
     assert read_notification(notification(part), OWN, 9.0) == expected
-    assert read_delivery(told(**delivery), OWN, 9.0) == expected
+    assert read_delivery(delivered(**delivery), OWN, 9.0) == expected
 
 
 def test_a_lid_that_comes_with_its_number_is_that_person() -> None:

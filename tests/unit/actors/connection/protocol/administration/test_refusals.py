@@ -76,7 +76,7 @@ def test_a_failure_of_whatsapps_own_is_no_refusal(number: int) -> None:
         ("remove", 403, ("refused", "not_allowed")),
         ("promote", 404, ("refused", "not_in_group")),
         ("demote", 406, ("refused", "not_allowed")),
-        ("add", None, ("refused", "not_told")),
+        ("add", None, ("refused", "no_answer")),
     ],
 )
 def test_each_person_has_an_outcome(
