@@ -44,22 +44,15 @@ from simulator.server.messages import MessageRouter
 from simulator.server.notifications import Notifications
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
+from simulator.server.profiles.profiles import Profiles
 from simulator.server.queries import Queries
 from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
 from simulator.server.rules.address_rules import AddressRules
-from simulator.server.rules.chat_timers import ChatTimers
-from simulator.server.rules.lid_migrations import Migrations
-from simulator.server.rules.login_failures import Standings
-from simulator.server.rules.login_remarks import LoginRemarks
 from simulator.server.rules.new_chat_limits import NewChatLimits
-from simulator.server.rules.number_redirects import NumberRedirects
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
-from simulator.server.rules.properties import Properties
-from simulator.server.rules.remarks import Remarks
-from simulator.server.rules.switches import Switches
-from simulator.server.rules.versions import Versions
+from simulator.server.rules.rule_state import RuleState
 from simulator.server.usync import UsyncDirectory
 from simulator.store import Store
 from simulator.trace.recorder import Recorder
@@ -75,7 +68,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
 
 
-class ServerState:
+class ServerState(RuleState):
     """All parts of one simulated WhatsApp, each constructed with the parts that it uses.
 
     Acknowledged state survives `kill -9`: the dispatcher handles a stanza in one transaction, and
@@ -86,11 +79,11 @@ class ServerState:
         """`answer_seconds`: the deadline for a client's answer to a stanza."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")
+        super().__init__(self.store)
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
         self.recorder = Recorder(data / "trace")
         self.people = People(self.store)
-        self._make_rules()
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
         self.answer_deadlines = AnswerDeadlines(self.store, self.switches, answer_seconds)
@@ -112,9 +105,6 @@ class ServerState:
         self.prekeys = Prekeys(
             self.people, self.endpoints, self.companions, self.notifications, self.faults
         )
-        self.directory = UsyncDirectory(
-            self.people, self.devices, self.properties, self.answering_numbers
-        )
         self.group_management = GroupManagement(
             store=self.store,
             people=self.people,
@@ -125,6 +115,24 @@ class ServerState:
             chat_timers=self.chat_timers,
             sender_keys=self.sender_keys,
             switchboard=self.switchboard,
+        )
+        self.profiles = Profiles(
+            store=self.store,
+            people=self.people,
+            rules=self,
+            companions=self.companions,
+            groups=self.groups,
+            group_management=self.group_management,
+            media=self.media,
+            notifications=self.notifications,
+            switchboard=self.switchboard,
+        )
+        self.directory = UsyncDirectory(
+            people=self.people,
+            devices=self.devices,
+            properties=self.properties,
+            answering=self.answering_numbers,
+            profiles=self.profiles,
         )
         self.logins = Logins(
             store=self.store,
@@ -209,6 +217,7 @@ class ServerState:
             prekeys=self.prekeys,
             chat_timers=self.chat_timers,
             tokens=self.tokens,
+            blocklists=self.profiles.blocklists,
             switchboard=self.switchboard,
         )
         self.placeholder_resend = PlaceholderResend(
@@ -252,6 +261,7 @@ class ServerState:
             people=self.people,
             companions=self.companions,
             groups=self.groups,
+            blocklists=self.profiles.blocklists,
             switchboard=self.switchboard,
         )
         self.passkey_pairing = PasskeyPairing(
@@ -259,7 +269,7 @@ class ServerState:
             link=lambda *client: self.pairing.link(*client),  # noqa: PLW0108 - made below
         )
         self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.ask)
-        self.pairing = Pairing(
+        self.pairing: Pairing = Pairing(
             store=self.store,
             people=self.people,
             endpoints=self.endpoints,
@@ -294,6 +304,7 @@ class ServerState:
             privacy=self.privacy,
             reach_out=self.reach_out,
             tokens=self.tokens,
+            profiles=self.profiles,
             switchboard=self.switchboard,
         )
         self.messages = MessageRouter(
@@ -309,6 +320,7 @@ class ServerState:
             message_handler=self.message_handler,
             reach_out=self.reach_out,
             tokens=self.tokens,
+            blocklists=self.profiles.blocklists,
             switchboard=self.switchboard,
         )
         self.read_messages = ReadMessages(self.store)
@@ -332,7 +344,7 @@ class ServerState:
             group_receipts=self.group_receipts,
             switchboard=self.switchboard,
         )
-        self.calls = Calls(self.people, self.companions, self.switchboard)
+        self.calls = Calls(self.people, self.companions, self.profiles.blocklists, self.switchboard)
         self.dispatcher = Dispatcher(
             store=self.store,
             companions=self.companions,
@@ -356,18 +368,6 @@ class ServerState:
         self.placeholder_resend.answer(companion, message_id, message)
         if message.HasField("protocol_message"):
             self.app_state.receive(companion, message.protocol_message)
-
-    def _make_rules(self) -> None:
-        """Builds the rules, which need only the store."""
-        self.properties = Properties(self.store)
-        self.remarks = Remarks(self.store)
-        self.login_remarks = LoginRemarks(self.remarks)
-        self.switches = Switches(self.properties)
-        self.standings = Standings(self.properties)
-        self.migrations = Migrations(self.properties)
-        self.versions = Versions(self.store, self.properties)
-        self.answering_numbers = NumberRedirects(self.properties)
-        self.chat_timers = ChatTimers(self.store, self.properties, self.remarks)
 
     def _make_records(self, data: Path) -> None:
         """Builds the records of devices, groups and messages."""

@@ -139,6 +139,15 @@ CREATE TABLE IF NOT EXISTS group_requests (
 CREATE TABLE IF NOT EXISTS group_departures (
     group_id TEXT NOT NULL, number TEXT NOT NULL, how TEXT NOT NULL, PRIMARY KEY (group_id, number)
 ) WITHOUT ROWID;
+-- whom each person blocked
+CREATE TABLE IF NOT EXISTS blocked (
+    number TEXT NOT NULL, contact TEXT NOT NULL, PRIMARY KEY (number, contact)
+) WITHOUT ROWID;
+-- owner: a number, or the address of a group; name: the file's, without its size
+CREATE TABLE IF NOT EXISTS pictures (
+    owner TEXT PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL UNIQUE, author TEXT NOT NULL,
+    image BLOB NOT NULL, preview BLOB NOT NULL
+) WITHOUT ROWID;
 -- what a played device reads a peer's group messages with; its own when the peer is itself
 CREATE TABLE IF NOT EXISTS sender_keys (
     group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from simulator.contacts.message_builder import seconds_of
 from simulator.contacts.people import ADDRESSINGS
+from simulator.control.profile_routes import picture_in, refused
 from simulator.control.request_parser import ProblemError, body_of, field, optional
 from simulator.server.groups.group import ADMIN, MAX_MEMBERS
 from simulator.server.groups.info import MAX_SUBJECT
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.server_state import ServerState
 
 _CHANGEABLE: Final = {
-    *("by", "subject", "description", "seconds", "addressing"),
+    *("by", "subject", "description", "picture", "seconds", "addressing"),
     *SETTINGS,
     *GROUP,
 }
@@ -56,7 +57,7 @@ class GroupRoutes:
         return JSONResponse(self._described(group), status_code=201)
 
     async def change(self, request: Request) -> JSONResponse:
-        """Changes subject, description, settings or timer, with a notification; addressing or receipts, without one."""
+        """Changes subject, description, picture, settings or timer, with a notification; addressing or receipts, without one."""
         world, body = self._world, await body_of(request)
         group, info = self._group(request), self._management.info
         if not body or body.keys() - _CHANGEABLE:
@@ -73,6 +74,8 @@ class GroupRoutes:
                     text = field(body, "description", str)
                     text_id = secrets.token_hex(8).upper() if text else ""
                     group = info.describe(group, text, by, text_id=text_id, previous=known)
+                if "picture" in body:
+                    world.profiles.pictures.change_groups(group, by, picture_in(body))
                 if settings:
                     info.set(group, settings, by)
                 if "seconds" in body:
@@ -184,6 +187,7 @@ class GroupRoutes:
             "id": group.chat,
             "subject": group.subject.text,
             "description": "" if description is None else description.text,
+            "picture": self._world.profiles.pictures.id(group.chat),
             "creator": group.creator,
             "addressing": "lid" if group.server == LID_SERVER else "pn",
             "seconds": self._world.chat_timers.timer(group.chat),
@@ -192,11 +196,6 @@ class GroupRoutes:
             "participants": [{"number": one, "rank": rank or "member"} for one, rank in ranks],
             "requests": [one["number"] for one in self._management.entry.requests(group)],
         }
-
-
-def refused(error: QueryError) -> ProblemError:
-    """Returns the problem of a change that WhatsApp's server would refuse to the member."""
-    return ProblemError(409, "refused", f"the server refuses this: {error.code} {error.text}")
 
 
 def _server(body: dict[str, Any]) -> str:

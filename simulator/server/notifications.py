@@ -68,6 +68,17 @@ class Notifications:
         for account in self._known_by(number):
             self._notify(account, "encrypt", Node("identity", {}), number)
 
+    def profile(self, number: str, kind: str, change: Any, *, jid: bool = False) -> None:
+        """Notifies all accounts that know the number, and its own devices, of a change of its profile.
+
+        With `jid` the change names the person, by the address that the notification comes from.
+        """
+        person = self._people.named(number)
+        if jid:
+            change.attrs["jid"] = person.address(person.addressing or PN_SERVER)
+        for account in [*self._known_by(number), number]:
+            self._notify(account, kind, change, number)
+
     def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
         """Notifies a companion of the number of its one-time prekeys.
 
