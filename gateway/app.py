@@ -34,6 +34,7 @@ from gateway.api.account import (
     group_changes,
     groups,
     passkeys,
+    profiles,
     read_marks,
     refused_documents,
 )
@@ -70,6 +71,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *contact_list.OPERATIONS,
     *group_changes.OPERATIONS,
     *groups.OPERATIONS,
+    *profiles.OPERATIONS,
     *refused_documents.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,

@@ -31,6 +31,7 @@ _PATH_PARAMETERS = {
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number, canonical address or LID, or the address of a group.",
     "group": "The address of the group.",
+    "person": "The person's phone number, canonical address or LID.",
     "code": "The code of an invitation: the end of its link.",
     "who": "The person's phone number, canonical address or LID, or the address of a group.",
     "call": "The call's id.",
@@ -51,6 +52,10 @@ _PATH_SCHEMAS = {
     "chat": _ANY_CHAT,
     "group": {"type": "string", "pattern": f"^{addresses.GROUP}$"},
     "code": {"type": "string", "pattern": f"^{CODE}$"},
+    "person": {
+        "type": "string",
+        "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID})$",
+    },
     "who": _ANY_CHAT,
     "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
 }

@@ -66,6 +66,8 @@ KINDS = _kinds(
     Kind(404, "unknown_key", "There is no such API key"),
     Kind(404, "unknown_message", "There is no such message"),
     Kind(404, "unknown_media", "There is no such file"),
+    Kind(404, "no_picture", "There is no picture"),
+    Kind(404, "not_on_whatsapp", "The number is not on WhatsApp"),
     Kind(404, "no_media", "The message brings no file"),
     Kind(404, "unknown_target", "There is no message to refer to by this id"),
     Kind(404, "unknown_webhook", "There is no such webhook"),

@@ -1,4 +1,4 @@
-"""Declares an engine's methods for groups, and their values: members, settings, changes, outcomes, invitations."""
+"""Declares an engine's methods for groups, pictures, blocked people and the own profile, and the values of groups."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class JoinedGroup:
 INVITE_PREFIX: Final = "https://chat.whatsapp.com/"
 
 
-class Administration(Protocol):
+class GroupAbilities(Protocol):
     """Lists groups and changes them at WhatsApp; a method returns once WhatsApp confirmed.
 
     Each raises `NotConnected` where nothing left, and else `SendError`: a code of
@@ -111,10 +111,10 @@ class Administration(Protocol):
     may be repeated by the caller: what is done already stays done.
     """
 
-    async def groups(self) -> Sequence[Group]:
+    async def all(self) -> Sequence[Group]:
         """The groups that the account is in."""
 
-    async def group(self, chat: str) -> Group:
+    async def one(self, chat: str) -> Group:
         """One of them, whose members are `NamedMember`; a day old at most."""
 
     async def create_group(self, subject: str, people: Sequence[str]) -> CreatedGroup:
@@ -139,3 +139,59 @@ class Administration(Protocol):
 
     async def leave_group(self, chat: str) -> None:
         """Leave a group; refused with ``unknown_group`` where the account is in none of this address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in the media store, and WhatsApp's id of it, which another one has not."""
+
+    id: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProfile:
+    """What others see of the account; `name` is None while it is not known here."""
+
+    name: str | None = field(repr=False)
+    about: str = field(repr=False)
+
+
+class ProfileAbilities(Protocol):
+    """Pictures, blocked people and the own profile at WhatsApp; raises as `GroupAbilities`. Each method may be repeated."""
+
+    async def picture(self, chat: str) -> Picture | None:
+        """The picture of a person or group, in the media store; None where there is none. An hour old at most.
+
+        It is fetched once a login, unless it changes. Refused with ``not_allowed`` where it is hidden.
+        """
+
+    async def set_picture(self, chat: str | None, sha256: str | None) -> None:
+        """Give a group, or the account (None), the picture of this file, a JPEG; with None it has none.
+
+        Refused with ``unknown_media`` where the store has no such file.
+        """
+
+    async def blocked(self) -> Sequence[str]:
+        """The people whom the account blocks, by canonical addresses."""
+
+    async def block(self, person: str, *, blocked: bool) -> None:
+        """Block a person, or end that. Refused with ``not_on_whatsapp`` where nobody is there."""
+
+    async def profile(self) -> OwnProfile:
+        """The account's name and text."""
+
+    async def set_name(self, name: str) -> None:
+        """Change the account's name. Refused with ``unsupported_by_engine`` by an engine without app state."""
+
+    async def set_about(self, about: str) -> None:
+        """Change the account's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """All that changes the account at WhatsApp over one login."""
+
+    groups: GroupAbilities
+    profiles: ProfileAbilities

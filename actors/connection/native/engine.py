@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.config.settings import Settings
+    from actors.connection.abilities.administration import Administration
     from actors.connection.engine import (
         EngineEvents,
         Outgoing,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
         Traffic,
     )
     from actors.connection.native.pairing.unpaired_client import UnpairedClient
-    from actors.connection.protocol.administration.group_administration import GroupAdministration
     from actors.connection.proxy.address import ProxyAddress
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
@@ -197,7 +197,7 @@ class NativeEngine(SessionInbox, EngineBase):
         await self._open_link.subscribe(chat)
 
     @property
-    def administration(self) -> GroupAdministration:
+    def administration(self) -> Administration:
         """Lists and changes groups; see the port."""
         return self._open_link.administration
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.abilities.administration import Administration
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import media_queries
 from actors.connection.native.administration.group_requests import NativeGroupRequests
+from actors.connection.native.administration.profile_requests import NativeProfileRequests
 from actors.connection.native.calls import RingingCalls
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_queries import OverSocket
@@ -30,6 +32,8 @@ from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.prekeys import Prekeys
 from actors.connection.native.transport import login
 from actors.connection.protocol.administration.group_administration import GroupAdministration
+from actors.connection.protocol.administration.open_login import OpenLogin
+from actors.connection.protocol.administration.profile_administration import ProfileAdministration
 from actors.connection.protocol.background_tasks import BackgroundTasks
 from actors.connection.protocol.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
@@ -110,13 +114,10 @@ class PairedClient:
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         groups = OverSocket(socket)
         self._rosters = MemberLists(session, self._people, socket, groups, on_inbox=events.on_inbox)
-        self.administration = GroupAdministration(
-            session,
-            self._people,
-            socket,
-            self._rosters,
-            NativeGroupRequests(socket),
-            logged_in=lambda: self._logged_in,
+        login = OpenLogin(session, self._people, socket, lambda: self._logged_in, events.on_inbox)
+        self.administration = Administration(
+            GroupAdministration(login, self._rosters, NativeGroupRequests(socket)),
+            ProfileAdministration(login, NativeProfileRequests(socket), carrying),
         )
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._limits = LimitEnforcement(

@@ -8,12 +8,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.owner import group_commands
+from actors.connection.owner import group_commands, profile_commands
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
@@ -51,6 +51,10 @@ OF_ACCOUNT: Mapping[str, tuple[str, ...]] = {
 
 OF_REFUSED = frozenset({"refused_items", "retry_refused", "discard_refused"})
 """Commands that are methods of `refused_items.port.RefusedItems`."""
+
+
+OF_ADMINISTRATION: Final = {**group_commands.COMMANDS, **profile_commands.COMMANDS}
+"""Commands that are methods of `administration.Administration`."""
 
 
 class CommandHandler:
@@ -114,8 +118,7 @@ class CommandHandler:
         args = command.args
         if command.kind == "lookup":
             return {"chat": await self._engine.lookup(args["chat"])}
-        if command.kind in group_commands.COMMANDS:
-            execute = group_commands.COMMANDS[command.kind]
+        if (execute := OF_ADMINISTRATION.get(command.kind)) is not None:
             return await execute(self._engine.administration, args)
         if command.kind == "presence":
             available = args["presence"] == "available"

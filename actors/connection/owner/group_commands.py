@@ -15,42 +15,44 @@ if TYPE_CHECKING:
     Execute = Callable[[Administration, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
-async def _groups(groups: Administration, _: Mapping[str, Any]) -> dict[str, Any]:
-    return {"groups": [asdict(one) for one in await groups.groups()]}
+async def _groups(account: Administration, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {"groups": [asdict(one) for one in await account.groups.all()]}
 
 
-async def _group(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(await groups.group(args["chat"]))
+async def _group(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(await account.groups.one(args["chat"]))
 
 
-async def _create(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(await groups.create_group(args["subject"], args["participants"]))
+async def _create(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(await account.groups.create_group(args["subject"], args["participants"]))
 
 
-async def _change(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    await groups.change_group(args["chat"], GroupChange(**args["change"]))
+async def _change(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    await account.groups.change_group(args["chat"], GroupChange(**args["change"]))
     return {}
 
 
-async def _members(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    outcomes = await groups.change_members(args["chat"], args["action"], args["participants"])
+async def _members(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    outcomes = await account.groups.change_members(
+        args["chat"], args["action"], args["participants"]
+    )
     return {"participants": [asdict(one) for one in outcomes]}
 
 
-async def _invite(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    return {"code": await groups.invite_code(args["chat"], revoke=args["revoke"])}
+async def _invite(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    return {"code": await account.groups.invite_code(args["chat"], revoke=args["revoke"])}
 
 
-async def _invited(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(await groups.invited_group(args["code"]))
+async def _invited(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(await account.groups.invited_group(args["code"]))
 
 
-async def _join(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(await groups.join_group(args["code"]))
+async def _join(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(await account.groups.join_group(args["code"]))
 
 
-async def _leave(groups: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
-    await groups.leave_group(args["chat"])
+async def _leave(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
+    await account.groups.leave_group(args["chat"])
     return {}
 
 

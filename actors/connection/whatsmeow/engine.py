@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
+    from actors.connection.abilities.administration import Administration
     from actors.connection.engine import EngineEvents, Outgoing
-    from actors.connection.protocol.administration.group_administration import GroupAdministration
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
@@ -223,7 +223,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         await self._open_account.subscribe(chat)
 
     @property
-    def administration(self) -> GroupAdministration:
+    def administration(self) -> Administration:
         return self._open_account.administration
 
     @property

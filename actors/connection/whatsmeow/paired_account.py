@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.abilities.administration import Administration
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.administration.group_administration import GroupAdministration
+from actors.connection.protocol.administration.open_login import OpenLogin
+from actors.connection.protocol.administration.profile_administration import ProfileAdministration
 from actors.connection.protocol.background_tasks import BackgroundTasks
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
@@ -35,6 +38,7 @@ from actors.connection.whatsmeow.program.frames import MOST
 from actors.connection.whatsmeow.queries.group_requests import ProgramGroupRequests
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
+from actors.connection.whatsmeow.queries.profile_requests import ProgramProfileRequests
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
@@ -90,13 +94,10 @@ class PairedAccount:
         self._rosters = MemberLists(
             session, people, link, ByProgram(link), on_inbox=events.on_inbox
         )
-        self.administration = GroupAdministration(
-            session,
-            people,
-            link,
-            self._rosters,
-            ProgramGroupRequests(link),
-            logged_in=lambda: self.logged_in,
+        login = OpenLogin(session, people, link, lambda: self.logged_in, events.on_inbox)
+        self.administration = Administration(
+            GroupAdministration(login, self._rosters, ProgramGroupRequests(link)),
+            ProfileAdministration(login, ProgramProfileRequests(link), carrying),
         )
         self._limits = LimitEnforcement(session, link, people, events, counts, start=self._start)
         self._lookups = Lookups(session, people, link, on_inbox=events.on_inbox)

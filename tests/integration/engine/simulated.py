@@ -185,6 +185,13 @@ class Simulator(SimulatorProcess):
         """Changes settings of the group, `by` a member."""
         await self._call("POST", f"/groups/{group}", **settings)
 
+    async def profile(self, number: str, **changes: Any) -> dict[str, Any]:
+        """Changes a person's `about` and `picture` (Base64); returns the profile as it is then."""
+        if changes:
+            await self._call("POST", f"/contacts/{number}/profile", **changes)
+        found: dict[str, Any] = await self._call("GET", f"/contacts/{number}/profile")
+        return found
+
     async def invite(self, group: str) -> str:
         """The code of the group's invitation."""
         return str((await self._call("POST", f"/groups/{group}/invite"))["code"])

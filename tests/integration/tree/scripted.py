@@ -139,15 +139,16 @@ class ScriptedEngine(Learnt, EngineBase):
 
     @property
     def administration(self) -> Administration:
-        return cast("Administration", self)
+        mine = cast("Any", self)
+        return Administration(mine, mine)
 
-    async def groups(self) -> list[Group]:
+    async def all(self) -> list[Group]:
         if not self.opens or self.closed:
             raise NotConnected
         return [Group("120363000000000001@g.us", "Us", (GroupMember("1@s.whatsapp.net", True),))]
 
-    async def group(self, chat: str) -> Group:
-        found = [one for one in await self.groups() if one.chat == chat]
+    async def one(self, chat: str) -> Group:
+        found = [one for one in await self.all() if one.chat == chat]
         if not found:
             raise SendError("unknown_group", permanent=True)
         return found[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,28 +11,24 @@ from actors.connection.abilities.administration import (
     InvitedGroup,
     JoinedGroup,
 )
-from actors.connection.engine import NotConnected, SendError
+from actors.connection.engine import SendError
 from actors.connection.protocol.administration.refusals import (
     ALREADY,
     OF_GROUPS,
     OF_INVITES,
     outcome,
-    refused_with,
 )
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import RequestFailed
-from actors.connection.protocol.send.send_acks import send_errors
 from actors.connection.protocol.session_transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from actors.connection.abilities.administration import Group, MemberAction, MemberOutcome
+    from actors.connection.protocol.administration.open_login import OpenLogin
     from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
-    from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.session_transactions import Link
-    from actors.connection.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,36 +77,25 @@ class GroupRequests(Protocol):
 
 
 class GroupAdministration:
-    """Implements `abilities.administration.Administration` over one login, by an engine's requests."""
+    """Implements `abilities.administration.GroupAbilities` over one login, by an engine's requests."""
 
-    def __init__(
-        self,
-        session: Session,
-        people: LidMapping,
-        link: Link,
-        rosters: MemberLists,
-        requests: GroupRequests,
-        *,
-        logged_in: Callable[[], bool],
-    ) -> None:
-        """`requests` go over `link`; before the login is done each method raises `NotConnected`."""
-        self._session, self._people, self._link = session, people, link
+    def __init__(self, login: OpenLogin, rosters: MemberLists, requests: GroupRequests) -> None:
+        self._login, self._people = login, login.people
         self._rosters, self._requests = rosters, requests
-        self._logged_in = logged_in
 
-    async def groups(self) -> Sequence[Group]:
+    async def all(self) -> Sequence[Group]:
         """The groups that the account is in; see `MemberLists.all`."""
-        with self._asking():
+        with self._login.asking():
             return await self._rosters.all()
 
-    async def group(self, chat: str) -> Group:
+    async def one(self, chat: str) -> Group:
         """One of them, with its settings and its members' names; see `MemberLists.one`."""
-        with self._asking():
+        with self._login.asking():
             return await self._rosters.one(Address.parse(chat))
 
     async def create_group(self, subject: str, people: Sequence[str]) -> CreatedGroup:
         """See the port."""
-        with self._asking(OF_GROUPS):
+        with self._login.asking(OF_GROUPS):
             persons = await self._persons(people)
             named = [self._named(each, each) for each in persons]
             chat, told, answers = await self._requests.create(subject, named)
@@ -120,7 +104,7 @@ class GroupAdministration:
 
     async def change_group(self, chat: str, change: GroupChange) -> None:
         """See the port."""
-        with self._asking(OF_GROUPS):
+        with self._login.asking(OF_GROUPS):
             group, _ = await self._group(chat)
             try:
                 for setting in GroupChange.__dataclass_fields__:
@@ -133,7 +117,7 @@ class GroupAdministration:
         self, chat: str, action: MemberAction, people: Sequence[str]
     ) -> Sequence[MemberOutcome]:
         """See the port."""
-        with self._asking(OF_GROUPS):
+        with self._login.asking(OF_GROUPS):
             group, roster = await self._group(chat)
             members = self._rosters.named(roster)
             persons = await self._persons(people)
@@ -146,19 +130,19 @@ class GroupAdministration:
 
     async def invite_code(self, chat: str, *, revoke: bool) -> str:
         """See the port."""
-        with self._asking(OF_GROUPS):
+        with self._login.asking(OF_GROUPS):
             group, _ = await self._group(chat)
             return await self._requests.invite_code(group, revoke=revoke)
 
     async def invited_group(self, code: str) -> InvitedGroup:
         """See the port."""
-        with self._asking(OF_INVITES):
+        with self._login.asking(OF_INVITES):
             return await self._requests.invited(code)
 
     async def join_group(self, code: str) -> JoinedGroup:
         """See the port."""
-        with self._asking(OF_INVITES):
-            await self._current_owner()
+        with self._login.asking(OF_INVITES):
+            await self._login.require_owner()
             try:
                 return await self._requests.join(code)
             except RequestFailed as failed:
@@ -168,40 +152,28 @@ class GroupAdministration:
 
     async def leave_group(self, chat: str) -> None:
         """See the port."""
-        with self._asking(OF_GROUPS):
+        with self._login.asking(OF_GROUPS):
             group, _ = await self._group(chat)
             await self._requests.leave(group)
             await self._forget(group)
-
-    @contextmanager
-    def _asking(self, codes: Mapping[int, str] | None = None) -> Iterator[None]:
-        if not self._logged_in():
-            raise NotConnected
-        with send_errors(), nullcontext() if codes is None else refused_with(codes):
-            yield
 
     async def _group(self, chat: str) -> tuple[Address, GroupMembers]:
         """The group that the account is in. Raises `SendError` with ``unknown_group``, and what asking raises."""
         group = parse_optional(chat)
         if group is None or group.server != GROUP:
             raise SendError("unknown_group", permanent=True)
-        await self._current_owner()
+        await self._login.require_owner()
         try:
             return group, await self._rosters.of(group)
         except (NotInGroup, UnknownGroup):
             raise SendError("unknown_group", permanent=True) from None
 
     async def _persons(self, people: Iterable[str]) -> list[Address]:
-        await self._current_owner()
+        await self._login.require_owner()
         return [self._people.canonical(Address.parse(each)) for each in people]
 
-    async def _current_owner(self) -> None:
-        """Raise `ConnectionLost` where a newer owner has the session: an older one changes nothing (G6)."""
-        async with transaction(self._session, self._link):
-            pass
-
     async def _forget(self, group: Address) -> None:
-        async with transaction(self._session, self._link):
+        async with transaction(self._login.session, self._login.link):
             self._rosters.forget(group)
 
     def _named(self, person: Address, address: Address) -> Named:

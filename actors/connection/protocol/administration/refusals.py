@@ -39,6 +39,13 @@ OF_INVITES: Final[Mapping[int, str]] = {
     406: "unknown_invite",
     410: "invite_revoked",
 }
+OF_PICTURES: Final[Mapping[int, str]] = {**OF_GROUPS, 404: "unknown_group", 419: REFUSED}
+OF_PEOPLE: Final[Mapping[int, str]] = {
+    401: NOT_ALLOWED,
+    403: NOT_ALLOWED,
+    404: "not_on_whatsapp",
+    429: "whatsapp_limited",
+}
 OF_ADDED: Final[Mapping[int, str]] = {
     401: "blocked_by_person",
     403: "invite_needed",

@@ -75,7 +75,7 @@ async def news(phone: Device) -> list[tuple[str, Any]]:
 
 
 async def settings_now(phone: Device, group: str) -> GroupSettings | None:
-    return (await phone.engine.administration.group(group)).settings
+    return (await phone.engine.administration.groups.one(group)).settings
 
 
 async def test_a_group_from_its_creation_to_the_end(
@@ -83,7 +83,7 @@ async def test_a_group_from_its_creation_to_the_end(
 ) -> None:
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
-        groups = phone.engine.administration
+        groups = phone.engine.administration.groups
         await simulator.contact(CARA, group_add="none")
         made = await groups.create_group("Us", [chat(ANN), chat(CARA)])
         assert made.subject == "Us"
@@ -109,7 +109,7 @@ async def test_a_group_from_its_creation_to_the_end(
         await groups.leave_group(made.chat)
         assert ACCOUNT not in await members(simulator, made.chat)
         assert await code_of(groups.leave_group(made.chat)) == "unknown_group"
-        assert await code_of(groups.group(made.chat)) == "unknown_group"
+        assert await code_of(groups.one(made.chat)) == "unknown_group"
 
 
 async def reads(simulator: Simulator, number: str, text: str) -> bool:
@@ -121,11 +121,11 @@ async def test_all_settings_on_and_off_again(
 ) -> None:
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
-        groups = phone.engine.administration
+        groups = phone.engine.administration.groups
         group = (await groups.create_group("Us", [chat(ANN)])).chat
         for _ in range(2):  # a repetition changes nothing
             await groups.change_group(group, EVERYTHING)
-        assert (await groups.group(group)).subject == "All of us ☕"
+        assert (await groups.one(group)).subject == "All of us ☕"
         assert await settings_now(phone, group) == GroupSettings(
             description="Every Tuesday",
             announce=True,
@@ -145,7 +145,7 @@ async def test_all_settings_on_and_off_again(
 async def test_invitations(engine: str, simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
-        groups = phone.engine.administration
+        groups = phone.engine.administration.groups
         own = (await groups.create_group("Us", [chat(ANN)])).chat
         first = await groups.invite_code(own, revoke=False)
         assert await groups.invite_code(own, revoke=False) == first
@@ -169,7 +169,7 @@ async def test_refusals_have_codes(engine: str, simulator: Simulator, tmp_path: 
     """The account is a plain member, and then none."""
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
-        groups = phone.engine.administration
+        groups = phone.engine.administration.groups
         group = await simulator.group(ANN, ACCOUNT, BEN)
         await simulator.change_group(group, locked=True)
         for asked in (
@@ -254,4 +254,4 @@ async def test_nothing_is_asked_while_no_socket_is_open(
 ) -> None:
     async with device(simulator, tmp_path, kind=engine) as phone:
         with pytest.raises(NotConnected):
-            await phone.engine.administration.create_group("Us", [chat(ANN)])
+            await phone.engine.administration.groups.create_group("Us", [chat(ANN)])

@@ -29,6 +29,9 @@ OFFLINE = {
     ),
     **dict.fromkeys(("addMembers", "removeMembers", "promoteMembers", "demoteMembers"), 409),
     **dict.fromkeys(("getInvite", "revokeInvite"), 409),
+    **dict.fromkeys(("getPicture", "removeGroupPicture", "getProfile", "changeProfile"), 409),
+    **dict.fromkeys(("listBlocked", "blockPerson", "unblockPerson"), 409),
+    "setGroupPicture": 404,  # no such file was uploaded
     "checkNumber": 409,
     "setPresence": 409,
     "setTyping": 409,
@@ -48,6 +51,7 @@ REQUIRED = {
     name: {"connection": "shop"}
     for name in (
         *("listAllChats", "listAllContacts", "getGroup", "changeGroup", "leaveGroup"),
+        *("setGroupPicture", "removeGroupPicture"),
         *("previewInvite", "addMembers", "promoteMembers", "getInvite", "revokeInvite"),
     )
 } | {
@@ -85,7 +89,7 @@ def sent(api: Api, **body: Any) -> str:
 
 def cases(document: dict[str, Any]) -> Iterator[tuple[str, str, str, str, Any]]:
     """Method, path, operation, and a body with its name; what deletes comes last, a whole after its parts."""
-    order = {"get": 0, "post": 1, "patch": 2, "delete": 3}
+    order = {"get": 0, "post": 1, "put": 2, "patch": 2, "delete": 3}
     found = [
         (method, path, operation)
         for path, methods in document["paths"].items()

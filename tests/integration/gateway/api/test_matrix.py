@@ -58,6 +58,7 @@ IN_PATHS = {
     "number": "15550100002",
     "chat": "15550100002",
     "group": "120363000000000001@g.us",
+    "person": "15550100002",
     "code": "AbCdEfGhIjKlMnOpQrStUv",
     "who": "15550100002",
     "webhook": "wh_" + "0" * 24,

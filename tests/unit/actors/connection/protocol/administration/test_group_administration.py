@@ -21,6 +21,7 @@ from actors.connection.protocol.administration.group_administration import (
     GroupAdministration,
     Named,
 )
+from actors.connection.protocol.administration.open_login import OpenLogin
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.group_members import GroupMembers, Member, MemberLists
 from actors.connection.protocol.identities.lid_mapping import LidMapping
@@ -93,9 +94,8 @@ class Login:
         wire: Any = self.whatsapp
         events = EngineEvents()
         self.rosters = MemberLists(session, people, wire, wire, on_inbox=events.on_inbox)
-        self.groups = GroupAdministration(
-            session, people, wire, self.rosters, wire, logged_in=lambda: self.logged_in
-        )
+        login = OpenLogin(session, people, wire, lambda: self.logged_in, events.on_inbox)
+        self.groups = GroupAdministration(login, self.rosters, wire)
 
     @property
     def asked(self) -> list[tuple[Any, ...]]:
@@ -220,7 +220,7 @@ async def test_nothing_is_asked_before_the_login_is_done(login: Login) -> None:
     login.logged_in = False
     for change in (
         login.groups.create_group("Chess", [str(BEN)]),
-        login.groups.groups(),
+        login.groups.all(),
         login.groups.invited_group("CODE"),
         login.groups.leave_group(str(GROUP)),
     ):
