@@ -45,8 +45,8 @@ async def picture(call: Call[None, None]) -> Response:
 async def set_picture(call: Call[models.NewPicture, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
-    await _require_jpeg(call, registered, call.body.sha256)
-    await ask(call, registered, "set_picture", {"chat": chat, "sha256": call.body.sha256})
+    await _require_jpeg(call, registered, call.body.picture)
+    await ask(call, registered, "set_picture", {"chat": chat, "sha256": call.body.picture})
     return Response(status_code=204)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.text_pattern import TextPattern
 from gateway.http.response_base import Answer
 from gateway.schemas.request_models import Body
@@ -21,21 +20,43 @@ Picture = Annotated[
 ]
 
 
+_ON_ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]"
+Name = Annotated[
+    str,
+    TextPattern(
+        f"^{_ON_ONE_LINE}+$",
+        f"write 1 to {LONGEST_NAME} characters on one line, without control characters",
+        shortest=1,
+        longest=LONGEST_NAME,
+    ),
+]
+About = Annotated[
+    str,
+    TextPattern(
+        f"^{_ON_ONE_LINE}*$",
+        f"write up to {LONGEST_ABOUT} characters on one line, without control characters",
+        longest=LONGEST_ABOUT,
+    ),
+]
+
+
 class NewPicture(Body):
     """The picture of a group: a JPEG that was uploaded (`POST /api/media`)."""
 
-    sha256: Picture = Field(description="Of the file, as its upload has it.", examples=["0" * 64])
+    picture: Picture = Field(
+        description="The SHA-256 of the file, as its upload has it.", examples=["0" * 64]
+    )
 
 
 class ProfileChange(Body):
     """What others see of the account, one field at least; what is not named stays."""
 
-    name: Annotated[Line, StringConstraints(max_length=LONGEST_NAME)] | None = Field(
+    name: Name | None = Field(
         None,
         description="The name that strangers see; an engine without app state cannot change it.",
     )
-    about: Annotated[Line, StringConstraints(max_length=LONGEST_ABOUT)] | None = Field(
-        None, description="The text beneath the name.", examples=["At work"]
+    about: About | None = Field(
+        None, description="The text beneath the name; empty: none.", examples=["At work"]
     )
     picture: Picture | None = Field(
         None, description="The SHA-256 of a JPEG that was uploaded. null removes the picture."

@@ -131,7 +131,7 @@ def test_each_example_can_be_asked(own_gateway: Gateway) -> None:
                 PATH["id"]: about,
                 PATH["webhook"]: hook,
                 PATH["key"]: key,
-                "0" * 64: files.get(kind, ""),
+                "0" * 64: files.get(kind, "0" * 64),
             }
             written, concrete = json.dumps(body), path
             for name, value in PATH.items():
