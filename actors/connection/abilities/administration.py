@@ -152,7 +152,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class OwnProfile:
-    """What others see of the account; `name` is None while it is not known here."""
+    """The account as others see it; `name` is None while it is not known here."""
 
     name: str | None = field(repr=False)
     about: str = field(repr=False)

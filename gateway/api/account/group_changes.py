@@ -145,7 +145,7 @@ def _of_group(
         query=more.pop("query", OfGroup),
         refuses=(
             *(*REFUSES, *_REFUSED, "unknown_connection", "unknown_group", "unsupported_chat"),
-            *(("invalid_number",) if method == "DELETE" else ()),
+            *(("invalid_number",) if part in {"/participants", "/admins"} else ()),
         ),
         **more,
     )
@@ -183,6 +183,7 @@ OPERATIONS = (
         {200: Gives("The account is in it, or asked to be.", models.JoinedGroup)},
         "send",
         body=models.Invitation,
+        own_path=True,
         refuses=(*REFUSES, *_INVITES, "unknown_connection", "unknown_group"),
     ),
     Operation(

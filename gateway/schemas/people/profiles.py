@@ -49,7 +49,7 @@ class NewPicture(Body):
 
 
 class ProfileChange(Body):
-    """What others see of the account, one field at least; what is not named stays."""
+    """Changes of the account as others see it, one field at least; what is not named stays."""
 
     name: Name | None = Field(
         None,
@@ -72,7 +72,7 @@ class ProfileChange(Body):
 
 
 class Profile(Answer):
-    """What others see of the account."""
+    """The account as others see it."""
 
     name: str | None = Field(
         description="null while the connection does not know it.", examples=["Teimoso shop"]

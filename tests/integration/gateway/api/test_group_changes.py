@@ -7,18 +7,18 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
 from gateway.schemas.people.group_changes import MOST_PARTICIPANTS
 from tests.integration.gateway.api.test_account import Able, here, owned
-from tests.integration.gateway.served import SHOP
+from tests.integration.gateway.served import KEY, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import httpx
     from redis.asyncio import Redis
 
     from actors.redis.leases.leases import Leases
@@ -202,3 +202,12 @@ def test_what_cannot_be_asked_is_refused_unasked(api: Api) -> None:
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_field"), invite
     closed = api.delete(f"/api/groups/{GROUP}", params=AT)
     assert (closed.status_code, closed.json()["code"]) == (409, "connection_not_open")
+
+
+def test_a_word_of_a_path_is_no_group(gateway: Gateway) -> None:
+    """`join` stands where a group's address may: no operation of a group is meant."""
+    host, keys = f"http://127.0.0.1:{gateway.port}", {"X-Api-Key": KEY}
+    with httpx.Client(base_url=host, headers=keys, trust_env=False) as client:
+        for method in ("PATCH", "DELETE", "GET"):
+            refused = client.request(method, "/api/groups/join", params=AT)
+            assert (refused.status_code, refused.headers["allow"]) == (405, "POST"), method

@@ -67,7 +67,7 @@ async def test_a_picture_is_set_or_removed(
     assert iq.children() == ([] if jpeg is None else [Node("picture", {"type": "image"}, jpeg)])
 
 
-async def test_blocked_people_are_named_by_number_where_it_is_told() -> None:
+async def test_blocked_people_are_named_by_number_where_the_answer_has_it() -> None:
     items = (
         Node("item", {"jid": str(ANA_LID), "pn_jid": str(ANA)}),
         Node("item", {"jid": "90000000000003@lid"}),
