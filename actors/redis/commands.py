@@ -57,12 +57,12 @@ class TooLong(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request to the owner of a connection. `args` may name people: never logged."""
+    """A request to the owner of a connection. `args` are JSON values, and may name people: never logged."""
 
     id: str
     connection: str
     kind: str
-    args: Mapping[str, str] = field(repr=False)
+    args: Mapping[str, Any] = field(repr=False)
 
 
 class Commands:
@@ -75,7 +75,7 @@ class Commands:
         self._blocking: Redis | None = None
 
     async def ask(
-        self, connection: str, kind: str, args: Mapping[str, str], seconds: float
+        self, connection: str, kind: str, args: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
         """The owner's answer, within so many seconds. Raises `NoAnswer`, `TooMany` and `TooLong`."""
         of, id_ = keys.of(connection), secrets.token_hex(8)

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import RootModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -85,7 +86,8 @@ class Operation:
     With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
     body as ``{}``; with `upload` the handler reads any body as it arrives; one that `waits` does so for WhatsApp, a file
     or an event. `headers` are request headers: description, and pattern of what they may hold.
-    `instead` marks a former name, which stays: it is the method and path to use.
+    `instead` marks a former name, which stays: it is the method and path to use. `own_path`: no parameter of another
+    path may have the value that this path has there, so that any other method is refused.
     """
 
     method: str
@@ -105,6 +107,7 @@ class Operation:
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
     instead: str | None = None
+    own_path: bool = False
 
     @property
     def lists(self) -> bool:
@@ -113,7 +116,7 @@ class Operation:
 
 
 class Endpoint:
-    """The ASGI application of one path; the router has refused every other method."""
+    """The ASGI application of one path; refuses every other method with HTTPException 405."""
 
     def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
         self.path = path
@@ -122,7 +125,9 @@ class Endpoint:
             self.operations["HEAD"] = operations["GET"]
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        operation = self.operations[scope["method"]]
+        operation = self.operations.get(scope["method"])
+        if operation is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(self.operations)})
         try:
             with telling_what_is_away:
                 call = await _let_in(operation, Request(scope, receive))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.protocol.administration import group_news
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
@@ -61,6 +62,7 @@ class DeliveryHandler:
         self._rosters = rosters
         self._clock = clock
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
+        self._group_news = group_news.GroupNewsWriter(session, people)
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
@@ -171,6 +173,8 @@ class DeliveryHandler:
         persons = [self._people.canonical(one) for one in gone if one is not None]
         at = int(told.get("at") or self._clock())
         news = self._receipts.leave_out(chat, persons, at)
+        read = group_news.read_delivery(told, self._people.account, self._clock())
+        news |= self._group_news.note(chat, read)
         return StanzaResult("notification.group", (stanza,), news=news)
 
     def _recipients(self, stanza: Delivery) -> StanzaResult:

@@ -110,7 +110,8 @@ func (engine *Engine) start(version *[3]uint32) error {
 		Deliver: one.deliverState, Renamed: func() { one.account.Renamed() },
 	}
 	one.account = &account.Account{
-		Client: one.client, Context: engine.ctx, States: one.states, MayLeave: one.mayLeave, Tell: engine.pipe.Tell,
+		Client: one.client, Context: engine.ctx, States: one.states, MayLeave: one.mayLeave, Ending: one.ending,
+		Tell: engine.pipe.Tell,
 	}
 	engine.ratchet.Serve(one.queue)
 	engine.login = one

@@ -46,7 +46,7 @@ func (one *login) notification(node *waBinary.Node) {
 			if found, members := change.(*events.GroupInfo); members && len(found.Leave) > 0 {
 				one.renewKeys(found.JID)
 			}
-			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(change), nil))
+			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(node, change), nil))
 		}
 	case "mediaretry":
 		client.MediaRetryNotification(ctx, node)
