@@ -164,7 +164,7 @@ def test_a_group_of_the_accounts_own_and_its_events(instance: Instance) -> None:
         assert (shown["name"], shown["announce"]) == ("Ours alone", True)
         asked(instance, f"/groups/{group}/participants", promote=[BEN], by=ACCOUNT)
 
-        def told() -> set[tuple[Any, ...]]:
+        def changed() -> set[tuple[Any, ...]]:
             return {
                 (data["setting"], data["value"])
                 if event["type"] == "group.updated"
@@ -181,7 +181,7 @@ def test_a_group_of_the_accounts_own_and_its_events(instance: Instance) -> None:
             ("added", BEN),
             ("promoted", BEN),
         }
-        until("all events came", lambda: told() >= expected, 30)
+        until("all events came", lambda: changed() >= expected, 30)
         link = instance.api.get(f"{path}/invite", params=at).raise_for_status().json()["link"]
         assert link.startswith("https://chat.whatsapp.com/")
         assert instance.api.delete(path, params=at).status_code == 204
@@ -191,7 +191,7 @@ def test_a_group_of_the_accounts_own_and_its_events(instance: Instance) -> None:
 
 
 def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:
-    told = asked(
+    changed = asked(
         instance,
         f"/phones/{ACCOUNT}/history",
         conversations=[
