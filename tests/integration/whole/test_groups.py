@@ -191,7 +191,7 @@ def test_a_group_of_the_accounts_own_and_its_events(instance: Instance) -> None:
 
 
 def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:
-    changed = asked(
+    told = asked(
         instance,
         f"/phones/{ACCOUNT}/history",
         conversations=[

@@ -18,7 +18,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page, Route, ViewportSize
+    from playwright.sync_api import FilePayload, Page, Route, ViewportSize
 
 LIST = "/console/conversations/shop"
 PAGE_MS = 30_000
