@@ -264,7 +264,7 @@ class KeyRing:
     async def _find(self, hashed: str, address: str | None = None) -> Key | None:
         found = self._keys.get(hashed)
         if found is None:
-            found = await self._look_up(_id(hashed), address)
+            found = await self._look_up(_id(hashed), hashed, address)
         elif self._due(FRESH):
             idle = self._idle()
             reading = self._refresh()  # in the background: a known key never waits for the store
@@ -273,12 +273,14 @@ class KeyRing:
                 found = self._keys.get(hashed)
         return found if found is not None and hmac.compare_digest(found.hash, hashed) else None
 
-    async def _look_up(self, identifier: str, address: str | None = None) -> Key | None:
+    async def _look_up(
+        self, identifier: str, hashed: str | None = None, address: str | None = None
+    ) -> Key | None:
         """Find a key that is not in memory: by its document, or by all of them while the store has not answered."""
         if self._reading is not None or not self._stored.fresh:
             if self._due(0):
                 await asyncio.shield(self._refresh())
-            found = self._known(identifier)
+            found = self._known(identifier) if hashed is None else self._keys.get(hashed)
             if found is not None or not self._stored.fresh:
                 if self._stored.read_at is None and found is None:
                     raise StoreAway("no keys were read yet")

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     Execute = Callable[[Administration, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
+_LISTED: Final = ("chat", "subject", "members")
+"""The fields of a group in a list: the gateway of an older release refuses others."""
+
+
 async def _groups(account: Administration, _: Mapping[str, Any]) -> dict[str, Any]:
-    return {"groups": [asdict(one) for one in await account.groups.all()]}
+    found = [asdict(one) for one in await account.groups.all()]
+    return {"groups": [{name: one[name] for name in _LISTED} for one in found]}
 
 
 async def _group(account: Administration, args: Mapping[str, Any]) -> dict[str, Any]:
