@@ -36,7 +36,7 @@ async def test_an_open_connection_answers(served: Served) -> None:
     assert await ask("shop", "typing", {"chat": ANA, "state": "paused"}, 5) == {}
     (group,) = (await ask("shop", "groups", {}, 5))["groups"]
     assert (group["subject"], group["members"][0]["admin"]) == ("Us", True)
-    assert await ask("shop", "group", {"chat": group["chat"]}, 5) == group
+    assert await ask("shop", "group", {"chat": group["chat"]}, 5) == group | {"settings": None}
     unknown = await ask("shop", "group", {"chat": "120363999999999999@g.us"}, 5)
     assert unknown == {"error": "unknown_group"}
     assert served.engine.told == ["available=True", f"{ANA} paused"]
