@@ -107,7 +107,7 @@ class DeliveryWorker:
         self._news: asyncio.Task[None] | None = None
         self._gone = False
         self._wake = asyncio.Event()
-        self._flights = AttemptTasks(self._wake.set)
+        self._tasks = AttemptTasks(self._wake.set)
         self._look_for_repeats()
 
     def behind(self) -> Behind:
@@ -116,7 +116,7 @@ class DeliveryWorker:
             self._endpoint.failing_since,
             self._lanes.oldest_at,
             len(self._lanes.held),
-            len(self._flights),
+            len(self._tasks),
         )
 
     def update(self, webhook: Webhook) -> None:
@@ -145,7 +145,7 @@ class DeliveryWorker:
         finally:
             if self._news is not None:
                 self._news.cancel()
-            await self._flights.cancel()
+            await self._tasks.cancel()
 
     async def save(self) -> None:
         """Store how far it is, where it is this process's turn. Raises `StoreAway`.
@@ -184,7 +184,7 @@ class DeliveryWorker:
     @property
     def _may_retry(self) -> bool:
         """Retries have half of the slots at most: they may all hang."""
-        return self._flights.retries < max(1, self.slots // 2)
+        return self._tasks.retries < max(1, self.slots // 2)
 
     @property
     def _wants_more(self) -> bool:
@@ -211,15 +211,15 @@ class DeliveryWorker:
     def _start(self) -> None:
         now = self._clock()
         self._lanes.end_file_waits(now)
-        while self._turn.held and len(self._flights) < self.slots:
+        while self._turn.held and len(self._tasks) < self.slots:
             lane = self._lanes.take_retry(now) if self._may_retry else None
             retry = lane is not None
-            if lane is None and self._endpoint.admits(now, self._flights.new):
+            if lane is None and self._endpoint.admits(now, self._tasks.new):
                 lane = self._lanes.take_new()
             if lane is None:
                 return
             fresh = not (retry or lane.behind)
-            self._flights.start(
+            self._tasks.start(
                 self._try(lane, lane.spills, fresh, self._attempts.finder(lane)), retry=retry
             )
 
@@ -243,7 +243,7 @@ class DeliveryWorker:
 
     def _settle(self) -> None:
         """Take in what came of the attempts that are over."""
-        self._flights.check()
+        self._tasks.check()
         while self._results:
             result = self._results.popleft()
             lane, delivery, attempt = result.lane, result.delivery, result.attempt
@@ -390,10 +390,10 @@ class DeliveryWorker:
         if not self._turn.held:
             return AWAY
         now, waits = self._clock(), []
-        if len(self._flights) < self.slots:
+        if len(self._tasks) < self.slots:
             dues = self._lanes.next_file_wait(), self._lanes.due() if self._may_retry else None
             waits = [min(due - now, delivery_policy.LONGEST) for due in dues if due is not None]
-            if self._lanes.has_new and self._flights.new == 0:
+            if self._lanes.has_new and self._tasks.new == 0:
                 waits.append(self._endpoint.left(now))
         if self._journal.wait is not None:
             waits.append(self._journal.wait)

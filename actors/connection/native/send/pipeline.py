@@ -82,11 +82,11 @@ class SendPipeline:
         self.fanout = Fanout(session, signal, people, socket)
         self.turn = KeyedSemaphores[Address](1).of
         self._order = KeyedSemaphores[Address](1).of
-        self._departures = OutgoingStanzas(session, socket)
+        self._outgoing = OutgoingStanzas(session, socket)
 
     async def close(self) -> None:
         """Send nothing more."""
-        await self._departures.close()
+        await self._outgoing.close()
 
     async def upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
         """Return the place of the message's file, once it is there; None where it has none.
@@ -161,7 +161,7 @@ class SendPipeline:
 
     async def _put(self, stanza: Stanza) -> asyncio.Future[Node]:
         found = await self.fanout.missing_bundles(stanza.devices, leave_alone=stanza.leave_alone)
-        leaving = self._departures.put(lambda: stanza.encrypt(found))
+        leaving = self._outgoing.put(lambda: stanza.encrypt(found))
         if found:
             # The next message is to find the sessions, and to use up no more prekeys.
             await asyncio.wait([leaving])

@@ -53,7 +53,7 @@ class FileTransfers:
             settings.media_downloads_per_connection,
             settings.media_downloads_per_sender,
         )
-        self._courier = DownloadWorker(
+        self._downloads = DownloadWorker(
             session, fetcher, store, bounds=bounds, counts=counts, events=events
         )
         self._fetching: asyncio.Task[None] | None = None
@@ -66,16 +66,16 @@ class FileTransfers:
     def attach(self, hosts: Ask, ask_phone: AskPhone) -> None:
         """The device is logged in: how to ask for servers, and its phone for a file."""
         self.hosts.attach(hosts)
-        self._courier.attach(ask_phone)
+        self._downloads.attach(ask_phone)
 
     def detach(self) -> None:
         """It is not any more."""
         self.hosts.attach(None)
-        self._courier.detach()
+        self._downloads.detach()
 
     def look(self) -> None:
         """Something new is to be fetched."""
-        self._courier.look()
+        self._downloads.look()
 
     async def close(self) -> None:
         """Fetch nothing more; what is under way begins anew with the next owner."""
@@ -86,6 +86,6 @@ class FileTransfers:
 
     async def _fetch(self) -> None:
         try:
-            await self._courier.run()
+            await self._downloads.run()
         except SessionRefusal as refusal:
             self._on_refusal(refusal)

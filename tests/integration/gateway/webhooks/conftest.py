@@ -12,7 +12,7 @@ from actors.redis.client import connect
 from actors.state.webhooks import Webhooks
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
-from tests.integration.gateway.webhooks.single_courier import SingleCourier, Store
+from tests.integration.gateway.webhooks.single_worker import SingleWorker, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -47,10 +47,10 @@ def hook(api: Api, receiver: Receiver) -> Iterator[str]:
 
 
 @pytest_asyncio.fixture
-async def delivering(valkey: Valkey, tmp_path: Path) -> AsyncIterator[SingleCourier]:
+async def delivering(valkey: Valkey, tmp_path: Path) -> AsyncIterator[SingleWorker]:
     documents = Store(tmp_path / "state.db")
     redis = connect(valkey.settings())
     files = open_store(valkey.settings().model_copy(update={"data": tmp_path}))
-    yield SingleCourier(documents, Webhooks(documents), redis, files)
+    yield SingleWorker(documents, Webhooks(documents), redis, files)
     await redis.aclose()
     await documents.close()

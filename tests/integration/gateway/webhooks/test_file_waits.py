@@ -16,7 +16,7 @@ from actors.state.messages.file_states import settling
 from actors.state.messages.received import incoming, storing
 from gateway.webhooks import chat_lanes
 from tests.integration.gateway.served import SHOP
-from tests.integration.gateway.webhooks.single_courier import ID
+from tests.integration.gateway.webhooks.single_worker import ID
 from tests.integration.gateway.webhooks.stored_messages import (
     SOON,
     arrived,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Write
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_courier import SingleCourier
+    from tests.integration.gateway.webhooks.single_worker import SingleWorker
 
 LONG = 300
 """Seconds that no test waits."""
@@ -40,7 +40,7 @@ CAT = hashlib.sha256(DATA).hexdigest()
 
 
 async def waiting(
-    delivering: SingleCourier, receiver: Receiver, wait: int = LONG, limit: int | None = None
+    delivering: SingleWorker, receiver: Receiver, wait: int = LONG, limit: int | None = None
 ) -> None:
     """A webhook for messages that waits for their files."""
     await delivering.add(receiver, events=("message.received",))
@@ -68,19 +68,19 @@ def media(receiver: Receiver, number: int) -> dict[str, Any]:
 
 
 async def test_a_message_comes_with_its_file_and_only_its_chat_waits(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
-    """Also across a courier that dies meanwhile."""
+    """Also across a worker that dies meanwhile."""
     await waiting(delivering, receiver)
     documents = delivering.documents
     await documents.batch([picture(1), picture(2)])
     behind = received(3, chat=chat_of(1))
     await documents.batch([storing(incoming(SHOP, behind, time.time()))])
-    async with delivering.courier(saves=False):
+    async with delivering.worker(saves=False):
         others = await store_messages(documents, 4, 2)
         await arrived(receiver, others)
         assert set(receiver.texts) == set(others)
-    async with delivering.courier():
+    async with delivering.worker():
         await documents.batch([ended(1, "deferred", "disk_reserve")])
         await documents.batch([ended(2, "failed", "media_gone")])
         await arrived(receiver, ["text 2"])
@@ -93,17 +93,17 @@ async def test_a_message_comes_with_its_file_and_only_its_chat_waits(
 
 
 async def test_a_file_that_does_not_come_holds_its_message_up_to_the_bound(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
     await waiting(delivering, receiver, 1)
     await delivering.documents.batch([picture(1)])
-    async with delivering.courier():
+    async with delivering.worker():
         await arrived(receiver, ["text 1"])
     assert media(receiver, 1)["state"] == "pending"
 
 
 async def test_a_message_that_is_deleted_waits_for_no_file(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
     await waiting(delivering, receiver)
     chat, number = chat_of(1), received(1)["message_id"]
@@ -114,7 +114,7 @@ async def test_a_message_that_is_deleted_waits_for_no_file(
         message_id="DELETE",
         news=True,
     )
-    async with delivering.courier():
+    async with delivering.worker():
         await delivering.documents.batch([picture(1)])
         await arrived(receiver, await store_messages(delivering.documents, 4))
         assert "text 1" not in receiver.texts
@@ -124,7 +124,7 @@ async def test_a_message_that_is_deleted_waits_for_no_file(
 
 
 async def test_more_chats_than_memory_has_room_for_wait_and_others_go_on(
-    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat_lanes, "EVENTS", 10)
     await waiting(delivering, receiver)
@@ -133,14 +133,14 @@ async def test_more_chats_than_memory_has_room_for_wait_and_others_go_on(
     await documents.batch([picture(number) for number in numbers])
     later = [received(number + 30, chat=chat_of(number)) for number in numbers]
     await documents.batch([storing(incoming(SHOP, each, time.time())) for each in later])
-    async with delivering.courier(saves=False):
+    async with delivering.worker(saves=False):
         others = await store_messages(documents, 100, 12)
         await arrived(receiver, others)
         assert set(receiver.texts) == set(others)
         await documents.batch([ended(number) for number in numbers if number % 2])
         wanted = [f"text {number + more}" for number in numbers if number % 2 for more in (0, 30)]
         await arrived(receiver, wanted)
-    async with delivering.courier():
+    async with delivering.worker():
         await documents.batch([ended(number) for number in numbers])
         await arrived(receiver, [f"text {number}" for number in range(1, 61)])
     assert receiver.in_order
@@ -153,7 +153,7 @@ async def test_more_chats_than_memory_has_room_for_wait_and_others_go_on(
     ids=["it fits", "it is larger", "it is not there"],
 )
 async def test_a_file_comes_as_base64_where_it_fits(
-    delivering: SingleCourier, receiver: Receiver, limit: int, sha256: str, omitted: str | None
+    delivering: SingleWorker, receiver: Receiver, limit: int, sha256: str, omitted: str | None
 ) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield DATA
@@ -162,7 +162,7 @@ async def test_a_file_comes_as_base64_where_it_fits(
     await waiting(delivering, receiver, limit=limit)
     receiver.answer = lambda _: None if receiver.refused else 500
     await delivering.documents.batch([picture(1, sha256), ended(1)])
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("it is tried twice", lambda: len(receiver.taken) == 1, SOON)
     assert receiver.forged == 0
     found = media(receiver, 1)

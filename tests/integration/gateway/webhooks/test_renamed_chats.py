@@ -18,12 +18,12 @@ from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_courier import SingleCourier
+    from tests.integration.gateway.webhooks.single_worker import SingleWorker
 
 LID = "90000000000002@lid"
 
 
-async def renamed(delivering: SingleCourier, before: int, after: int) -> list[str]:
+async def renamed(delivering: SingleWorker, before: int, after: int) -> list[str]:
     """Store so many messages of Ana under her LID, that it is her number's, and more under that; their texts."""
     documents = delivering.documents
     await Connections(documents).create("shop", id=SHOP)
@@ -38,13 +38,13 @@ async def renamed(delivering: SingleCourier, before: int, after: int) -> list[st
 
 @pytest.mark.parametrize("events", [None, ("message.received",)], ids=["all", "some"])
 async def test_a_slow_endpoint_gets_what_was_said_before_a_rename_first(
-    delivering: SingleCourier, receiver: Receiver, events: tuple[str, ...] | None
+    delivering: SingleWorker, receiver: Receiver, events: tuple[str, ...] | None
 ) -> None:
     """Also one that does not get the rename itself."""
     receiver.seconds = 0.2
     await delivering.add(receiver, events=events)
     texts = await renamed(delivering, 4, 4)
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("all is delivered", lambda: set(texts) <= set(receiver.texts), SOON)
     assert receiver.texts == texts
     kinds = [each["type"] for each in receiver.taken]
@@ -58,7 +58,7 @@ async def test_a_slow_endpoint_gets_what_was_said_before_a_rename_first(
 @pytest.mark.parametrize("events", [None, ("message.received",)], ids=["all", "some"])
 @pytest.mark.parametrize("room", [500, 3])
 async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
-    delivering: SingleCourier,
+    delivering: SingleWorker,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
     room: int,
@@ -77,14 +77,14 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
     texts = await renamed(delivering, 4, 6)
     for saves in (True, False):
         receiver.refused.clear()
-        async with delivering.courier(saves=saves):
+        async with delivering.worker(saves=saves):
             await eventually("it is refused", lambda: len(receiver.refused) > 1, SOON)
             if room == 3:
                 await eventually("the rest is stored", lambda: _stored(delivering, 6), SOON)
             await asyncio.sleep(0.3)
         assert set(receiver.texts) == {"text 1"}
     refusing = False
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("all is delivered", lambda: set(texts) <= set(receiver.texts), SOON)
         await eventually("no more waits", delivering.quiet, SOON)
     assert list(dict.fromkeys(receiver.texts)) == texts
@@ -95,25 +95,25 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
     await eventually("all has ended", lambda: _ended(delivering), SOON)
 
 
-async def _ended(delivering: SingleCourier) -> bool:
+async def _ended(delivering: SingleWorker) -> bool:
     return {*await delivering.statuses()} <= {"delivered"}
 
 
-async def _stored(delivering: SingleCourier, count: int) -> bool:
+async def _stored(delivering: SingleWorker, count: int) -> bool:
     """Whether so many messages have documents of their own as deliveries."""
     page = await delivering.documents.query(DELIVERIES)
     return sum("message.received" in each["event"] for each in page.items) >= count
 
 
 async def test_chats_of_others_go_on_meanwhile(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
     await delivering.add(receiver)
     receiver.answer = lambda event: 500 if event["data"].get("chat") == LID else None
     await renamed(delivering, 1, 1)
     other = "15550100009@s.whatsapp.net"
     await delivering.documents.batch([arriving(9, chat=other)])
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("the other is delivered", lambda: receiver.texts == ["text 9"], SOON)
         await asyncio.sleep(0.5)
         head = await EventLog(delivering.documents).head()

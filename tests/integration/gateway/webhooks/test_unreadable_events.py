@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_courier import SingleCourier
+    from tests.integration.gateway.webhooks.single_worker import SingleWorker
 
 SOON = 30.0
 
@@ -43,7 +43,7 @@ def torn(pack: Pack) -> Pack:
 
 @pytest.mark.parametrize(("change", "is_read"), [(newer, True), (emptied, False), (torn, False)])
 async def test_later_events_are_delivered(
-    delivering: SingleCourier,
+    delivering: SingleWorker,
     receiver: Receiver,
     change: Callable[[Pack], Pack],
     *,
@@ -57,7 +57,7 @@ async def test_later_events_are_delivered(
     assert pack is not None
     await documents.set(EVENTS, name, change(pack))
     wanted = texts if is_read else [texts[0], texts[2]]
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("the others come", lambda: len(receiver.taken) >= len(wanted), 5)
         await eventually("no more waits", delivering.quiet, SOON)
     assert sorted(receiver.texts) == sorted(wanted)

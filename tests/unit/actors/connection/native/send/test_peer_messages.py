@@ -76,7 +76,7 @@ async def peers(session: Session, wire: Wire) -> PeerMessages:
     socket = cast("Socket", wire)
     pipeline = SendPipeline(session, Signal(session), people, socket, ack_timeout=0.01)
     pipeline.fanout = cast("Fanout", wire)
-    pipeline._departures = cast("OutgoingStanzas", wire)
+    pipeline._outgoing = cast("OutgoingStanzas", wire)
     return PeerMessages(people, pipeline)
 
 

@@ -95,7 +95,7 @@ async def working(
             for name in names:
                 (transfer,) = [name] if isinstance(name, Transfer) else transfers(name)
                 session.downloads.add(transfer)
-        courier = DownloadWorker(
+        worker = DownloadWorker(
             session,
             cast("FileDownloader", fetching),
             store or BareFiles(directory / "media"),
@@ -104,9 +104,9 @@ async def working(
             events=EngineEvents(),
             clock=session.clock,
         )
-        running = asyncio.create_task(courier.run())
+        running = asyncio.create_task(worker.run())
         try:
-            yield session, courier, Wire(session)
+            yield session, worker, Wire(session)
         finally:
             await end_tasks([running], 1.0)
 
@@ -151,8 +151,8 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
     fetching = ScriptedFetch()
     broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
-    async with working(tmp_path, fetching, *broken, "FINE") as (session, courier, wire):
-        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+    async with working(tmp_path, fetching, *broken, "FINE") as (session, worker, wire):
+        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: "FINE" not in left(session))
         assert {one.attempts for one in session.downloads.due(9e9, 99)} == {1}
         assert [one.status for one in session.inbox.pending("file", 9)] == ["stored"]
@@ -161,10 +161,10 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
 async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
     fetching = ScriptedFetch()
     names = [f"M{number}" for number in range(20)]
-    async with working(tmp_path, fetching, *names) as (session, courier, wire):
+    async with working(tmp_path, fetching, *names) as (session, worker, wire):
         await asyncio.sleep(0.01)
         assert fetching.asked == [], "the connection is not open"
-        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: not left(session))
         assert fetching.most == AT_ONCE
         assert sorted(fetching.asked) == sorted(names)
@@ -173,22 +173,22 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
 async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> None:
     fetching = ScriptedFetch()
     fetching.becomes = {"A": NoLink()}
-    async with working(tmp_path, fetching, "A") as (session, courier, wire):
-        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+    async with working(tmp_path, fetching, "A") as (session, worker, wire):
+        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: fetching.asked)
         await asyncio.sleep(0.02)
         assert fetching.asked == ["A"]
         assert [one.attempts for one in session.downloads.due(9e9, 99)] == [0]
         fetching.becomes = {}
-        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: not left(session))
 
 
 async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
     fetching = ScriptedFetch()
     fetching.becomes = {"A": Trouble.GONE}
-    async with working(tmp_path, fetching, "A") as (session, courier, wire):
-        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+    async with working(tmp_path, fetching, "A") as (session, worker, wire):
+        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: wire.sent)
         assert wire.on_disk == [1], "an answer that comes at once would be put off"
         assert wire.sent[0].attrs["to"] == ACCOUNT
@@ -196,7 +196,7 @@ async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
         async with session.transaction():
             session.downloads.relocate(waiting, "/new")
         fetching.becomes = {}
-        courier.look()
+        worker.look()
         await until(lambda: not left(session))
 
 
@@ -211,8 +211,8 @@ async def test_files_wait_for_room_and_come_by_themselves(
     fetching, disk = ScriptedFetch(), Disk(10)
     files = [sized("SMALL", 10), *(sized(f"LARGE{number}", 11) for number in range(20))]
     store = cast("MediaStore", disk)
-    async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, *files, store=store) as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: "SMALL" not in left(session) and session.downloads.deferred()[0] == 20)
         assert fetching.asked == ["SMALL"], "what fits passes by"
         assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
@@ -235,8 +235,8 @@ async def test_files_wait_for_the_connections_part_of_the_disk(
     fetching, disk = ScriptedFetch(), Disk(100, part=10)
     files = [sized("SMALL", 10), sized("LARGE", 11), sized("TOO LARGE", 101)]
     store = cast("MediaStore", disk)
-    async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, *files, store=store) as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: "SMALL" not in left(session) and session.downloads.deferred() == (2, 0))
         assert ("LARGE", "deferred", "connection_part") in news(session)
         disk.left_of_part = 11
@@ -252,8 +252,8 @@ async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
     monkeypatch.setattr(download_worker, "LOCAL_PAUSE", 0.2)
     fetching = ScriptedFetch()
     fetching.becomes = {"A": Trouble.FULL}
-    async with working(tmp_path, fetching, "A", "B") as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, "A", "B") as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: ("A", "deferred", "disk_reserve") in news(session))
         await until(lambda: ("B", "stored", None) in news(session))
         fetching.becomes = {}
@@ -274,10 +274,10 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
 
     async with working(tmp_path, fetching, *files, bounds=bounds, clock=clock) as (
         session,
-        courier,
+        worker,
         _,
     ):
-        courier.attach(nobody)
+        worker.attach(nobody)
         await until(lambda: session.downloads.deferred()[0] == 3 and len(news(session)) == 6)
         assert sorted(fetching.asked) == ["G0", "G1", "O"]
         assert session.downloads.received_today(CHAT) == 120
@@ -287,15 +287,15 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
     third = sized("T", 100, "15550100004@s.whatsapp.net")
     async with working(tmp_path, fetching, third, bounds=bounds, clock=clock, epoch=2) as (
         session,
-        courier,
+        worker,
         _,
     ):
-        courier.attach(nobody)
+        worker.attach(nobody)
         await until(lambda: ("T", "deferred", "connection_budget") in news(session))
         await asyncio.sleep(0.1)
         assert sorted(fetching.asked) == ["G0", "G1", "O"], "a restart gives nobody more"
         now += 7200 + download_admission.SPREAD
-        courier.look()
+        worker.look()
         await until(lambda: session.downloads.deferred()[0] == 1)
         assert sorted(fetching.asked) == ["G0", "G1", "G2", "G3", "O", "T"]
         assert left(session) == {"G4"}
@@ -307,8 +307,8 @@ async def test_files_that_come_and_are_of_no_use_count_too(tmp_path: Path) -> No
     fetching.becomes = {"A": Trouble.SEALED_SO, "B": Trouble.DAMAGED, "C": Trouble.UNREACHABLE}
     other = "15550100003@s.whatsapp.net"
     files = [sized("A", 60), sized("B", 60), sized("C", 60, other), sized("D", 60)]
-    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: {"A", "B", "C"} <= set(fetching.asked))
         await until(lambda: ("D", "deferred", "sender_budget") in news(session))
         assert session.downloads.received_today(CHAT) == 120
@@ -319,25 +319,25 @@ async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Pat
     fetching, tight = ScriptedFetch(), Bounds(largest=100, sender=100)
     async with working(tmp_path, fetching, sized("A", 60), sized("B", 60), bounds=tight) as (
         session,
-        courier,
+        worker,
         _,
     ):
-        courier.attach(nobody)
+        worker.attach(nobody)
         await until(lambda: session.downloads.deferred()[0] == 1 and left(session) == {"B"})
-    async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, epoch=2) as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: not left(session))
 
 
 async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) -> None:
     fetching, disk = ScriptedFetch(), Disk(0)
     store = cast("MediaStore", disk)
-    async with working(tmp_path, fetching, "A", store=store) as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, "A", store=store) as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: session.downloads.deferred()[0] == 1)
     fetching.becomes = {"A": Trouble.UNREACHABLE}
-    async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
-        courier.attach(nobody)
+    async with working(tmp_path, fetching, epoch=2) as (session, worker, _):
+        worker.attach(nobody)
         await until(lambda: session.downloads.deferred()[0] == 0)
         assert news(session) == [("A", "deferred", "disk_reserve"), ("A", "pending", None)]
 
@@ -348,9 +348,9 @@ async def test_messages_of_one_id_are_different_files(tmp_path: Path) -> None:
     other = sized("A", 90, "15550100003@s.whatsapp.net")
     files = [sized("A", 60), replace(other, size=60), replace(sized("B", 60), sender=other.sender)]
     fetching.becomes = {"A": NoLink()}
-    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
+    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, worker, _):
         async with session.transaction():
             session.downloads.count(other.sender, 50)
-        courier.attach(nobody)
+        worker.attach(nobody)
         await until(lambda: session.downloads.deferred() == (2, 2))
         assert fetching.asked == ["A"]

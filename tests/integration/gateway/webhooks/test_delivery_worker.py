@@ -1,4 +1,4 @@
-"""One courier while the store, or a person, comes between two of its steps."""
+"""One worker while the store, or a person, comes between two of its steps."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from gateway.webhooks.delivery_policy import PATIENCE
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.requests.http_post import PER_ENDPOINT, Posters
-from tests.integration.gateway.webhooks.single_courier import ID
+from tests.integration.gateway.webhooks.single_worker import ID
 from tests.integration.gateway.webhooks.stored_messages import age, store_messages
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_courier import SingleCourier
+    from tests.integration.gateway.webhooks.single_worker import SingleWorker
 
 SOON = 30.0
 COUNT = 120
 
 
 async def test_a_dead_delivery_is_kept_or_is_not_passed(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
-    """The store is away as it is to be kept, and until the courier is gone."""
+    """The store is away as it is to be kept, and until the worker is gone."""
 
     def answer(_: dict[str, Any]) -> int:
         delivering.documents.away = True
@@ -48,18 +48,18 @@ async def test_a_dead_delivery_is_kept_or_is_not_passed(
     await delivering.add(receiver)
     (text,) = await store_messages(delivering.documents, 1)
     await age(delivering.documents, text, 2 * PATIENCE)
-    async with delivering.courier(saves=False):
+    async with delivering.worker(saves=False):
         await eventually("it cannot be kept", lambda: delivering.documents.refused, SOON)
     delivering.documents.away = False
     assert (await delivering.dead(), (await delivering.webhook()).progress.cursor) == (0, 0)
     receiver.answer = lambda _: 500
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("it is kept", delivering.dead, SOON)
         await eventually("it is passed", delivering.passed, SOON)
 
 
 async def test_a_store_of_an_older_release_is_gone_on_with(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
     """It has one position, and a delivery that a person wanted once more; nothing is lost or repeated."""
     await delivering.add(receiver)
@@ -74,7 +74,7 @@ async def test_a_store_of_an_older_release_is_gone_on_with(
     repeat = Delivery(ID, first, "waiting", None).document
     names = ("webhook", "seq", "event", "status", "attempts", "error", "at", "tried_at")
     await documents.set(DELIVERIES, f"{ID}.{1:016d}", {name: repeat[name] for name in names})
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("all is delivered", lambda: len(receiver.taken) >= 4, SOON)
         await eventually("it is noted", delivering.statuses, SOON)
         await eventually("no more waits", delivering.quiet, SOON)
@@ -83,14 +83,14 @@ async def test_a_store_of_an_older_release_is_gone_on_with(
 
 
 async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
-    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_worker, "HELD", 2)
     monkeypatch.setattr(delivery_policy, "DOWN", 100)
     receiver.answer = lambda event: 500 if event["seq"] <= 5 else None
     await delivering.add(receiver)
     wanted = await store_messages(delivering.documents, 1, 10, chats=10)
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually(
             "the rest is delivered", lambda: set(wanted[5:]) <= set(receiver.texts), SOON
         )
@@ -102,20 +102,20 @@ def _refusing(text: str, event: dict[str, Any]) -> int | None:
     return 500 if event["data"]["text"] == text else None
 
 
-async def _three(delivering: SingleCourier) -> bool:
+async def _three(delivering: SingleWorker) -> bool:
     return await delivering.dead() == 3
 
 
 @pytest.mark.parametrize("spilled", [False, True])
 async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_rest(
-    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
+    delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
 ) -> None:
     """Of many chats few are tried; with a single chat what memory has no room for is stored."""
     monkeypatch.setattr(chat_lanes, "EVENTS", 50)
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
     wanted = await store_messages(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
-    async with delivering.courier() as courier:
+    async with delivering.worker() as worker:
         await eventually("it is down", lambda: len(receiver.refused) >= 3, SOON)
         await asyncio.sleep(2.0)
         asked = {each["id"] for each in receiver.refused}
@@ -124,7 +124,7 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
         assert len(stored) <= (COUNT if spilled else PER_ENDPOINT + 6)
         assert ("behind" in stored) is spilled
         receiver.answer = lambda _: None
-        courier.update(await delivering.webhooks.change(ID, on=True))
+        worker.update(await delivering.webhooks.change(ID, on=True))
         await eventually("all is delivered", lambda: len(set(receiver.texts)) == COUNT, SOON)
     chats = 1 if spilled else 60
     for chat in range(chats):
@@ -133,9 +133,9 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
 
 
 async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
-    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The courier dies when the refused one is taken, and the one behind it is on its way."""
+    """The worker dies when the refused one is taken, and the one behind it is on its way."""
     monkeypatch.setattr(chat_lanes, "EVENTS", 5)
     released, second = threading.Event(), threading.Event()
 
@@ -147,24 +147,24 @@ async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
     wanted = await store_messages(delivering.documents, 1, 12)
-    async with delivering.courier(saves=False) as courier:
+    async with delivering.worker(saves=False) as worker:
         await eventually("it is stored", lambda: _behind(delivering), SOON)
         receiver.answer = answer
-        courier.update(await delivering.webhooks.change(ID, on=True))
+        worker.update(await delivering.webhooks.change(ID, on=True))
         await eventually("the next is on its way", second.is_set, SOON)
         await asyncio.sleep(2 * SAVE)
     released.set()
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("all is delivered", lambda: set(receiver.texts) == set(wanted), SOON)
     assert receiver.in_order
 
 
-async def _behind(delivering: SingleCourier) -> bool:
+async def _behind(delivering: SingleWorker) -> bool:
     return "behind" in await delivering.statuses()
 
 
 async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
     """Looks at the store for each delivery, with little and with much behind; one chat is refused."""
     await delivering.add(receiver)
@@ -176,7 +176,7 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
         before = len(receiver.taken)
         enough = before + waits - waits // 10
         delivering.documents.looks = 0
-        async with delivering.courier():
+        async with delivering.worker():
             await eventually(
                 "others are delivered",
                 partial(lambda many: len(receiver.taken) >= many, enough),
@@ -184,8 +184,8 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
             )
         looks.append(delivering.documents.looks / (len(receiver.taken) - before))
         receiver.answer = lambda _: None
-        async with delivering.courier() as courier:
-            courier.update(await delivering.webhooks.change(ID, on=True))
+        async with delivering.worker() as worker:
+            worker.update(await delivering.webhooks.change(ID, on=True))
             await eventually(
                 "all is delivered", partial(lambda all_: all_ <= set(receiver.texts), wanted), SOON
             )
@@ -195,17 +195,17 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
 
 @pytest.mark.parametrize("how", ["another address", "on"])
 async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
-    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str
+    delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Also after a restart: when it is tried again is stored."""
     monkeypatch.setattr(delivery_policy, "FIRST", 300.0)
     await delivering.add(receiver)
     receiver.answer = lambda _: 500
     (wanted,) = await store_messages(delivering.documents, 1)
-    async with delivering.courier():
+    async with delivering.worker():
         await eventually("it is refused", lambda: receiver.refused, SOON)
     receiver.answer = lambda _: None
-    async with delivering.courier() as courier:
+    async with delivering.worker() as worker:
         await asyncio.sleep(0.3)
         assert receiver.taken == []
         changed = await (
@@ -213,15 +213,15 @@ async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
             if how == "on"
             else delivering.webhooks.change(ID, url=f"{receiver.url}/new", on=None)
         )
-        courier.update(changed)
+        worker.update(changed)
         await eventually("it is delivered", lambda: receiver.taken, SOON)
     assert [each["data"]["text"] for each in receiver.taken] == [wanted]
 
 
 async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
-    delivering: SingleCourier, receiver: Receiver
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
-    """Also where that takes longer than the caller waits before it ends the courier again."""
+    """Also where that takes longer than the caller waits before it ends the worker again."""
     await delivering.add(receiver)
     documents = delivering.documents
     tail = EventTail(documents)
@@ -247,8 +247,8 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     assert await delivering.redis.get(keys.WEBHOOKS) is None
 
 
-async def test_a_courier_whose_progress_the_store_refuses_is_an_alert_and_starts_again(
-    delivering: SingleCourier, receiver: Receiver
+async def test_a_worker_whose_progress_the_store_refuses_is_an_alert_and_starts_again(
+    delivering: SingleWorker, receiver: Receiver
 ) -> None:
     await delivering.add(receiver)
     documents = delivering.documents

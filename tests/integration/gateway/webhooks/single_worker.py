@@ -1,4 +1,4 @@
-"""One courier by itself, on a store that may be away or slow."""
+"""One worker by itself, on a store that may be away or slow."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Store(SqliteDocuments):
 
 
 @dataclass
-class SingleCourier:
-    """The store, webhooks and Redis of a courier of the webhook `ID`."""
+class SingleWorker:
+    """The store, webhooks and Redis of a worker of the webhook `ID`."""
 
     documents: Store
     webhooks: Webhooks
@@ -113,13 +113,13 @@ class SingleCourier:
         return {"cursor": cursor, **dict.fromkeys(names), "attempts": 0, "missed": 0}
 
     @asynccontextmanager
-    async def courier(self, *, saves: bool = True) -> AsyncIterator[DeliveryWorker]:
-        """A courier that runs, and `saves` how far it is as it ends, as the deliverer has it."""
+    async def worker(self, *, saves: bool = True) -> AsyncIterator[DeliveryWorker]:
+        """A worker that runs, and `saves` how far it is as it ends, as the deliverer has it."""
         turn = Leadership(self.redis, keys.WEBHOOKS, seconds=60)
         assert await turn.hold()
         tail = EventTail(self.documents)
         poster = Poster(Guarded(private=True))
-        courier = DeliveryWorker(
+        worker = DeliveryWorker(
             await self.webhook(),
             documents=self.documents,
             webhooks=self.webhooks,
@@ -129,13 +129,13 @@ class SingleCourier:
             bodies=self.bodies,
             clock=time.time,
         )
-        tasks = [asyncio.create_task(each) for each in (tail.run(), courier.run())]
+        tasks = [asyncio.create_task(each) for each in (tail.run(), worker.run())]
         try:
-            yield courier
+            yield worker
         finally:
             await end_tasks(tasks, 5)
             if saves:
                 self.documents.away = False
-                await courier.save()
+                await worker.save()
             await poster.close()
             await turn.release()
