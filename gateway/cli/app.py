@@ -27,7 +27,7 @@ from gateway.cli.commands import (
     webhooks,
 )
 from gateway.cli.commands import settings as settings_commands
-from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+from gateway.cli.options import DATA, After, Data, Json, Key, Limit, Once, directory
 from gateway.cli.service import service_commands
 from gateway.cli.simulate import simulate, simulate_requests, simulate_rules, simulate_traces
 
@@ -343,6 +343,7 @@ def send(
         typer.Option("--type", help="As what: image, video, audio, document or sticker."),
     ] = None,
     voice: Annotated[bool, typer.Option("--voice", help="Send sound as a voice note.")] = False,
+    once: Once = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -369,6 +370,7 @@ def send(
         file=file,
         kind=kind,
         voice=voice,
+        once=once,
     )
     run(directory(data), key, asked, wait=wait, as_json=as_json)
 

@@ -24,6 +24,10 @@ Limit = Annotated[
 After = Annotated[
     str | None, typer.Option("--after", metavar="NEXT", help="The `next` of the list before.")
 ]
+Once = Annotated[
+    str | None,
+    typer.Option("--once", metavar="NAME", help="Send nothing more by this name for 24 hours."),
+]
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number, digits only.")]
 

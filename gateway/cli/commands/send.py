@@ -46,6 +46,19 @@ class Asked:
     file: Path | None = None
     kind: str | None = None
     voice: bool = False
+    once: str | None = None
+    """The `Idempotency-Key`."""
+
+
+def headers(asked: Asked) -> dict[str, str]:
+    """The request's headers. Raises `typer.BadParameter` for a name that no header can have."""
+    if asked.once is None:
+        return {}
+    if not (
+        asked.once.isascii() and asked.once.isprintable() and asked.once.strip() == asked.once != ""
+    ):
+        raise typer.BadParameter("Give --once letters, digits and signs of ASCII: order-17, say.")
+    return {"Idempotency-Key": asked.once}
 
 
 def body(asked: Asked) -> dict[str, Any]:
@@ -167,7 +180,7 @@ def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool
     from gateway.cli.api_client import Api, refusal, segment
     from gateway.cli.output import console, plain, refuse
 
-    made = body(asked)
+    made, named = body(asked), headers(asked)
     with Api(data, key) as api:
         if asked.file is not None:
             made["media"] = {"sha256": upload(api, asked.file)["sha256"]}
@@ -175,7 +188,7 @@ def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool
         path = "/api/messages"
         if asked.forward is not None:
             path = f"{path}/{segment(asked.forward)}/forward"
-        answer = api.raw("POST", path, json=made, params=params)
+        answer = api.raw("POST", path, json=made, params=params, headers=named)
     message = answer.json() if answer.is_success else ended(answer)
     if message is None:
         refusal(answer)

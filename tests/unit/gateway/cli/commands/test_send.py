@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from gateway.cli.commands.send import Asked, body, pending
+from gateway.cli.commands.send import Asked, body, headers, pending
 from gateway.schemas.content.outbound_messages import NewForward, NewMessage
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
@@ -91,6 +91,17 @@ def test_words_that_make_none(words: Asked, sentence: str) -> None:
     with pytest.raises(typer.BadParameter) as refused:
         body(words)
     assert sentence in str(refused.value)
+
+
+def test_a_name_is_the_key_of_the_request() -> None:
+    assert headers(asked("hi")) == {}
+    assert headers(asked("hi", once="order-17")) == {"Idempotency-Key": "order-17"}
+
+
+@pytest.mark.parametrize("name", ["", " ", "order 17 ", "café", "a\nb"])
+def test_names_that_no_header_can_have(name: str) -> None:
+    with pytest.raises(typer.BadParameter, match="--once"):
+        headers(asked("hi", once=name))
 
 
 def test_a_message_that_still_waits_names_the_reason_of_its_last_attempt() -> None:
