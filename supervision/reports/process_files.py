@@ -57,6 +57,11 @@ class Entry:
         return self.node in {None, host_identity.here()}
 
     @property
+    def host(self) -> str:
+        """Returns the name of its host."""
+        return (self.node or host_identity.here()).partition("/")[0]
+
+    @property
     def alive(self) -> bool:
         """Returns whether this process lives; a zombie or another process with the pid does not count.
 

@@ -68,12 +68,12 @@ class Usage:
 class InstanceState:
     """An instance at one moment. `missing` says what keeps it from being ready, for a person.
 
-    `usage` is by pid, of the processes on this host; `addresses` are URLs of what runs: `console`, `dashboard`
+    `usage` is of the processes on this host; `addresses` are URLs of what runs: `console`, `dashboard`
     (Ray's).
     """
 
     entries: list[Entry]
-    usage: Mapping[int, Usage]
+    usage: Mapping[Entry, Usage]
     notes: Mapping[str, Note]
     connections: list[Line]
     missing: list[str]
@@ -98,10 +98,11 @@ class InstanceState:
         }
 
     def _plain(self, entry: Entry) -> dict[str, Any]:
-        usage = self.usage.get(entry.pid)
+        usage = self.usage.get(entry)
         return {
             "role": entry.role,
             "connection": entry.connection and name_of(entry.connection),
+            "host": entry.host,
             "pid": entry.pid,
             "name": usage and usage.name,
             "memory_bytes": usage and usage.memory,
@@ -117,7 +118,7 @@ async def look(data: Path) -> InstanceState:
     except Unreadable as error:
         plan, unreadable = None, [str(error)]
     processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
-    known = {entry.pid for entry in (*processes, *tree)}
+    known = {entry.pid for entry in (*processes, *tree) if entry.here}
     rest = [entry for entry in process.strays(data, "ray") if entry.pid not in known]
     programs = process.programs(tree, NAME)
     entries = _ordered([*processes, *tree, *programs], rest)
@@ -126,7 +127,7 @@ async def look(data: Path) -> InstanceState:
     lines = await _connections(data, tree)
     return InstanceState(
         entries=entries,
-        usage={entry.pid: usage for entry in entries if (usage := _usage(entry)) is not None},
+        usage={entry: usage for entry in entries if (usage := _usage(entry)) is not None},
         notes=notes,
         connections=lines or [],
         missing=unreadable or missing(plan, entries, notes, lines),

@@ -25,8 +25,7 @@ def run(data: Path, as_json: bool) -> None:
     if as_json:
         output.plain(seen.as_json())
     else:
-        columns = ("role", "connection", "pid", "memory", "cpu", "state")
-        output.table(columns, rows(seen), f"Nothing of {data} runs.")
+        output.table(*table(seen), f"Nothing of {data} runs.")
         console = output.console()
         if seen.ready:
             console.print("\nready", style="green")
@@ -40,8 +39,17 @@ def run(data: Path, as_json: bool) -> None:
         raise typer.Exit(NOTHING_RUNS)
 
 
-def rows(seen: InstanceState) -> Iterator[tuple[object, ...]]:
-    """A line a process; what Ray runs for itself is one line."""
+def table(seen: InstanceState) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """The columns, and a line a process; hosts have a column where there are several."""
+    several = len({entry.host for entry in seen.entries}) > 1
+    columns = ("role", "connection", "host", "pid", "memory", "cpu", "state")
+    shown = [number for number, name in enumerate(columns) if several or name != "host"]
+    lines = (tuple(line[number] for number in shown) for line in _lines(seen))
+    return tuple(columns[number] for number in shown), list(lines)
+
+
+def _lines(seen: InstanceState) -> Iterator[tuple[object, ...]]:
+    """A line for each process; those that Ray runs for itself share one."""
     helpers = 0
     states = {line.id: line.state for line in seen.connections}
     shown = set()
@@ -52,14 +60,15 @@ def rows(seen: InstanceState) -> Iterator[tuple[object, ...]]:
         shown.add(entry.role)
         note = seen.notes.get(entry.role)
         name = name_of(entry.connection or "")
-        usage = seen.usage.get(entry.pid)
+        usage = seen.usage.get(entry)
         yield (
             entry.role,
             name or None,
+            entry.host,
             entry.pid,
             usage and f"{usage.memory >> 20} MiB",
             usage and f"{usage.cpu:.0f} s",
             states.get(name) or (note.state if note else "runs"),
         )
     if helpers:
-        yield "ray", None, f"and {helpers} more", None, None, "runs"
+        yield "ray", None, None, f"and {helpers} more", None, None, "runs"
