@@ -27,7 +27,7 @@ from gateway.cli.commands import (
     webhooks,
 )
 from gateway.cli.commands import settings as settings_commands
-from gateway.cli.options import DATA, After, Data, Json, Key, Limit, Once, directory
+from gateway.cli.options import DATA, After, Data, Json, Key, Limit, Once, Output, directory
 from gateway.cli.service import service_commands
 from gateway.cli.simulate import simulate, simulate_requests, simulate_rules, simulate_traces
 
@@ -378,20 +378,14 @@ def send(
 @app.command()
 def media(
     message: Annotated[str, typer.Argument(metavar="ID", help="The message that brought it.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Where to; otherwise here, by its own name. - prints it.",
-        ),
-    ] = None,
+    output: Output = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Fetch the file of a message."""
+    from gateway.cli.api_client import segment
     from gateway.cli.file_transfer import fetch
 
-    fetch(directory(data), key, message, output, as_json)
+    path = f"/api/messages/{segment(message)}/media"
+    fetch(directory(data), key, path, output, as_json, name=message)

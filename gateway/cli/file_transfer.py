@@ -1,4 +1,4 @@
-"""Uploads files for `teimoso send` and downloads files of messages, through the gateway's HTTP API."""
+"""Uploads files for `teimoso send` and downloads files of messages and pictures, through the gateway's HTTP API."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs.
@@ -57,16 +57,27 @@ def upload(api: Api, file: Path) -> dict[str, Any]:
         refuse(f"{file} cannot be read: {error.strerror or type(error).__name__}.")
 
 
-def fetch(data: Path, key: str | None, message: str, output: Path | None, as_json: bool) -> None:
-    """Write the file of a message to `output`, whole or not at all."""
-    from gateway.cli.api_client import Api, segment
+def picture_change(api: Api, picture: Path | None, remove: bool) -> dict[str, str | None]:
+    """The field of a change: the picture, uploaded, or null to remove it; none where neither is wanted."""
+    if picture is not None and remove:
+        refuse("A picture is given or removed, not both.")
+    if picture is None:
+        return {"picture": None} if remove else {}
+    return {"picture": upload(api, picture)["sha256"]}
 
-    with Api(data, key) as api, api.stream(f"/api/messages/{segment(message)}/media") as answer:
+
+def fetch(
+    data: Path, key: str | None, path: str, output: Path | None, as_json: bool, *, name: str
+) -> None:
+    """Write the file at a path of the API to `output`, whole or not at all; `name` is for one that brings none."""
+    from gateway.cli.api_client import Api
+
+    with Api(data, key) as api, api.stream(path) as answer:
         if str(output) == "-":
             for piece in answer.iter_bytes():
                 sys.stdout.buffer.write(piece)
             return
-        target = output or _named(answer.headers.get("content-disposition", ""), message)
+        target = output or _named(answer.headers.get("content-disposition", ""), name)
         size = _write(target, answer.iter_bytes())
     if as_json:
         plain({"file": str(target), "size": size})
@@ -93,15 +104,15 @@ def _write(target: Path, pieces: Iterator[bytes]) -> int:
     return size
 
 
-def _named(disposition: str, message: str) -> Path:
-    """The default path of a download: this directory and the file's own name, without a path in it."""
+def _named(disposition: str, other: str) -> Path:
+    """The default path of a download: this directory and the file's own name or the other one, without a path in it."""
     from pathlib import Path
     from urllib.parse import unquote
 
     found = re.search(r"filename\*=UTF-8''([^;]+)", disposition)
     plain_name = re.search(r'filename="([^"]+)"', disposition)
-    name = unquote(found[1]) if found else plain_name[1] if plain_name else message
-    return Path(re.sub(r"[\x00-\x1f\x7f/\\]", "_", name).lstrip(".")[:200] or message)
+    name = unquote(found[1]) if found else plain_name[1] if plain_name else other
+    return Path(re.sub(r"[\x00-\x1f\x7f/\\]", "_", name).lstrip(".")[:200] or other)
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -30,6 +30,19 @@ Once = Annotated[
 ]
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number, digits only.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to; otherwise here, by its own name. - prints it.",
+    ),
+]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Its picture: a JPEG.")
+]
+NoPicture = Annotated[bool, typer.Option("--no-picture", help="Remove its picture.")]
 
 DATA = Path("data")
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso chats …` by the API: lists and searches the chats of an account, and shows the settings of one."""
+"""Implements `teimoso chats …` by the API: lists and searches the chats of an account, shows settings and picture of one."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
@@ -10,7 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.options import DATA, After, Connection, Data, Json, Key, Limit, directory
+from gateway.cli.options import (
+    DATA,
+    After,
+    Connection,
+    Data,
+    Json,
+    Key,
+    Limit,
+    Output,
+    directory,
+)
 
 app = typer.Typer(help="Chats of an account.", no_args_is_help=True)
 
@@ -56,6 +66,23 @@ def show(
     with Api(directory(data), key) as api:
         answer = api.get(f"/api/connections/{segment(connection)}/chats/{segment(chat)}")
     output.show_one(answer, as_json=as_json)
+
+
+@app.command()
+def picture(
+    connection: Connection,
+    chat: Chat,
+    output: Output = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch the picture of a person or group."""
+    from gateway.cli.api_client import segment
+    from gateway.cli.file_transfer import fetch
+
+    path = f"/api/chats/{segment(connection)}/{segment(chat)}/picture"
+    fetch(directory(data), key, path, output, as_json, name=f"{chat}.jpg")
 
 
 def _row(chat: dict[str, Any]) -> dict[str, Any]:

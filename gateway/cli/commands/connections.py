@@ -12,7 +12,16 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.confirmation import Yes, confirm
-from gateway.cli.options import DATA, Connection, Data, Json, Key, directory
+from gateway.cli.options import (
+    DATA,
+    Connection,
+    Data,
+    Json,
+    Key,
+    NoPicture,
+    Picture,
+    directory,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,6 +177,37 @@ def set_(
         more.append(f"{name} refuses calls{text}.")
     for sentence in (f"{name} {shown}.", *more):
         output.console().print(sentence, markup=False, soft_wrap=True)
+
+
+@app.command()
+def profile(
+    connection: Connection,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The name that strangers see; not on each engine.")
+    ] = None,
+    about: Annotated[
+        str | None, typer.Option("--about", metavar="TEXT", help="The text beneath it, or empty.")
+    ] = None,
+    picture: Picture = None,
+    no_picture: NoPicture = False,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Change the account as others see it; without an option say what it is."""
+    from gateway.cli.api_client import Api, segment
+    from gateway.cli.file_transfer import picture_change
+
+    given = {"name": name, "about": about}
+    wanted: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
+    with Api(directory(data), key) as api:
+        path = f"/api/connections/{segment(connection)}/profile"
+        wanted |= picture_change(api, picture, no_picture)
+        if wanted:
+            api.patch(path, wanted)
+            return
+        answer = api.get(path)
+    output.show_one(answer, as_json=as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Implements `teimoso contacts …` by the API: lists and searches the people whom an account knows."""
+"""Implements `teimoso contacts …` by the API: lists and searches the people whom an account knows, blocks and unblocks them."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
@@ -14,6 +14,9 @@ from gateway.cli.options import DATA, After, Connection, Data, Json, Key, Limit,
 
 app = typer.Typer(help="People whom an account knows.", no_args_is_help=True)
 
+Person = Annotated[
+    str, typer.Argument(metavar="PERSON", help="A phone number, an address or a LID.")
+]
 COLUMNS = ("name", "number", "address", "saved")
 
 
@@ -37,3 +40,42 @@ def list_(
     with Api(directory(data), key) as api:
         answer = api.get("/api/contacts", asked)
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such person.")
+
+
+@app.command()
+def blocked(
+    connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
+    """List the people whom the account blocks."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.get(f"/api/contacts/{segment(connection)}/blocked")
+    if as_json:
+        output.plain(answer)
+        return
+    output.table(("address",), ([each] for each in answer["items"]), f"{connection} blocks nobody.")
+
+
+@app.command()
+def block(connection: Connection, person: Person, data: Data = DATA, key: Key = None) -> None:
+    """Block a person: WhatsApp delivers nothing of theirs to the account."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        api.put(_blocked(connection, person))
+
+
+@app.command()
+def unblock(connection: Connection, person: Person, data: Data = DATA, key: Key = None) -> None:
+    """Block a person no more."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        api.delete(_blocked(connection, person))
+
+
+def _blocked(connection: str, person: str) -> str:
+    from gateway.cli.api_client import segment
+
+    return f"/api/contacts/{segment(connection)}/blocked/{segment(person)}"

@@ -11,7 +11,16 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.confirmation import Yes, confirm
-from gateway.cli.options import DATA, Connection, Data, Json, Key, directory
+from gateway.cli.options import (
+    DATA,
+    Connection,
+    Data,
+    Json,
+    Key,
+    NoPicture,
+    Picture,
+    directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -226,11 +235,14 @@ def set_(
         bool | None,
         typer.Option("--approval/--no-approval", help="An admin approves who joins, or nobody."),
     ] = None,
+    picture: Picture = None,
+    no_picture: NoPicture = False,
     data: Data = DATA,
     key: Key = None,
 ) -> None:
-    """Change settings of a group."""
+    """Change settings of a group, or its picture."""
     from gateway.cli.api_client import Api
+    from gateway.cli.file_transfer import picture_change
 
     given = {
         "subject": subject,
@@ -242,8 +254,15 @@ def set_(
         "approval": approval,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
+    path, of_account = _path(group), _query(connection=connection)
     with Api(directory(data), key) as api:
-        api.patch(f"{_path(group)}{_query(connection=connection)}", wanted)
+        change = picture_change(api, picture, no_picture)
+        if wanted or not change:
+            api.patch(f"{path}{of_account}", wanted)
+        if no_picture:
+            api.delete(f"{path}/picture{of_account}")
+        elif change:
+            api.put(f"{path}/picture{of_account}", change)
 
 
 def _members(
