@@ -113,9 +113,8 @@ class Calls:
 
         The ack leaves after the caller's commit.
         """
-        reject = stanza.get_child("reject")
-        call = None if reject is None else self._calls.get(text_of(reject, "call-id"))
-        if call is not None and call.to == companion.number and call.state == "ringing":
+        call = self._rejected(companion, stanza)
+        if call is not None:
             call.state, call.by = "rejected", companion.device
             for other in self._companions.of(companion.number):
                 if other.device != companion.device:
@@ -125,6 +124,21 @@ class Calls:
         if stanza.get_children():
             attrs["type"] = stanza.get_children()[0].tag
         connection.send(Node("ack", attrs))
+
+    def _rejected(self, companion: Companion, stanza: Any) -> Call | None:
+        """Returns the ringing call of the account that the stanza declines; None where it declines none.
+
+        Stanza and `reject` name the caller, to whom the refusal goes: by LID or number (whatsmeow
+        `call.go` RejectCall).
+        """
+        reject = stanza.get_child("reject")
+        call = None if reject is None else self._calls.get(text_of(reject, "call-id"))
+        if call is None or call.to != companion.number or call.state != "ringing":
+            return None
+        named = (jid_of(stanza, "to"), jid_of(reject, "call-creator"))
+        people = [None if jid is None else self._people.at(jid) for jid in named]
+        caller = all(person is not None and person.number == call.caller for person in people)
+        return call if caller else None
 
     def _send(
         self,

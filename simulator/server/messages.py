@@ -103,19 +103,18 @@ class MessageRouter:
             self._to_group(connection, companion, message, to)
             return
         if self._addresses.refuse(account, message):
-            self._ack(connection, companion, message, {"error": REFUSED})
+            self._refuse(connection, companion, message, REFUSED)
             return
         chat_at = self._chat(companion, message, to)
         chat = self._people.at(chat_at)
         if chat is None or not chat.registered:
             log.info("unknown_recipient", action="unknown_recipient", serial=connection.serial)
-            self._ack(connection, companion, message, {"error": 404})
+            self._refuse(connection, companion, message, 404)
             return
         parts = self._parts(message, to)
         code = self._refusal(companion, message, chat, parts)
         if code is not None:
-            self._reach_out.count(companion.number, code)
-            self._ack(connection, companion, message, {"error": code})
+            self._refuse(connection, companion, message, code)
             return
         server = namespace(chat_at) or PN_SERVER
         if message.attrs.get("category") != "peer":
@@ -158,14 +157,14 @@ class MessageRouter:
         try:
             group = self._groups.named(to.user)
         except NoGroupError:
-            self._ack(connection, companion, message, {"error": 404})
+            self._refuse(connection, companion, message, 404)
             return
         groups = self._group_messages
         if not groups.may_write(group, companion.number):
-            self._ack(connection, companion, message, {"error": 403})
+            self._refuse(connection, companion, message, 403)
             return
         if groups.stale(group, message):
-            self._ack(connection, companion, message, {"error": 421})
+            self._refuse(connection, companion, message, 421)
             return
         self._ack(connection, companion, message, groups.hash(group, message))
         groups.route(companion, message, group, companion.shown_name or NAMELESS)
@@ -281,6 +280,13 @@ class MessageRouter:
                 for number, device in expected
             )
         }
+
+    def _refuse(
+        self, connection: Connection, companion: Companion, message: Any, code: int
+    ) -> None:
+        """Counts the refusal, and answers the message with its code."""
+        self._reach_out.count(companion.number, code)
+        self._ack(connection, companion, message, {"error": code})
 
     def _ack(
         self, connection: Connection, companion: Companion, message: Any, more: dict[str, Any]

@@ -58,6 +58,7 @@ def test_names_people_by_number_before_its_account_migrated(
     client.send(friend, "by number")
     until(lambda: simulator.texts(friend) == ["by number"])
     assert named_by(simulator, number) == (0, 1)
+    assert simulator.account(number)["refused"] == {}
 
 
 @pytest.mark.differs(neonize="D14", native="D16", whatsmeow="D14")

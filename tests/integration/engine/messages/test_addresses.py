@@ -80,6 +80,7 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
         await until(lambda: reached(simulator, "and again"))
         account = await simulator.account(ACCOUNT)
         assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
+        assert account["refused"] == {}, "no LID was tried"
 
 
 async def test_a_message_that_finds_its_number_misdialled_has_not_left(

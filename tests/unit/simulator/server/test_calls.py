@@ -90,7 +90,7 @@ async def test_a_device_declines_for_all(
     assert await state(http) == [(id_, "rejected", first.device)]
 
 
-async def test_another_account_declines_nothing(
+async def test_a_stanza_that_declines_nothing(
     http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device, other = await paired(ACCOUNT), await paired("15550100003")
@@ -101,6 +101,16 @@ async def test_another_account_declines_nothing(
     unknown = Node("call", {"to": JID(CALLER), "id": "R2"}, [Node("reject", {"call-id": "x"})])
     await device.send(unknown)
     await device.next("ack")
+    declined = reject(offered).get_child("reject").attrs
+    for to, changed in (
+        (ACCOUNT, {}),
+        (CALLER, {"call-creator": JID(ACCOUNT)}),
+        (CALLER, {"call-creator": ""}),
+        (CALLER, {"call-id": ""}),
+    ):
+        part = Node("reject", {**declined, **changed})
+        await device.send(Node("call", {"to": JID(to), "id": "R4"}, [part]))
+        await device.next("ack")
     await device.send(Node("call", {"id": "R3"}))
     assert (await device.next("ack")).attrs["id"] == "R3"
     assert await state(http) == [(id_, "ringing", None)]

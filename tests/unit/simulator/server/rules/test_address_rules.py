@@ -73,6 +73,7 @@ async def test_lids_and_numbers_are_not_mixed(
     assert ack.attrs.get("error") == ("400" if refused else None)
     assert [item["text"] for item in world.inbox.received(FRIEND)] == ([] if refused else ["hello"])
     account = await posted(world, f"/accounts/{NUMBER}")
+    assert account["refused"] == ({"400": 1} if refused else {})
     counts = {"sent_by_lid": int("to" in by_lid), "sent_by_pn": int("to" not in by_lid)}
     assert {name: account[name] for name in counts} == (
         dict.fromkeys(counts, 0) if refused else counts
