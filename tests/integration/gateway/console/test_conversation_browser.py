@@ -19,7 +19,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page, Route, ViewportSize
+    from playwright.sync_api import FilePayload, Page, Route, ViewportSize
 
 LIST = "/console/conversations/shop"
 PAGE_MS = 30_000
@@ -111,7 +111,12 @@ def test_a_conversation_opens_at_its_end_also_when_pictures_come_late(
 
     page.route("**/console/media/**", hold)
     page.goto(f"{LIST}/{chat}", wait_until="domcontentloaded")
-    until("the browser asks for them", lambda: page.wait_for_timeout(50) or len(held) >= LATE, 20)
+
+    def asked() -> bool:
+        page.wait_for_timeout(50)
+        return len(held) >= LATE
+
+    until("the browser asks for them", asked, 20)
     shown = page.locator("#said")
     tall = shown.evaluate("one => one.scrollHeight")
     late = False
@@ -150,7 +155,7 @@ def test_a_file_is_seen_and_removed_before_it_is_sent(
         "request", lambda request: sent.append(request.url) if request.method == "POST" else None
     )
     chosen = page.locator("#file")
-    picture = {"name": "green.png", "mimeType": "image/png", "buffer": png(640, 320)}
+    picture: FilePayload = {"name": "green.png", "mimeType": "image/png", "buffer": png(640, 320)}
     chosen.set_input_files(picture)
     preview = page.get_by_role("img", name="Preview of green.png")
     preview.wait_for()
@@ -168,7 +173,7 @@ def test_a_file_is_seen_and_removed_before_it_is_sent(
     expect(chosen).to_be_focused()
     assert chosen.evaluate("one => one.files.length") == 0
     assert page.locator("#text").evaluate("one => one.required")
-    broken = {"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"}
+    broken: FilePayload = {"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"}
     chosen.set_input_files(broken)
     page.get_by_text("no.png, 0 kB").wait_for()
     expect(page.locator("[data-preview]")).to_be_hidden()
