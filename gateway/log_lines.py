@@ -59,7 +59,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LineFilter:
     """The lines to show: of these parts (all if there are none), of this connection, from this level on, with this text."""
 
     parts: Sequence[str] = ()

@@ -33,5 +33,8 @@ class BareFiles(DirectoryStore):
     ) -> tuple[str, int]:
         return await super().keep(chunks, limit=limit, expected=expected, before=before)
 
+    async def part(self, room: int) -> int:
+        return room
+
     async def need(self, sha256: str) -> bool:
         return await self.find(sha256) is not None

@@ -10,6 +10,12 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from tests import signal_records
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -28,7 +34,12 @@ _NUMBERS = frozenset({"at", "times", "more", "dropped", "part", "trace", "?"})
 SHORTEST: Final = 8
 """Characters, or bytes, that a number, an id, a key or a token has at least."""
 SHORTEST_KEY: Final = 16
-"""Bytes of a key or a token that is written in Base64 or hexadecimal."""
+"""Bytes of a key or a token that is a part of something else: of a text, of a message."""
+TYPED_KEY: Final = 33, b"\5"
+"""Bytes of a public key behind the byte that names its curve, and that byte."""
+
+DECODERS: Final = (bytes.fromhex, partial(base64.b64decode, altchars=b"-_", validate=True))
+"""Raise ValueError for a text that encodes no bytes. Base64 is read in both alphabets."""
 
 
 def files(trace: Path) -> list[Path]:
@@ -76,21 +87,31 @@ def values(database: Path, *tables: str) -> Iterator[str | bytes]:
 
     All tables are read where none is named.
 
-    The parts of a value that is JSON count one by one, and what a string of it encodes in Base64 or
-    hexadecimal counts as bytes.
+    The parts of a value count one by one where it is JSON, a protobuf message or a Signal record of the whatsmeow
+    program, and what a string encodes in Base64, in hexadecimal or with a character for each byte counts as
+    bytes. AssertionError for a Signal record of another form.
     """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
         there = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for table in tables or [name for (name,) in there]:
-            for row in opened.execute(f'SELECT * FROM "{table}"'):
-                for value in row:
-                    yield from _secrets(value)
+            rows = opened.execute(f'SELECT * FROM "{table}"')
+            records = [
+                signal_records.COLUMNS.get((table, column)) for column, *_ in rows.description
+            ]
+            for row in rows:
+                for value, fields in zip(row, records, strict=True):
+                    for part in (value,) if fields is None else signal_records.keys(value, fields):
+                        yield from _secrets(part)
 
 
 def _secrets(value: object) -> Iterator[str | bytes]:
     if isinstance(value, bytes):
         if len(value) >= SHORTEST:
             yield value
+        if (len(value), value[:1]) == TYPED_KEY:
+            yield value[1:]
+        for field in _fields(value):
+            yield from _secrets(field)
         value = _parsed(value)
     elif isinstance(value, str):
         parsed = _parsed(value.encode())
@@ -111,6 +132,14 @@ def _parsed(text: bytes) -> dict[str, Any] | list[Any] | None:
     return None
 
 
+def _fields(message: bytes) -> Iterator[bytes]:
+    """The fields of a protobuf message that may be keys; none for anything else."""
+    with suppress(DecodeError):
+        for field in UnknownFieldSet(Empty.FromString(message)):  # type: ignore[attr-defined]
+            if isinstance(field.data, bytes) and len(field.data) >= SHORTEST_KEY:
+                yield field.data
+
+
 def _words(text: str) -> Iterator[str | bytes]:
     """A text and the user of an address, where they have a digit; and the bytes that it encodes.
 
@@ -120,10 +149,13 @@ def _words(text: str) -> Iterator[str | bytes]:
     yield from (
         each for each in {text, user} if len(each) >= SHORTEST and any(map(str.isdigit, each))
     )
-    for decode in (bytes.fromhex, partial(base64.b64decode, validate=True)):
+    for decode in DECODERS:
         with suppress(ValueError):
             if len(decoded := decode(text)) >= SHORTEST_KEY:
-                yield decoded
+                yield from _secrets(decoded)
+    if not text.isascii() and len(text) >= SHORTEST_KEY:
+        with suppress(UnicodeEncodeError):
+            yield from _secrets(text.encode("latin-1"))
 
 
 def _strings(file: Path) -> Iterator[str]:

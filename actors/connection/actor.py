@@ -17,7 +17,7 @@ import structlog
 from actors.config import default_engine, settings_transfer
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.quarantine import move_aside
+from actors.connection.backup.quarantine import move_aside, remove_former
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
@@ -36,6 +36,7 @@ from actors.redis.presence import Presences
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.host_identity import here
+from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
@@ -104,24 +105,22 @@ class ConnectionActor(Shell):
     def _backup(self) -> ConnectionBackup | None:
         if self._settings.session_storage_type == "local":
             return None
-        from actors.connection.backup.backup_factory import (  # noqa: PLC0415 - without copies, not loaded
-            ConnectionBackup,
-        )
+        from actors.connection.backup import backup_factory  # noqa: PLC0415 - without copies, not loaded
 
-        return ConnectionBackup.of(self._settings, self._leases)
+        return backup_factory.ConnectionBackup.of(self._settings, self._leases)
 
     async def serve(
         self, connection: str, engine: str, forget: bool = False, created_at: float | None = None
     ) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
-        Where this host has a directory of its own, what a connection that had the id before left in
-        it is removed: `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
-        A damaged session is moved aside, and where that of an account that was linked is gone there is
-        nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
-        session, and it is away), or what opening the session raises besides (the lease is then given
-        back as ``failed``, with its code as the cause).
+        Where this host has a directory of its own, the remains of a connection that had the id before are removed:
+        `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and
+        ends as ``logged_out``. A damaged session is moved aside, and where that of an account that was linked is
+        gone there is nothing to move: either way the account has to be linked again. Raises `Busy`,
+        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has
+        the session, and it is away), or what opening the session raises besides (the lease is then given back as
+        ``failed``, with its code as the cause).
         """
         await self.start()
         if self._connection is not None:
@@ -281,6 +280,7 @@ class ConnectionActor(Shell):
             place=str(place.relative_to(self._settings.data)),
             reason=reason,
         )
+        await asyncio.to_thread(remove_former, file.parent)
         return blamed
 
     async def _blame_session(self, lease: Lease) -> Lease:
@@ -300,7 +300,6 @@ class ConnectionActor(Shell):
         self, lease: Lease, engine: str, directory: Path, copies: SessionCopies | None
     ) -> tuple[Serving, Engine]:
         settings, media = self._settings, self._media.of(lease.connection)
-        self._state.words = OversizedMessages(media)
         serving = Serving(
             lease,
             self._leases,
@@ -321,6 +320,7 @@ class ConnectionActor(Shell):
             presences=self._presences,
             copies=copies,
             options=lambda: self._options,
+            floor=DiskFloor.of(settings, directory),
         )
         if copies is not None:
             copies.tell(serving.lose)
@@ -330,6 +330,7 @@ class ConnectionActor(Shell):
         )
         if copies is not None:
             copies.enclose(opened.copy_keys)
+        self._state.words = OversizedMessages(media, opened.count_words)
         return serving, opened
 
     def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:

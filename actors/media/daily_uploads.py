@@ -1,14 +1,19 @@
-"""Counts the bytes that API callers uploaded today per connection, in the media ledger (SQLite), and refuses excess."""
+"""Counts API callers' uploaded bytes of today per connection in the media ledger (SQLite); returns a refusal of excess.
+
+Those that are on their way to a process are counted in its memory, beside them.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from actors.runtime.limits.limits import Limit, LimitReached
 
@@ -23,16 +28,19 @@ UPLOADED: Final = """CREATE TABLE IF NOT EXISTS uploaded (
 ) WITHOUT ROWID"""
 
 
-def refusal(
-    database: sqlite3.Connection, size: int, owners: Collection[str], limit: Limit, now: float
-) -> LimitReached | None:
-    """Return the refusal of a file that would bring an owner beyond the bytes of the day, or None."""
-    (used,) = database.execute(
-        "SELECT coalesce(max(bytes), 0) FROM uploaded WHERE day = ?"
+def uploaded(database: sqlite3.Connection, owners: Collection[str], now: float) -> dict[str, int]:
+    """Return the bytes that each of these uploaded on this day."""
+    rows = database.execute(
+        "SELECT connection, bytes FROM uploaded WHERE day = ?"
         " AND connection IN (SELECT value FROM json_each(?))",
         (int(now // DAY), json.dumps(list(owners))),
-    ).fetchone()
-    if not owners or not limit.size or used + size <= limit.size:
+    )
+    return dict.fromkeys(owners, 0) | dict(rows)
+
+
+def refusal(used: Collection[int], size: int, limit: Limit, now: float) -> LimitReached | None:
+    """Return the refusal of `size` bytes more by owners that `used` so many each, or None (pure)."""
+    if not limit.size or max(used, default=-size) + size <= limit.size:
         return None
     return limit.reached("connection", math.ceil(DAY - now % DAY))
 
@@ -46,3 +54,57 @@ def charge(database: sqlite3.Connection, size: int, owners: Collection[str], now
         [(today, owner, size) for owner in owners],
     )
     database.execute("DELETE FROM uploaded WHERE day < ?", (today,))
+
+
+@dataclass(slots=True)
+class _Owner:
+    """The bytes of an owner on one day, with those on their way, and the number of uploads on their way."""
+
+    size: int
+    uploads: int = 0
+
+
+class UploadsUnderway:
+    """The owners of uploads to this process have no more than their bytes of the day, those on their way among them.
+
+    Uploads on their way to another process are refused where they end, by the ledger.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._owners: dict[tuple[float, str], _Owner] = {}
+
+    @contextmanager
+    def upload(self, used: Mapping[str, int], now: float) -> Iterator[Callable[[int], None]]:
+        """An upload of owners that `used` so many bytes on this day; counts those that come, by what it yields.
+
+        That raises `LimitReached`. The bytes of an upload that fails count no more.
+        """
+        owners = {
+            (now // DAY, each): self._owners.setdefault((now // DAY, each), _Owner(used[each]))
+            for each in used
+        }
+        size = 0
+
+        def came(count: int) -> None:
+            nonlocal size
+            refused = refusal([each.size for each in owners.values()], count, self._limit, now)
+            if refused is not None:
+                raise refused
+            size += count
+            for each in owners.values():
+                each.size += count
+
+        for each in owners.values():
+            each.uploads += 1
+        try:
+            yield came
+        except BaseException:
+            for each in owners.values():
+                each.size -= size
+            raise
+        finally:
+            for key, each in owners.items():
+                each.uploads -= 1
+                if not each.uploads:
+                    del self._owners[key]

@@ -115,15 +115,19 @@ def admit(
     living: Collection[str] | None,
     *,
     room: int = 0,
+    arrives: bool = False,
 ) -> None:
     """Raises `LimitReached` where so many bytes more of the `new` units have no room, see `Quota.check`.
 
-    A quota without a total has what all files take, and the `room` for more of them (bytes; 0: unknown, no limit).
+    A quota without a total has what all files take, and the `room` for more of them (bytes; 0: unknown, no limit); so
+    has one for a file that `arrives`, where its total is less.
     """
 
     def check() -> None:
         found = usage(database)
         bound = quota.within(found.total + room) if room else quota
+        if arrives:
+            bound = quota.at_least(found.total + room)
         bound.check(new, found.held, size, living=living, elsewhere=found.elsewhere)
 
     try:
@@ -132,6 +136,13 @@ def admit(
         if living is None or not _let_go(database, living):
             raise
         check()
+
+
+def left(database: sqlite3.Connection, quota: Quota, unit: str, room: int) -> int:
+    """Return how many bytes of files may still arrive for this unit, as `admit` judges it."""
+    found = usage(database)
+    bound = quota.at_least(found.total + room)
+    return min(room, bound.left(unit, found.held, elsewhere=found.elsewhere))
 
 
 def _let_go(database: sqlite3.Connection, living: Collection[str]) -> int:

@@ -105,10 +105,11 @@ class Ledger:
         living: Collection[str] | None = None,
         daily: Limit | None = None,
         room: int = 0,
+        arrives: bool = False,
     ) -> None:
         """Note a file that is about to be kept for these units (`actors.runtime.limits.quotas`); it is needed from now on.
 
-        Raises `LimitReached` where a unit that does not have it yet has no room for it; `room` is as in
+        Raises `LimitReached` where a unit that does not have it yet has no room for it; `room` and `arrives` are as in
         `holders.admit`. With a `daily` limit its
         size counts as uploaded today for each connection of them, also where the file is there already: raises
         `LimitReached` beyond that. Then nothing is noted.
@@ -119,9 +120,10 @@ class Ledger:
         def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
-                holders.admit(database, quota, new, size, living, room=room)
+                holders.admit(database, quota, new, size, living, room=room, arrives=arrives)
             if daily is not None:
-                refusal = daily_uploads.refusal(database, size, owners, daily, now)
+                used = daily_uploads.uploaded(database, owners, now)
+                refusal = daily_uploads.refusal(used.values(), size, daily, now)
                 if refusal is not None:
                     return refusal
                 daily_uploads.charge(database, size, owners, now)
@@ -133,15 +135,18 @@ class Ledger:
         if refusal is not None:
             raise refusal
 
-    async def check_daily(self, size: int, owners: Collection[str], daily: Limit) -> None:
-        """Raise `LimitReached` where `note` would for a file of this size; nothing is counted."""
-        if owners and daily.size:
-            refusal = await self._ask(
-                lambda database: daily_uploads.refusal(database, size, owners, daily, time.time()),
-                writes=False,
-            )
-            if refusal is not None:
-                raise refusal
+    async def left(self, quota: Quota, unit: str, room: int) -> int:
+        """See `holders.left`."""
+        return int(
+            await self._ask(partial(holders.left, quota=quota, unit=unit, room=room), writes=False)
+        )
+
+    async def uploaded(self, owners: Collection[str], now: float) -> dict[str, int]:
+        """Return the bytes that each of these connections uploaded on this day."""
+        used: dict[str, int] = await self._ask(
+            partial(daily_uploads.uploaded, owners=owners, now=now), writes=False
+        )
+        return used
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """Record the name that the uploader gives a file."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import BucketCopies
-from actors.media.daily_uploads import DAY
+from actors.media.daily_uploads import DAY, UploadsUnderway, refusal
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import FileUpkeep
+from actors.messages.file_deferral import Deferral
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
+from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import FileWriter
     from actors.media.ledger import Entry
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
 
 
@@ -55,11 +58,12 @@ class LocalFiles:
         self._reserve = lambda: settings.current().disk_reserve
         self._store = DirectoryStore(settings.media, reserve=self._reserve)
         self._quota, self._daily = settings.file_quota, settings.upload_limit
-        self._coming = Counter[str]()
+        self._coming = UploadsUnderway(self._daily)
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
         self._fetches = KeyedSemaphores[str](FETCHES)
+        self._fetching: dict[str, asyncio.Task[Path | None]] = {}
         self._copies: BucketCopies | None = None
         if bucket is not None:
             assert settings.session_encryption_key is not None
@@ -90,7 +94,11 @@ class LocalFiles:
         if room < max(announced, 1):
             raise StoreFull(reserve=await step(self._reserve))
         owners = [each for each in units if each != ALL]
-        await self._ledger.check_daily(max(announced, 1), owners, self._daily)
+        now = time.time()
+        used = await self._ledger.uploaded(owners, now) if owners and self._daily.size else {}
+        refused = refusal(used.values(), max(announced, 1), self._daily, now)
+        if refused is not None:
+            raise refused
         admit = partial(
             self._ledger.note,
             units=units,
@@ -99,37 +107,42 @@ class LocalFiles:
             daily=self._daily,
             room=room,
         )
-        size = 0
 
-        async def counted() -> AsyncIterator[bytes]:
-            nonlocal size
+        async def counted(came: Callable[[int], None]) -> AsyncIterator[bytes]:
             async for chunk in chunks:
-                size += len(chunk)
-                for each in owners:
-                    self._coming[each] += len(chunk)
-                most = self._daily.size
-                if most and any(self._coming[each] > most for each in owners):
-                    raise self._daily.reached("connection")
+                came(len(chunk))
                 yield chunk
 
-        try:
-            return await self._store.keep(counted(), limit=limit, before=admit)
-        finally:
-            for each in owners:
-                self._coming[each] -= size
-            self._coming = +self._coming
+        with self._coming.upload(used, now) as came:
+            return await self._store.keep(counted(came), limit=limit, before=admit)
 
     def of(self, connection: str) -> ConnectionFiles:
         """Return the same files for the engine of this connection."""
-        return ConnectionFiles(self, self._store, self._ledger, connection)
+        return ConnectionFiles(self, self._store, self._ledger, self._quota, connection)
 
     async def find(self, sha256: str, unit: str = ALL) -> Path | None:
-        """See the port. A file that is only in the bucket waits for others that the `unit` wants from there."""
+        """See the port. A file that is only in the bucket waits for others that the `unit` wants from there.
+
+        All who want one that is being brought share that fetch, and its end.
+        """
         file = await self._store.find(sha256)
         if file is not None or self._copies is None or self._store.place(sha256) is None:
             return file
         async with self._fetches.of(unit):
-            return await self._store.find(sha256) or await self._fetch(sha256, self._copies)
+            return await self._store.find(sha256) or await self._share(sha256, self._copies)
+
+    async def _share(self, sha256: str, copies: BucketCopies) -> Path | None:
+        fetch = self._fetching.get(sha256)
+        if fetch is None:
+            fetch = asyncio.create_task(self._fetch(sha256, copies))
+            self._fetching[sha256] = fetch
+            fetch.add_done_callback(partial(self._fetched, sha256))
+        return await asyncio.shield(fetch)
+
+    def _fetched(self, sha256: str, fetch: asyncio.Task[Path | None]) -> None:
+        del self._fetching[sha256]
+        if not fetch.cancelled():
+            fetch.exception()  # seen, also where all who wanted it went away
 
     async def _fetch(self, sha256: str, copies: BucketCopies) -> Path | None:
         async def fill(writer: FileWriter) -> None:
@@ -196,29 +209,57 @@ class LocalFiles:
         )
 
     async def close(self) -> None:
+        fetches = tuple(self._fetching.values())
+        for each in fetches:
+            each.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
         await self._ledger.close()
 
 
 class ConnectionFiles:
     """The files of this host as the engine of one connection has them (`MediaStore`).
 
-    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
+    A file that it keeps counts for the connection, and takes no other one's part of the disk, or of MEDIA_LIMIT where
+    that is more.
     """
 
     def __init__(
-        self, files: LocalFiles, store: DirectoryStore, ledger: Ledger, connection: str
+        self,
+        files: LocalFiles,
+        store: DirectoryStore,
+        ledger: Ledger,
+        quota: Quota,
+        connection: str,
     ) -> None:
         self.room, self.find, self.secure = files.room, files.find, files.secure
         self._store = store
         self._ledger = ledger
+        self._quota = quota
         self._connection = connection
 
     async def keep(
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
     ) -> tuple[str, int]:
         """See the port."""
-        before = partial(self._ledger.note, units=[self._connection])
-        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
+        return await self._store.keep(chunks, limit=limit, expected=expected, before=self._admit)
+
+    async def part(self, room: int) -> int:
+        """See the port."""
+        return await self._ledger.left(self._quota, self._connection, room)
+
+    async def _admit(self, sha256: str, size: int) -> None:
+        room = await self.room() + size  # its bytes are on the disk already
+        try:
+            await self._ledger.note(
+                sha256,
+                size,
+                units=[self._connection],
+                quota=self._quota,
+                room=room,
+                arrives=True,
+            )
+        except LimitReached as reached:
+            raise StoreFull(Deferral.PART) from reached
 
     async def need(self, sha256: str) -> bool:
         """See the port."""

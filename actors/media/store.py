@@ -37,7 +37,10 @@ class StoreUnavailable(Exception):  # noqa: N818
 
 
 class StoreFull(LimitReached, StoreUnavailable):
-    """The disk has no room for files: it is full, or would have less than DISK_RESERVE. Nothing was kept."""
+    """The disk has no room for files: it is full, or would have less than DISK_RESERVE, or less than is others' part.
+
+    Nothing was kept.
+    """
 
     code: str = "disk_reserve"
 
@@ -75,6 +78,12 @@ class MediaStore(Protocol):
 
     async def room(self) -> int:
         """Bytes that files may still take on this disk: those that are free beyond DISK_RESERVE.
+
+        `keep` raises `StoreFull` for more. Raises `StoreUnavailable`.
+        """
+
+    async def part(self, room: int) -> int:
+        """Bytes of the disk's `room` that files of this connection may still take: the others have their parts of it.
 
         `keep` raises `StoreFull` for more. Raises `StoreUnavailable`.
         """

@@ -70,6 +70,4 @@ def settle(
         "UPDATE use_times SET at = ? WHERE sha256 = ? AND message = ?",
         [(now, *use) for use in waiting],
     )
-    gone = list(over)
-    for table in ("uses", "use_times"):
-        database.executemany(f"DELETE FROM {table} WHERE sha256 = ? AND message = ?", gone)  # noqa: S608 - constants
+    database.executemany("DELETE FROM uses WHERE sha256 = ? AND message = ?", over)

@@ -80,10 +80,19 @@ SendableText = Annotated[
     ),
 ]
 Words = Annotated[SendableText, AS_TEXT]
-Caption = Annotated[SendableText | None, AS_TEXT]
+Caption = Annotated[SendableText | None, AS_TEXT, Field(description="The text below the file.")]
 
-Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[-23.55])]
-Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, examples=[-46.63])]
+Latitude = Annotated[
+    float,
+    Field(ge=-90, le=90, allow_inf_nan=False, description="In degrees.", examples=[-23.55]),
+]
+Longitude = Annotated[
+    float,
+    Field(ge=-180, le=180, allow_inf_nan=False, description="In degrees.", examples=[-46.63]),
+]
+
+PlaceName = Annotated[Line | None, Field(description="The name of the place.")]
+PlaceAddress = Annotated[Line | None, Field(description="The place's address, as people write it.")]
 
 Vcard = Annotated[
     str,
@@ -93,13 +102,20 @@ Vcard = Annotated[
         shortest=1,
         longest=65_536,
     ),
-    Field(examples=["BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"]),
+    Field(
+        description="The vCard, which phones show and store.",
+        examples=["BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"],
+    ),
 ]
 
-Seconds = Annotated[Whole | None, Field(ge=0, le=86_400, description="Its length.")]
+Seconds = Annotated[
+    Annotated[Whole, Field(ge=0, le=86_400)] | None, Field(description="Its length in seconds.")
+]
 Voice = Annotated[bool, Field(description="As a voice note: Opus in Ogg, if phones shall play it.")]
 
-Question = Annotated[Line, Field(examples=["Tea or coffee?"])]
+Animated = Annotated[bool, Field(description="Whether its WebP has more than one picture.")]
+
+Question = Annotated[Line, Field(description="The question.", examples=["Tea or coffee?"])]
 _OPTION = TextPattern(
     _LINE,
     "write 1 to 100 characters on one line, without control characters, as in tea",
@@ -112,6 +128,7 @@ Options = Annotated[
         min_length=2,
         max_length=12,
         json_schema_extra={"uniqueItems": True},
+        description="The options to choose from.",
         examples=[["tea", "coffee"]],
     ),
     AfterValidator(_different),

@@ -14,6 +14,8 @@ class Deferral(StrEnum):
 
     DISK = "disk_reserve"
     """Room on the disk beyond DISK_RESERVE."""
+    PART = "connection_part"
+    """Room in the connection's part of the disk, or in the half that all share."""
     CONNECTION = "connection_budget"
     """The next day (UTC): MEDIA_DOWNLOADS_PER_CONNECTION is used up."""
     SENDER = "sender_budget"
@@ -22,6 +24,9 @@ class Deferral(StrEnum):
 
 TEXTS: Final[Mapping[str, str]] = {
     Deferral.DISK: "waits for room on the disk, and comes by itself",
+    Deferral.PART: (
+        "waits for room in the connection's part of the disk (MEDIA_LIMIT), and comes by itself"
+    ),
     Deferral.CONNECTION: (
         "waits for tomorrow (UTC): the connection's files of today are all that"
         " MEDIA_DOWNLOADS_PER_CONNECTION allows"
@@ -32,3 +37,6 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
 }
 """The end of a sentence that begins with the file."""
+
+FOR_ROOM: Final = frozenset({Deferral.DISK, Deferral.PART})
+"""Reasons that end once there is room, on whatever day."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Caption, Hidden, Seconds, Voice
+    from actors.messages.field_types import Animated, Caption, Hidden, Seconds, Voice
     from actors.messages.mentions import Mentions
     from actors.messages.references import Quote
 
@@ -73,7 +73,7 @@ class Document:
 class Sticker:
     type: ClassVar = "sticker"
     file: File
-    animated: bool = False
+    animated: Animated = False
     reply_to: Quote | None = None
     forwarding_score: Hidden[int] | None = None
 

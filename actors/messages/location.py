@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Hidden, Latitude, Line, Longitude
+    from actors.messages.field_types import Hidden, Latitude, Longitude, PlaceAddress, PlaceName
     from actors.messages.references import Quote
 
 
@@ -17,7 +17,7 @@ class Location:
     type: ClassVar = "location"
     latitude: Latitude
     longitude: Longitude
-    name: Line | None = None
-    address: Line | None = None
+    name: PlaceName = None
+    address: PlaceAddress = None
     reply_to: Quote | None = None
     forwarding_score: Hidden[int] | None = None

@@ -140,7 +140,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_files_deferred",
             "counter",
-            "Files that arrived and wait: for room (disk_reserve), or for the next day (connection_budget,"
+            "Files that arrived and wait: for room (disk_reserve, connection_part), or for the next day (connection_budget,"
             " sender_budget).",
             ("connection", "reason"),
         ),

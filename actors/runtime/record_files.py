@@ -1,4 +1,4 @@
-"""Writes and reads small JSON files with a list of records, for readers in other processes of the host."""
+"""Writes and reads small JSON files with lists of records in the data directory, for other processes of the host."""
 
 from __future__ import annotations
 

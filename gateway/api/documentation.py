@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import cache
+from base64 import b64encode
+from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, Response
 
 from gateway.http import problems
 from gateway.http.endpoint import Call, Gives, Operation
+from gateway.reference import field_tables
+from gateway.reference.code_samples import samples
+from gateway.schemas.examples import PATH
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from collections.abc import Callable, Mapping
 
-# Nothing is loaded from anywhere and nothing runs: the pages are text and style.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @cache
@@ -29,7 +33,7 @@ def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader  # noqa: PLC0415 - loaded where it is asked for
 
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -37,11 +41,10 @@ def _templates() -> Environment:
 
 
 async def docs(call: Call[None, None]) -> Response:
-    return _page(
-        "docs.html",
-        document=await _document(call),
-        port=call.request.app.state.port,
-        problems=sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code)),
+    state = call.request.app.state
+    rendered, policy = await asyncio.to_thread(_page, state.openapi, state.port)
+    return HTMLResponse(
+        rendered, headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
     )
 
 
@@ -58,8 +61,52 @@ async def _document(call: Call[None, None]) -> dict[str, Any]:
     return document
 
 
-def _page(name: str, **values: Any) -> Response:
-    return HTMLResponse(_templates().get_template(name).render(**values), headers=_HEADERS)
+@cache
+def _page(openapi: Callable[[], dict[str, Any]], port: int) -> tuple[bytes, str]:
+    """The page and its policy. Its only script is in it, is named by its hash, and talks to this instance alone."""
+    document = openapi()
+    known = document["components"]["schemas"]
+    script, policy = _script()
+    rendered = (
+        _templates()
+        .get_template("docs.html")
+        .render(
+            document=document,
+            port=port,
+            problems=sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code)),
+            script=script,
+            fields=lambda schema: field_tables.rows(schema, known),
+            kinds_of=lambda schema: field_tables.kinds(schema, known),
+            samples=partial(_samples, f"http://127.0.0.1:{port}"),
+            path_values=PATH,
+            pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+        )
+    )
+    return rendered.encode(), policy
+
+
+def _samples(
+    base: str, method: str, path: str, operation: dict[str, Any], body: Any
+) -> Mapping[str, str]:
+    if "{" in path:
+        path = path.format_map({name: quote(value, safe="") for name, value in PATH.items()})
+    if "requestBody" in operation and body is None:
+        return {}
+    return samples(method, path, body, base=base, keyed=bool(operation["security"]))
+
+
+@cache
+def _script() -> tuple[Markup, str]:
+    """The script, and the policy that allows it and no other."""
+    from markupsafe import Markup  # noqa: PLC0415 - loaded where it is asked for
+
+    text = (_TEMPLATES / "try.js").read_text()
+    digest = b64encode(sha256(text.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; connect-src 'self'; style-src 'unsafe-inline';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return Markup(text), policy  # noqa: S704 - a file of the package
 
 
 _HTML = ("text/html",)

@@ -183,9 +183,9 @@ def logs(
 ) -> None:
     """Print the newest lines of the logs, oldest first, also while nothing runs."""
     from gateway.cli.instance.logs import run
-    from gateway.log_lines import Wanted
+    from gateway.log_lines import LineFilter
 
-    wanted = Wanted(parts or (), connection, level)
+    wanted = LineFilter(parts or (), connection, level)
     run(directory(data), wanted, lines, follow=follow, as_json=as_json)
 
 

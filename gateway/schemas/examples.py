@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from pydantic import RootModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import BaseModel
 
 TIME = "2030-01-01T09:00:00.000Z"
+FILE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+"""Example of the SHA-256 of a file that was uploaded."""
+
 PATH = {
     "connection": "shop",
     "id": "shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9",
@@ -20,10 +25,59 @@ PATH = {
     "number": "15550100002",
     "chat": "15550100002",
     "group": "120363000000000001@g.us",
+    "person": "15550100002",
+    "code": "AbCdEfGhIjKlMnOpQrStUv",
     "who": "15550100002",
     "call": "3F0A1B2C3D4E5F6A7B8C9D0E1F2A3B4C",
 }
 """Examples of path parameters."""
+
+_TO: Mapping[str, Any] = {"connection": "shop", "to": "15550100002"}
+_CHANGED: Mapping[str, Any] = {**_TO, "message": PATH["id"]}
+MESSAGES: Mapping[str, Mapping[str, Any]] = {
+    "text": {**_TO, "text": "Your order 4711 is ready for collection."},
+    "location": {
+        **_TO,
+        "type": "location",
+        "latitude": -23.5614,
+        "longitude": -46.6559,
+        "name": "Our shop",
+        "address": "Avenida Paulista 1578",
+    },
+    "contact": {
+        **_TO,
+        "type": "contact",
+        "contacts": [{"name": "Ana Pereira", "phone": "15550100003"}],
+    },
+    "poll": {
+        **_TO,
+        "type": "poll",
+        "question": "Tea or coffee?",
+        "options": ["tea", "coffee"],
+        "choices": 1,
+    },
+    "image": {
+        **_TO,
+        "type": "image",
+        "media": {"sha256": FILE},
+        "caption": "The menu of this week",
+    },
+    "video": {**_TO, "type": "video", "media": {"sha256": FILE}, "caption": "How to set it up"},
+    "audio": {**_TO, "type": "audio", "media": {"sha256": FILE}, "voice": True, "seconds": 7},
+    "document": {
+        **_TO,
+        "type": "document",
+        "media": {"sha256": FILE},
+        "name": "invoice.pdf",
+        "caption": "Your invoice",
+    },
+    "sticker": {**_TO, "type": "sticker", "media": {"sha256": FILE}},
+    "poll_vote": {**_CHANGED, "type": "poll_vote", "options": ["tea"]},
+    "reaction": {**_CHANGED, "type": "reaction", "emoji": "👍"},
+    "edit": {**_CHANGED, "type": "edit", "text": "Your order 4712 is ready for collection."},
+    "delete": {**_CHANGED, "type": "delete"},
+}
+"""A message of each type, as somebody sends it."""
 
 _NAMED: dict[str, Any] = {
     "connection": "shop",
@@ -32,7 +86,7 @@ _NAMED: dict[str, Any] = {
     "sender": "15550100002@s.whatsapp.net",
     "address": "15550100002@s.whatsapp.net",
     "account": "15550100001@s.whatsapp.net",
-    "sha256": "0" * 64,
+    "sha256": FILE,
     "engine": "native",
     "type": "text",
     "text": "hi",
@@ -47,21 +101,72 @@ _NAMED: dict[str, Any] = {
     "pairing_step": None,
     "limited_until": None,
     "limit_reason": None,
+    "id": PATH["id"],
+    "event_id": "evt_0c5a7b1e9d3f42868d17a2b4",
+    "chat_name": "Ana Pereira",
+    "subject": "Friends of tea",
+    "url": f"/api/messages/{PATH['id']}/media",
+    "by": "15550100002@s.whatsapp.net",
+    "participant": "15550100002@s.whatsapp.net",
+    "number": "15550100002",
+    "emoji": "👍",
+    "options": "tea",
+    "excerpt": "At noon?",
+    "reject_calls_text": "Please write to us.",
+    "connections": "shop",
+    "items": "shop",
+    "reasons": "redis_away",
+    "reason": "redis_away",
+    "oldest_at": TIME,
+    "before": "reconnecting",
+    "after": "open",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 """Examples of fields that have none themselves."""
+
+_OF_MODEL: Mapping[str, Mapping[str, Any]] = {
+    "Message": {
+        "direction": "out",
+        "source": "api",
+        "text": "Your order 4711 is ready for collection.",
+        "sender": "15550100001@s.whatsapp.net",
+        "author": {
+            "address": "15550100001@s.whatsapp.net",
+            "number": "15550100001",
+            "lid": "90000000000001@lid",
+            "name": "Shop",
+        },
+        "status": "read",
+        **dict.fromkeys(("content", "media", "reply_to", "quoted", "forwarding_score")),
+        **dict.fromkeys(("edited_at", "deleted_at", "send_at", "waiting_at", "dead_at")),
+        **dict.fromkeys(("cancelled_at", "received_at")),
+        **{name: [] for name in ("mentions", "votes", "edits", "crashes")},
+    },
+    "Connection": {"state": "open", "show_online": True, "proxy": None},
+    "AddedConnection": {"state": "connecting", "account": None},
+    "EngineGuarantees": {"persists_before_ack": True, "keeps_message_id": True},
+    "Number": {"on_whatsapp": True},
+    "Webhook": {"enabled": True, "disabled_because": None, "failing_since": None},
+    "AddedWebhook": {"enabled": True, "disabled_because": None, "failing_since": None},
+    "Delivery": {"id": PATH["delivery"], "status": "delivered"},
+    "Alert": {"id": "redis_away", "name": "redis_away", "connection": None, "incarnation": None},
+    "RecoveryAction": {"id": PATH["document"], "before": "open", "cause": "crashed"},
+    "ApiKey": {"name": "checkout", "scopes": ["send", "read"], "ended_at": None},
+    "AddedKey": {"name": "checkout", "scopes": ["send", "read"], "ended_at": None},
+    "Health": {"status": "healthy"},
+    "FullHealth": {"status": "degraded"},
+    "StoreHealth": {"up": True},
+    "SpoolHealth": {"up": True},
+    "Ready": {"redis": True, "store": True},
+}
+"""Examples of fields, by the name of their model, where those of `_NAMED` would not fit together."""
 
 
 def of_bodies(model: type[BaseModel]) -> dict[str, Any]:
     """A body for each kind that there is of it, by its name."""
     if issubclass(model, RootModel):
-        kinds = [get_args(each)[0] for each in get_args(model.model_fields["root"].annotation)]
-        return {_kind(each): _body(each) for each in kinds}
+        return dict(MESSAGES)
     return {"example": _body(model)}
-
-
-def _kind(model: type[BaseModel]) -> str:
-    found: str = model.model_json_schema()["properties"]["type"]["const"]
-    return found
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
@@ -101,13 +206,17 @@ def _plain(name: str, schema: dict[str, Any], known: dict[str, Any]) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
     if "properties" in schema:
-        return {field: _value(field, of, known) for field, of in schema["properties"].items()}
+        own = _OF_MODEL.get(schema.get("title", ""), {})
+        return {
+            field: own[field] if field in own else _value(field, of, known)
+            for field, of in schema["properties"].items()
+        }
     if schema.get("format") == "date-time":
         return TIME
     match schema.get("type"):
         case "array":
-            return [_value("", schema["items"], known)]
+            return [_value(name, schema["items"], known)]
         case "string":
-            return _NAMED.get(name) or "shop"
+            return _NAMED[name]
         case kind:
             return {"boolean": False, "integer": 1, "number": 1.0, "object": {}}.get(str(kind), {})

@@ -207,7 +207,7 @@ class NewWebhook(WebhookFiles):
 class ChangedWebhook(WebhookFiles):
     """Changes; fields that are not named stay."""
 
-    url: WebhookUrl | None = None
+    url: WebhookUrl | None = Field(None, description="Where its events go from now on.")
     enabled: bool | None = Field(
         None,
         examples=[False],
@@ -219,31 +219,41 @@ class ChangedWebhook(WebhookFiles):
 class Presence(Body):
     """The presence to show."""
 
-    presence: Literal["available", "unavailable"] = Field(examples=["available"])
+    presence: Literal["available", "unavailable"] = Field(
+        description="`available`: contacts see the account online.", examples=["available"]
+    )
 
 
 class TypingChange(Body):
     """The activity to show in a chat."""
 
-    state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
+    state: Literal["composing", "recording", "paused"] = Field(
+        description="`paused` ends the other two.", examples=["composing"]
+    )
 
 
 class Recovery(Body):
     """The connection to recover; without one, all that should run."""
 
-    connection: ConnectionId | None = Field(None, examples=["shop"])
+    connection: ConnectionId | None = Field(
+        None, description="The connection's id; without one, all.", examples=["shop"]
+    )
 
 
 class Retry(Body):
     """The connection whose dead letters are sent again; without one, those of all."""
 
-    connection: ConnectionId | None = Field(None, examples=["shop"])
+    connection: ConnectionId | None = Field(
+        None, description="The connection's id; without one, all.", examples=["shop"]
+    )
 
 
 class Redrive(Body):
     """A filter of the dead letters to send again: those that match every given field."""
 
-    connection: ConnectionId | None = Field(None, examples=["shop"])
+    connection: ConnectionId | None = Field(
+        None, description="The connection of the dead letters.", examples=["shop"]
+    )
     chat: Chat | None = None
     code: (
         Annotated[
@@ -258,8 +268,10 @@ class Redrive(Body):
         description="The `error` that they died of.",
         examples=["ack_timeout"],
     )
-    died_after: Moment | None = Field(None, examples=["2030-01-01T09:00:00Z"])
-    died_before: Moment | None = None
+    died_after: Moment | None = Field(
+        None, description="They died at this time or later.", examples=["2030-01-01T09:00:00Z"]
+    )
+    died_before: Moment | None = Field(None, description="They died before this time.")
     ids: list[Annotated[str, StringConstraints(max_length=200)]] | None = Field(
         None,
         max_length=1000,

@@ -16,6 +16,7 @@ from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic 
     Referred,
     Vote,
 )
+from gateway.schemas.examples import FILE
 from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.request_models import Status  # noqa: TC001
 
@@ -69,13 +70,13 @@ class Connection(Answer):
         " `new_chats_capped`: it began as many new chats as it may for now."
     )
     refused_documents: int = Field(
-        description="Received items that the state store refuses for good: `GET …/refused-documents` lists"
+        description="Items received and messages sent that the state store refuses for good: `GET …/refused-documents` lists"
         " them (alert `document_refused`).",
         examples=[0],
     )
     deferred_files: int = Field(
-        description="Files that arrived and wait for room on the disk (alert `disk_reserve`) or for the"
-        " next day; fetched by themselves.",
+        description="Files that arrived and wait for room on the disk (alert `disk_reserve`), in the"
+        " connection's part of it, or for the next day; fetched by themselves.",
         examples=[0],
     )
     over_budget_files: int = Field(
@@ -158,7 +159,7 @@ class Crash(Answer):
 class Uploaded(Answer):
     """A file that is kept, for messages to name by its SHA-256."""
 
-    sha256: str = Field(examples=["0" * 64])
+    sha256: str = Field(examples=[FILE])
     size: int = Field(description="Bytes.")
     mime: str
     name: str | None
@@ -177,7 +178,8 @@ class MessageMedia(Answer):
     )
     error: str | None = Field(
         description="The code of what went wrong with it last; of one that is `deferred` what it"
-        " waits for: `disk_reserve`, or the next day (UTC) by `connection_budget` or `sender_budget`."
+        " waits for: room by `disk_reserve` or `connection_part`, or the next day (UTC) by `connection_budget` or"
+        " `sender_budget`."
     )
     url: str = Field(description="Its address in this service.")
 

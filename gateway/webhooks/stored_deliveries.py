@@ -1,4 +1,4 @@
-"""Reads a webhook's deliveries from SQLite or Firestore: failed ones, events waiting behind them, requested repetitions."""
+"""Finds stored deliveries in SQLite or Firestore for a webhook's worker: failed ones, the next of a chat, a repetition."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """The events that a reader wants, and may read."""
 
     key: Key
@@ -82,7 +82,7 @@ class Stream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, backends: Backends, wanted: Wanted, cursor: int) -> None:
+    def __init__(self, backends: Backends, wanted: EventFilter, cursor: int) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._tail: EventTail = backends.tail
@@ -215,7 +215,7 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     # An id that is not given yet is one of another store: it begins at the end.
     cursor = last if given is None else min(int(given), last)
     events = None if query.events is None else frozenset(query.events.split(","))
-    return Stream(backends, Wanted(call.key, connection, events), cursor)
+    return Stream(backends, EventFilter(call.key, connection, events), cursor)
 
 
 async def newest(backends: Backends, key: Key) -> int:
@@ -243,6 +243,7 @@ OPERATIONS = (
             )
         },
         "read",
+        waits=True,
         query=ReadEvents,
         headers={
             "Last-Event-ID": (

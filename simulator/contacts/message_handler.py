@@ -1,4 +1,4 @@
-"""Decrypts companions' messages for simulated people, stores them in inboxes, sends receipts or retry receipts."""
+"""Decrypts companions' messages for simulated people, stores them in inboxes (SQLite), sends receipts or retry receipts."""
 
 from __future__ import annotations
 

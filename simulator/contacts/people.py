@@ -1,4 +1,4 @@
-"""Stores the simulator's people (account owners, contacts): phone number, LID, behaviour (receipts, addressing, prekeys)."""
+"""Stores the simulated people (account owners, contacts) in SQLite: phone number, LID, behaviour (receipts, prekeys)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores sender keys of simulated devices, and encrypts and decrypts their group messages."""
+"""Stores sender keys of simulated devices in SQLite, and encrypts and decrypts their group messages."""
 
 from __future__ import annotations
 

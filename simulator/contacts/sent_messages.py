@@ -1,4 +1,4 @@
-"""Stores messages that simulated people sent, with receipts and retries, for resends and the control API."""
+"""Stores in SQLite messages that simulated people sent, with receipts and retries, for resends and the control API."""
 
 from __future__ import annotations
 

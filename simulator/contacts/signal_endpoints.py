@@ -1,4 +1,4 @@
-"""Stores simulated devices with private keys; builds prekey bundles, encrypts and decrypts for each device."""
+"""Stores simulated devices with private keys in SQLite; builds prekey bundles, encrypts and decrypts for each device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the simulated media servers' encrypted files, their download paths, and upload tokens."""
+"""Stores the simulated media servers' encrypted files on disk, their download paths and upload tokens in SQLite."""
 
 from __future__ import annotations
 

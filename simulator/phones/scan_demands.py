@@ -1,4 +1,4 @@
-"""Stores and enforces what a phone demands of a client after a QR scan: a fresh secret, a passkey, or nothing."""
+"""Enforces what a phone demands of a client after a QR scan (a fresh secret, a passkey, nothing), kept in SQLite."""
 
 from __future__ import annotations
 

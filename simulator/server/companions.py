@@ -1,4 +1,4 @@
-"""Stores companions, the linked devices that real clients play, with the public keys that they uploaded."""
+"""Stores in SQLite companions, the linked devices that real clients play, with the public keys that they uploaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the simulated server's static Noise key, certified by a root key, and replaces the key on demand."""
+"""Stores the simulated server's static Noise key in SQLite, certified by a root key; replaces the key on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computes a digest of the installed code; `upgrade` and the start of Ray compare digests to detect other releases."""
+"""Hashes the installed code; if the hash is unchanged, a broken-off `upgrade` goes on and Ray reuses its stored state."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ MEMORY = 400
 BACKOFF = 5.0
 """Seconds that the first backoff of a message lasts at most."""
 
-DISK = "320m"
-"""The size of the disk of spool and sessions: room above the floor of its reserve."""
+DISK = "768m"
+"""The size of the disk of spool, sessions and files: room for files beyond DISK_RESERVE."""
 
 
 @pytest.fixture(scope="package")
@@ -56,8 +56,9 @@ def running(disk: Path | str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """With a connection that is open; its clock and its memory can be set from outside."""
     data = tmp_path_factory.mktemp("running")
     if isinstance(disk, Path):
-        (disk / "sessions").mkdir(mode=0o700)
-        (data / "sessions").symlink_to(disk / "sessions")
+        for name in ("sessions", "media"):
+            (disk / name).mkdir(mode=0o700)
+            (data / name).symlink_to(disk / name)
         (data / "spool.db").symlink_to(disk / "spool.db")
     clock = tmp_path_factory.mktemp("clock") / "offset"
     clock.write_bytes(struct.pack("d", 0.0))

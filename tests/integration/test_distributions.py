@@ -223,7 +223,8 @@ def test_the_programs_distributions_have_their_licences_and_the_source(
     for module in contained:
         for packed in (wheel, sources):
             assert any(f"licenses/{module.replace('/', '_')}-LICENSE" in name for name in packed)
-    ours = {str(file.relative_to(BRIDGE)) for file in BRIDGE.rglob("*.go")}
+    files = (*BRIDGE.rglob("*.go"), *BRIDGE.rglob("testdata/*"))
+    ours = {str(file.relative_to(BRIDGE)) for file in files}
     ours |= {"go.mod", "go.sum", "COPYING", "NOTICE.md"}
     assert ours <= {name.partition("/")[2] for name in sources}
     assert not [name for name in sources if name.endswith(f"/{executable.NAME}")]

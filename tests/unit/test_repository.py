@@ -146,3 +146,12 @@ def test_without_go_make_says_so(target: str, status: int, words: str) -> None:
     )
     assert told.returncode == status, told.stderr
     assert words in told.stdout + told.stderr
+
+
+def test_the_changelog_has_the_version_with_its_date() -> None:
+    """A heading above it is of changes that no version has yet."""
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    dated = next(one for one in headings if one != "Unreleased")
+    version, _, date = dated.partition(" - ")
+    assert version == PROJECT["project"]["version"]
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", date)

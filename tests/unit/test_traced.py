@@ -8,12 +8,27 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
+
+from actors.connection.native.signal.device_sessions import new_key_pair
+from actors.connection.native.signal.ratchet import Ratchet
 from tests import traced
+from tests.unit.test_signal_records import GOLDEN, OF_A_SENDER_KEY, OF_A_SESSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEY, ENCODED, HEXADECIMAL = b"k" * 32, bytes(range(32)), bytes(range(100, 116))
+
+
+def kept(directory: Path, table: str, column: str, value: str | bytes) -> set[str | bytes]:
+    """The values that are found in a database with this one."""
+    file = directory / f"{table}.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"CREATE TABLE {table} ({column} BLOB)")
+        database.execute(f"INSERT INTO {table} VALUES (?)", (value,))
+    return set(traced.values(file))
 
 
 def test_values_are_found_in_columns_and_within_json(tmp_path: Path) -> None:
@@ -35,3 +50,50 @@ def test_values_are_found_in_columns_and_within_json(tmp_path: Path) -> None:
     assert {
         one for one in found if isinstance(one, str) and not any(map(str.isdigit, one))
     } == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "record", "count"),
+    [
+        ("whatsmeow_sessions", "session", "sessions", 3 * OF_A_SESSION),
+        ("whatsmeow_sender_keys", "sender_key", "sender keys", 2 * OF_A_SENDER_KEY),
+    ],
+)
+def test_each_key_of_a_record_of_the_program_is_found(
+    tmp_path: Path, table: str, column: str, record: str, count: int
+) -> None:
+    found = kept(tmp_path, table, column, GOLDEN[record])
+    assert len(found) == count
+    assert {len(key) for key in found} == {16}
+
+
+def test_a_record_of_another_form_is_no_value_without_keys(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="form 02"):
+        kept(tmp_path, "whatsmeow_sessions", "session", b"\2" + GOLDEN["sessions"][1:])
+
+
+async def test_each_key_of_a_session_of_the_native_engine_is_found(tmp_path: Path) -> None:
+    """Own and peer's ratchet key, root key, and the chain keys of both directions."""
+    peer = new_key_pair()[1]
+    ratchet = await Ratchet.accept(bytes(32), new_key_pair()[0], 1, peer)
+    receiving = ratchet.receiving
+    assert receiving is not None
+    found = {
+        value for value in kept(tmp_path, "ratchets", "state", ratchet.dump()) if len(value) == 32
+    }
+    assert {peer, ratchet.own_key, receiving.key} <= found
+    assert sum(isinstance(key, bytes) for key in found) == 5
+
+
+def test_keys_are_found_within_messages_and_behind_their_type(tmp_path: Path) -> None:
+    inner = BytesValue(value=b"\5" + ENCODED).SerializeToString()
+    outer = BytesValue(value=KEY).SerializeToString() + inner
+    assert {KEY, ENCODED} <= kept(tmp_path, "sent", "plaintext", outer)
+    nested = BytesValue(value=inner).SerializeToString()
+    assert ENCODED in kept(tmp_path, "nested", "plaintext", nested)
+
+
+def test_base64_is_read_in_both_alphabets(tmp_path: Path) -> None:
+    key = b"\xfb\xff" * 16
+    for name, encoded in (("one", base64.b64encode(key)), ("two", base64.urlsafe_b64encode(key))):
+        assert key in kept(tmp_path, name, "word", encoded.decode())

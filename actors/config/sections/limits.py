@@ -110,7 +110,8 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="QUEUE_MEMORY_PER_CONNECTION",
         description=(
             "bytes (also `500M`) of Redis that the messages of one connection may take, those that were sent "
-            "within seven days among them; beyond it sends are refused (429 `queue_full`); `0` for no limit"
+            "within seven days among them, or near the limit within a day; beyond it sends are refused "
+            "(429 `queue_full`); `0` for no limit"
         ),
     )
     max_redis_memory: ByteCount = Field(
@@ -144,8 +145,9 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="MEDIA_LIMIT",
         description=(
             "bytes (also `20G`) that all files of this host may have together before no more is taken from "
-            "callers; what arrives from WhatsApp is kept all the same; `0` for what the disk has for files beyond"
-            " `DISK_RESERVE`"
+            "callers; `0` for what the disk has for files beyond `DISK_RESERVE`. Files that arrive from WhatsApp are kept"
+            " beyond it, in equal parts of the disk, or of this where it is more: one without room in its connection's"
+            " waits (`deferred`)"
         ),
     )
     media_uploads_per_connection: ByteCount = Field(

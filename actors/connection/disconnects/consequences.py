@@ -23,6 +23,11 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitRoom:
+    """Connect again, after the owner's backoff, once the disk has room: a login before it would end as this one did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Stay away until this time (seconds since the epoch), raise an alert, then connect again."""
 
@@ -47,7 +52,7 @@ class FreshLease:
     """Another owner took over: never connect again without a lease newer than the one held (G6)."""
 
 
-Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
+Consequence = Reconnect | AwaitRoom | Wait | Stop | PairAgain | FreshLease
 
 _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.NETWORK: Reconnect(at_once=False),
@@ -55,7 +60,7 @@ _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.PROXY_UNREACHABLE: Reconnect(at_once=False),
     Kind.PROXY_AUTHENTICATION: Reconnect(at_once=False),
     Kind.PROXY_REFUSED: Reconnect(at_once=False),
-    Kind.DISK_FULL: Reconnect(at_once=False),
+    Kind.DISK_FULL: AwaitRoom(),
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),
     Kind.LOGGED_OUT: PairAgain(),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from actors.redis.commands import Commands
     from actors.redis.leases.leases import Lease, Leases
     from actors.redis.presence import Presences
+    from actors.runtime.limits.disk_floor import DiskFloor
 
 log = structlog.get_logger()
 
@@ -85,17 +86,18 @@ class Serving:
         presences: Presences | None = None,
         copies: SessionCopies | None = None,
         options: Callable[[], ConnectionOptions] = ConnectionOptions,
+        floor: DiskFloor | None = None,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
 
         `taken_at`: when the taking of the lease began, on the monotonic clock. `copies` keeps copies.
-        `options` returns the connection's settings as they are now.
+        `options` returns the connection's settings as they are now. Below its `floor` a full disk is waited out.
         """
         self._lease, self._lanes, self._state = lease, lanes, state
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
         self._commands, self._watch = commands, PresenceReporter(lease.connection, presences, clock)
         self._concurrency, self._retry_at = concurrency, retry_at
-        self._pace, self._clock = pace or Timeouts(), clock
+        self._pace, self._clock, self._floor = pace or Timeouts(), clock, floor
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         refusals = CallRefusals(lease.connection, lanes, options, clock=clock)
         self._calls = CallReporter(state, lease, refusals, on_lost=self.lose)
@@ -309,6 +311,10 @@ class Serving:
         self._obstacle = between.obstacle
         if isinstance(follows, consequences.Wait):
             return
+        if isinstance(follows, consequences.AwaitRoom) and self._floor is not None:
+            if await self._floor.lately():
+                self._report(between.state, between.cause)
+            await self._floor.room()
         pause = self._pace.pause(follows, failures, random.random())  # noqa: S311 - spreads tries
         retry_at = self._clock() + pause if pause else None
         self._report(between.state, between.cause, retry_at=retry_at)

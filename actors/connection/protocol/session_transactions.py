@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Protocol
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
+from actors.runtime.limits.limits import DISK_RESERVE
 
 SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
 """Errors by which an open session refuses."""
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
+
+    Low = Callable[[], Awaitable[bool]]
+    """Returns whether the disk has no room for what arrives (`DiskFloor.lately`)."""
 
 
 class Link(Protocol):
@@ -54,6 +58,13 @@ async def transaction(session: Session, socket: Link) -> AsyncIterator[None]:
     with refusals(socket):
         async with session.transaction():
             yield
+
+
+async def require_room(link: Link, low: Low | None) -> None:
+    """End the link as a full disk does, and raise `ConnectionLost`, where the disk is `low` (G13)."""
+    if low is not None and await low():
+        with refusals(link):
+            raise SessionUnavailable(DISK_RESERVE)
 
 
 @contextmanager

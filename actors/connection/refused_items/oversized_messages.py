@@ -23,7 +23,7 @@ from actors.messages.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 log = structlog.get_logger()
 
@@ -37,6 +37,9 @@ SHOWN: Final = 1000
 """Characters of longer words that stay in the message; of what a file is called, a fifth."""
 
 CHUNK: Final = 65_536
+
+COUNTED: Final = 1000
+"""Files that are remembered as counted: more than wait for the store at once."""
 
 
 class Keeper(Protocol):
@@ -61,10 +64,15 @@ class OversizedMessages:
 
     A message that is to be stored `as_file`, for the store refuses it and no more have room aside, is a document with
     all of its item (`item.json`).
+
+    Each file counts once in the day's budgets of its sender and of the connection (G13), which no words wait for.
     """
 
-    def __init__(self, files: Keeper) -> None:
+    def __init__(self, files: Keeper, count: Callable[[str, int], Awaitable[None]]) -> None:
+        """`count` is called with the sender and the bytes of a file; what it raises, `fitted` does."""
         self._files = files
+        self._count = count
+        self._counted: dict[tuple[str, str], None] = {}
 
     async def fitted(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the items as they are to be stored; their fields are those of `engine.InboxMessage`.
@@ -103,7 +111,8 @@ class OversizedMessages:
 
     async def _whole(self, item: Mapping[str, Any]) -> dict[str, Any]:
         known = {name: value for name, value in item.items() if name != "as_file"}
-        file = await self._keep(json.dumps(known).encode(), "item.json", "application/json")
+        data = json.dumps(known).encode()
+        file = await self._keep(item["sender"], data, "item.json", "application/json")
         words = {"text": None, "push_name": None, "content": encode(Document(file))}
         return {**known, "type": Document.type, **words, "kept": True}
 
@@ -112,15 +121,20 @@ class OversizedMessages:
         name, mime, words = "message.txt", "text/plain; charset=utf-8", text
         if len(text) <= SHOWN:
             name, mime, words = "message.json", "application/json", content
-        return await self._keep(words.encode(errors="replace"), name, mime)
+        return await self._keep(item["sender"], words.encode(errors="replace"), name, mime)
 
-    async def _keep(self, data: bytes, name: str, mime: str) -> File:
+    async def _keep(self, sender: str, data: bytes, name: str, mime: str) -> File:
         async def chunks() -> AsyncIterator[bytes]:
             for begin in range(0, len(data), CHUNK):
                 yield data[begin : begin + CHUNK]
 
         sha256, size = await self._files.keep(chunks(), limit=len(data))
         await self._files.secure(sha256)
+        if (sender, sha256) not in self._counted:
+            await self._count(sender, size)
+            self._counted[sender, sha256] = None
+            if len(self._counted) > COUNTED:
+                del self._counted[next(iter(self._counted))]
         return File(sha256, size, mime, name)
 
 

@@ -48,5 +48,8 @@ class RefusedItems(Protocol):
     async def retry_refused(self, key: int) -> bool:
         """Make the item pending again, at its old place; False where it is not set aside."""
 
+    async def count_words(self, sender: str, size: int) -> None:
+        """Count the bytes of a file that has a message's words among those of files that came from this sender today."""
+
     async def discard_refused(self, key: int) -> bool:
         """Forget the item, which nobody gets any more; False where it is not set aside."""

@@ -42,6 +42,9 @@ class SessionRefusedItems(ABC):
         await self._events.on_inbox()
         return there
 
+    async def count_words(self, sender: str, size: int) -> None:
+        await self._change(lambda: self._session.downloads.count(sender, size))
+
     async def discard_refused(self, key: int) -> bool:
         there = await self._change(lambda: self._session.refused.discard(key))
         await self._settled([key])

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 EVERY: Final = 1.0
 """Seconds between two looks; messages that are taken meanwhile fit into what is left."""
 
+PATIENCE: Final = 1.0
+"""Seconds that a look may take before messages go on without it."""
+
 PART: Final = 4
 """The part of DISK_RESERVE that is for Redis, leases and what was accepted before: one of so many."""
 
@@ -34,7 +37,8 @@ class DiskFloor:
         """`reserve` returns DISK_RESERVE as it is now; it is called with each look."""
         self._places = tuple(places)
         self._reserve = reserve
-        self._looked_at: float | None = None
+        self._looking: asyncio.Future[bool] | None = None
+        self._began = 0.0
         self._size = 0
         self.reached = False
 
@@ -50,7 +54,6 @@ class DiskFloor:
 
     def look(self) -> bool:
         """Look at the disks; whether one has less left. Blocking."""
-        self._looked_at = time.monotonic()
         self._size = self._reserve() // PART
         free = []
         for place in self._places:
@@ -60,11 +63,24 @@ class DiskFloor:
             self.reached = min(free) < self._size
         return self.reached
 
-    def lately(self) -> bool:
-        """Return what a look found that is no older than `EVERY`. Blocking, where there was none."""
-        if self._looked_at is None or time.monotonic() - self._looked_at >= EVERY:
-            self.look()
-        return self.reached
+    async def lately(self) -> bool:
+        """Return what a look in a thread found that is no older than `EVERY`.
+
+        Where the disks do not answer within `PATIENCE` the one before counts, and no other begins.
+        """
+        now = time.monotonic()
+        if self._looking is None or (self._looking.done() and now - self._began >= EVERY):
+            self._began = now
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self.look))
+        if not self._looking.done():
+            left = max(0.0, self._began + PATIENCE - now)
+            await asyncio.wait((self._looking,), timeout=left)
+        return self._looking.result() if self._looking.done() else self.reached
+
+    async def room(self) -> None:
+        """Return once no disk has less left; one is looked at every `EVERY` seconds."""
+        while await self.lately():  # noqa: ASYNC110 - a disk reports nothing
+            await asyncio.sleep(EVERY)
 
     async def run(self) -> None:
         """Look in a thread every `EVERY` seconds, until cancelled."""

@@ -60,6 +60,15 @@ class Quota:
         """Return this quota; where it has no total, one with `size` as the total."""
         return self if self.total.size else replace(self, total=replace(self.total, size=size))
 
+    def at_least(self, size: int) -> Quota:
+        """Return this quota; where its total is less than `size`, one with that as the total."""
+        return replace(self, total=replace(self.total, size=max(size, self.total.size)))
+
+    def left(self, unit: str, used: Mapping[str, int], *, elsewhere: int = 0) -> int:
+        """Return how much more of the total this unit may have, as `check` judges it where all connections are there."""
+        shared = self.shared - elsewhere - self._taken(used, None)
+        return max(0, self.reserved - used.get(unit, 0)) + max(0, shared)
+
     def check_key(self, used: int) -> None:
         """Raise `LimitReached` where a key that has `used` so many may have no more."""
         if self.each is not None and 0 < self.each.size <= used:

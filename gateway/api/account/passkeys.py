@@ -43,30 +43,35 @@ class Signed(Body):
 
     model_config = ConfigDict(extra="ignore")
 
-    clientDataJSON: Bytes = Field(examples=["eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"])
-    authenticatorData: Bytes = Field(
-        examples=["SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA"]
+    clientDataJSON: Bytes = Field(
+        description="The challenge and the site, as JSON.",
+        examples=["eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"],
     )
-    signature: Bytes = Field(examples=["MEUCIQDx"])
-    userHandle: Bytes | None = None
+    authenticatorData: Bytes = Field(
+        description="The authenticator's flags and counter.",
+        examples=["SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA"],
+    )
+    signature: Bytes = Field(description="Over both.", examples=["MEUCIQDx"])
+    userHandle: Bytes | None = Field(None, description="The passkey's user.")
 
 
 class Assertion(Body):
     """A WebAuthn assertion, as `PublicKeyCredential.toJSON()` gives it."""
 
-    id: Bytes = Field(examples=["AAECAwQFBgcICQoLDA0ODw"])
-    rawId: Bytes = Field(examples=["AAECAwQFBgcICQoLDA0ODw"])
+    id: Bytes = Field(description="The passkey's id.", examples=["AAECAwQFBgcICQoLDA0ODw"])
+    rawId: Bytes = Field(description="The same.", examples=["AAECAwQFBgcICQoLDA0ODw"])
     type: Annotated[str, TextPattern("^public-key$", "it is public-key")] = Field(
         examples=["public-key"]
     )
     response: Signed = Field(
+        description="The signature, and the data that it is over.",
         examples=[
             {
                 "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
                 "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
                 "signature": "MEUCIQDx",
             }
-        ]
+        ],
     )
     authenticatorAttachment: (
         Annotated[

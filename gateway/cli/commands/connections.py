@@ -239,12 +239,12 @@ def logout(
 ) -> None:
     """Unlink a connection from its account; start then shows a QR."""
     from gateway.cli.api_client import Api, segment
-    from gateway.schemas.texts import deletion_losses
+    from gateway.schemas.texts import losses
 
     with Api(directory(data), key) as api:
         path = f"/api/connections/{segment(connection)}"
         if not yes:
-            confirm(f"Logging out {connection}", deletion_losses.of_logout(api.get(path)), yes=yes)
+            confirm(f"Logging out {connection}", losses.of_logout(api.get(path)), yes=yes)
         _tell(api.post(f"{path}/logout"), as_json=as_json)
 
 
@@ -303,13 +303,13 @@ def delete(
 def _losses(api: Api, connection: dict[str, Any], data: Path) -> list[str]:
     """The things that go with a connection, as far as they can be known now."""
     from gateway.cli.api_client import settings_of
-    from gateway.schemas.texts import deletion_losses
+    from gateway.schemas.texts import losses
 
     queue = api.raw("GET", "/api/queue")
     lanes = queue.json()["items"] if queue.is_success else []
     lane = next((each for each in lanes if each["connection"] == connection["id"]), None)
     bucket = settings_of(data).session_storage_type != "local"
-    return deletion_losses.of_deletion(connection, lane, bucket=bucket)
+    return losses.of_deletion(connection, lane, bucket=bucket)
 
 
 def _proxy(given: str | None) -> str | None:

@@ -76,9 +76,16 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Take a key back; it is refused within seconds."""
-    confirm(f"Revoking {key}", ["the key: each program that uses it is refused"], yes=yes)
-    if not asyncio.run(_revoke(directory(data), key)):
+    from gateway.schemas.texts.losses import of_revocation
+
+    place = directory(data)
+    others = {one["id"]: one for one in asyncio.run(_list(place))}
+    found = others.pop(key, None)
+    if found is None:
         output.refuse(f"There is no key {key}.")
+    lost = of_revocation(found, list(others.values()), own=False)
+    confirm(f"Revoking {key}", lost, yes=yes)
+    asyncio.run(_revoke(place, key))
     if as_json:
         output.plain({"id": key, "revoked": True})
     else:
@@ -134,17 +141,11 @@ async def _create(
     return {"id": identifier, "key": token}
 
 
-async def _revoke(data: Path, key: str) -> bool:
-    from actors.state.documents import API_KEYS
+async def _revoke(data: Path, key: str) -> None:
     from gateway.http import api_keys
 
-    if not key.isalnum():
-        return False
     async with _documents(data) as documents:
-        if await documents.get(API_KEYS, key) is None:
-            return False
         await api_keys.revoke(documents, key)
-    return True
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Implements `teimoso settings …`: shows settings; changes one in the settings file and in running processes."""
+"""Implements `teimoso settings …`: shows all; writes one to the settings file and, for running processes, `runtime.json`."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

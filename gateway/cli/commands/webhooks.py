@@ -186,7 +186,7 @@ def remove(
 ) -> None:
     """Send an endpoint nothing more."""
     from gateway.cli.api_client import Api, segment
-    from gateway.schemas.texts.deletion_losses import of_webhook
+    from gateway.schemas.texts.losses import of_webhook
 
     with Api(directory(data), key) as api:
         path = f"/api/webhooks/{segment(webhook)}"

@@ -1,4 +1,4 @@
-"""Implements `teimoso down`: stops all processes of the instance, and prints which had to be killed."""
+"""Implements `teimoso down`, and the end of `up`, by `supervision/keeper/shutdown.py`; prints the processes killed."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli import output
-from gateway.log_lines import Line, Wanted, added, newest, parts
+from gateway.log_lines import Line, LineFilter, added, newest, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ AGAIN: Final = 0.5
 """Seconds between two looks at the files."""
 
 
-def run(data: Path, wanted: Wanted, count: int, *, follow: bool, as_json: bool) -> None:
+def run(data: Path, wanted: LineFilter, count: int, *, follow: bool, as_json: bool) -> None:
     """Print the newest `count` lines; with `follow` go on until Ctrl-C."""
     directory = data / "logs"
     if not directory.is_dir():

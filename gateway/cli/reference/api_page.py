@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gateway.app import OPERATIONS
 from gateway.http import problems
 from gateway.http.openapi import document
+from gateway.reference import field_tables
+from gateway.reference.code_samples import samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gateway.reference.field_tables import Row
 
 INTRO = """\
 # API
@@ -28,6 +33,7 @@ _ORDER = ("messages", "queue", "connections")
 
 _SCOPES = {operation.id: operation.scope for operation in OPERATIONS}
 _CODE = re.compile(r"`(\w+)`")
+_FENCES = {"curl": "sh", "Python": "python", "JavaScript": "js"}
 _EVERYWHERE = 30
 """A refusal of so many operations is said once and not with each."""
 
@@ -36,10 +42,10 @@ def markdown() -> str:
     """The page: a section for each group of operations, and all problems at its end."""
     told = json.loads(json.dumps(document(OPERATIONS, "")))
     groups: dict[str, list[str]] = {}
-    refused = _common(told)
+    refused, known = _common(told), told["components"]["schemas"]
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
-            lines = "".join(_operation(method.upper(), path, operation, refused))
+            lines = "".join(_operation(method.upper(), path, operation, refused, known))
             groups.setdefault(operation["tags"][0], []).append(lines)
     rest = sorted(groups.keys() - set(_ORDER))
     sections = "".join(
@@ -68,7 +74,11 @@ def _refusals(operation: Mapping[str, Any]) -> list[str]:
 
 
 def _operation(
-    method: str, path: str, operation: Mapping[str, Any], common: set[str]
+    method: str,
+    path: str,
+    operation: Mapping[str, Any],
+    common: set[str],
+    known: Mapping[str, Any],
 ) -> Iterator[str]:
     yield f"### `{method} {path}`\n\n{operation['summary']}.\n\n"
     if scope := _SCOPES[operation["operationId"]]:
@@ -80,14 +90,56 @@ def _operation(
         for one in given:
             yield f"| `{one['name']}` | {one['in']} | {_cell(_said(one))} |\n"
         yield "\n"
-    for media in operation.get("requestBody", {}).get("content", {}).values():
-        for name, example in list(media.get("examples", {}).items())[:1]:
-            yield f"A body, `{name}`:\n\n{_json(example['value'])}"
+    yield from _bodies(method, path, operation, known)
     for status, answer in operation["responses"].items():
         if int(status) < 400 and not operation.get("deprecated"):
             yield from _answer(status, answer)
     if special := [code for code in _refusals(operation) if code not in common]:
         yield f"Refused as {', '.join(f'`{code}`' for code in special)}.\n\n"
+
+
+def _bodies(
+    method: str, path: str, operation: Mapping[str, Any], known: Mapping[str, Any]
+) -> Iterator[str]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        kinds = field_tables.kinds(media["schema"], known)
+        if kinds and not operation.get("deprecated"):
+            yield from _kinds(method, path, kinds, media["examples"], known)
+        elif "examples" in media:
+            yield _table(field_tables.rows(media["schema"], known))
+            yield _json(next(iter(media["examples"].values()))["value"])
+
+
+def _kinds(
+    method: str,
+    path: str,
+    kinds: Mapping[str, Any],
+    examples: Mapping[str, Any],
+    known: Mapping[str, Any],
+) -> Iterator[str]:
+    """The fields of most kinds once, then those of each kind with a request in three languages."""
+    tables = {kind: field_tables.rows(schema, known) for kind, schema in kinds.items()}
+    counts = Counter(row for rows in tables.values() for row in rows)
+    common = [row for row, count in counts.items() if count > len(kinds) / 2]
+    yield f"Fields of most types of body:\n\n{_table(common)}"
+    for kind, rows in tables.items():
+        missing = [f"`{row.name}`" for row in common if row not in rows]
+        without = f" It has no {', '.join(missing)}." if missing else ""
+        yield f"#### `{kind}`\n\n{kinds[kind]['description']}{without}\n\n"
+        yield _table([row for row in rows if row not in common])
+        for language, source in samples(method, path, examples[kind]["value"]).items():
+            yield f"{language}:\n\n```{_FENCES[language]}\n{source}\n```\n\n"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    lines = "".join(
+        f"| `{row.name}` | {_cell(row.type)} | {'yes' if row.required else ''} | {row.limits} |"
+        f" {_cell(row.meaning)}{f' Default: `{row.default}`.' if row.default else ''} |\n"
+        for row in rows
+    )
+    return f"| field | type | required | limits | what it is |\n|---|---|---|---|---|\n{lines}\n"
 
 
 def _answer(status: str, answer: Mapping[str, Any]) -> Iterator[str]:

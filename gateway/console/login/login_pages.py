@@ -13,7 +13,7 @@ from actors.state.documents import StoreAway
 from gateway.console import rendering
 from gateway.console.login import revoked_sessions, session
 from gateway.console.page_app import LOGIN, Ask, key_of, opened
-from gateway.http import byte_ranges
+from gateway.http import auth, byte_ranges
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Respons
 async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Response:
     backends: Backends = request.app.state.backends
     token = form.get("key", "").strip()
-    address = request.client.host if request.client else ""
+    address = auth.address_of(request)
     try:
         backends.guesses.check(address)
     except Problem as problem:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from gateway.console.page_app import Ask
 from gateway.http.api_keys import SCOPES
 from gateway.http.problems import Problem, from_validation
-from gateway.schemas.texts import revocation_losses
+from gateway.schemas.texts import losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response
         problem=problem,
         listed=listed,
         lost={
-            one["id"]: revocation_losses.of_revocation(
+            one["id"]: losses.of_revocation(
                 one,
                 [other for other in items if other is not one],
                 own=one["id"] == view.key.id,

@@ -15,7 +15,7 @@ from gateway.console.console_request import Part
 from gateway.console.page_app import Ask
 from gateway.console.pages import connection_limits
 from gateway.http.problems import Problem, from_validation
-from gateway.schemas.texts import deletion_losses
+from gateway.schemas.texts import losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,10 +90,10 @@ async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Re
         connection=found,
         lane=lane,
         lost={
-            "logout": deletion_losses.of_logout(found),
-            "delete": deletion_losses.of_deletion(found, lane, bucket=bucket),
+            "logout": losses.of_logout(found),
+            "delete": losses.of_deletion(found, lane, bucket=bucket),
         },
-        kept=deletion_losses.KEPT,
+        kept=losses.KEPT,
         alerts=[one for one in _alerts(health) if one["incarnation"] == found["incarnation"]],
         recoveries=recoveries,
         pacing=connection_limits.pacing(view.backends.settings),

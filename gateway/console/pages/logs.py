@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway import log_lines
 from gateway.console.page_app import Ask
-from gateway.log_lines import LEVELS, Line, Wanted
+from gateway.log_lines import LEVELS, Line, LineFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,10 +51,10 @@ async def show(view: ConsoleRequest) -> Response:
     )
 
 
-def _wanted(query: Mapping[str, str]) -> Wanted:
+def _wanted(query: Mapping[str, str]) -> LineFilter:
     """The filter in a query; a level that there is not filters nothing."""
     part, level = query.get("part"), query.get("level")
-    return Wanted(
+    return LineFilter(
         parts=(part,) if part else (),
         connection=query.get("connection") or None,
         level=level if level in LEVELS else None,
@@ -62,7 +62,7 @@ def _wanted(query: Mapping[str, str]) -> Wanted:
     )
 
 
-def _newest(directory: Path, wanted: Wanted, key: Key) -> list[Line]:
+def _newest(directory: Path, wanted: LineFilter, key: Key) -> list[Line]:
     def fits(line: Line) -> bool:
         if key.connections is not None:
             about = line.connection

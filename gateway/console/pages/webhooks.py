@@ -12,7 +12,7 @@ from actors.state.events.event import TYPES
 from gateway.console.page_app import Ask
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import webhook_headers
-from gateway.schemas.texts import deletion_losses
+from gateway.schemas.texts import losses
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -79,7 +79,7 @@ async def one(view: ConsoleRequest, problem: Problem | None = None) -> Response:
         live=None if view.request.method == "GET" else _address(view),
         problem=problem,
         webhook=webhook,
-        lost=deletion_losses.of_webhook(webhook),
+        lost=losses.of_webhook(webhook),
         deliveries=deliveries,
         status=status if status in STATUSES else None,
         statuses=STATUSES,

@@ -26,6 +26,7 @@ from actors.runtime import connection_ids
 from actors.runtime.text_pattern import TextPattern
 from gateway.schemas.address_fields import Address, Chat, Mentions  # noqa: TC001 - pydantic reads them
 from gateway.schemas.content.content_fields import requested
+from gateway.schemas.examples import FILE
 from gateway.schemas.request_models import Body, ConnectionId, Moment
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class OutboundMessage(Body):
 
     kind: ClassVar[type[Sendable]]
     own: ClassVar[tuple[str, ...]] = ()
-    connection: ConnectionId = Field(examples=["shop"])
+    connection: ConnectionId = Field(
+        description="The id of the connection that sends it.", examples=["shop"]
+    )
     to: Chat
 
     def content(self, **references: Any) -> Sendable:
@@ -111,8 +114,17 @@ class Given(Body):
     model_config = ConfigDict(
         json_schema_extra=lambda schema: schema.update(
             properties={
-                "sha256": {"type": "string", "pattern": SHA256},
-                "url": {"type": "string", "pattern": URL, "maxLength": LONGEST_URL},
+                "sha256": {
+                    "type": "string",
+                    "pattern": SHA256,
+                    "description": "Of an upload, as the answer of `POST /api/media` has it.",
+                },
+                "url": {
+                    "type": "string",
+                    "pattern": URL,
+                    "maxLength": LONGEST_URL,
+                    "description": "The address that the file is fetched from.",
+                },
             },
             oneOf=[{"required": ["sha256"]}, {"required": ["url"]}],
         )
@@ -152,7 +164,7 @@ class FileMessage(StandaloneMessage):
     media: Given = Field(
         description='`{"sha256": …}` names one that was uploaded, `{"url": …}` is fetched before'
         " the answer.",
-        examples=[{"sha256": "0" * 64}],
+        examples=[{"sha256": FILE}],
     )
     mime: (
         Annotated[
@@ -196,21 +208,24 @@ class TextMessage(MentioningMessage):
 class NumberCard(Body):
     """A person by name and phone number."""
 
-    name: Line = Field(examples=["Ana"])
+    name: Line = Field(description="The name that is shown.", examples=["Ana"])
     phone: Address
 
 
 class VcardCard(Body):
     """A person by a vCard."""
 
-    name: Line
+    name: Line = Field(description="The name that is shown.")
     vcard: Vcard
 
 
 class ContactMessage(StandaloneMessage):
     type: Literal["contact"]
     contacts: list[NumberCard | VcardCard] = Field(
-        min_length=1, max_length=20, examples=[[{"name": "Ana", "phone": "15550100002"}]]
+        min_length=1,
+        max_length=20,
+        description="Each with a phone number, or a vCard of one's own.",
+        examples=[[{"name": "Ana", "phone": "15550100002"}]],
     )
 
 

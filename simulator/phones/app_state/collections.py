@@ -1,4 +1,4 @@
-"""Verifies and stores app state collections: versions, LTHash, patches, records and snapshots.
+"""Verifies app state collections and stores them in SQLite: versions, LTHash, patches, records and snapshots.
 
 Each patch is verified as a phone does it (whatsmeow `appstate/decode.go`, whatsapp-rust
 `wacore/appstate/src/processor.rs`), also those that the phone sealed itself. WhatsApp's server cannot verify

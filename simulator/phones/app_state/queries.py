@@ -1,4 +1,4 @@
-"""Answers `w:sync:app:state` queries: sends snapshots and patches, and accepts patches of companions.
+"""Answers `w:sync:app:state` queries as the server: sends snapshots and patches (SQLite), accepts companions' patches.
 
 After whatsmeow `appstate.go` (fetchAppStatePatches, sendAppState) and whatsapp-rust
 `wacore/appstate/src/patch_decode.rs`: a snapshot is a file that the answer names, a patch whose base is not

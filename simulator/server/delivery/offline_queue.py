@@ -1,4 +1,4 @@
-"""Stores on the server the stanzas for each companion until it acknowledges them by an ack or a receipt.
+"""Stores on the server (SQLite) the stanzas for each companion until it acknowledges them by an ack or a receipt.
 
 A stanza stays until the device acknowledges it, also when it was sent before. A message is
 acknowledged by an `ack` of class message (also by one with an error, a permanent refusal), or by a

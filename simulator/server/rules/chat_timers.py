@@ -1,4 +1,4 @@
-"""Stores each chat's disappearing timer, adds the timer to people's messages, counts client messages that lack one.
+"""Stores chats' disappearing timers in SQLite, adds them to people's messages, counts client messages without one.
 
 The server stores the timer of a group alone; people send each other a setting, and each message has the
 seconds after which it disappears (whatsmeow `send.go` SetDisappearingTimer). A message without them

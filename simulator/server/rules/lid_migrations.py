@@ -1,4 +1,4 @@
-"""Stores whether an account has migrated to LIDs, and builds the properties that announce the migration.
+"""Stores in SQLite whether an account has migrated to LIDs, and builds the properties that announce the migration.
 
 Clients learn it at pairing and by a property of the server's experiments: whatsmeow, pair.go
 `handlePairSuccess`; whatsapp-rust, src/pair.rs and src/client/lid_pn.rs `is_lid_migrated`.

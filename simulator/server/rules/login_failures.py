@@ -1,4 +1,4 @@
-"""Builds the `<failure>` of a refused login, and stores the standing of accounts (good, locked, banned)."""
+"""Builds the `<failure>` of a refused login, and stores accounts' standing (good, locked, banned) in SQLite."""
 
 from __future__ import annotations
 

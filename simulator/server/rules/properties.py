@@ -1,4 +1,4 @@
-"""Declares and stores named properties of accounts, contacts and groups, which the control API can change.
+"""Declares named properties of accounts, contacts and groups, stored in SQLite, which the control API can change.
 
 Each property is declared once, in `ACCOUNT`, `CONTACT` or `GROUP`.
 """
@@ -60,6 +60,8 @@ ACCOUNT: Final = {
 CONTACT: Final = {
     "default_timer": Property(0),
     "token_needed": Property(False),
+    "group_add": Property("all", ("all", "none")),
+    "picture_shown": Property("all", ("all", "none")),
 }
 """Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
 GROUP: Final = {"receipts": Property("each", ("each", "by_type", "by_message"))}

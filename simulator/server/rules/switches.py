@@ -1,4 +1,4 @@
-"""Stores which disputed server rules are enforced, for one account or all accounts; each rule is off by default.
+"""Stores in SQLite which disputed server rules are enforced, for one account or all; each rule is off by default.
 
 Each is contested: a client in wide use breaks it without harm. `own_copies` demands a receipt of type
 `sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows;

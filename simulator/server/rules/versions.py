@@ -1,4 +1,4 @@
-"""Stores the current and oldest accepted WhatsApp Web versions; refuses older clients, announces a version's end.
+"""Stores in SQLite the current and oldest accepted WhatsApp Web versions; refuses older clients, announces an end.
 
 A client announces its version when it registers and at each login.
 """

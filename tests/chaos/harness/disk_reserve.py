@@ -63,7 +63,9 @@ def _alerted(instance: Instance) -> bool:
 def _at_the_reserve(scene: Scene, party: Party) -> Struck:
     """A contact sends a file meanwhile, which has to come by itself afterwards."""
     instance = scene.instance
-    reserve(instance, beyond_the_free(instance.data))
+    files = instance.data / "media"
+    files.mkdir(mode=0o700, exist_ok=True)  # as the first file that is kept does
+    reserve(instance, beyond_the_free(files))
     try:
         at = time.time()
         scene.burst(party)

@@ -1,4 +1,4 @@
-"""Sends files, groups and history syncs beside a storm's texts, each with a mark in its names and texts."""
+"""Sends files, polls, edits, groups and history syncs beside a storm's texts, each with a mark in its texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from simulator.wire.proto_schema import Message
-from tests import traced
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ RECEIPTS: Final = ("each", "by_type", "by_message")
 
 
 class Round:
-    """One round of a connection: files both ways, a new group, and a history sync."""
+    """One round of a connection: files and polls both ways, an edit, a new group, and a history sync."""
 
     def __init__(self, instance: Instance, party: Party, number: int) -> None:
         self._instance, self.party, self._number = instance, party, number
@@ -49,6 +48,8 @@ class Round:
         """Texts that the service has stored at the end."""
         self.files: set[str] = set()
         """Those of `received` that bring a file."""
+        self.polls: set[str] = set()
+        """Questions that have a vote at the end."""
 
     @property
     def people(self) -> set[str]:
@@ -62,18 +63,21 @@ class Round:
         self._send_file()
         for what in ({"type": "image"}, {"type": "document"}):
             self._receive_file(self.party.account, what)
+        self._poll()
+        self._receive_edit()
         self._receive_history(self._in_a_group())
 
     def has_arrived(self) -> bool:
         stored = {
-            item["text"]: item
+            item["content"]["question"] if item["type"] == "poll" else item["text"]: item
             for item in self._instance.messages(connection=self.party.connection, limit="500")
         }
         inbox = {item["text"] for item in self._instance.inbox(self.friend)}
         return (
             self.sent <= inbox
-            and self.received <= stored.keys()
+            and self.received | self.polls <= stored.keys()
             and all(stored[text]["media"]["state"] == "stored" for text in self.files)
+            and all(stored[question]["votes"] for question in self.polls)
         )
 
     def _send_file(self) -> None:
@@ -97,6 +101,26 @@ class Round:
         self._say(to, text=caption, size=400, **what)
         self.received.add(caption)
         self.files.add(caption)
+
+    def _poll(self) -> None:
+        """Polls of both sides, and the friend's vote in their own.
+
+        Ours has two choices: the library of whatsmeow sends one of a single choice with the type of a text.
+        """
+        options = [self._mark("yes"), self._mark("no")]
+        question, theirs = self._mark("question"), self._mark("their question")
+        self._send(self.friend, type="poll", question=question, options=options, choices=2)
+        self.sent.add(question)
+        poll = self._say(self.party.account, type="poll", text=theirs, options=options)
+        self._say(self.party.account, type="vote", target=poll, options=options[:1])
+        self.polls.add(theirs)
+
+    def _receive_edit(self) -> None:
+        """A text, and its edit that is encrypted under the secret of the text."""
+        account, text = self.party.account, self._mark("new words")
+        target = self._say(account, text=self._mark("old words"), secret=True)
+        self._say(account, type="edit", target=target, text=text, encrypted=True)
+        self.received.add(text)
 
     def _in_a_group(self) -> str:
         """Makes a group, in which both sides write, and somebody joins and leaves; returns its id."""
@@ -148,8 +172,10 @@ class Round:
         body = {"connection": self.party.connection, "to": to, **content}
         self._instance.api.post("/api/messages", json=body).raise_for_status()
 
-    def _say(self, to: str, **content: Any) -> None:
-        self._ask(f"/contacts/{self.friend}/say", to=to, **content)
+    def _say(self, to: str, **content: Any) -> str:
+        """The id of the message."""
+        identity: str = self._ask(f"/contacts/{self.friend}/say", to=to, **content)["id"]
+        return identity
 
     def _ask(self, path: str, **body: Any) -> dict[str, Any]:
         answer = self._instance.simulator.post(path, json=body).raise_for_status()
@@ -206,14 +232,13 @@ class MarkedTraffic:
 def secrets_of(simulator: Path) -> Iterator[str | bytes]:
     """Returns what the messages in the simulator's database are read with, and where their files are.
 
-    Those are media keys, hashes, thumbnails and direct paths, also of histories; sender keys, and ids of groups.
+    Those are media keys, message secrets, hashes, thumbnails and direct paths, also of histories.
     """
     with closing(sqlite3.connect(f"file:{simulator}?mode=ro", uri=True)) as database:
         for (content,) in database.execute(
             "SELECT content FROM said UNION ALL SELECT content FROM inbox"
         ):
             yield from _fields(Message.FromString(content))
-    yield from traced.values(simulator, "sender_keys", "media")
 
 
 def _fields(message: Any) -> Iterator[str | bytes]:

@@ -177,7 +177,7 @@ class Owner:
 
     async def run(self) -> None:
         from actors.connection.disconnects.causes import Kind
-        from actors.connection.disconnects.consequences import Reconnect, consequence
+        from actors.connection.disconnects.consequences import AwaitRoom, Reconnect, consequence
 
         words = {Kind.REPLACED: "replaced", Kind.LOGGED_OUT: "logged_out"}
         await self.on_inbox()
@@ -185,9 +185,9 @@ class Owner:
             cause = await self.engine.run()
             child.emit(words.get(cause.kind, "disconnected"))
             follows = consequence(cause)
-            if not isinstance(follows, Reconnect):
+            if not isinstance(follows, Reconnect | AwaitRoom):
                 return
-            if not follows.at_once:
+            if isinstance(follows, AwaitRoom) or not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
     async def _ask(self, command: dict[str, Any]) -> None:

@@ -144,10 +144,12 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
     manager, documents = StateManager(str(tmp_path), "state"), open_documents(chosen)
     files = open_store(chosen)
     state = RemoteState()
-    state.handle, state.words = Called(manager), OversizedMessages(files.of("long"))
     measured = Measured()
     texts = [f"{number} " + "long " * 240_000 for number in range(40)]
     session = Session.open(chosen.sessions / "long" / "session.db", 1)
+    inbox = SessionInbox(session)
+    state.handle = Called(manager)
+    state.words = OversizedMessages(files.of("long"), inbox.count_words)
     try:
         async with session.transaction():
             add = partial(session.inbox.add, chat=CHAT, at=1_764_000_000)
@@ -166,7 +168,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
                 )
         drain = InboxDrain(
             Ticket("long", 1),
-            SessionInbox(session),
+            inbox,
             cast("OutboundQueue", None),
             state,
             on_lost=pytest.fail,
@@ -231,6 +233,10 @@ class SessionInbox:
     async def set_aside(self, key: int) -> bool:
         async with self._session.transaction():
             return self._session.refused.set_aside(key)
+
+    async def count_words(self, sender: str, size: int) -> None:
+        async with self._session.transaction():
+            self._session.downloads.count(sender, size)
 
     async def held_items(self) -> HeldItems:
         return self._session.held_items()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.queue.outbound_queue import Record
     from actors.redis.leases.leases import Lease
+    from actors.runtime.limits.disk_floor import DiskFloor
 
 OWNER = Owner("connection:a", 1, "here")
 PACE = Timeouts(
@@ -62,7 +63,12 @@ class Served:
         self.options = ConnectionOptions()
 
     async def begin(
-        self, *, concurrency: int = 5, pace: Timeouts = PACE, connect: bool = True
+        self,
+        *,
+        concurrency: int = 5,
+        pace: Timeouts = PACE,
+        connect: bool = True,
+        floor: DiskFloor | None = None,
     ) -> Serving:
         self.lease = await self.leases.take("shop", OWNER)
 
@@ -80,6 +86,7 @@ class Served:
             commands=self.commands,
             presences=self.presences,
             options=lambda: self.options,
+            floor=floor,
         )
         self.engine.events = self.serving.events
         self.serving.start(self.engine, connect=connect)

@@ -28,6 +28,8 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.connection.backup.bucket.port import Content
+
 ROOT = Path(__file__).parents[3]
 
 COPYING = """
@@ -93,6 +95,42 @@ async def test_another_host_has_it_and_so_has_another_key(tmp_path: Path, bucket
     assert file is not None
     assert file.read_bytes() == b"tea"
     assert await Host(tmp_path / "c", bucket, key=NEW).files.find(sha256) is None
+
+
+async def test_two_who_want_a_file_share_one_fetch(
+    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path / "a", bucket)
+    content = os.urandom(PART + 12_345)
+    sha256 = await host.keep(content)
+    await host.upkeep.round()
+    host.lose_disk()
+    names: list[str] = []
+    read = host.bucket.read
+
+    async def noted(name: str) -> Content | None:
+        names.append(name)
+        return await read(name)
+
+    monkeypatch.setattr(host.bucket, "read", noted)
+    first = asyncio.ensure_future(host.files.find(sha256, "a"))
+    await eventually("the first one's fetch", lambda: names, 10)
+    one, other, same = await asyncio.gather(
+        first, host.files.find(sha256, "b"), host.files.find(sha256, "a")
+    )
+    assert one is not None
+    assert one == other == same
+    assert one.read_bytes() == content
+    assert len(names) == len(set(names)) == 3, "the index and two parts"
+    host.lose_disk()
+    names.clear()
+    first = asyncio.ensure_future(host.files.find(sha256, "a"))
+    await eventually("another fetch", lambda: names, 10)
+    second = asyncio.ensure_future(host.files.find(sha256, "b"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == one, "who goes away takes nothing from the others"
+    assert len(names) == len(set(names))
 
 
 async def test_the_bucket_away_and_back(

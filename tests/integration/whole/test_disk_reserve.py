@@ -54,9 +54,19 @@ def media_of(instance: Instance, identity: str, state: str) -> dict[str, Any]:
     return until(f"its file is {state}", look, 30)
 
 
-def alerted(instance: Instance) -> bool:
+def alerts(instance: Instance) -> set[str]:
     found = instance.api.get("/health").raise_for_status().json()["alerts"]
-    return any(each["name"] == "disk_reserve" for each in found)
+    return {each["name"] for each in found}
+
+
+def alerted(instance: Instance) -> bool:
+    return "disk_reserve" in alerts(instance)
+
+
+def closes(instance: Instance) -> int:
+    """The sockets that ended for want of room."""
+    lines = (instance.data / "logs" / "connection.log").read_text().splitlines()
+    return sum('"close"' in line and "disk_full" in line for line in lines)
 
 
 def reason_of(instance: Instance) -> str:
@@ -75,6 +85,7 @@ def test_below_a_quarter_nothing_new_comes_in_and_all_of_it_comes_later(
     instance: Instance, full: None
 ) -> None:
     """G5: WhatsApp keeps what arrives meanwhile."""
+    closed = closes(instance)
     reserve(instance, MORE_THAN_THERE_IS)
     body = {"connection": "shop", "to": CONTACT, "text": "waits"}
 
@@ -96,6 +107,10 @@ def test_below_a_quarter_nothing_new_comes_in_and_all_of_it_comes_later(
     assert not [
         one for one in instance.messages(connection="shop") if one["message_id"] == identity
     ]
+    until(
+        "the alert of the connection says so", lambda: "connection_blocked" in alerts(instance), 20
+    )
+    assert closes(instance) == closed + 1, "no login is tried meanwhile"
 
     reserve(instance, 512 * 2**20)
     until(

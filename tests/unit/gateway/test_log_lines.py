@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.log_lines import Line, Wanted, added, newest, parts
+from gateway.log_lines import Line, LineFilter, added, newest, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +42,8 @@ def test_a_line_has_its_event_behind_an_action_of_another_word() -> None:
 @pytest.mark.parametrize("text", ["ASKED", "/api", "7", "serve"])
 def test_a_text_is_sought_in_each_field_in_any_case(text: str) -> None:
     found = line(event="asked", action="serve", route="/api/x", count=7)
-    assert Wanted(text=text).fits(found)
-    assert not Wanted(text=f"{text}!").fits(found)
+    assert LineFilter(text=text).fits(found)
+    assert not LineFilter(text=f"{text}!").fits(found)
 
 
 def test_the_newest_lines_of_the_tail_of_each_file_are_read(tmp_path: Path) -> None:

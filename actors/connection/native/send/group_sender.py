@@ -1,4 +1,4 @@
-"""Sends messages to groups: encrypts once under the sender key, and hands the key to devices that lack it."""
+"""Sends a message to a group, with the sender key for devices that lack it; returns the ack's time or raises `SendError`."""
 
 from __future__ import annotations
 

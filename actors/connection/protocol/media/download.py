@@ -1,4 +1,4 @@
-"""Downloads one file from WhatsApp's media servers into the local media store, decrypting and verifying the stream."""
+"""Downloads one file from WhatsApp's media servers, verified, into the local media store; returns the failure, or None."""
 
 from __future__ import annotations
 

@@ -32,9 +32,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Bytes: the `room` on the disk, those received today, and those of them from the file's sender."""
+    """Bytes: the `room` on the disk and in the connection's `part`, those received today, and those of the sender."""
 
     room: int
+    part: int
     received: int
     from_sender: int
 
@@ -75,6 +76,7 @@ def admit(
     tomorrow = min((now // DAY + 1) * DAY + SPREAD * chance, now + LONGEST_WAIT)
     limits = (
         (Deferral.DISK, None, left.room, now + LONGEST_WAIT),
+        (Deferral.PART, None, left.part, now + LONGEST_WAIT),
         (Deferral.CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
         (Deferral.SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
     )

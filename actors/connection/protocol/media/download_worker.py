@@ -29,7 +29,7 @@ from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.session_transactions import SessionRefusal
 from actors.connection.session.session import SessionUnavailable
 from actors.media.store import StoreUnavailable
-from actors.messages.file_deferral import Deferral
+from actors.messages.file_deferral import FOR_ROOM
 from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class DownloadWorker:
             longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
             while (refused := await self._start_due()) is not None:
                 await self._defer(refused)
-                if refused.reason is Deferral.DISK:
+                if refused.reason in FOR_ROOM:
                     longest = ROOM_LOOK
             next_at = self._session.downloads.next_at(self._clock())
         except (SessionUnavailable, StoreUnavailable):
@@ -148,21 +148,27 @@ class DownloadWorker:
         smallest = self._session.downloads.smallest_without_room()
         if smallest is None:
             return True
-        if time.monotonic() >= self._refused_until and await self._store.room() >= smallest:
+        if time.monotonic() >= self._refused_until and min(await self._room()) >= smallest:
             async with self._session.transaction():
                 self._session.downloads.reconsider_deferred()
         return False
+
+    async def _room(self) -> tuple[int, int]:
+        """Return the bytes that files may take: on the disk, and in the connection's part of it."""
+        room = await self._store.room()
+        return room, await self._store.part(room)
 
     async def _start_due(self) -> DeferredFiles | None:
         """Begin what is due and fits; return the first files that do not, or None."""
         if not self._waiting():
             return None
-        room = await self._store.room()
+        room, part = await self._room()
         for transfer in self._waiting():
             if len(self._running) >= AT_ONCE:
                 return None
             left = Left(
                 room,
+                part,
                 self._session.downloads.received_today(),
                 self._session.downloads.received_today(transfer.sender),
             )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.protocol.session_transactions import Channel
+    from actors.connection.protocol.session_transactions import Channel, Low
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -41,8 +41,8 @@ HELD: Final = 10_000
 APART: Final = 0.05
 """Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
 
-ARRIVING: Final = frozenset({"message", "undecryptable", "history", "resent"})
-"""Tags of stanzas that bring messages, of either engine."""
+ARRIVING: Final = frozenset({"message", "undecryptable", "history", "resent", "app_state"})
+"""Tags of stanzas that bring messages or settings, of either engine."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
@@ -104,9 +104,8 @@ class Receiver:
         on_task: Callable[[str, Node], None],
         prepares: Prepares | None = None,
         patience: float = RESEND_PATIENCE,
-        low: Callable[[], bool] = lambda: False,
+        low: Low | None = None,
     ) -> None:
-        """`low`: whether the disk has no room for messages (`DiskFloor.lately`)."""
         self._session = session
         self._socket = socket
         self._incoming = incoming
@@ -155,7 +154,7 @@ class Receiver:
             rest: list[Node] = []
             while (batch := self._batch(rest)) or self._overdue:
                 overdue, self._overdue = self._overdue, []
-                batch, withheld = self._admitted(batch)
+                batch, withheld = await self._admitted(batch)
                 try:
                     outcomes, following = await self._commit(batch, overdue, prepared=bool(rest))
                 except ConnectionLost:
@@ -175,10 +174,10 @@ class Receiver:
         count = min(BATCH - len(first), self._queue.qsize())
         return [*first, *(self._queue.get_nowait() for _ in range(count))]
 
-    def _admitted(self, batch: list[Node]) -> tuple[list[Node], int]:
+    async def _admitted(self, batch: list[Node]) -> tuple[list[Node], int]:
         """Return the stanzas before the first that the disk has no room for, and the number of the others."""
         place = next((at for at, one in enumerate(batch) if one.tag in ARRIVING), len(batch))
-        if place == len(batch) or not self._low():
+        if place == len(batch) or self._low is None or not await self._low():
             return batch, 0
         return batch[:place], len(batch) - place
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import InboxFile
 from actors.connection.session.session_part import SessionPart
-from actors.messages.file_deferral import Deferral
+from actors.messages.file_deferral import FOR_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
     from actors.connection.engine import FileStatus
+    from actors.messages.file_deferral import Deferral
 
 FILE: Final = "file"
 """The kind of an inbox item with the outcome of a download."""
@@ -158,15 +159,17 @@ class Downloads(SessionPart):
 
     def smallest_without_room(self) -> int | None:
         """Return the size of the smallest file that waits for room on the disk; None where none does."""
-        row = self._file.row("SELECT min(size) FROM transfers WHERE deferred = ?", (Deferral.DISK,))
+        row = self._file.row(
+            "SELECT min(size) FROM transfers WHERE deferred IN (?, ?)", tuple(FOR_ROOM)
+        )
         return None if row is None else row[0]
 
     def deferred(self) -> tuple[int, int]:
         """Return the number of deferred files, and of those among them that wait for the next day."""
         row = self._file.row(
-            "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"
+            "SELECT count(*), coalesce(sum(deferred NOT IN (?, ?)), 0) FROM transfers"
             " WHERE deferred IS NOT NULL",
-            (Deferral.DISK,),
+            tuple(FOR_ROOM),
         )
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 

@@ -1,4 +1,4 @@
-"""Copies the whatsmeow program's database, and invalidates a restored one's sessions, by requests to the program."""
+"""Copies a whatsmeow database, or invalidates a restored one's sessions, by a running program or one started for that."""
 
 from __future__ import annotations
 

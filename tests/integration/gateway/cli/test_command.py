@@ -229,13 +229,22 @@ def test_other_commands(
         (("create", "x", "--connection", "NO"), "There is no connection NO: create it first."),
         (("revoke", "a/b", "--yes"), "There is no key a/b."),
         (("revoke", "nobody", "--yes"), "There is no key nobody."),
-        (("revoke", "nobody"), "Nothing was done: --yes does it."),
+        (("revoke", "nobody"), "There is no key nobody."),
     ],
 )
 def test_keys(
     gateway: Gateway, refused: Callable[..., str], words: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in refused(gateway.data, "keys", *words, key=None)
+
+
+def test_a_revocation_names_what_ends(gateway: Gateway, refused: Callable[..., str]) -> None:
+    with start(gateway.data, "keys", "list", "--json", key=None) as listing:
+        items = json.loads(listing.communicate(timeout=60)[0])["items"]
+    first = next(one["id"] for one in items if one["connections"] is None)
+    told = refused(gateway.data, "keys", "revoke", first, key=None)
+    assert "changes of connections, API keys and webhooks, for all connections" in told
+    assert "Nothing was done: --yes does it." in told
 
 
 def test_a_copied_directory_is_an_instance_of_its_own(gateway: Gateway, tmp_path: Path) -> None:

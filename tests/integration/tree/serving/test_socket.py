@@ -13,10 +13,16 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Qr
 from actors.connection.owner.timeouts import Timeouts
 from actors.metrics.counters import measures
+from actors.runtime.limits import disk_floor
+from actors.runtime.limits.disk_floor import DiskFloor
+from tests.integration.tree.conftest import PACE
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
+from tests.reserves import MORE_THAN_THERE_IS
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.tree.conftest import Served
 
 
@@ -105,6 +111,40 @@ async def test_a_temporary_ban_outlives_its_owner(served: Served) -> None:
     assert run - time.monotonic() + time.time() >= until
     assert (await served.becomes(record, "sent")).attempts == 1
     assert (await old.ended()).reason == "lost"
+
+
+async def test_a_full_disk_is_waited_out_without_a_login(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WhatsApp may take repeated logins for abuse; why there is none is shown all the while."""
+    monkeypatch.setattr(disk_floor, "EVERY", 0.01)
+    reserve = MORE_THAN_THERE_IS
+    await served.begin(floor=DiskFloor([tmp_path], lambda: reserve))
+    await served.state("open")
+    served.engine.close_socket(Kind.DISK_FULL)
+    await served.state("reconnecting")
+    record = await served.accept()
+    await asyncio.sleep(3 * PACE.reconnect_cap)
+    waiting = await served.leases.read("shop")
+    assert waiting is not None
+    assert (waiting.state, waiting.cause, waiting.retry_at) == ("reconnecting", "disk_full", None)
+    assert len(served.engine.runs) == 1
+    reserve = 0
+    await served.becomes(record, "sent")
+    assert len(served.engine.runs) == 2
+    served.engine.close_socket(Kind.DISK_FULL)
+    reserve = MORE_THAN_THERE_IS
+    await served.state("reconnecting")
+    assert (await served.serving.stop()).reason == "stopped"
+
+
+async def test_a_full_disk_above_its_floor_backs_off(served: Served, tmp_path: Path) -> None:
+    """A quota of the disk, say."""
+    await served.begin(floor=DiskFloor([tmp_path], int))
+    await served.state("open")
+    served.engine.close_socket(Kind.DISK_FULL)
+    assert (await served.state("reconnecting")).retry_at is not None
+    await served.state("open")
 
 
 async def test_it_says_when_it_tries_again(served: Served) -> None:

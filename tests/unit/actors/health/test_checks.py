@@ -115,6 +115,7 @@ from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, 
             for state, cause, reasons in (
                 ("reconnecting", "proxy_authentication_failed", ["connection_blocked"]),
                 ("pairing", "proxy_refused", ["connection_blocked"]),
+                ("reconnecting", "disk_full", ["connection_blocked"]),
                 ("reconnecting", "proxy_unreachable", []),
                 ("open", None, []),
             )

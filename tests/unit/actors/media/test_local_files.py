@@ -12,8 +12,10 @@ import pytest
 from actors.config.settings import Settings
 from actors.media import holders
 from actors.media.local_files import LocalFiles
+from actors.media.store import StoreFull
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import ALL
+from tests.processes.small_disk import mount_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -130,7 +132,39 @@ async def test_files_of_deleted_connections_and_of_nobody_count_for_the_instance
     assert await give(files, 100 * KB, "b", living=living) is None
 
 
-async def test_what_arrives_from_whatsapp_counts_and_is_never_refused(
+async def test_files_on_their_way_count_beside_those_of_the_day(
+    processes: Callable[..., Sequence[LocalFiles]],
+) -> None:
+    """Nobody announced its size: it ends with the piece that has no room, and its bytes count no more."""
+    (files,) = processes(media_max_bytes=1000 * KB, media_uploads_per_connection=1000 * KB)
+    taken = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(9):
+            taken += 100 * KB
+            yield os.urandom(100 * KB)
+
+    goes_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield os.urandom(200 * KB)
+        await goes_on.wait()
+
+    assert await give(files, 300 * KB, "a") is None
+    slow = asyncio.ensure_future(files.keep_given(slowly(), limit=MOST, units=["a"]))
+    await asyncio.sleep(0.1)
+    assert await give(files, 300 * KB, "a") is None, "it counts once, though another goes on"
+    with pytest.raises(LimitReached):
+        await files.keep_given(pieces(), limit=MOST, units=["a"])
+    assert taken == 300 * KB
+    goes_on.set()
+    await slow
+    assert await give(files, 200 * KB, "a") is None
+    assert await give(files, 1, "a") == "connection"
+
+
+async def test_what_arrives_from_whatsapp_counts_and_has_the_disk_beyond_the_limit(
     processes: Callable[..., Sequence[LocalFiles]],
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
@@ -143,6 +177,27 @@ async def test_what_arrives_from_whatsapp_counts_and_is_never_refused(
     assert await greedy.need(digest)
     assert await give(files, 1, "a") == "instance"
     assert await give(files, 100 * KB, "b") is None, "its own part"
+
+
+async def test_what_arrives_leaves_others_their_parts_of_the_disk(
+    tmp_path: Path, processes: Callable[..., Sequence[LocalFiles]]
+) -> None:
+    """Half of a disk of 4 MB is for three connections and for keys of all."""
+    (files,) = processes(max_connections=3, disk_reserve=0)
+    with mount_small_disk(tmp_path / "media", megabytes=4):
+        greedy, modest = files.of("a"), files.of("b")
+        kept = 0
+        while await greedy.part(await greedy.room()) >= 100 * KB:
+            await greedy.keep(chunked(os.urandom(100 * KB)), limit=MOST)
+            kept += 1
+        assert 20 < kept < 30, "its part, and the other half"
+        with pytest.raises(StoreFull) as refused:
+            await greedy.keep(chunked(os.urandom(100 * KB)), limit=MOST)
+        assert refused.value.reason == "connection_part"
+        assert await held(files) == {"a": kept * 100 * KB}
+        for _ in range(4):
+            assert await modest.part(await modest.room()) >= 100 * KB
+            await modest.keep(chunked(os.urandom(100 * KB)), limit=MOST)
 
 
 async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_operator(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,12 +28,17 @@ from actors.connection.protocol.receive.from_proto import (
     unsealed,
 )
 from actors.connection.protocol.receive.history.history_file import Later, Unusable, bring, split
+from actors.connection.protocol.receive.history.past_message import Past
 from actors.connection.protocol.receive.message_source import Key
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.protocol.receive.wrappers import of_web, read_parsed
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.protocol.session_transactions import SessionRefusal, transaction
+from actors.connection.protocol.session_transactions import (
+    SessionRefusal,
+    require_room,
+    transaction,
+)
 from actors.connection.protocol.wire_format.nodes import (
     MAX_NUMBER,
     MalformedMessage,
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.protocol.receive.from_proto import Scene
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import Link, Low
     from actors.connection.session.received.history_syncs import StoredNotification
     from actors.connection.session.session import Session
 
@@ -74,19 +79,6 @@ NOT_FETCHED: Final = "media_not_fetched"
 """The outcome of the file of such a message: most are gone from the servers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One message of a history sync, by canonical addresses."""
-
-    chat: Address
-    sender: Address
-    message_id: str
-    at: int
-    from_me: bool
-    push_name: str | None
-    message: Any
-
-
 class HistoryWorker:
     """Stores each message once (G5), however often it comes, and over any crash.
 
@@ -96,6 +88,8 @@ class HistoryWorker:
 
     With `hold` that is once all is stored elsewhere, and only then the notification is acknowledged:
     where the disk is lost before, WhatsApp tells it again. Nothing else waits for that.
+
+    While the disk is `low` nothing more of one is stored: the socket ends as with a full disk, and the next goes on.
     """
 
     def __init__(
@@ -113,6 +107,7 @@ class HistoryWorker:
         hand_on: Callable[[bytes], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
         hold: bool = False,
+        low: Low | None = None,
     ) -> None:
         """Without `web` and `hosts` nothing is fetched, and waits.
 
@@ -129,7 +124,7 @@ class HistoryWorker:
         self._on_inbox = on_inbox
         self._tell, self._hand_on = tell, hand_on
         self._clock = clock
-        self._hold = hold
+        self._hold, self._low = hold, low
         self._unanswered: dict[str, Answer] = {}
         self._until: dict[str, int] = {}
         self._look = asyncio.Event()
@@ -227,6 +222,7 @@ class HistoryWorker:
             raise Later("nothing is fetched")
         if notification.syncType == proto.HistorySync.HistorySyncType.INITIAL_STATUS_V3:
             return
+        await require_room(self._socket, self._low)
         history = await bring(notification, self._web, self._hosts)  # type: ignore[arg-type]
         await self._learn(history)
         done, passed = told.done, 0
@@ -253,6 +249,7 @@ class HistoryWorker:
         facts = [(name, part) for name, part in split(history) if name != "conversations"]
         for start in range(0, len(facts), SHARE):
             news = False
+            await require_room(self._socket, self._low)
             async with transaction(self._session, self._socket):
                 for name, part in facts[start : start + SHARE]:
                     if name == "phoneNumberToLidMappings":
@@ -350,6 +347,7 @@ class HistoryWorker:
 
     async def _commit(self, told: StoredNotification, share: Sequence[Past], passed: int) -> None:
         stored = 0
+        await require_room(self._socket, self._low)
         async with transaction(self._session, self._socket):
             for past in share:
                 stored += self._add(past)

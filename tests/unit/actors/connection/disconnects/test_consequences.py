@@ -6,6 +6,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.disconnects.consequences import (
+    AwaitRoom,
     Consequence,
     FreshLease,
     PairAgain,
@@ -90,7 +91,7 @@ def test_causes_that_end_serving(kind: Kind, ending: ServingEnd) -> None:
     [
         (Kind.NETWORK, Reconnect(at_once=False)),
         (Kind.KEEPALIVE, Reconnect(at_once=False)),
-        (Kind.DISK_FULL, Reconnect(at_once=False)),
+        (Kind.DISK_FULL, AwaitRoom()),
         (Kind.RESTART_REQUIRED, Reconnect(at_once=True)),
         (Kind.REPLACED, FreshLease()),
         (Kind.LOGGED_OUT, PairAgain()),

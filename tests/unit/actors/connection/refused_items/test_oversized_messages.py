@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,8 @@ import pytest_asyncio
 from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
 from actors.connection.refused_items.oversized_messages import LONGEST, SHOWN, OversizedMessages
+from actors.connection.session.inbox_methods import SessionInbox
+from actors.connection.session.session import Session
 from actors.media.open_store import open_store
 from actors.media.store import StoreFull
 from actors.messages.content import (
@@ -29,7 +32,7 @@ from actors.messages.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from actors.media.local_files import LocalFiles
@@ -49,8 +52,27 @@ async def files(tmp_path: Path) -> AsyncIterator[LocalFiles]:
 
 
 @pytest.fixture
-def words(files: LocalFiles) -> OversizedMessages:
-    return OversizedMessages(files.of("shop"))
+def session(tmp_path: Path) -> Iterator[Session]:
+    with closing(Session.open(tmp_path / "session.db", 1)) as opened:
+        yield opened
+
+
+class Inbox(SessionInbox):
+    """The methods that both engines have of the session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _end_by(self, refusal: Exception) -> None:
+        raise refusal
+
+    async def _settled(self, keys: Sequence[int]) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def words(files: LocalFiles, session: Session) -> OversizedMessages:
+    return OversizedMessages(files.of("shop"), Inbox(session).count_words)
 
 
 def item(content: Content | None = None, text: str | None = None) -> dict[str, Any]:
@@ -138,8 +160,25 @@ async def test_what_a_file_is_called_may_be_long_too(
     assert decode((await bytes_of(files, behind)).decode()) == named
 
 
+async def test_words_count_in_the_budgets_of_the_day_as_files_do(
+    words: OversizedMessages, session: Session
+) -> None:
+    """Once, however often the store is away; of the sender and of the connection."""
+    ben = "15550100003@s.whatsapp.net"
+    whole = {**item(text="short"), "sender": ben, "as_file": True}
+    for _ in range(3):
+        as_text, as_item, short = await words.fitted([item(text=LONG), whole, item(text="short")])
+    sizes = [cast("Document", decode(one["content"])).file.size for one in (as_text, as_item)]
+    assert [session.downloads.received_today(one) for one in (ANA, ben)] == sizes
+    assert session.downloads.received_today() == sum(sizes)
+    assert "kept" not in short
+
+
 async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
-    words: OversizedMessages, files: LocalFiles, monkeypatch: pytest.MonkeyPatch
+    words: OversizedMessages,
+    files: LocalFiles,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def full(*_: Any, **__: Any) -> Any:
         raise StoreFull("DISK_RESERVE")
@@ -147,6 +186,7 @@ async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
     monkeypatch.setattr(vars(files)["_store"], "keep", full)
     long = item(text=LONG)
     assert await words.fitted([long]) == [long]
+    assert session.downloads.received_today() == 0
 
 
 async def test_a_message_that_is_to_be_a_file_is_one_with_all_of_its_item(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.runtime.limits import disk_floor
 from actors.runtime.limits.disk_floor import DiskFloor
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     import pytest
@@ -45,7 +48,7 @@ def test_a_disk_that_cannot_be_looked_at_changes_nothing(tmp_path: Path) -> None
     assert floor.look()
 
 
-def test_a_disk_is_not_looked_at_for_each_message(
+async def test_a_disk_is_not_looked_at_for_each_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
@@ -55,9 +58,47 @@ def test_a_disk_is_not_looked_at_for_each_message(
         return 2**50
 
     floor = DiskFloor([tmp_path], reserve)
-    assert [floor.lately() for _ in range(100)] == [True] * 100
+    assert [await floor.lately() for _ in range(100)] == [True] * 100
     assert len(looks) < 50
     monkeypatch.setattr(disk_floor, "EVERY", 0.0)
     seen = len(looks)
-    assert floor.lately()
+    assert await floor.lately()
     assert len(looks) == seen + 1
+
+
+async def test_a_disk_that_hangs_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look counts meanwhile, and one thread waits for the disk."""
+    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    monkeypatch.setattr(disk_floor, "PATIENCE", 0.01)
+    looks, answers = 0, threading.Event()
+
+    def reserve() -> int:
+        nonlocal looks
+        looks += 1
+        answers.wait()
+        return 2**50
+
+    floor = DiskFloor([tmp_path], reserve)
+    try:
+        assert [await floor.lately() for _ in range(5)] == [False] * 5
+        assert looks == 1
+    finally:
+        answers.set()
+    await eventually("the disk answers", floor.lately, 10)
+
+
+async def test_who_waits_for_room_goes_on_once_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_floor, "EVERY", 0.01)
+    reserve = 2**50
+    floor = DiskFloor([tmp_path], lambda: reserve)
+    waits = asyncio.ensure_future(floor.room())
+    await asyncio.wait((waits,), timeout=0.1)
+    assert floor.reached
+    assert not waits.done()
+    reserve = 0
+    async with asyncio.timeout(10):
+        await waits

@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli.instance import logs
 from gateway.cli.instance.logs import run, shown
-from gateway.log_lines import Line, Wanted
+from gateway.log_lines import Line, LineFilter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def data(tmp_path: Path) -> Path:
 def printed(
     data: Path, capsys: pytest.CaptureFixture[str], count: int = 50, **wanted: Any
 ) -> list[str]:
-    run(data, Wanted(**wanted), count, follow=False, as_json=True)
+    run(data, LineFilter(**wanted), count, follow=False, as_json=True)
     return [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
 
 
@@ -84,12 +84,12 @@ def test_what_is_not_there_is_a_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit):
-        run(data, Wanted(("gatewya",)), 5, follow=False, as_json=False)
+        run(data, LineFilter(("gatewya",)), 5, follow=False, as_json=False)
     assert capsys.readouterr().err == (
         "There is no log of gatewya: connection, gateway, valkey have one.\n"
     )
     with pytest.raises(typer.Exit):
-        run(tmp_path / "nothing", Wanted(), 5, follow=False, as_json=False)
+        run(tmp_path / "nothing", LineFilter(), 5, follow=False, as_json=False)
     assert "nothing was started there" in capsys.readouterr().err
 
 

@@ -22,7 +22,7 @@ NOW = 20_000 * DAY + 100.0
 ALICE, BOB = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 FILE = Transfer(ALICE, ALICE, "A", False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 50)
 BOUNDS = Bounds(largest=100, connection=200, sender=120)
-FREE = Left(room=1000, received=0, from_sender=0)
+FREE = Left(room=1000, part=1000, received=0, from_sender=0)
 
 
 def asked(left: Left, *fetched: Transfer, file: Transfer = FILE, bounds: Bounds = BOUNDS) -> object:
@@ -34,12 +34,14 @@ def asked(left: Left, *fetched: Transfer, file: Transfer = FILE, bounds: Bounds 
     [
         (replace(FREE, room=50), None, 0, None),
         (replace(FREE, room=49), Deferral.DISK, 49, None),
+        (replace(FREE, part=50), None, 0, None),
+        (replace(FREE, part=49), Deferral.PART, 49, None),
         (replace(FREE, received=150), None, 0, None),
         (replace(FREE, received=151), Deferral.CONNECTION, 49, None),
         (replace(FREE, received=999), Deferral.CONNECTION, 0, None),
         (replace(FREE, from_sender=70), None, 0, None),
         (replace(FREE, from_sender=71), Deferral.SENDER, 49, ALICE),
-        (Left(0, 999, 999), Deferral.DISK, 0, None),
+        (Left(0, 0, 999, 999), Deferral.DISK, 0, None),
     ],
 )
 def test_each_bound_refuses_what_is_above_it(
@@ -64,12 +66,12 @@ def test_what_is_being_fetched_counts_while_it_is() -> None:
 
 
 def test_without_budgets_the_room_alone_counts() -> None:
-    assert asked(Left(50, 10**12, 10**12), bounds=Bounds(100)) is None
+    assert asked(Left(50, 50, 10**12, 10**12), bounds=Bounds(100)) is None
 
 
 def test_a_file_that_is_too_large_fails_in_place_of_waiting() -> None:
-    assert asked(Left(0, 999, 999), file=replace(FILE, size=101)) is None
-    assert isinstance(asked(Left(0, 999, 999), file=replace(FILE, size=100)), DeferredFiles)
+    assert asked(Left(0, 0, 999, 999), file=replace(FILE, size=101)) is None
+    assert isinstance(asked(Left(0, 0, 999, 999), file=replace(FILE, size=100)), DeferredFiles)
 
 
 def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:

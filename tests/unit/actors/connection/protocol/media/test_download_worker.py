@@ -120,13 +120,16 @@ def news(session: Session) -> list[tuple[str, str, str | None]]:
 
 
 class Disk:
-    """A store of which only the room counts."""
+    """A store of which only the room counts, of all and of the connection."""
 
-    def __init__(self, room: int) -> None:
-        self.left = room
+    def __init__(self, room: int, part: int = 10**9) -> None:
+        self.left, self.left_of_part = room, part
 
     async def room(self) -> int:
         return self.left
+
+    async def part(self, room: int) -> int:
+        return min(room, self.left_of_part)
 
 
 def sized(name: str, size: int, sender: str = CHAT) -> Transfer:
@@ -223,6 +226,23 @@ async def test_files_wait_for_room_and_come_by_themselves(
         assert session.downloads.deferred()[0] == 0
         assert {one[1] for one in news(session)[21:]} == {"stored"}
         assert {one.attempts for one in session.downloads.due(9e9, 99)} == set()
+
+
+async def test_files_wait_for_the_connections_part_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
+    fetching, disk = ScriptedFetch(), Disk(100, part=10)
+    files = [sized("SMALL", 10), sized("LARGE", 11), sized("TOO LARGE", 101)]
+    store = cast("MediaStore", disk)
+    async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: "SMALL" not in left(session) and session.downloads.deferred() == (2, 0))
+        assert ("LARGE", "deferred", "connection_part") in news(session)
+        disk.left_of_part = 11
+        await until(lambda: ("TOO LARGE", "deferred", "disk_reserve") in news(session))
+        await until(lambda: ("LARGE", "stored", None) in news(session))
+        assert session.downloads.deferred() == (1, 0)
 
 
 async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(

@@ -148,8 +148,11 @@ class Pipeline:
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
             patience=0.05,
-            low=lambda: self.low,
+            low=self.is_low,
         )
+
+    async def is_low(self) -> bool:
+        return self.low
 
     async def on_inbox(self) -> None:
         self.news += 1
@@ -336,7 +339,7 @@ async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session
             source="live",
         )
     pipeline = Pipeline(session)
-    async with pipeline.running(), asyncio.timeout(5):
+    async with pipeline.running(), asyncio.timeout(20):
         assert session.inbox.pending("message", 10) == []
         await pipeline.more.wait()
     assert [(one.message_id, one.type) for one in session.inbox.pending("message", 10)] == [

@@ -1,13 +1,20 @@
-"""Lists what is lost by deleting a connection or a webhook, or by logging out, for a person's confirmation (pure)."""
+"""Lists the losses by deleting a connection or a webhook, logging out or revoking an API key, for a confirmation (pure)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-KEPT = "Its messages stay until their retention ends."
+KEPT: Final = "Its messages stay until their retention ends."
+
+_USES: Final[Mapping[str, str]] = {
+    "send": "sending messages",
+    "read": "reading messages and events",
+    "metrics": "scrapes of the metrics",
+    "admin": "changes of connections, API keys and webhooks",
+}
 
 
 def of_deletion(
@@ -39,6 +46,25 @@ def of_webhook(webhook: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def of_revocation(
+    key: Mapping[str, Any], others: Sequence[Mapping[str, Any]], *, own: bool
+) -> list[str]:
+    """Phrases for a key and the `others`, as the API shows them; `own` for the key of who is logged in."""
+    if key["ended_at"] is not None:
+        return ["nothing: its connections are deleted, and it lets nobody in"]
+    named = key["connections"]
+    where = "all connections" if named is None else ", ".join(named)
+    scopes = _USES if "admin" in key["scopes"] else key["scopes"]
+    phrases = [f"{text}, for {where}" for scope, text in _USES.items() if scope in scopes]
+    if own:
+        phrases.append("your login here: this is the key that you logged in with")
+    if _is_admin_of_all(key) and not any(map(_is_admin_of_all, others)):
+        phrases.append(
+            "the last key that may do everything: the command teimoso keys create makes another"
+        )
+    return phrases
+
+
 def _session(connection: Mapping[str, Any]) -> str:
     account = connection["account"]
     if account is None:
@@ -53,3 +79,7 @@ def _queue(lane: Mapping[str, Any]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _is_admin_of_all(key: Mapping[str, Any]) -> bool:
+    return key["connections"] is None and "admin" in key["scopes"] and key["ended_at"] is None

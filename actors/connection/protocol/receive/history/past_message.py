@@ -1,0 +1,22 @@
+"""Declares a message of a history sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actors.connection.protocol.identities.addresses import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One message of a history sync, by canonical addresses; `message` is WhatsApp's protobuf, `at` its seconds."""
+
+    chat: Address
+    sender: Address
+    message_id: str
+    at: int
+    from_me: bool
+    push_name: str | None
+    message: Any
