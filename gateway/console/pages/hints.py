@@ -10,7 +10,7 @@ from gateway.connection_access import resolve
 from gateway.console.login import revoked_sessions
 from gateway.console.page_app import Ask
 from gateway.http.endpoint import Call, telling_what_is_away
-from gateway.webhooks.stream import Stream, Wanted, newest
+from gateway.webhooks.stream import EventFilter, Stream, newest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Hints(Stream):
     """An event's type and nothing else of it; the stream ends with the session of the person who reads it."""
 
     def __init__(self, view: ConsoleRequest, connection: str, cursor: int) -> None:
-        super().__init__(view.backends, Wanted(view.key, connection, None), cursor)
+        super().__init__(view.backends, EventFilter(view.key, connection, None), cursor)
         self._data, self._session = view.backends.settings.data, view.session
 
     async def is_allowed(self) -> bool:
