@@ -12,6 +12,7 @@ from gateway.console.page_app import Ask, Page
 from gateway.console.pages import (
     api_keys,
     conversations,
+    hints,
     home,
     logs,
     message_actions,
@@ -32,6 +33,7 @@ ROOMS = (
     home,
     conversations,
     message_actions,
+    hints,
     queue,
     recovery,
     system,

@@ -142,7 +142,7 @@ class Stream(Response):
         spoke = time.monotonic()
         while True:
             try:
-                if not await self._ring.holds(self._wanted.key):
+                if not await self.is_allowed():
                     return
                 await self._streams.want()
                 look = await self._tail.after(self._cursor)
@@ -156,7 +156,7 @@ class Stream(Response):
                     yield _gap(self._cursor, told.seq)
                     spoke = time.monotonic()
                 self._cursor = told.seq
-                if self._wanted.takes(told.event) and (text := await self._written(told)):
+                if self._wanted.takes(told.event) and (text := await self.text(told)):
                     yield text
                     spoke = time.monotonic()
             left = spoke + HEARTBEAT - time.monotonic()
@@ -170,7 +170,12 @@ class Stream(Response):
                     async with asyncio.timeout(min(left, FRESH)):
                         await self._tail.news(self._cursor)
 
-    async def _written(self, told: NumberedEvent) -> bytes | None:
+    async def is_allowed(self) -> bool:
+        """Whether the reader may read on. Raises `StoreAway`."""
+        return await self._ring.holds(self._wanted.key)
+
+    async def text(self, told: NumberedEvent) -> bytes | None:
+        """The event as the reader gets it; None for one that cannot be read."""
         may_link = self._wanted.key.may("admin")
         try:
             try:
@@ -204,16 +209,22 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     given = headers[0] if headers else None
     if given is not None and not (_NUMBER.fullmatch(given) and len(headers) == 1):
         raise Problem("invalid_cursor", "Last-Event-ID is the id of an event that was sent here.")
-    await backends.streams.want()
-    last = await backends.streams.seq()
+    last = await newest(backends, call.key)
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA_TYPE)
-    with backends.streams.reading(call.key):
-        pass  # refused before the answer begins
     # An id that is not given yet is one of another store: it begins at the end.
     cursor = last if given is None else min(int(given), last)
     events = None if query.events is None else frozenset(query.events.split(","))
     return Stream(backends, EventFilter(call.key, connection, events), cursor)
+
+
+async def newest(backends: Backends, key: Key) -> int:
+    """The id of the newest event, from which a reader with this key begins. Raises `LimitReached`, `StoreAway`."""
+    await backends.streams.want()
+    last = await backends.streams.seq()
+    with backends.streams.reading(key):
+        pass  # refused before the answer begins
+    return last
 
 
 OPERATIONS = (

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from actors.connection.engine import ABILITIES
 from gateway.console.console_request import Part
 from gateway.console.page_app import Ask
-from gateway.console.pages import conversation_groups, offered_actions
+from gateway.console.pages import conversation_groups, hints, offered_actions
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
 
@@ -223,6 +223,10 @@ async def _shown(
         others=others,
         chat=chat,
         thread=page_address,
+        # Where reading is paid for, events are too: the page asks seldom instead.
+        hints=None
+        if name is None or view.backends.documents.billed
+        else f"{hints.ADDRESS}?connection={name}",
         said=said,
         chats=listed,
         chat_name=chat_name,

@@ -189,10 +189,48 @@ function pause() {
   return Number((main.querySelector("[data-every]") || main).dataset.every) * 1000;
 }
 
+const GAP = 2000; // milliseconds between two looks, however much happens
+const SELDOM = 10_000; // milliseconds between two looks while the stream says that nothing happened
+let hints = null;
+let listened_at = -Infinity;
+let stale = false;
+let wake = () => {};
+
+// The stream of a page that has one says when to look; without it the page looks again and again.
+function listen() {
+  if (!main.dataset.hints || hints || document.hidden || performance.now() - listened_at < 30_000) return;
+  listened_at = performance.now();
+  hints = new EventSource(main.dataset.hints);
+  hints.onopen = hints.onmessage = hints.onerror = () => {
+    if (hints && hints.readyState === EventSource.CLOSED) hints = null;
+    stale = true;
+    wake();
+  };
+}
+
+// A page that nobody looks at takes up no connection of the browser and no reader of the key.
+function stop_listening() {
+  if (hints) hints.close();
+  hints = null;
+  listened_at = -Infinity;
+}
+
+function sleep(milliseconds) {
+  return new Promise((done) => setTimeout(done, milliseconds));
+}
+
 async function keep_fresh() {
   for (;;) {
-    await new Promise((done) => setTimeout(done, pause()));
-    if (!document.hidden && !busy) await refresh();
+    listen();
+    const open = hints && hints.readyState === EventSource.OPEN;
+    if (!stale) await Promise.race([sleep(open ? Math.max(SELDOM, pause()) : pause()), new Promise((done) => { wake = done; })]);
+    if (document.hidden || busy) {
+      await sleep(200);
+      continue;
+    }
+    stale = false;
+    await refresh();
+    if (hints) await sleep(GAP);
   }
 }
 
@@ -256,7 +294,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) refresh();
+  if (document.hidden) stop_listening();
+  else refresh();
 });
 
 document.documentElement.classList.add("scripted");

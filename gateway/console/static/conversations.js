@@ -11,14 +11,14 @@ function take_new_number(form) {
 // The dialog is one for all messages: it shows what the message takes.
 function open_actions(opener) {
   const dialog = document.getElementById("actions");
-  const { message, offers, mine } = opener.dataset;
+  const { offers, mine } = opener.dataset;
   for (const part of dialog.querySelectorAll("[data-offer]")) {
     part.hidden = !offers.split(" ").includes(part.dataset.offer);
     part.open = false;
   }
   for (const form of dialog.querySelectorAll("form")) {
     form.reset();
-    form.elements.message.value = message;
+    form.elements.message.value = opener.closest(".message").id.slice(2);
     if (form.elements.once) take_new_number(form);
   }
   for (const button of dialog.querySelectorAll("[aria-pressed]")) {
@@ -51,7 +51,7 @@ function acted(form) {
 
 // The composer's next message replies to one, or takes the place of its words.
 function begin(field, id) {
-  const opener = document.querySelector(`[data-message="${CSS.escape(id)}"]`);
+  const opener = document.querySelector(`#m-${CSS.escape(id)} [data-offers]`);
   const form = document.getElementById("composer");
   close_actions();
   if (!opener) return;
@@ -173,7 +173,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (event.target.id === "actions" || (button && button.hasAttribute("data-close"))) close_actions();
-  else if (button && button.dataset.message) open_actions(button);
+  else if (button && button.dataset.offers) open_actions(button);
   else if (button && button.dataset.begin) begin(button.dataset.begin, button.closest("dialog").querySelector("[name=message]").value);
   else if (button && button.hasAttribute("data-forget")) {
     forget(button.form);
