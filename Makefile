@@ -70,6 +70,7 @@ mutation: setup-test .venv/mutation/installed
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian
 	@$(MAKE) -s whatsmeow-if-possible
+	@.ci/debian buildah debootstrap
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos/test_storm.py; \
 	storm=$$?; \
 	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py \
@@ -101,6 +102,8 @@ proto: setup-test
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
+	@# Each process of a user who may not write here would compile it again.
+	@$(BIN)/python -m compileall -q actors gateway simulator supervision
 setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed
 
 whatsmeow-if-possible:
