@@ -70,7 +70,6 @@ mutation: setup-test .venv/mutation/installed
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian
 	@$(MAKE) -s whatsmeow-if-possible
-	@.ci/debian buildah debootstrap
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos/test_storm.py; \
 	storm=$$?; \
 	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py \
