@@ -147,10 +147,10 @@ test-go: setup
 		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -count=1 ./tests \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 
-## the engine with its program: its column of the conformance scenarios, and its deaths
+## the engine with its program: its column of the conformance scenarios, and its own tests
 test-whatsmeow: setup-test
 	$(BIN)/python -m pytest -q -n 2 -k "[whatsmeow" tests/conformance
-	$(BIN)/python -m pytest -q -n 2 tests/integration/whatsmeow/test_*kills.py
+	$(BIN)/python -m pytest -q -n 2 tests/integration/whatsmeow
 	$(BIN)/python -m pytest -q -k licence_of_each tests/integration/test_distributions.py
 
 

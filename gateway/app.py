@@ -31,8 +31,10 @@ from gateway.api.account import (
     contact_list,
     engine_actions,
     forwards,
+    group_changes,
     groups,
     passkeys,
+    profiles,
     read_marks,
     refused_documents,
 )
@@ -46,7 +48,7 @@ from gateway.http.endpoint import Endpoint
 from gateway.webhooks import stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
@@ -67,7 +69,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *chats.OPERATIONS,
     *chat_list.OPERATIONS,
     *contact_list.OPERATIONS,
+    *group_changes.OPERATIONS,
     *groups.OPERATIONS,
+    *profiles.OPERATIONS,
     *refused_documents.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,
@@ -147,13 +151,18 @@ def _version() -> str:
         return "0"
 
 
+def _routed(methods: Mapping[str, Operation]) -> list[str] | None:
+    """The methods that go to the endpoint of a path; None for all."""
+    return None if any(each.own_path for each in methods.values()) else list(methods)
+
+
 def _routes() -> list[Route]:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [
         *(
-            Route(path, Endpoint(path, methods), methods=list(methods))
+            Route(path, Endpoint(path, methods), methods=_routed(methods))
             for path, methods in by_path.items()
         ),
         *console(OPERATIONS),

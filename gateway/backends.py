@@ -37,7 +37,6 @@ from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import KnownConnections
-from gateway.console.login.login_limiter import LoginLimiter
 from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
@@ -52,6 +51,7 @@ from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
 from gateway.webhooks.requests.delivery_body import DeliveryBodies
 from gateway.webhooks.requests.http_post import Posters
+from gateway.wrong_key_limiter import WrongKeyLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -68,6 +68,9 @@ log = structlog.get_logger()
 
 LISTS = 2
 """Lists that one tenant has read and written at once: one thread reads all of SQLite, and one writes all answers."""
+
+READS = 4
+"""Other answers that one tenant has read at once; those for which WhatsApp is asked, and files, take no turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class Backends:
     requests: ConcurrencyLimiter
     waits: ConcurrencyLimiter
     list_turns: KeyedSemaphores[str]
-    guesses: LoginLimiter
+    read_turns: KeyedSemaphores[str]
+    guesses: WrongKeyLimiter
     observer: SnapshotReader
     spool: Spool
     accepting: Acceptor
@@ -148,7 +152,8 @@ class Backends:
             requests=ConcurrencyLimiter(settings.concurrency_quota),
             waits=ConcurrencyLimiter(settings.concurrency_quota),
             list_turns=KeyedSemaphores(LISTS),
-            guesses=LoginLimiter(),
+            read_turns=KeyedSemaphores(READS),
+            guesses=WrongKeyLimiter(),
             observer=SnapshotReader(
                 redis,
                 documents,

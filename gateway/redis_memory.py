@@ -63,10 +63,8 @@ class RedisMemoryMonitor:
 
         The other half is reserved in equal parts, so that no connection fills Redis for the others.
         """
-        memory = self.memory
-        if memory is None or memory.limit is None or memory.used < memory.limit // 2:
-            return None
-        return Part(memory.limit // 2 // self._parts, self.limit)
+        size = None if self.memory is None else self.memory.part(self._parts)
+        return None if size is None else Part(size, self.limit)
 
     async def look(self) -> None:
         """Read the memory once. The last reading counts until Redis answers, however long that takes."""

@@ -35,32 +35,24 @@ from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.stanza_router import StanzaRouter
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
+from simulator.server.groups.management import GroupManagement
 from simulator.server.groups.member_receipts import GroupReceipts
-from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
-from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
 from simulator.server.malformed_stanzas import MalformedStanzas
 from simulator.server.messages import MessageRouter
 from simulator.server.notifications import Notifications
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
+from simulator.server.profiles.profiles import Profiles
 from simulator.server.queries import Queries
 from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
 from simulator.server.rules.address_rules import AddressRules
-from simulator.server.rules.chat_timers import ChatTimers
-from simulator.server.rules.lid_migrations import Migrations
-from simulator.server.rules.login_failures import Standings
-from simulator.server.rules.login_remarks import LoginRemarks
 from simulator.server.rules.new_chat_limits import NewChatLimits
-from simulator.server.rules.number_redirects import NumberRedirects
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
-from simulator.server.rules.properties import Properties
-from simulator.server.rules.remarks import Remarks
-from simulator.server.rules.switches import Switches
-from simulator.server.rules.versions import Versions
+from simulator.server.rules.rule_state import RuleState
 from simulator.server.usync import UsyncDirectory
 from simulator.store import Store
 from simulator.trace.recorder import Recorder
@@ -76,7 +68,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
 
 
-class ServerState:
+class ServerState(RuleState):
     """All parts of one simulated WhatsApp, each constructed with the parts that it uses.
 
     Acknowledged state survives `kill -9`: the dispatcher handles a stanza in one transaction, and
@@ -87,11 +79,11 @@ class ServerState:
         """`answer_seconds`: the deadline for a client's answer to a stanza."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")
+        super().__init__(self.store)
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
         self.recorder = Recorder(data / "trace")
         self.people = People(self.store)
-        self._make_rules()
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
         self.answer_deadlines = AnswerDeadlines(self.store, self.switches, answer_seconds)
@@ -113,12 +105,34 @@ class ServerState:
         self.prekeys = Prekeys(
             self.people, self.endpoints, self.companions, self.notifications, self.faults
         )
-        self.directory = UsyncDirectory(
-            self.people, self.devices, self.properties, self.answering_numbers
+        self.group_management = GroupManagement(
+            store=self.store,
+            people=self.people,
+            properties=self.properties,
+            migrations=self.migrations,
+            companions=self.companions,
+            groups=self.groups,
+            chat_timers=self.chat_timers,
+            sender_keys=self.sender_keys,
+            switchboard=self.switchboard,
         )
-        self.membership = Membership(self.groups, self.sender_keys, self.notifications)
-        self.group_queries = GroupQueries(
-            self.people, self.groups, self.membership, self.chat_timers, self.notifications
+        self.profiles = Profiles(
+            store=self.store,
+            people=self.people,
+            rules=self,
+            companions=self.companions,
+            groups=self.groups,
+            group_management=self.group_management,
+            media=self.media,
+            notifications=self.notifications,
+            switchboard=self.switchboard,
+        )
+        self.directory = UsyncDirectory(
+            people=self.people,
+            devices=self.devices,
+            properties=self.properties,
+            answering=self.answering_numbers,
+            profiles=self.profiles,
         )
         self.logins = Logins(
             store=self.store,
@@ -172,6 +186,7 @@ class ServerState:
             endpoints=self.endpoints,
             companions=self.companions,
             devices=self.devices,
+            settings=self.group_management.settings,
             message_handler=self.message_handler,
             inbox=self.inbox,
             sealed_content=self.sealed_content,
@@ -202,6 +217,7 @@ class ServerState:
             prekeys=self.prekeys,
             chat_timers=self.chat_timers,
             tokens=self.tokens,
+            blocklists=self.profiles.blocklists,
             switchboard=self.switchboard,
         )
         self.placeholder_resend = PlaceholderResend(
@@ -245,6 +261,7 @@ class ServerState:
             people=self.people,
             companions=self.companions,
             groups=self.groups,
+            blocklists=self.profiles.blocklists,
             switchboard=self.switchboard,
         )
         self.passkey_pairing = PasskeyPairing(
@@ -252,7 +269,7 @@ class ServerState:
             link=lambda *client: self.pairing.link(*client),  # noqa: PLW0108 - made below
         )
         self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.ask)
-        self.pairing = Pairing(
+        self.pairing: Pairing = Pairing(
             store=self.store,
             people=self.people,
             endpoints=self.endpoints,
@@ -278,7 +295,7 @@ class ServerState:
             companions=self.companions,
             prekeys=self.prekeys,
             directory=self.directory,
-            group_queries=self.group_queries,
+            group_queries=self.group_management.queries,
             media=self.media,
             app_state=self.app_state,
             history=self.history,
@@ -287,6 +304,7 @@ class ServerState:
             privacy=self.privacy,
             reach_out=self.reach_out,
             tokens=self.tokens,
+            profiles=self.profiles,
             switchboard=self.switchboard,
         )
         self.messages = MessageRouter(
@@ -302,6 +320,7 @@ class ServerState:
             message_handler=self.message_handler,
             reach_out=self.reach_out,
             tokens=self.tokens,
+            blocklists=self.profiles.blocklists,
             switchboard=self.switchboard,
         )
         self.read_messages = ReadMessages(self.store)
@@ -325,7 +344,7 @@ class ServerState:
             group_receipts=self.group_receipts,
             switchboard=self.switchboard,
         )
-        self.calls = Calls(self.people, self.companions, self.switchboard)
+        self.calls = Calls(self.people, self.companions, self.profiles.blocklists, self.switchboard)
         self.dispatcher = Dispatcher(
             store=self.store,
             companions=self.companions,
@@ -349,18 +368,6 @@ class ServerState:
         self.placeholder_resend.answer(companion, message_id, message)
         if message.HasField("protocol_message"):
             self.app_state.receive(companion, message.protocol_message)
-
-    def _make_rules(self) -> None:
-        """Builds the rules, which need only the store."""
-        self.properties = Properties(self.store)
-        self.remarks = Remarks(self.store)
-        self.login_remarks = LoginRemarks(self.remarks)
-        self.switches = Switches(self.properties)
-        self.standings = Standings(self.properties)
-        self.migrations = Migrations(self.properties)
-        self.versions = Versions(self.store, self.properties)
-        self.answering_numbers = NumberRedirects(self.properties)
-        self.chat_timers = ChatTimers(self.store, self.properties, self.remarks)
 
     def _make_records(self, data: Path) -> None:
         """Builds the records of devices, groups and messages."""

@@ -118,6 +118,36 @@ CREATE TABLE IF NOT EXISTS group_members (
     PRIMARY KEY (group_id, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS groups_of ON group_members (number);
+-- subject and description (name) of a group after a change; author: by number; at: seconds
+CREATE TABLE IF NOT EXISTS group_texts (
+    group_id TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, id TEXT NOT NULL,
+    author TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (group_id, name)
+) WITHOUT ROWID;
+-- codes by which one joins; number: the only person who may, '' for a link; author: who issued it;
+-- expires: seconds, 0 for never; revoked: whether a newer one replaced it
+CREATE TABLE IF NOT EXISTS group_invites (
+    code TEXT PRIMARY KEY, group_id TEXT NOT NULL, number TEXT NOT NULL, author TEXT NOT NULL,
+    expires INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS group_invites_of ON group_invites (group_id, number);
+-- people who wait for an administrator to let them in
+CREATE TABLE IF NOT EXISTS group_requests (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, method TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (group_id, number)
+) WITHOUT ROWID;
+-- former members; how: left or removed
+CREATE TABLE IF NOT EXISTS group_departures (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, how TEXT NOT NULL, PRIMARY KEY (group_id, number)
+) WITHOUT ROWID;
+-- whom each person blocked
+CREATE TABLE IF NOT EXISTS blocked (
+    number TEXT NOT NULL, contact TEXT NOT NULL, PRIMARY KEY (number, contact)
+) WITHOUT ROWID;
+-- owner: a number, or the address of a group; name: the file's, without its size
+CREATE TABLE IF NOT EXISTS pictures (
+    owner TEXT PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL UNIQUE, author TEXT NOT NULL,
+    image BLOB NOT NULL, preview BLOB NOT NULL
+) WITHOUT ROWID;
 -- what a played device reads a peer's group messages with; its own when the peer is itself
 CREATE TABLE IF NOT EXISTS sender_keys (
     group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,

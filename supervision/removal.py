@@ -117,5 +117,5 @@ class Removal:
     async def _mirror(self, connection: str) -> None:
         # The QueueActor skips deleted connections.
         while records := await self._lanes.changed(connection, RECORDS):
-            bare = await mirror_store.store(self._documents, records)
-            await self._lanes.mirrored(connection, records, bare)
+            lacking = await mirror_store.store(self._documents, records)
+            await self._lanes.mirrored(connection, records, lacking)

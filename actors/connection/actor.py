@@ -17,7 +17,7 @@ import structlog
 from actors.config import default_engine, settings_transfer
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.quarantine import move_aside
+from actors.connection.backup.quarantine import move_aside, remove_former
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
@@ -105,24 +105,22 @@ class ConnectionActor(Shell):
     def _backup(self) -> ConnectionBackup | None:
         if self._settings.session_storage_type == "local":
             return None
-        from actors.connection.backup.backup_factory import (  # noqa: PLC0415 - without copies, not loaded
-            ConnectionBackup,
-        )
+        from actors.connection.backup import backup_factory  # noqa: PLC0415 - without copies, not loaded
 
-        return ConnectionBackup.of(self._settings, self._leases)
+        return backup_factory.ConnectionBackup.of(self._settings, self._leases)
 
     async def serve(
         self, connection: str, engine: str, forget: bool = False, created_at: float | None = None
     ) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
-        Where this host has a directory of its own, what a connection that had the id before left in
-        it is removed: `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
-        A damaged session is moved aside, and where that of an account that was linked is gone there is
-        nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
-        session, and it is away), or what opening the session raises besides (the lease is then given
-        back as ``failed``, with its code as the cause).
+        Where this host has a directory of its own, the remains of a connection that had the id before are removed:
+        `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and
+        ends as ``logged_out``. A damaged session is moved aside, and where that of an account that was linked is
+        gone there is nothing to move: either way the account has to be linked again. Raises `Busy`,
+        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has
+        the session, and it is away), or what opening the session raises besides (the lease is then given back as
+        ``failed``, with its code as the cause).
         """
         await self.start()
         if self._connection is not None:
@@ -282,6 +280,7 @@ class ConnectionActor(Shell):
             place=str(place.relative_to(self._settings.data)),
             reason=reason,
         )
+        await asyncio.to_thread(remove_former, file.parent)
         return blamed
 
     async def _blame_session(self, lease: Lease) -> Lease:

@@ -228,23 +228,6 @@ NO_CODE: Final = PairingCode("", 0.0)
 """The earlier code is void."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupMember:
-    """One of a group, by a canonical address: a LID where no phone number is known."""
-
-    address: str
-    admin: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group that the account is in."""
-
-    chat: str
-    subject: str
-    members: tuple[GroupMember, ...]
-
-
 async def _ignore(*_: object) -> None:
     return None
 
@@ -337,14 +320,8 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
 
-        This and the next four raise `SendError`, and `NotConnected` where nothing left.
+        This and the next three raise `SendError`, and `NotConnected` where nothing left.
         """
-
-    async def groups(self) -> Sequence[Group]:
-        """The groups that the account is in."""
-
-    async def group(self, chat: str) -> Group:
-        """One of them, whose members are `NamedMember`."""
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not, until the socket ends."""

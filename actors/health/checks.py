@@ -134,7 +134,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     if sample.spools is None or sample.mirror is None:  # one read of the store has both
         unknown |= OF_SPOOLS | OF_MIRROR
     else:
-        reasons += [*_mirror(sample.mirror, sample.at), *_spools(sample.spools)]
+        reasons += [*_mirror(sample.mirror), *_spools(sample.spools)]
         reasons += _own_mistake(sample.own_mistake, sample.at)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
@@ -256,9 +256,9 @@ def _accounts(connections: Mapping[str, ConnectionSample], now: float) -> list[R
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
             detail = health_texts.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
-        if seen.held.refused_documents:
+        if refused := seen.held.refused_documents + seen.refused_sends:
             full = seen.held.refused_full
-            detail = health_texts.refused_documents(seen.held.refused_documents, full=full)
+            detail = health_texts.refused_documents(refused, full=full)
             reasons.append(Reason("document_refused", "healthy", detail, name, urgent=full))
     return reasons
 
@@ -329,17 +329,10 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
     ]
 
 
-def _mirror(mirror: Mirror, now: float) -> list[Reason]:
-    reasons = []
-    if mirror.refused_at is not None and 0 <= now - mirror.refused_at < MISTAKE:
-        reasons.append(
-            Reason("mirror_refused", "healthy", health_texts.mirror_refused(mirror.refused_at))
-        )
-    if any(mirror.differences):
-        reasons.append(
-            Reason("queue_differs", "degraded", health_texts.queue_differs(*mirror.differences))
-        )
-    return reasons
+def _mirror(mirror: Mirror) -> list[Reason]:
+    if not any(mirror.differences):
+        return []
+    return [Reason("queue_differs", "degraded", health_texts.queue_differs(*mirror.differences))]
 
 
 def _own_mistake(mistake: OwnMistake | None, now: float) -> list[Reason]:

@@ -99,7 +99,7 @@ def redis_memory(memory: RedisMemory) -> str:
     what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (
         f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
-        " seven days after their end; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
+        " seven days after their end, near the limit one day; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
     )
 
 
@@ -107,7 +107,7 @@ def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
         f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
-        " days after their end; retry dead letters, or raise the limit."
+        " days after their end, near the limit one day; retry dead letters, decide on refused documents (`teimoso refused`), or raise the limit."
     )
 
 
@@ -131,14 +131,6 @@ def refused_documents(count: int, *, full: bool) -> str:
     return (
         f"The state store refuses {how_many} for good, and {follows}; `teimoso refused` lists what is kept,"
         " tries it again or discards it."
-    )
-
-
-def mirror_refused(at: float) -> str:
-    """The state store refused the view of a queued message at that time."""
-    return (
-        f"The state store refused a message of the queue at {moment(at)}: it was sent, or will be,"
-        " and is stored without its words; the queue's log names it (`mirror_refused`)."
     )
 
 

@@ -168,12 +168,7 @@ class Probes:
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
         )
-        mirror = Mirror(
-            differences=(of("missing"), of("unseen"), of("differing")),
-            refused_at=max(
-                (item["refused_at"] for item in page.items if "refused_at" in item), default=None
-            ),
-        )
+        mirror = Mirror((of("missing"), of("unseen"), of("differing")))
         mistakes = (
             OwnMistake(item["mistaken_at"], item["action"])
             for item in page.items
@@ -277,6 +272,7 @@ class Probes:
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
                 held=NONE_HELD if lease is None else lease.held,
+                refused_sends=0 if lease is None else lease.refused_sends,
             )
         return Swept(
             connections,

@@ -38,7 +38,8 @@ class ConnectionSample:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `held` are the items that its session holds back, `queue_bytes` the bytes of Redis that
+    since the epoch). `held` are the items that its session holds back, `refused_sends` the messages of the queue whose view the
+    state store refuses, `queue_bytes` the bytes of Redis that
     its messages take.
     """
 
@@ -54,6 +55,7 @@ class ConnectionSample:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     held: HeldItems = NONE_HELD
+    refused_sends: int = 0
     queue_bytes: int = 0
 
 
@@ -78,12 +80,10 @@ class Spools:
 class Mirror:
     """The queue's view in the state store.
 
-    At `refused_at` (seconds since the epoch) the store refused a document of it last. `differences` are
-    numbers of messages, missing, unseen and differing, of the last day's comparisons
+    `differences` are numbers of messages, missing, unseen and differing, of the last day's comparisons
     (`queue/mirror/comparison.py`).
     """
 
-    refused_at: float | None = None
     differences: tuple[int, int, int] = (0, 0, 0)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.message_bytes import MessageBytes
+from actors.queue.mirror.refused_views import RefusedViews
 from actors.queue.queue_errors import NotCancellable, NotDead, NotFound
 from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import Record, record_of, split_id
@@ -67,23 +67,13 @@ class Redriven:
     behind: int | None
 
 
-class DeadLetters(MessageBytes):
+class DeadLetters(RefusedViews):
     """Lists, redrives and deletes dead letters, one connection after the other. Raises `RedisAway`."""
 
     async def dead(self, connection: str, limit: int, behind: int = 0) -> list[Letter]:
         """Dead letters, oldest first, behind the place `behind`, whatever became of the one there."""
-        async with reach():
-            rows: Any = await self._redis.zrangebyscore(
-                keys.of(connection).dead,
-                f"({behind}",
-                "+inf",
-                start=0,
-                num=limit,
-                withscores=True,
-            )
-        places = {message_id: int(place) for message_id, place in rows}
-        records = await self._records(connection, list(places))
-        return [Letter(places[record.message_id], record) for record in records]
+        placed = await self._placed(connection, keys.of(connection).dead, limit, behind)
+        return [Letter(*each) for each in placed]
 
     async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
         """A dead letter joins the tail of its lane, with all attempts before it.

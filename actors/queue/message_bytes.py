@@ -1,4 +1,4 @@
-"""Corrects Redis's count of a connection's message bytes, for expired records and those of older releases.
+"""Corrects Redis's count of a connection's message bytes: expired records, those of older releases, early expiry.
 
 `OutboundQueue.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.queue_reader import QueueReader
+from actors.queue.queue_reader import QueueReader, clock
 from actors.redis import keys
 from actors.redis.client import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 BATCH = 100
 """Records that one script counts."""
@@ -26,7 +26,7 @@ SCANNED = 500
 
 
 class MessageBytes(QueueReader):
-    """Corrects the count by what no transition of a message reports: expiry, and releases without it. Raises `RedisAway`."""
+    """Corrects the count by what no transition of a message reports, and frees bytes early. Raises `RedisAway`."""
 
     async def forget_expired(self, connection: str) -> int:
         """Take expired records out of the count; return the bytes of those that are left."""
@@ -40,6 +40,31 @@ class MessageBytes(QueueReader):
         unknown = await self._unweighed(connections)
         if not unknown:
             return 0
+        async for connection, ids in self._records_of(unknown):
+            await self._run(connection, "weigh", 0, 0, *ids)
+        for connection in unknown:
+            await self._run(connection, "weigh", 0, 1)
+        return len(unknown)
+
+    async def ends(self, connection: str) -> dict[int, int]:
+        """The bytes of records that expire, by the hour (since the epoch) in which they do."""
+        async with reach():
+            found: Any = await self._redis.hgetall(keys.of(connection).leaving)
+        return {int(hour): int(each) for hour, each in found.items()}
+
+    async def expire_early(self, hours: Mapping[str, int], now: float | None = None) -> None:
+        """Remove what would expire by these hours of each connection, but nothing that is promised for longer.
+
+        The state store has it whole, it ended a day ago or more, and no Idempotency-Key gives its id to another
+        message. Reads every key once, in shares.
+        """
+        async for connection, ids in self._records_of(hours):
+            await self._run(connection, "expire_early", clock(now), hours[connection], *ids)
+
+    async def _records_of(
+        self, connections: Collection[str]
+    ) -> AsyncIterator[tuple[str, Sequence[str]]]:
+        """Message ids of these connections' records, `BATCH` of one connection at most; an id may come twice."""
         found: dict[str, list[str]] = defaultdict(list)
         cursor = 0
         while True:
@@ -48,17 +73,14 @@ class MessageBytes(QueueReader):
             cursor, names = page
             for name in names:
                 connection, message_id = keys.message_in(name)
-                if connection in unknown:
+                if connection in connections:
                     found[connection].append(message_id)
             for connection, ids in found.items():
-                while len(ids) >= BATCH:
-                    await self._run(connection, "weigh", 0, 0, *ids[:BATCH])
+                while len(ids) >= BATCH or (ids and not cursor):
+                    yield connection, ids[:BATCH]
                     del ids[:BATCH]
             if not cursor:
-                break
-        for connection in unknown:
-            await self._run(connection, "weigh", 0, 1, *found[connection])
-        return len(unknown)
+                return
 
     async def _unweighed(self, connections: Sequence[str]) -> list[str]:
         pipeline = self._redis.pipeline(transaction=False)

@@ -15,6 +15,7 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 from actors.queue.dead_letters import ALL, Redriven, Which
+from actors.queue.early_expiry import EarlyExpiry
 from actors.queue.lane_joins import LaneJoins, Renamed
 from actors.queue.message_bytes import LEAST
 from actors.queue.outcomes import own_ids
@@ -76,6 +77,8 @@ class OutboundQueue(LaneJoins):
         self._settings = settings
         self._pacing = Pacing.of(settings)
         self._blocking: Redis | None = None
+        self.early_expiry = EarlyExpiry(self, redis, settings)
+        """Makes room where finished messages would refuse sends; the QueueActor runs it."""
 
     async def accept(
         self,
@@ -91,7 +94,7 @@ class OutboundQueue(LaneJoins):
 
         With `idempotency_key` (scope it by API key) the same body within 24 h gives the first
         record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
-        acceptance may be repeated at any time within the retention of records.
+        acceptance may be repeated within a day of the message's end.
 
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.queue import current_addresses
 from actors.queue.queue_errors import IdempotencyConflict
@@ -40,11 +41,22 @@ DEFERRING = Script.of(
     package="actors.redis",
     at_maxmemory=True,
 )
+BYTES = "actors.queue.scripts:bytes.lua"
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
-    "actors.queue.scripts:bytes.lua",
+    BYTES,
     "actors.queue.scripts:lanes.lua",
+    package="actors.redis",
+    at_maxmemory=True,
+)
+FREEING = Script.of(
+    "transitions.lua",
+    "flight.lua",
+    "actors.queue.scripts:proofs.lua",
+    BYTES,
+    "actors.queue.scripts:early_expiry.lua",
+    "actors.queue.scripts:refused_views.lua",
     package="actors.redis",
     at_maxmemory=True,
 )
@@ -61,6 +73,7 @@ SCRIPTS = {
     **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING),
     **dict.fromkeys(("defer", "lift"), DEFERRING),
     **dict.fromkeys(("rename", "note_renamed"), JOINING),
+    **dict.fromkeys(("expire_early", "retry_refused", "discard_refused"), FREEING),
 }
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not.
 
@@ -79,6 +92,10 @@ class Standing(NamedTuple):
     revision: int
     type: str
     marked: bool
+
+
+Lack = Literal["unread", "refused"]
+"""The reason for which a view lacks the words: a newer release alone knows them, or the store refuses it."""
 
 
 class QueueReader:
@@ -216,19 +233,22 @@ class QueueReader:
         return records
 
     async def mirrored(
-        self, connection: str, records: Sequence[Record], without_words: Collection[str] = ()
+        self,
+        connection: str,
+        records: Sequence[Record],
+        lacking: Mapping[str, Lack] = MappingProxyType({}),
     ) -> None:
         """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since.
 
         A message that WhatsApp acknowledged loses its words in Redis (`Record.stored`), unless its id is in
-        `without_words`: the state store refused them.
+        `lacking`, with the reason for which the state store lacks something of it.
         """
         names = await self.names(connection, {record.chat for record in records})
         known = [
             part
             for record in records
             if record.chat == names[record.chat]
-            for part in (record.message_id, record.revision, int(record.id not in without_words))
+            for part in (record.message_id, record.revision, lacking.get(record.id, "whole"))
         ]
         if known:
             await self._run(connection, "mirrored", 0, *known)
@@ -259,6 +279,18 @@ class QueueReader:
                 records.append(record_of(connection, message_id, pairs(fields)))
         names = await self.names(connection, current_addresses.addresses(records))
         return [current_addresses.renamed(record, names) for record in records]
+
+    async def _placed(
+        self, connection: str, key: str, limit: int, behind: int
+    ) -> list[tuple[int, Record]]:
+        """Records in a list of messages by place, behind the place `behind`, with their places."""
+        async with reach():
+            rows: Any = await self._redis.zrangebyscore(
+                key, f"({behind}", "+inf", start=0, num=limit, withscores=True
+            )
+        places = {message_id: int(place) for message_id, place in rows}
+        records = await self._records(connection, list(places))
+        return [(places[record.message_id], record) for record in records]
 
     async def _named(self, record: Record) -> Record:
         """The record in the chat of today."""

@@ -114,7 +114,7 @@ class Record:
 
     `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
     message with it may have arrived. `retry_at` is when it is tried again, by the clock of its failure. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
-    `expired_at` is when a dead letter left their list for good. `redacted` says that the message was deleted for everyone, and what it said is gone; `stored` that `text` and `content` are in the state store alone. `revision` grows with each change of any record of the connection.
+    `expired_at` is when a dead letter left their list for good. `redacted` says that the message was deleted for everyone, and what it said is gone; `stored` that `text` and `content` are in the state store alone. It is finished, and since `refused_at` the state store refuses its view. `revision` grows with each change of any record of the connection.
     """
 
     id: str
@@ -138,6 +138,7 @@ class Record:
     content: str = field(default="", repr=False)
     redacted: bool = False
     stored: bool = False
+    refused_at: float | None = None
 
     @property
     def said(self) -> Content | None:
@@ -363,6 +364,7 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         content=fields.get("content") or "",
         redacted=fields.get("redacted") == "1",
         stored=fields.get("stored") == "1",
+        refused_at=_time(fields.get("refused_at")),
     )
 
 

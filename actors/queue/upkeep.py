@@ -138,13 +138,13 @@ class QueueUpkeep:
         if not records:
             return
         begun = time.monotonic()
-        bare = await mirror_store.store(self._documents, records)
+        lacking = await mirror_store.store(self._documents, records)
         for connection, message_id in mirror_writes.deleted(records):
             await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(
-            *(self._lanes.mirrored(connection, list(group), bare) for connection, group in each)
+            *(self._lanes.mirrored(connection, list(group), lacking) for connection, group in each)
         )
         await self._give_way(records, time.monotonic() - begun)
 
@@ -155,14 +155,16 @@ class QueueUpkeep:
             self._compared = True
 
     async def prune(self) -> None:
-        """Forget the dead letters whose time is over, and count what expired no longer."""
+        """Forget the dead letters whose time is over, count what expired no longer, and make room where little is left."""
         if weighed := await self._lanes.weigh(self._connections):
             log.info("weighed", action="queue.weigh", connections=weighed)
+        taken: dict[str, int] = {}
         for connection in self._connections:
-            await self._lanes.forget_expired(connection)
+            taken[connection] = await self._lanes.forget_expired(connection)
             pruned = await self._lanes.prune(connection, self._keep_days)
             if pruned:
                 log.info("pruned", action="queue.prune", connection=connection, letters=pruned)
+        await self._lanes.early_expiry.run(taken)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
         away = DoublingPause(2 * every, LONGEST_PAUSE)

@@ -290,6 +290,14 @@ class RedisMemory:
         """Whether no message may be added."""
         return self.limit is not None and self.used >= self.limit
 
+    def part(self, parts: int, *, from_share: float = 1.0) -> int | None:
+        """Bytes that the messages of a connection may have once half of the limit is used, or this share of the half.
+
+        The other half is reserved in equal `parts`. None before that.
+        """
+        half = (self.limit or 0) // 2
+        return half // parts if half and self.used >= from_share * half else None
+
 
 async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
     """Read the memory of Redis; its limit is `limit` (bytes; 0: none), or less by `maxmemory`.

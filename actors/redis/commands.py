@@ -1,7 +1,7 @@
 """Passes commands from the gateway to the owner of a connection through Redis, and the answers back.
 
 Commands are not durable: the owner executes a command within its time or not at all, and its caller gets
-the outcome either way. At most `MOST` wait for a connection; every key expires by itself.
+the outcome either way. At most `MOST` wait for a connection, of `MOST_BYTES` each; every key expires by itself.
 
     gateway                                  owner
     SET command:ID  RPUSH commands ID   →    BLPOP commands, GETDEL command:ID (gone: too late)
@@ -14,6 +14,7 @@ import asyncio
 import json
 import secrets
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.redis import keys
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 MOST: Final = 100
 """Commands that wait for one connection at most."""
+
+MOST_BYTES: Final = 16_384
+"""Bytes of a command; the longest is a passkey's assertion, of some 2 kB."""
+
+TEXT: Final = files("actors.redis").joinpath("commands.lua").read_text()
 
 KEPT: Final = 10_000
 """Milliseconds for which an answer can be fetched."""
@@ -45,14 +51,18 @@ class TooMany(Exception):  # noqa: N818
     """As many commands wait for this connection as may: nothing was put."""
 
 
+class TooLong(Exception):  # noqa: N818
+    """The command has more than `MOST_BYTES`: nothing was put."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request to the owner of a connection. `args` may name people: never logged."""
+    """A request to the owner of a connection. `args` are JSON values, and may name people: never logged."""
 
     id: str
     connection: str
     kind: str
-    args: Mapping[str, str] = field(repr=False)
+    args: Mapping[str, Any] = field(repr=False)
 
 
 class Commands:
@@ -61,23 +71,25 @@ class Commands:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._settings = settings
+        self._put = redis.register_script(TEXT)
         self._blocking: Redis | None = None
 
     async def ask(
-        self, connection: str, kind: str, args: Mapping[str, str], seconds: float
+        self, connection: str, kind: str, args: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
-        """The owner's answer, within so many seconds. Raises `NoAnswer` and `TooMany`."""
+        """The owner's answer, within so many seconds. Raises `NoAnswer`, `TooMany` and `TooLong`."""
         of, id_ = keys.of(connection), secrets.token_hex(8)
         until = asyncio.get_running_loop().time() + seconds
-        milliseconds = int(seconds * 1000)
+        command = json.dumps({"kind": kind, "args": args})
+        if len(command) > MOST_BYTES:
+            raise TooLong
         async with reach():
-            if await self._redis.llen(of.commands) >= MOST:
-                raise TooMany
-            asked = self._redis.pipeline(transaction=True)
-            asked.set(of.command(id_), json.dumps({"kind": kind, "args": args}), px=milliseconds)
-            asked.rpush(of.commands, id_)
-            asked.pexpire(of.commands, milliseconds)
-            await asked.execute()
+            put = await self._put(
+                keys=[of.commands, of.command(id_)],
+                args=[MOST, id_, command, int(seconds * 1000)],
+            )
+        if not put:
+            raise TooMany
         pause = FIRST_LOOK
         while (left := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(min(pause, left))

@@ -20,6 +20,8 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
                                               messages (`records.Flow`); bytes: what their records
                                               take; weighed: all records count in it
     teimoso:{shop}:leaving            hash    hour -> the bytes of the records that expire in it
+    teimoso:{shop}:refused            zset    finished messages whose view the state store refuses, in
+                                              the order in which it did
     teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
@@ -102,6 +104,7 @@ class ConnectionKeys:
     unasked: str
     joining: str
     leaving: str
+    refused: str
     dead: str
     changed: str
     wake: str
@@ -130,6 +133,7 @@ class ConnectionKeys:
             self.unasked,
             self.joining,
             self.leaving,
+            self.refused,
             self.dead,
             self.changed,
             self.wake,
@@ -208,6 +212,7 @@ def of(connection: str) -> ConnectionKeys:
         unasked=f"{base}:unasked",
         joining=f"{base}:joining",
         leaving=f"{base}:leaving",
+        refused=f"{base}:refused",
         dead=f"{base}:dead",
         changed=f"{base}:changed",
         wake=f"{base}:wake",

@@ -50,3 +50,10 @@ def _number_at(document: Mapping[str, Any], field: str) -> float:
         return value_at(document, field) or 0
     except (KeyError, TypeError):
         return 0
+
+
+OF_GROUP: Final = "group:"
+"""Begins the name of what is noted of a group among the settings of its chat."""
+
+GROUP_MEMBERS: Final = f"{OF_GROUP}members"
+"""The newest change of a group's members; each other one is a setting of the group."""

@@ -144,7 +144,7 @@ async def _shown(call: Call[None, None]) -> Key | None:
     if known is not None:
         return known
     try:
-        return await auth.authenticate(call.backends.ring, call.fields)
+        return await auth.authenticate(call.backends.ring, call.request)
     except Problem as problem:
         if problem.kind.code == "store_away" or auth.presented(call.fields) is None:
             return None
@@ -187,7 +187,7 @@ OPERATIONS = (
         {200: Gives("The health.", (health_responses.Health, health_responses.FullHealth))},
         None,
         optional_key=True,
-        refuses=("unauthorized",),
+        refuses=("unauthorized", "rate_limited"),
     ),
     Operation(
         "GET",

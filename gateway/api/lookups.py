@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
-from actors.redis.commands import NoAnswer, TooMany
+from actors.redis.commands import MOST_BYTES, NoAnswer, TooLong, TooMany
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
 
 PATIENCE = 10.0  # seconds
+
+
+FINAL: Final = frozenset(
+    {
+        *(UNSUPPORTED, "unsupported_chat", "unknown_group", "not_allowed", "unknown_invite"),
+        *("invite_revoked", "group_full", "whatsapp_refused", "whatsapp_limited"),
+        *("not_on_whatsapp", "unknown_media", "media_unavailable", "disk_reserve"),
+    }
+)
+"""Codes of the owner that are the API's too: asked again at once, it is answered the same."""
 
 
 class Number(Answer):
@@ -67,7 +77,7 @@ async def typing(call: Call[TypingChange, None]) -> Response:
 
 
 async def ask(
-    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
+    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer of the connection's owner. Problems: those of `REFUSES`, and where asking again is no use."""
     connection = registered.id
@@ -78,7 +88,7 @@ async def ask(
     told = await answered(call, registered, kind, args)
     if told.get("error") == "not_connected":
         raise Problem("connection_not_open")
-    if told.get("error") in {UNSUPPORTED, "unsupported_chat", "unknown_group"}:
+    if told.get("error") in FINAL:
         raise Problem(told["error"])  # asked again, it is answered the same
     if "error" in told:
         raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])
@@ -86,13 +96,15 @@ async def ask(
 
 
 async def answered(
-    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
+    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`."""
+    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`, and of a long body `body_too_large`."""
     try:
         return await call.backends.commands.ask(registered.id, kind, args, PATIENCE)
     except TooMany:
         raise Problem("connection_busy") from None
+    except TooLong:
+        raise Problem("body_too_large", f"It has at most {MOST_BYTES} bytes.") from None
     except NoAnswer:
         raise Problem("not_answered") from None
 
@@ -123,6 +135,7 @@ OPERATIONS = (
         number,
         {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
+        waits=True,
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
     Operation(
@@ -134,6 +147,7 @@ OPERATIONS = (
         groups,
         {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
         "read",
+        waits=True,
         refuses=REFUSES,
     ),
     Operation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
@@ -88,11 +88,7 @@ async def download(call: Call[None, None]) -> Response:
     if media is None:
         raise Problem("no_media")
     file = await file_of(call.backends, media, call.key.tenant)
-    try:
-        stream = await asyncio.to_thread(file.open, "rb")
-    except FileNotFoundError:
-        raise Problem("media_gone") from None
-    return await _given(call, media, file, stream)
+    return await given(call, ShownFile(media.sha256, media.mime, media.name), file)
 
 
 async def file_of(backends: Backends, media: response_models.MessageMedia, unit: str) -> Path:
@@ -110,9 +106,20 @@ async def file_of(backends: Backends, media: response_models.MessageMedia, unit:
     return file
 
 
-async def _given(
-    call: Call[None, None], media: response_models.MessageMedia, file: Path, stream: BinaryIO
-) -> Response:
+class ShownFile(NamedTuple):
+    """The facts of a file that its answer shows."""
+
+    sha256: str
+    mime: str | None
+    name: str | None
+
+
+async def given(call: Call[None, None], media: ShownFile, file: Path) -> Response:
+    """The answer with a file, whole or the part that is asked for. Problems `media_gone`, `range_not_satisfiable`."""
+    try:
+        stream = await asyncio.to_thread(file.open, "rb")
+    except FileNotFoundError:
+        raise Problem("media_gone") from None
     size = (await asyncio.to_thread(file.stat)).st_size
     asked = call.request.headers
     headers = {
@@ -226,6 +233,7 @@ OPERATIONS = (
             304: Gives("It is the one that `If-None-Match` names."),
         },
         "read",
+        waits=True,
         refuses=(
             "unknown_message",
             "no_media",

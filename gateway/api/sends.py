@@ -174,7 +174,7 @@ async def _accept(
     else:
         called = None
         if isinstance(wanted, FileMessage) and wanted.media.sha256 is not None:
-            called = await _called(call, send.connection, wanted.media.sha256)
+            called = await known_file(call, send.connection, wanted.media.sha256)
         content, priority = (
             await message_targets.standalone_content(backends, wanted, called),
             send.priority,
@@ -202,7 +202,7 @@ async def accept_content(
     return accepted
 
 
-async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
+async def known_file(call: Call[Any, Any], connection: str, sha256: str) -> Called | None:
     """The type and name that the caller's connections have for the file; None for a key for all.
 
     Problem `unknown_media` where none of them has it, as where there is no such file: nothing shows

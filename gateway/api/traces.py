@@ -75,6 +75,7 @@ OPERATIONS = tuple(
         handler,
         {200: Gives("The recorder as it is now.", Trace)},
         "admin",
+        waits=True,
         refuses=_REFUSES,
     )
     for method, name, summary, handler in (

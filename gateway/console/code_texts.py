@@ -11,6 +11,19 @@ from gateway.schemas.texts import error_texts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+ME: Final = "me"
+"""The account itself, in answers of the API."""
+
+EMOJI: Final[Mapping[str, str]] = {
+    "\N{THUMBS UP SIGN}": "Thumbs up",
+    "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}": "Heart",
+    "\N{FACE WITH TEARS OF JOY}": "Laughing",
+    "\N{FACE WITH OPEN MOUTH}": "Surprised",
+    "\N{CRYING FACE}": "Sad",
+    "\N{PERSON WITH FOLDED HANDS}": "Thanks",
+}
+"""The reactions that WhatsApp's apps offer first."""
+
 STATES: Final[Mapping[str, str]] = {
     "pairing": "Waiting for a phone",
     "connecting": "Connecting",
@@ -213,6 +226,16 @@ def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
 def votes(cast: Sequence[Mapping[str, Any]], option: str) -> int:
     """The number of votes for an option of a poll."""
     return sum(option in vote["options"] for vote in cast)
+
+
+def own_vote(cast: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The options that the account chose in a poll."""
+    return next((vote["options"] for vote in cast if vote["by"] == ME), [])
+
+
+def own_reaction(reactions: Sequence[Mapping[str, Any]]) -> str:
+    """The account's reaction to a message; empty where it has none."""
+    return next((each["emoji"] for each in reactions if each["by"] == ME), "")
 
 
 def size(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
-from gateway.console import code_texts
+from gateway.console import code_texts, message_text
 from gateway.http.response_base import rfc3339
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def page(name: str, values: dict[str, Any], *, status: int = 200, part: bool = F
 def environment() -> Environment:
     """Made when somebody first asks for a page: most gateways show none."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+    from markupsafe import Markup  # noqa: PLC0415
 
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -49,6 +50,7 @@ def environment() -> Environment:
     )
     made.globals |= {"words": code_texts, "static": _versioned}
     made.filters |= {
+        "formatted": lambda text: Markup(message_text.html(text)),  # noqa: S704 - it escapes
         "size": code_texts.size,
         "number": code_texts.number,
         "rfc3339": rfc3339,

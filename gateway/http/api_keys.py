@@ -25,6 +25,7 @@ from actors.state.caches.local_copies import Copy
 from actors.state.connections import requiring
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
 from actors.state.tenants.quota_inserts import add
+from gateway.wrong_key_limiter import WrongKeyLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +40,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PREFIX = "tmo_"
 FRESH = 5.0  # seconds: how late a revoked key is noticed
-PATIENCE = 1.0  # seconds between reads of the store that unknown keys can cause
+PATIENCE = 1.0  # seconds between reads of all keys while the store does not answer
 _STORE_TIMEOUT = 2.0  # seconds
 _GLANCE = 0.5  # seconds that a known key waits for the store, after a time in which nobody asked
 
@@ -203,11 +204,10 @@ async def admits(copy: Copy, given: str | None) -> bool:
 
 
 class KeyRing:
-    """Finds keys in memory; reads the store at most once a second, and never for a known fresh key.
+    """Finds keys in memory; of a key that is not there it reads the document, and never for a known fresh key.
 
     While the store is away the keys that were read before stay valid, those of the copy where
-    none were. A key that was revoked stops
-    working within `FRESH` seconds; a new one works at once, or after `PATIENCE`.
+    none were. A key that was revoked stops working within `FRESH` seconds; a new one works at once.
     """
 
     def __init__(
@@ -227,16 +227,18 @@ class KeyRing:
             clock=clock,
         )
         self._clock = clock
+        self._misses = WrongKeyLimiter(clock)
         self._keys: dict[str, Key] = {}
         self._tried_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def find(self, token: str) -> Key | None:
+    async def find(self, token: str, address: str | None = None) -> Key | None:
         """The key, None if there is no such key.
 
-        Raises `StoreAway` when the store cannot say and no keys have ever been read.
+        Raises `StoreAway` when the store cannot say and no keys have ever been read, and the problem
+        `rate_limited` where the client `address` had too many keys looked up that are not in memory.
         """
-        return await self._find(digest(token))
+        return await self._find(digest(token), address)
 
     async def holds(self, key: Key) -> bool:
         """Whether a key that was found is still one; as `find`."""
@@ -253,36 +255,50 @@ class KeyRing:
 
     async def by_id(self, identifier: str) -> Key | None:
         """The key of that id, None if there is none (any more); as `find`."""
-        hashed = self._hash_of(identifier)
-        if hashed is None and self._due(0):
-            await asyncio.shield(self._refresh())
-            hashed = self._hash_of(identifier)
-        if hashed is not None:
-            return await self._find(hashed)
-        if self._stored.read_at is None:
-            raise StoreAway("no keys were read yet")
-        return None
+        known = self._known(identifier)
+        return await (self._look_up(identifier) if known is None else self._find(known.hash))
 
-    def _hash_of(self, identifier: str) -> str | None:
-        return next((key.hash for key in self._keys.values() if key.id == identifier), None)
+    def _known(self, identifier: str) -> Key | None:
+        return next((key for key in self._keys.values() if key.id == identifier), None)
 
-    async def _find(self, hashed: str) -> Key | None:
+    async def _find(self, hashed: str, address: str | None = None) -> Key | None:
         found = self._keys.get(hashed)
         if found is None:
-            if self._due(0):
-                await asyncio.shield(self._refresh())
-                found = self._keys.get(hashed)
+            found = await self._look_up(_id(hashed), hashed, address)
         elif self._due(FRESH):
             idle = self._idle()
             reading = self._refresh()  # in the background: a known key never waits for the store
             if idle:
                 await asyncio.wait({reading}, timeout=_GLANCE)
                 found = self._keys.get(hashed)
-        if found is None:
-            if self._stored.read_at is None:
-                raise StoreAway("no keys were read yet")
+        return found if found is not None and hmac.compare_digest(found.hash, hashed) else None
+
+    async def _look_up(
+        self, identifier: str, hashed: str | None = None, address: str | None = None
+    ) -> Key | None:
+        """Find a key that is not in memory: by its document, or by all of them while the store has not answered."""
+        if self._reading is not None or not self._stored.fresh:
+            if self._due(0):
+                await asyncio.shield(self._refresh())
+            found = self._known(identifier) if hashed is None else self._keys.get(hashed)
+            if found is not None or not self._stored.fresh:
+                if self._stored.read_at is None and found is None:
+                    raise StoreAway("no keys were read yet")
+                return found
+        if address is not None:
+            self._misses.check(address)
+            self._misses.wrong(address)
+        keys = self._keys
+        try:
+            async with asyncio.timeout(_STORE_TIMEOUT):
+                document = await self._documents.get(API_KEYS, identifier)
+        except (StoreAway, TimeoutError):
             return None
-        return found if hmac.compare_digest(found.hash, hashed) else None
+        if document is None or not _lets_in(document):
+            return None
+        found = _key(document)
+        keys[found.hash] = found  # nowhere, where all of them were read since
+        return found
 
     def _due(self, age: float) -> bool:
         """Whether to read: what was read is older than `age`, and the last try `PATIENCE` ago."""
@@ -321,9 +337,12 @@ class KeyRing:
             self._reading = None
 
     def _take(self, documents: Sequence[Document]) -> None:
-        # A key that ended with its connections lets nobody in (`actors/state/tenants/ended_grants.py`).
-        there = (each for each in documents if each.get("ended_at") is None)
-        self._keys = {key.hash: key for key in map(_key, there)}
+        self._keys = {key.hash: key for key in map(_key, filter(_lets_in, documents))}
+
+
+def _lets_in(document: Document) -> bool:
+    """Whether the key has not ended with its connections (`actors/state/tenants/ended_grants.py`)."""
+    return document.get("ended_at") is None
 
 
 def _key(document: Document) -> Key:

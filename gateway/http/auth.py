@@ -9,6 +9,8 @@ from gateway.http.header_fields import every
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from gateway.http.api_keys import Key, KeyRing, Scope
     from gateway.http.header_fields import Fields
 
@@ -39,9 +41,9 @@ def _bearer(value: str) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def authenticate(ring: KeyRing, fields: Fields) -> Key:
-    """The caller's key. Problems: `unauthorized`, `store_away`."""
-    token = presented(fields)
+async def authenticate(ring: KeyRing, request: Request) -> Key:
+    """The caller's key. Problems: `unauthorized`, `store_away`, `rate_limited` for an address of many wrong keys."""
+    token = presented(request.scope["headers"])
     if token is None:
         raise Problem(
             "unauthorized",
@@ -49,7 +51,7 @@ async def authenticate(ring: KeyRing, fields: Fields) -> Key:
             headers=_CHALLENGE,
         )
     try:
-        key = await ring.find(token)
+        key = await ring.find(token, address_of(request))
     except StoreAway:
         raise Problem("store_away", "The API key cannot be checked now.") from None
     if key is None:
@@ -59,6 +61,11 @@ async def authenticate(ring: KeyRing, fields: Fields) -> Key:
             headers=_CHALLENGE,
         )
     return key
+
+
+def address_of(request: Request) -> str:
+    """The client's address, empty where it has none (a socket file)."""
+    return request.client.host if request.client else ""
 
 
 def require(key: Key, scope: Scope) -> None:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import RootModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -83,8 +84,10 @@ class Operation:
     """One method of one path. `scope` None: anybody may. `refuses` adds to what is evident.
 
     With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
-    body as ``{}``; with `upload` the handler reads any body as it arrives. `headers` are request headers: description, and pattern of what they may hold.
-    `instead` marks a former name, which stays: it is the method and path to use.
+    body as ``{}``; with `upload` the handler reads any body as it arrives; one that `waits` does so for WhatsApp, a file
+    or an event. `headers` are request headers: description, and pattern of what they may hold.
+    `instead` marks a former name, which stays: it is the method and path to use. `own_path`: no parameter of another
+    path may have the value that this path has there, so that any other method is refused.
     """
 
     method: str
@@ -99,10 +102,12 @@ class Operation:
     body: type[BaseModel] | None = None
     body_optional: bool = False
     upload: bool = False
+    waits: bool = False
     query: type[BaseModel] | None = None
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
     instead: str | None = None
+    own_path: bool = False
 
     @property
     def lists(self) -> bool:
@@ -111,7 +116,7 @@ class Operation:
 
 
 class Endpoint:
-    """The ASGI application of one path; the router has refused every other method."""
+    """The ASGI application of one path; refuses every other method with HTTPException 405."""
 
     def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
         self.path = path
@@ -120,7 +125,9 @@ class Endpoint:
             self.operations["HEAD"] = operations["GET"]
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        operation = self.operations[scope["method"]]
+        operation = self.operations.get(scope["method"])
+        if operation is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(self.operations)})
         try:
             with telling_what_is_away:
                 call = await _let_in(operation, Request(scope, receive))
@@ -157,10 +164,11 @@ telling_what_is_away = _TellingWhatIsAway()
 
 
 async def handled(operation: Operation, call: Call[Any, Any]) -> Response:
-    """Return the handler's answer. Lists of one tenant wait for each other, so that others' answers come between."""
-    if not operation.lists:
+    """Return the handler's answer. Reads of one tenant wait for each other, so that others' answers come between."""
+    if operation.method != "GET" or operation.scope is None or operation.waits:
         return await operation.handler(call)
-    async with call.backends.list_turns.of(call.key.tenant):
+    turns = call.backends.list_turns if operation.lists else call.backends.read_turns
+    async with turns.of(call.key.tenant):
         return await operation.handler(call)
 
 
@@ -168,7 +176,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     backends: Backends = request.app.state.backends
     key: Any = None
     if operation.scope is not None:
-        key = await auth.authenticate(backends.ring, request.scope["headers"])
+        key = await auth.authenticate(backends.ring, request)
         request.scope[rate_limiter.FIELDS], refusal = backends.rates.take(key)
         if refusal is not None:
             raise refusal

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.http import problems
 from gateway.schemas import addresses, events, examples, response_models
+from gateway.schemas.people.group_changes import CODE
 from gateway.schemas.request_models import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _PATH_PARAMETERS = {
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number, canonical address or LID, or the address of a group.",
     "group": "The address of the group.",
+    "person": "The person's phone number, canonical address or LID.",
+    "code": "The code of an invitation: the end of its link.",
     "who": "The person's phone number, canonical address or LID, or the address of a group.",
     "call": "The call's id.",
     "document": "The id of a refused document.",
@@ -48,6 +51,11 @@ _PATH_SCHEMAS = {
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,
     "group": {"type": "string", "pattern": f"^{addresses.GROUP}$"},
+    "code": {"type": "string", "pattern": f"^{CODE}$"},
+    "person": {
+        "type": "string",
+        "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID})$",
+    },
     "who": _ANY_CHAT,
     "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
 }

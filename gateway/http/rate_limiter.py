@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from actors.runtime.limits.quotas import ALL
 from gateway.http.limit_problems import refused
+from gateway.token_bucket import WINDOW, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from actors.runtime.limits.quotas import Quota
     from gateway.http.api_keys import Key
     from gateway.http.problems import Problem
+    from gateway.token_bucket import Verdict
 
-WINDOW: Final = 60  # seconds
 KNOWN: Final = 4096
 """Quotas, and names of them, in memory before those that are whole again are forgotten."""
 
@@ -50,30 +51,6 @@ def _names(units: tuple[str, ...]) -> _Names:
     """Return the quotas of these units; cached, since every request needs them."""
     own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
     return _Names(tuple(own), tuple(("instance", f"part of {unit}") for unit in units))
-
-
-class Verdict(NamedTuple):
-    """Whether a request may go on; `full_at` is when its key will have all of its quota again.
-
-    `left` requests may follow at once; `wait` seconds until one that is refused may come again.
-    """
-
-    full_at: float
-    left: int
-    wait: float = 0.0
-
-
-def judge(full_at: float, now: float, quota: int) -> Verdict:
-    """One more request at `now` of a key that has all of its `quota` again at `full_at`.
-
-    A refused request costs nothing: a caller that goes on is not kept out by it.
-    """
-    cost = WINDOW / quota
-    before = max(now, full_at)
-    over = before + cost - now - WINDOW
-    if over > cost / 1000:  # more than what adding up loses
-        return Verdict(before, 0, over)
-    return Verdict(before + cost, int(0.001 - over / cost))
 
 
 class RateLimiter:

@@ -152,7 +152,7 @@ class GaugeFamilies(Collector):
         )
         refused = GaugeMetricFamily(
             "teimoso_connection_refused_documents",
-            "Received items that the state store refuses for good, until a person decides.",
+            "Items received and messages sent that the state store refuses for good, until a person decides.",
             labels=["connection"],
         )
         deferred = GaugeMetricFamily(

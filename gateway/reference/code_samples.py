@@ -48,16 +48,20 @@ def _python(method: str, url: str, body: Any, *, keyed: bool) -> str:
 
 
 def _literal(value: Any, indent: int = 4) -> str:
-    """A JSON value as Python, a field on each line."""
+    """A JSON value as Python: a field on each line, and each object of a list."""
     pad = " " * (indent + 4)
     if isinstance(value, dict):
-        lines = "".join(
-            f"{pad}{_json(name)}: {_literal(each, indent + 4)},\n" for name, each in value.items()
-        )
-        return f"{{\n{lines}{' ' * indent}}}" if value else "{}"
-    if isinstance(value, list):
-        return f"[{', '.join(_literal(each, indent) for each in value)}]"
-    return _json(value) if isinstance(value, str) else repr(value)
+        lines = [f"{_json(name)}: {_literal(each, indent + 4)}" for name, each in value.items()]
+        opens, closes = "{}"
+    elif isinstance(value, list):
+        lines = [_literal(each, indent + 4) for each in value]
+        opens, closes = "[]"
+        if not any(isinstance(each, dict) for each in value):
+            return f"[{', '.join(lines)}]"
+    else:
+        return _json(value) if isinstance(value, str) else repr(value)
+    inner = "".join(f"{pad}{line},\n" for line in lines)
+    return f"{opens}\n{inner}{' ' * indent}{closes}" if lines else opens + closes
 
 
 def _javascript(method: str, url: str, body: Any, *, keyed: bool) -> str:

@@ -9,9 +9,9 @@ from pydantic import BeforeValidator, Field, StrictBool
 from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
-from actors.runtime.text_pattern import TextPattern
+from actors.state.account.app_state import without_group
 from gateway.http.response_base import Answer, Time, rfc3339
-from gateway.schemas import addresses
+from gateway.schemas.address_fields import People  # noqa: TC001 - pydantic reads it
 from gateway.schemas.request_models import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from actors.state.documents import Document
 
 MOST_ADDRESSES = 100
-
-_ADDRESS = addresses.PERSON_PATTERN[1:-1]
 
 
 class Contact(Answer):
@@ -106,16 +104,7 @@ class ListContacts(ListQuery):
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
-    addresses: (
-        Annotated[
-            str,
-            TextPattern(
-                f"^{_ADDRESS}(,{_ADDRESS})*$",
-                "write phone numbers or addresses with commas between, as in 15550100002,15550100003",
-            ),
-        ]
-        | None
-    ) = Field(
+    addresses: People | None = Field(
         None,
         description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
         " out. Nothing else is looked at then.",
@@ -165,7 +154,7 @@ def changed_contact(data: Mapping[str, Any]) -> ChangedContact:
 
 def chat(address: str, settings: Mapping[str, Any], name: str | None, now: float) -> ChatState:
     """A chat by its settings that are in force."""
-    changed_at = max((one["at"] for one in settings.values()), default=None)
+    changed_at = max((one["at"] for one in without_group(settings).values()), default=None)
     return ChatState(**_settings(address, settings, now), name=name, changed_at=rfc3339(changed_at))
 
 

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.messages.mentions import EVERYBODY, MOST_MENTIONS
+from actors.runtime.text_pattern import TextPattern
 from gateway.schemas import addresses
 
 if TYPE_CHECKING:
@@ -74,6 +75,17 @@ Chat = Annotated[
         ["15550100002", "90000000000002@lid", "120363000000000001@g.us"],
     ),
 ]
+
+
+_ONE = addresses.PERSON_PATTERN[1:-1]
+People = Annotated[
+    str,
+    TextPattern(
+        f"^{_ONE}(,{_ONE})*$",
+        "write phone numbers or addresses with commas between, as in 15550100002,15550100003",
+    ),
+]
+"""Persons in a query parameter."""
 
 
 def _mentioned(given: Any, read: Callable[[Any], Sequence[str]], info: ValidationInfo) -> Any:

@@ -13,6 +13,7 @@ from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
 from gateway.schemas import webhooks as webhook_models
 from gateway.schemas.content.content_presenters import author, media_url
+from gateway.schemas.people import group_events
 from gateway.schemas.people.people import person
 from gateway.schemas.webhook_headers import MASK
 
@@ -314,6 +315,8 @@ _PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
     "call.received": (answers.CallEvent, _call),
     "chat.updated": (answers.ChatEvent, account.changed_chat),
     "chat.renamed": (answers.RenamedEvent, _renamed),
+    "group.updated": (answers.GroupEvent, group_events.changed),
+    "group.participants": (answers.GroupMembersEvent, group_events.members_changed),
     "contact.updated": (answers.ContactEvent, account.changed_contact),
 }
 """Events of which the data says it all."""

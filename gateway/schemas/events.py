@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
+from gateway.schemas.people.group_events import ChangedGroup, ChangedMembers  # noqa: TC001
 from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.response_models import (
     Alert,
@@ -268,6 +269,20 @@ class RenamedEvent(EventAnswer):
     data: RenamedChat
 
 
+class GroupEvent(EventAnswer):
+    """A setting of a group changed, or the account came into the group and learnt it."""
+
+    type: Literal["group.updated"]
+    data: ChangedGroup
+
+
+class GroupMembersEvent(EventAnswer):
+    """Members of a group came or went, or are admins or not."""
+
+    type: Literal["group.participants"]
+    data: ChangedMembers
+
+
 class ContactEvent(EventAnswer):
     """A contact has other names, or is in the address book of the account's phone no more."""
 
@@ -305,6 +320,8 @@ Told = Annotated[
     | CallEvent
     | ChatEvent
     | RenamedEvent
+    | GroupEvent
+    | GroupMembersEvent
     | ContactEvent
     | AlertEvent,
     Field(discriminator="type"),
@@ -321,6 +338,8 @@ MODELS: tuple[type[EventAnswer], ...] = (
     CallEvent,
     ChatEvent,
     RenamedEvent,
+    GroupEvent,
+    GroupMembersEvent,
     ContactEvent,
     AlertEvent,
 )

@@ -25,6 +25,8 @@ PATH = {
     "number": "15550100002",
     "chat": "15550100002",
     "group": "120363000000000001@g.us",
+    "person": "15550100002",
+    "code": "AbCdEfGhIjKlMnOpQrStUv",
     "who": "15550100002",
     "call": "3F0A1B2C3D4E5F6A7B8C9D0E1F2A3B4C",
 }

@@ -84,7 +84,7 @@ def connection(
         version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
         limited_until=rfc3339(limited_until),
         limit_reason=limit_reason,
-        refused_documents=held.refused_documents,
+        refused_documents=held.refused_documents + (0 if lease is None else lease.refused_sends),
         deferred_files=held.deferred_files,
         over_budget_files=held.over_budget_files,
         account=next((account for account in accounts if account), None),

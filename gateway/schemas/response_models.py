@@ -70,7 +70,7 @@ class Connection(Answer):
         " `new_chats_capped`: it began as many new chats as it may for now."
     )
     refused_documents: int = Field(
-        description="Received items that the state store refuses for good: `GET …/refused-documents` lists"
+        description="Items received and messages sent that the state store refuses for good: `GET …/refused-documents` lists"
         " them (alert `document_refused`).",
         examples=[0],
     )

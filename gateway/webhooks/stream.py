@@ -232,6 +232,7 @@ OPERATIONS = (
             )
         },
         "read",
+        waits=True,
         query=ReadEvents,
         headers={
             "Last-Event-ID": (

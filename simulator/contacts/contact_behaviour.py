@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
+    from simulator.server.profiles.blocklist import Blocklists
     from simulator.server.rules.chat_timers import ChatTimers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
 
@@ -64,6 +65,7 @@ class ContactBehaviour:
         prekeys: Prekeys,
         chat_timers: ChatTimers,
         tokens: PrivacyTokens,
+        blocklists: Blocklists,
         switchboard: StanzaRouter,
     ) -> None:
         self._people = people
@@ -76,6 +78,7 @@ class ContactBehaviour:
         self._prekeys = prekeys
         self._chat_timers = chat_timers
         self._tokens = tokens
+        self._blocklists = blocklists
         self._switchboard = switchboard
 
     def say(
@@ -106,7 +109,8 @@ class ContactBehaviour:
         (pn, lid) is by default the contact's. With a `placeholder` the companions of others
         get these nodes, or none, in place of the ciphertext. Returns the message id.
         Raises NoDeviceError without such a simulated device of the speaker, and NoCompanionError
-        without a companion on either side: messages between two simulated phones have no effect.
+        without a companion on either side: messages between two simulated phones have no effect. One who blocked
+        the speaker gets nothing.
         """
         if is_group(to):
             return self._in_group(number, to, message, device, placeholder)
@@ -124,6 +128,8 @@ class ContactBehaviour:
         if not devices and not own:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
+        if self._blocklists.blocks(to, number):
+            devices = []
         spoken = _Spoken(sender, recipient, message_id, content, server)
         for companion in devices:
             if placeholder is None:
@@ -132,7 +138,7 @@ class ContactBehaviour:
                 self._withhold(speaker, companion, spoken, placeholder)
         for companion in own:
             self._write(speaker, companion, spoken)
-        if own and to != number:
+        if own and to != number and not self._blocklists.blocks(to, number):
             self._message_handler.hear(sender, recipient, message_id, content, server)
         self._tokens.issue_if_demanded(number, to)
         return message_id

@@ -48,6 +48,7 @@ KINDS: Final[dict[str, set[str]]] = {
     "document": {*_FILE, "text", "file_name", "title"},
     "sticker": {*_FILE, "width", "height", "is_animated"},
     "timer": {"seconds"},
+    "invite": {"group", "code", "expires", "text"},
 }
 # the default type of a file
 _MIMETYPES: Final = {
@@ -88,6 +89,7 @@ class MessageBuilder:
             "contact": lambda body, _: self._contact(body),
             "poll": lambda body, _: _poll(body),
             "timer": lambda body, _: message_content.timer(seconds_of(body)),
+            "invite": lambda body, _: self._invite(body),
             **{kind: self._media_maker(kind) for kind in message_content.MEDIA},
         }
 
@@ -116,6 +118,16 @@ class MessageBuilder:
         message = self._makers[kind](body, about)
         if "reply_to" in body:
             message_content.quoting(message, about(field(body, "reply_to", str)))
+        return message
+
+    def _invite(self, body: dict[str, Any]) -> Any:
+        group = self._groups.named(field(body, "group", str))
+        message = Message()
+        invite = message.group_invite_message
+        invite.group_jid, invite.group_name = group.chat, group.subject.text
+        invite.invite_code = field(body, "code", str)
+        invite.invite_expiration = optional(body, "expires", 0)
+        invite.caption = _short(body, "text")
         return message
 
     def _target(self, message_id: str, speaker: Person, chat: str, server: str) -> Target:

@@ -299,6 +299,10 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     if message.HasField("contact_message"):
         card = message.contact_message
         return "contact", None, {"name": card.display_name, "vcard": card.vcard}
+    if message.HasField("group_invite_message"):
+        invite = message.group_invite_message
+        fields = {"group": invite.group_jid, "code": invite.invite_code, "name": invite.group_name}
+        return "invite", invite.caption or None, fields | {"expires": invite.invite_expiration}
     asked = poll_in(message)
     if asked is not None:
         return (

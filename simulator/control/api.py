@@ -25,6 +25,7 @@ from simulator.control.call_routes import CallRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
+from simulator.control.profile_routes import ProfileRoutes
 from simulator.control.request_parser import (
     ProblemError,
     body_of,
@@ -194,7 +195,7 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
-    app_state = AppStateRoutes(world)
+    app_state, profiles = AppStateRoutes(world), ProfileRoutes(world)
     accounts, rules = AccountRoutes(world), RuleRoutes(world)
     answers, traces, calls = AnswerRoutes(world), TraceRoutes(world), CallRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
@@ -219,6 +220,8 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/timer", contacts.timer, ["POST"]),
         ("/contacts/{number}/token", contacts.token, ["POST"]),
         ("/contacts/{number}/status", contacts.status, ["POST"]),
+        ("/contacts/{number}/profile", profiles.profile, ["GET", "POST"]),
+        ("/contacts/{number}/block", profiles.block, ["POST"]),
         ("/contacts/{number}/call", calls.call, ["GET", "POST", "DELETE"]),
         ("/contacts/{number}/devices", contacts.link, ["POST"]),
         ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),
@@ -235,8 +238,11 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
         ("/version", rules.version, ["GET", "POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
-        ("/groups/{id}", groups.settings, ["POST"]),
-        ("/groups/{id}/participants", groups.change, ["POST"]),
+        ("/groups/{id}", groups.change, ["POST"]),
+        ("/groups/{id}/participants", groups.members, ["POST"]),
+        ("/groups/{id}/invite", groups.invite, ["POST"]),
+        ("/groups/{id}/join", groups.join, ["POST"]),
+        ("/groups/{id}/requests", groups.requests, ["POST"]),
         ("/groups/{id}/retry", groups.retry, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from simulator.media.encryption import MAX_MEDIA
 from simulator.media.store import hash_of, known_kind
+from simulator.server.profiles.pictures import FOLDER, PictureStore
 from simulator.server.rules.properties import EVERYONE
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class MediaRoutes:
         self._store = store
         self._faults = faults
         self._media = media
+        self._pictures = PictureStore(store)
 
     async def upload(self, request: Request) -> Response:
         """Stores a file whose hash matches its token; the answer has its address."""
@@ -105,6 +107,13 @@ class MediaRoutes:
             await asyncio.sleep(0.05)
         yield data[half:]
 
+    async def picture(self, request: Request) -> Response:
+        """Returns the picture of a person or a group, as long as it is the current one."""
+        data = self._pictures.file(request.path_params["name"])
+        if data is None:
+            return _refused(404, "no such picture")
+        return Response(data, media_type="image/jpeg")
+
     async def delete(self, request: Request) -> Response:
         """Deletes a file; whatsmeow requests that for history that it has read."""
         if self._media.account(request.query_params.get("auth", ""), time.time()) is None:
@@ -127,6 +136,7 @@ def media_application(store: Store, faults: Faults, media_store: MediaStore) -> 
         ("/mms/{kind}/{token}", media.upload, "POST"),
         ("/mms/{kind}/{token}", media.delete, "DELETE"),
         ("/v/t62.7118-24/{name}", media.download, "GET"),
+        (f"{FOLDER}{{name}}", media.picture, "GET"),
     ]
     return Starlette(
         routes=[Route(path, handler, methods=[method]) for path, handler, method in routes]

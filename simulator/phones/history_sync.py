@@ -161,7 +161,7 @@ class HistorySyncs:
         conversation = sync.conversations.add()
         if is_group(chat):
             group = self._groups.named(chat)
-            server, conversation.id, name = group.server, group.chat, group.subject
+            server, conversation.id, name = group.server, group.chat, group.subject.text
         else:
             person = self._people.named(chat.lstrip("+"))
             conversation.id, name = str(person.address(server)), person.name

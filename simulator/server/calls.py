@@ -15,9 +15,12 @@ from simulator.contacts.people import ADDRESSINGS
 from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.stanza_router import StanzaRouter
+    from simulator.server.profiles.blocklist import Blocklists
     from simulator.wire.connection import Connection
 
 _RATES: Final = ("8000", "16000")
@@ -41,9 +44,16 @@ class Call:
 class Calls:
     """All calls since the process began. Offers and ends wait in the queue like other stanzas."""
 
-    def __init__(self, people: People, companions: Companions, switchboard: StanzaRouter) -> None:
+    def __init__(
+        self,
+        people: People,
+        companions: Companions,
+        blocklists: Blocklists,
+        switchboard: StanzaRouter,
+    ) -> None:
         self._people = people
         self._companions = companions
+        self._blocklists = blocklists
         self._switchboard = switchboard
         self._calls: dict[str, Call] = {}
 
@@ -60,7 +70,7 @@ class Calls:
         ]
 
     def ring(self, caller: str, to: str, *, video: bool, addressing: str | None) -> str:
-        """Offers a call to all devices of the account; returns its id."""
+        """Offers a call to all devices of the account, unless it blocked the caller; returns its id."""
         person = self._people.named(caller)
         server = ADDRESSINGS[addressing] if addressing else person.addressing or PN_SERVER
         id_ = secrets.token_hex(16).upper()
@@ -77,7 +87,7 @@ class Calls:
             attrs["caller_pn"] = person.address(PN_SERVER)
         else:
             attrs["caller_lid"] = person.address(LID_SERVER)
-        for companion in self._companions.of(to):
+        for companion in self._listeners(call):
             self._send(companion, call, "offer", attrs, content)
         return id_
 
@@ -90,9 +100,13 @@ class Calls:
         ]
         for call in ended:
             call.state = "ended"
-            for companion in self._companions.of(call.to):
+            for companion in self._listeners(call):
                 self._send(companion, call, "terminate", {"reason": "timeout"})
         return [call.id for call in ended]
+
+    def _listeners(self, call: Call) -> Sequence[Companion]:
+        blocked = self._blocklists.blocks(call.to, call.caller)
+        return () if blocked else self._companions.of(call.to)
 
     def handle(self, connection: Connection, companion: Companion, stanza: Any) -> None:
         """Handles a stanza of a device about a call; a `reject` declines a ringing one on all devices.

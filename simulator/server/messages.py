@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
+    from simulator.server.profiles.blocklist import Blocklists
     from simulator.server.rules.address_rules import AddressRules
     from simulator.server.rules.new_chat_limits import NewChatLimits
     from simulator.server.rules.privacy_tokens import PrivacyTokens
@@ -70,6 +71,7 @@ class MessageRouter:
         message_handler: MessageHandler,
         reach_out: NewChatLimits,
         tokens: PrivacyTokens,
+        blocklists: Blocklists,
         switchboard: StanzaRouter,
     ) -> None:
         self._store = store
@@ -84,6 +86,7 @@ class MessageRouter:
         self._message_handler = message_handler
         self._reach_out = reach_out
         self._tokens = tokens
+        self._blocklists = blocklists
         self._switchboard = switchboard
 
     def handle(self, connection: Connection, companion: Companion, message: Any) -> None:
@@ -119,7 +122,10 @@ class MessageRouter:
             self._store.count(account, SENT_BY[server])
         # Registered first, so that the ack leaves before a receipt of any device.
         self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
+        blocked = self._blocklists.blocks(chat.number, account)
         for device, enc in parts.items():
+            if blocked and device[0] == chat.number:
+                continue
             self._route(
                 companion,
                 device,
@@ -154,10 +160,10 @@ class MessageRouter:
         except NoGroupError:
             self._ack(connection, companion, message, {"error": 404})
             return
-        if companion.number not in group.members:
+        groups = self._group_messages
+        if not groups.may_write(group, companion.number):
             self._ack(connection, companion, message, {"error": 403})
             return
-        groups = self._group_messages
         if groups.stale(group, message):
             self._ack(connection, companion, message, {"error": 421})
             return

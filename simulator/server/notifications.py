@@ -1,4 +1,4 @@
-"""Builds and queues the server's notifications to linked devices: devices, identities, groups, app state, prekeys.
+"""Builds and queues the server's notifications to linked devices: devices, identities, app state, prekeys.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.
@@ -10,7 +10,6 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from simulator.server.groups.nodes import group_node, member_node
 from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.stanza_router import StanzaRouter
-    from simulator.server.groups.group import Group
     from simulator.store import Store
 
 
@@ -70,39 +68,16 @@ class Notifications:
         for account in self._known_by(number):
             self._notify(account, "encrypt", Node("identity", {}), number)
 
-    def group_made(self, group: Group) -> None:
-        """Notifies the devices of all members of their new group."""
-        node = group_node(self._people, group)
-        create = Node("create", {"type": "new", "key": secrets.token_hex(8)}, [node])
-        self._tell_group(group, create, group.creator, list(group.members))
+    def profile(self, number: str, kind: str, change: Any, *, jid: bool = False) -> None:
+        """Notifies all accounts that know the number, and its own devices, of a change of its profile.
 
-    def members(self, group: Group, tag: str, changed: list[str], by: str, told: list[str]) -> None:
-        """Notifies present and former members of added or removed members."""
-        if changed:
-            nodes = [member_node(self._people, group, number) for number in changed]
-            self._tell_group(group, Node(tag, {}, nodes), by, told)
-
-    def timer(self, group: Group, seconds: int, by: str) -> None:
-        """Notifies all members of the group's timer in seconds, 0 for never."""
-        content = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
-        self._tell_group(group, content, by, list(group.members))
-
-    def _tell_group(self, group: Group, content: Any, by: str, told: list[str]) -> None:
-        actor = self._people.named(by)
-        attrs = {
-            "from": group.address,
-            "type": "w:gp2",
-            "id": _stanza_id(),
-            "participant": actor.address(group.server),
-            "notify": actor.name,
-            "t": int(time.time()),
-            "addressing_mode": "lid" if group.server == LID_SERVER else "pn",
-        }
-        if group.server == LID_SERVER:
-            attrs["participant_pn"] = actor.address(PN_SERVER)
-        for number in told:
-            for companion in self._companions.of(number):
-                self._switchboard.deliver(companion.key, Node("notification", attrs, [content]))
+        With `jid` the change names the person, by the address that the notification comes from.
+        """
+        person = self._people.named(number)
+        if jid:
+            change.attrs["jid"] = person.address(person.addressing or PN_SERVER)
+        for account in [*self._known_by(number), number]:
+            self._notify(account, kind, change, number)
 
     def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
         """Notifies a companion of the number of its one-time prekeys.

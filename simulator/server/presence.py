@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Groups
+    from simulator.server.profiles.blocklist import Blocklists
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
 _SEEN: Final = 1000
@@ -53,11 +54,13 @@ class Presence:
         people: People,
         companions: Companions,
         groups: Groups,
+        blocklists: Blocklists,
         switchboard: StanzaRouter,
     ) -> None:
         self._people = people
         self._companions = companions
         self._groups = groups
+        self._blocklists = blocklists
         self._switchboard = switchboard
         self._shown: dict[str, _Shown] = {}
         self._online: set[DeviceKey] = set()
@@ -162,7 +165,7 @@ class Presence:
             attrs["from"] = group.address
             attrs["participant"] = people.named(number).address(group.server)
         else:
-            others = [chat]
+            others = [] if self._blocklists.blocks(chat, number) else [chat]
             by = LID_SERVER if server == LID_SERVER else PN_SERVER
             attrs["from"] = people.named(number).address(by)
         media = STATES[state]

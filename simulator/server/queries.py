@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator.media.store import AUTH_SECONDS
+from simulator.server.profiles.abouts import MUTATION
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol_library import SERVER, Node
+from simulator.wire.protocol_library import SERVER, Node, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
+    from simulator.server.profiles.profiles import Profiles
     from simulator.server.rules.lid_migrations import Migrations
     from simulator.server.rules.new_chat_limits import NewChatLimits
     from simulator.server.rules.privacy import Privacy
@@ -56,6 +58,7 @@ class Queries:
         privacy: Privacy,
         reach_out: NewChatLimits,
         tokens: PrivacyTokens,
+        profiles: Profiles,
         switchboard: StanzaRouter,
     ) -> None:
         self._store = store
@@ -68,15 +71,20 @@ class Queries:
         self._logins = logins
         self._privacy = privacy
         self._tokens = tokens
+        self._reach_out = reach_out
+        self._abouts = profiles.abouts
         self._switchboard = switchboard
         # handlers whose answer depends on the account, by the namespace of the query
         self._by_account: dict[str, Callable[[Companion, Any], list[Any]]] = {
+            "blocklist": profiles.blocklists.answer,
+            "status": profiles.abouts.answer,
+            "w:profile:picture": profiles.pictures.answer,
             "abt": lambda companion, _: _props(migrations.experiment(companion.number)),
             "encrypt": self._encrypt,
             "privacy": self._private,
             "usync": lambda _, query: self._directory.answer(query),
             "w:g2": group_queries.answer,
-            "w:mex": reach_out.answer,
+            "w:mex": self._mex,
             "w:m": lambda companion, _: [self._media_connection(companion)],
             "w:sync:app:state": app_state.answer,
         }
@@ -86,19 +94,17 @@ class Queries:
         space = str(query.attrs.get("xmlns", ""))
         # Answers come from the group itself: whatsapp-rust matches an answer by its sender.
         attrs = {"from": query.attrs.get("to", SERVER), "id": query.attrs.get("id", "")}
+        result = Node("iq", {**attrs, "type": "result"})
+        # Registered first, so that the answer leaves before notifications of a change.
+        connection.send(result)
         try:
             content = self._content(connection, companion, space, query)
         except QueryError as error:
             log.info("query_refused", action="query_refused", xmlns=space, code=error.code)
-            connection.send(
-                Node(
-                    "iq",
-                    {**attrs, "type": "error"},
-                    [Node("error", {"code": error.code, "text": error.text})],
-                )
-            )
+            refusal = Node("error", {"code": error.code, "text": error.text})
+            result.attrs["type"], result.content = "error", [refusal]
             return
-        connection.send(Node("iq", {**attrs, "type": "result"}, content or None))
+        result.content = content or None
         if space == "passive" and query.get_child("active") is not None and not connection.active:
             # After a passive login the queue is sent once the client says that it is ready.
             self._store.after_commit(lambda: self._switchboard.flush(connection))
@@ -131,6 +137,12 @@ class Queries:
             self._history.paired(known)
         return answer
 
+    def _mex(self, companion: Companion, query: Any) -> list[Any]:
+        asked = query.get_child("query")
+        if asked is not None and text_of(asked, "query_id") == MUTATION:
+            return self._abouts.answer_mutation(companion, asked)
+        return self._reach_out.answer(companion, query)
+
     def _private(self, companion: Companion, query: Any) -> list[Any]:
         tokens = query.get_child("tokens")
         if tokens is not None:
@@ -154,16 +166,11 @@ def _props(*more: Any) -> list[Any]:
     return [Node("props", {**props, "ab_key": "simulator"}, [*switched, *more])]
 
 
-def _no_picture(_: Any) -> list[Any]:
-    raise QueryError(404, "item-not-found")
-
-
 # Queries that need only an empty result.
 _NOTHING: Final = frozenset(
     {
         "disappearing_mode",
         "md",
-        "status",
         "tos",
         "urn:xmpp:ping",
         "urn:xmpp:whatsapp:account",
@@ -174,7 +181,5 @@ _NOTHING: Final = frozenset(
     }
 )
 _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
-    "blocklist": lambda _: [Node("list", {"dhash": "0"}, [])],
     "w": lambda _: _props(),
-    "w:profile:picture": _no_picture,
 }

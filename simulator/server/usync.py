@@ -11,6 +11,7 @@ from simulator.wire.protocol_library import HOSTED_DEVICE, JID, LID_SERVER, PN_S
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
+    from simulator.server.profiles.profiles import Profiles
     from simulator.server.rules.number_redirects import NumberRedirects
     from simulator.server.rules.properties import Properties
 
@@ -20,14 +21,17 @@ class UsyncDirectory:
 
     def __init__(
         self,
+        *,
         people: People,
         devices: Devices,
         properties: Properties,
         answering: NumberRedirects,
+        profiles: Profiles,
     ) -> None:
         self._people = people
         self._answering = answering
         self._listed = devices
+        self._profiles = profiles
         self._properties = properties
 
     def answer(self, query: Any) -> list[Any]:
@@ -92,7 +96,10 @@ class UsyncDirectory:
             case "contact":
                 return Node("contact", {"type": "in"}, queried)
             case "status":
-                return Node("status", {"t": 0}, b"")
+                return self._profiles.abouts.node(person.number)
+            case "picture":
+                id_ = self._profiles.pictures.id(person.number)
+                return Node("picture", {"id": id_} if id_ else {})
             case "disappearing_mode":
                 seconds = self._properties.value(person.number, "default_timer", CONTACT)
                 return Node("disappearing_mode", {"duration": seconds, "t": 0})

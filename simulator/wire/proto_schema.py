@@ -144,6 +144,7 @@ _LACKING: Final[_Fields] = {
     "Message": [
         ("contact_message", 4, ".ContactMessage"),
         ("location_message", 5, ".LocationMessage"),
+        ("group_invite_message", 28, ".GroupInviteMessage"),
         ("message_context_info", 35, ".MessageContextInfo"),
         ("view_once_message", 37, ".FutureProofMessage"),
         ("ephemeral_message", 40, ".FutureProofMessage"),
@@ -185,6 +186,14 @@ _LACKING: Final[_Fields] = {
 }
 _ADDED: Final[_Fields] = {
     "ContactMessage": [("display_name", 1, _TEXT), ("vcard", 16, _TEXT), _QUOTING],
+    "GroupInviteMessage": [
+        ("group_jid", 1, _TEXT),
+        ("invite_code", 2, _TEXT),
+        ("invite_expiration", 3, _INT64),
+        ("group_name", 4, _TEXT),
+        ("caption", 6, _TEXT),
+        ("context_info", 7, ".ContextInfo"),
+    ],
     "LocationMessage": [
         ("degrees_latitude", 1, _DOUBLE),
         ("degrees_longitude", 2, _DOUBLE),

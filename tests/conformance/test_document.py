@@ -18,6 +18,7 @@ SCENARIOS = (
     "addresses",
     "kinds",
     "groups",
+    "management",
     "history",
     "settings",
     "answers",

@@ -110,7 +110,8 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="QUEUE_MEMORY_PER_CONNECTION",
         description=(
             "bytes (also `500M`) of Redis that the messages of one connection may take, those that were sent "
-            "within seven days among them; beyond it sends are refused (429 `queue_full`); `0` for no limit"
+            "within seven days among them, or near the limit within a day; beyond it sends are refused "
+            "(429 `queue_full`); `0` for no limit"
         ),
     )
     max_redis_memory: ByteCount = Field(

@@ -7,7 +7,12 @@ WhatsApp keeps app state in collections, each with a version that rises. An engi
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from actors.state.fields import GROUP_MEMBERS, OF_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Subject = Literal["contact", "chat", "label"]
 
@@ -79,6 +84,20 @@ class AppStateChange:
     def emptied(cls, chat: str, *, deleted: bool, at: float | None = None) -> Self:
         """The chat was cleared, or deleted, on the phone. It is noted; stored messages stay."""
         return cls("chat", chat, "emptied", {"deleted": deleted}, at)
+
+    @classmethod
+    def group_setting(
+        cls, chat: str, setting: str, value: Any, *, by: Any = None, at: float | None = None
+    ) -> Self:
+        """A setting of a group, by its name in `administration.GroupChange`; `by` is who changed it."""
+        return cls("chat", chat, f"{OF_GROUP}{setting}", {"value": value, "by": by}, at)
+
+    @classmethod
+    def group_members(
+        cls, chat: str, change: Mapping[str, Any], *, at: float | None = None
+    ) -> Self:
+        """The newest change of a group's members, with the fields of `group_news.MembersChanged`."""
+        return cls("chat", chat, GROUP_MEMBERS, dict(change), at)
 
     @classmethod
     def label(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.connection.abilities.administration import Administration
     from actors.messages.content import ChatChange
 
 Ability = Literal["passkeys", "app_state"]
@@ -49,6 +50,10 @@ def _filled(value: Any) -> Any:
 
 NO_PASSKEY: Final = Passkey("", 0.0)
 """Nothing of the kind is waited for any more."""
+
+
+LONGEST_CALL_ID: Final = 64
+"""Characters of a call's id; a call with more is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,10 @@ class Account(Protocol):
 
     async def reject_call(self, call: str) -> None:
         """Refuse a call that rings, by its id. Refused with `unknown_call` where it does not."""
+
+    @property
+    def administration(self) -> Administration:
+        """Lists and changes groups over the socket that is open. Raises `NotConnected` where none is."""
 
     async def use_proxy(self, proxy: str | None) -> None:
         """Go to WhatsApp through this proxy alone; None directly.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.connection.engine import GroupMember
+from actors.connection.abilities.administration import GroupMember
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import structlog
 
 from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.quarantine import DAMAGED, move_aside
+from actors.connection.backup.quarantine import DAMAGED, move_aside, remove_former
 from actors.connection.backup.session_choice import choose
 from actors.connection.backup.session_snapshot import (
     BESIDE,
@@ -53,8 +53,8 @@ class Restorer:
 
     The live session is the newest that the lease record or the vault knows (G6, G7). A file that is not
     moves to ``older``: what it received and nobody stored is drained from there. A damaged one
-    moves to ``damaged``. Nothing is deleted. A crash at any instruction leaves the file as it was, or
-    the restored one in its place.
+    moves to ``damaged``. Nothing is deleted but former ones (`remove_former`). A crash at any instruction
+    leaves the file as it was, or the restored one in its place.
     """
 
     def __init__(
@@ -168,6 +168,7 @@ class Restorer:
             fold(self._file)
             aside = OLDER if source == "vault" else None
         put_in_place(restoring, self._file, epoch, aside)
+        remove_former(self._file.parent)
 
 
 def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.backup.quarantine import DRAINED, remove_former
 from actors.connection.backup.restore import OLDER
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.session.session import (
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LIVE: Final = "session.db"
-
-DRAINED: Final = "drained"
-"""Where older files lie that hold nothing more."""
 
 
 class StrandedInbox:
@@ -84,6 +82,7 @@ class StrandedInbox:
         await asyncio.to_thread(done.mkdir, mode=0o700, exist_ok=True)
         await asyncio.to_thread(file.parent.rename, done / file.parent.name)
         log.info("older session drained", action="leftovers", connection=self._ticket.connection)
+        await asyncio.to_thread(remove_former, self._directory)
 
     async def _hand_over(self, older: Session) -> None:
         """Let the live session have what the store refused, and fetch the files that the older one did not."""

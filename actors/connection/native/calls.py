@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.abilities.port import Call
+from actors.connection.abilities.port import LONGEST_CALL_ID, Call
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.identities.addresses import GROUP, parse_optional
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 REMEMBERED: Final = 100
 """Calls that may ring at once; of more, the first can be refused no more."""
 
-_LONGEST_ID: Final = 64
 _STATES: Final = {"offer": "offered", "offer_notice": "offered", "terminate": "ended"}
 
 
@@ -50,7 +49,7 @@ class RingingCalls:
         for child in stanza.children():
             creator = parse_optional(child.attrs.get("call-creator"))
             id_ = child.attrs.get("call-id", "")
-            if child.tag not in _STATES or creator is None or not 0 < len(id_) <= _LONGEST_ID:
+            if child.tag not in _STATES or creator is None or not 0 < len(id_) <= LONGEST_CALL_ID:
                 continue
             if not creator.is_person or self._people.is_account(creator):
                 continue

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.config.settings import Settings
+    from actors.connection.abilities.administration import Administration
     from actors.connection.engine import (
         EngineEvents,
-        Group,
         Outgoing,
         PairingCode,
         Traffic,
@@ -169,14 +169,6 @@ class NativeEngine(SessionInbox, EngineBase):
         """Whether a number is on WhatsApp; see the port."""
         return await self._open_link.lookup(number)
 
-    async def groups(self) -> Sequence[Group]:
-        """The groups that the account is in; see the port."""
-        return await self._open_link.groups()
-
-    async def group(self, chat: str) -> Group:
-        """One of them, its members with their names; see the port."""
-        return await self._open_link.group(chat)
-
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
         await self._open_link.presence(available=available)
@@ -203,6 +195,11 @@ class NativeEngine(SessionInbox, EngineBase):
     async def subscribe(self, chat: str) -> None:
         """Subscribe to a person's presence."""
         await self._open_link.subscribe(chat)
+
+    @property
+    def administration(self) -> Administration:
+        """Lists and changes groups; see the port."""
+        return self._open_link.administration
 
     @property
     def _open_link(self) -> PairedClient:

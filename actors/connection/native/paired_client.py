@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.abilities.administration import Administration
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import media_queries
+from actors.connection.native.administration.group_requests import NativeGroupRequests
+from actors.connection.native.administration.profile_requests import NativeProfileRequests
 from actors.connection.native.calls import RingingCalls
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_queries import OverSocket
@@ -28,6 +31,9 @@ from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.prekeys import Prekeys
 from actors.connection.native.transport import login
+from actors.connection.protocol.administration.group_administration import GroupAdministration
+from actors.connection.protocol.administration.open_login import OpenLogin
+from actors.connection.protocol.administration.profile_administration import ProfileAdministration
 from actors.connection.protocol.background_tasks import BackgroundTasks
 from actors.connection.protocol.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
@@ -51,7 +57,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Sequence
 
-    from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
+    from actors.connection.engine import EngineEvents, Outgoing, Traffic
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.session_transactions import Low
@@ -109,6 +115,11 @@ class PairedClient:
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         groups = OverSocket(socket)
         self._rosters = MemberLists(session, self._people, socket, groups, on_inbox=events.on_inbox)
+        login = OpenLogin(session, self._people, socket, lambda: self._logged_in, events.on_inbox)
+        self.administration = Administration(
+            GroupAdministration(login, self._rosters, NativeGroupRequests(socket)),
+            ProfileAdministration(login, NativeProfileRequests(socket), carrying),
+        )
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._limits = LimitEnforcement(
             session, socket, self._people, events, counts, start=self._start
@@ -243,18 +254,6 @@ class PairedClient:
         with send_errors():
             found = await presence.lookup(self._socket, number, self._devices.note_answer)
         return found and str(self._people.canonical(Address.parse(found)))
-
-    async def groups(self) -> Sequence[Group]:
-        """See `MemberLists.all`. Raises `NotConnected` before the login is done, else `SendError`."""
-        self._require_login()
-        with send_errors():
-            return await self._rosters.all()
-
-    async def group(self, chat: str) -> Group:
-        """See `MemberLists.one`. Raises `NotConnected` before the login is done, else `SendError`."""
-        self._require_login()
-        with send_errors():
-            return await self._rosters.one(Address.parse(chat))
 
     async def presence(self, *, available: bool) -> None:
         """See `Appearance.show`. Raises `NotConnected` before the login is done."""

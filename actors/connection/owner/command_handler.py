@@ -8,11 +8,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.owner import group_commands, profile_commands
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
@@ -50,6 +51,10 @@ OF_ACCOUNT: Mapping[str, tuple[str, ...]] = {
 
 OF_REFUSED = frozenset({"refused_items", "retry_refused", "discard_refused"})
 """Commands that are methods of `refused_items.port.RefusedItems`."""
+
+
+OF_ADMINISTRATION: Final = {**group_commands.COMMANDS, **profile_commands.COMMANDS}
+"""Commands that are methods of `administration.Administration`."""
 
 
 class CommandHandler:
@@ -113,8 +118,8 @@ class CommandHandler:
         args = command.args
         if command.kind == "lookup":
             return {"chat": await self._engine.lookup(args["chat"])}
-        if command.kind in {"groups", "group"}:
-            return await self._groups(args.get("chat"))
+        if (execute := OF_ADMINISTRATION.get(command.kind)) is not None:
+            return await execute(self._engine.administration, args)
         if command.kind == "presence":
             available = args["presence"] == "available"
             await self._engine.presence(available=available)
@@ -136,11 +141,6 @@ class CommandHandler:
         else:
             return {"error": "unknown_command"}
         return {}
-
-    async def _groups(self, chat: str | None) -> dict[str, Any]:
-        if chat is not None:
-            return asdict(await self._engine.group(chat))
-        return {"groups": [asdict(one) for one in await self._engine.groups()]}
 
     async def _refused(self, kind: str, args: Mapping[str, str]) -> dict[str, Any]:
         if kind == "refused_items":

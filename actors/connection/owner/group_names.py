@@ -56,7 +56,7 @@ class GroupNames:
             self._look.clear()
             wanted, self._wanted = self._wanted, set()
             try:
-                await engine.groups()
+                await engine.administration.groups.all()
             except Exception as error:  # noqa: BLE001 - no name is a reason to end what serves
                 log.info(
                     "groups not listed",

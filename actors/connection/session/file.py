@@ -9,7 +9,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -155,6 +155,15 @@ class SessionFile:
     def check(path: Path) -> Position:
         """As `known_position`, after a look at every page: `SessionDamaged` where one is broken."""
         return _inspect(path, thorough=True)
+
+    @staticmethod
+    def may_hold_items(path: Path) -> bool:
+        """Whether anything in the file waits for the state store or is to be fetched; True where it cannot be read."""
+        try:
+            with closing(_read_only(path)) as reader:
+                return any(reader.execute(query).fetchone() for query in _ITEMS)
+        except sqlite3.Error:
+            return True
 
     def close(self) -> None:
         """Close the file; an open transaction is rolled back. Safe to call twice."""
@@ -352,3 +361,10 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+# Receipts of messages that never came are nobody's.
+_ITEMS: Final = (
+    "SELECT 1 FROM inbox WHERE kind <> 'early' LIMIT 1",
+    "SELECT 1 FROM transfers LIMIT 1",
+)

@@ -159,8 +159,9 @@ class Session(SessionFile):
         """The chat `old` is `new` from now on. `stored`: messages of it may be stored elsewhere."""
         self.names.rename(old, new)
         self.keys.move_ratchets(old, new)
-        self.inbox_moves.move_chat(old, new)
-        if self.app_state.move(old, new) or stored:
+        # Tombstones end after 30 days; that the chat ever had a message is noted for good.
+        self.inbox_moves.move_chat(old, new, stored=stored or self.outreach.begun(old))
+        if self.app_state.move(old, new):
             self.inbox_moves.merge_chats([(old, new)])
         self.order.move(old, new)
         self.contact_names.move(old, new)

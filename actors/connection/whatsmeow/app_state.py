@@ -176,5 +176,14 @@ def patches(chat: str, change: ChatChange, at: float) -> dict[str, list[dict[str
     return {name: all_ for name, all_ in (("regular_low", low), ("regular_high", high)) if all_}
 
 
+def own_name(name: str) -> dict[str, Any]:
+    """The collection and the entry with which the account's own name is changed."""
+    action = {"pushNameSetting": {"name": name}}
+    return {
+        "collection": "critical_block",
+        "changes": [{"index": [_OWN_NAME], "version": 1, "action": action}],
+    }
+
+
 def _entry(kind: str, chat: str, version: int, action: dict[str, Any]) -> dict[str, Any]:
     return {"index": [kind, chat], "version": version, "action": action}

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.abilities.port import Call
+from actors.connection.abilities.port import LONGEST_CALL_ID, Call
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import GROUP, parse_optional
 from actors.connection.whatsmeow.to_nodes import Delivery
@@ -28,7 +28,7 @@ class Calls:
         self._callers: OrderedDict[str, str] = OrderedDict()
 
     def call_of(self, stanza: Node) -> Call | None:
-        """The call in a delivery; None where it names no caller, or the account itself."""
+        """The call in a delivery; None where it has no caller or no usable id, or is the account's own."""
         assert isinstance(stanza, Delivery)
         told = stanza.told or {}
         caller, number = (
@@ -37,7 +37,9 @@ class Calls:
         )
         names = (told.get("caller_phone"), caller, told.get("caller_lid"))
         persons = [one for name in names if (one := parse_optional(name)) and one.is_person]
-        if not persons or not number or any(map(self._people.is_account, persons)):
+        if not persons or not 0 < len(number) <= LONGEST_CALL_ID:
+            return None
+        if any(map(self._people.is_account, persons)):
             return None
         rings = told.get("state") == "offered"
         if rings:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.protocol.identities.addresses import parse_optional
+from actors.connection.protocol.administration import group_news
+from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
 from actors.connection.protocol.media.failure_policy import GONE
@@ -61,6 +62,7 @@ class DeliveryHandler:
         self._rosters = rosters
         self._clock = clock
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
+        self._group_news = group_news.GroupNewsWriter(session, people)
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
@@ -75,6 +77,7 @@ class DeliveryHandler:
             "media_retried": self._media_retried,
             "call": self._call,
             "app_state": self._app_state,
+            "recipients": self._recipients,
         }
 
     async def take(self, stanza: Node) -> StanzaResult:
@@ -170,7 +173,25 @@ class DeliveryHandler:
         persons = [self._people.canonical(one) for one in gone if one is not None]
         at = int(told.get("at") or self._clock())
         news = self._receipts.leave_out(chat, persons, at)
+        read = group_news.read_delivery(told, self._people.account, self._clock())
+        news |= self._group_news.note(chat, read)
         return StanzaResult("notification.group", (stanza,), news=news)
+
+    def _recipients(self, stanza: Delivery) -> StanzaResult:
+        """The members whom the program is about to send a message of the account to; it waits for the answer.
+
+        Its list of a group is newer than the session's, which is asked for anew then.
+        """
+        told = stanza.told or {}
+        chat, number = Address.parse(str(told["chat"])), str(told["message_id"])
+        found = (parse_optional(str(one)) for one in told.get("persons") or ())
+        persons = {self._people.canonical(one) for one in found if one is not None}
+        others = map(str, persons - {self._people.account})
+        self._session.groups.expect_receipts(str(chat), number, others)
+        known = self._rosters.cached(chat)
+        if known is not None and persons != self._rosters.persons(known).keys():
+            self._rosters.forget(chat)
+        return StanzaResult("recipients.noted", (stanza,))
 
     def _mex(self, stanza: Delivery) -> StanzaResult:
         told = limit_queries.notified(

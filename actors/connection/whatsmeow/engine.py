@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.connection.engine import EngineEvents, Group, Outgoing
+    from actors.connection.abilities.administration import Administration
+    from actors.connection.engine import EngineEvents, Outgoing
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
@@ -197,12 +198,6 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
     async def lookup(self, number: str) -> str | None:
         return await self._open_account.lookup(number)
 
-    async def groups(self) -> Sequence[Group]:
-        return await self._open_account.groups()
-
-    async def group(self, chat: str) -> Group:
-        return await self._open_account.group(chat)
-
     async def presence(self, *, available: bool) -> None:
         await self._open_account.presence(available=available)
 
@@ -226,6 +221,10 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
 
     async def subscribe(self, chat: str) -> None:
         await self._open_account.subscribe(chat)
+
+    @property
+    def administration(self) -> Administration:
+        return self._open_account.administration
 
     @property
     def _open_account(self) -> PairedAccount:
@@ -390,7 +389,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
             self.counts["resend.lost" if plaintext is None else "resend.resent"] += 1
             pipe.answer(number, {"found": plaintext is not None}, body=plaintext or b"")
         else:
-            if self._heard is not None:
+            if self._heard is not None and do != "recipients":
                 self._heard.last = time.monotonic()
             await paired.take(delivery_of(number, do, frame))
 

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.abilities.administration import Administration
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.protocol.administration.group_administration import GroupAdministration
+from actors.connection.protocol.administration.open_login import OpenLogin
+from actors.connection.protocol.administration.profile_administration import ProfileAdministration
 from actors.connection.protocol.background_tasks import BackgroundTasks
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
@@ -31,8 +35,10 @@ from actors.connection.whatsmeow import app_state, media_queries
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
 from actors.connection.whatsmeow.program.frames import MOST
+from actors.connection.whatsmeow.queries.group_requests import ProgramGroupRequests
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
+from actors.connection.whatsmeow.queries.profile_requests import ProgramProfileRequests
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.connection.abilities.port import Call
-    from actors.connection.engine import EngineEvents, Group, Outgoing
+    from actors.connection.engine import EngineEvents, Outgoing
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.online_visibility import Visibility
@@ -88,6 +94,11 @@ class PairedAccount:
         self._calls = Calls(people)
         self._rosters = MemberLists(
             session, people, link, ByProgram(link), on_inbox=events.on_inbox
+        )
+        login = OpenLogin(session, people, link, lambda: self.logged_in, events.on_inbox)
+        self.administration = Administration(
+            GroupAdministration(login, self._rosters, ProgramGroupRequests(link)),
+            ProfileAdministration(login, ProgramProfileRequests(link), carrying),
         )
         self._limits = LimitEnforcement(session, link, people, events, counts, start=self._start)
         self._lookups = Lookups(session, people, link, on_inbox=events.on_inbox)
@@ -252,18 +263,6 @@ class PairedAccount:
         with send_errors():
             return await self._lookups.ask(number)
 
-    async def groups(self) -> Sequence[Group]:
-        """See `MemberLists.all`. Raises `NotConnected` before the login is done, else `SendError`."""
-        self._require_login()
-        with send_errors():
-            return await self._rosters.all()
-
-    async def group(self, chat: str) -> Group:
-        """See `MemberLists.one`. Raises `NotConnected` before the login is done, else `SendError`."""
-        self._require_login()
-        with send_errors():
-            return await self._rosters.one(Address.parse(chat))
-
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""
         self._require_login()
@@ -349,7 +348,7 @@ class PairedAccount:
             self._incoming.untold.add(chat)
         except RequestTimeout:
             self._link.fail(
-                Cause(Kind.NETWORK, "group_not_told")
+                Cause(Kind.NETWORK, "group_no_answer")
             )  # it comes again at the next login
             return
         await self._receiver.put(stanza)

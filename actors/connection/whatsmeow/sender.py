@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol import mentions
-from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.identities.addresses import (
+    GROUP,
+    Address,
+    parse_optional,
+    participant_hash,
+)
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.send.plaintext import plaintext, poll_author, poll_secret
@@ -22,7 +27,7 @@ from actors.messages.content import Media
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from actors.connection.engine import Outgoing
     from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
@@ -116,7 +121,7 @@ class Sender:
     async def _attempt(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> float:
         async with self._turn(chat):
             with send_errors():
-                message, to = await self._written(outgoing, chat, upload)
+                message, to, members = await self._written(outgoing, chat, upload)
             self._check(chat)  # another name, or a limit, may have come meanwhile
             try:
                 answer = await self._link.post(
@@ -127,6 +132,7 @@ class Sender:
                     chat=str(to),
                     message_id=outgoing.message_id,
                     mediatype=dress(message).enc.get("mediatype", ""),
+                    members=members,
                 )
             except AnsweredByAnother as found:
                 other = Address.parse(found.phone)
@@ -147,18 +153,27 @@ class Sender:
 
     async def _written(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None
-    ) -> tuple[bytes, Address]:
-        """The message, and its recipient on the wire; it is on disk. Raises `SendError`, too."""
+    ) -> tuple[bytes, Address, str]:
+        """The message, which is on disk, its recipient on the wire, and the hash of a group's noted members.
+
+        Raises `SendError`, too.
+        """
         self._check(chat)
         people = mentions.people(mentions.of_content(outgoing.content))
         roster = await self._rosters.of(chat, people) if chat.server == GROUP else None
+        members = {} if roster is None else self._rosters.named(roster)
         to = chat if roster is not None else self._people.named(chat, "lid")
-        message = plaintext(outgoing, self._place(outgoing, chat, to, roster), upload)
+        message = plaintext(outgoing, self._place(outgoing, chat, to, roster, members), upload)
         await self._commits.put(lambda: self._remember(outgoing, chat, message, roster))
-        return message, to
+        return message, to, participant_hash(members.values()) if members else ""
 
     def _place(
-        self, outgoing: Outgoing, chat: Address, to: Address, roster: GroupMembers | None
+        self,
+        outgoing: Outgoing,
+        chat: Address,
+        to: Address,
+        roster: GroupMembers | None,
+        members: Mapping[Address, Address],
     ) -> Place:
         people, lid, mentioned = self._people, self._people.lid, mentions.NOBODY
         if roster is None:
@@ -169,7 +184,7 @@ class Sender:
                 return str(people.named(Address.parse(person), kind))  # type: ignore[arg-type]
 
         else:
-            members, known = self._rosters.named(roster), roster
+            known = roster
             expires = roster.expires
             wanted = mentions.of_content(outgoing.content)
             mentioned = mentions.sent(wanted, members, people.canonical)

@@ -65,6 +65,15 @@ def _receipt(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, 
     return "receipt", _without_empty(attrs), (Node("list", {}, items),) if items else ()
 
 
+def _call(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
+    attrs = {
+        "from": _text(told, "caller"),
+        "sender_pn": _text(told, "caller_phone"),
+        "sender_lid": _text(told, "caller_lid"),
+    }
+    return "call", _without_empty(attrs), ()
+
+
 def _addresses(told: Mapping[str, Any]) -> dict[str, str]:
     """The addresses on the wire: whence, by whom, to whom, and the other ones of these people."""
     chat, sender = _text(told, "chat"), _text(told, "sender")
@@ -101,4 +110,5 @@ _MADE = {
     "undecryptable": _message,
     "history": _message,
     "receipt": _receipt,
+    "call": _call,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ COMPARISON = "comparison"
 UNFINISHED = ("queued", "waiting", "sending", "dead")
 PAGE = 200
 MOST = 2_000
-"""Documents of each status, and messages of a connection, that one comparison looks at: the oldest."""
+"""Documents of each status, and messages, that one comparison looks at of each connection: the oldest."""
 ALONE = 200
 """Messages of a connection, at most, that are looked up one by one since no page of documents had them."""
 SETTLED = 12.0
@@ -84,11 +84,14 @@ class Comparison:
         return found
 
     async def _jobs(self, connections: Collection[str]) -> dict[str, Document]:
-        """Return the documents of unfinished messages of these connections, by API id."""
+        """Return the documents of unfinished messages of these connections, by API id.
+
+        All pages are read until each connection has its number: a backlog of one hides no other's documents.
+        """
         jobs: dict[str, Document] = {}
         for status in UNFINISHED:
-            after, seen = None, 0
-            while seen < MOST:
+            after, taken = None, Counter[str]()
+            while True:
                 page = await self._documents.query(
                     JOBS,
                     where=[Where("status", "==", status)],
@@ -96,13 +99,14 @@ class Comparison:
                     limit=PAGE,
                     after=after,
                 )
-                jobs |= {
-                    each["id"]: each
-                    for each in page.items
-                    if each["connection"] in connections and each.get("expired_at") is None
-                }
-                seen, after = seen + len(page.items), page.next
-                if after is None:
+                for each in page.items:
+                    connection = each["connection"]
+                    wanted = connection in connections and each.get("expired_at") is None
+                    if wanted and taken[connection] < MOST:
+                        taken[connection] += 1
+                        jobs[each["id"]] = each
+                after = page.next
+                if after is None or taken.total() == MOST * len(connections):
                     break
                 await asyncio.sleep(PAUSE)
         return jobs

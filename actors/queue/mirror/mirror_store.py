@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.metrics.counters import measures
 from actors.queue.mirror import mirror_writes
-from actors.state.documents import HEALTH_STATUS, commit_each
+from actors.state.documents import commit_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.queue.queue_reader import Lack
     from actors.queue.records import Record
     from actors.state.documents import Documents
 
 log = structlog.get_logger()
 
-MIRROR = "mirror"
-"""The document of `HEALTH_STATUS` that says when the store refused a view last."""
 
-
-async def store(documents: Documents, records: Sequence[Record]) -> frozenset[str]:
+async def store(documents: Documents, records: Sequence[Record]) -> dict[str, Lack]:
     """Store the views of records; of one that the store refuses for good the view without its words.
 
     Returns the ids of the latter, and of those whose content only a newer release knows: the queue alone has
-    their words. Refusals are logged, counted, and noted for the health monitor. Raises `StoreAway`, and may be
-    repeated then.
+    their words. Refusals are logged and counted. Raises `StoreAway`, and may be repeated then.
     """
     billed = documents.billed
     groups = [mirror_writes.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
-    unread = frozenset(record.id for record in records if mirror_writes.is_unknown(record))
+    lacking: dict[str, Lack] = {
+        record.id: "unread" for record in records if mirror_writes.is_unknown(record)
+    }
     if not refused:
-        return unread
-    # Noted first: where this is cut off, all of it is done again.
-    await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
+        return lacking
     bare = [mirror_writes.without_words(records[place]) for place in refused]
     lost = set(await commit_each(documents.batch, bare))
     for number, place in enumerate(refused):
@@ -48,4 +44,4 @@ async def store(documents: Documents, records: Sequence[Record]) -> frozenset[st
             message=records[place].id,
             without_words=number not in lost,
         )
-    return unread | {records[place].id for place in refused}
+    return lacking | {records[place].id: "refused" for place in refused}

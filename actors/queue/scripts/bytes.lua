@@ -4,6 +4,8 @@
 --   counters.bytes   the sum of `bytes` of all records; `accept` adds, and refuses what is beyond the budget
 --   leaving          hash: an hour (since the epoch, by Redis' clock) -> the sum of the records that expire in it,
 --                    since Redis reports no single expiry
+-- Near the budget, records leave before that hour (`early_expiry.lua`). A finished record whose view the state store
+-- refuses is in `refused`, and does not expire until a person decides (`refused_views.lua`).
 
 -- Records of finished messages, in milliseconds: seven days, longer than a spool may last.
 local RETENTION = 7 * 24 * 3600 * 1000
@@ -11,9 +13,16 @@ local HOUR = 3600 * 1000
 -- Bytes of a record without words, with its key and its expiry: an upper bound, measured (`make bench`).
 local BARE = 520
 
+local REFUSED = BASE .. ':refused'
+
 local function milliseconds()
     local time = call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The hour in which a record expires whose time begins now.
+local function last_hour()
+    return math.floor((milliseconds() + RETENTION) / HOUR)
 end
 
 -- Bytes to add to `leaving`, by hour: each hour is written once, at the end of a transition.
@@ -49,15 +58,48 @@ local function shed(id, bytes, leaves)
     call('HSET', message(id), unpack(kept))
 end
 
+-- The lease record has their number, for those who read how the connection is.
+local function count_refused()
+    if call('EXISTS', LEASE) == 1 then
+        call('HSET', LEASE, 'refused_sends', call('ZCARD', REFUSED))
+    end
+end
+
+-- Keeps a finished record until a person decides.
+local function hold(id, bytes, leaves, refused_at)
+    if leaves then
+        call('PERSIST', message(id))
+        call('HDEL', message(id), 'leaves')
+        count_end(leaves, -bytes)
+    end
+    if not refused_at then
+        call('ZADD', REFUSED, sequence(), id)
+        call('HSET', message(id), 'refused_at', string.format('%.3f', milliseconds() / 1000))
+        count_refused()
+    end
+end
+
+local function let_go(id)
+    call('ZREM', REFUSED, id)
+    call('HDEL', message(id), 'refused_at')
+    count_refused()
+end
+
 -- Lets a record that is finished and mirrored expire, and drops its words where the store and WhatsApp have them.
 -- `last` is the hour in which a record expires whose time begins now.
 local function finish(id, words, last)
-    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves', 'keyed')
+    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves', 'keyed', 'refused_at')
     local proven = PROOF[record[1]]
-    local drops = proven and words == '1' and record[3] ~= '1'
+    local drops = proven and words == 'whole' and record[3] ~= '1'
     local bytes, leaves = tonumber(record[4] or 0), record[5] and tonumber(record[5])
-    local ended = proven or record[1] == 'cancelled' or record[2]
-    if not ended or leaves and not drops then
+    if not (proven or record[1] == 'cancelled' or record[2]) then
+        return
+    elseif words == 'refused' then
+        return hold(id, bytes, leaves, record[7])
+    elseif record[7] then
+        let_go(id)
+    end
+    if leaves and not drops then
         return
     end
     local within = leaves and call('PTTL', message(id)) or RETENTION
@@ -72,11 +114,12 @@ local function finish(id, words, last)
     count_end(leaves or last, weight - (leaves and bytes or 0))
 end
 
--- `...` are stored elsewhere: each three are an id, the revision that is stored, and 1 where it is stored with
--- its words. A record that changed since stays marked.
+-- `...` are stored elsewhere: each three are an id, the revision that is stored, and how: `whole`, `unread` where
+-- only a newer release knows its words, `refused` where the store does not take it whole. A record that changed since stays
+-- marked.
 function transitions.mirrored(...)
     local given = {...}
-    local last = math.floor((milliseconds() + RETENTION) / HOUR)
+    local last = last_hour()
     for i = 1, #given, 3 do
         local id, revision, words = given[i], given[i + 1], given[i + 2]
         if call('ZSCORE', CHANGED, id) == revision then
@@ -108,7 +151,8 @@ function transitions.weigh(last, ...)
             local words = call('HSTRLEN', message(id), 'text') + call('HSTRLEN', message(id), 'content')
             local bytes = record[3] == '1' and bare() or WEIGHT + 2 * NAMED + words
             add('bytes', bytes)
-            call('HSET', message(id), 'bytes', bytes)
+            -- Whether a key gave its id is not known.
+            call('HSET', message(id), 'bytes', bytes, 'keyed', '0')
             local left = call('PTTL', message(id))
             if left > 0 then
                 local leaves = math.floor((milliseconds() + left) / HOUR)

@@ -17,6 +17,7 @@
 --   error        why the last attempt failed; retry_at when the next is due, by the clock at that failure
 --   ticket       its member in `scheduled`; died its score in `dead`
 --   keyed        1: the first answer to an Idempotency-Key names it, and counts with it
+--   refused_at   since when the state store refuses its view, once it is finished
 --   bytes, leaves   what it counts of the connection's budget, and until which hour (`bytes.lua`)
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
@@ -110,13 +111,23 @@ function transitions.abandon(code, limit)
     return call('ZCARD', OPEN)
 end
 
+-- Lets some expire as if the store had them, for a connection that is removed; how many.
+local function let_some_go()
+    local refused, last = call('ZRANGE', REFUSED, 0, 99), last_hour()
+    for _, id in ipairs(refused) do
+        finish(id, 'unread', last)
+    end
+    note_ends()
+    return #refused
+end
+
 -- Removes the fixed keys, unless something is open or not mirrored yet; without them nobody claims.
 function transitions.close()
-    if call('EXISTS', OPEN, CHANGED) > 0 then
+    if call('EXISTS', OPEN, CHANGED) > 0 or let_some_go() > 0 then
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING, LEAVING)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING, LEAVING, REFUSED)
     return 'closed'
 end
 

@@ -13,6 +13,7 @@
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   refused_documents    how many items the state store refuses, set aside in the session
+--   refused_sends        how many finished messages the queue keeps for that reason (its scripts write it)
 --   refused_full         1 where one more has no room there
 --   deferred_files       how many files that arrived wait
 --   over_budget_files    how many of those wait for the next day

@@ -96,7 +96,8 @@ class Lease:
     be, `final` that it was given back at that, `behind` since when its backups have failed.
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
-    new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
+    new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last. `refused_sends` are messages of the
+    queue whose view the state store refuses until a person decides; the queue counts them, and a new owner changes nothing.
     """
 
     connection: str
@@ -119,6 +120,7 @@ class Lease:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     held: HeldItems = NONE_HELD
+    refused_sends: int = 0
 
 
 def read_lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
@@ -150,6 +152,7 @@ def read_lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=time_of(fields.get("mistaken_at")),
         held=HeldItems.read(fields),
+        refused_sends=int(fields.get("refused_sends") or 0),
     )
 
 

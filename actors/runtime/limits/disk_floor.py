@@ -72,9 +72,10 @@ class DiskFloor:
         if self._looking is None or (self._looking.done() and now - self._began >= EVERY):
             self._began = now
             self._looking = asyncio.ensure_future(asyncio.to_thread(self.look))
-        left = max(0.0, self._began + PATIENCE - now)
-        done, _ = await asyncio.wait((self._looking,), timeout=left)
-        return self._looking.result() if done else self.reached
+        if not self._looking.done():
+            left = max(0.0, self._began + PATIENCE - now)
+            await asyncio.wait((self._looking,), timeout=left)
+        return self._looking.result() if self._looking.done() else self.reached
 
     async def room(self) -> None:
         """Return once no disk has less left; one is looked at every `EVERY` seconds."""

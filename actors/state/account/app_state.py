@@ -9,16 +9,19 @@ is gone stays with the value null; a document without any other is listed nowher
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.state.documents import CHATS, CONTACTS, LABELS, Write
-from actors.state.events.derivation import of_app_state
+from actors.state.events.derivation import of_app_state, of_group_change
+from actors.state.fields import OF_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.state.documents import Document, Tells
     from actors.state.events.event import Event
+
+T = TypeVar("T")
 
 COLLECTIONS: Final[Mapping[str, str]] = {"contact": CONTACTS, "chat": CHATS, "label": LABELS}
 """The collection of documents for each subject."""
@@ -29,6 +32,8 @@ _NAMED: Final = {CONTACTS: "address", CHATS: "chat", LABELS: "label"}
 FLAGS: Final = ("archived", "pinned", "unread")
 """Settings by which chats are found."""
 
+
+GROUP_SUBJECT: Final = f"{OF_GROUP}subject"
 
 ACTIVITY: Final = ("active_at", "last", "unread_count", "name")
 """Fields of a chat's document that `chat_activity` writes."""
@@ -62,7 +67,10 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
             and known["noted_as"] not in {None, item["noted_as"]}
         ):
             return None  # set under another address of the same person
-        return _document(collection, connection, subject_id, {**settings, name: noted}, there)
+        document = _document(collection, connection, subject_id, {**settings, name: noted}, there)
+        if name == GROUP_SUBJECT and "active_at" in document:
+            document["name"] = noted["value"]["value"] or document.get("name")
+        return document
 
     tells = _telling(collection, connection, subject_id, item, news=item["news"])
     identity = document_id(connection, subject_id)
@@ -151,10 +159,15 @@ def _document(
         return document
     if collection == CONTACTS:
         document["sort_name"] = (name_of(document) or "").casefold()
-    elif collection == CHATS:
-        document["at"] = max(one["at"] for one in known.values())
-        document |= {flag: flag in known for flag in FLAGS}
+    elif collection == CHATS and (of_chat := without_group(known)):
+        document["at"] = max(one["at"] for one in of_chat.values())
+        document |= {flag: flag in of_chat for flag in FLAGS}
     return document
+
+
+def without_group(settings: Mapping[str, T]) -> dict[str, T]:
+    """The settings of a chat that are its own, not of the group."""
+    return {name: one for name, one in settings.items() if not name.startswith(OF_GROUP)}
 
 
 def _activity(there: Document | None) -> Document:
@@ -196,8 +209,9 @@ def _telling(
 ) -> Tells | None:
     """Return what derives the event of a visible change of a subject by `cause`; None for labels.
 
-    Where it is no `news`, a subject of which nothing was known has no event.
+    Where it is no `news`, a subject of which nothing was known has no event. A change of a group has one of its own.
     """
+    of_group = str(cause.get("setting", "")).startswith(OF_GROUP)
 
     def tells(before: Document | None, after: Document | None) -> Sequence[Event]:
         had, has = shown(before), shown(after)
@@ -207,9 +221,11 @@ def _telling(
             "connection": connection,
             _NAMED[collection]: subject_id,
             "at": float(cause["at"]),
-            "settings": has,
         }
-        return (of_app_state(data, cause["epoch"], cause["key"]),)
+        if of_group:
+            data |= {"setting": cause["setting"].removeprefix(OF_GROUP), **cause["value"]}
+            return (of_group_change(data, cause["epoch"], cause["key"]),)
+        return (of_app_state({**data, "settings": has}, cause["epoch"], cause["key"]),)
 
     return None if collection == LABELS else tells
 

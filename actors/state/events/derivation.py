@@ -17,6 +17,8 @@ sync (``source: history``) are old and have none.
     ``call.received``       a call rings, and once more when it is over
     ``chat.updated``        settings of a chat changed, on whatever device
     ``chat.renamed``        a chat goes by another address from now on, since two addresses are one person's
+    ``group.updated``       a setting of a group changed
+    ``group.participants``  members of a group came or went, or are admins or not
     ``contact.updated``     a contact has other names, or is in the address book no more
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is repeated
@@ -183,6 +185,13 @@ def of_app_state(data: Document, *key: object) -> Event:
     """The event that a chat, or a contact, is as `data` says; `key` tells it from others of the same."""
     kind: EventType = "chat.updated" if "chat" in data else "contact.updated"
     subject, connection = data.get("chat") or data["address"], str(data["connection"])
+    return Event(_key(kind, connection, subject, *key), kind, connection, data["at"], data)
+
+
+def of_group_change(data: Document, *key: object) -> Event:
+    """The event that a setting of a group, or its members, are as `data` says; `key` as in `of_app_state`."""
+    kind: EventType = "group.participants" if data["setting"] == "members" else "group.updated"
+    subject, connection = data["chat"], str(data["connection"])
     return Event(_key(kind, connection, subject, *key), kind, connection, data["at"], data)
 
 

@@ -21,6 +21,8 @@ EventType = Literal[
     "call.received",
     "chat.updated",
     "chat.renamed",
+    "group.updated",
+    "group.participants",
     "contact.updated",
     "alert.raised",
     "alert.repeated",

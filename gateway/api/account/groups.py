@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.api.lookups import REFUSES, ask
 from gateway.connection_access import resolve
@@ -10,16 +10,22 @@ from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses
 from gateway.schemas.people import groups
-from gateway.schemas.people.groups import ReadGroup
+from gateway.schemas.people.groups import OfGroup
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-async def one(call: Call[None, ReadGroup]) -> Response:
+def group_in_path(call: Call[Any, Any]) -> str:
+    """The address of the group that the path names. Problem `unsupported_chat`."""
     chat = call.path["group"]
     if not addresses.is_group(chat):
         raise Problem("unsupported_chat", "The path: name a group by its whole address.")
+    return chat
+
+
+async def one(call: Call[None, OfGroup]) -> Response:
+    chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     return written(groups.group(await ask(call, registered, "group", {"chat": chat})))
 
@@ -29,7 +35,7 @@ OPERATIONS = (
         "GET",
         "/api/groups/{group}",
         "getGroup",
-        "A group that the account is in, with the names of its members",
+        "A group that the account is in, with its settings and the names of its members",
         "account",
         one,
         {
@@ -38,7 +44,8 @@ OPERATIONS = (
             )
         },
         "read",
-        query=ReadGroup,
+        query=OfGroup,
+        waits=True,
         refuses=(*REFUSES, "unknown_connection", "unknown_group", "unsupported_chat"),
     ),
 )

@@ -1,6 +1,6 @@
-"""Serves API routes that list, retry and discard received items that the state store refuses, kept in the session file.
+"""Serves API routes that list, retry and discard received items and sent messages that the state store refuses.
 
-The connection's process has them in its session file, so that it has to be served.
+Received items are in the connection's session file, so that it has to be served; sent messages are in Redis.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from starlette.responses import Response
 
+from actors.connection.refused_items.port import EXCERPT
+from actors.messages.content import MINTED
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
@@ -18,71 +20,111 @@ from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas.request_models import ListQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.queue.outbound_queue import Record
+    from actors.redis.leases.leases import Lease
+    from actors.state.connections import Connection as Registered
+
+_SENT = "sent."
+"""The beginning of a cursor behind a message that was sent; any other one is the id of a received item."""
 
 
 class RefusedDocument(Answer):
-    """A received item that is in the connection's session, and in no list of messages."""
+    """A received item or a sent message whose document the state store does not take, or not with its words."""
 
     id: str = Field(examples=["4711"])
     kind: str = Field(
         description="`message` or `history` (a message), `status` or `file` (news of one), `app_state`"
-        " (a contact, chat or label), `merge` (of two chats).",
+        " (a contact, chat or label), `merge` (of two chats), all of them received and in no list of messages;"
+        " `sent`: a message that was sent or cancelled, which lists show without its words.",
         examples=["message"],
     )
     chat: str = Field(examples=["15550100002@s.whatsapp.net"])
     sender: str
     message_id: str
     type: str = Field(examples=["text"])
-    at: Time | None = Field(description="WhatsApp's time.")
+    at: Time | None = Field(
+        description="WhatsApp's time; of what is `sent` that of its acceptance."
+    )
     refused_at: Time | None = Field(description="When it was set aside.")
     size: int = Field(description="Bytes of its words.", examples=[1_200_000])
     excerpt: str | None = Field(description="The first 200 characters of its text.")
 
 
 class RefusedDocuments(Answer):
-    """A page of them, in the order of their arrival."""
+    """A page of them: those that were sent, then those that arrived, each in their order."""
 
     items: list[RefusedDocument]
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
 async def show(call: Call[None, ListQuery]) -> Response:
-    limit, after = call.query.limit, call.query.after or "0"
-    if not _is_key(after):
+    limit, after = call.query.limit, call.query.after or f"{_SENT}0"
+    registered = await resolve_path(call, fresh=True)
+    lease = await call.backends.leases.read(registered.id)
+    found: list[RefusedDocument] = []
+    if after.startswith(_SENT):
+        place = after.removeprefix(_SENT)
+        if not _is_key(place):
+            raise Problem("invalid_cursor")
+        views = await call.backends.lanes.refused(registered.id, limit + 1, int(place))
+        account = "" if lease is None else lease.account or ""
+        found = [_of_view(each.record, account) for each in views[:limit]]
+        if len(views) > limit:
+            return _page(found, f"{_SENT}{views[limit - 1].place}")
+        after = "0"
+    elif not _is_key(after):
         raise Problem("invalid_cursor")
-    asked = {"limit": str(limit + 1), "after": after}
-    items = (await _ask_owner(call, "refused_items", asked))["items"]
-    page = items[:limit]
-    return written(
-        RefusedDocuments(
-            items=[_shown(item) for item in page],
-            next=str(page[-1]["key"]) if len(items) > limit else None,
-        )
-    )
+    left = limit - len(found)
+    if lease is not None and not lease.held.refused_documents and not _is_served(call, lease):
+        return _page(found, None)  # its session has none
+    asked = {"limit": str(left + 1), "after": after}
+    items = (await _ask_owner(call, registered, lease, "refused_items", asked))["items"]
+    page = [*map(_of_item, items[:left])]
+    return _page([*found, *page], (page[-1].id if page else after) if len(items) > left else None)
+
+
+def _page(items: list[RefusedDocument], following: str | None) -> Response:
+    return written(RefusedDocuments(items=items, next=following))
 
 
 async def retry(call: Call[None, None]) -> Response:
-    await _decide(call, "retry_refused")
+    await _decide(call, "retry_refused", call.backends.lanes.retry_refused)
     return Response(status_code=204)
 
 
 async def discard(call: Call[None, None]) -> Response:
-    await _decide(call, "discard_refused")
+    await _decide(call, "discard_refused", call.backends.lanes.discard_refused)
     return Response(status_code=204)
 
 
-async def _decide(call: Call[None, None], kind: str) -> None:
-    item = call.path["document"]
-    if not _is_key(item) or not (await _ask_owner(call, kind, {"item": item}))["there"]:
+async def _decide(
+    call: Call[None, None], kind: str, decide: Callable[[str, str], Awaitable[bool]]
+) -> None:
+    """Decide in the session, by its owner, or on a message of the queue by `decide`."""
+    document = call.path["document"]
+    if MINTED.match(document):
+        there = await decide((await resolve_path(call, fresh=True)).id, document)
+    elif _is_key(document):
+        registered = await resolve_path(call, fresh=True)
+        lease = await call.backends.leases.read(registered.id)
+        there = (await _ask_owner(call, registered, lease, kind, {"item": document}))["there"]
+    else:
+        there = False
+    if not there:
         raise Problem("unknown_document")
 
 
-async def _ask_owner(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+async def _ask_owner(
+    call: Call[Any, Any],
+    registered: Registered,
+    lease: Lease | None,
+    kind: str,
+    args: Mapping[str, str],
+) -> dict[str, Any]:
     """The owner's answer; an open socket is not needed for it."""
-    registered = await resolve_path(call, fresh=True)
-    lease = await call.backends.leases.read(registered.id)
-    if lease is None or lease.owner is None or not call.backends.liveness.of(registered.id, lease):
+    if lease is None or not _is_served(call, lease):
         raise Problem("connection_not_open", "Nobody serves the connection now.")
     told = await answered(call, registered, kind, args)
     if "error" in told:
@@ -90,7 +132,26 @@ async def _ask_owner(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -
     return told
 
 
-def _shown(item: Mapping[str, Any]) -> RefusedDocument:
+def _is_served(call: Call[Any, Any], lease: Lease) -> bool:
+    return lease.owner is not None and call.backends.liveness.of(lease.connection, lease)
+
+
+def _of_view(record: Record, account: str) -> RefusedDocument:
+    return RefusedDocument(
+        id=record.message_id,
+        kind="sent",
+        chat=record.chat,
+        sender=account,
+        message_id=record.message_id,
+        type=record.type,
+        at=rfc3339(record.accepted_at),
+        refused_at=rfc3339(record.refused_at),
+        size=len(record.text.encode()) + len(record.content.encode()),
+        excerpt=record.text[:EXCERPT] or None,
+    )
+
+
+def _of_item(item: Mapping[str, Any]) -> RefusedDocument:
     fields = {name: value for name, value in item.items() if name != "key"}
     times = {name: rfc3339(item[name]) for name in ("at", "refused_at")}
     return RefusedDocument.model_validate({**fields, **times, "id": str(item["key"])})
@@ -114,7 +175,7 @@ OPERATIONS = (
         "GET",
         _PATH,
         "listRefusedDocuments",
-        "Received items that the state store refuses for good",
+        "Items received and messages sent that the state store refuses for good",
         _TAG,
         show,
         {200: Gives("A page of them.", RefusedDocuments)},

@@ -98,6 +98,20 @@ def _of_message(kind: str, data: dict[str, Any]) -> str | None:
     return None
 
 
+def _of_chat(kind: str, data: dict[str, Any]) -> str | None:
+    if kind == "chat.renamed":
+        return f"{data['former']} is {data['chat']}"
+    if kind == "chat.updated":
+        flags = [name for name in ("archived", "pinned", "muted", "unread") if data[name]]
+        return " ".join((data["chat"], *flags))
+    if kind == "group.participants":
+        people = ", ".join(_name({"author": each}, each["address"]) for each in data["people"])
+        return f"{data['chat']} {data['change']} {people}"
+    if kind == "group.updated":
+        return f"{data['chat']} {data['setting']}"
+    return None
+
+
 def _gist(kind: str, data: dict[str, Any]) -> str:
     if (of_message := _of_message(kind, data)) is not None:
         return of_message
@@ -109,11 +123,8 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
         return f"{data['state']} {_name(data, data['caller'])}"
     if kind == "contact.updated":
         return f"{data['address']} {data['name'] or 'no more'}"
-    if kind == "chat.renamed":
-        return f"{data['former']} is {data['chat']}"
-    if kind == "chat.updated":
-        flags = [name for name in ("archived", "pinned", "muted", "unread") if data[name]]
-        return " ".join((data["chat"], *flags))
+    if (of_chat := _of_chat(kind, data)) is not None:
+        return of_chat
     if kind == "connection.state":
         return f"{data['state']} {data['cause'] or ''}".strip()
     return data.get("reason") or data.get("error") or ""

@@ -1,4 +1,4 @@
-"""Implements `teimoso refused …` by the API: lists, retries, discards received items that the state store refuses."""
+"""Implements `teimoso refused …` by the API: lists, retries, discards what the state store refuses, received or sent."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.cli.api_client import Api
 
 app = typer.Typer(
-    help="Received items that the state store refuses for good, until you decide.",
+    help="Items received and messages sent that the state store refuses for good, until you decide.",
     no_args_is_help=True,
 )
 
@@ -34,7 +34,7 @@ All = Annotated[bool, typer.Option("--all", help="All of the connection.")]
 
 @app.command("list")
 def show(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """List them, the oldest first; they are kept in the session of the connection."""
+    """List them, those that were sent first; they are kept in the queue and in the session of the connection."""
     from gateway.cli.api_client import Api
 
     with Api(directory(data), key) as api:
@@ -71,7 +71,7 @@ def discard(
 ) -> None:
     """Forget them for good."""
     with _chosen(connection, documents, every, data, key) as (api, chosen):
-        lost = [f"{len(chosen)} received items that the state store does not have"]
+        lost = [f"{len(chosen)} documents whose words the state store does not have"]
         confirm("Discarding them", lost, yes=yes)
         for path in chosen.values():
             api.delete(path)

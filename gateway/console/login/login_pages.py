@@ -13,7 +13,7 @@ from actors.state.documents import StoreAway
 from gateway.console import rendering
 from gateway.console.login import revoked_sessions, session
 from gateway.console.page_app import LOGIN, Ask, key_of, opened
-from gateway.http import byte_ranges
+from gateway.http import auth, byte_ranges
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.console.console_request import ConsoleRequest
 
-STATIC = frozenset({"console.css", "console.js", "icon.svg"})
+STATIC = frozenset({"console.css", "console.js", "conversations.js", "icon.svg"})
 
 
 async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Response:
@@ -40,7 +40,7 @@ async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Respons
 async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Response:
     backends: Backends = request.app.state.backends
     token = form.get("key", "").strip()
-    address = request.client.host if request.client else ""
+    address = auth.address_of(request)
     try:
         backends.guesses.check(address)
     except Problem as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from actors.connection.engine import ABILITIES
 from gateway.console.console_request import Part
 from gateway.console.page_app import Ask
-from gateway.console.pages import conversation_groups
+from gateway.console.pages import conversation_groups, offered_actions
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
 
@@ -53,7 +54,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
     written = view.query.get("to")
     if written is not None and problem is None:
         try:
-            return view.to(_address(name, addresses.chat(written)))
+            return view.to(address(name, addresses.chat(written)))
         except addresses.InvalidAddress as error:
             return await of_connection(view, Problem(error.code, f"{error}.".capitalize()))
     found = await view.ask("getConnection", path={"connection": name})
@@ -78,9 +79,15 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
         named = conversation_groups.name(newest_first)
         earlier = None if said.data is None else said.data["next"]
         listing = conversation_groups.said(newest_first, just_sent)
-        said = Part(
-            {"days": list(conversation_groups.days(listing)), "earlier": earlier}, said.problem
-        )
+        writes, now = view.may("sendMessage"), time.time()
+        data = {
+            "days": list(conversation_groups.days(listing)),
+            "earlier": earlier,
+            "offers": {
+                one["id"]: offered_actions.offered(one, now) if writes else () for one in listing
+            },
+        }
+        said = Part(data, said.problem)
     return await _shown(view, found, chat, said=said, listed=listed, named=named, problem=problem)
 
 
@@ -89,7 +96,9 @@ async def say(view: ConsoleRequest) -> Response:
     name, chat, form = view.path["connection"], view.path["chat"], view.form
     text = form.get("text", "").replace("\r\n", "\n")
     body: dict[str, Any] = {"connection": view.connection, "to": chat}
-    if form.get("sha256"):
+    if form.get("edit"):
+        body |= {"type": "edit", "message": form["edit"], "text": text}
+    elif form.get("sha256"):
         kind = conversation_groups.kind_of(form.get("mime", ""))
         body |= {"type": kind, "media": {"sha256": form["sha256"]}}
         if text and kind != "audio":
@@ -98,18 +107,30 @@ async def say(view: ConsoleRequest) -> Response:
             body["name"] = form["name"]
     else:
         body |= {"type": "text", "text": text}
-    headers = {"Idempotency-Key": form["once"]} if form.get("once") else {}
+    if form.get("reply_to") and not form.get("edit"):
+        body["reply_to"] = form["reply_to"]
+    taken = await accepted(view, "sendMessage", body=body)
+    if not isinstance(taken, dict):
+        return taken
+    # A change is seen at the message that it changes.
+    sent = "" if form.get("edit") else f"?sent={quote(taken['id'])}"
+    return view.to(address(name, chat) + sent)
+
+
+async def accepted(view: ConsoleRequest, operation: str, **asked: Any) -> dict[str, Any] | Response:
+    """The API's answer to a send, which the form's number (`once`) makes one; a refusal is the page that says it."""
+    headers = {"Idempotency-Key": view.form["once"]} if view.form.get("once") else {}
     try:
-        accepted = await view.ask("sendMessage", body=body, headers=headers)
+        answer: dict[str, Any] = await view.ask(operation, headers=headers, **asked)
     except ValidationError as error:
-        return await conversation(view, from_validation(error, tagged=True))
+        return await conversation(view, from_validation(error, tagged=operation == "sendMessage"))
     except Problem as problem:
         if problem.kind.status in {403, 404, 410}:
             raise
         if problem.kind.code == "idempotency_conflict":
             problem = Problem("idempotency_conflict", ALREADY_SENT)
         return await conversation(view, problem)
-    return view.to(f"{_address(name, chat)}?sent={quote(accepted['id'])}")
+    return answer
 
 
 async def read(view: ConsoleRequest) -> Response:
@@ -121,7 +142,7 @@ async def read(view: ConsoleRequest) -> Response:
         if problem.kind.status in {403, 404, 410}:
             raise
         return await conversation(view, problem)
-    return view.to(_address(name, chat))
+    return view.to(address(name, chat))
 
 
 async def upload(view: ConsoleRequest) -> Response:
@@ -182,7 +203,7 @@ async def _shown(
     """`named` is the name of the chat by its messages."""
     name = None if found is None else found["id"]
     others = [] if name is None else [each for each in view.names if each != name]
-    address = ROOT if name is None else f"{ROOT}/{name}" if chat is None else _address(name, chat)
+    page_address = address(name, chat)
     known = [] if listed.data is None else listed.data["items"]
     here = next((one for one in known if one["chat"] == chat), None)
     chat_name = None if here is None else here["name"]
@@ -191,20 +212,23 @@ async def _shown(
         able = ABILITIES.get(found["engine"], frozenset())
         if "app_state" in able and not addresses.is_group(chat):
             chat_name = await _saved_name(view, found["id"], chat) or chat_name
-    fields = OF_LIST if chat is None else (*OF_LIST, "after", "sent")
+    # A number that is none stays on the page, with what is wrong with it.
+    fields = (*OF_LIST, "to") if chat is None else (*OF_LIST, "after", "sent")
     asked = _query({field: view.query.get(field) for field in fields})
     return await view.page(
         "conversations.html",
         problem=problem,
-        live=address + asked,
+        live=page_address + asked,
         connection=found,
         others=others,
         chat=chat,
+        thread=page_address,
         said=said,
         chats=listed,
         chat_name=chat_name,
         unread=0 if here is None else here["unread"],
         search=view.query.get("search", ""),
+        written=view.query.get("to", ""),
         of_list=_query({field: view.query.get(field) for field in OF_LIST}),
         next_list=None if listed.data is None else _next(view, listed.data["next"]),
         later_list=bool(view.query.get("list")),
@@ -233,8 +257,9 @@ def _query(fields: Mapping[str, str | None]) -> str:
     return f"?{given}" if given else ""
 
 
-def _address(name: str, chat: str) -> str:
-    return f"{ROOT}/{name}/{quote(chat)}"
+def address(name: str | None, chat: str | None) -> str:
+    """The page of a conversation, of a connection's conversations, or of all."""
+    return "/".join((ROOT, *(quote(part) for part in (name, chat) if part is not None)))
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {

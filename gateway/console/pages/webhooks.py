@@ -45,7 +45,7 @@ async def add(view: ConsoleRequest) -> Response:
     """Add a webhook; the page that answers is the only one that shows its secret."""
     form = view.form
     try:
-        body: dict[str, Any] = {"url": form.get("url", "").strip()}
+        body: dict[str, Any] = {"url": form.get("url", "").strip(), **_files(form)}
         if types := [one for one in TYPES if form.get(f"event.{one}")]:
             body["events"] = types
         if named := form.get("connections", "").replace(",", " ").split():
@@ -95,6 +95,8 @@ async def change(view: ConsoleRequest) -> Response:
         match form.get("setting"):
             case "headers":
                 body: dict[str, Any] = {"headers": _headers(form)}
+            case "files":
+                body = _files(form)
             case "url":
                 body = {"url": form.get("url", "").strip()}
             case _:
@@ -172,6 +174,17 @@ async def _issued(view: ConsoleRequest, webhook: str, url: str, secret: str) -> 
 
 def _address(view: ConsoleRequest) -> str:
     return f"{ADDRESS}/{view.path['webhook']}"
+
+
+def _files(form: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of the way in which files come; what is no number is left to the API to refuse."""
+    wait, base64 = bool(form.get("wait")), bool(form.get("base64"))
+    body: dict[str, Any] = {"media": "wait" if wait else "apart", "base64": base64}
+    for name, wanted in (("media_wait", wait), ("base64_limit", base64)):
+        written = form.get(name, "").strip()
+        if wanted and written:
+            body[name] = int(written) if written.isdecimal() else written
+    return body
 
 
 def _headers(form: Mapping[str, str]) -> dict[str, str]:

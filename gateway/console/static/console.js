@@ -107,13 +107,14 @@ function parsed(html) {
   return new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
 }
 
-// Why something failed, above the page: what is typed in it stays.
+// Why something failed, above the page or in the dialog that asked for it: what is typed in it stays.
 function say_failed(page, sent) {
+  const place = (sent && sent.closest("dialog")?.querySelector("[data-refused]")) || failed;
   const alert = page && page.querySelector("[role=alert]");
-  if (!page && failed.hasAttribute("data-sent") && !sent) return;
-  failed.textContent = alert ? alert.textContent : "That failed; try it again soon.";
-  failed.hidden = !page;
-  failed.toggleAttribute("data-sent", Boolean(page && sent));
+  if (!page && place.hasAttribute("data-sent") && !sent) return;
+  place.textContent = alert ? alert.textContent : "That failed; try it again soon.";
+  place.hidden = !page;
+  place.toggleAttribute("data-sent", Boolean(page && sent));
 }
 
 function put(html) {
@@ -121,17 +122,26 @@ function put(html) {
     shown = html;
     const page = parsed(html);
     tell_times(page);
-    const list = main.querySelector("[data-follow]");
-    const follows = list && list.scrollHeight - list.scrollTop - list.clientHeight < 80;
     become_children(main, page.querySelector("main"));
-    if (follows) to_the_end();
+    if (following) to_the_end();
   }
   tell_times(main);
 }
 
+// Who reads the end of a list goes on reading it, whatever makes the list longer, until they scroll up.
+let following = !location.hash;
+let last_top = 0;
+
 function to_the_end() {
   const list = main.querySelector("[data-follow]");
-  if (list) list.scrollTop = list.scrollHeight;
+  if (!list) return;
+  list.scrollTop = list.scrollHeight;
+  last_top = list.scrollTop;
+  following = true;
+}
+
+function follow() {
+  if (following) to_the_end();
 }
 
 // Whether it was done. An answer that refuses what was sent, or that only for now cannot say how
@@ -193,65 +203,20 @@ async function send(form, button) {
   asking += 1;
   if (button) button.disabled = true;
   try {
-    if (!(await attach(form))) return;
-    const response = await fetch(form.action, {
-      method: "POST",
-      headers: PART,
-      body: new URLSearchParams(new FormData(form)),
-    });
+    if (form.hasAttribute("data-once") && !(await attach(form))) return;
+    const fields = new URLSearchParams(new FormData(form));
+    if (button && button.name) fields.set(button.name, button.value);
+    const response = await fetch(form.action, { method: "POST", headers: PART, body: fields });
     const done = await answered(response, form);
-    // What was just sent is shown from there until the list has it.
-    if (done && response.redirected && form.hasAttribute("data-once")) main.dataset.live = response.url;
-    if (done && form.hasAttribute("data-once")) begin_anew(form);
-    if (form.hasAttribute("data-once")) to_the_end();
+    if (form.hasAttribute("data-once")) composed(form, response, done);
+    else if (done && form.closest("dialog")) acted(form);
   } catch {
     lost.hidden = false;
+    if (form.closest("dialog")) say_failed(parsed(`<p role="alert">${lost.textContent}</p>`), form);
   } finally {
     busy -= 1;
     if (button) button.disabled = false;
   }
-}
-
-// The next message is another one: what is sent again after a lost answer carries the old number.
-function begin_anew(form) {
-  form.reset();
-  for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
-  const random = crypto.getRandomValues(new Uint8Array(16));
-  form.elements.once.value = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  fit(form.elements.text);
-  say_file(form);
-}
-
-async function attach(form) {
-  const file = form.elements.file && form.elements.file.files[0];
-  if (!file || form.elements.sha256.value) return true;
-  const told = form.querySelector("[data-file]");
-  told.textContent = `Uploading ${file.name}`;
-  const response = await fetch(`/console/media?name=${encodeURIComponent(file.name.slice(0, 255))}`, {
-    method: "POST",
-    headers: {
-      "Content-Type": file.type || "application/octet-stream",
-      "X-Teimoso-Token": document.body.dataset.token,
-      ...PART,
-    },
-    body: file,
-  });
-  ours(response);
-  if (!response.ok) {
-    told.textContent = response.status === 401 ? "You were logged out." : (await response.json()).detail;
-    return false;
-  }
-  const kept = await response.json();
-  form.elements.sha256.value = kept.sha256;
-  form.elements.mime.value = kept.mime;
-  form.elements.name.value = kept.name || "";
-  return true;
-}
-
-function say_file(form) {
-  const file = form.elements.file.files[0];
-  form.querySelector("[data-file]").textContent = file ? file.name : "";
-  form.elements.text.required = !file;
 }
 
 function fit(area) {
@@ -259,25 +224,23 @@ function fit(area) {
   area.style.height = `${Math.min(area.scrollHeight + 2, 160)}px`;
 }
 
-// A picture that came makes the list longer: whoever reads its end goes on reading the end.
-document.addEventListener("load", (event) => {
-  const list = event.target.closest && event.target.closest("[data-follow]");
-  if (!list || event.target.tagName !== "IMG") return;
-  if (list.scrollHeight - list.scrollTop - list.clientHeight < event.target.height + 80) to_the_end();
+document.addEventListener("scroll", ({ target: list }) => {
+  if (!(list instanceof Element) || !list.hasAttribute("data-follow")) return;
+  const at_end = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+  // A list that grew is not at its end either, but nobody scrolled up.
+  if (at_end || list.scrollTop < last_top) following = at_end;
+  last_top = list.scrollTop;
 }, true);
+
+// A picture that came, or did not, makes the list longer; a composer that grows makes it lower.
+for (const event of ["load", "error"]) document.addEventListener(event, follow, true);
+for (const list of main.querySelectorAll("[data-follow]")) new ResizeObserver(follow).observe(list);
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.hasAttribute("data-act")) return;
   event.preventDefault();
-  send(form, event.submitter || form.querySelector("button"));
-});
-
-document.addEventListener("change", (event) => {
-  if (event.target.type !== "file") return;
-  const form = event.target.form;
-  for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
-  say_file(form);
+  send(form, event.submitter || form.querySelector("button:not([type=button])"));
 });
 
 document.addEventListener("input", (event) => {
@@ -298,5 +261,5 @@ document.addEventListener("visibilitychange", () => {
 
 document.documentElement.classList.add("scripted");
 tell_times(main);
-to_the_end();
+follow();
 keep_fresh();

@@ -1,4 +1,4 @@
-"""Stores groups in SQLite: members, members' ranks, and the addressing mode (phone number or LID)."""
+"""Stores groups in SQLite: members, their ranks, subject, description, addressing mode (phone number or LID)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 MAX_MEMBERS: Final = 256
+SUPERADMIN: Final = "superadmin"
+ADMIN: Final = "admin"
+SUBJECT: Final = "subject"
+DESCRIPTION: Final = "description"
 _SUFFIX: Final = f"@{GROUP_SERVER}"
 
 
@@ -24,11 +28,25 @@ class NoGroupError(Exception):
 
 
 @dataclass(frozen=True)
+class GroupText:
+    """A group's subject or description: the text, its id, its author's number, and its time in seconds.
+
+    The text of a description that was deleted is empty.
+    """
+
+    text: str
+    id: str
+    author: str
+    at: int
+
+
+@dataclass(frozen=True)
 class Group:
     """A group. `server` is how members are addressed; `members` their ranks by their numbers."""
 
     id: str
-    subject: str
+    subject: GroupText
+    description: GroupText | None
     creator: str
     created_at: int
     server: str
@@ -42,6 +60,11 @@ class Group:
     def chat(self) -> str:
         """The group's name in inboxes and requests."""
         return f"{self.id}{_SUFFIX}"
+
+    @property
+    def admins(self) -> list[str]:
+        """The numbers of the members who are administrators."""
+        return [number for number, rank in self.members.items() if rank]
 
 
 class Groups:
@@ -63,7 +86,7 @@ class Groups:
             int(time.time()),
             server,
         )
-        ranks = dict.fromkeys(members, "") | {creator: "superadmin"}
+        ranks = dict.fromkeys(members, "") | {creator: SUPERADMIN}
         for number, rank in ranks.items():
             self._store.execute(
                 "INSERT INTO group_members (group_id, number, rank) VALUES (?, ?, ?)",
@@ -84,9 +107,17 @@ class Groups:
                 "SELECT number, rank FROM group_members WHERE group_id = ? ORDER BY number",
                 group_id,
             )
+            texts = {
+                one["name"]: GroupText(one["text"], one["id"], one["author"], one["at"])
+                for one in self._store.rows(
+                    "SELECT * FROM group_texts WHERE group_id = ?", group_id
+                )
+            }
+            first = GroupText(row["subject"], "", row["creator"], row["created_at"])
             self._cache[group_id] = Group(
                 row["id"],
-                row["subject"],
+                texts.get(SUBJECT, first),
+                texts.get(DESCRIPTION),
                 row["creator"],
                 row["created_at"],
                 row["server"],
@@ -104,8 +135,32 @@ class Groups:
     def readdress(self, group: Group, server: str) -> Group:
         """Changes the addressing mode, without a notification; returns the group."""
         self._store.execute("UPDATE groups SET server = ? WHERE id = ?", server, group.id)
-        self._cache.pop(group.id, None)
-        return self.named(group.id)
+        return self._renewed(group)
+
+    def write(self, group: Group, name: str, text: GroupText) -> Group:
+        """Replaces the subject or the description; returns the group."""
+        self._store.execute(
+            "INSERT OR REPLACE INTO group_texts (group_id, name, text, id, author, at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            group.id,
+            name,
+            text.text,
+            text.id,
+            text.author,
+            text.at,
+        )
+        return self._renewed(group)
+
+    def rank(self, group: Group, numbers: Sequence[str], rank: str) -> Group:
+        """Gives members another rank; returns the group."""
+        for number in numbers:
+            self._store.execute(
+                "UPDATE group_members SET rank = ? WHERE group_id = ? AND number = ?",
+                rank,
+                group.id,
+                number,
+            )
+        return self._renewed(group)
 
     def change(self, group: Group, added: Sequence[str], removed: Sequence[str]) -> Group:
         """Adds and removes members; returns the group."""
@@ -119,6 +174,9 @@ class Groups:
             self._store.execute(
                 "DELETE FROM group_members WHERE group_id = ? AND number = ?", group.id, number
             )
+        return self._renewed(group)
+
+    def _renewed(self, group: Group) -> Group:
         self._cache.pop(group.id, None)
         return self.named(group.id)
 

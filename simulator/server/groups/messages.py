@@ -17,6 +17,7 @@ from simulator.contacts import message_content
 from simulator.contacts.devices import participant_hash
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.server import stanzas
+from simulator.server.groups.settings import ANNOUNCEMENT
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol_library import HOSTED_DEVICE, LID_SERVER, Node, jid_of, text_of
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.stanza_router import StanzaRouter
     from simulator.server.groups.group import Group
     from simulator.server.groups.member_receipts import GroupReceipts
+    from simulator.server.groups.settings import GroupSettings
     from simulator.server.rules.chat_timers import ChatTimers
 
 log = structlog.get_logger()
@@ -47,6 +49,7 @@ class GroupMessages:
         endpoints: SignalEndpoints,
         companions: Companions,
         devices: Devices,
+        settings: GroupSettings,
         message_handler: MessageHandler,
         inbox: ContactInboxes,
         sealed_content: SealedContent,
@@ -59,6 +62,7 @@ class GroupMessages:
         self._endpoints = endpoints
         self._companions = companions
         self._devices = devices
+        self._settings = settings
         self._message_handler = message_handler
         self._inbox = inbox
         self._sealed_content = sealed_content
@@ -66,6 +70,11 @@ class GroupMessages:
         self._group_receipts = group_receipts
         self._chat_timers = chat_timers
         self._switchboard = switchboard
+
+    def may_write(self, group: Group, number: str) -> bool:
+        """Returns whether a person is a member, and an administrator where messages are announcements."""
+        announces = self._settings.value(group, ANNOUNCEMENT)
+        return bool(group.members.get(number) if announces else number in group.members)
 
     def expected(self, group: Group) -> set[DeviceKey]:
         """All devices of all members but hosted ones, which take no part in groups.

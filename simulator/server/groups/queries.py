@@ -1,21 +1,42 @@
-"""Answers companions' `w:g2` queries: returns groups and members, removes a leaving member, sets the message timer."""
+"""Answers companions' `w:g2` queries, which read, create, change, join and leave groups.
+
+Shapes after whatsmeow `group.go`, Baileys `Socket/groups.ts` and whatsapp-rust `wacore/src/iq/groups.rs`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from simulator.server.groups.group import NoGroupError
-from simulator.server.groups.nodes import group_node
-from simulator.server.query_errors import QueryError
-from simulator.wire.protocol_library import GROUP_SERVER, JID, Node, jid_of, text_of
+from simulator.server.groups.info import require_subject
+from simulator.server.groups.membership import Refusal, require_admin
+from simulator.server.groups.settings import are_valid, setting_in
+from simulator.server.query_errors import MAX_USERS, QueryError
+from simulator.wire.protocol_library import (
+    GROUP_SERVER,
+    JID,
+    LID_SERVER,
+    PN_SERVER,
+    Node,
+    jid_of,
+    namespace,
+    text_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from simulator.contacts.people import People
     from simulator.server.companions import Companion
+    from simulator.server.groups.entry import GroupEntry
     from simulator.server.groups.group import Group, Groups
+    from simulator.server.groups.info import GroupInfo
     from simulator.server.groups.membership import Membership
-    from simulator.server.notifications import Notifications
+    from simulator.server.groups.nodes import GroupNodes
+    from simulator.server.groups.notifications import GroupNotifications
+    from simulator.server.groups.settings import GroupSettings
     from simulator.server.rules.chat_timers import ChatTimers
+    from simulator.server.rules.lid_migrations import Migrations
 
 
 class GroupQueries:
@@ -23,63 +44,238 @@ class GroupQueries:
 
     def __init__(
         self,
+        *,
         people: People,
+        migrations: Migrations,
         groups: Groups,
-        membership: Membership,
+        settings: GroupSettings,
         chat_timers: ChatTimers,
-        notifications: Notifications,
+        info: GroupInfo,
+        membership: Membership,
+        entry: GroupEntry,
+        nodes: GroupNodes,
+        notifications: GroupNotifications,
     ) -> None:
         self._people = people
+        self._migrations = migrations
         self._groups = groups
-        self._membership = membership
+        self._settings = settings
         self._chat_timers = chat_timers
+        self._info = info
+        self._membership = membership
+        self._entry = entry
+        self._nodes = nodes
         self._notifications = notifications
+        # queries of type `set` to a group, by the tag of their content
+        self._changes: dict[str, Callable[[Group, Any, str], list[Any]]] = {
+            "subject": self._rename,
+            "description": self._describe,
+            "ephemeral": self._set_timer,
+            "not_ephemeral": self._set_timer,
+            "add": self._change_members,
+            "remove": self._change_members,
+            "promote": self._change_members,
+            "demote": self._change_members,
+            "revoke": self._change_members,
+            "invite": lambda group, _, by: self._link(group, by, renew=True),
+            "membership_requests_action": self._decide,
+        }
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
-        to = jid_of(query, "to")
-        if not isinstance(query.attrs.get("to"), JID):
+        to, children = jid_of(query, "to"), query.get_children()
+        if not isinstance(query.attrs.get("to"), JID) or to.server != GROUP_SERVER or not children:
             # whatsmeow `types.GroupServerJID`, whatsapp-rust `Jid::new("", Server::Group)`
             raise QueryError(400, "bad-request")
-        if query.get_child("participating") is not None:
-            groups = self._groups.of(companion.number)
-            return [Node("groups", {}, [self._node(group) for group in groups])]
-        leave = query.get_child("leave")
-        if leave is not None:
-            left = [text_of(one, "id") for one in leave.get_children("group")]
-            return [Node("leave", {}, [self._left(companion, name) for name in left])]
-        if to is None or to.server != GROUP_SERVER or not to.user:
-            raise QueryError(400, "bad-request")
-        group = self._group(companion, to.user)
-        if query.get_child("query") is not None:
-            return [self._node(group)]
-        timer = query.get_child("ephemeral") or query.get_child("not_ephemeral")
-        if timer is None:
+        change = text_of(query, "type") == "set"
+        asked, number = children[0], companion.number
+        if not to.user:
+            return self._about_all(number, asked, change=change)
+        group = self._named(to.user)
+        by_invite = asked.get_child("add_request") if asked.tag == "query" else None
+        if by_invite is not None:
+            self._entry.by_invite(group, text_of(by_invite, "code"), number)
+            return [self._nodes.group(group)]
+        if change and asked.tag == "accept":
+            after = self._entry.accept(group, text_of(asked, "code"), number)
+            return [Node("group", {"jid": after.address})]
+        if change and asked.tag == "cancel_membership_requests":
+            return self._cancel(group, asked, number)
+        if number not in group.members:
+            raise QueryError(403, "forbidden")
+        return self._change(group, asked, number) if change else self._read(group, asked, number)
+
+    def _about_all(self, number: str, asked: Any, *, change: bool) -> list[Any]:
+        """Answers a query that names no group, or names it by an invite code."""
+        if asked.tag == "participating":
+            shown = [self._nodes.group(group) for group in self._groups.of(number)]
+            return [Node("groups", {}, shown)]
+        if asked.tag == "leave":
+            left = [text_of(one, "id") for one in asked.get_children("group")]
+            return [Node("leave", {}, [self._left(number, name) for name in left])]
+        if change and asked.tag == "create":
+            return [self._create(number, asked)]
+        if asked.tag != "invite":
             raise QueryError(501, "feature-not-implemented")
-        self.set_timer(group, _seconds(timer), companion.number)
+        code = text_of(asked, "code")
+        if not change:
+            # a stranger sees how many are in the group, and who made it
+            group = self._entry.by_link(code)
+            return [
+                self._nodes.group(group, [one for one in [group.creator] if one in group.members])
+            ]
+        group, joined = self._entry.join(code, number)
+        tag = "group" if joined else "membership_approval_request"
+        return [Node(tag, {"jid": group.address})]
+
+    def _read(self, group: Group, asked: Any, number: str) -> list[Any]:
+        if asked.tag == "query":
+            return [self._nodes.group(group)]
+        if asked.tag == "invite":
+            return self._link(group, number, renew=False)
+        if asked.tag == "membership_approval_requests":
+            require_admin(group, number)
+            waiting = [
+                self._nodes.member(
+                    group,
+                    one["number"],
+                    {"request_method": one["method"], "request_time": one["at"]},
+                    "membership_approval_request",
+                )
+                for one in self._entry.requests(group)
+            ]
+            return [Node(asked.tag, {}, waiting)]
+        raise QueryError(501, "feature-not-implemented")
+
+    def _change(self, group: Group, asked: Any, number: str) -> list[Any]:
+        setting = setting_in(asked)
+        if setting is not None:
+            self._info.set(group, dict([setting]), number)
+            return []
+        if asked.tag not in self._changes:
+            raise QueryError(501, "feature-not-implemented")
+        return self._changes[asked.tag](group, asked, number)
+
+    def _create(self, number: str, asked: Any) -> Any:
+        subject = text_of(asked, "subject")
+        require_subject(subject)
+        if asked.get_child("parent") is not None or asked.get_child("linked_parent") is not None:
+            raise QueryError(501, "feature-not-implemented")
+        people = self._asked(asked, needed=False)
+        timer = asked.get_child("ephemeral")
+        seconds = 0 if timer is None or text_of(timer, "expiration") == "0" else _seconds(timer)
+        server = LID_SERVER if self._migrations.done(number) else PN_SERVER
+        known = [one for one in people.values() if one is not None]
+        settings = dict(filter(None, map(setting_in, asked.get_children())))
+        if not are_valid(settings):
+            raise QueryError(400, "bad-request")
+        group, refused = self._membership.make(subject, number, known, server)
+        self._settings.change(group, settings)
+        self._chat_timers.set(seconds, group.chat)
+        self._notifications.made(group, text_of(asked, "key"))
+        node = self._nodes.group(group)
+        others = {jid: one for jid, one in people.items() if one is None or one in refused}
+        return Node("group", node.attrs, [*node.content, *self._results(group, others, refused)])
+
+    def _rename(self, group: Group, asked: Any, by: str) -> list[Any]:
+        self._info.rename(group, _text(asked), by)
         return []
 
-    def set_timer(self, group: Group, seconds: int, by: str) -> None:
-        """Sets the group's timer in seconds, 0 for never, and notifies its members."""
-        self._chat_timers.set(seconds, group.chat)
-        self._notifications.timer(group, seconds, by)
+    def _describe(self, group: Group, asked: Any, by: str) -> list[Any]:
+        body = asked.get_child("body")
+        text = "" if body is None else _text(body)
+        if not text and text_of(asked, "delete") != "true":
+            raise QueryError(400, "bad-request")
+        self._info.describe(
+            group, text, by, text_id=text_of(asked, "id"), previous=text_of(asked, "prev")
+        )
+        return []
 
-    def _node(self, group: Group) -> Any:
-        return group_node(self._people, group, self._chat_timers.timer(group.chat))
+    def _set_timer(self, group: Group, asked: Any, by: str) -> list[Any]:
+        self._info.set_timer(group, _seconds(asked), by)
+        return []
 
-    def _left(self, companion: Companion, name: str) -> Any:
-        group = self._group(companion, name)
-        self._membership.change(group, [], [companion.number], companion.number)
+    def _link(self, group: Group, by: str, *, renew: bool) -> list[Any]:
+        return [Node("invite", {"code": self._entry.code(group, by, renew=renew)})]
+
+    def _change_members(self, group: Group, asked: Any, by: str) -> list[Any]:
+        change = {
+            "add": self._membership.add,
+            "remove": self._membership.remove,
+            "promote": self._membership.promote,
+            "demote": self._membership.demote,
+            "revoke": self._entry.revoke,
+        }[asked.tag]
+        people = self._asked(asked)
+        refused = change(group, [one for one in people.values() if one is not None], by)
+        return [Node(asked.tag, {}, self._results(group, people, refused))]
+
+    def _decide(self, group: Group, asked: Any, by: str) -> list[Any]:
+        decision = asked.get_child("approve") or asked.get_child("reject")
+        if decision is None:
+            raise QueryError(400, "bad-request")
+        people = self._asked(decision)
+        known = [one for one in people.values() if one is not None]
+        refused = self._entry.decide(group, known, by, approve=decision.tag == "approve")
+        decided = Node(decision.tag, {}, self._results(group, people, refused))
+        return [Node(asked.tag, {}, [decided])]
+
+    def _cancel(self, group: Group, asked: Any, by: str) -> list[Any]:
+        people = self._asked(asked)
+        if set(people.values()) != {by}:
+            raise QueryError(403, "forbidden")
+        return [Node(asked.tag, {}, self._results(group, people, self._entry.cancel(group, by)))]
+
+    def _asked(self, asked: Any, *, needed: bool = True) -> dict[Any, str | None]:
+        """Returns the numbers of the people in a query by their JIDs there, None for an unknown LID."""
+        jids = [jid_of(one, "jid") for one in asked.get_children("participant")]
+        if (needed and not jids) or any(namespace(jid) is None for jid in jids):
+            raise QueryError(400, "bad-request")
+        if len(jids) > MAX_USERS:
+            raise QueryError(429, "rate-overlimit")
+        found = {jid: self._people.at(jid) for jid in jids}
+        return {jid: None if person is None else person.number for jid, person in found.items()}
+
+    def _results(
+        self, group: Group, people: Mapping[Any, str | None], refused: Mapping[str, Refusal]
+    ) -> list[Any]:
+        """Returns the person's node for each of the people, with the error of those who were refused."""
+        group = self._groups.named(group.id)
+        results = []
+        for jid, number in people.items():
+            refusal = Refusal(404) if number is None else refused.get(number)
+            error = {} if refusal is None else {"error": refusal.code}
+            if number is None:
+                results.append(Node("participant", {"jid": jid, **error}))
+                continue
+            node = self._nodes.member(group, number, error)
+            if refusal is not None and refusal.invite is not None:
+                invite = refusal.invite
+                given = {"code": invite.code, "expiration": invite.expires}
+                node = Node(node.tag, node.attrs, [Node("add_request", given)])
+            results.append(node)
+        return results
+
+    def _left(self, number: str, name: str) -> Any:
+        group = self._named(name)
+        if number not in group.members:
+            raise QueryError(403, "forbidden")
+        self._membership.dismiss(group, [number], number)
         return Node("group", {"id": group.address})
 
-    def _group(self, companion: Companion, name: str) -> Group:
+    def _named(self, name: str) -> Group:
         try:
-            group = self._groups.named(name)
+            return self._groups.named(name)
         except NoGroupError as error:
             raise QueryError(404, "item-not-found") from error
-        if companion.number not in group.members:
-            raise QueryError(403, "forbidden")
-        return group
+
+
+def _text(node: Any) -> str:
+    """Returns the content of a node as a text. Raises QueryError."""
+    try:
+        return str(node.content_bytes().decode())
+    except UnicodeDecodeError as error:
+        raise QueryError(400, "bad-request") from error
 
 
 def _seconds(timer: Any) -> int:

@@ -60,6 +60,8 @@ ACCOUNT: Final = {
 CONTACT: Final = {
     "default_timer": Property(0),
     "token_needed": Property(False),
+    "group_add": Property("all", ("all", "none")),
+    "picture_shown": Property("all", ("all", "none")),
 }
 """Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
 GROUP: Final = {"receipts": Property("each", ("each", "by_type", "by_message"))}

@@ -26,6 +26,9 @@ words:
   for once a `qr` was shown;
 * commands `read` (`id`) and `timer` (`to`, `seconds`): the user has read a message, or sets after how long
   those of a chat disappear; not answered;
+* command `manage` (`what` to do, of a `group` or without one, and what goes with it), answered by `managed` with what
+  the library returned of the group (`subject`, `members`, `admins`), its `link`, a picture's `id` and `url`, or
+  whom the account has `blocked`; events `changed` (`group`, `what`, `text`), `picture` and `about` (`who`), `blocklist`;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`,

@@ -36,7 +36,7 @@ class Groups:
         """Subject and members of each group; tells what changed."""
         found = {
             one.chat: (one.subject, {each.address.partition("@")[0] for each in one.members})
-            for one in await self._engine.groups()
+            for one in await self._engine.administration.groups.all()
         }
         for group, (_, members) in found.items():
             before = self._members.get(group)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.conformance.clients import child, neonize_kinds, neonize_settings
+    from tests.conformance.clients import child, neonize_groups, neonize_kinds, neonize_settings
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
+    import neonize_groups
     import neonize_kinds
     import neonize_settings
 
@@ -37,9 +38,7 @@ def register_events(client: Any) -> None:
         ChatPresenceEv,
         ConnectedEv,
         DisconnectedEv,
-        GroupInfoEv,
         HistorySyncEv,
-        JoinedGroupEv,
         LoggedOutEv,
         MessageEv,
         PairStatusEv,
@@ -96,14 +95,6 @@ def register_events(client: Any) -> None:
         kind = str(receipt.Type)
         child.emit("receipt", ids=list(receipt.MessageIDs), type=_RECEIPTS.get(kind, kind))
 
-    client.event(JoinedGroupEv)(
-        lambda _, event: child.emit("joined", group=named(event.GroupInfo.JID))
-    )
-    client.event(GroupInfoEv)(
-        lambda _, event: child.emit(
-            "members", group=named(event.JID), joined=len(event.Join), left=len(event.Leave)
-        )
-    )
     client.event(HistorySyncEv)(
         lambda _, event: child.emit("history", **neonize_kinds.history(event.Data))
     )
@@ -134,6 +125,24 @@ def register_events(client: Any) -> None:
     client.event(UndecryptableMessageEv)(
         lambda _, event: child.emit("undecryptable", id=event.Info.ID)
     )
+
+
+def register_changes(client: Any) -> None:
+    """Prints the library's events about groups, pictures and the block list."""
+    from neonize.events import BlocklistEv, GroupInfoEv, JoinedGroupEv, PictureEv
+
+    client.event(JoinedGroupEv)(
+        lambda _, event: child.emit("joined", group=named(event.GroupInfo.JID))
+    )
+
+    def on_group(_: Any, event: Any) -> None:
+        group = named(event.JID)
+        child.emit("members", group=group, joined=len(event.Join), left=len(event.Leave))
+        child.emit("changed", group=group, **neonize_groups.changes(event))
+
+    client.event(GroupInfoEv)(on_group)
+    client.event(PictureEv)(lambda _, event: child.emit("picture", who=named(event.JID)))
+    client.event(BlocklistEv)(lambda _, event: child.emit("blocklist", changes=len(event.Changes)))
 
 
 def look_up(client: Any, command: dict[str, Any]) -> None:
@@ -173,6 +182,8 @@ def obey(client: Any, command: dict[str, Any]) -> None:
         child.emit(command["do"], **neonize_settings.obey(client, command))
     elif command["do"] in ("group", "groups", "check"):
         look_up(client, command)
+    elif command["do"] == "manage":
+        child.emit("managed", **neonize_groups.manage(client, command))
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
@@ -195,6 +206,7 @@ def main() -> None:
     session = Path(asked["directory"]) / "session.db"
     client = NewClient(str(session))
     register_events(client)
+    register_changes(client)
 
     def listen() -> None:
         for line in sys.stdin:

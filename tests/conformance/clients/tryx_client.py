@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.conformance.clients import child
+    from tests.conformance.clients import child, tryx_groups
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
+    import tryx_groups
 
 # calls, by id
 _calls: dict[str, Any] = {}
@@ -173,6 +174,8 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "online":
         shown, hidden = client.presence.set_available, client.presence.set_unavailable
         await (shown if command["online"] else hidden)()
+    elif command["do"] == "manage":
+        child.emit("managed", **await tryx_groups.manage(client, command))
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
@@ -193,6 +196,7 @@ async def main() -> None:
     app = Tryx(await store(Path(asked["directory"]) / "session.db"))
     register_events(app)
     register_settings(app)
+    tryx_groups.register(app)
     running = asyncio.ensure_future(app.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)

@@ -177,6 +177,26 @@ class Simulator(SimulatorProcess):
         """Members join (`add`) and leave (`remove`), `by` whom."""
         await self._call("POST", f"/groups/{group}/participants", **who)
 
+    async def group_now(self, group: str) -> dict[str, Any]:
+        """Returns the group as the server has it."""
+        found: dict[str, Any] = await self._call("GET", f"/groups/{group}")
+        return found
+
+    async def change_group(self, group: str, **settings: Any) -> None:
+        """Changes settings of the group, `by` a member."""
+        await self._call("POST", f"/groups/{group}", **settings)
+
+    async def profile(self, number: str, **changes: Any) -> dict[str, Any]:
+        """Changes a person's `about` and `picture` (Base64); returns the profile as it is then."""
+        if changes:
+            await self._call("POST", f"/contacts/{number}/profile", **changes)
+        found: dict[str, Any] = await self._call("GET", f"/contacts/{number}/profile")
+        return found
+
+    async def invite(self, group: str) -> str:
+        """The code of the group's invitation."""
+        return str((await self._call("POST", f"/groups/{group}/invite"))["code"])
+
     async def retry(self, group: str, by: str, message: str, account: str = ACCOUNT) -> None:
         """The devices of a person request a message of the account again, whether or not it was for them."""
         await self._call(

@@ -79,7 +79,9 @@ async def test_a_conversation_leaves_its_shape_and_nothing_else(
         await phone.send(1, SAID)
         await phone.engine.send(Outgoing(message_id(2), group["id"], Text(SAID)))
         assert await phone.engine.lookup(chat(CONTACT)) is not None
-        assert [one.subject for one in await phone.engine.groups()] == ["zqgroup of ours"]
+        assert [one.subject for one in await phone.engine.administration.groups.all()] == [
+            "zqgroup of ours"
+        ]
         await phone.engine.typing(chat(CONTACT), "composing")
         await phone.engine.subscribe(chat(CONTACT))
         await until(lambda: said(simulator, SAID, 2))

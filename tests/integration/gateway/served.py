@@ -103,8 +103,12 @@ CONTRACT = Contract(DOCUMENT)
 class Api(httpx.Client):
     """A caller with a key, or without; every answer that it gets is checked."""
 
-    def __init__(self, port: int, key: str | None, timeout: float = 30) -> None:
+    def __init__(
+        self, port: int, key: str | None, timeout: float = 30, address: str | None = None
+    ) -> None:
+        """`address` is the caller's own."""
         super().__init__(
+            transport=None if address is None else httpx.HTTPTransport(local_address=address),
             base_url=f"http://127.0.0.1:{port}",
             headers={} if key is None else {"X-Api-Key": key},
             timeout=timeout,
@@ -128,8 +132,8 @@ class Gateway:
         self.process: forked.Popen | None = None
         self.api = self.client(KEY)
 
-    def client(self, key: str | None, timeout: float = 30) -> Api:
-        return Api(self.port, key, timeout)
+    def client(self, key: str | None, timeout: float = 30, address: str | None = None) -> Api:
+        return Api(self.port, key, timeout, address)
 
     def start(self) -> None:
         asyncio.run(self._first_key())

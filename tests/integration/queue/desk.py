@@ -262,6 +262,7 @@ class Desk:
         }
 
         bytes_, changed = Counter[str | None](), set(found.sorted_set(of.changed))
+        refused = set(found.sorted_set(of.refused))
         for key, message_id in found.named(of.message("")):
             record = found.hash(key)
             status, chat = record["status"], record["chat"]
@@ -275,8 +276,10 @@ class Desk:
             finished = expired or status in {"sent", "delivered", "read", "cancelled"}
             mirrored = message_id not in changed
             assert (found[key][1] > 0) == ("leaves" in record)
-            assert finished or "leaves" not in record
-            assert "leaves" in record or not (finished and mirrored)
+            kept = message_id in refused
+            assert kept == ("refused_at" in record)
+            assert not kept or (finished and "leaves" not in record)
+            assert finished if "leaves" in record else kept or not (finished and mirrored)
             bytes_[record.get("leaves")] += int(record["bytes"])
         if of.counters in found:  # else the queue was removed, and its records are left
             leaving = {

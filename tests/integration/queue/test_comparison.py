@@ -9,7 +9,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from actors.health.probes import Probes
-from actors.messages.content import ReadMark
+from actors.messages.content import ReadMark, Text
 from actors.queue.mirror import comparison
 from actors.queue.mirror.comparison import COMPARISON, Comparison, Differences
 from actors.queue.outbound_queue import OutboundQueue, Send
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
 NONE = Differences()
+OTHER = "kiosk"
 
 
 @pytest_asyncio.fixture
@@ -183,6 +184,23 @@ async def test_it_reads_page_after_page_and_no_more_than_its_bound(
     assert await compared(desk, documents) == Differences(missing=11)
     monkeypatch.setattr(comparison, "MOST", 6)
     assert await compared(desk, documents) == Differences(missing=6)
+
+
+async def test_one_connections_backlog_hides_no_other_ones_loss(
+    desk: Desk, documents: Documents, mirror: QueueUpkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(11):
+        await desk.accept(f"{number}")
+    await documents.set(CONNECTIONS, OTHER, {"deleted": False})
+    await mirror.list_connections()
+    for number in range(2):
+        await desk.lanes.accept(Send.of(OTHER, ANA, Text(f"{number}")), now=desk.now + 1)
+    await mirrored(mirror)
+    for key in await desk.redis.keys(f"*{OTHER}*"):
+        await desk.redis.delete(key)
+    monkeypatch.setattr(comparison, "PAGE", 2)
+    monkeypatch.setattr(comparison, "MOST", 4)
+    assert await compared(desk, documents, OTHER) == Differences(missing=2)
 
 
 class Meanwhile:

@@ -13,13 +13,12 @@ import pytest_asyncio
 
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
-from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.outbound_queue import Send
 from actors.queue.upkeep import QueueUpkeep
+from actors.redis import keys
 from actors.state.account.app_state import document_id
 from actors.state.documents import (
     CONNECTIONS,
-    HEALTH_STATUS,
     JOBS,
     MESSAGES,
     Documents,
@@ -379,6 +378,17 @@ async def test_a_message_that_the_store_refuses_holds_up_no_other(
     assert [(one.status, one.text) for one in ends if one] == [
         ("sent", text if text == "unstorable" else "") for text in words
     ], "and stay there alone"
-    noted = await documents.get(HEALTH_STATUS, MIRROR)
-    assert noted is not None
-    assert noted["refused_at"] > 0
+    (held,) = await desk.lanes.refused(SHOP, 10)
+    assert held.record.id == records[9].id
+    key = keys.of(SHOP).message(held.record.message_id)
+    assert await desk.redis.ttl(key) == -1, "until a person decides"
+    assert await desk.lanes.retry_refused(SHOP, held.record.message_id)
+    with closing(sqlite3.connect(own_server.settings().state_file)) as database, database:
+        database.execute("DROP TRIGGER forbidden")
+    mirroring_._all_at = 0.0
+    await mirroring_.mirror()
+    stored = await documents.get(MESSAGES, held.record.id)
+    assert stored is not None
+    assert stored["text"] == "unstorable"
+    assert await desk.lanes.refused(SHOP, 10) == []
+    assert await desk.redis.ttl(key) > 0

@@ -32,6 +32,7 @@ from supervision.keeper.parts import ports, python_module, ray_head
 from supervision.reports import metrics_file, process_files
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
+from tests.processes.browser import apart
 from tests.processes.valkey import PASSWORD, Valkey, free_port
 from tests.run import answers, leaks
 from tests.waiting import eventually, until
@@ -158,7 +159,8 @@ class Head:
     def end(self) -> None:
         if self._simulator is not None:
             answers.CHECK.end(str(self.simulator.base_url))
-        asyncio.run(processes.end_strays(self.data))
+        # A test may be a coroutine, and so have an event loop in this thread.
+        apart(asyncio.run, processes.end_strays(self.data))
         if self._head is not None:
             self._head.kill()
             self._head.wait()

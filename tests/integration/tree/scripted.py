@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from actors.connection.abilities.administration import Administration, Group, GroupMember
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
-    Group,
-    GroupMember,
     Guarantees,
     InboxFile,
     InboxMerge,
@@ -138,13 +137,18 @@ class ScriptedEngine(Learnt, EngineBase):
     async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's
         raise NotConnected
 
-    async def groups(self) -> list[Group]:
+    @property
+    def administration(self) -> Administration:
+        mine = cast("Any", self)
+        return Administration(mine, mine)
+
+    async def all(self) -> list[Group]:
         if not self.opens or self.closed:
             raise NotConnected
         return [Group("120363000000000001@g.us", "Us", (GroupMember("1@s.whatsapp.net", True),))]
 
-    async def group(self, chat: str) -> Group:
-        found = [one for one in await self.groups() if one.chat == chat]
+    async def one(self, chat: str) -> Group:
+        found = [one for one in await self.all() if one.chat == chat]
         if not found:
             raise SendError("unknown_group", permanent=True)
         return found[0]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.quarantine import DAMAGED, move_aside
 from actors.connection.backup.restore import OLDER, put_in_place
-from actors.connection.session.session import StaleEpoch
+from actors.connection.session.session import Session, StaleEpoch
 from actors.redis import keys
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
 from tests.integration.vault.conftest import SHOP, Host, World
@@ -171,13 +172,19 @@ async def test_a_damaged_file_is_moved_aside_and_restored(world: World) -> None:
         await world.hear("one")
     _damage(host.file)
     broken = host.file.read_bytes()
+    empty = host.file.parent / "empty" / "session.db"
+    for epoch in range(1, 4):
+        Session.open(empty, epoch).close()
+        move_aside(empty, epoch, now=epoch * 60.0)
+    (empty.parent / DAMAGED).rename(host.file.parent / DAMAGED)
     async with host.serves() as actor:
         again = await world.opened()
         assert again.obstacle is None
         await world.send(actor, "two")
         await world.hear("two")
-    (aside,) = host.file.parent.glob("damaged/*/session.db")
+    *former, aside = sorted(host.file.parent.glob("damaged/*/session.db"))
     assert aside.read_bytes() == broken
+    assert [each.parent.name[-2:] for each in former] == ["-2", "-3"], "three stay"
 
 
 async def test_a_broken_copy_is_not_the_end(world: World) -> None:

@@ -139,7 +139,11 @@ async def test_copies_by_hand_outlive_kills(world: World) -> None:
     host.lose_disk()
     # As the root does where its connection is stopped.
     await world.leases.release(SHOP, (await world.lease()).epoch, state="stopped", cause=None)
-    status, _, said = await killed(0, run(host, "restore", SHOP, "--copy", made["copy"]))
+    for _ in range(5):
+        status, _, said = await killed(0, run(host, "restore", SHOP, "--copy", made["copy"]))
+        if status == 1:
+            break
+        host.lose_disk()  # it was over before its kill
     assert status == 1
     assert said.startswith("The session cannot be copied: ")
     assert not host.file.exists()

@@ -2,6 +2,7 @@
 
 A step is named by a moment and, where more than messages pass there, by what passes: `after_commit Inbox.add`
 (a write of the session), `before_answer receipt` (a kind of delivery), `after_post peer` (a request to the program),
+`after_reply found` (an answer with this field),
 `before_call FileDownloader.fetch`.
 """
 
@@ -15,6 +16,7 @@ from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
+from actors.connection.session.identities.groups import Groups
 from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.received.app_state import AppState
@@ -22,6 +24,7 @@ from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow.login_channel import Link
+from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.program.pipe import Pipe
 from actors.connection.whatsmeow.to_nodes import Delivery
 
@@ -36,7 +39,7 @@ CLASSES: dict[str, type] = {
     one.__name__: one
     for one in (
         *(AppState, Downloads, HistorySyncs, Inbox, Placeholders, SealedEdits, UnreadMessages),
-        *(FileDownloader, FileDecryptor, FileEncryptor, Uploads),
+        *(FileDownloader, FileDecryptor, FileEncryptor, Groups, PairedAccount, Uploads),
     )
 }
 
@@ -158,12 +161,20 @@ def around_asking(step: Step, wanted: str, *, after: bool) -> None:
 
 
 def after_writing(step: Step, wanted: str) -> None:
+    after_frames(step, lambda header: header.get("do") == wanted)
+
+
+def after_replying(step: Step, field: str) -> None:
+    after_frames(step, lambda header: field in header.get("ok", ()))
+
+
+def after_frames(step: Step, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
     write, flush = Pipe._write, Pipe._flush
     requests = 0
 
     def counted(self: Pipe, header: Mapping[str, Any], body: bytes) -> None:
         nonlocal requests
-        requests += header.get("do") == wanted
+        requests += wanted(header)
         write(self, header, body)
 
     def flushed(self: Pipe) -> None:
@@ -183,6 +194,7 @@ STEPS: dict[str, Callable[[Step, str], None]] = {
     "after_answer": lambda step, kind: around_answering(step, kind, after=True),
     "before_post": lambda step, do: around_posting(step, do, after=False),
     "after_post": after_writing,
+    "after_reply": after_replying,
     "after_ack": lambda step, do: around_posting(step, do, after=True),
     "before_ask": lambda step, do: around_asking(step, do, after=False),
     "after_ask": lambda step, do: around_asking(step, do, after=True),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +11,7 @@ from playwright.sync_api import expect
 from gateway.console.pages.home import picture
 from tests.chaos.harness.outage import frozen
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
-from tests.processes.browser import DESK, PHONE, apart, chromium, violations
+from tests.processes.browser import DESK, PHONE, apart, chromium, png, violations
 from tests.processes.instance import API_KEY, Instance
 from tests.processes.valkey import free_port
 from tests.waiting import until
@@ -91,17 +89,6 @@ def stay(page: Page) -> None:
 
 def stayed(page: Page) -> bool:
     return bool(page.evaluate("window.stayed === true"))
-
-
-def png(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + check
-
-    rows = (b"\0" + b"\x20\x80\x60" * width) * height
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + data
 
 
 def test_a_connection_is_added_and_linked_without_a_reload(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.waiting import until
 
@@ -139,6 +140,54 @@ def test_a_group_is_known_by_its_subject(instance: Instance) -> None:
     assert members[CONTACT][1] is True
     missing = instance.api.get("/api/groups/120363999999999999@g.us", params=asked_for)
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown_group")
+
+
+def test_a_group_of_the_accounts_own_and_its_events(instance: Instance) -> None:
+    """Created, changed and left by requests; what others change is an event too, also in the list of chats."""
+    with Receiver() as receiver:
+        wanted = ["group.updated", "group.participants"]
+        hook = {"url": receiver.url, "events": wanted, "connections": [SHOP]}
+        made = instance.api.post("/api/webhooks", json=hook).raise_for_status().json()
+        receiver.secrets.append(made["secret"])
+        at = {"connection": SHOP}
+        body = {**at, "subject": "Ours", "participants": [CONTACT]}
+        created = instance.api.post("/api/groups", json=body)
+        assert created.status_code == 201, created.text
+        group = created.json()["chat"]
+        assert [one["outcome"] for one in created.json()["participants"]] == ["done"]
+        path = f"/api/groups/{group}"
+        added = instance.api.post(f"{path}/participants", params=at, json={"participants": [BEN]})
+        assert added.json()["participants"][0]["outcome"] == "done", added.text
+        changes = {"subject": "Ours alone", "announce": True}
+        assert instance.api.patch(path, params=at, json=changes).status_code == 204
+        shown = instance.api.get(path, params=at).raise_for_status().json()
+        assert (shown["name"], shown["announce"]) == ("Ours alone", True)
+        asked(instance, f"/groups/{group}/participants", promote=[BEN], by=ACCOUNT)
+
+        def changed() -> set[tuple[Any, ...]]:
+            return {
+                (data["setting"], data["value"])
+                if event["type"] == "group.updated"
+                else (data["change"], *(one["number"] for one in data["people"]))
+                for event in receiver.taken
+                if (data := event["data"])["chat"] == group
+            }
+
+        expected = {
+            ("subject", "Ours"),
+            ("subject", "Ours alone"),
+            ("announce", True),
+            ("added", ACCOUNT),
+            ("added", BEN),
+            ("promoted", BEN),
+        }
+        until("all events came", lambda: changed() >= expected, 30)
+        link = instance.api.get(f"{path}/invite", params=at).raise_for_status().json()["link"]
+        assert link.startswith("https://chat.whatsapp.com/")
+        assert instance.api.delete(path, params=at).status_code == 204
+        gone = instance.api.delete(path, params=at)
+        assert (gone.status_code, gone.json()["code"]) == (404, "unknown_group")
+        instance.api.delete(f"/api/webhooks/{made['id']}").raise_for_status()
 
 
 def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:

@@ -266,3 +266,30 @@ def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
             lambda: {"contact.updated", "chat.updated"} <= {event for _, event, _ in reader.events},
             20,
         )
+
+
+def test_calls_are_refused_and_their_callers_written_to(instance: Instance, stall: str) -> None:
+    caller, text, path = "15550100064", "No calls here, please write.", f"/api/connections/{stall}"
+    options = {"reject_calls": True, "reject_calls_text": text, "show_online": True}
+    instance.api.patch(path, json=options).raise_for_status()
+
+    def online() -> bool:
+        account = instance.simulator.get(f"/accounts/{ACCOUNT}").raise_for_status().json()
+        return bool(account["available"])
+
+    until("the settings have arrived", online, 30)
+    call = f"/contacts/{caller}/call"
+    instance.simulator.post(call, json={"to": ACCOUNT}).raise_for_status()
+
+    def states() -> list[str]:
+        found = instance.simulator.get(call).raise_for_status().json()
+        return [one["state"] for one in found["items"]]
+
+    until("the call is refused", lambda: states() == ["rejected"], 30)
+    until("its caller is written to", lambda: text in map(said, instance.inbox(caller)), 30)
+    before = {"reject_calls": False, "reject_calls_text": None, "show_online": False}
+    instance.api.patch(path, json=before).raise_for_status()
+
+
+def said(item: dict[str, Any]) -> str:
+    return str(item["text"])

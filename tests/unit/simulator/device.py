@@ -188,7 +188,7 @@ class Device:
         await self.close()
         assert (await self.login()).tag == "success"
         await self.upload(prekeys)
-        await self.take_keys(next(one for one in self.passed if one.tag == "message"))
+        await self.take_keys(await self.next("message"))
 
     async def take_keys(self, stanza: Any) -> None:
         """Answers the message in which a phone shares its keys for app state."""

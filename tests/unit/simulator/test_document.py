@@ -41,10 +41,19 @@ def rows(heading: str) -> list[list[str]]:
     ]
 
 
-def examples() -> list[list[str]]:
-    """The words behind `curl -s` of each example, with the simulator's address filled in."""
-    lines = re.findall(r"^\$ curl -s (.*)$", DOCUMENT, flags=re.MULTILINE)
-    return [shlex.split(line.replace("$SIM", SIM), comments=True) for line in lines]
+EXAMPLE = re.compile(r"^\$ (?:(\w+)=\$\()?curl -s (.*?)(?: \| jq -r \.(\w+)\))?$", re.MULTILINE)
+
+
+def examples() -> list[tuple[str, str, str]]:
+    """Return each example: the words behind `curl -s`, the variable that gets a field of the answer, and the field."""
+    return [(line, name, field) for name, line, field in EXAMPLE.findall(DOCUMENT)]
+
+
+def filled(line: str, variables: dict[str, str]) -> list[str]:
+    """The words of a line with the values of its variables, as a shell has them."""
+    for name, value in variables.items():
+        line = line.replace(f"'\"${name}\"'", value).replace(f"${name}", value)
+    return shlex.split(line, comments=True)
 
 
 async def test_the_routes_are_those_that_are_served(world: ServerState) -> None:
@@ -120,7 +129,9 @@ async def test_the_examples_work(
     transport = httpx.ASGITransport(application(world, str))
     assert len(examples()) > 10
     async with httpx.AsyncClient(transport=transport) as http:
-        for words in examples():
+        variables = {"SIM": SIM}
+        for line, name, field in examples():
+            words = filled(line, variables)
             method, body = "GET", None
             url = next(word for word in words if word.startswith(SIM))
             if "-d" in words:
@@ -130,3 +141,5 @@ async def test_the_examples_work(
             given: dict[str, Any] = {} if body is None else {"content": body}
             answer = await http.request(method, url, **given)
             assert answer.is_success, f"{words}: {answer.text}"
+            if name:
+                variables[name] = str(answer.json()[field])

@@ -296,3 +296,17 @@ async def test_said_shows_the_kind(device: Device, http: httpx.AsyncClient) -> N
     said = (await http.get(f"/contacts/{FRIEND}/said")).json()["items"]
     assert [(one["type"], one["text"]) for one in said] == [("text", "hello"), ("location", None)]
     assert said[1]["content"] == {"latitude": 1.0, "longitude": 2.0}
+
+
+async def test_a_contact_invites_to_a_group(device: Device, http: httpx.AsyncClient) -> None:
+    group = (await http.post("/groups", json={"subject": "Us", "creator": FRIEND})).json()["id"]
+    private = (await http.post(f"/groups/{group}/invite", json={"number": NUMBER})).json()
+    await say(http, type="invite", group=group, text="come in", **private)
+    stanza = await device.next("message")
+    message = device.message_in(stanza)
+    invite = message.group_invite_message
+    assert (stanza.attrs["type"], invite.group_jid, invite.group_name) == ("text", group, "Us")
+    assert (invite.invite_code, invite.invite_expiration) == (private["code"], private["expires"])
+    item = await sent(device, message, "M1")
+    assert (item["type"], item["text"]) == ("invite", "come in")
+    assert item["content"] == {"group": group, "name": "Us", **private}

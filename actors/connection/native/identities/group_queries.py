@@ -23,11 +23,11 @@ def query_all() -> Node:
     return iq("get", "w:g2", (wanted,), to=f"@{GROUP}")
 
 
-def _address(group: Node) -> Address | None:
-    """The address of a ``<group>``, whose id may be without its server."""
-    named = group.attrs.get("id", "")
+def group_address(group: Node) -> Address | None:
+    """The address of a ``<group>``, whose id may be without its server; an answer to joining has a ``jid``."""
+    named = group.attrs.get("id") or group.attrs.get("jid", "")
     address = parse_optional(named if "@" in named else f"{named}@{GROUP}")
-    return address if address is not None and address.server == GROUP else None
+    return address if address is not None and address.user and address.server == GROUP else None
 
 
 class OverSocket:
@@ -50,5 +50,5 @@ class OverSocket:
             chat: read(node)
             for part in reply.children("groups")
             for node in part.children("group")
-            if (chat := _address(node)) is not None
+            if (chat := group_address(node)) is not None
         }

@@ -102,6 +102,18 @@ def contact_answer(reply: Node, asked: Address) -> Address | None:
     return None
 
 
+def text_query(person: Address) -> Node:
+    """Ask for the text of a person's profile."""
+    user = Node("user", {"jid": str(person.canonical)})
+    return _usync("interactive", (Node("status"),), (user,))
+
+
+def text_answer(reply: Node) -> str:
+    """The text of the person's profile; empty where there is none, or it is hidden."""
+    texts = (user.bytes_of("status").decode(errors="replace") for user in _nodes(reply))
+    return next(texts, "")
+
+
 def names_number(reply: Node) -> bool:
     """Whether the answer names the person's number, and not a LID alone."""
     return any(True for user in _nodes(reply) for _ in _numbers(user))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.connection.protocol.administration import group_news
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
@@ -47,6 +48,7 @@ class Notifications:
         self._devices = devices
         self._rosters = rosters
         self._clock = clock
+        self._group_news = group_news.GroupNewsWriter(session, people)
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.receipt = self._receipts.receipt
 
@@ -56,6 +58,8 @@ class Notifications:
         """Somebody joined or left, or what a group is changed."""
         news, gone = self._rosters.note(chat, stanza)
         news |= self._receipts.leave_out(chat, gone, stanza.number("t") or int(self._clock()))
+        told = group_news.read_notification(stanza, self._people.account, self._clock())
+        news |= self._group_news.note(chat, told)
         return StanzaResult("notification.group", answers, news=news)
 
     def notification(self, stanza: Node) -> StanzaResult:

@@ -68,13 +68,14 @@ class Allowance:
 
     def demand(self, effort: int, reason: Reason, *, mac: bool = False) -> None:
         """Take this much. `mac`: all of the message is authenticated for it."""
-        effort += self._size if mac else 0
-        if effort > self._left:
-            if self._within and not self._exhausted:
+        whole = effort + (self._size if mac else 0)
+        if whole > self._left:
+            # Outside, an exhausted device gets no more than its bytes beyond what it gets here.
+            if self._within and (effort <= self._left or not self._exhausted):
                 raise Unprepared
             raise Undecryptable("over_budget" if self._exhausted else reason)
-        self._left -= effort
-        self.spent += effort
+        self._left -= whole
+        self.spent += whole
 
     def pay(self, effort: int) -> None:
         """Take this much for a message whose MAC was right, outside a transaction however little is left."""
@@ -116,7 +117,7 @@ class Budgets:
         return self._effort(device) <= 0
 
     def within(self, device: str, size: int) -> Allowance:
-        """Effort for a message inside a transaction: preparing it would give an exhausted device no more."""
+        """Effort for a message inside a transaction: preparing it gives an exhausted device its bytes, and no more."""
         return Allowance(ORDINARY, size, within=True, exhausted=self.exhausted(device))
 
     def _charge(self, device: str, spent: int) -> None:

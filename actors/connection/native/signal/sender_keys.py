@@ -28,6 +28,7 @@ from actors.connection.native.signal.signal_messages import (
     number,
     number_field,
     versioned,
+    view,
 )
 from actors.connection.protocol.decryption_errors import Undecryptable
 
@@ -77,7 +78,7 @@ class GroupMessage:
 
     key_id: int
     iteration: int
-    ciphertext: bytes
+    ciphertext: memoryview
     signed: bytes
     signature: bytes
 
@@ -89,7 +90,7 @@ class GroupMessage:
         return cls(
             number(found, 1, default=0),
             number(found, 2, default=0),
-            blob(found, 3),
+            view(found, 3),
             signed,
             signature,
         )

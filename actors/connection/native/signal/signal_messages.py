@@ -8,6 +8,7 @@ key that is no Curve25519 key is `Malformed`. Fields that are not known are pass
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from actors.connection.native.signal.signatures import KEY_TYPE
 
@@ -15,6 +16,9 @@ VERSION = 0x33
 MAC_BYTES = 8
 MAX_BYTES = 1 << 20
 """No message between two devices is larger; media travels elsewhere."""
+
+Bytes: TypeAlias = "bytes | memoryview"
+Fields: TypeAlias = "dict[int, int | memoryview]"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_UINT32 = 0xFFFF_FFFF
@@ -26,16 +30,16 @@ class Malformed(ValueError):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class SignalMessage:
-    """One ``msg``. `raw` is all of it, MAC included; `ratchet_key` is 32 bytes."""
+    """One ``msg``. `raw` is all of it, MAC included; `ratchet_key` is 32 bytes, and `ciphertext` a part of `raw`."""
 
     ratchet_key: bytes
     counter: int
     previous_counter: int
-    ciphertext: bytes
-    raw: bytes
+    ciphertext: Bytes
+    raw: Bytes
 
     @classmethod
-    def decode(cls, raw: bytes) -> SignalMessage:
+    def decode(cls, raw: Bytes) -> SignalMessage:
         """Raises `Malformed`. The MAC is not checked here: that takes the ratchet's key."""
         # Bytes too few for a MAC leave no body, in which fields are then missing.
         found = fields(versioned(raw)[:-MAC_BYTES], numbers={2, 3}, blobs={1, 4})
@@ -43,7 +47,7 @@ class SignalMessage:
             curve_key(blob(found, 1)),
             number(found, 2),
             number(found, 3, default=0),
-            blob(found, 4),
+            view(found, 4),
             raw,
         )
 
@@ -57,7 +61,7 @@ def header(ratchet_key: bytes, counter: int, previous_counter: int) -> bytes:
     )
 
 
-def unsigned_message(header_: bytes, ciphertext: bytes) -> bytes:
+def unsigned_message(header_: bytes, ciphertext: Bytes) -> bytes:
     """A ``msg`` without its MAC, which is over these bytes."""
     return bytes([VERSION]) + header_ + blob_field(4, ciphertext)
 
@@ -71,7 +75,7 @@ class PrekeyMessage:
     signed_prekey_id: int
     base_key: bytes
     identity_key: bytes
-    message: bytes
+    message: Bytes
 
     def encode(self) -> bytes:
         prekey = b"" if self.prekey_id is None else number_field(1, self.prekey_id)
@@ -95,27 +99,27 @@ class PrekeyMessage:
             signed_prekey_id=number(found, 6),
             base_key=curve_key(blob(found, 2)),
             identity_key=curve_key(blob(found, 3)),
-            message=blob(found, 4),
+            message=view(found, 4),
         )
 
 
-def versioned(raw: bytes) -> bytes:
-    """The bytes after the version byte. Raises `Malformed`, as all of these."""
+def versioned(raw: Bytes) -> memoryview:
+    """The bytes after the version byte, not copied. Raises `Malformed`, as all of these."""
     if len(raw) > MAX_BYTES:
         raise Malformed("too large")
     if not raw or raw[0] != VERSION:
         raise Malformed("not version 3")
-    return raw[1:]
+    return memoryview(raw)[1:]
 
 
-def fields(data: bytes, *, numbers: set[int], blobs: set[int]) -> dict[int, int | bytes]:
-    """The protobuf's fields of these numbers, each of which may be there once."""
-    found: dict[int, int | bytes] = {}
+def fields(data: memoryview, *, numbers: set[int], blobs: set[int]) -> Fields:
+    """The protobuf's fields of these numbers, each of which may be there once; those of bytes are parts of `data`."""
+    found: Fields = {}
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
         number, kind = tag >> 3, tag & 7
-        value: int | bytes
+        value: int | memoryview
         if kind == _VARINT:
             value, position = _varint(data, position)
         else:
@@ -140,7 +144,7 @@ def fields(data: bytes, *, numbers: set[int], blobs: set[int]) -> dict[int, int 
     return found
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for index in range(10):
         if position + index >= len(data):
@@ -154,7 +158,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise Malformed("an overlong number")
 
 
-def number(found: dict[int, int | bytes], field: int, *, default: int | None = None) -> int:
+def number(found: Fields, field: int, *, default: int | None = None) -> int:
     """A field of 32 bits."""
     value = found.get(field, default)
     if not isinstance(value, int) or value > _MAX_UINT32:
@@ -162,12 +166,17 @@ def number(found: dict[int, int | bytes], field: int, *, default: int | None = N
     return value
 
 
-def blob(found: dict[int, int | bytes], field: int) -> bytes:
-    """A field of bytes."""
+def view(found: Fields, field: int) -> memoryview:
+    """A field of bytes, as the part of the message that it is."""
     value = found.get(field)
-    if not isinstance(value, bytes):
+    if not isinstance(value, memoryview):
         raise Malformed("a field is missing")
     return value
+
+
+def blob(found: Fields, field: int) -> bytes:
+    """A field of bytes, copied."""
+    return bytes(view(found, field))
 
 
 def curve_key(value: bytes) -> bytes:
@@ -192,6 +201,6 @@ def number_field(field: int, value: int) -> bytes:
     return _encode_varint(field << 3 | _VARINT) + _encode_varint(value)
 
 
-def blob_field(field: int, value: bytes) -> bytes:
+def blob_field(field: int, value: Bytes) -> bytes:
     """A field as it is written."""
     return _encode_varint(field << 3 | _BYTES) + _encode_varint(len(value)) + value

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from actors.connection.abilities.administration import Group, GroupMember, GroupSettings
 from actors.connection.address_changes.named_member import NamedMember
-from actors.connection.engine import Group, GroupMember, SendError
+from actors.connection.engine import SendError
+from actors.connection.protocol.administration.group_settings import (
+    changed_settings,
+    settings_of,
+)
 from actors.connection.protocol.identities.addresses import (
     LID,
     PHONE_NUMBER,
@@ -66,13 +71,15 @@ class Member:
 class GroupMembers:
     """The members of a group; `addressing` is the kind of address by which its devices are named.
 
-    `expires`: seconds after which its messages disappear, 0 where they stay.
+    `expires`: seconds after which its messages disappear, 0 where they stay. `settings`: None where they are to be
+    requested anew.
     """
 
     subject: str
     addressing: Literal["lid", "pn"]
     members: tuple[Member, ...]
     expires: int = 0
+    settings: GroupSettings | None = None
 
     @property
     def kind(self) -> Kind:
@@ -89,6 +96,7 @@ class GroupMembers:
             "members": members,
         }
         named |= {"expires": self.expires} if self.expires else {}
+        named |= {"settings": asdict(self.settings)} if self.settings is not None else {}
         return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -98,16 +106,18 @@ class GroupMembers:
             Member(Address.parse(address), parse_optional(other), rank)
             for address, other, rank in named["members"]
         )
-        return cls(named["subject"], named["addressing"], tuple(members), named.get("expires", 0))
+        settings = GroupSettings(**named["settings"]) if "settings" in named else None
+        expires = named.get("expires", 0)
+        return cls(named["subject"], named["addressing"], tuple(members), expires, settings)
 
 
 def read(node: Node) -> GroupMembers:
     """The members in a ``<group>``."""
     members = tuple(_members(node))[:MOST_MEMBERS]
     by_lid = node.attrs.get("addressing_mode") == "lid"
-    timer = node.child("ephemeral")
-    expires = 0 if timer is None else timer.number("expiration") or 0
-    return GroupMembers(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members, expires)
+    settings = settings_of(node)
+    subject, expires = node.attrs.get("subject", ""), settings.ephemeral
+    return GroupMembers(subject, "lid" if by_lid else "pn", members, expires, settings)
 
 
 def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
@@ -126,10 +136,12 @@ def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
                 replace(one, rank=rank) if one.addresses & meant else one for one in roster.members
             ),
         )
-    if change.tag in ("ephemeral", "not_ephemeral"):
-        return replace(roster, expires=change.number("expiration") or 0)
     if change.tag == "subject":
         return replace(roster, subject=change.attrs.get("subject", roster.subject))
+    if settings := changed_settings(change):
+        expires = settings.get("ephemeral", roster.expires)
+        known = None if roster.settings is None else replace(roster.settings, **settings)
+        return replace(roster, expires=expires, settings=known)
     # Any other change that names people or replaces the group: a number that changed, another addressing.
     return None if named or change.tag in _TELLING else roster
 
@@ -304,12 +316,14 @@ class MemberLists:
         return [self._shown(chat, roster) for chat, roster in told.items()]
 
     async def one(self, chat: Address) -> Group:
-        """A group that the account is in, its members with their names; requested where it is older than a day.
+        """A group that the account is in, its settings and members; requested where it is older than a day.
 
         Raises `SendError` (``unknown_group``), and what asking raises.
         """
         try:
             roster = await self.of(chat)
+            if roster.settings is None:
+                roster = await self.refresh(chat)
         except (NotInGroup, UnknownGroup):
             raise SendError("unknown_group", permanent=True) from None
         members = list[NamedMember]()
@@ -318,7 +332,7 @@ class MemberLists:
             members.append(NamedMember(str(person), one.rank != "", **named))
             if len(members) % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return Group(str(chat), roster.subject, tuple(members))
+        return Group(str(chat), roster.subject, tuple(members), roster.settings)
 
     def _shown(self, chat: Address, roster: GroupMembers) -> Group:
         members = self.persons(roster).items()

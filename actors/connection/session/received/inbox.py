@@ -265,13 +265,9 @@ class Inbox(SessionPart):
         )
 
     def prune(self, now: float) -> None:
-        """Drop the tombstones of messages that were settled 30 days ago.
-
-        Those of a LID's chat stay until its phone number is known: they say what is to be merged.
-        """
+        """Drop the tombstones of messages that were settled 30 days ago."""
         self._file.write(
-            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL AND chat NOT GLOB '*@lid'",
-            (now - TOMBSTONE_SECONDS,),
+            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL", (now - TOMBSTONE_SECONDS,)
         )
 
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:

@@ -30,15 +30,15 @@ class InboxMoves(SessionPart):
         super().__init__(file)
         self._inbox, self._phone_statuses, self._downloads = inbox, phone_statuses, downloads
 
-    def move_chat(self, old: str, new: str) -> None:
+    def move_chat(self, old: str, new: str, *, stored: bool = False) -> None:
         """Move the messages of the chat `old` to `new`; one that is in both is there once.
 
-        Where any of it may be stored elsewhere, or on its way there, an `InboxMerge` is put in.
+        Where any of it may be `stored` elsewhere, or on its way there, an `InboxMerge` is put in.
         """
         moved = self._file.rows(
             "SELECT sender, message_id, readable, inbox, at FROM tombstones WHERE chat = ?", (old,)
         )
-        if moved:
+        if moved or stored:
             self.merge_chats([(old, new)])
         for sender, message_id, readable, inbox, at in moved:
             target = new if sender == old else sender

@@ -1,4 +1,4 @@
-"""Queries WhatsApp through the whatsmeow program: the members of groups, and phone numbers.
+"""Asks WhatsApp through the whatsmeow program: members of groups, phone numbers, changes of groups and profiles.
 
-Requests that change an account are in `paired_account.py`.
+Messages are in `sender.py`, changes of chats in `paired_account.py`.
 """

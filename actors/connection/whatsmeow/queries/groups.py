@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.abilities.administration import GroupSettings
+from actors.connection.protocol.administration.group_settings import ADD_MODES
 from actors.connection.protocol.identities.addresses import GROUP, LID, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
     MOST_MEMBERS,
@@ -42,9 +44,21 @@ def members_of(told: Mapping[str, Any]) -> GroupMembers:
     """The members in the program's description of a group."""
     members = tuple(_members(told.get("members") or ()))[:MOST_MEMBERS]
     by_lid = told.get("addressing") == "lid"
+    settings = _settings(told)
+    subject, expires = str(told.get("subject", "")), settings.ephemeral
+    return GroupMembers(subject, "lid" if by_lid else "pn", members, expires, settings)
+
+
+def _settings(told: Mapping[str, Any]) -> GroupSettings:
     timer = told.get("timer")
-    expires = timer if isinstance(timer, int) else 0
-    return GroupMembers(str(told.get("subject", "")), "lid" if by_lid else "pn", members, expires)
+    return GroupSettings(
+        description=str(told.get("description") or ""),
+        announce=bool(told.get("announce")),
+        locked=bool(told.get("locked")),
+        ephemeral=timer if isinstance(timer, int) else 0,
+        member_add_mode="all" if told.get("member_add_mode") == ADD_MODES["all"] else "admins",
+        approval=bool(told.get("approval")),
+    )
 
 
 def _members(told: Iterable[Mapping[str, Any]]) -> Iterator[Member]:

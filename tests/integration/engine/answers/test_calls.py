@@ -35,8 +35,8 @@ async def goes_on(simulator: Simulator, phone: Device, text: str) -> None:
     assert await simulator.owed() == []
 
 
-async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
+async def test_an_offer_and_its_end(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator._call(
             "POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, video=True, addressing="pn"
@@ -45,6 +45,7 @@ async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path) -> Non
         assert (rings.caller, rings.state, rings.video) == (chat(CONTACT), "offered", True)
         assert abs(rings.at - time.time()) < 60
         assert rings.group is None
+        assert (rings.sender_lid or "").endswith("@lid"), "the caller's LID came with the call"
         await goes_on(simulator, phone, "while it rings")
         ended = await simulator._call("DELETE", f"/contacts/{CONTACT}/call")
         assert len(ended["ended"]) == 1
@@ -57,18 +58,18 @@ async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path) -> Non
 
 
 async def test_a_call_that_came_while_the_device_was_away(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
     await simulator._call("POST", f"/contacts/{CONTACT}/call", to=ACCOUNT)
-    async with device(simulator, tmp_path, 2) as phone:
+    async with device(simulator, tmp_path, 2, kind=engine) as phone:
         await goes_on(simulator, phone, "back again")
         assert (await asyncio.wait_for(phone.calls.get(), PATIENCE)).state == "offered"
 
 
-async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
+async def test_a_call_is_refused(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.reject_call("A")
         await pair(simulator, phone)
@@ -79,9 +80,8 @@ async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path) -> None:
         await phone.engine.reject_call(rings.id)
         (call,) = await until(lambda: became(simulator, "rejected"))
         assert (call["id"], call["state"]) == (rings.id, "rejected")
-        own = phone.engine._session.credentials.read()
-        assert own is not None
-        assert own.device == f"{ACCOUNT}:{call['by']}@s.whatsapp.net"
+        (own,) = (await simulator.account(ACCOUNT))["devices"]
+        assert call["by"] == own["device"]
         with pytest.raises(SendError, match="unknown_call"):
             await phone.engine.reject_call(rings.id)
         await goes_on(simulator, phone, "after the call")

@@ -46,7 +46,7 @@ async def test_groups_are_asked_for_by_their_jid(simulator: Simulator, tmp_path:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT, OTHER)
-        assert [one.chat for one in await phone.engine.groups()] == [group]
+        assert [one.chat for one in await phone.engine.administration.groups.all()] == [group]
 
 
 async def test_a_stale_addressing_mode_is_mended_and_the_message_sent_again(

@@ -38,11 +38,13 @@ async def ends_well(simulator: Simulator, phone: Device, order: list[int]) -> No
     """All are there once, in the order of their arrival, and none was asked for again."""
     texts = [f"text {number}" for number in order]
 
-    async def all_there() -> bool:
-        return len(await phone.messages()) >= COUNT
+    async def there(count: int) -> bool:
+        return len(await phone.messages()) >= count
 
-    await until(all_there)
+    await until(lambda: there(COUNT))
     await simulator.say(CONTACT, ACCOUNT, "after")
+    # The session that read last is the one that the answer goes by.
+    await until(lambda: there(COUNT + 1))
     await phone.send(1, "answered")
 
     async def answered() -> bool:

@@ -25,6 +25,7 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,12 +80,17 @@ async def test_an_owner_whose_epoch_is_over_sends_nothing_more(
         await until(lambda: _has(phone, "for the successor"))
 
 
+async def _answered(simulator: Simulator) -> bool:
+    return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
+
+
 async def test_what_arrives_at_a_stale_owner_is_left_to_its_successor(
     simulator: Simulator, tmp_path: Path
 ) -> None:
     """G6: the message is refused by the session, so it is not acknowledged."""
     async with device(simulator, tmp_path, reconnect=False) as phone:
         await pair(simulator, phone)
+        await eventually("all of the login is answered", lambda: _answered(simulator), 10)
         Session.open(tmp_path / SESSION_FILE, 2).close()
         await simulator.say(CONTACT, ACCOUNT, "for the successor")
         cause = await until(lambda: phone.causes[1:] and phone.causes[-1])

@@ -79,6 +79,7 @@ def test_one_key_in_both_headers_is_one(gateway: Gateway) -> None:
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.id)
 def test_nothing_without_a_key(gateway: Gateway, operation: object) -> None:
     method, path = operation.method, concrete(operation.path)  # type: ignore[attr-defined]
+    address = f"127.0.1.{1 + GUARDED.index(operation)}"  # type: ignore[arg-type]
     for headers in (
         {},
         {"X-Api-Key": ""},
@@ -88,7 +89,7 @@ def test_nothing_without_a_key(gateway: Gateway, operation: object) -> None:
         {"Authorization": f"Basic {KEY}"},
         {"Authorization": "Bearer tmo_nobody"},
     ):
-        with gateway.client(None) as client:
+        with gateway.client(None, address=address) as client:
             answer = client.request(method, path, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -166,6 +166,9 @@ async def test_a_challenge_goes_out_and_an_assertion_comes_in(
     owner.answer = {"error": "passkey_refused"}
     refused = await client.post(PASSKEY, json=ASSERTION)
     assert (refused.status_code, refused.json()["code"]) == (422, "passkey_refused")
+    long = {**ASSERTION, "id": "A" * 9000, "rawId": "A" * 9000}
+    refused = await client.post(PASSKEY, json=long)
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
     owner.answer = {}
     await report("pairing", Passkey.confirmation("K7RM2V9D", expires))
     shown = (await client.get(PASSKEY)).json()

@@ -24,6 +24,14 @@ OFFLINE = {
     "getPairingCode": 409,
     "listGroups": 409,
     "getGroup": 409,
+    **dict.fromkeys(
+        ("createGroup", "changeGroup", "leaveGroup", "joinGroup", "previewInvite"), 409
+    ),
+    **dict.fromkeys(("addMembers", "removeMembers", "promoteMembers", "demoteMembers"), 409),
+    **dict.fromkeys(("getInvite", "revokeInvite"), 409),
+    **dict.fromkeys(("getPicture", "removeGroupPicture", "getProfile", "changeProfile"), 409),
+    **dict.fromkeys(("listBlocked", "blockPerson", "unblockPerson"), 409),
+    "setGroupPicture": 404,  # no such file was uploaded
     "checkNumber": 409,
     "setPresence": 409,
     "setTyping": 409,
@@ -40,7 +48,14 @@ OFFLINE = {
 """Operations that need a phone, or a failure: shown by tests of their own."""
 
 REQUIRED = {
-    name: {"connection": "shop"} for name in ("listAllChats", "listAllContacts", "getGroup")
+    name: {"connection": "shop"}
+    for name in (
+        *("listAllChats", "listAllContacts", "getGroup", "changeGroup", "leaveGroup"),
+        *("setGroupPicture", "removeGroupPicture"),
+        *("previewInvite", "addMembers", "promoteMembers", "getInvite", "revokeInvite"),
+    )
+} | {
+    name: {"connection": "shop", "participants": TO} for name in ("removeMembers", "demoteMembers")
 }
 """Query parameters that an operation cannot do without."""
 
@@ -74,14 +89,18 @@ def sent(api: Api, **body: Any) -> str:
 
 def cases(document: dict[str, Any]) -> Iterator[tuple[str, str, str, str, Any]]:
     """Method, path, operation, and a body with its name; what deletes comes last, a whole after its parts."""
-    order = {"get": 0, "post": 1, "patch": 2, "delete": 3}
+    order = {"get": 0, "post": 1, "put": 2, "patch": 2, "delete": 3}
     found = [
         (method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
     for method, path, operation in sorted(
-        found, key=lambda each: (order[each[0]], -each[1].count("/") if each[0] == "delete" else 0)
+        found,
+        key=lambda each: (
+            order[each[0]],
+            *((-each[1].count("/"), "/connections/" in each[1]) if each[0] == "delete" else ()),
+        ),
     ):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for name, example in content.get("examples", {"none": {"value": None}}).items():
@@ -112,7 +131,7 @@ def test_each_example_can_be_asked(own_gateway: Gateway) -> None:
                 PATH["id"]: about,
                 PATH["webhook"]: hook,
                 PATH["key"]: key,
-                FILE: files.get(kind, ""),
+                FILE: files.get(kind, FILE),
             }
             written, concrete = json.dumps(body), path
             for name, value in PATH.items():

@@ -91,3 +91,20 @@ def test_wrong_keys_at_the_login_are_slowed_down(gateway: Gateway) -> None:
     assert "Too many wrong keys" in wrong[-1].text
     assert int(wrong[-1].headers["Retry-After"]) > 0
     assert right.status_code == 429, "who guesses hears nothing meanwhile"
+
+
+def test_an_address_has_so_many_wrong_keys_looked_up(gateway: Gateway) -> None:
+    """Keys that the gateway knows are not held to it, nor is another address."""
+    with gateway.client(None, address="127.0.3.1") as nobody:
+        wrong = [
+            nobody.get("/api/queue", headers={"X-Api-Key": f"tmo_wrong{number}"})
+            for number in range(25)
+        ]
+        shown = nobody.get("/api/queue", headers={"X-Api-Key": KEY})
+    assert wrong[0].status_code == 401
+    last = wrong[-1]
+    assert (last.status_code, last.json()["code"]) == (429, "rate_limited")
+    assert int(last.headers["Retry-After"]) > 0
+    assert shown.status_code == 200
+    with gateway.client("tmo_wrong25", address="127.0.3.2") as other:
+        assert other.get("/health").status_code == 401

@@ -85,8 +85,7 @@ def test_each_type_of_message_has_its_fields_and_samples(page: Page) -> None:
     assert kind.locator("pre").get_by_text("await fetch(").is_visible()
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESK, "light"), (PHONE, "dark")])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(
     page: Page, size: dict[str, int], scheme: str
 ) -> None:

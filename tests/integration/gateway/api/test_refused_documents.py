@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.queue.outbound_queue import Send
 from actors.redis.commands import Commands
 from actors.redis.leases.lease_record import HeldItems
 from actors.redis.leases.leases import Leases, Owner
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
     from redis.asyncio import Redis
 
+    from actors.queue.outbound_queue import OutboundQueue
     from tests.integration.gateway.served import Api, Gateway
 
 PATH = "/api/connections/shop/refused-documents"
@@ -109,6 +112,69 @@ async def test_a_connection_that_nobody_serves_has_its_session_closed(
     api: Api, leases: Leases
 ) -> None:
     lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
+    told: dict[str, Any] = {"state": "open", "cause": None, "since": 1.0}
+    await leases.report(SHOP, lease.epoch, **told, held=HeldItems(1))
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
     answer = await asyncio.to_thread(api.get, PATH)
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")
+
+
+async def refused(lanes: OutboundQueue, *texts: str) -> list[str]:
+    """WhatsApp's ids of messages that were sent, and whose views the store refused."""
+    records = [
+        (await lanes.accept(Send(SHOP, "15550100002@s.whatsapp.net", text))).record
+        for text in texts
+    ]
+    await lanes.receipts(SHOP, [(each.message_id, "read", time.time()) for each in records])
+    changed = await lanes.changed(SHOP, 100)
+    await lanes.mirrored(SHOP, changed, {each.id: "refused" for each in records})
+    return [each.message_id for each in records]
+
+
+async def test_messages_that_were_sent_are_listed_before_them(
+    api: Api, owner: Commands, lanes: OutboundQueue
+) -> None:
+    ids = await refused(lanes, "one", "two " * 100, "three")
+    answer = await asyncio.to_thread(api.get, f"{PATH}?limit=2")
+    told = answer.json()
+    assert [each["id"] for each in told["items"]] == ids[:2]
+    long = told["items"][1]
+    assert (long["kind"], long["type"], long["size"]) == ("sent", "text", 400)
+    assert long["excerpt"] == ("two " * 100)[:200]
+    assert long["chat"] == "15550100002@s.whatsapp.net"
+    answer, _, args = await asked(
+        api, owner, "GET", f"{PATH}?limit=2&after={told['next']}", {"items": [item(4), item(7)]}
+    )
+    assert args == {"limit": "2", "after": "0"}
+    told = answer.json()
+    assert ([each["id"] for each in told["items"]], told["next"]) == ([ids[2], "4"], "4")
+    answer, _, _ = await asked(api, owner, "GET", f"{PATH}?limit=3", {"items": [item(4)]})
+    assert ([each["id"] for each in answer.json()["items"]], answer.json()["next"]) == (ids, "0")
+    shown = await asyncio.to_thread(api.get, "/api/connections/shop")
+    assert shown.json()["refused_documents"] == 2 + 3
+    for each in ids:
+        await lanes.discard_refused(SHOP, each)
+
+
+async def test_a_person_decides_on_them_without_an_owner(
+    api: Api, leases: Leases, lanes: OutboundQueue
+) -> None:
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), host_identity.here()))
+    await leases.report(SHOP, lease.epoch, state="open", cause=None, since=1.0, held=HeldItems(0))
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
+    again, gone = await refused(lanes, "again", "gone")
+    told = (await asyncio.to_thread(api.get, PATH)).json()
+    assert ([each["id"] for each in told["items"]], told["next"]) == ([again, gone], None)
+    answer = await asyncio.to_thread(api.post, f"{PATH}/{again}/retry")
+    assert answer.status_code == 204
+    assert [each.text for each in await lanes.changed(SHOP, 10)] == ["again"]
+    answer = await asyncio.to_thread(api.delete, f"{PATH}/{gone}")
+    assert answer.status_code == 204
+    assert (await asyncio.to_thread(api.get, PATH)).json()["items"] == []
+    record = await lanes.get(f"{SHOP}.{gone}")
+    assert record is not None
+    assert (record.status, record.text) == ("read", "")
+    answer = await asyncio.to_thread(api.delete, f"{PATH}/3EB0{'0' * 18}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_document")
+    answer = await asyncio.to_thread(api.get, f"{PATH}?after=sent.first")
+    assert answer.json()["code"] == "invalid_cursor"

@@ -155,8 +155,8 @@ def test_a_part_is_what_is_between_the_bars_of_the_page(admin: Person) -> None:
 
 
 def test_static_files_are_kept_for_good_by_their_version(admin: Person) -> None:
-    page = admin.get("/").text
-    for name in ("console.css", "console.js", "icon.svg"):
+    page = admin.get("/console/conversations/shop").text
+    for name in ("console.css", "console.js", "conversations.js", "icon.svg"):
         found = re.search(rf'"(/console/static/{re.escape(name)}\?v=\w+)"', page)
         assert found
         file = admin.get(found[1])

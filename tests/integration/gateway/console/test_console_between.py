@@ -62,7 +62,7 @@ def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
     page.route("**/console/conversations/**", bad_gateway)
     page.get_by_text("The service does not answer").wait_for()
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("#composer button")).to_be_enabled(timeout=PAGE_MS)
+    expect(page.locator("#composer .main")).to_be_enabled(timeout=PAGE_MS)
     page.unroute("**/console/conversations/**")
     assert set(answered) == {"GET", "POST"}
     assert text.input_value() == "typed before"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import select
+import selectors
 import socket
+import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from io import BufferedReader
 
     from tests.integration.gateway.served import Api, Gateway
 
@@ -35,6 +38,41 @@ def begun(gateway: Gateway, content: bytes, count: int) -> Iterator[list[socket.
             one.sendall(content)
             sockets.append(one)
         yield sockets
+
+
+@contextmanager
+def unresting(gateway: Gateway, content: bytes, count: int) -> Iterator[Callable[[], int]]:
+    """Ask the same on each of `count` sockets, again with each answer; how many answers came is returned."""
+    over, came = threading.Event(), 0
+
+    def ask() -> None:
+        nonlocal came
+        with begun(gateway, content, count) as sockets, selectors.DefaultSelector() as ready:
+            for each in sockets:
+                ready.register(each, selectors.EVENT_READ, each.makefile("rb"))
+            while not over.is_set():
+                for found, _ in ready.select(1):
+                    _read_answer(found.data)
+                    came += 1
+                    found.fileobj.sendall(content)  # type: ignore[union-attr]
+
+    asking = threading.Thread(target=ask, name="unresting")
+    asking.start()
+    try:
+        yield lambda: came
+    finally:
+        over.set()
+        asking.join(30)
+
+
+def _read_answer(stream: BufferedReader) -> None:
+    """Read one answer of status 200."""
+    assert stream.readline().split()[1] == b"200"
+    length = 0
+    while (line := stream.readline()) != b"\r\n":
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    stream.read(length)
 
 
 def answered(sockets: list[socket.socket]) -> list[socket.socket]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from contextlib import ExitStack
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from actors.redis.client import connect
+from actors.redis.leases.leases import Leases, Owner
+from actors.runtime import host_identity
+from actors.state.documents import MESSAGES
 from actors.state.open_store import open_documents
 from tests.integration.gateway.files import send
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
@@ -18,13 +25,14 @@ from tests.integration.gateway.tenants.raw_requests import (
     begun,
     request,
     statuses,
+    unresting,
 )
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.processes.slow_file import slow_file
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     import httpx
@@ -142,6 +150,53 @@ def test_large_pages(gateway: Gateway, greedy: Api, modest: Api) -> None:
         assert len(answered(held)) < 20
         until("the greedy one has its pages too", lambda: len(answered(held)) == 40, 60)
         assert statuses(held) == [200] * 40
+
+
+@pytest_asyncio.fixture
+async def messages(gateway: Gateway) -> dict[str, str]:
+    """The id of a long message of the one, and of a short one of the other."""
+    documents = open_documents(gateway.settings)
+    await store_messages(documents, 0, 1, SHOP, more=" " + "w" * 250_000)
+    await store_messages(documents, 1, 1, OTHER)
+    found = (await documents.query(MESSAGES)).items
+    await documents.close()
+    return {each["connection"]: each["id"] for each in found}
+
+
+def test_single_messages(
+    gateway: Gateway, greedy: Api, modest: Api, messages: dict[str, str]
+) -> None:
+    """A few answers of the greedy one come between two of the modest one, not all that it asked for."""
+    long = request(greedy, "GET", f"/api/messages/{messages[SHOP]}", b"")
+    between = []
+    with unresting(gateway, long, EACH - 10) as came:
+        until("each of its requests had an answer", lambda: came() > EACH, 60)
+        for _ in range(9):
+            before = came()
+            assert modest.get(f"/api/messages/{messages[OTHER]}").status_code == 200
+            between.append(came() - before)
+    assert median(between) < EACH / 4
+
+
+@pytest_asyncio.fixture
+async def silent_owner(gateway: Gateway) -> AsyncIterator[None]:
+    """An owner of the open connection that answers no command."""
+    redis = connect(gateway.settings)
+    leases = Leases(redis)
+    owner = Owner("connection:silent", os.getpid(), host_identity.here())
+    lease = await leases.take(SHOP, owner)
+    await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
+    yield
+    await redis.aclose()
+
+
+@pytest.mark.usefixtures("silent_owner")
+def test_questions_to_whatsapp(gateway: Gateway, greedy: Api) -> None:
+    """They take no turn: its own reads do not wait for them."""
+    asks = request(greedy, "GET", f"/api/connections/shop/numbers/{TO}", b"")
+    with begun(gateway, asks, 10) as held:
+        assert greedy.get("/api/queue").status_code == 200
+        assert not answered(held)
 
 
 def test_urls(gateway: Gateway, greedy: Api, modest: Api) -> None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 WORDS = "a long word " * 20
 
 
-async def mirrored(desk: Desk, without_words: Collection[str] = ()) -> None:
+async def mirrored(desk: Desk, unread: Collection[str] = ()) -> None:
     records = await desk.lanes.changed(SHOP, 100)
-    await desk.lanes.mirrored(SHOP, records, [desk.ids[each] for each in without_words])
+    await desk.lanes.mirrored(SHOP, records, {desk.ids[each]: "unread" for each in unread})
 
 
 async def size(desk: Desk, text: str) -> int:
@@ -67,7 +67,7 @@ async def test_a_message_that_may_be_sent_again_keeps_its_words(desk: Desk) -> N
     assert [job.text for job in await desk.claim()] == ["dead"]
 
 
-async def test_words_that_the_store_refused_stay(desk: Desk) -> None:
+async def test_words_that_the_store_does_not_have_stay(desk: Desk) -> None:
     await desk.accept("here alone")
     await desk.claim()
     await desk.complete("here alone")
@@ -109,8 +109,8 @@ async def test_content_that_this_release_does_not_know_stays(desk: Desk, tmp_pat
     await desk.complete("later")
     documents = SqliteDocuments(tmp_path / "state.sqlite3")
     records = await desk.lanes.changed(SHOP, 10)
-    bare = await mirror_store.store(documents, records)
-    await desk.lanes.mirrored(SHOP, records, bare)
+    lacking = await mirror_store.store(documents, records)
+    await desk.lanes.mirrored(SHOP, records, lacking)
     await documents.close()
     after = await desk.get("later")
     assert (after.text, after.content) == (send.text, send.content)

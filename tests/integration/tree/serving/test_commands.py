@@ -13,7 +13,7 @@ from actors.connection.engine import NO_CODE, Qr
 from actors.connection.trace.recorder import Recorder
 from actors.redis import commands as lane
 from actors.redis import keys
-from actors.redis.commands import NoAnswer, TooMany
+from actors.redis.commands import NoAnswer, TooLong, TooMany
 from actors.redis.leases.leases import Owner
 from tests.waiting import eventually
 
@@ -36,7 +36,7 @@ async def test_an_open_connection_answers(served: Served) -> None:
     assert await ask("shop", "typing", {"chat": ANA, "state": "paused"}, 5) == {}
     (group,) = (await ask("shop", "groups", {}, 5))["groups"]
     assert (group["subject"], group["members"][0]["admin"]) == ("Us", True)
-    assert await ask("shop", "group", {"chat": group["chat"]}, 5) == group
+    assert await ask("shop", "group", {"chat": group["chat"]}, 5) == group | {"settings": None}
     unknown = await ask("shop", "group", {"chat": "120363999999999999@g.us"}, 5)
     assert unknown == {"error": "unknown_group"}
     assert served.engine.told == ["available=True", f"{ANA} paused"]
@@ -99,6 +99,7 @@ async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
     await eventually("three wait", all_wait, 5)
     with pytest.raises(TooMany):
         await served.commands.ask("shop", "presence", {}, 0.5)
+    assert len(await served.redis.keys("*:command:*")) == 3
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in results] == [NoAnswer] * 3
 
@@ -106,6 +107,21 @@ async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
         return not await served.redis.keys("*command*") + await served.redis.keys("*answer*")
 
     await eventually("all is gone", gone, 10)
+
+
+async def test_no_more_wait_than_may_however_many_are_asked_at_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "MOST", 3)
+    asked = [served.commands.ask("shop", "presence", {}, 0.5) for _ in range(20)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in results) == ["NoAnswer"] * 3 + ["TooMany"] * 17
+
+
+async def test_a_long_command_is_not_put(served: Served) -> None:
+    with pytest.raises(TooLong):
+        await served.commands.ask("shop", "presence", {"presence": "x" * lane.MOST_BYTES}, 0.5)
+    assert not await served.redis.keys("*command*")
 
 
 PHONE = "15550100001@s.whatsapp.net"

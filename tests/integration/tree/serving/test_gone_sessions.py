@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.actor import ConnectionActor
+from actors.connection.backup.quarantine import DAMAGED, move_aside
+from actors.connection.session.session import Session
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Obstacle
 from tests.integration.tree.conftest import OWNER
@@ -61,3 +63,25 @@ async def test_a_session_that_is_gone(
         assert (await served(leases, tmp_path)).obstacle == gone.obstacle
     finally:
         await redis.aclose()
+
+
+@pytest.mark.usefixtures("logs_as_before")
+async def test_of_damaged_sessions_three_stay(server: Valkey, tmp_path: Path) -> None:
+    settings = server.settings(whatsapp_url="ws://127.0.0.1:1/").model_copy(
+        update={"data": tmp_path}
+    )
+    settings.save()
+    file = settings.sessions / "shop" / "session.db"
+    for epoch in range(1, 4):
+        Session.open(file, epoch).close()
+        move_aside(file, epoch, now=epoch * 60.0)
+    file.write_bytes(b"no session" * 1000)
+    redis = connect(settings)
+    await redis.flushdb()
+    try:
+        await served(Leases(redis), tmp_path)
+    finally:
+        await redis.aclose()
+    *former, newest = sorted((file.parent / DAMAGED).glob("*/session.db"))
+    assert [each.parent.name[-2:] for each in former] == ["-2", "-3"]
+    assert newest.read_bytes().startswith(b"no session")

@@ -9,7 +9,6 @@ import pytest
 from actors.health.checks import judge
 from actors.health.samples import (
     ConnectionSample,
-    Mirror,
     Spools,
 )
 from actors.redis.leases.lease_record import HeldItems
@@ -27,13 +26,20 @@ def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> N
     assert f"spool_{name}" in unknown.unknown  # an alert that is active stays
 
 
-def test_a_refused_document_of_the_view_is_a_reason_for_a_day() -> None:
-    (reason,) = judge(replace(WELL, mirror=Mirror(refused_at=999.0)), THRESHOLDS).reasons
-    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
-    assert not judge(replace(WELL, mirror=Mirror(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
+def test_a_view_that_nobody_read_is_not_judged() -> None:
     unknown = judge(replace(WELL, mirror=None), THRESHOLDS)
     assert unknown.reasons == ()
-    assert unknown.unknown >= {"mirror_refused", "queue_differs"}
+    assert "queue_differs" in unknown.unknown
+
+
+@pytest.mark.parametrize(
+    ("held", "sends", "how_many"), [(0, 1, "1 document "), (2, 0, "2 doc"), (2, 1, "3 doc")]
+)
+def test_sent_and_received_documents_are_one_reason(held: int, sends: int, how_many: str) -> None:
+    seen = ConnectionSample("running", "open", held=HeldItems(held), refused_sends=sends)
+    (reason,) = judge(replace(WELL, connections={"x": seen}), THRESHOLDS).reasons
+    assert (reason.name, reason.subject) == ("document_refused", "x")
+    assert how_many in reason.detail
 
 
 @pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])

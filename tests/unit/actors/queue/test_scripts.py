@@ -10,6 +10,7 @@ import pytest
 from actors.queue.queue_reader import (
     ACCEPTING,
     DEFERRING,
+    FREEING,
     JOINING,
     KEEPING,
     SCRIPTS,
@@ -17,14 +18,14 @@ from actors.queue.queue_reader import (
 )
 from actors.redis.leases.leases import SCRIPT as LEASE
 
-ALONE = "presence.lua"
-"""A script by itself, of other keys."""
+ALONE = {"commands.lua", "presence.lua"}
+"""Scripts by themselves, of other keys."""
 
 PARTS = {
     part.name: part.read_text()
     for room in ("actors.redis", "actors.redis.leases", "actors.queue.scripts")
     for part in files(room).iterdir()
-    if part.name.endswith(".lua") and part.name != ALONE
+    if part.name.endswith(".lua") and part.name not in ALONE
 }
 ALL = {
     "accept": ACCEPTING,
@@ -32,6 +33,7 @@ ALL = {
     "defer": DEFERRING,
     "join": JOINING,
     "keep": KEEPING,
+    "free": FREEING,
     "lease": LEASE,
 }
 INSIDE = {"claim"}

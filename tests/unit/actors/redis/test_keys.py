@@ -46,7 +46,8 @@ def test_what_is_no_connection_id_has_no_keys(connection: str) -> None:
 
 
 def test_the_scripts_name_their_keys_as_they_are_named_here() -> None:
-    text = (files("actors.redis") / "transitions.lua").read_text()
+    rooms = (("actors.redis", "transitions.lua"), ("actors.queue.scripts", "bytes.lua"))
+    text = "".join((files(room) / name).read_text() for room, name in rooms)
     made = set(re.findall(r"BASE \.\. '(:[a-z_]+)'", text))
     assert made == {key.removeprefix(SHOP.base) for key in SHOP.scripted}
     lines = "".join(re.findall(r"^local [A-Z_, ]+ = BASE.*$", text, re.MULTILINE))

@@ -1,23 +1,25 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from actors.state.connections import Connections
-from actors.state.documents import API_KEYS, StoreAway
+from actors.state.documents import API_KEYS, StoreAway, Write
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
 from gateway.http.api_keys import InvalidKey, Key, KeyRing, create, digest, ensure_first
+from gateway.http.problems import Problem
+from gateway.wrong_key_limiter import QUOTA
 from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.state.documents import Documents
+    from actors.state.documents import Document, Documents, Page
 
 GIVEN = "tmo_" + "k" * 43
 
@@ -171,19 +173,101 @@ async def test_a_revoked_first_key_leaves_room_for_another(documents: Documents)
     assert await ensure_first(documents, GIVEN) is None
 
 
-async def test_unknown_keys_do_not_hammer_the_store(documents: Documents) -> None:
-    await ensure_first(documents, GIVEN)
+class Counted(SqliteDocuments):
+    """A store that counts what is read of it."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.whole, self.single = 0, list[str]()
+
+    async def query(self, collection: str, **more: Any) -> Page:
+        self.whole += 1
+        return await super().query(collection, **more)
+
+    async def get(self, collection: str, id_: str) -> Document | None:
+        if collection == API_KEYS:
+            self.single.append(id_)
+        return await super().get(collection, id_)
+
+
+@pytest_asyncio.fixture
+async def counted(file: Path) -> AsyncIterator[Counted]:
+    store = Counted(file)
+    yield store
+    await store.close()
+
+
+async def test_an_unknown_key_reads_its_own_document_alone(counted: Counted) -> None:
+    await ensure_first(counted, GIVEN)
     clock = Clock()
-    ring = KeyRing(documents, clock)
-    assert await ring.find("tmo_a") is None
-    await create(documents, name="late", scopes=["read"], quota=UNLIMITED)
-    before = ring._tried_at
-    for number in range(50):
+    ring = KeyRing(counted, clock)
+    assert await ring.find(GIVEN) is not None
+    counted.whole, counted.single = 0, []
+    for number in range(10):
+        clock.now += api_keys.PATIENCE
         assert await ring.find(f"tmo_{number}") is None
-    assert ring._tried_at == before
-    clock.now += api_keys.PATIENCE
-    assert await ring.find("tmo_b") is None
-    assert ring._tried_at == clock.now
+    reads, counted.single = counted.single, []
+    assert (len(set(reads)), len(reads), counted.whole) == (10, 10, 0)
+    identity, late = await create(counted, name="late", scopes=["read"], quota=UNLIMITED)
+    found = await ring.by_id(identity)
+    assert found is not None
+    for _ in range(3):
+        assert await ring.find(late) == found
+    assert counted.single == [identity]
+    assert await ring.by_id("0123456789abcdef") is None
+
+
+async def test_a_key_that_ended_with_its_connection_is_not_found(documents: Documents) -> None:
+    ring = KeyRing(documents, Clock())
+    assert await ring.find(GIVEN) is None
+    await ensure_first(documents, GIVEN)
+    identity = digest(GIVEN)[:16]
+    await documents.batch([Write("merge", API_KEYS, identity, {"ended_at": 1.0})])
+    assert await ring.find(GIVEN) is None
+    another = {"hash": "f" * 64, "ended_at": None}
+    await documents.batch([Write("merge", API_KEYS, identity, another)])
+    assert await ring.find(GIVEN) is None, "the id is a part of the hash alone"
+
+
+async def test_an_address_tries_so_many_unknown_keys(counted: Counted) -> None:
+    """Known ones and other addresses are not held to it, and a key costs nothing once it is known."""
+    await ensure_first(counted, GIVEN)
+    clock = Clock()
+    ring = KeyRing(counted, clock)
+    assert await ring.find(GIVEN, "192.0.2.1") is not None
+    _, late = await create(counted, name="late", scopes=["read"], quota=UNLIMITED)
+    assert await ring.find(late, "192.0.2.1") is not None
+    for number in range(QUOTA - 1):
+        assert await ring.find(f"tmo_{number}", "192.0.2.1") is None
+    counted.single = []
+    with pytest.raises(Problem) as refused:
+        await ring.find("tmo_another", "192.0.2.1")
+    assert (refused.value.kind.code, counted.single) == ("rate_limited", [])
+    for token in (GIVEN, late):
+        assert await ring.find(token, "192.0.2.1") is not None
+    assert await ring.find("tmo_another", "192.0.2.2") is None
+    clock.now += float(refused.value.headers["Retry-After"])
+    assert await ring.find("tmo_another", "192.0.2.1") is None
+
+
+async def test_a_key_that_is_revoked_while_it_is_read_does_not_come_back(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = KeyRing(counted, Clock())
+    await ring.find("tmo_unknown")
+    identity, token = await create(counted, name="a", scopes=["read"], quota=UNLIMITED)
+    real = counted.get
+
+    async def revoked_meanwhile(collection: str, id_: str) -> Document | None:
+        document = await real(collection, id_)
+        if document is not None:
+            await api_keys.revoke(counted, identity)
+            await ring.renew()
+        return document
+
+    monkeypatch.setattr(counted, "get", revoked_meanwhile)
+    await ring.find(token)
+    assert await ring.find(token) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 from actors.config.settings import Settings
 from gateway.http.api_keys import Key
-from gateway.http.rate_limiter import KNOWN, WINDOW, RateLimiter, judge
+from gateway.http.rate_limiter import KNOWN, RateLimiter
+from gateway.token_bucket import WINDOW, judge
 
 if TYPE_CHECKING:
     from actors.runtime.limits.quotas import Quota

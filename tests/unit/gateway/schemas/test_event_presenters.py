@@ -79,6 +79,26 @@ RENAMED: dict[str, Any] = {
     "former": "200000000000001@lid",
     "at": 5.0,
 }
+GROUP = "120363000000000001@g.us"
+BY: dict[str, Any] = {"address": ANA, "sender_name": "Ana Pereira", "sender_lid": None}
+RENAMED_GROUP: dict[str, Any] = {
+    "connection": "shop--K7Q2M9XA4TBC",
+    "chat": GROUP,
+    "at": 5.0,
+    "setting": "subject",
+    "value": "Chess club",
+    "by": BY,
+}
+ADDED: dict[str, Any] = {
+    "connection": "shop--K7Q2M9XA4TBC",
+    "chat": GROUP,
+    "at": 5.0,
+    "setting": "members",
+    "id": "A",
+    "change": "added",
+    "by": None,
+    "people": [BY, {"address": "90000000000002@lid", "sender_name": None, "sender_lid": None}],
+}
 FILE: dict[str, Any] = {
     "id": "shop--K7Q2M9XA4TBC.in.a",
     "message_id": "A",
@@ -122,7 +142,10 @@ def data_of(kind: EventType) -> dict[str, Any]:
         return CONTACT
     if kind == "chat.renamed":
         return RENAMED
+    if kind == "group.participants":
+        return ADDED
     known: dict[str, dict[str, Any]] = {
+        "group": RENAMED_GROUP,
         "message": SENT,
         "connection": STATE,
         "call": CALL,
@@ -376,3 +399,28 @@ def test_a_test_event_is_one_as_the_document_promises() -> None:
     event = event_presenters.trial(webhook, "evt_1", 5.0)
     found = check(event.__pydantic_serializer__.to_json(event))
     assert (found["type"], found["seq"], found["data"]) == ("webhook.test", 0, {"webhook": "wh_1"})
+
+
+def test_a_changed_setting_of_a_group_has_its_value_and_its_author() -> None:
+    found = check(event_presenters.written(stored("group.updated", RENAMED_GROUP)))["data"]
+    assert (found["connection"], found["chat"]) == ("shop", GROUP)
+    assert (found["setting"], found["value"], found["author"]["name"]) == (
+        *("subject", "Chess club"),
+        "Ana Pereira",
+    )
+    timer = {**RENAMED_GROUP, "setting": "ephemeral", "value": 86400, "by": None}
+    found = check(event_presenters.written(stored("group.updated", timer)))["data"]
+    assert (found["setting"], found["value"], found["author"]) == ("ephemeral_seconds", 86400, None)
+    for value in (True, False):
+        locked = {**RENAMED_GROUP, "setting": "locked", "value": value}
+        found = check(event_presenters.written(stored("group.updated", locked)))["data"]
+        assert found["value"] is value
+
+
+def test_changed_members_are_people() -> None:
+    found = check(event_presenters.written(stored("group.participants", ADDED)))["data"]
+    assert (found["change"], found["author"]) == ("added", None)
+    assert [(each["address"], each["name"]) for each in found["people"]] == [
+        (ANA, "Ana Pereira"),
+        ("90000000000002@lid", None),
+    ]

@@ -217,7 +217,7 @@ async def test_scan_say_and_account(
     await device.close()
     await device.login()
     await device.upload(4)
-    await device.take_keys(next(one for one in device.passed if one.tag == "message"))
+    await device.take_keys(await device.next("message"))
     said = await http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": "hello"})
     account = (await http.get(f"/accounts/{NUMBER}")).json()
     assert account["online"]

@@ -78,7 +78,7 @@ async def member(request: pytest.FixtureRequest, device: Device) -> Member:
     world = device.world
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER, OTHER], request.param)
-        world.notifications.group_made(group)
+        world.group_management.notifications.made(group)
     await device.next("notification")
     return Member(device, group)
 
@@ -103,7 +103,7 @@ async def test_a_key_is_handed_over_once_and_renewed(member: Member) -> None:
     say(world, member.group, "two")
     assert member.read(await device.next("message")) == (["skmsg"], "two")
     with world.store.transaction():
-        world.membership.change(member.group, [], [OTHER], FRIEND)
+        world.group_management.membership.dismiss(member.group, [OTHER], FRIEND)
     removed = await device.next("notification")
     (left,) = removed.get_child("remove").get_children("participant")
     assert left.attrs["jid"] == world.people.named(OTHER).address(member.group.server)
@@ -325,7 +325,7 @@ async def test_what_a_companion_asks_about_groups(member: Member) -> None:
     assert [one.attrs["id"] for one in listed.get_children("group")] == [group.id]
     missing = await asked(JID("120363000000000000", GROUP_SERVER), Node("query"))
     assert missing.get_child("error").attrs["code"] == "404"
-    unknown = await asked(group.address, Node("invite"))
+    unknown = await asked(group.address, Node("sub_groups"))
     assert unknown.get_child("error").attrs["code"] == "501"
     leave = Node("leave", {}, [Node("group", {"id": group.address})])
     await device.send(

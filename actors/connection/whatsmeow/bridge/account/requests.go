@@ -28,6 +28,7 @@ type Account struct {
 	Context  context.Context
 	States   *accountstate.States
 	MayLeave func() error
+	Ending   <-chan struct{}
 	Tell     func(event string, fields pipe.Fields, raw []byte)
 
 	// shown is the account's presence as the actor asked for it; nil before that.

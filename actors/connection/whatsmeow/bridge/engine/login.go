@@ -103,14 +103,15 @@ func (engine *Engine) start(version *[3]uint32) error {
 	one.offline = &intake.OfflineQueue{Request: one.requestBatch}
 	one.sender = &sending.Sender{
 		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
-		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending,
+		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending, Note: one.noteRecipients,
 	}
 	one.states = &accountstate.States{
 		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
 		Deliver: one.deliverState, Renamed: func() { one.account.Renamed() },
 	}
 	one.account = &account.Account{
-		Client: one.client, Context: engine.ctx, States: one.states, MayLeave: one.mayLeave, Tell: engine.pipe.Tell,
+		Client: one.client, Context: engine.ctx, States: one.states, MayLeave: one.mayLeave, Ending: one.ending,
+		Tell: engine.pipe.Tell,
 	}
 	engine.ratchet.Serve(one.queue)
 	engine.login = one

@@ -46,7 +46,7 @@ func (one *login) notification(node *waBinary.Node) {
 			if found, members := change.(*events.GroupInfo); members && len(found.Leave) > 0 {
 				one.renewKeys(found.JID)
 			}
-			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(change), nil))
+			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(node, change), nil))
 		}
 	case "mediaretry":
 		client.MediaRetryNotification(ctx, node)
@@ -131,8 +131,13 @@ func (one *login) changedStates(node *waBinary.Node, answer func()) {
 
 // deliverState hands changes of the account's state to the actor, unless the login ends before they are committed.
 func (one *login) deliverState(fields pipe.Fields, raw []byte) (pipe.Fields, error) {
+	return one.committed("app_state", fields, raw)
+}
+
+// committed returns the answer to a delivery, unless the login ends before the actor commits it.
+func (one *login) committed(kind string, fields pipe.Fields, raw []byte) (pipe.Fields, error) {
 	select {
-	case answer := <-one.deliver("app_state", fields, raw):
+	case answer := <-one.deliver(kind, fields, raw):
 		return answer.Fields, answer.Err
 	case <-one.over:
 		return nil, outcome.NotConnected
@@ -147,40 +152,13 @@ func tags(node *waBinary.Node) []string {
 	return found
 }
 
-// call hands a call that rings, or is over, to the actor.
+// call hands calls that ring, or are over, to the actor.
 func (one *login) call(node *waBinary.Node) {
-	answer := func() { one.client.Acknowledge(one.engine.ctx, node, 0) }
-	children := node.GetChildren()
-	if len(children) != 1 {
-		one.stored(answer)
-		return
+	var deliveries []<-chan pipe.Answer
+	for _, each := range headers.Calls(node) {
+		deliveries = append(deliveries, one.deliver("call", each, nil))
 	}
-	child, state := children[0], ""
-	switch child.Tag {
-	case "offer", "offer_notice":
-		state = "offered"
-	case "terminate", "reject", "accept":
-		state = "ended"
-	default:
-		one.stored(answer)
-		return
-	}
-	fields := pipe.Fields{
-		"call": outcome.Text(child.Attrs["call-id"]), "caller": outcome.Text(child.Attrs["call-creator"]),
-		"from": outcome.Text(node.Attrs["from"]), "state": state, "step": child.Tag, "at": outcome.Number(node.Attrs["t"]),
-	}
-	_, fields["video"] = child.GetOptionalChildByTag("video")
-	if outcome.Text(child.Attrs["media"]) == "video" {
-		fields["video"] = true
-	}
-	for name, attribute := range map[string]string{
-		"caller_phone": "caller_pn", "caller_lid": "caller_lid", "group": "group-jid", "reason": "reason",
-	} {
-		if value := outcome.Text(child.Attrs[attribute]); value != "" {
-			fields[name] = value
-		}
-	}
-	one.stored(answer, one.deliver("call", fields, nil))
+	one.stored(func() { one.client.Acknowledge(one.engine.ctx, node, 0) }, deliveries...)
 }
 
 // mediaRetried delivers the phone's answer about a file, still encrypted under the file's key.

@@ -9,6 +9,7 @@ import (
 	"go.mau.fi/whatsmeow/appstate"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/proto/waSyncAction"
+	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -25,6 +26,7 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 		MessageID string `json:"message_id"`
 		Media     string `json:"mediatype"`
 		Timeout   int64  `json:"timeout_ms"`
+		Members   string `json:"members"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
@@ -35,12 +37,23 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 	}
 	at, to, err := one.sender.Send(sending.Message{
 		Chat: chat, ID: wanted.MessageID, Plain: request.Raw, Media: wanted.Media,
-		Within: time.Duration(wanted.Timeout) * time.Millisecond,
+		Within: time.Duration(wanted.Timeout) * time.Millisecond, Noted: wanted.Members,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return pipe.Fields{"at": at, "chat": to.String()}, nil
+}
+
+// noteRecipients has the actor keep whom a message of a group is for; nothing leaves where it does not.
+func (one *login) noteRecipients(group types.JID, id string, persons []types.JID) error {
+	_, err := one.committed("recipients", pipe.Fields{
+		"chat": group.String(), "message_id": id, "persons": persons,
+	}, nil)
+	if err != nil {
+		return outcome.NotConnected
+	}
+	return nil
 }
 
 // peerRequest sends a message of the actor's to the account's own phone, under the actor's id: it asks for what came

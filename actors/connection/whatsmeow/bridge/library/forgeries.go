@@ -40,23 +40,22 @@ func (client *Client) refuseForgeries(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool,
 ) context.Context {
 	content, _ := part.Content.([]byte)
-	serializer := store.SignalProtobufSerializer
-	check := &check{client: client, address: from.SignalAddress(), sender: from.String()}
+	check := &check{client: client, address: from.SignalAddress(), sender: from.String(), size: len(content)}
 	var err error
 	if first {
-		check.envelope, err = protocol.NewPreKeySignalMessageFromBytes(
-			content, serializer.PreKeySignalMessage, serializer.SignalMessage,
-		)
+		check.envelope, err = store.SignalProtobufSerializer.PreKeySignalMessage.Deserialize(content)
 		if err == nil {
-			check.message = check.envelope.WhisperMessage()
+			check.message, err = signedMessageOf(check.envelope.Message)
 		}
 	} else {
-		check.message, err = protocol.NewSignalMessageFromBytes(content, serializer.SignalMessage)
+		check.message, err = signedMessageOf(content)
+	}
+	if errors.Is(err, ErrForged) {
+		return vault.Check(ctx, func(context.Context) error { return err })
 	}
 	if err != nil {
 		return ctx // the library's to refuse
 	}
-	check.size = len(content)
 	return vault.Check(ctx, check.make)
 }
 
@@ -65,8 +64,8 @@ type check struct {
 	client   *Client
 	address  *protocol.SignalAddress
 	sender   string
-	envelope *protocol.PreKeySignalMessage // nil of a message that begins no session
-	message  *protocol.SignalMessage
+	envelope *protocol.PreKeySignalMessageStructure // nil of a message that begins no session
+	message  *signedMessage
 	size     int
 }
 
@@ -94,9 +93,8 @@ func (one *check) make(ctx context.Context) error {
 
 // first is make for a message that begins a session, or began it.
 func (one *check) first(ctx context.Context, all *record.SessionStructure) error {
-	base := one.envelope.BaseKey().Serialize()
 	for _, state := range states(all) {
-		if bytes.Equal(state.SenderBaseKey, base) {
+		if bytes.Equal(state.SenderBaseKey, one.envelope.BaseKey) {
 			return one.on(all, []*record.StateStructure{state})
 		}
 	}
@@ -136,18 +134,26 @@ func (one *check) on(all *record.SessionStructure, likely []*record.StateStructu
 // begun returns the session that a first message begins; nil where the library refuses it.
 func (one *check) begun(ctx context.Context) *record.StateStructure {
 	device, envelope := one.client.Store, one.envelope
-	signed, err := device.LoadSignedPreKey(ctx, envelope.SignedPreKeyID())
+	base, err := ecc.DecodePoint(envelope.BaseKey, 0)
+	if err != nil {
+		return nil
+	}
+	theirs, err := ecc.DecodePoint(envelope.IdentityKey, 0)
+	if err != nil {
+		return nil
+	}
+	signed, err := device.LoadSignedPreKey(ctx, envelope.SignedPreKeyID)
 	if err != nil || signed == nil {
 		return nil
 	}
 	parameters := ratchet.NewEmptyReceiverParameters()
-	parameters.SetTheirBaseKey(envelope.BaseKey())
-	parameters.SetTheirIdentityKey(envelope.IdentityKey())
+	parameters.SetTheirBaseKey(base)
+	parameters.SetTheirIdentityKey(identity.NewKey(theirs))
 	parameters.SetOurIdentityKeyPair(device.GetIdentityKeyPair())
 	parameters.SetOurSignedPreKey(signed.KeyPair())
 	parameters.SetOurRatchetKey(signed.KeyPair())
-	if !envelope.PreKeyID().IsEmpty {
-		once, err := device.LoadPreKey(ctx, envelope.PreKeyID().Value)
+	if !envelope.PreKeyID.IsEmpty {
+		once, err := device.LoadPreKey(ctx, envelope.PreKeyID.Value)
 		if err != nil || once == nil {
 			return nil
 		}
@@ -160,7 +166,7 @@ func (one *check) begun(ctx context.Context) *record.StateStructure {
 	return &record.StateStructure{
 		SessionVersion:       protocol.CurrentVersion,
 		LocalIdentityPublic:  device.GetIdentityKeyPair().PublicKey().Serialize(),
-		RemoteIdentityPublic: envelope.IdentityKey().Serialize(),
+		RemoteIdentityPublic: theirs.Serialize(),
 		RootKey:              derived.RootKey.Bytes(),
 		SenderChain: &record.ChainStructure{
 			SenderRatchetKeyPublic:  signed.KeyPair().PublicKey().Serialize(),
@@ -193,7 +199,7 @@ func promote(all *record.SessionStructure, state *record.StateStructure) {
 
 // likely returns the sessions that may have a message, the likeliest first: those that know its key; where none does, the current
 // one and those that were current last.
-func likely(all *record.SessionStructure, message *protocol.SignalMessage) []*record.StateStructure {
+func likely(all *record.SessionStructure, message *signedMessage) []*record.StateStructure {
 	key, every := message.SenderRatchetKey().Serialize(), states(all)
 	var found []*record.StateStructure
 	for _, state := range every {
@@ -208,7 +214,7 @@ func likely(all *record.SessionStructure, message *protocol.SignalMessage) []*re
 }
 
 // effort returns what authenticate takes, in steps of a chain.
-func effort(state *record.StateStructure, message *protocol.SignalMessage) int {
+func effort(state *record.StateStructure, message *signedMessage) int {
 	known := chainOf(state, message.SenderRatchetKey().Serialize())
 	switch {
 	case known == nil:
@@ -221,7 +227,7 @@ func effort(state *record.StateStructure, message *protocol.SignalMessage) int {
 }
 
 // authenticate returns nil where a session authenticates a message, ErrOldCounter where the key of that was used.
-func authenticate(state *record.StateStructure, message *protocol.SignalMessage) error {
+func authenticate(state *record.StateStructure, message *signedMessage) error {
 	if state.SenderChain == nil || state.SessionVersion != message.MessageVersion() {
 		return ErrForged
 	}
@@ -233,7 +239,7 @@ func authenticate(state *record.StateStructure, message *protocol.SignalMessage)
 		known := chainOf(state, message.SenderRatchetKey().Serialize())
 		for _, keys := range known.MessageKeys {
 			if keys.Index == counter {
-				return verify(state, message, keys.MacKey)
+				return message.verify(state, keys.MacKey)
 			}
 		}
 		return signalerror.ErrOldCounter
@@ -241,11 +247,11 @@ func authenticate(state *record.StateStructure, message *protocol.SignalMessage)
 	for next.Index() < counter {
 		next = next.NextKey()
 	}
-	return verify(state, message, next.MessageKeys().MacKey())
+	return message.verify(state, next.MessageKeys().MacKey())
 }
 
 // chainFor returns the chain of a message, which begins with it where the session does not have it; nil where it cannot.
-func chainFor(state *record.StateStructure, message *protocol.SignalMessage) *chain.Key {
+func chainFor(state *record.StateStructure, message *signedMessage) *chain.Key {
 	known := chainOf(state, message.SenderRatchetKey().Serialize())
 	if known != nil {
 		return chain.NewKeyFromStruct(known.ChainKey, kdf.DeriveSecrets)
@@ -272,21 +278,6 @@ func chainOf(state *record.StateStructure, key []byte) *record.ChainStructure {
 		if bytes.Equal(known.SenderRatchetKeyPublic, key) {
 			return known
 		}
-	}
-	return nil
-}
-
-func verify(state *record.StateStructure, message *protocol.SignalMessage, mac []byte) error {
-	theirs, err := ecc.DecodePoint(state.RemoteIdentityPublic, 0)
-	if err != nil {
-		return ErrForged
-	}
-	ours, err := ecc.DecodePoint(state.LocalIdentityPublic, 0)
-	if err != nil {
-		return ErrForged
-	}
-	if message.VerifyMac(state.SessionVersion, identity.NewKey(theirs), identity.NewKey(ours), mac) != nil {
-		return ErrForged
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -148,11 +149,19 @@ func BenchmarkForgeries(b *testing.B) {
 	})
 	stranger := met(b, two.device, two.again, "15550100003")
 	stranger.begin()
-	for name, each := range map[string]*pair{"in order, same state": two, "in order, of another": stranger} {
-		b.Run(name, func(b *testing.B) {
-			measured(b, func() []byte { content, _ := each.said("x\x01"); return content }, func(client *Client, content []byte) {
+	for _, each := range []struct {
+		name string
+		of   *pair
+		text string
+	}{
+		{"in order, same state", two, "x\x01"},
+		{"in order, of another", stranger, "x\x01"},
+		{"in order, of 1 MB", two, strings.Repeat("x", 1<<20-16) + "\x01"},
+	} {
+		b.Run(each.name, func(b *testing.B) {
+			measured(b, func() []byte { content, _ := each.of.said(each.text); return content }, func(client *Client, content []byte) {
 				ctx, steps := vault.Gather(background)
-				_, _, err := client.DecryptDirect(ctx, part(content), *each.peer.ID, false, time.Unix(1, 0))
+				_, _, err := client.DecryptDirect(ctx, part(content), *each.of.peer.ID, false, time.Unix(1, 0))
 				if err := errors.Join(err, steps.Store(background, two.device)); err != nil {
 					b.Fatal(err)
 				}

@@ -7,6 +7,7 @@ package library
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"go.mau.fi/libsignal/keys/prekey"
@@ -232,7 +233,7 @@ func (client *Client) MembersOf(ctx context.Context, group types.JID) ([]types.J
 	if err != nil {
 		return nil, "", err
 	}
-	return data.Members, data.AddressingMode, nil
+	return slices.Clone(data.Members), data.AddressingMode, nil // the library changes them in their place
 }
 
 // Bundles fetches prekeys of devices; those that have none are not in the result.

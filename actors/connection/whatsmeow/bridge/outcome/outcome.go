@@ -52,7 +52,7 @@ func Of(err error) error {
 		return Timeout
 	case errors.Is(err, whatsmeow.ErrNotConnected):
 		return NotConnected
-	case errors.Is(err, whatsmeow.ErrIQDisconnected):
+	case errors.Is(err, whatsmeow.ErrIQDisconnected), errors.Is(err, context.Canceled):
 		return Disconnected
 	default:
 		return &pipe.Refusal{Code: failed}

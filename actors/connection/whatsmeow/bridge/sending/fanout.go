@@ -35,7 +35,8 @@ func participantHash(devices []types.JID) string {
 	return "2:" + base64.RawStdEncoding.EncodeToString(sum[:6])
 }
 
-// grouped addresses a message to the members of a group.
+// grouped addresses a message to the members of a group, once the actor keeps all of them as its recipients: a device
+// of anybody else may not ask for it again.
 func (one *Sender) grouped(ctx context.Context, mail *letter) error {
 	members, mode, err := one.Client.MembersOf(ctx, mail.to)
 	switch {
@@ -47,6 +48,14 @@ func (one *Sender) grouped(ctx context.Context, mail *letter) error {
 		return outcome.Before(err)
 	}
 	mail.persons, mail.mode = members, mode
+	hash := participantHash(members)
+	if hash == mail.noted {
+		return nil
+	}
+	if err := one.Note(mail.to, mail.id, members); err != nil {
+		return err
+	}
+	mail.noted = hash
 	return nil
 }
 
@@ -145,14 +154,12 @@ func (one *Sender) without(devices []types.JID, these map[types.JID]bool) (left 
 
 // sealShared encrypts a message once for the whole group, and returns the message that brings the key.
 func (one *Sender) sealShared(ctx context.Context, mail *letter) ([]byte, error) {
-	device := one.Client.Store
-	builder := groups.NewGroupSessionBuilder(device, store.SignalProtobufSerializer)
-	name := protocol.NewSenderKeyName(mail.to.String(), device.GetLID().SignalAddress())
-	key, err := builder.Create(ctx, name)
+	key, err := one.senderKey(ctx, mail.to)
 	if err != nil {
-		return nil, &pipe.Refusal{Code: "encryption_failed"}
+		return nil, err
 	}
-	sealed, err := groups.NewGroupCipher(builder, name, device).Encrypt(ctx, pad(mail.plain))
+	builder, name := one.ownKey(mail.to)
+	sealed, err := groups.NewGroupCipher(builder, name, one.Client.Store).Encrypt(ctx, pad(mail.plain))
 	if err != nil {
 		return nil, &pipe.Refusal{Code: "encryption_failed"}
 	}
@@ -165,9 +172,26 @@ func (one *Sender) sealShared(ctx context.Context, mail *letter) ([]byte, error)
 		return nil, &pipe.Refusal{Code: "encryption_failed"}
 	}
 	mail.shared = &waBinary.Node{Tag: "enc", Attrs: attrs, Content: shared.SignedSerialize()}
+	return key, nil
+}
+
+// senderKey returns the message that brings the key of a group for what is encrypted from now on, one that is made where
+// there is none.
+func (one *Sender) senderKey(ctx context.Context, group types.JID) ([]byte, error) {
+	builder, name := one.ownKey(group)
+	key, err := builder.Create(ctx, name)
+	if err != nil {
+		return nil, &pipe.Refusal{Code: "encryption_failed"}
+	}
 	return proto.Marshal(&waE2E.Message{SenderKeyDistributionMessage: &waE2E.SenderKeyDistributionMessage{
-		GroupID: proto.String(mail.to.String()), AxolotlSenderKeyDistributionMessage: key.Serialize(),
+		GroupID: proto.String(group.String()), AxolotlSenderKeyDistributionMessage: key.Serialize(),
 	}})
+}
+
+func (one *Sender) ownKey(group types.JID) (*groups.SessionBuilder, *protocol.SenderKeyName) {
+	device := one.Client.Store
+	return groups.NewGroupSessionBuilder(device, store.SignalProtobufSerializer),
+		protocol.NewSenderKeyName(group.String(), device.GetLID().SignalAddress())
 }
 
 func pad(plain []byte) []byte {

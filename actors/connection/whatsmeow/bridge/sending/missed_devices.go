@@ -4,62 +4,73 @@ package sending
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 )
 
-// reachMissed sends a message to devices that the server knows and the cached lists did not.
+// reachMissed sends a message to devices that the server knows and the cached lists did not: of a group's, each gets it
+// by itself, as the answer to a retry receipt, so that nobody gets it twice.
 //
-// The message is acknowledged already: a failure is none of the send's, and the lists are fresh for the next one.
+// The message is acknowledged already: a failure is none of the send's, and the lists are fresh for the next one. A
+// kill before the end has the message go again under its id.
 func (one *Sender) reachMissed(ctx context.Context, mail *letter) {
 	log := one.Log
 	if mail.shared != nil {
 		if _, err := one.Client.GetGroupInfo(ctx, mail.to); err != nil || one.grouped(ctx, mail) != nil {
-			log.Warnf("members of a group could not be asked for")
+			log.Warnf("members of a group could not be asked for or noted")
 			return
 		}
 	}
 	one.forgetDevices(ctx, mail.persons)
-	answer, err := one.leave(mail, func(ctx context.Context) (*waBinary.Node, error) { return one.sealMissed(ctx, mail) })
-	if err == errNobodyMissed {
-		return
-	}
-	if err == nil {
-		_, err = one.acknowledged(answer, mail.within)
-	}
-	if err != nil {
-		log.Warnf("devices could not be reached")
-	}
-}
-
-var errNobodyMissed = &nobodyMissed{}
-
-type nobodyMissed struct{}
-
-func (*nobodyMissed) Error() string { return "nobody was missed" }
-
-func (one *Sender) sealMissed(ctx context.Context, mail *letter) (*waBinary.Node, error) {
 	fresh, err := one.Client.GetUserDevices(ctx, mail.persons)
 	if err != nil {
-		return nil, err
+		log.Warnf("devices could not be asked for")
+		return
 	}
 	if mail.shared != nil {
 		fresh = withoutHosted(fresh)
 	}
 	missed := one.without(fresh, mail.reached)
-	if len(missed) == 0 {
-		return nil, errNobodyMissed
-	}
-	plain := mail.plain
+	together := max(len(missed), 1)
 	if mail.shared != nil {
-		if plain, err = one.sealShared(ctx, mail); err != nil {
-			return nil, err
+		together = 1
+	}
+	for devices := range slices.Chunk(missed, together) {
+		seal := func(ctx context.Context) (*waBinary.Node, error) { return one.sealMissed(ctx, mail, devices) }
+		answer, err := one.leave(mail, seal)
+		if err == nil {
+			_, err = one.acknowledged(answer, mail.within)
+		}
+		if err != nil {
+			log.Warnf("devices could not be reached")
 		}
 	}
-	parts, identity, err := one.Client.EncryptFor(ctx, missed, mail.id, plain, mail.own, mail.enc)
+}
+
+// errNoKeys says that there is no session with a device, and none can be made.
+var errNoKeys = errors.New("no keys")
+
+// sealMissed encrypts a message for missed devices: of a group's for one, with the key for what follows.
+func (one *Sender) sealMissed(ctx context.Context, mail *letter, devices []types.JID) (*waBinary.Node, error) {
+	plain, enc := mail.plain, maps.Clone(mail.enc)
+	if mail.shared != nil {
+		key, err := one.senderKey(ctx, mail.to)
+		if err != nil {
+			return nil, err
+		}
+		plain = slices.Concat(plain, key) // bytes of two messages are one with the fields of both
+		if mail.media != "" {
+			enc = waBinary.Attrs{"mediatype": mail.media}
+			maps.Copy(enc, mail.enc)
+		}
+	}
+	parts, identity, err := one.Client.EncryptFor(ctx, devices, mail.id, plain, mail.own, enc)
 	if err != nil || len(parts) == 0 {
-		return nil, errNobodyMissed
+		return nil, errNoKeys
 	}
 	// An empty list of persons makes the same stanza without anybody to encrypt for.
 	node, _, err := one.Client.MessageStanza(ctx, mail.to, mail.id, mail.message, nil, nil, nil)
@@ -67,6 +78,15 @@ func (one *Sender) sealMissed(ctx context.Context, mail *letter) (*waBinary.Node
 		return nil, err
 	}
 	children := []waBinary.Node{{Tag: "participants", Content: parts}}
+	if mail.shared != nil {
+		children = parts[0].GetChildren()
+		node.Attrs["participant"] = devices[0]
+		if mail.mode == types.AddressingModeLID {
+			node.Attrs["addressing_mode"] = string(mail.mode)
+		}
+	} else {
+		node.Attrs["device_fanout"] = "false"
+	}
 	if identity {
 		children = append(children, one.Client.Identity())
 	}
@@ -74,15 +94,6 @@ func (one *Sender) sealMissed(ctx context.Context, mail *letter) (*waBinary.Node
 		if child.Tag != "participants" && child.Tag != "device-identity" {
 			children = append(children, child)
 		}
-	}
-	if mail.shared != nil {
-		node.Attrs["phash"] = participantHash(fresh)
-		if mail.mode == types.AddressingModeLID {
-			node.Attrs["addressing_mode"] = string(mail.mode)
-		}
-		children = append(children, *mail.shared)
-	} else {
-		node.Attrs["device_fanout"] = "false"
 	}
 	if !mail.number.IsEmpty() {
 		node.Attrs["peer_recipient_pn"] = mail.number

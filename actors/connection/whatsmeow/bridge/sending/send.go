@@ -37,19 +37,23 @@ type Sender struct {
 	// Connected returns whether the socket is open; Ending is closed when it ends.
 	Connected func() bool
 	Ending    <-chan struct{}
+	// Note has the actor keep whom a group's message is for; an error refuses the message.
+	Note func(group types.JID, id string, persons []types.JID) error
 
 	departures departures
 }
 
 // Message is one to send: the bytes of a waE2E.Message under the caller's id.
 //
-// Media is the kind of file as stanzas name it, for groups. Within is the time for the ack, 0 for the usual one.
+// Media is the kind of file as stanzas name it, for groups. Within is the time for the ack, 0 for the usual one. Noted
+// is the hash of the members for whom the actor keeps a group's message.
 type Message struct {
 	Chat   types.JID
 	ID     string
 	Plain  []byte
 	Media  string
 	Within time.Duration
+	Noted  string
 }
 
 // letter is one message on its way to its chat.
@@ -58,6 +62,7 @@ type letter struct {
 	to      types.JID
 	number  types.JID // the recipient's phone number beside the LID
 	persons []types.JID
+	noted   string // the hash of those whom the actor keeps as the message's
 	message *waE2E.Message
 	plain   []byte // for the chat's devices
 	own     []byte // for the account's other devices; nil in groups
@@ -78,7 +83,7 @@ type letter struct {
 func (one *Sender) Send(message Message) (at float64, to types.JID, err error) {
 	mail := &letter{
 		id: message.ID, to: message.Chat, message: &waE2E.Message{}, plain: message.Plain, media: message.Media,
-		within: message.Within,
+		within: message.Within, noted: message.Noted,
 	}
 	if mail.within <= 0 {
 		mail.within = ackWithin

@@ -185,6 +185,14 @@ func TestDevicesOfMembersThatTheServerKnowsBesidesAreReached(t *testing.T) {
 		t.Fatal(sent.Err)
 	}
 	eventually(t, "both devices have it", func() bool { return reached(t, friend, "3EB0000000000000000018") == 2 })
+	settled(t, one.number)
+	if item := inbox(t, friend, "3EB0000000000000000018"); item["deliveries"].(float64) != 1 {
+		t.Errorf("it came more than once: %v", item)
+	}
+	if sent := one.send(group, "3EB0000000000000000099", "third"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	eventually(t, "both devices have the next one", func() bool { return reached(t, friend, "3EB0000000000000000099") == 2 })
 }
 
 // spoil has the database refuse to store identities of a device: the library cannot encrypt for it then.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
+from actors.connection.backup.quarantine import DRAINED
 from actors.connection.backup.restore import OLDER
-from actors.connection.backup.stranded_inbox import DRAINED, StrandedInbox
+from actors.connection.backup.stranded_inbox import StrandedInbox
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.files.pending_downloads import Downloads, Transfer
 from actors.connection.session.session import Session, SessionUnavailable
@@ -99,6 +100,21 @@ async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
         await StrandedInbox(Ticket("shop", 2), tmp_path, cast("OutboundQueue", None), Shelf()).run()
         assert refused == ["A"]
         assert [one.name for one in live.downloads.due(2e9, 9)] == [transfer.name]
+
+
+async def test_the_newest_three_stay_once_they_are_drained(tmp_path: Path) -> None:
+    for minute in range(5):
+        name = f"19700101T000{minute}00Z-{minute}"
+        with closing(Session.open(tmp_path / OLDER / name / "session.db", minute)) as older:
+            async with older.transaction():
+                older.inbox.add(
+                    chat=CHAT, sender=CHAT, message_id=name, at=900, type="text", text="hi"
+                )
+    shelf = Shelf()
+    await StrandedInbox(Ticket("shop", 9), tmp_path, cast("OutboundQueue", None), shelf).run()
+    assert len(shelf.messages) == 5
+    assert list((tmp_path / OLDER).iterdir()) == []
+    assert sorted(place.name[-1] for place in (tmp_path / DRAINED).iterdir()) == ["2", "3", "4"]
 
 
 class Choosy(Shelf):

@@ -13,6 +13,7 @@ from doubleratchet.recommended.crypto_provider_impl import CryptoProviderImpl
 
 from actors.connection.native.signal import ratchet, signal_messages
 from actors.connection.native.signal.device_sessions import new_key_pair
+from actors.connection.native.signal.signal_messages import PrekeyMessage
 
 if TYPE_CHECKING:
     import pytest
@@ -120,7 +121,17 @@ async def fill(peer: Device, device: Device, *, sessions: int, skipped: int) -> 
         await device.encrypt(b"answer")
 
 
-def forged(counter: int, *, key: bytes | None = None, previous: int = 0) -> Sent:
-    """A message under a ratchet key that the peer never used, with a MAC of zeros."""
+def forged(counter: int, *, key: bytes | None = None, previous: int = 0, size: int = 16) -> Sent:
+    """A message under a ratchet key that the peer never used, with `size` bytes and a MAC of zeros."""
     head = signal_messages.header(key or new_key_pair()[1], counter, previous)
-    return "msg", signal_messages.unsigned_message(head, bytes(16)) + bytes(8)
+    return "msg", signal_messages.unsigned_message(head, bytes(size)) + bytes(8)
+
+
+def forged_first(device: Device, counter: int = 0, *, size: int = 16) -> Sent:
+    """A first message under the device's keys, but for its MAC."""
+    own = device.session.credentials.read()
+    assert own is not None
+    signed, inner = own.signed_prekey.id, forged(counter, size=size)[1]
+    return "pkmsg", PrekeyMessage(
+        1, None, signed, new_key_pair()[1], new_key_pair()[1], inner
+    ).encode()

@@ -65,3 +65,9 @@ async def test_the_accounts_own_calls_are_not_reported(
     assert comes(calls, caller, **more) is None
     with pytest.raises(SendError, match="unknown_call"):
         await calls.reject(Link(), "A")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", ["", "A" * 65])
+def test_a_call_without_a_usable_id_is_not_reported(calls: Calls, number: str) -> None:
+    assert comes(calls, CALLER, call="A" * 64) is not None
+    assert comes(calls, CALLER, call=number) is None

@@ -26,6 +26,16 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
             {"chat": ANA, "former": "200000000000001@lid"},
             f"200000000000001@lid is {ANA}",
         ),
+        ("group.updated", {"chat": GROUP, "setting": "subject", "value": "x"}, f"{GROUP} subject"),
+        (
+            "group.participants",
+            {
+                "chat": GROUP,
+                "change": "added",
+                "people": [{"address": ANA, "name": "Ana"}, {"address": LID, "name": None}],
+            },
+            f"{GROUP} added Ana, {LID}",
+        ),
         ("call.received", {"id": "A", "state": "offered", "caller": ANA}, f"A  offered {ANA}"),
         (
             "call.received",

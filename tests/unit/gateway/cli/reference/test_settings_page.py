@@ -66,6 +66,6 @@ def test_every_operation_is_documented_with_its_scope_and_every_problem() -> Non
         assert set(re.findall(r"`(\w+)`", refused)) == codes - starred
         asked = operation.query.model_json_schema() if operation.query else {"properties": {}}
         assert all(f"| `{name}` | query | " in section for name in asked["properties"])
-        assert ("\nA body, `" in section) is (operation.body is not None)
+        assert ("\n| field | type | required |" in section) is (operation.body is not None)
     assert starred >= {"unauthorized", "malformed_request"}
     assert all(f"| `{code}` |" in page for code in KINDS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from actors.connection.abilities.administration import Group, GroupSettings
 from actors.connection.address_changes.named_member import NamedMember
-from actors.connection.engine import Group
 from gateway.schemas.people import groups
 
 CHAT, LID = "120363000000000001@g.us", "90000000000002@lid"
@@ -33,3 +33,17 @@ def test_members_have_names_and_stand_by_them() -> None:
 
 def test_a_group_without_a_subject_has_no_name() -> None:
     assert groups.group(asdict(Group(CHAT, "", ()))).name is None
+
+
+def test_a_group_has_its_settings_where_the_owner_reports_them() -> None:
+    settings = GroupSettings(
+        "Every Tuesday", announce=True, ephemeral=86400, member_add_mode="admins"
+    )
+    shown = groups.group(asdict(Group(CHAT, "Us", (), settings)))
+    assert (shown.description, shown.announce, shown.locked) == ("Every Tuesday", True, False)
+    assert (shown.ephemeral_seconds, shown.member_add_mode, shown.approval) == (
+        *(86400, "admins"),
+        False,
+    )
+    older = groups.group({"chat": CHAT, "subject": "Us", "members": []})
+    assert (older.announce, older.ephemeral_seconds, older.member_add_mode) == (None, None, None)

@@ -99,7 +99,7 @@ async def test_a_message_to_a_group_is_one_remark_however_many_members_got_it(
 ) -> None:
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER, OTHER], PN_SERVER)
-        world.notifications.group_made(group)
+        world.group_management.notifications.made(group)
     await device.next("notification")
     world.chat_timers.set(DAY, group.chat)
     await Member(device, group).write("stays", "M1", to=(FRIEND, OTHER))

@@ -112,22 +112,23 @@ async def test_a_forged_first_message_uses_no_prekey_up(alice: Device, bob: Devi
     await alice.establish(await bob.bundle())
     kind, data = await alice.encrypt(b"hello")
     first = PrekeyMessage.decode(data)
-    inner = bytearray(first.message)
+    message = bytes(first.message)
+    inner = bytearray(message)
     inner[-1] ^= 1
     for forged, reason in (
         (replace(first, message=bytes(inner)), "bad_mac"),
-        (replace(first, message=first.message[:-8]), "invalid_message"),
+        (replace(first, message=message[:-8]), "invalid_message"),
         (replace(first, base_key=new_key_pair()[1]), "bad_mac"),
         (replace(first, base_key=bytes(32)), "invalid_message"),
         (replace(first, base_key=_highest_bit_set(first.base_key)), "invalid_message"),
         (replace(first, identity_key=new_key_pair()[1]), "bad_mac"),
         (replace(first, prekey_id=None), "bad_mac"),
-        (replace(first, message=_ahead(first.message, 2_001)), "too_far"),
+        (replace(first, message=_ahead(message, 2_001)), "too_far"),
         (replace(first, prekey_id=99), "invalid_prekey"),
         (replace(first, signed_prekey_id=99), "invalid_signed_prekey"),
     ):
         await bob.refuses((kind, forged.encode()), reason)
-    await bob.refuses(("msg", first.message), "no_session")
+    await bob.refuses(("msg", message), "no_session")
     assert await bob.decrypt((kind, data)) == b"hello"
     assert bob.session.keys.prekey(1) is None
     # The same prekey again, for another session: used up.

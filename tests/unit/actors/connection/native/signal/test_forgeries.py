@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -11,13 +12,13 @@ import pytest
 
 from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.decryption_budget import BURST
-from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
+from actors.connection.native.signal.device_sessions import Undecryptable, Unprepared, new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.wire_format.nodes import Node
-from tests.unit.actors.connection.native.hostile_peer import Cost, fill, forged
+from tests.unit.actors.connection.native.hostile_peer import Cost, fill, forged, forged_first
 from tests.unit.actors.connection.native.receiving_device import CONTACT, GROUP, World, text
 
 if TYPE_CHECKING:
@@ -43,6 +44,36 @@ async def test_a_forgery_reads_little_of_the_file(
         await refused(bob, forged(counter))
         print(f"read for a forgery of counter {counter}: {cost.bytes_read} bytes")
         assert 0 < cost.bytes_read < 32_768
+
+
+@pytest.mark.parametrize("kind", ["msg", "pkmsg"])
+async def test_a_forged_megabyte_is_read_once_and_not_copied(
+    alice: Device, bob: Device, kind: str
+) -> None:
+    """Each copy would take longer than its MAC."""
+    await fill(alice, bob, sessions=3, skipped=0)
+    size = 1_000_000
+    made = forged(0, size=size) if kind == "msg" else forged_first(bob, size=size)
+    tracemalloc.start()
+    try:
+        assert await refused(bob, made) == "bad_mac"
+        assert tracemalloc.get_traced_memory()[1] < 300_000
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_long_message_in_order_is_read_without_a_budget(alice: Device, bob: Device) -> None:
+    """Its bytes arrived, and are authenticated once."""
+    await fill(alice, bob, sessions=1, skipped=0)
+    with bob.signal.budgets.allowance(bob.peer, 0) as allowance:
+        allowance.pay(2 * BURST)
+    assert bob.signal.budgets.exhausted(bob.peer)
+    for _ in range(3):
+        sent = await alice.encrypt(bytes(500_000))
+        with pytest.raises(Unprepared):
+            async with bob.session.transaction():
+                await bob.signal.decrypt(bob.peer, *sent)
+        assert await bob.decrypt(sent) == bytes(500_000)
 
 
 async def test_a_forgery_computes_little(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from actors.connection.abilities.administration import GroupSettings
 from actors.connection.address_changes.named_member import NamedMember
 from actors.connection.engine import EngineEvents, SendError
 from actors.connection.native.identities.group_queries import OverSocket, query_all
@@ -34,7 +36,12 @@ ANN, ANN_LID = Address.parse("15550100002@s.whatsapp.net"), Address.parse("2@lid
 BEN, BEN_LID = Address.parse("15550100003@s.whatsapp.net"), Address.parse("3@lid")
 JID_PAIR = 250
 """The binary form's mark of an address; a user that is empty is 0."""
-US = GroupMembers("Us", "lid", (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)))
+US = GroupMembers(
+    "Us",
+    "lid",
+    (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)),
+    settings=GroupSettings(member_add_mode="admins"),
+)
 
 
 def participant(**attrs: str) -> Node:
@@ -66,7 +73,9 @@ def test_reads_what_whatsapp_says() -> None:
 
 def test_a_group_by_number() -> None:
     told = Node("group", {}, (participant(jid=str(ANN), lid=str(ANN_LID), type="admin"),))
-    assert read(told) == GroupMembers("", "pn", (Member(ANN, ANN_LID, "admin"),))
+    assert read(told) == replace(
+        US, subject="", addressing="pn", members=(Member(ANN, ANN_LID, "admin"),)
+    )
 
 
 @pytest.mark.parametrize(

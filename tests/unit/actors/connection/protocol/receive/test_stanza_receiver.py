@@ -339,7 +339,7 @@ async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session
             source="live",
         )
     pipeline = Pipeline(session)
-    async with pipeline.running(), asyncio.timeout(5):
+    async with pipeline.running(), asyncio.timeout(20):
         assert session.inbox.pending("message", 10) == []
         await pipeline.more.wait()
     assert [(one.message_id, one.type) for one in session.inbox.pending("message", 10)] == [

@@ -313,21 +313,28 @@ async def test_nothing_is_merged_where_nothing_was(session: Session) -> None:
     assert session.inbox.pending("merge", 10) == []
 
 
-async def test_tombstones_of_a_lid_end_when_it_is_known(session: Session, clock: Clock) -> None:
-    """Redelivered under either address it is there once, however long the LID was unknown."""
+async def test_tombstones_of_a_lid_end_as_those_of_a_number_do(
+    session: Session, clock: Clock
+) -> None:
+    """Also where its number never becomes known; until then a message is there once under either address."""
     await put(session, "A", chat=LID, sender=LID)
+    clock.now += 25 * DAY
+    await put(session, "B", chat=LID, sender=LID)
+    async with session.transaction():
+        session.inbox.settle([2])
+    clock.now += 25 * DAY
     async with session.transaction():
         session.inbox.settle([1])
-    clock.now += 90 * DAY
-    async with session.transaction():
         session.prune(clock.now)
     assert session.inbox.seen(LID, LID, "A")
+    clock.now += 10 * DAY
+    async with session.transaction():
+        session.prune(clock.now)
+    assert session.rows("SELECT message_id FROM tombstones") == [("A",)]
     async with session.transaction():
         session.learn_lid(LID, ALICE)
     assert session.inbox.seen(ALICE, ALICE, "A")
-    async with session.transaction():
-        session.prune(clock.now)
-    assert not session.inbox.seen(ALICE, ALICE, "A")
+    assert session.inbox.pending("merge", 10) == [InboxMerge(3, LID, ALICE)]
 
 
 async def test_a_number_that_becomes_known_is_no_look_at_all_that_waits(session: Session) -> None:

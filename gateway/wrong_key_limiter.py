@@ -1,4 +1,4 @@
-"""Limits console logins with wrong API keys for each client address, in memory."""
+"""Limits how many wrong API keys each client address tries, at the console's login and in requests, in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from gateway.http.problems import Problem
-from gateway.http.rate_limiter import judge
+from gateway.token_bucket import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +20,17 @@ KNOWN: Final = 4096
 """Addresses beyond which those are forgotten that may try as often as ever."""
 
 
-class LoginLimiter:
-    """No address tries more than its quota of wrong keys; right ones cost nothing.
+class WrongKeyLimiter:
+    """No address tries more than its quota of wrong keys.
 
-    Counted in the memory of one gateway process. People behind one proxy share an
-    address and its quota; those who are logged in are not held to it.
+    Counted in the memory of one gateway process. People behind one proxy share an address and its
+    quota; a caller who is logged in, or whose key the process knows, is not held to it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._full_at: dict[str, float] = {}
+        self._forget_at = KNOWN
 
     def check(self, address: str) -> None:
         """Raises the problem `rate_limited` while the address may not try."""
@@ -45,10 +46,10 @@ class LoginLimiter:
 
     def wrong(self, address: str) -> None:
         """One more wrong key of the address."""
-        now = self._clock()
-        if len(self._full_at) >= KNOWN:
+        now, who = self._clock(), _who(address)
+        if who not in self._full_at and len(self._full_at) >= self._forget_at:
             self._full_at = {who: at for who, at in self._full_at.items() if at > now}
-        who = _who(address)
+            self._forget_at = max(KNOWN, 2 * len(self._full_at))
         self._full_at[who] = judge(self._full_at.get(who, now), now, QUOTA).full_at
 
 

@@ -1,0 +1,128 @@
+"""Puts changes of groups from WhatsApp's notifications into the session file's inbox, for the state store and its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from actors.connection.abilities.app_state_changes import AppStateChange
+from actors.connection.protocol.administration.group_settings import changed_settings
+from actors.connection.protocol.identities.addresses import Address, parse_optional
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
+    from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
+
+MembersChange = Literal["added", "removed", "promoted", "demoted"]
+
+COLLECTION: Final = "groups"
+"""The collection that these changes are noted in; it has no version, and no full sync."""
+
+MOST_PEOPLE: Final = 200
+"""People of one change that its event names."""
+
+_CHANGES: Final[Mapping[str, MembersChange]] = {
+    "add": "added",
+    "remove": "removed",
+    "promote": "promoted",
+    "demote": "demoted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNews:
+    """The content of one notification: its id, its time (seconds), who did it, new settings, changes of members."""
+
+    id: str
+    at: float
+    by: Address | None = field(default=None, repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    members: Mapping[MembersChange, Sequence[Address]] = field(default_factory=dict, repr=False)
+
+
+def read_notification(stanza: Node, account: Address, now: float) -> GroupNews:
+    """The news in a ``w:gp2``. A group into which the account came is one that it was added to."""
+    settings: dict[str, Any] = {}
+    members: dict[MembersChange, list[Address]] = {}
+    for part in stanza.children():
+        settings |= changed_settings(part)
+        if part.tag in _CHANGES:
+            members.setdefault(_CHANGES[part.tag], []).extend(_people(part))
+        elif part.tag == "create" and (group := part.child("group")) is not None:
+            settings["subject"] = group.attrs.get("subject", "")
+            members["added"] = [account]
+    names = (stanza.attrs.get(name) for name in ("participant_pn", "participant"))
+    by = next((one for name in names if (one := parse_optional(name)) is not None), None)
+    at = float(stanza.number("t") or now)
+    return GroupNews(stanza.attrs.get("id", ""), at, by, settings, members)
+
+
+def read_delivery(told: Mapping[str, Any], account: Address, now: float) -> GroupNews:
+    """The news in the whatsmeow program's delivery `group`."""
+    names = ("subject", "description", "announce", "locked", "member_add_mode", "approval")
+    settings = {name: told[name] for name in names if told.get(name) is not None}
+    if told.get("timer") is not None:
+        settings["ephemeral"] = told["timer"]
+    members: dict[MembersChange, Sequence[Address]] = {
+        change: [a for each in told[name] if (a := parse_optional(str(each))) is not None]
+        for name, change in _TOLD.items()
+        if told.get(name)
+    }
+    if told.get("change") == "joined":
+        settings = {"subject": settings.get("subject", "")}
+        members = {"added": [account]}
+    by = parse_optional(told.get("sender_phone") or told.get("sender"))
+    return GroupNews(
+        str(told.get("notification", "")), float(told.get("at") or now), by, settings, members
+    )
+
+
+_TOLD: Final[Mapping[str, MembersChange]] = {
+    "joined": "added",
+    "left": "removed",
+    "promoted": "promoted",
+    "demoted": "demoted",
+}
+
+
+class GroupNewsWriter:
+    """Notes news inside a transaction of the session: they are on disk before the notification is acknowledged (G5)."""
+
+    def __init__(self, session: Session, people: LidMapping) -> None:
+        self._session, self._people = session, people
+
+    def note(self, chat: Address, news: GroupNews) -> bool:
+        """Put in each change; return whether there was one. One that comes twice in a row has one event."""
+        by = None if news.by is None or not news.by.is_person else self._named(news.by)
+        changes = [
+            AppStateChange.group_setting(str(chat), name, value, by=by, at=news.at)
+            for name, value in news.settings.items()
+        ]
+        for change in get_args(MembersChange):
+            if people := self._named_each(news.members.get(change, ())):
+                told = {"id": news.id, "change": change, "by": by, "people": people}
+                changes.append(AppStateChange.group_members(str(chat), told, at=news.at))
+        if changes:
+            self._session.app_state.note_part(COLLECTION, changes, news=True)
+        return bool(changes)
+
+    def _named_each(self, people: Iterable[Address]) -> list[dict[str, Any]]:
+        persons = dict.fromkeys(self._people.canonical(one) for one in people if one.is_person)
+        return [self._named(one) for one in list(persons)[:MOST_PEOPLE]]
+
+    def _named(self, person: Address) -> dict[str, Any]:
+        canonical = self._people.canonical(person)
+        return {"address": str(canonical), **self._people.naming(canonical)}
+
+
+def _people(change: Node) -> list[Address]:
+    found = []
+    for one in change.children("participant"):
+        names = (one.attrs.get(name) for name in ("phone_number", "jid"))
+        address = next((a for name in names if (a := parse_optional(name)) is not None), None)
+        if address is not None:
+            found.append(address)
+    return found

@@ -1,0 +1,106 @@
+// Decodes a direct message where its bytes lie, and checks the MAC over them.
+
+package library
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+
+	"go.mau.fi/libsignal/ecc"
+	"go.mau.fi/libsignal/protocol"
+	"go.mau.fi/libsignal/state/record"
+	"go.mau.fi/whatsmeow/store"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// signedMessage is a direct message with the bytes that its MAC is over.
+//
+// The library copies a message five times before it knows that it is forged; of 1 MB that takes several times as long as the MAC.
+type signedMessage struct {
+	*protocol.SignalMessage
+	signed, mac []byte
+}
+
+// signedMessageOf decodes a message as the library does, with its ciphertext where it lies in content. It returns ErrForged for
+// one that is not encoded as the library encodes it: the library takes the MAC of its own encoding, which then has another one.
+func signedMessageOf(content []byte) (*signedMessage, error) {
+	serializer := store.SignalProtobufSerializer.SignalMessage
+	end := len(content) - protocol.MacLength
+	structure := structureOf(content, end)
+	if structure == nil {
+		if _, err := protocol.NewSignalMessageFromBytes(content, serializer); err != nil {
+			return nil, err
+		}
+		return nil, ErrForged
+	}
+	message, err := protocol.NewSignalMessageFromStruct(structure, serializer)
+	if err != nil {
+		return nil, err
+	}
+	return &signedMessage{message, content[:end], content[end:]}, nil
+}
+
+// structureOf returns the parts of a message whose first `end` bytes are as the library encodes them; nil of any other.
+func structureOf(content []byte, end int) *protocol.SignalMessageStructure {
+	if end < 1 {
+		return nil
+	}
+	found := &protocol.SignalMessageStructure{Version: int(content[0] >> 4), Mac: content[end:]}
+	rest := content[1:end]
+	for len(rest) > 0 {
+		number, kind, size := protowire.ConsumeTag(rest)
+		if size < 0 {
+			return nil
+		}
+		rest = rest[size:]
+		switch {
+		case kind == protowire.BytesType && (number == 1 || number == 4):
+			var value []byte
+			if value, size = protowire.ConsumeBytes(rest); number == 1 {
+				found.RatchetKey = value
+			} else {
+				found.CipherText = value
+			}
+		case kind == protowire.VarintType && (number == 2 || number == 3):
+			var value uint64
+			if value, size = protowire.ConsumeVarint(rest); number == 2 {
+				found.Counter = uint32(value)
+			} else {
+				found.PreviousCounter = uint32(value)
+			}
+		default:
+			return nil
+		}
+		if size < 0 {
+			return nil
+		}
+		rest = rest[size:]
+	}
+	head := *found
+	head.CipherText, head.Mac = nil, nil
+	encoded := store.SignalProtobufSerializer.SignalMessage.Serialize(&head)
+	encoded = protowire.AppendTag(encoded, 4, protowire.BytesType)
+	encoded = protowire.AppendVarint(encoded, uint64(len(found.CipherText)))
+	if found.CipherText == nil || len(encoded)+len(found.CipherText) != end || !bytes.HasPrefix(content, encoded) {
+		return nil
+	}
+	return found
+}
+
+// verify returns nil where the message has this MAC key on a session.
+func (one *signedMessage) verify(state *record.StateStructure, key []byte) error {
+	mac := hmac.New(sha256.New, key)
+	for _, public := range [][]byte{state.RemoteIdentityPublic, state.LocalIdentityPublic} {
+		point, err := ecc.DecodePoint(public, 0)
+		if err != nil {
+			return ErrForged
+		}
+		mac.Write(point.Serialize())
+	}
+	mac.Write(one.signed)
+	if !hmac.Equal(mac.Sum(nil)[:protocol.MacLength], one.mac) {
+		return ErrForged
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+"""Serves API routes that create, change, join and leave groups; the connection's process does it at WhatsApp.
+
+A request is passed on once. Where its answer is lost it may have been done: `not_answered`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from starlette.responses import Response
+
+from gateway.api.account.groups import group_in_path
+from gateway.api.lookups import REFUSES, ask, canonical
+from gateway.connection_access import resolve
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import addresses
+from gateway.schemas.people import group_changes as models
+from gateway.schemas.people.group_changes import MOST_PARTICIPANTS
+from gateway.schemas.people.groups import OfGroup
+
+if TYPE_CHECKING:
+    from actors.connection.abilities.administration import MemberAction
+
+_CODE: Final = re.compile(models.CODE, re.ASCII)
+
+
+async def create(call: Call[models.NewGroup, None]) -> Response:
+    registered, body = await resolve(call, call.body.connection), call.body
+    args = {"subject": body.subject, "participants": _each_once(body.participants)}
+    told = await ask(call, registered, "create_group", args)
+    made = models.CreatedGroup(
+        chat=told["chat"], subject=told["subject"], participants=models.outcomes(told)
+    )
+    where = f"/api/groups/{made.chat}?connection={registered.name}"
+    return written(made, 201, Location=where)
+
+
+async def change(call: Call[models.GroupChange, OfGroup]) -> Response:
+    wanted = call.body.model_dump(exclude_none=True)
+    group_in_path(call)
+    if not wanted:
+        raise Problem("missing_field", "Name a setting to change.")
+    if "ephemeral_seconds" in wanted:
+        wanted["ephemeral"] = wanted.pop("ephemeral_seconds")
+    await _ask(call, "change_group", change=wanted)
+    return Response(status_code=204)
+
+
+async def add(call: Call[models.Members, OfGroup]) -> Response:
+    return await _members(call, "add", call.body.participants)
+
+
+async def promote(call: Call[models.Members, OfGroup]) -> Response:
+    return await _members(call, "promote", call.body.participants)
+
+
+async def remove(call: Call[None, models.FormerMembers]) -> Response:
+    return await _members(call, "remove", _listed(call.query.participants))
+
+
+async def demote(call: Call[None, models.FormerMembers]) -> Response:
+    return await _members(call, "demote", _listed(call.query.participants))
+
+
+async def invite(call: Call[None, OfGroup]) -> Response:
+    told = await _ask(call, "group_invite", revoke=False)
+    return written(models.invite(told["code"]))
+
+
+async def revoke(call: Call[None, OfGroup]) -> Response:
+    told = await _ask(call, "group_invite", revoke=True)
+    return written(models.invite(told["code"]))
+
+
+async def preview(call: Call[None, models.OfInvitation]) -> Response:
+    code = call.path["code"]
+    if _CODE.fullmatch(code) is None:
+        raise Problem("unknown_invite")
+    told = await ask(
+        call, await resolve(call, call.query.connection), "invited_group", {"code": code}
+    )
+    return written(models.InvitedGroup.model_validate(told))
+
+
+async def join(call: Call[models.Invitation, None]) -> Response:
+    registered = await resolve(call, call.body.connection)
+    told = await ask(call, registered, "join_group", {"code": call.body.code})
+    return written(models.JoinedGroup.model_validate(told))
+
+
+async def leave(call: Call[None, OfGroup]) -> Response:
+    await _ask(call, "leave_group")
+    return Response(status_code=204)
+
+
+async def _members(call: Call[Any, Any], action: MemberAction, people: list[str]) -> Response:
+    told = await _ask(call, "change_members", action=action, participants=_each_once(people))
+    return written(models.Outcomes(participants=models.outcomes(told)))
+
+
+async def _ask(call: Call[Any, Any], kind: str, **args: Any) -> dict[str, Any]:
+    """The owner's answer to a command about the group in the path."""
+    chat = group_in_path(call)
+    registered = await resolve(call, call.query.connection)
+    return await ask(call, registered, kind, {"chat": chat, **args})
+
+
+def _listed(given: str) -> list[str]:
+    people = given.split(",")
+    if len(people) > MOST_PARTICIPANTS:
+        raise Problem("invalid_parameter", f"Name {MOST_PARTICIPANTS} people at most.")
+    return [canonical(each, addresses.person) for each in people]
+
+
+def _each_once(people: list[str]) -> list[str]:
+    return list(dict.fromkeys(people))
+
+
+_REFUSED: Final = ("not_allowed", "whatsapp_refused", "whatsapp_limited")
+_INVITES: Final = (*_REFUSED, "unknown_invite", "invite_revoked", "group_full")
+_OUTCOMES: Final = {200: Gives("The outcome for each person.", models.Outcomes)}
+
+
+def _of_group(
+    method: Literal["GET", "PATCH", "POST", "DELETE"],
+    part: str,
+    id: str,  # noqa: A002 - the field's word
+    summary: str,
+    handler: Any,
+    *,
+    gives: dict[int, Gives],
+    **more: Any,
+) -> Operation:
+    return Operation(
+        method,
+        f"/api/groups/{{group}}{part}",
+        id,
+        summary,
+        "account",
+        handler,
+        gives,
+        "send",
+        query=more.pop("query", OfGroup),
+        waits=method == "GET",
+        refuses=(
+            *(*REFUSES, *_REFUSED, "unknown_connection", "unknown_group", "unsupported_chat"),
+            *(("invalid_number",) if part in {"/participants", "/admins"} else ()),
+        ),
+        **more,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/groups",
+        "createGroup",
+        "Create a group",
+        "account",
+        create,
+        {
+            201: Gives(
+                "Created, with the outcome for each person.",
+                models.CreatedGroup,
+                headers={"Location": "Where it is."},
+            )
+        },
+        "send",
+        body=models.NewGroup,
+        refuses=(
+            *(*REFUSES, *_REFUSED, "unknown_connection", "group_full"),
+            *("invalid_number", "unsupported_chat"),
+        ),
+    ),
+    Operation(
+        "POST",
+        "/api/groups/join",
+        "joinGroup",
+        "Join the group of an invitation",
+        "account",
+        join,
+        {200: Gives("The account is in it, or asked to be.", models.JoinedGroup)},
+        "send",
+        body=models.Invitation,
+        own_path=True,
+        refuses=(*REFUSES, *_INVITES, "unknown_connection", "unknown_group"),
+    ),
+    Operation(
+        "GET",
+        "/api/groups/invites/{code}",
+        "previewInvite",
+        "The group of an invitation",
+        "account",
+        preview,
+        {200: Gives("The group.", models.InvitedGroup)},
+        "send",
+        waits=True,
+        query=models.OfInvitation,
+        refuses=(*REFUSES, *_INVITES, "unknown_connection", "unknown_group"),
+    ),
+    _of_group(
+        "PATCH",
+        "",
+        "changeGroup",
+        "Change settings of a group",
+        change,
+        gives={204: Gives("WhatsApp has them.")},
+        body=models.GroupChange,
+    ),
+    _of_group("DELETE", "", "leaveGroup", "Leave a group", leave, gives={204: Gives("Left.")}),
+    _of_group(
+        "POST",
+        "/participants",
+        "addMembers",
+        "Add members to a group",
+        add,
+        gives=_OUTCOMES,
+        body=models.Members,
+    ),
+    _of_group(
+        "DELETE",
+        "/participants",
+        "removeMembers",
+        "Remove members from a group",
+        remove,
+        gives=_OUTCOMES,
+        query=models.FormerMembers,
+    ),
+    _of_group(
+        "POST",
+        "/admins",
+        "promoteMembers",
+        "Make members of a group admins",
+        promote,
+        gives=_OUTCOMES,
+        body=models.Members,
+    ),
+    _of_group(
+        "DELETE",
+        "/admins",
+        "demoteMembers",
+        "Make admins of a group plain members",
+        demote,
+        gives=_OUTCOMES,
+        query=models.FormerMembers,
+    ),
+    _of_group(
+        "GET",
+        "/invite",
+        "getInvite",
+        "The invitation to a group",
+        invite,
+        gives={200: Gives("The invitation.", models.Invite)},
+    ),
+    _of_group(
+        "DELETE",
+        "/invite",
+        "revokeInvite",
+        "Void the invitation to a group; it gets another one",
+        revoke,
+        gives={200: Gives("The new invitation.", models.Invite)},
+    ),
+)

@@ -1,0 +1,228 @@
+"""Serves API routes for pictures of people and groups, blocked people and the own profile, which the connection's process changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from gateway.acceptance import engine_limits
+from gateway.acceptance.attachments import NOT_KEPT
+from gateway.api import media, sends
+from gateway.api.account.groups import group_in_path
+from gateway.api.lookups import REFUSES, ask, canonical
+from gateway.connection_access import resolve, resolve_path
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import addresses
+from gateway.schemas.people import profiles as models
+from gateway.schemas.people.groups import OfGroup
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.state.connections import Connection as Registered
+
+MOST_BYTES: Final = 2**20
+_JPEG: Final = b"\xff\xd8\xff"
+
+
+async def picture(call: Call[None, None]) -> Response:
+    """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more."""
+    registered = await resolve_path(call)
+    chat = canonical(call.path["chat"], addresses.chat)
+    found = (await ask(call, registered, "picture", {"chat": chat}))["picture"]
+    if found is None:
+        raise Problem("no_picture")
+    sha256 = str(found["sha256"])
+    file = await call.backends.files.find(sha256, call.key.tenant)
+    if file is None:
+        raise Problem("media_gone")
+    return await media.given(call, media.ShownFile(sha256, "image/jpeg", None), file)
+
+
+async def set_picture(call: Call[models.NewPicture, OfGroup]) -> Response:
+    chat = group_in_path(call)
+    registered = await resolve(call, call.query.connection)
+    await _require_jpeg(call, registered, call.body.picture)
+    await ask(call, registered, "set_picture", {"chat": chat, "sha256": call.body.picture})
+    return Response(status_code=204)
+
+
+async def remove_picture(call: Call[None, OfGroup]) -> Response:
+    chat = group_in_path(call)
+    registered = await resolve(call, call.query.connection)
+    await ask(call, registered, "set_picture", {"chat": chat, "sha256": None})
+    return Response(status_code=204)
+
+
+async def profile(call: Call[None, None]) -> Response:
+    told = await ask(call, await resolve_path(call), "profile", {})
+    return written(models.Profile.model_validate(told))
+
+
+async def change_profile(call: Call[models.ProfileChange, None]) -> Response:
+    registered, changes = await resolve_path(call), call.body.changes
+    if not changes:
+        raise Problem("missing_field", "Name something to change.")
+    if "name" in changes:
+        engine_limits.require(registered.engine, "app_state")
+    if (wanted := changes.get("picture")) is not None:
+        await _require_jpeg(call, registered, wanted)
+    await ask(call, registered, "change_profile", {"change": changes})
+    return Response(status_code=204)
+
+
+async def blocked(call: Call[None, None]) -> Response:
+    told = await ask(call, await resolve_path(call), "blocked", {})
+    return written(models.Blocked(items=told["people"]))
+
+
+async def block(call: Call[None, None]) -> Response:
+    return await _block(call, blocked=True)
+
+
+async def unblock(call: Call[None, None]) -> Response:
+    return await _block(call, blocked=False)
+
+
+async def _block(call: Call[None, None], *, blocked: bool) -> Response:
+    registered = await resolve_path(call)
+    person = canonical(call.path["person"], addresses.person)
+    await ask(call, registered, "block", {"person": person, "blocked": blocked})
+    return Response(status_code=204)
+
+
+async def _require_jpeg(call: Call[Any, Any], registered: Registered, sha256: str) -> None:
+    """Problems `unknown_media`, also for a file of others, `media_too_large` and `media_type_mismatch`."""
+    await sends.known_file(call, registered.id, sha256)
+    entry = await call.backends.files.entry(sha256, registered.id)
+    file = await call.backends.files.find(sha256, registered.id)
+    if entry is None or file is None:
+        raise Problem("unknown_media", NOT_KEPT)
+    if entry.size > MOST_BYTES:
+        raise Problem("media_too_large", f"A picture has at most {MOST_BYTES} bytes.")
+    if await asyncio.to_thread(_begins, file) != _JPEG:
+        raise Problem("media_type_mismatch", "A picture is a JPEG.")
+
+
+def _begins(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(len(_JPEG))
+
+
+_REFUSED: Final = ("not_allowed", "whatsapp_refused", "whatsapp_limited", "unsupported_by_engine")
+_FILES: Final = ("media_unavailable", "disk_reserve", "vault_away", "store_away")
+_SET: Final = ("unknown_media", "media_too_large", "media_type_mismatch", *_FILES)
+_OF_GROUP: Final = (
+    *(*REFUSES, *_REFUSED, *_FILES),
+    *("unknown_connection", "unknown_group", "unsupported_chat"),
+)
+_PERSON: Final = (*REFUSES, *_REFUSED, "not_on_whatsapp", "invalid_number", "unsupported_chat")
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/chats/{connection}/{chat}/picture",
+        "getPicture",
+        "The picture of a person or group, an hour old at most",
+        "account",
+        picture,
+        {
+            200: Gives(
+                "The picture.", media_types=("image/jpeg",), headers={"ETag": "Its SHA-256."}
+            ),
+            206: Gives("The part that `Range` asks for.", media_types=("image/jpeg",)),
+            304: Gives("It is the one that `If-None-Match` names."),
+        },
+        "read",
+        waits=True,
+        refuses=(
+            *(*REFUSES, *_REFUSED, *_FILES, "no_picture", "media_gone", "unknown_group"),
+            *("range_not_satisfiable", "invalid_number", "unsupported_chat"),
+        ),
+    ),
+    Operation(
+        "PUT",
+        "/api/groups/{group}/picture",
+        "setGroupPicture",
+        "Give a group a picture",
+        "account",
+        set_picture,
+        {204: Gives("WhatsApp has it.")},
+        "send",
+        body=models.NewPicture,
+        query=OfGroup,
+        refuses=(*_OF_GROUP, *_SET),
+    ),
+    Operation(
+        "DELETE",
+        "/api/groups/{group}/picture",
+        "removeGroupPicture",
+        "Remove the picture of a group",
+        "account",
+        remove_picture,
+        {204: Gives("It has none.")},
+        "send",
+        query=OfGroup,
+        refuses=_OF_GROUP,
+    ),
+    Operation(
+        "GET",
+        "/api/connections/{connection}/profile",
+        "getProfile",
+        "The account's own name and text",
+        "account",
+        profile,
+        {200: Gives("The profile.", models.Profile)},
+        "read",
+        waits=True,
+        refuses=(*REFUSES, *_REFUSED, "not_on_whatsapp"),
+    ),
+    Operation(
+        "PATCH",
+        "/api/connections/{connection}/profile",
+        "changeProfile",
+        "Change the account's own name, text or picture",
+        "account",
+        change_profile,
+        {204: Gives("WhatsApp has it.")},
+        "admin",
+        body=models.ProfileChange,
+        refuses=(*REFUSES, *_REFUSED, *_SET, "not_on_whatsapp", "unknown_group"),
+    ),
+    Operation(
+        "GET",
+        "/api/contacts/{connection}/blocked",
+        "listBlocked",
+        "The people whom the account blocks",
+        "account",
+        blocked,
+        {200: Gives("All of them.", models.Blocked)},
+        "read",
+        waits=True,
+        refuses=(*REFUSES, *_REFUSED, "not_on_whatsapp"),
+    ),
+    Operation(
+        "PUT",
+        "/api/contacts/{connection}/blocked/{person}",
+        "blockPerson",
+        "Block a person",
+        "account",
+        block,
+        {204: Gives("Blocked.")},
+        "send",
+        refuses=_PERSON,
+    ),
+    Operation(
+        "DELETE",
+        "/api/contacts/{connection}/blocked/{person}",
+        "unblockPerson",
+        "Block a person no more",
+        "account",
+        unblock,
+        {204: Gives("Not blocked.")},
+        "send",
+        refuses=_PERSON,
+    ),
+)

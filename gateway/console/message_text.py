@@ -1,0 +1,120 @@
+"""Turns the text of a message into HTML: WhatsApp's formatting and links as elements, all else escaped (pure).
+
+Formatting is what WhatsApp's apps show: ``*bold*``, ``_italic_``, ``~struck~``, code in one or three backticks, quotes
+(``> ``) and lists (``* ``, ``- ``, ``1. ``). The tags are those of this module, whatever the text is; a link is one of
+http or https without a user in it.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LONGEST_LINK: Final = 2048
+
+_MAY_BE_MORE: Final = re.compile(r"[*_~`]|://|^(?:[>-]|\d{1,3}\.) ", re.MULTILINE)
+"""Found in each text that has a link or formatting."""
+
+_CODE: Final = re.compile(r"\n?```(?P<code>(?:(?!```).)+)```\n?", re.DOTALL)
+_LINE: Final = re.compile(r"(?P<quote>> )|(?P<bullet>[*-] )|(?P<number>\d{1,3})\. ", re.ASCII)
+_SPAN: Final = re.compile(
+    rf"(?P<link>https?://[^\s<>\"`]{{1,{LONGEST_LINK}}})"
+    r"|```(?P<mono>[^`\n]+)```"
+    r"|`(?P<code>[^`\n]+)`"
+    # A mark stands at the edge of words, as in `*two words*`, not as in `2*3*4`.
+    r"|(?<![^\W_])(?P<mark>[*_~])(?!\s)(?P<inner>(?:(?!(?P=mark))[^\n])+)(?<!\s)(?P=mark)(?![^\W_])",
+    re.IGNORECASE,
+)
+_TAGS: Final[Mapping[str, str]] = {"*": "strong", "_": "em", "~": "s"}
+_AFTER_A_LINK: Final = ".,:;!?'*_~]}»\u201d\u2019"
+
+
+def html(text: str) -> str:
+    """The text as elements that each have a direction of their own (`dir`)."""
+    if _MAY_BE_MORE.search(text) is None:
+        return _paragraph(escape(text))
+    return "".join(_blocks(text))
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Code of several lines, and what is between it."""
+    end = 0
+    for found in _CODE.finditer(text):
+        if "\n" not in found["code"]:
+            continue  # it stands within a line
+        yield from _lines(text[end : found.start()])
+        yield f'<pre dir="auto"><code>{escape(found["code"].strip(chr(10)))}</code></pre>'
+        end = found.end()
+    yield from _lines(text[end:])
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Quotes, lists and paragraphs: each is of lines that follow one another."""
+    if not text:
+        return
+    for kind, group in groupby(text.split("\n"), _kind):
+        lines = list(group)
+        if kind == "quote":
+            yield f'<blockquote dir="auto">{_spans(chr(10).join(line[2:] for line in lines))}</blockquote>'
+        elif kind == "bullet":
+            yield f"<ul>{''.join(_item(line[2:]) for line in lines)}</ul>"
+        elif kind == "number":
+            numbered = (line.partition(". ") for line in lines)
+            yield f"<ol>{''.join(_item(rest, number) for number, _, rest in numbered)}</ol>"
+        else:
+            yield _paragraph(_spans("\n".join(lines)))
+
+
+def _kind(line: str) -> str | None:
+    found = _LINE.match(line)
+    return found and found.lastgroup
+
+
+def _item(text: str, number: str | None = None) -> str:
+    value = "" if number is None else f' value="{int(number)}"'
+    return f'<li dir="auto"{value}>{_spans(text)}</li>'
+
+
+def _paragraph(content: str) -> str:
+    return f'<p dir="auto">{content}</p>'
+
+
+def _spans(text: str) -> str:
+    """Links and formatting within a line; the marks are gone."""
+    made, end = [], 0
+    for found in _SPAN.finditer(text):
+        made.append(escape(text[end : found.start()]))
+        end = found.end()
+        if found["link"] is not None:
+            made.append(_link(found["link"]))
+        elif found["mark"] is not None:
+            tag = _TAGS[found["mark"]]
+            made.append(f"<{tag}>{_spans(found['inner'])}</{tag}>")
+        else:
+            made.append(f"<code>{escape(found['mono'] or found['code'])}</code>")
+    return "".join(made) + escape(text[end:])
+
+
+def _link(written: str) -> str:
+    """A link to what is written, as far as that is an address; what ends a sentence is none of it."""
+    address = written.rstrip(_AFTER_A_LINK + ("" if "(" in written else ")"))
+    if not _is_safe(address):
+        return escape(written)
+    link = f'<a href="{escape(address)}" target="_blank" rel="noopener" dir="auto">{escape(address)}</a>'
+    return link + escape(written[len(address) :])
+
+
+def _is_safe(address: str) -> bool:
+    """Whether it is read as the browser reads it: no user before the host, nothing that cannot be seen."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and "@" not in parts.netloc and "\\" not in address and address.isprintable()

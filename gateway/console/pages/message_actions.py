@@ -1,0 +1,58 @@
+"""Serves the forms of a message on the console's conversation pages: react, vote, delete, forward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.console.page_app import Ask
+from gateway.console.pages import conversations
+from gateway.http.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.responses import Response
+
+    from gateway.console.console_request import ConsoleRequest
+
+
+def _chosen(form: Mapping[str, str]) -> list[str]:
+    """The options of a vote: one, or each by a field of its own; none takes the vote back."""
+    if form.get("none"):
+        return []
+    return [value for name, value in form.items() if name.partition(".")[0] == "option"]
+
+
+CHANGES: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
+    "react": lambda form: {"type": "reaction", "emoji": form.get("emoji", "")},
+    "vote": lambda form: {"type": "poll_vote", "options": _chosen(form)},
+    "delete": lambda _: {"type": "delete"},
+}
+"""The fields of the message that makes each change, by the form's fields."""
+
+
+async def act(view: ConsoleRequest) -> Response:
+    """Send the change that the path names, or forward the message."""
+    action, message = view.path["action"], view.form.get("message", "")
+    chat = view.path["chat"]
+    if action == "forward":
+        to = view.form.get("to", "").strip() or view.form.get("chat", "")
+        asked: dict[str, Any] = {
+            "operation": "forwardMessage",
+            "path": {"id": message},
+            "body": {"connection": view.connection, "to": to},
+        }
+    elif action in CHANGES:
+        change = {"connection": view.connection, "to": chat, "message": message}
+        asked = {"operation": "sendMessage", "body": change | CHANGES[action](view.form)}
+    else:
+        raise Problem("not_found", "There is no such page.")
+    taken = await conversations.accepted(view, **asked)
+    if not isinstance(taken, dict):
+        return taken
+    return view.to(conversations.address(view.path["connection"], chat))
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {
+    f"{conversations.ROOT}/{{connection}}/{{chat}}/{{action}}": {"POST": Ask(act)},
+}

@@ -1,0 +1,135 @@
+"""Pictures, blocked people and the own profile, over both engines; the simulator has each as it is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.engine import SendError
+from tests.integration.engine.groups.test_administration import code_of
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Device,
+    Simulator,
+    chat,
+    device,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+BEN, NOBODY = "15550100003", "15550199999"
+FIRST, SECOND = b"\xff\xd8\xff first \xff\xd9", b"\xff\xd8\xff second \xff\xd9"
+
+
+def digest(picture: bytes) -> str:
+    return hashlib.sha256(picture).hexdigest()
+
+
+async def kept(phone: Device, picture: bytes) -> str:
+    """The SHA-256 of a picture in the media store, as of one that was uploaded."""
+    store: Any = phone.engine._carrying.pictures._store  # type: ignore[union-attr]
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield picture
+
+    return str((await store.keep(chunks(), limit=1000))[0])
+
+
+async def test_a_picture_is_fetched_once_until_it_changes(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        profiles: Any = phone.engine.administration.profiles
+        assert await profiles.picture(chat(CONTACT)) is None
+        profiles._known.clear()  # an hour passes
+        await simulator.profile(CONTACT, picture=base64.b64encode(FIRST).decode())
+        found = await profiles.picture(chat(CONTACT))
+        assert (found.sha256, found.size) == (digest(FIRST), len(FIRST))
+        files = tmp_path / "media"
+        (file,) = [each for each in files.rglob("*") if each.name == digest(FIRST)]
+        assert file.read_bytes() == FIRST
+        await simulator.profile(CONTACT, picture=base64.b64encode(SECOND).decode())
+        assert await profiles.picture(chat(CONTACT)) == found, "it is remembered"
+        file.unlink()
+        assert (await profiles.picture(chat(CONTACT))).sha256 == digest(SECOND)
+        await simulator.contact(CONTACT, picture_shown="none")
+        profiles._known.clear()
+        assert await code_of(profiles.picture(chat(CONTACT))) == "not_allowed"
+
+
+async def test_pictures_of_the_account_and_of_a_group(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        profiles = phone.engine.administration.profiles
+        sha256 = await kept(phone, FIRST)
+        await profiles.set_picture(None, sha256)
+        assert (await simulator.profile(ACCOUNT))["picture"] is not None
+        own = await profiles.picture(chat(ACCOUNT))
+        assert own is not None
+        assert own.sha256 == sha256
+        await profiles.set_picture(None, None)
+        assert (await simulator.profile(ACCOUNT))["picture"] is None
+        assert await profiles.picture(chat(ACCOUNT)) is None
+        group = (await phone.engine.administration.groups.create_group("Us", [chat(CONTACT)])).chat
+        assert await profiles.picture(group) is None
+        await profiles.set_picture(group, sha256)
+        theirs = await profiles.picture(group)
+        assert theirs is not None
+        assert theirs.sha256 == sha256
+        await profiles.set_picture(group, None)
+        assert await profiles.picture(group) is None
+        assert await code_of(profiles.set_picture(group, "0" * 64)) == "unknown_media"
+        locked = await simulator.group(CONTACT, ACCOUNT)
+        await simulator.change_group(locked, locked=True)
+        assert await code_of(profiles.set_picture(locked, sha256)) == "not_allowed"
+
+
+async def test_people_are_blocked_and_not_any_more(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    """By LID and number, also of a person whose LID is not known yet."""
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        profiles = phone.engine.administration.profiles
+        assert await profiles.blocked() == []
+        for _ in range(2):  # a repetition changes nothing
+            await profiles.block(chat(BEN), blocked=True)
+        await profiles.block(chat(CONTACT), blocked=True)
+        assert await profiles.blocked() == [chat(CONTACT), chat(BEN)]
+        await phone.send(1, "hello")
+        for _ in range(2):
+            await profiles.block(chat(CONTACT), blocked=False)
+        assert await profiles.blocked() == [chat(BEN)]
+        assert await code_of(profiles.block("120363000000000001@g.us", blocked=True)) == (
+            "unsupported_chat"
+        )
+
+
+async def test_the_own_profile(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        profiles = phone.engine.administration.profiles
+        await profiles.set_about("At work ☕")
+        assert (await simulator.profile(ACCOUNT))["about"] == "At work ☕"
+        assert (await profiles.profile()).about == "At work ☕"
+        if engine == "native":
+            with pytest.raises(SendError, match="unsupported_by_engine"):
+                await profiles.set_name("Shop")
+            return
+        await profiles.set_name("Teimoso shop")
+
+        async def named() -> bool:
+            return (await profiles.profile()).name == "Teimoso shop"
+
+        await until(named)
