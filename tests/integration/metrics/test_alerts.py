@@ -40,9 +40,7 @@ def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
 def test_the_sample_for_alertmanager_is_taken() -> None:
     amtool = shutil.which("amtool")
     if amtool is None:
-        pytest.skip(
-            "Debian's package prometheus-alertmanager is not installed here (make debian, as root)"
-        )
+        pytest.skip("Debian's package prometheus-alertmanager is not installed here")
     done = subprocess.run(
         [amtool, "check-config", panels.GRAFANA / "alertmanager.yml"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The samples of `deploy/`: Caddy and nginx before a whole instance, with TLS."""
+"""The samples of `docs/proxies`: Caddy and nginx before a whole instance, with TLS."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from tests.processes.instance import Instance
 
 pytestmark = pytest.mark.usefixtures("is_open")
-DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
+PROXIES = Path(__file__).resolve().parents[4] / "docs" / "proxies"
 NAME = "whatsapp.example.org"
 
 
 def needed(program: str, package: str) -> str:
     found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
     if found is None:
-        pytest.skip(f"Debian's package {package} is not installed here (make debian, as root)")
+        pytest.skip(f"Debian's package {package} is not installed here")
     return found
 
 
@@ -91,7 +91,7 @@ def nginx(directory: Path, upstream: int) -> Iterator[int]:
     program = needed("nginx", "nginx-light")
     chain, key = certificate(directory)
     port = free_port()
-    text = (DEPLOY / "nginx.conf").read_text()
+    text = (PROXIES / "nginx.conf").read_text()
     for pattern, value in (
         (r"listen (\[::\]:)?80;", f"listen 127.0.0.1:{free_port()};"),
         (r"listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
@@ -123,7 +123,7 @@ def caddy(directory: Path, upstream: int) -> Iterator[int]:
     program = needed("caddy", "caddy")
     chain, key = certificate(directory)
     port = free_port()
-    text = (DEPLOY / "Caddyfile").read_text()
+    text = (PROXIES / "Caddyfile").read_text()
     text, times = re.subn(
         r"(?m)^(\{\$SITE:\S+\} \{)$",
         rf"{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n\1\n\ttls {chain} {key}",
