@@ -82,7 +82,12 @@ def started(
             yield process
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                # Streams whose reader has left are over upstream as well; one that is not holds up the end.
+                process.wait(20)
+            finally:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
