@@ -101,6 +101,8 @@ proto: setup-test
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
+	@# Each process of a user who may not write here would compile it again.
+	@$(BIN)/python -m compileall -q actors gateway simulator supervision
 setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed
 
 whatsmeow-if-possible:

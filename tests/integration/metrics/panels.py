@@ -40,6 +40,7 @@ def of_panels(connection: str) -> Iterator[Query]:
                     ("$__rate_interval", "15s"),
                     ("$__range", "5m"),
                     ("$connection", connection),
+                    ("$instance", ".*"),
                 ):
                     text = text.replace(variable, value)
                 yield Query(f"{name}: {panel['title']}", text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.integration.metrics import panels
@@ -27,12 +29,41 @@ def test_promtool_takes_the_rules() -> None:
 
 def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
     text = (panels.GRAFANA / "prometheus.yml").read_text()
-    (tmp_path / "alerts").mkdir()
-    (tmp_path / "alerts" / "rules.yml").write_text(panels.RULES.read_text())
+    shutil.copytree(panels.GRAFANA / "alerts", tmp_path / "alerts")
+    shutil.copytree(panels.GRAFANA / "targets", tmp_path / "targets")
     (tmp_path / "teimoso.key").touch()
     (tmp_path / "prometheus.yml").write_text(text)
     done = promtool("check", "config", tmp_path / "prometheus.yml")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_sample_for_alertmanager_is_taken() -> None:
+    amtool = shutil.which("amtool")
+    if amtool is None:
+        pytest.skip("Debian's package prometheus-alertmanager is not installed here")
+    done = subprocess.run(
+        [amtool, "check-config", panels.GRAFANA / "alertmanager.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_sample_for_alertmanager_names_alerts_that_are_there() -> None:
+    text = (panels.GRAFANA / "alertmanager.yml").read_text()
+    named = set(re.findall(r'alertname!?="(\w+)"', text))
+    assert named
+    assert named <= {rule["alert"] for rule in panels.rules()}
+
+
+def test_the_address_of_the_runbook_is_a_setting_of_prometheus() -> None:
+    """It is in the links alone: each alert leaves without the label."""
+    told = yaml.safe_load((panels.GRAFANA / "prometheus.yml").read_text())
+    default = told["global"]["external_labels"]["runbook"]
+    assert (panels.ROOT / default).is_file()
+    dropped = {"action": "labeldrop", "regex": "runbook"}
+    assert dropped in told["alerting"]["alert_relabel_configs"]
 
 
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
@@ -57,7 +88,7 @@ def test_each_alert_leads_to_its_section_of_the_runbook() -> None:
     linked = set()
     for rule in panels.rules():
         page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-        assert page == "docs/runbook.md"
+        assert page == "{{ $externalLabels.runbook }}"
         assert anchor == rule["alert"].lower()
         assert rule["labels"]["severity"] in {"warning", "critical"}
         linked.add(anchor)
@@ -91,6 +122,35 @@ def test_each_panel_has_a_place_and_a_title_of_its_own() -> None:
         ids = [panel["id"] for panel in dashboard["panels"]]
         assert len(set(titles)) == len(titles)
         assert len(set(ids)) == len(ids)
+
+
+def test_each_query_of_a_panel_is_about_the_chosen_instances() -> None:
+    for name, dashboard in panels.dashboards():
+        [variable] = [
+            each for each in dashboard["templating"]["list"] if each["name"] == "instance"
+        ]
+        assert (variable["multi"], variable["includeAll"]) == (True, True)
+        for panel in dashboard["panels"]:
+            for target in panel.get("targets", ()):
+                series = re.findall(r"\b(?:(?:teimoso|process)_[a-z_]+|up)\b(?!\()", target["expr"])
+                chosen = target["expr"].count('{instance=~"$instance"')
+                assert len(series) == chosen > 0, f"{name}: {panel['title']}"
+
+
+def test_a_panel_of_whether_something_is_so_shows_a_word() -> None:
+    page = (panels.ROOT / "docs" / "metrics.md").read_text()
+    whether = {"up", *re.findall(r"^\| `(\w+)` \| gauge .*\| Whether ", page, re.MULTILINE)}
+    shown = [
+        panel
+        for _, dashboard in panels.dashboards()
+        for panel in dashboard["panels"]
+        if panel["type"] == "stat"
+        and whether & set(re.findall(r"\w+", panel["targets"][0]["expr"]))
+    ]
+    assert len(shown) == len(whether)
+    for panel in shown:
+        [mapping] = panel["fieldConfig"]["defaults"]["mappings"]
+        assert mapping["options"].keys() == {"0", "1"}, panel["title"]
 
 
 def test_the_provisioning_leads_to_the_dashboards() -> None:

@@ -1,0 +1,52 @@
+# Its steps were run by Buildah (chroot isolation) over a Debian of debootstrap; no Docker engine has built or run it yet.
+# `--build-arg WHATSMEOW=yes` adds the program of the engine for real accounts. It is under the GPL-3.0: an image with
+# it stays with whoever built it, and is published nowhere. docs/server.md has the steps.
+ARG WHATSMEOW=no
+
+FROM python:3.11-slim-bookworm AS service
+WORKDIR /source
+COPY .ci/install .ci/install
+COPY requirements-uv.lock requirements.lock ./
+RUN python -m venv /opt/teimoso && .ci/install /opt/teimoso/bin/python requirements.lock
+COPY LICENSE README.md pyproject.toml ./
+COPY actors actors
+COPY gateway gateway
+COPY simulator simulator
+COPY supervision supervision
+RUN /opt/teimoso/bin/python -m pip install --quiet --no-cache-dir --no-deps --no-build-isolation .
+
+FROM golang:1.26 AS whatsmeow-yes
+WORKDIR /source
+COPY actors/connection/whatsmeow/bridge .
+RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -mod=readonly -trimpath -ldflags "-s -w" -o /programs/teimoso-whatsmeow .
+
+FROM python:3.11-slim-bookworm AS whatsmeow-no
+RUN mkdir /programs
+
+# One of the two stages above.
+# hadolint ignore=DL3006
+FROM whatsmeow-${WHATSMEOW} AS programs
+
+FROM python:3.11-slim-bookworm
+# The base image's release holds their versions; a pinned one is gone from the mirrors with the next security fix.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 teimoso \
+    && useradd --uid 10001 --gid teimoso --no-create-home --home-dir /data --shell /usr/sbin/nologin teimoso \
+    && install --directory --owner teimoso --group teimoso --mode 700 /data
+COPY --from=service /opt/teimoso /opt/teimoso
+COPY --from=programs /programs/ /usr/local/bin/
+ENV PATH=/opt/teimoso/bin:$PATH \
+    TEIMOSO_DATA=/data \
+    TEIMOSO_HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8090
+HEALTHCHECK --interval=30s --timeout=10s --start-period=90s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8090/health/ready', timeout=8)"]
+# The output of `up` has the first API key, which a container's log would keep: `teimoso keys create NAME` makes one.
+ENTRYPOINT ["tini", "--"]
+CMD ["sh", "-c", "exec teimoso up >/dev/null"]
