@@ -1,4 +1,4 @@
-"""Sends the settings (`runtime.json`) with Ray calls that start actors on hosts without the shared data directory.
+"""Reads `runtime.json` for Ray calls that start actors, and writes it on hosts that do not share the data directory.
 
 The keeper writes the settings to its data directory, and hosts that share the directory read them there. A host
 that does not share it gets them with every call that starts an actor there, and keeps them for the next process.

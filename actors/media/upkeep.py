@@ -1,4 +1,4 @@
-"""Copies media files to the bucket and removes unneeded ones, in a loop that one process of each host runs.
+"""Copies media files to the bucket and removes unneeded ones, in rounds that one process of a host at a time runs.
 
 Both follow the ledger of this host and cost nothing for files that lie there. One process of the
 host at a time does it, a round each; where one dies, the next goes on.

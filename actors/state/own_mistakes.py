@@ -1,4 +1,4 @@
-"""Notes a fault of this service (like a write that the state store refuses) in a document that health checks read."""
+"""Writes this service's last fault (as a write that the state store refuses) to SQLite or Firestore, for health checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds a send's uploaded file, or downloads it by URL; checks type and size against WhatsApp's limits."""
+"""Builds a send's media content: finds the uploaded file, or fetches a URL into the media store; checks type and size."""
 
 from __future__ import annotations
 

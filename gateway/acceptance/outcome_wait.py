@@ -1,4 +1,4 @@
-"""Waits within a send request for the message's outcome; cancels an unsent message where the queue is disabled.
+"""Waits within a send request for the message's outcome in Redis; cancels an unsent one where the queue is disabled.
 
 With MESSAGE_QUEUE_ENABLED=false it is sent meanwhile, or not at all. It passes through its lane as
 any other does, which keeps its chat's order (G4) and its one owner (G6), but nothing waits there: a message

@@ -1,4 +1,4 @@
-"""Downloads the file at a URL in a send request, from public addresses only unless settings allow private ones.
+"""Fetches the file at a URL in a send request as a stream, from public addresses only unless settings allow private ones.
 
 The addresses of a name are judged for each connection (`address_policy`). Redirects are followed here,
 so that each is judged like the first.

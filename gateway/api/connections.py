@@ -1,4 +1,4 @@
-"""Serves `/api/connections`: shows states and QR codes, stores registrations and desired states for supervision."""
+"""Serves `/api/connections`: shows states and QR codes; stores registrations and desired states in SQLite or Firestore."""
 
 from __future__ import annotations
 

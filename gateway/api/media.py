@@ -1,4 +1,4 @@
-"""Serves API routes that upload a file for later messages, and download the file of a message."""
+"""Serves API routes that upload a file to the media store for later messages, and download the file of a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves API routes that show a message, list a connection's messages, and cancel one that is still queued."""
+"""Serves API routes that show and list messages, from SQLite or Firestore and the queue, and cancel one still queued."""
 
 from __future__ import annotations
 

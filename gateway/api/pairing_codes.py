@@ -1,4 +1,4 @@
-"""Serves API routes that request and show a pairing code, typed on the phone in place of a QR scan."""
+"""Serves API routes that request a pairing code from the connection's process, and show the open one from Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines all error responses of the API: stable codes, and `application/problem+json` bodies (RFC 9457).
+"""Defines the API's error codes, and `Problem`, the exception that becomes an `application/problem+json` answer (RFC 9457).
 
 A code never changes its meaning. Details are written for the person who reads the answer and
 never repeat a message's text, a phone number or a key.

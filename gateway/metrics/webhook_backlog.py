@@ -1,4 +1,4 @@
-"""Converts the backlog of webhook deliveries to Prometheus series, summed so that no URL is a label."""
+"""Converts the backlog of webhook deliveries to Prometheus series for the metrics route, summed: no URL is a label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creates and verifies, as the account's phone, the device signatures (ADV) of phone and companions.
+"""Signs and verifies device identities (ADV) of companions and simulated devices, and signs a phone's list of devices.
 
 Prefixes and signed bytes as in whatsmeow `pair.go`; the key index list's prefix as in WhatsApp
 Web's `WAWebAdvSignatureApi`.

@@ -1,4 +1,4 @@
-"""Migrates an account to LIDs: marks the account, and has the phone send companions the LIDs of given contacts."""
+"""Migrates an account to LIDs: marks the account in SQLite, has the phone send companions the LIDs of given contacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads and saves the catalogue of known stanza features, of simulator (`in`) and clients (`out`), for comparisons.
+"""Loads and saves the known stanza features of simulator (`in`) and clients (`out`), in `catalogue.json`, for comparisons.
 
 Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """

@@ -1,4 +1,4 @@
-"""Rejects ringing calls in the connection's process while `reject_calls` is set; queues a text to the caller once."""
+"""Rejects ringing calls in the connection's process while `reject_calls` is set; queues one text to the caller in Redis."""
 
 from __future__ import annotations
 

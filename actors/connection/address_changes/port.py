@@ -1,4 +1,4 @@
-"""Declares engine methods that list chats' changed addresses (LID, number), for queue lanes in Redis, and merge chats."""
+"""Defines engine methods that list chats' changed addresses (LID, number), and that queue merges of chats in the inbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moves received items out of older session files that no process serves, to the StateManager and the Redis queue."""
+"""Moves inbox items out of session files without an engine (older, or a deleted connection's) to StateManager and Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides until when queued messages to new people wait for a time-lock or new-chat cap of WhatsApp (pure).
+"""Decides which limit of WhatsApp (time-lock, new-chat cap) a message to a new person waits for, and until when (pure).
 
 WhatsApp has two limits: a time-lock (it takes the account for one that reaches out too much, and refuses with
 463) and a cap on new chats (475). Times are seconds since the epoch.

@@ -1,4 +1,4 @@
-"""Reports offered and terminated calls (native) to the connection, stores callers' LIDs and numbers, and rejects calls."""
+"""Reports offered and terminated calls (native) to the connection, rejects calls; stores callers' LIDs (session file)."""
 
 from __future__ import annotations
 

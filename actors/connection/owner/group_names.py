@@ -1,4 +1,4 @@
-"""Has the engine query all groups and cache their subjects, once a message comes from a group without a known one."""
+"""Has the engine query all groups, and cache subjects in the session file, once a message comes from an unnamed group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executes the gateway's commands about pictures, blocked people and the own profile by the engine's methods."""
+"""Executes the gateway's commands about pictures, blocks and the own profile by the engine; `command_handler` answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores a batch of received items by the StateManager; halves it where refused, and sets aside each refused item."""
+"""Stores received items by the StateManager; halves a batch that is refused, and has single refused items set aside."""
 
 from __future__ import annotations
 

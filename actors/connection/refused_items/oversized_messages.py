@@ -1,4 +1,4 @@
-"""Turns messages too long for the state store, or refused by it, into document messages with the content in a file."""
+"""Turns messages too long for the state store, or refused, into document messages, their content in a media store file."""
 
 from __future__ import annotations
 

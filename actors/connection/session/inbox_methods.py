@@ -1,4 +1,4 @@
-"""Implements the WhatsApp engine interface's inbox methods (pending, settle, merge) on the session file, for both engines."""
+"""Implements the engine interface's inbox methods on the session file: lists and settles items, queues merges of chats."""
 
 from __future__ import annotations
 

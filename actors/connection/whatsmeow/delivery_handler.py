@@ -1,4 +1,4 @@
-"""Applies one message, receipt or notification from the whatsmeow program to the session file; returns the answer to it."""
+"""Applies one delivery of the whatsmeow program (message, receipt, app state …) to the session file; returns the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a paired device's login through the whatsmeow program: stores received items, sends messages and queries."""
+"""Runs a paired device's login by the whatsmeow program: stores items in the session file, sends messages and queries."""
 
 from __future__ import annotations
 

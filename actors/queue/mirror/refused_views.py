@@ -1,4 +1,4 @@
-"""Lists finished messages of the queue whose view the state store refuses for good; tries one again, or discards it.
+"""Lists finished messages of the Redis queue whose view the state store refuses for good; tries one again, or discards it.
 
 Their records do not expire: the words of what was sent are there alone. They count in the connection's bytes, which
 bounds them. Received items that the store refuses are in the session (`session/received/refused_rows.py`).

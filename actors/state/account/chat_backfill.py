@@ -1,4 +1,4 @@
-"""Creates chat documents that connections of older releases lack, from stored messages, at the StateManager's start."""
+"""Creates chat documents that connections of older releases lack (SQLite or Firestore), at the StateManager's start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the API route that forwards a message of a connection to another chat of the same connection."""
+"""Serves the API route that forwards a stored message: queues its content in Redis for another chat of the connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves API routes for linking by passkey: return a WebAuthn challenge, take an assertion, confirm a code.
+"""Serves API routes for linking by passkey: show the challenge (Redis), hand assertion and confirmation to the connection.
 
 A passkey of WhatsApp's signs on WhatsApp's own site alone, so a person carries challenge and assertion
 between a browser there and this API.

@@ -1,4 +1,4 @@
-"""Serves API routes that queue read marks for a message or a chat; the connection's process sends the marks."""
+"""Serves API routes that queue read marks for a message or a chat in Redis; the connection's process sends the marks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Serves API routes that list, retry and discard received items and sent messages that the state store refuses.
+"""Serves API routes that list, retry and discard what the state store refuses: items of a session file, messages in Redis.
 
-Received items are in the connection's session file, so that it has to be served; sent messages are in Redis.
+Received items need a served connection, sent messages Redis alone.
 """
 
 from __future__ import annotations

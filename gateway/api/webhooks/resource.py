@@ -1,4 +1,4 @@
-"""Serves API routes that create, list, change and delete webhooks in the state store, test them, and rotate secrets."""
+"""Serves API routes that create, list, change, delete webhooks in SQLite or Firestore, test them, and rotate secrets."""
 
 from __future__ import annotations
 

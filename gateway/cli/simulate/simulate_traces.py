@@ -1,4 +1,4 @@
-"""Implements `teimoso simulate trace` and `compare`: records traffic's shape; compares a trace with the simulator's."""
+"""Implements `teimoso simulate trace` and `compare`: has the simulator record stanzas; compares a trace with known ones."""
 
 # ruff: noqa: PLC0415, TC003
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Serves the console's page of API keys: lists and creates them, and revokes one after a confirmation."""
+"""Serves the console's page of API keys by API operations: lists and creates them, and revokes one after a confirmation."""
 
 from __future__ import annotations
 

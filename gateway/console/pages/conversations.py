@@ -1,4 +1,4 @@
-"""Serves the console's conversation pages: lists chats, shows messages, sends texts and files."""
+"""Serves the console's conversation pages by API operations: lists chats, shows messages, sends texts and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the console's first page and connection pages: lists, adds, pairs, configures and stops connections."""
+"""Serves the console's first and connection pages by API operations: lists, adds, pairs, configures, stops connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the forms of a message on the console's conversation pages: react, vote, delete, forward."""
+"""Serves the forms of a message on the console's conversation pages by API operations: react, vote, delete, forward."""
 
 from __future__ import annotations
 

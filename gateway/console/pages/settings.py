@@ -1,4 +1,4 @@
-"""Serves the console's page of settings: each with its value, default, text, and when it may change."""
+"""Serves the console's page that shows all settings to an admin: value, default, text, and which change while running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the console's pages of webhooks: lists, adds, changes, tests and removes them, and redelivers events."""
+"""Serves the console's pages of webhooks by API operations: lists, adds, changes, tests, removes; redelivers events."""
 
 from __future__ import annotations
 

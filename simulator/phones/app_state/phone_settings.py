@@ -1,4 +1,4 @@
-"""Plays the phone in app state: stores settings as encrypted patches, notifies companions, shares sync keys.
+"""Plays the phone in app state: stores settings in SQLite as encrypted patches, notifies companions, shares sync keys.
 
 A phone shares its keys after the first prekey upload of a companion, and when one requests a missing key
 (whatsmeow `appstate.go` requestMissingAppStateKeys). Changes of its owner go to the companions, and it reads

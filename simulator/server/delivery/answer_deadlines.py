@@ -1,4 +1,4 @@
-"""Closes sockets of clients that do not acknowledge a stanza in time, and records late stanzas for tests.
+"""Closes sockets of clients that do not acknowledge a stanza in time, and stores late stanzas in SQLite, for tests.
 
 The offline queue decides which stanzas are unacknowledged; this adds a clock for each stanza from the
 moment in which its bytes were handed to the socket.

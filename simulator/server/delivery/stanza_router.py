@@ -1,4 +1,4 @@
-"""Queues each stanza for a linked device, and sends the stanza over the open socket, at once or at the next login."""
+"""Queues each stanza for a linked device (SQLite), and sends the stanza over the socket, at once or at the next login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes a group's subject, description, settings and message timer, and notifies the members.
+"""Changes a group's subject, description, settings and message timer in SQLite, and notifies the members.
 
 Rules after whatsmeow `group.go` (SetGroupName, SetGroupTopic), its issue 917, and whatsapp-rust pull request 1097.
 """

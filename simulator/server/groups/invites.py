@@ -1,4 +1,4 @@
-"""Stores the codes by which people join groups: a group's link, and private invites of one person each."""
+"""Stores in SQLite the codes by which people join groups: a group's link, and private invites of one person each."""
 
 from __future__ import annotations
 

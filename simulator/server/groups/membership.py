@@ -1,4 +1,4 @@
-"""Adds, removes, promotes and demotes group members, with an error code for each person who is refused.
+"""Adds, removes and ranks group members in SQLite, and notifies them; returns a code for each person who is refused.
 
 Codes after whatsmeow `group.go` (parseParticipant) and issues of its users: 403 with a private invite where a
 person lets nobody add them, 404 without WhatsApp or membership, 408 after the person left, 409 for a member.

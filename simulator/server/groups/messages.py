@@ -1,4 +1,4 @@
-"""Routes a companion's group message to the members' devices, and decrypts it for simulated members.
+"""Routes a companion's group message to the members' devices, or decrypts it into simulated members' inboxes (SQLite).
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.

@@ -1,4 +1,4 @@
-"""Declares and stores a group's settings: who may write, edit, add and invite, and whether members are approved.
+"""Declares a group's settings, stored in SQLite: who may write, edit, add and invite, and whether members are approved.
 
 Shapes after whatsmeow `group.go` (SetGroupAnnounce, parseGroupNode) and whatsapp-rust `wacore/src/iq/groups.rs`.
 """

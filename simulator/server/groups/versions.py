@@ -1,4 +1,4 @@
-"""Counts the versions of a group's members and of its announcement setting, which nodes and notifications have."""
+"""Stores in SQLite the versions of a group's members and of its announcement setting, for nodes and notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the text of each person's status ("about"), and notifies accounts that know the person of changes.
+"""Stores the text of each person's status ("about") in SQLite, and notifies accounts that know the person of changes.
 
 Shapes after whatsmeow `user.go` (SetStatusMessage), `notification.go` (handleStatusNotification), and Baileys
 `Socket/chats.ts` (updateProfileStatus).

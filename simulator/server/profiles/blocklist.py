@@ -1,4 +1,4 @@
-"""Stores whom each person blocked, answers queries about it, and notifies an account's devices of changes.
+"""Stores in SQLite whom each person blocked, answers queries about it, and notifies an account's devices of changes.
 
 Shapes after whatsmeow `user.go` (UpdateBlocklist, its pull request 1137), `notification.go` (handleBlocklist), and
 whatsapp-rust `src/features/blocking.rs` (its pull request 600).

@@ -1,4 +1,4 @@
-"""Stores the pictures of people and groups, answers queries that read and set them, and notifies of changes.
+"""Stores pictures of people and groups in SQLite, answers queries that read and set them, and notifies of changes.
 
 Shapes after whatsmeow `user.go` (GetProfilePictureInfo), `group.go` (SetGroupPhoto), `notification.go`
 (handlePictureNotification) and whatsapp-rust `wacore/src/iq/contacts.rs`.

@@ -1,4 +1,4 @@
-"""Counts WhatsApp Web's fields that a client's login or registration lacks, for the control API; refuses no client.
+"""Counts in SQLite fields of WhatsApp Web that a client's login or registration lacks, as remarks; refuses no client.
 
 No source shows that the server refuses any of it. Of the clients that live on WhatsApp Baileys sends no
 `lc` (`Utils/validate-connection.ts` generateLoginNode), whatsmeow the name of a library

@@ -1,4 +1,4 @@
-"""Decides whether an account may begin a chat (time lock, cap), counts new chats, and notifies devices of limits.
+"""Decides whether an account may begin a chat (time lock, cap), counts new chats in SQLite, notifies devices of limits.
 
 Codes and shapes after Baileys (`messages-recv.ts` handleBadAck, handleMexNotification; `socket.ts`
 fetchAccountReachoutTimelock, fetchNewChatMessageCap) and whatsmeow (`notification.go`

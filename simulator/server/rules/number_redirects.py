@@ -1,4 +1,4 @@
-"""Maps numbers to the registered number that a WhatsApp lookup returns, as with the ninth digit in Brazil."""
+"""Stores in SQLite which registered number a lookup of another one returns, as with the ninth digit in Brazil."""
 
 from __future__ import annotations
 

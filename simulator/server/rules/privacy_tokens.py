@@ -1,4 +1,4 @@
-"""Issues and verifies privacy tokens, which some contacts demand of accounts that send messages to these contacts.
+"""Issues, stores (SQLite) and verifies privacy tokens, which some contacts demand of accounts that write to them.
 
 Shapes after whatsmeow `tctoken.go`, `cstoken.go` and `notification.go` (handlePrivacyTokenNotification). A
 person's client asks the server to issue a token to somebody, who gets it in a notification (or in a

@@ -1,4 +1,4 @@
-"""Counts each account's breaches of WhatsApp's rules that the server accepts; the control API shows the counts.
+"""Counts in SQLite each account's breaches of WhatsApp's rules that the server accepts; the control API shows the counts.
 
 WhatsApp refuses no stanza for them; the owner of a phone would notice the breach, or the account loses
 trust. The control API shows them.

@@ -1,4 +1,4 @@
-"""Runs the socket of an unpaired device: emits QR and pairing codes until a phone pairs, then stores credentials."""
+"""Runs an unpaired device's socket: emits QR and pairing codes until a phone pairs; stores credentials (session file)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends messages to persons: resolves the devices of both sides, and encrypts a copy for each device."""
+"""Sends a message to a person, encrypted for each device of both sides; returns the ack's time or raises `SendError`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetches prekey bundles of devices without a Signal session, and encrypts a plaintext for one device at a time."""
+"""Fetches prekey bundles of devices without a Signal session; encrypts a plaintext for one device, as an `<enc>` node."""
 
 from __future__ import annotations
 

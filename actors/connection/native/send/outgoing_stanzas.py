@@ -1,4 +1,4 @@
-"""Writes the stanzas of concurrent sends to the native socket in call order, each once its changes are committed."""
+"""Writes stanzas of concurrent sends to the native socket in call order, each once its changes are in the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits the processor time (in HMACs) that decryption may take per message and per device; caches trial results.
+"""Limits the processor time (in HMACs) of decryption per message and per device; caches trial results in memory.
 
 An HMAC of one chain step takes about 1.5 µs on the slower machines of 2026; the others were measured
 beside it, with room. `tests/benchmarks/test_forgeries.py` prints what a message takes at the worst.

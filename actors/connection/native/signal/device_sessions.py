@@ -1,4 +1,4 @@
-"""Sets up Signal sessions with devices, encrypts and decrypts each message (``msg``, ``pkmsg``), and makes prekeys.
+"""Sets up Signal sessions in the session file, encrypts and decrypts each message (``msg``, ``pkmsg``), and makes prekeys.
 
 Everything that changes the session file is to be called inside ``session.transaction()``: the
 sender's ratchet commits before its bytes leave, the receiver's together with the inbox row (G5).

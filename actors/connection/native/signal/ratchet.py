@@ -1,7 +1,7 @@
-"""Implements the double ratchet of libsignal's version 3 for one session, on the `doubleratchet` library.
+"""Encrypts by one session's double ratchet (libsignal version 3), and advances receiving chains for `trial_decryption`.
 
 https://signal.org/docs/specifications/doubleratchet/ with the info strings ``WhisperRatchet`` and
-``WhisperMessageKeys``. The library's part is the Diffie-Hellman ratchet and its chains. It would derive
+``WhisperMessageKeys``. The Diffie-Hellman ratchet and its chains are those of the library `doubleratchet`. It would derive
 the keys of all messages that were passed over before it checks a MAC; here a receiving chain is only
 followed first (`Ratchet.chain_of`), and the ratchet moves by `advance` once the message was authentic.
 """

@@ -1,4 +1,4 @@
-"""Reads and changes pictures, blocked people and the own profile at WhatsApp for both engines; caches pictures of a login."""
+"""Reads and changes pictures, blocks and own profile at WhatsApp for both engines; caches a login's pictures in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rejects an engine's sends to new people while WhatsApp limits the account; queries and stores these limits."""
+"""Rejects sends to new people while WhatsApp limits the account; queries limits, and stores them in the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks inbox rows that the state store refuses as set aside, and lists, restores or deletes marked rows."""
+"""Marks inbox rows of the session file that the state store refuses as set aside; lists, restores or deletes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads, decrypts, inflates and splits the file of a history sync, with bounded size at each step.
+"""Downloads, decrypts and inflates the file of a history sync in memory, bounded at each step, and yields its parts.
 
 The file comes from another device by way of servers, so nothing of it is believed: its size is bounded at
 each step, its hashes are those that the phone named, and it is read in parts, each of them small.

@@ -1,4 +1,4 @@
-"""Declares a message of a history sync."""
+"""Defines one message of a history sync: WhatsApp's protobuf, with canonical chat and sender, id and time."""
 
 from __future__ import annotations
 

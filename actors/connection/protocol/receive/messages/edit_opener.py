@@ -1,4 +1,4 @@
-"""Stores message secrets, and edits that arrive before their secret; decrypts such an edit once the secret arrives."""
+"""Stores message secrets, and edits that precede them, in the session file; puts an edit into the inbox once it opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Delivers a decrypted message's content to the connection's actor, and takes in keys that it carries.
+// Delivers a decrypted message's content to the connection's actor, and stores keys that it carries in the key database.
 
 package engine
 

@@ -1,4 +1,4 @@
-// Dispatches each incoming stanza of a login to its handler in order, and acknowledges unhandled ones.
+// Dispatches a login's incoming stanzas in order to their handlers; refuses unknown ones and those on which one panics.
 
 package engine
 

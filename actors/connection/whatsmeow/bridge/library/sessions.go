@@ -1,4 +1,4 @@
-// Begins a Signal session with a device from its prekey bundle.
+// Begins a Signal session with a device from its prekey bundle, and stores the session in the key database.
 
 package library
 

@@ -1,4 +1,4 @@
-// Package logging writes the library's log as JSON lines without arguments, which hold numbers and texts.
+// Package logging writes the library's log to stderr as JSON lines without arguments, which hold numbers and texts.
 //
 // The library formats addresses, message ids and server texts into its lines. Only level, module and the
 // template are written, so that none of them leaves the program.

@@ -1,4 +1,4 @@
-// Encrypts and writes waiting messages in call order; their ratchet steps are committed together first.
+// Encrypts and writes waiting messages in call order; commits their ratchet steps to the key database together first.
 
 package sending
 

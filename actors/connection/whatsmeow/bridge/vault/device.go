@@ -1,4 +1,4 @@
-// Loads the device's keys from the key database, sets aside those of an unlinked one, and deletes none.
+// Loads the device's keys from the key database; sets aside those of an unlinked one, and deletes them at a logout alone.
 
 package vault
 

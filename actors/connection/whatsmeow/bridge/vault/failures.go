@@ -1,4 +1,4 @@
-// Watches the key database's errors, and classifies them: fenced, full or broken.
+// Reports failures of the key database, also those that the library only logs, classified as fenced, full or broken.
 
 package vault
 

@@ -1,4 +1,4 @@
-// Stores people's identity keys only where they change, with a cache in memory.
+// Stores people's identity keys in the key database, only where they change, with a cache in memory.
 
 package vault
 

@@ -1,4 +1,4 @@
-// Stores Signal sessions, sender keys and plaintexts, or gathers them in memory for a shared transaction.
+// Stores Signal sessions, sender keys and plaintexts in the key database, or gathers them for a shared transaction.
 
 package vault
 
