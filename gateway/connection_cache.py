@@ -1,4 +1,4 @@
-"""Caches the registered connections in the gateway's memory, so that a send reads no state store."""
+"""Caches the registered connections in the gateway's memory; a send reads SQLite or Firestore for an unknown one alone."""
 
 from __future__ import annotations
 

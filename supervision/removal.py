@@ -1,4 +1,4 @@
-"""Removes a deleted connection's data in Redis, state store, disk and bucket, in the root actor; ends queued messages."""
+"""Removes a deleted connection in the root actor: Redis queue, session, backups, contacts, chats; stored messages stay."""
 
 from __future__ import annotations
 

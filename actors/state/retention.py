@@ -1,4 +1,4 @@
-"""Deletes expired recoveries, alerts, jobs, events and deliveries from SQLite or Firestore, in the StateManager."""
+"""Deletes expired messages, recoveries, alerts, jobs, events, deliveries from SQLite or Firestore, in the StateManager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handles the whatsmeow program's events during one login (QR, login, end), and reports each to the owner in order."""
+"""Handles the whatsmeow program's events of one login (QR, login, presence, end) in order; reports them to the owner."""
 
 from __future__ import annotations
 

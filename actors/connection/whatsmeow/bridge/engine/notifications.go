@@ -1,4 +1,4 @@
-// Handles incoming notification and call stanzas: delivers them to the actor, then acknowledges them to WhatsApp.
+// Applies notification and call stanzas by the library, or delivers them to the actor, then acknowledges them to WhatsApp.
 
 package engine
 
