@@ -260,7 +260,15 @@ func (client *Client) MessageStanza(
 	ctx context.Context, to types.JID, id string, message *waE2E.Message, persons []types.JID, plain, own []byte,
 ) (*waBinary.Node, []types.JID, error) {
 	var timings whatsmeow.MessageDebugTimings
-	return withZero(client.inner.PrepareMessageNode)(ctx, to, id, message, persons, plain, own, &timings)
+	return withZero(client.inner.PrepareMessageNode)(ctx, to, id, named(message), persons, plain, own, &timings)
+}
+
+// named returns the message by which the library names the type of a stanza: it takes a poll with one choice for a text.
+func named(message *waE2E.Message) *waE2E.Message {
+	if poll := message.GetPollCreationMessageV3(); poll != nil {
+		return &waE2E.Message{PollCreationMessage: poll}
+	}
+	return message
 }
 
 // withZero fills the last parameter, whose type has no name outside of the library.
