@@ -9,7 +9,8 @@ type and sender (whatsmeow `receipt.go`, `retry.go`; Baileys `messages-recv.ts`)
 
 A `retry` receipt asks for a message anew and removes nothing: an `ack` does that, before it or after
 it. Each resend waits beside what it replaces, so that a late ack of the old ciphertext leaves the
-new one (whatsapp-rust 647).
+new one (whatsapp-rust 647). So does each further request of a device for the same message: an ack
+names no count, and the one of the first request may come when the second one is queued already.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.delivery.answer_validation import RECEIVED
+from simulator.server.stanzas import retry_count
 from simulator.wire.protocol_library import GROUP_SERVER, JID, decode, jid_of, text_of
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class OfflineQueue:
         """Stores the stanza, whose bytes are `encoded`; returns its sequence number.
 
         A message that names the retry request which it answers is queued beside the one that it
-        replaces, any other in its place.
+        replaces, a retry request beside the one before it, any other stanza in its place.
         """
         message = stanza.tag in _MESSAGES
         return self._store.number(
@@ -56,7 +58,7 @@ class OfflineQueue:
             *device,
             stanza.tag,
             text_of(stanza, "id"),
-            _resend(stanza) if message else text_of(stanza, "type"),
+            _resend(stanza) if message else _type(stanza),
             "" if message else _peer(stanza.attrs.get("from", ""), stanza),
             encoded,
         )
@@ -149,9 +151,12 @@ class OfflineQueue:
         type_: str,
         peer: str | None = None,
     ) -> list[int]:
+        """Removes a stanza; of retry requests for one message the oldest."""
         removed = self._store.rows(
-            "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
-            " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6)) RETURNING seq",
+            "DELETE FROM queue WHERE seq = (SELECT min(seq) FROM queue WHERE number = ?1"
+            " AND device = ?2 AND class = ?3 AND id = ?4"
+            " AND (type = ?5 OR substr(type, 1, length(?5) + 1) = ?5 || ' ')"
+            " AND (?6 IS NULL OR peer IN ('', ?6))) RETURNING seq",
             *device,
             kind,
             stanza_id,
@@ -167,6 +172,13 @@ def _peer(address: Any, stanza: Any) -> str:
     receipt = "receipt" in (stanza.tag, stanza.attrs.get("class"))
     in_group = isinstance(address, JID) and address.server == GROUP_SERVER
     return f"{address}/{member}" if receipt and in_group and member else str(address)
+
+
+def _type(stanza: Any) -> str:
+    """The type of a stanza; of a device's further requests for one message with their count."""
+    kind = text_of(stanza, "type")
+    count = retry_count(stanza) if (stanza.tag, kind) == ("receipt", "retry") else 0
+    return f"{kind} {count}" if count > 1 else kind
 
 
 def _resend(message: Any) -> str:

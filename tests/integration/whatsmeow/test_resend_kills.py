@@ -1,4 +1,4 @@
-"""G2: kills before a retry receipt is answered: who cannot read a message gets it again, whatever dies."""
+"""G2: kills at each step of a retry receipt: who cannot read a message gets it again, whatever dies."""
 
 from __future__ import annotations
 
@@ -15,19 +15,30 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(180)
 
-DIES = "before_call PairedAccount.sent"
-"""The step at which the receipt is asked for and not answered: it has to wait at WhatsApp then."""
+RESENDS = (
+    ("before_call PairedAccount.sent", "self", 1, True),
+    ("before_call PairedAccount.sent", "program", 1, True),
+    ("after_reply found", "self", 1, False),
+    ("after_reply found", "program", 1, False),
+    ("before_call PairedAccount.sent", "self", 2, True),
+    ("before_call PairedAccount.sent", "program", 2, True),
+)
+"""Each step, at which request for the message it is reached, and whether a receipt has to wait at WhatsApp then.
+
+Else that is up to the program. The second request comes because the first one is answered on the session that the
+contact lost; the kill is then one after the ack of the first.
+"""
 
 
 def test_who_cannot_read_a_message_gets_it_whatever_dies(town: Town) -> None:
     device = town.linked()
     town.goes_on(device)
-    for victim in ("self", "program"):
-        text = f"{DIES} {victim}"
+    for dies, victim, at, waits in RESENDS:
+        text = f"{dies} {victim} {at}"
         town.simulator.post(f"/contacts/{town.friend}/forget", account=town.number)
-        device.arm(DIES, victim)
+        device.arm(dies, victim, at)
         device.begin(town.friend, text)
-        device = outlived(town, device, victim, waits=True)
+        device = outlived(town, device, victim, waits=waits)
         until(partial(reads, town, text), 30)
         town.simulator.settled(town.number)
     town.goes_on(device)

@@ -154,6 +154,7 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "after_history_was_told": lambda step: around_writing(step, "receipt", "hist_sync", after=True),
     "before_group_commit": lambda step: before_commit(step, Groups, "save_sender_key"),
     "before_ratchet_commit": lambda step: before_commit(step, SentMessages, "remember"),
+    "before_retry_commit": lambda step: before_commit(step, SentMessages, "count_retry"),
     "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
     "before_mark_leaves": lambda step: around_writing(step, "receipt", "read", after=False),
     "after_mark_left": lambda step: around_writing(step, "receipt", "read", after=True),

@@ -88,7 +88,6 @@ func (engine *Engine) load(one *login) error {
 	)
 	if one != nil {
 		client.PrePairCallback = one.mayPair
-		client.GetMessageForRetry = engine.sentContent
 		client.GetClientPayload = one.payload
 		client.AddEventHandlerWithSuccessStatus(one.event)
 		one.client = client

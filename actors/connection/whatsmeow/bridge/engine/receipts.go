@@ -3,6 +3,8 @@
 package engine
 
 import (
+	"errors"
+
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -40,7 +42,8 @@ func (one *login) receipt(node *waBinary.Node) {
 
 // retried sends a message again to a device that could not read it, then acknowledges the request.
 //
-// Where WhatsApp did not serve what that takes, the request stays unanswered and comes again at the next login.
+// Where the actor did not return the content, or WhatsApp did not serve what that takes, the request stays unanswered
+// and comes again at the next login.
 func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	defer func() { <-one.retries }()
 	done := one.engine.ratchet.Take()
@@ -48,9 +51,9 @@ func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	if one.engine.sound() != nil || one.engine.lease.Over() != nil || !one.connected.Load() {
 		return
 	}
-	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node); err != nil {
+	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node, one.engine.sentContent); err != nil {
 		one.engine.logs.Module("engine").Warnf("message was not sent again")
-		if outcome.Unserved(err) {
+		if errors.Is(err, errNoContent) || outcome.Unserved(err) {
 			return
 		}
 	}
@@ -59,14 +62,20 @@ func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	}
 }
 
-// sentContent asks the actor for the content of a message that was sent before.
-func (engine *Engine) sentContent(requester, chat types.JID, id types.MessageID) *waE2E.Message {
+// errNoContent reports that the actor ended or failed before it returned what was sent: it may return it later.
+var errNoContent = errors.New("no content from the actor")
+
+// sentContent asks the actor for the content of a message that was sent before; it is nil where there is none.
+func (engine *Engine) sentContent(requester, chat types.JID, id types.MessageID) (*waE2E.Message, error) {
 	answer := engine.pipe.Wait(engine.pipe.Ask("sent", pipe.Fields{
 		"chat": chat.String(), "requester": requester.String(), "message_id": id,
 	}, nil))
-	var message waE2E.Message
-	if answer.Err != nil || len(answer.Raw) == 0 || proto.Unmarshal(answer.Raw, &message) != nil {
-		return nil
+	if answer.Err != nil {
+		return nil, errNoContent
 	}
-	return &message
+	var message waE2E.Message
+	if len(answer.Raw) == 0 || proto.Unmarshal(answer.Raw, &message) != nil {
+		return nil, nil
+	}
+	return &message, nil
 }

@@ -207,9 +207,23 @@ func (client *Client) AskAgain(ctx context.Context, node *waBinary.Node, info *t
 	client.inner.SendRetryReceipt(ctx, node, info, keys)
 }
 
-// AnswerRetry encrypts and sends a message again for the device that could not read it.
-func (client *Client) AnswerRetry(ctx context.Context, receipt *events.Receipt, node *waBinary.Node) error {
-	return client.inner.HandleRetryReceipt(ctx, receipt, node)
+// AnswerRetry encrypts and sends a message again for the device that could not read it; one call at a time.
+//
+// The content is what `sent` returns, nil where the message was not sent to that device. An error of it is returned.
+func (client *Client) AnswerRetry(
+	ctx context.Context, receipt *events.Receipt, node *waBinary.Node,
+	sent func(requester, chat types.JID, id types.MessageID) (*waE2E.Message, error),
+) error {
+	var failed error
+	client.GetMessageForRetry = func(requester, chat types.JID, id types.MessageID) (message *waE2E.Message) {
+		message, failed = sent(requester, chat, id)
+		return message
+	}
+	err := client.inner.HandleRetryReceipt(ctx, receipt, node)
+	if failed != nil {
+		return failed
+	}
+	return err
 }
 
 // Sending: the library reports less of a send's outcome than is needed.
@@ -246,7 +260,15 @@ func (client *Client) MessageStanza(
 	ctx context.Context, to types.JID, id string, message *waE2E.Message, persons []types.JID, plain, own []byte,
 ) (*waBinary.Node, []types.JID, error) {
 	var timings whatsmeow.MessageDebugTimings
-	return withZero(client.inner.PrepareMessageNode)(ctx, to, id, message, persons, plain, own, &timings)
+	return withZero(client.inner.PrepareMessageNode)(ctx, to, id, named(message), persons, plain, own, &timings)
+}
+
+// named returns the message by which the library names the type of a stanza: it takes a poll with one choice for a text.
+func named(message *waE2E.Message) *waE2E.Message {
+	if poll := message.GetPollCreationMessageV3(); poll != nil {
+		return &waE2E.Message{PollCreationMessage: poll}
+	}
+	return message
 }
 
 // withZero fills the last parameter, whose type has no name outside of the library.

@@ -3,6 +3,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,9 @@ import (
 
 	"teimoso-whatsmeow/pipe"
 )
+
+// errNotReady is any error with which the actor answers a request.
+var errNotReady = errors.New("not ready")
 
 // resends answers for messages that were sent: the contents by their id, and of the tests' own pattern.
 func resends(sent map[string]string) func(record) (pipe.Fields, []byte, error) {
@@ -111,5 +115,32 @@ func TestRetryReceiptWhoseAnswerFailedComesAgain(t *testing.T) {
 	one.endsBy(func() { fault(t, one.number, "drop", nil) })
 	one.login()
 	eventually(t, "it is sent again", func() bool { return inbox(t, friend, id)["deliveries"].(float64) == 2 })
+	settled(t, one.number)
+}
+
+func TestRetryReceiptWhoseContentTheActorDidNotReturnComesAgain(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	settled(t, one.number)
+	const id = "3EB0000000000000000028"
+	one.answer(func(found record) (pipe.Fields, []byte, error) {
+		if found.Name == "sent" {
+			return nil, nil, errNotReady
+		}
+		return stores(found)
+	})
+	post(t, "/contacts/"+friend+"/forget", object{"account": one.number})
+	if sent := one.send(person(friend), id, "unread"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	one.await(0, "sent", nil)
+	stays(t, "the receipt is owed", func() bool { return owes(t, one.number, "receipt/retry") })
+	one.endsBy(func() { fault(t, one.number, "drop", nil) })
+	one.answer(resends(map[string]string{id: "unread"}))
+	one.login()
+	eventually(t, "the person reads it", func() bool {
+		item := inbox(t, friend, id)
+		return item != nil && item["text"] == "unread"
+	})
 	settled(t, one.number)
 }

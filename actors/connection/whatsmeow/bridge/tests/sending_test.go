@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
@@ -43,6 +44,34 @@ func (one *stock) write(to, id, text string) error {
 	_, err := one.SendMessage(context.Background(), types.NewJID(to, types.DefaultUserServer),
 		&waE2E.Message{Conversation: proto.String(text)}, whatsmeow.SendRequestExtra{ID: id, Timeout: 10 * time.Second})
 	return err
+}
+
+func TestPollsWithOneAndWithSeveralChoicesLeaveAsPolls(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	one.do("trace", pipe.Fields{"on": true}, nil)
+	poll := &waE2E.PollCreationMessage{Name: proto.String("Which?")}
+	for id, message := range map[string]*waE2E.Message{
+		"3EB00000000000000000B1": {PollCreationMessageV3: poll}, "3EB00000000000000000B2": {PollCreationMessage: poll},
+	} {
+		plain, err := proto.Marshal(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.do("send", pipe.Fields{"chat": person(friend), "message_id": id}, plain)
+		left := slices.IndexFunc(one.stanzas("out"), func(node *waBinary.Node) bool { return node.Attrs["id"] == id })
+		if left < 0 {
+			t.Fatal("no stanza was shown")
+		}
+		node := one.stanzas("out")[left]
+		meta := node.GetChildByTag("meta")
+		if node.Attrs["type"] != "poll" || meta.Attrs["polltype"] != "creation" {
+			t.Errorf("%s left as %v with %v", id, node.Attrs["type"], meta.Attrs)
+		}
+		if item := inbox(t, friend, id); item == nil || item["type"] != "poll" {
+			t.Errorf("%s arrived as %v", id, item)
+		}
+	}
 }
 
 func TestErrorNumbersOfAcksReachTheActor(t *testing.T) {

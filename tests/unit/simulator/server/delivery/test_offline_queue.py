@@ -103,6 +103,19 @@ def test_receipts_of_one_message_are_acknowledged_each_for_itself(queue: Offline
     assert queue.counts(DEVICE) == {}
 
 
+def test_an_ack_of_the_first_request_leaves_the_second(queue: OfflineQueue) -> None:
+    """An ack names no count, and may come when the device asked for the message again already."""
+
+    def asks(count: int) -> Any:
+        attrs = {"from": FRIEND, "id": "M1", "type": "retry"}
+        return Node("receipt", attrs, [Node("retry", {"count": count, "id": "M1"})])
+
+    first, second = (put(queue, asks(count)) for count in (1, 2))
+    assert put(queue, asks(2)) == second
+    ack = Node("ack", {"class": "receipt", "id": "M1", "type": "retry", "to": FRIEND})
+    assert [queue.acknowledge(DEVICE, ack) for _ in range(3)] == [[first], [second], []]
+
+
 def test_the_same_message_anew_keeps_its_place(queue: OfflineQueue) -> None:
     first = put(queue, message("M1", b"old"))
     put(queue, message("M2"))
