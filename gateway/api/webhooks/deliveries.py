@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.state.documents import DELIVERED, DELIVERIES, Order, Where
 from actors.state.events.deliveries import OPEN, Delivery, delivered, delivered_id, delivery_id
-from actors.state.events.log import EventLog
+from actors.state.events.log import PACKS, EventLog
 from actors.state.webhooks import WebhookNotFound
 from gateway.api.webhooks.resource import ENDED, existing, of_one
 from gateway.http.endpoint import Gives, written
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.http.endpoint import Call
 
-LOOKS = 5
-"""Looks at the log that one page of deliveries takes at most; of what does not fit it has less."""
+LOOKS, LOOKED_AT = 5, 200
+"""Looks at the log, and events whose deliveries are read, that one page takes at most; of what does not fit it has less."""
 
 
 async def deliveries(call: Call[None, ListDeliveries]) -> Response:
@@ -42,14 +42,20 @@ async def deliveries(call: Call[None, ListDeliveries]) -> Response:
     if before is None:
         before = (await log.head()).seq + 1
     items: list[webhook_models.Delivery] = []
-    more = True
+    more, packs = True, 1
+    # Without a status each event is a delivery of the page.
+    room = query.limit if query.status is None else max(query.limit, LOOKED_AT)
     for _ in range(LOOKS):
-        look = await log.before(before)
+        look = await log.before(before, packs=packs)
+        # A document has one event, or hundreds: the next look takes as many as the page has room for.
+        packs = max(1, min(PACKS, packs * query.limit // max(1, len(look.events))))
         wanted = [each for each in look.events if webhook.wants(each.event)]
+        until = wanted[room - 1].seq if len(wanted) >= room else 0
+        wanted = wanted[:room]
         kept = await _kept(call.backends, webhook, wanted)
         taken = await _taken(call.backends, webhook, wanted)
         for told in look.events:
-            if told.seq <= webhook.begun or len(items) == query.limit:
+            if told.seq <= webhook.begun or told.seq < until or len(items) == query.limit:
                 break
             before = told.seq
             if not webhook.wants(told.event):
@@ -61,7 +67,8 @@ async def deliveries(call: Call[None, ListDeliveries]) -> Response:
                 items.append(shown)
         ended = not look.events or (not look.more and before == look.events[-1].seq)
         more = not ended and before > webhook.begun + 1
-        if not more or len(items) == query.limit:
+        room -= len(wanted)
+        if not more or room == 0 or len(items) == query.limit:
             break
     cursor = str(before) if more else None
     return written(webhook_models.Deliveries(items=items, next=cursor))

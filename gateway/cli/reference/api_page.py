@@ -1,4 +1,4 @@
-"""Generates `docs/api.md` from the OpenAPI document that a gateway serves."""
+"""Generates `docs/api.md` and `docs/teimoso_client.py` from the OpenAPI document that a gateway serves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.app import OPERATIONS
 from gateway.http import problems
 from gateway.http.openapi import document
-from gateway.reference import field_tables
+from gateway.reference import field_tables, python_client
 from gateway.reference.code_samples import samples
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def markdown() -> str:
         f"## {group.capitalize()}\n\n{''.join(groups[group])}" for group in (*_ORDER, *rest)
     )
     return INTRO.format(description=told["info"]["description"]) + sections + _problems(refused)
+
+
+def client() -> str:
+    """The client for Python programs."""
+    return python_client.module(json.loads(json.dumps(document(OPERATIONS, ""))))
 
 
 def _common(told: Mapping[str, Any]) -> set[str]:

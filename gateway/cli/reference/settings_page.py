@@ -1,6 +1,6 @@
 """Generates `docs/settings.md` and `.env.example` from the declarations of the settings.
 
-`python -m gateway.cli.reference.settings_page` writes both anew, and `docs/api.md` with them.
+`python -m gateway.cli.reference.settings_page` writes both anew, and with them what is made of the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -79,5 +79,6 @@ if __name__ == "__main__":
     from gateway.cli.reference import api_page
 
     (ROOT / "docs" / "api.md").write_text(api_page.markdown())
+    (ROOT / "docs" / "teimoso_client.py").write_text(api_page.client())
     (ROOT / "docs" / "settings.md").write_text(markdown())
     (ROOT / ".env.example").write_text(env_example())

@@ -10,6 +10,7 @@ import httpx
 
 if TYPE_CHECKING:
     from tests.integration.gateway.served import Gateway
+    from tests.processes.instance import Instance
 
 _TOKEN = re.compile(r'<body data-token="([^"]+)">')
 
@@ -17,7 +18,7 @@ _TOKEN = re.compile(r'<body data-token="([^"]+)">')
 class Person(httpx.Client):
     """Logged in with `key`; None only looks."""
 
-    def __init__(self, gateway: Gateway, key: str | None) -> None:
+    def __init__(self, gateway: Gateway | Instance, key: str | None) -> None:
         super().__init__(
             base_url=f"http://127.0.0.1:{gateway.port}", follow_redirects=True, timeout=20
         )

@@ -32,6 +32,7 @@ def test_every_setting_is_in_one_section_and_described() -> None:
         ("docs/settings.md", settings_page.markdown),
         (".env.example", settings_page.env_example),
         ("docs/api.md", api_page.markdown),
+        ("docs/teimoso_client.py", api_page.client),
     ],
 )
 def test_what_is_made_of_them_is_current(name: str, made: object) -> None:
