@@ -54,6 +54,9 @@ class Caller:
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._ask("PATCH", path, json=body)
 
+    def put(self, path: str) -> Any:
+        return self._ask("PUT", path)
+
     def put_in(self, path: str, content: Iterable[bytes], headers: Mapping[str, str]) -> Any:
         """POST a body that is no JSON, piece by piece."""
         return self._ask("POST", path, content=content, headers=headers)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator.contacts import message_content
+from simulator.contacts import message_attributes, message_content
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.people import ADDRESSINGS
@@ -240,7 +240,7 @@ class ContactBehaviour:
             bundle = self._prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
         content = [
-            stanzas.enc(kind, sealed, count, message_content.sealed_attributes(spoken.content))
+            stanzas.enc(kind, sealed, count, message_attributes.sealed_attributes(spoken.content))
         ]
         if kind == "pkmsg" and speaker.adv:
             content.append(Node("device-identity", {}, speaker.adv))
@@ -255,7 +255,7 @@ class ContactBehaviour:
             )
         else:
             stanza = stanzas.message(sender, device, spoken.id, content, server=server, now=now)
-        stanza.attrs.update(message_content.attributes(spoken.content))
+        stanza.attrs.update(message_attributes.attributes(spoken.content))
         self._switchboard.deliver(companion.key, stanza)
 
     def _withhold(
@@ -274,5 +274,5 @@ class ContactBehaviour:
             server=spoken.server,
             now=time.time(),
         )
-        stanza.attrs.update(message_content.attributes(spoken.content))
+        stanza.attrs.update(message_attributes.attributes(spoken.content))
         self._switchboard.deliver(companion.key, stanza)

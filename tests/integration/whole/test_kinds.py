@@ -117,6 +117,21 @@ def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instanc
     becomes(instance, answer["id"], text=None)
 
 
+def test_a_message_is_pinned_by_either_side(instance: Instance) -> None:
+    theirs = says(instance, text="the address")
+    pin = sends(instance, type="pin", message=theirs["id"], seconds=86_400)
+    got = arrived(instance, pin["message_id"])
+    assert (got["type"], got["content"]["seconds"]) == ("pin", 86_400)
+    assert got["content"]["target"]["id"] == theirs["message_id"]
+    assert instance.message(theirs["id"])["pinned_until"] is not None
+    back = sends(instance, type="pin", message=theirs["id"], seconds=0)
+    got = arrived(instance, back["message_id"])
+    assert (got["type"], got["content"]["seconds"]) == ("pin", 0)
+    becomes(instance, theirs["id"], pinned_until=None)
+    says(instance, type="pin", target=theirs["message_id"], seconds=2_592_000)
+    assert instance.message(theirs["id"])["pinned_until"] is not None
+
+
 def test_a_message_is_forwarded_and_counted(instance: Instance) -> None:
     """One of a contact's is marked, and counts on; the account's own is not."""
     theirs, own = says(instance, text="read this"), sends(instance, text="and this")
