@@ -34,7 +34,7 @@ class Reaction:
 class Pin:
     """Shows a message at the top of its chat, for all who are in it; `seconds` of 0 end that.
 
-    `at_ms` is as that of a reaction: of two pins of one message the later one counts, whoever set it.
+    `at_ms` is as that of a reaction: of two pins of one message the later one counts, of any sender.
     """
 
     type: ClassVar = "pin"

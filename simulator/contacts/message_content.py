@@ -1,7 +1,7 @@
 """Converts message content between JSON fields of control requests, protobuf, and inboxes of simulated people.
 
 Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction), Baileys `Utils/messages.ts` (pins) and
-WAWebProtobufsE2E. `message_attributes` has the attributes of their stanzas.
+WAWebProtobufsE2E. `simulator.server.stanzas` derives the attributes of their stanzas.
 """
 
 from __future__ import annotations

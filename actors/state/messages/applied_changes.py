@@ -8,7 +8,7 @@ The changes of a message stand in its document under ``changes``, beside what it
     ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
     both with ``at_ms``, their sender's time in milliseconds, where it is known: the greater is the later,
     since WhatsApp's own times are whole seconds
-    ``pinned`` the last pin, by whomever: ``seconds``, 0 where it was taken back, ``at`` ``message_id`` ``at_ms``
+    ``pinned`` the last pin, of any sender: ``seconds``, 0 where it was taken back, ``at`` ``message_id`` ``at_ms``
     ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
     ``deleted`` ``at`` ``message_id``; what the message said, its file, and its other changes, are gone
     then

@@ -135,7 +135,7 @@ def test_a_message_is_pinned_by_either_side(town: Town) -> None:
 
 
 def test_a_message_is_starred_for_all_devices(town: Town) -> None:
-    """By the number of its chat; of whoever wrote it; a repeated star has the same result."""
+    """By the number of its chat, with the author in a group; a repeated star has the same result."""
     device, friend = synced(town), chat(town.friend)
     written, _ = device.said(town.friend, {"text": "remember this"}, town.number)
     people = {"creator": town.friend, "participants": [town.number]}

@@ -149,7 +149,7 @@ PINS = (
 )
 
 
-def test_the_last_pin_counts_whoever_set_it_and_in_any_order() -> None:
+def test_the_last_pin_of_any_sender_counts_in_any_order() -> None:
     expected = Store(*PINS)
     assert expected[ITS]["changes"]["pinned"]["seconds"] == 86_400
     assert all(Store(*order).same(expected) for order in permutations(PINS))
