@@ -37,6 +37,7 @@ from gateway.api.account import (
     profiles,
     read_marks,
     refused_documents,
+    stars,
 )
 from gateway.api.webhooks import deliveries
 from gateway.api.webhooks import resource as webhooks
@@ -61,6 +62,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *messages.OPERATIONS,
     *read_marks.OPERATIONS,
     *forwards.OPERATIONS,
+    *stars.OPERATIONS,
     *media.OPERATIONS,
     *connections.OPERATIONS,
     *pairing_codes.OPERATIONS,

@@ -1,4 +1,4 @@
-"""Defines the content types that change another message: reaction, edit and delete."""
+"""Defines the content types that change another message: reaction, pin, edit and delete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from actors.messages.field_types import Emoji, Hidden, Words
+    from actors.messages.field_types import Emoji, Hidden, PinSeconds, Words
     from actors.messages.references import Target
 
 EDIT_SECONDS = 15 * 60.0
@@ -27,6 +27,19 @@ class Reaction:
     type: ClassVar = "reaction"
     target: Target
     emoji: Emoji
+    at_ms: Hidden[int] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Shows a message at the top of its chat, for all who are in it; `seconds` of 0 end that.
+
+    `at_ms` is as that of a reaction: of two pins of one message the later one counts, of any sender.
+    """
+
+    type: ClassVar = "pin"
+    target: Target
+    seconds: PinSeconds
     at_ms: Hidden[int] | None = field(default=None, compare=False)
 
 

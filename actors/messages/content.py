@@ -6,7 +6,7 @@ to WhatsApp's protobuf and read it from there. The types of its fields (`field_t
 the gateway makes the models of requests and answers, and so the OpenAPI document (`gateway.schemas.content.content_fields`).
 
 Content excludes the envelope: chat, sender, time and id are beside it, and a `Target` names its author itself. So a
-group is another chat. Only reactions and votes have a time, which tells the last of a person; two of different
+group is another chat. Only reactions, pins and votes have a time, which tells the last; two of different
 times are equal. The bytes of a `File` are in `actors.media`, and nowhere in the content.
 
 None of these may be logged.
@@ -18,14 +18,28 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from actors.messages.change_content import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
+from actors.messages.change_content import (
+    DELETE_SECONDS,
+    EDIT_SECONDS,
+    Delete,
+    Edit,
+    Pin,
+    Reaction,
+)
 from actors.messages.contact import Card, Contact
 from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
 from actors.messages.forward_count import MANY_TIMES
 from actors.messages.location import Location
 from actors.messages.mentions import EVERYBODY, MOST_MENTIONS, Mentions
 from actors.messages.poll import Poll, PollVote
-from actors.messages.queued_actions import NOTICES, ChatChange, Notice, ReadMark
+from actors.messages.queued_actions import (
+    NOTICES,
+    ChatChange,
+    Notice,
+    ReadMark,
+    SettingChange,
+    Star,
+)
 from actors.messages.references import EXCERPT, MINTED, Quote, Target
 from actors.messages.text import Text
 
@@ -36,8 +50,8 @@ __all__ = [
     "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES",
     "MINTED", "MOST_MENTIONS", "NOTICES", "Audio", "Card", "Change", "ChatChange", "Contact",
     "Content", "Delete", "Document", "Edit", "File", "Forwardable", "Image", "Location", "Media",
-    "Mentions", "Notice", "Other", "Poll", "PollVote", "Quote", "Reaction", "ReadMark",
-    "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video", "Worded", "decode",
+    "Mentions", "Notice", "Other", "Pin", "Poll", "PollVote", "Quote", "Reaction", "ReadMark",
+    "Sendable", "SettingChange", "Star", "Sticker", "Target", "Text", "UnknownContent", "Video", "Worded", "decode",
     "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
 ]  # fmt: skip
 
@@ -61,7 +75,7 @@ class Other:
         return self.kind
 
 
-Change = PollVote | Reaction | Edit | Delete
+Change = PollVote | Reaction | Pin | Edit | Delete
 CHANGES: Final = frozenset(kind.type for kind in get_args(Change))
 """Changes of another message, which are no messages themselves; and their types."""
 

@@ -54,6 +54,16 @@ def _different(options: tuple[str, ...]) -> tuple[str, ...]:
     return options
 
 
+PIN_SECONDS: Final = (0, 86_400, 604_800, 2_592_000)
+"""The seconds of a pin that WhatsApp's apps offer, and 0."""
+
+
+def _offered(seconds: int) -> int:
+    if seconds not in PIN_SECONDS:
+        raise PydanticCustomError("invalid_field", "write 0, 86400, 604800 or 2592000 seconds")
+    return seconds
+
+
 Whole = Annotated[int, BeforeValidator(whole)]
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Line = Annotated[
@@ -162,4 +172,17 @@ Emoji = Annotated[
     ),
     Field(description="Empty takes the reaction back.", examples=["👍"]),
     Shown("Empty where a reaction was taken back."),
+]
+
+PinSeconds = Annotated[
+    int,
+    Field(
+        default=604_800,
+        json_schema_extra={"enum": list(PIN_SECONDS)},
+        description="Seconds for which it stays: a day, 7 days or 30 days, as WhatsApp's apps offer; 0 takes the pin back.",
+        examples=[86_400],
+    ),
+    BeforeValidator(whole),
+    AfterValidator(_offered),
+    Shown("Seconds for which it stays; 0 where a pin was taken back."),
 ]

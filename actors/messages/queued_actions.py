@@ -1,4 +1,4 @@
-"""Defines read marks and chat changes (archive, pin, mute), which wait in the queue but are no messages."""
+"""Defines read marks, stars and chat changes (archive, pin, mute), which wait in the queue but are no messages."""
 
 from __future__ import annotations
 
@@ -38,5 +38,17 @@ class ChatChange:
     muted_until: float | None = None
 
 
-Notice = ReadMark | ChatChange
-NOTICES: Final = frozenset({str(ReadMark.type), str(ChatChange.type)})
+@dataclass(frozen=True, slots=True)
+class Star:
+    """A message that the account stars for itself, on all its devices, or takes the star from."""
+
+    type: ClassVar = "star"
+    target: Target
+    starred: bool
+
+
+SettingChange = ChatChange | Star
+"""Changes of the account's own settings, which its devices share as app state."""
+
+Notice = ReadMark | SettingChange
+NOTICES: Final = frozenset({str(kind.type) for kind in (ReadMark, ChatChange, Star)})

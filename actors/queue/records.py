@@ -27,7 +27,7 @@ from actors.runtime.connection_ids import is_connection
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.messages.content import Change, Content
+    from actors.messages.content import Change, Content, Star
 
 Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled"]
 STATUSES: tuple[Status, ...] = (
@@ -150,7 +150,7 @@ class Record:
         """The time that the message bears for others, the same at each attempt."""
         return _said_at(self.accepted_at, self.send_at)
 
-    def refuses(self, change: Change, now: float) -> str | None:
+    def refuses(self, change: Change | Star, now: float) -> str | None:
         """The code of why this change of the message has no effect any more; None if it may."""
         if self.status in {"dead", "cancelled"}:
             return "target_not_sent"

@@ -1,4 +1,4 @@
-"""Builds a send's content: finds the message that a reply or change names in queue or state store; rejects unfit targets.
+"""Builds a send's content: finds the message that a reply, change or pin names in queue or state store; rejects unfit targets.
 
 A wrong reference is refused before anything is accepted. Later ends of the target are no refusal:
 a message that is still to be sent stands before its edit in the lane, and if it dies there, so does
@@ -19,6 +19,7 @@ from actors.messages.content import (
     NOTICES,
     Card,
     Delete,
+    Pin,
     Poll,
     PollVote,
     Quote,
@@ -104,7 +105,7 @@ async def change_content(backends: Backends, wanted: ChangeMessage) -> tuple[Con
 def allowed_change(wanted: ChangeMessage, found: Found, now: float) -> Content:
     """The change that `wanted` asks for, if the message takes it at `now`. Raises `Problem`."""
     content = wanted.content(target=found.target)
-    if isinstance(content, Reaction):
+    if isinstance(content, Reaction | Pin):
         return content
     if isinstance(content, PollVote):
         return _vote(content, found)

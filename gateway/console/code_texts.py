@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.health import health_texts
@@ -23,6 +25,9 @@ EMOJI: Final[Mapping[str, str]] = {
     "\N{PERSON WITH FOLDED HANDS}": "Thanks",
 }
 """The reactions that WhatsApp's apps offer first."""
+
+PINS: Final[Mapping[int, str]] = {86_400: "1 day", 604_800: "7 days", 2_592_000: "30 days"}
+"""The seconds for which WhatsApp's apps pin a message."""
 
 STATES: Final[Mapping[str, str]] = {
     "pairing": "Waiting for a phone",
@@ -185,6 +190,8 @@ KINDS: Final[Mapping[str, str]] = {
     "poll_vote": "Vote",
     "reaction": "Reaction",
     "read_mark": "Read mark",
+    "pin": "Pin",
+    "star": "Star",
     "chat_change": "Change of a chat",
     "edit": "Edit",
     "delete": "Deletion",
@@ -236,6 +243,12 @@ def own_vote(cast: Sequence[Mapping[str, Any]]) -> list[str]:
 def own_reaction(reactions: Sequence[Mapping[str, Any]]) -> str:
     """The account's reaction to a message; empty where it has none."""
     return next((each["emoji"] for each in reactions if each["by"] == ME), "")
+
+
+def is_pinned(message: Mapping[str, Any]) -> bool:
+    """Whether a message is pinned in its chat now."""
+    until = message["pinned_until"]
+    return until is not None and datetime.fromisoformat(until).timestamp() > time.time()
 
 
 def size(count: int) -> str:

@@ -220,6 +220,7 @@ def _change(data: Document) -> answers.MessageChange:
         author=author(data["by"], data),
         at=rfc3339(data["at"]) or "",
         emoji=data.get("emoji"),
+        pinned_until=rfc3339(data["at"] + data["seconds"]) if data.get("seconds") else None,
         text=data.get("text"),
         options=data.get("options"),
     )

@@ -94,11 +94,14 @@ class MessageChange(Answer):
     message_id: str
     connection: str
     chat: str
-    change: Literal["reaction", "edit", "delete", "vote"]
+    change: Literal["reaction", "pin", "edit", "delete", "vote"]
     by: str = Field(description="`me` for the account, else the address of who did it.")
     author: Person | None = Field(description="The person who did it; null for the account.")
     at: Time
     emoji: str | None = Field(description="Of a reaction; empty where one was taken back.")
+    pinned_until: Time | None = Field(
+        description="Of a pin, until when the message is pinned; null where one was taken back."
+    )
     text: str | None = Field(description="The text after this edit.")
     options: list[str] | None = Field(
         description="The options of the vote; null where it could not be read."
@@ -106,7 +109,7 @@ class MessageChange(Answer):
 
 
 class ChangedEvent(EventAnswer):
-    """A reaction, an edit, a delete or a vote. It is no message besides."""
+    """A reaction, a pin, an edit, a delete or a vote. It is no message besides."""
 
     type: Literal["message.changed"]
     data: MessageChange

@@ -74,6 +74,7 @@ MESSAGES: Mapping[str, Mapping[str, Any]] = {
     "sticker": {**_TO, "type": "sticker", "media": {"sha256": FILE}},
     "poll_vote": {**_CHANGED, "type": "poll_vote", "options": ["tea"]},
     "reaction": {**_CHANGED, "type": "reaction", "emoji": "👍"},
+    "pin": {**_CHANGED, "type": "pin", "seconds": 604_800},
     "edit": {**_CHANGED, "type": "edit", "text": "Your order 4712 is ready for collection."},
     "delete": {**_CHANGED, "type": "delete"},
 }

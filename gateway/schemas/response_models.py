@@ -238,6 +238,9 @@ class Message(Answer):
     )
     reactions: list[MessageReaction]
     votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
+    pinned_until: Time | None = Field(
+        description="Until when it is pinned in its chat, also once that is over; null where it is not."
+    )
     edits: list[Former] = Field(description="Its earlier texts, oldest first.")
     edited_at: Time | None
     deleted_at: Time | None = Field(

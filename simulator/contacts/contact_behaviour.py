@@ -239,9 +239,7 @@ class ContactBehaviour:
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
             bundle = self._prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
-        content = [
-            stanzas.enc(kind, sealed, count, message_content.sealed_attributes(spoken.content))
-        ]
+        content = [stanzas.enc(kind, sealed, count, stanzas.sealed_attributes(spoken.content))]
         if kind == "pkmsg" and speaker.adv:
             content.append(Node("device-identity", {}, speaker.adv))
         now, device = time.time(), speaker.device
@@ -255,7 +253,7 @@ class ContactBehaviour:
             )
         else:
             stanza = stanzas.message(sender, device, spoken.id, content, server=server, now=now)
-        stanza.attrs.update(message_content.attributes(spoken.content))
+        stanza.attrs.update(stanzas.content_attributes(spoken.content))
         self._switchboard.deliver(companion.key, stanza)
 
     def _withhold(
@@ -274,5 +272,5 @@ class ContactBehaviour:
             server=spoken.server,
             now=time.time(),
         )
-        stanza.attrs.update(message_content.attributes(spoken.content))
+        stanza.attrs.update(stanzas.content_attributes(spoken.content))
         self._switchboard.deliver(companion.key, stanza)

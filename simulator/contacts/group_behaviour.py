@@ -71,7 +71,7 @@ class GroupBehaviour:
         if speaker.number not in group.members:
             raise NoGroupError
         handed_over, sealed = self._sender_keys.encrypt(group, speaker, content.SerializeToString())
-        common = stanzas.enc("skmsg", sealed, more=message_content.sealed_attributes(content))
+        common = stanzas.enc("skmsg", sealed, more=stanzas.sealed_attributes(content))
         for companion in self.listeners(group):
             parts = [common]
             if placeholder is not None and companion.number != speaker.number:
@@ -105,7 +105,7 @@ class GroupBehaviour:
             message,
             bundle=bundle,
             count=count,
-            more=message_content.sealed_attributes(content),
+            more=stanzas.sealed_attributes(content),
         )
         stanza = self._stanza(speaker, group, message_id, content, parts)
         self._switchboard.deliver(companion.key, stanza)
@@ -135,7 +135,7 @@ class GroupBehaviour:
         stanza = stanzas.group_message(
             group, person, speaker.device, message_id, parts, now=time.time()
         )
-        stanza.attrs.update(message_content.attributes(content))
+        stanza.attrs.update(stanzas.content_attributes(content))
         return stanza
 
     def _hear(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:

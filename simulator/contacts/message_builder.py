@@ -36,6 +36,7 @@ _FILE: Final = ("data", "size", "mimetype", "reply_to")
 KINDS: Final[dict[str, set[str]]] = {
     "text": {"text", "reply_to", "secret"},
     "reaction": {"target", "text"},
+    "pin": {"target", "seconds"},
     "edit": {"target", "text", "wrapped", "encrypted"},
     "delete": {"target"},
     "location": {"latitude", "longitude", "name", "address", "reply_to"},
@@ -82,6 +83,9 @@ class MessageBuilder:
             "text": lambda body, _: _text(body),
             "reaction": lambda body, about: message_content.reaction(
                 about(field(body, "target", str)), _short(body, "text")
+            ),
+            "pin": lambda body, about: message_content.pin(
+                about(field(body, "target", str)), seconds_of(body)
             ),
             "edit": lambda body, about: _edit(body, about(field(body, "target", str))),
             "delete": lambda body, about: message_content.delete(about(field(body, "target", str))),
@@ -277,7 +281,7 @@ def _location(body: dict[str, Any]) -> Any:
 
 
 def seconds_of(body: dict[str, Any]) -> int:
-    """Returns the seconds after which messages disappear; 0 is never."""
+    """Returns the seconds of a pin, or after which messages disappear; 0 ends either."""
     seconds = field(body, "seconds", int)
     if not 0 <= seconds < 1 << 32:
         raise ProblemError(400, "bad_seconds", "seconds must be 0 or more")

@@ -1,7 +1,7 @@
 """Converts message content between JSON fields of control requests, protobuf, and inboxes of simulated people.
 
-Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction, getTypeFromMessage,
-getMediaTypeFromMessage, getEditAttribute) and WAWebProtobufsE2E.
+Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction), Baileys `Utils/messages.ts` (pins) and
+WAWebProtobufsE2E. `simulator.server.stanzas` derives the attributes of their stanzas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 MEDIA: Final = ("image", "video", "audio", "document", "sticker")
 _REVOKE: Final = 0
 _TIMER: Final = 3
-_EDIT: Final = 14
+EDIT: Final = 14
+_PIN_FOR_ALL: Final = 1
+_UNPIN_FOR_ALL: Final = 2
 SECRET_EDIT: Final = 2
 _WRAPPERS: Final = (
     "ephemeral_message",
@@ -73,11 +75,21 @@ def reaction(target: Target, emoji: str) -> Any:
     return message
 
 
+def pin(target: Target, seconds: int) -> Any:
+    """Builds a pin for so many seconds, which is beside it, or the end of one for 0."""
+    message = Message()
+    message.pin_in_chat_message.type = _PIN_FOR_ALL if seconds else _UNPIN_FOR_ALL
+    message.pin_in_chat_message.sender_timestamp_ms = int(time.time() * 1000)
+    message.message_context_info.message_add_on_duration_in_secs = seconds
+    fill(message.pin_in_chat_message.key, target)
+    return message
+
+
 def edit(target: Target, said: str, *, wrapped: bool) -> Any:
     """Builds an edit: wrapped in an `edited_message`, as by phones, or bare, as by Baileys."""
     message = Message()
     inner = message.edited_message.message if wrapped else message
-    inner.protocol_message.type = _EDIT
+    inner.protocol_message.type = EDIT
     inner.protocol_message.timestamp_ms = int(time.time() * 1000)
     inner.protocol_message.edited_message.conversation = said
     fill(inner.protocol_message.key, target)
@@ -181,56 +193,6 @@ def quoting(message: Any, target: Target) -> Any:
     return message
 
 
-def attributes(message: Any) -> dict[str, str]:
-    """Returns the attributes of a message stanza for its content: `type`, and `edit` for a change of another message."""
-    message = unwrapped(message)
-    attrs = {"type": "text"}
-    if message.HasField("reaction_message"):
-        attrs["type"] = "reaction"
-        if not message.reaction_message.text:
-            attrs["edit"] = "7"
-    elif poll_in(message) is not None or message.HasField("poll_update_message"):
-        attrs["type"] = "poll"
-    elif media_type(message):
-        attrs["type"] = "media"
-    elif message.HasField("secret_encrypted_message"):
-        attrs["edit"] = "1"
-    elif message.HasField("protocol_message"):
-        part = message.protocol_message
-        if part.type == _EDIT:
-            attrs["edit"] = "1"
-        elif _revokes(part):
-            attrs["edit"] = "7" if part.key.from_me else "8"
-    return attrs
-
-
-def sealed_attributes(message: Any) -> dict[str, str]:
-    """Returns the attributes of `<enc>` for its content: `mediatype`, and `decrypt-fail` for dispensable messages."""
-    attrs, media_kind = {}, media_type(message)
-    if media_kind:
-        attrs["mediatype"] = media_kind
-    shown = attributes(message)
-    voted = unwrapped(message).HasField("poll_update_message")
-    if "edit" in shown or shown["type"] == "reaction" or voted:
-        attrs["decrypt-fail"] = "hide"
-    return attrs
-
-
-def media_type(message: Any) -> str:
-    """Returns the `mediatype` of the ciphertext; empty without media."""
-    message = unwrapped(message)
-    if message.HasField("audio_message"):
-        return "ptt" if message.audio_message.ptt else "audio"
-    if message.HasField("video_message"):
-        return "gif" if message.video_message.gif_playback else "video"
-    for kind in ("image", "sticker", "document"):
-        if message.HasField(f"{kind}_message"):
-            return kind
-    if message.HasField("contact_message"):
-        return "vcard"
-    return "location" if message.HasField("location_message") else ""
-
-
 def is_for_companions(message: Any) -> bool:
     """Returns whether only an account's phone sends this message, to its companions."""
     return any(message.protocol_message.HasField(name) for name in _FOR_COMPANIONS)
@@ -289,9 +251,8 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     media = media_in(message)
     if media is not None:
         return media[0], getattr(media[1], "caption", "") or None, _media_fields(media[1])
-    if message.HasField("reaction_message"):
-        part = message.reaction_message
-        return "reaction", part.text or None, {"target": _target(part.key)}
+    if message.HasField("reaction_message") or message.HasField("pin_in_chat_message"):
+        return _mark(message)
     if message.HasField("location_message"):
         place = message.location_message
         fields = {"latitude": place.degrees_latitude, "longitude": place.degrees_longitude}
@@ -321,6 +282,18 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     return (None if _bare(message) else "unknown"), None, {}
 
 
+def _mark(message: Any) -> tuple[str, str | None, dict[str, Any]]:
+    """A reaction, or a pin for a time or its end: apps show no other pin."""
+    if message.HasField("reaction_message"):
+        reaction = message.reaction_message
+        return "reaction", reaction.text or None, {"target": _target(reaction.key)}
+    part = message.pin_in_chat_message
+    seconds = int(message.message_context_info.message_add_on_duration_in_secs)
+    if (part.type, seconds > 0) not in {(_PIN_FOR_ALL, True), (_UNPIN_FOR_ALL, False)}:
+        return "unknown", None, {}
+    return "pin", None, {"target": _target(part.key), "seconds": seconds}
+
+
 def _sealed(message: Any) -> tuple[str, None, dict[str, Any]] | None:
     """Returns the encrypted vote or edit in a message."""
     if message.HasField("poll_update_message"):
@@ -333,9 +306,9 @@ def _sealed(message: Any) -> tuple[str, None, dict[str, Any]] | None:
 
 
 def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
-    if _revokes(part):
+    if revokes(part):
         return "delete", None, {"target": _target(part.key)}
-    if part.type == _EDIT:
+    if part.type == EDIT:
         new = described(part.edited_message)
         return "edit", new[1], {"target": _target(part.key), "to": new[0]}
     if part.type == _TIMER:
@@ -343,7 +316,7 @@ def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     return None, None, {}
 
 
-def _revokes(part: Any) -> bool:
+def revokes(part: Any) -> bool:
     # proto2 reads an unknown type as the first one, which is this.
     return part.HasField("type") and part.type == _REVOKE and part.HasField("key")
 

@@ -1,9 +1,13 @@
-"""Builds message and receipt stanzas that the server sends to companions."""
+"""Builds message and receipt stanzas that the server sends to companions; their attributes follow from the content.
+
+Attributes after whatsmeow `send.go` (getTypeFromMessage, getMediaTypeFromMessage, getEditAttribute) and whatsapp-rust `send.rs`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.contacts import message_content
 from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node, number_bytes
 
 if TYPE_CHECKING:
@@ -180,3 +184,55 @@ def bundle_keys(bundle: Bundle) -> list[Any]:
             )
         )
     return content
+
+
+def content_attributes(message: Any) -> dict[str, str]:
+    """Returns the attributes of a message stanza for its content: `type`, and `edit` for a change of another message."""
+    message = message_content.unwrapped(message)
+    attrs = {"type": "text"}
+    if message.HasField("reaction_message"):
+        attrs["type"] = "reaction"
+        if not message.reaction_message.text:
+            attrs["edit"] = "7"
+    elif message_content.poll_in(message) is not None or message.HasField("poll_update_message"):
+        attrs["type"] = "poll"
+    elif media_type(message):
+        attrs["type"] = "media"
+    elif message.HasField("secret_encrypted_message"):
+        attrs["edit"] = "1"
+    elif message.HasField("pin_in_chat_message"):
+        attrs["edit"] = "2"
+    elif message.HasField("protocol_message"):
+        part = message.protocol_message
+        if part.type == message_content.EDIT:
+            attrs["edit"] = "1"
+        elif message_content.revokes(part):
+            attrs["edit"] = "7" if part.key.from_me else "8"
+    return attrs
+
+
+def sealed_attributes(message: Any) -> dict[str, str]:
+    """Returns the attributes of `<enc>` for its content: `mediatype`, and `decrypt-fail` for dispensable messages."""
+    attrs, media_kind = {}, media_type(message)
+    if media_kind:
+        attrs["mediatype"] = media_kind
+    shown = content_attributes(message)
+    voted = message_content.unwrapped(message).HasField("poll_update_message")
+    if "edit" in shown or shown["type"] == "reaction" or voted:
+        attrs["decrypt-fail"] = "hide"
+    return attrs
+
+
+def media_type(message: Any) -> str:
+    """Returns the `mediatype` of the ciphertext; empty without media."""
+    message = message_content.unwrapped(message)
+    if message.HasField("audio_message"):
+        return "ptt" if message.audio_message.ptt else "audio"
+    if message.HasField("video_message"):
+        return "gif" if message.video_message.gif_playback else "video"
+    for kind in ("image", "sticker", "document"):
+        if message.HasField(f"{kind}_message"):
+            return kind
+    if message.HasField("contact_message"):
+        return "vcard"
+    return "location" if message.HasField("location_message") else ""

@@ -153,6 +153,7 @@ _LACKING: Final[_Fields] = {
         ("document_with_caption_message", 53, ".FutureProofMessage"),
         ("view_once_message_v2", 55, ".FutureProofMessage"),
         ("poll_creation_message_v2", 60, ".PollCreationMessage"),
+        ("pin_in_chat_message", 63, ".PinInChatMessage"),
         ("poll_creation_message_v3", 64, ".PollCreationMessage"),
         ("secret_encrypted_message", 82, ".SecretEncryptedMessage"),
     ],
@@ -203,7 +204,15 @@ _ADDED: Final[_Fields] = {
         _QUOTING,
     ],
     "LIDMigrationMappingSyncMessage": [("encoded_mapping_payload", 1, _BYTES)],
-    "MessageContextInfo": [("message_secret", 3, _BYTES)],
+    "MessageContextInfo": [
+        ("message_secret", 3, _BYTES),
+        ("message_add_on_duration_in_secs", 5, _UINT32),
+    ],
+    "PinInChatMessage": [
+        ("key", 1, ".MessageKey"),
+        ("type", 2, _UINT32),
+        ("sender_timestamp_ms", 3, _INT64),
+    ],
     "PollOption": [("option_name", 1, _TEXT)],
     "PollCreationMessage": [
         ("enc_key", 1, _BYTES),

@@ -1,4 +1,4 @@
-"""Executes a read mark or chat change from the Redis queue by the engine's method; the connection's sender calls it."""
+"""Executes a read mark, star or chat change from the Redis queue by the engine's method; the connection's sender calls it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from actors.connection.engine import UNSUPPORTED, SendError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.messages.content import ChatChange
+    from actors.messages.content import SettingChange
 
 
 class EngineBase:
@@ -31,5 +31,5 @@ class EngineBase:
     async def sync_app_state(self) -> None:
         raise SendError(UNSUPPORTED, permanent=True)
 
-    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:  # noqa: ARG002
+    async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:  # noqa: ARG002
         raise SendError(UNSUPPORTED, permanent=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.connection.abilities.administration import Administration
-    from actors.messages.content import ChatChange
+    from actors.messages.content import SettingChange
 
 Ability = Literal["passkeys", "app_state"]
 
@@ -98,8 +98,8 @@ class Account(Protocol):
     async def sync_app_state(self) -> None:
         """Ask WhatsApp for the account's state anew: names of contacts, mutes, pins, labels."""
 
-    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
-        """Change settings of a chat, `at` seconds since the epoch; returns once WhatsApp has them all.
+    async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
+        """Change settings of a chat, or star a message of it, `at` seconds since the epoch; returns once WhatsApp has them all.
 
         May be repeated, also where part of it was done. The result comes back as app
         state. Raises as `Engine.send` too.

@@ -20,7 +20,7 @@ from actors.connection.abilities.action_dispatch import notify
 from actors.connection.address_changes.change_reporter import ChangeReporter
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.connection.limits.ack_errors import SendDeferred
-from actors.messages.content import Change, Notice, UnknownContent
+from actors.messages.content import Change, Notice, Star, UnknownContent
 from actors.metrics.counters import measures
 from actors.queue.outbound_queue import LeaseLost
 from actors.redis.client import RedisAway
@@ -322,7 +322,7 @@ class Sender:
             said = job.said
         except UnknownContent:
             raise SendError("unsupported_type", permanent=True) from None
-        if isinstance(said, Change) and said.target.sender is None:
+        if isinstance(said, Change | Star) and said.target.sender is None:
             # It stood before this one in the lane, and may have died there.
             with suppress(RedisAway):
                 target = await self._lanes.get(f"{self._owner[0]}.{said.target.message_id}")

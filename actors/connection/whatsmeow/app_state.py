@@ -17,7 +17,7 @@ from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from actors.messages.content import ChatChange
+    from actors.messages.content import ChatChange, Star
 
 FOR_EVER: Final = -1
 """The end of a mute that has none."""
@@ -174,6 +174,22 @@ def patches(chat: str, change: ChatChange, at: float) -> dict[str, list[dict[str
             mute["muteEndTimestamp"] = FOR_EVER if end is None else int(end * 1000)
         high.append(_entry("mute", chat, 2, {"muteAction": mute}))
     return {name: all_ for name, all_ in (("regular_low", low), ("regular_high", high)) if all_}
+
+
+def star(chat: str, change: Star, author: str | None) -> dict[str, list[dict[str, Any]]]:
+    """The entry with which a message is starred, by collection; `author` is None for an own message.
+
+    An entry names a person in groups alone, as the phone knows the message there.
+    """
+    named = author is not None and chat.endswith(f"@{GROUP}")
+    index = [
+        chat,
+        change.target.message_id,
+        "1" if author is None else "0",
+        author if named else "0",
+    ]
+    action = {"starAction": {"starred": change.starred}}
+    return {"regular_high": [{"index": ["star", *index], "version": 2, "action": action}]}
 
 
 def own_name(name: str) -> dict[str, Any]:

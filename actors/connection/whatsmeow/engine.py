@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.frames import Frame
     from actors.connection.whatsmeow.program.process import Program
     from actors.media.store import MediaStore
-    from actors.messages.content import ChatChange, ReadMark
+    from actors.messages.content import ReadMark, SettingChange
 
 log = structlog.get_logger()
 
@@ -184,7 +184,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
     async def sync_app_state(self) -> None:
         await self._open_account.sync_app_state()
 
-    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+    async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
         await self._open_account.change_chat(chat, change, at)
 
     def extend(self, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
@@ -31,6 +31,7 @@ from actors.connection.protocol.send.resend_permission import may_read_again
 from actors.connection.protocol.send.send_acks import send_errors
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of, transaction
 from actors.connection.session.chats.unread import readings
+from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.whatsmeow import app_state, media_queries
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
@@ -40,6 +41,7 @@ from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
 from actors.connection.whatsmeow.queries.profile_requests import ProgramProfileRequests
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
+from actors.messages.content import Star
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.login_channel import Link
     from actors.connection.whatsmeow.to_nodes import Delivery
-    from actors.messages.content import ChatChange, ReadMark
+    from actors.messages.content import ReadMark, SettingChange
 
 log = structlog.get_logger()
 
@@ -229,8 +231,8 @@ class PairedAccount:
         with send_errors():
             await self._link.ask("app_state_sync", whole=True)
 
-    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
-        """Change settings of a chat. Raises `NotConnected` before the login is done, else `SendError`.
+    async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
+        """Change settings of a chat, or star a message. Raises `NotConnected` before the login is done, else `SendError`.
 
         A person's chat is named by the number where that is known, as whatsmeow's own users do.
         """
@@ -240,16 +242,32 @@ class PairedAccount:
             async with transaction(
                 self._session, self._link
             ):  # an older owner changes nothing (G6)
-                named = str(self._people.canonical(where))
-        for collection, entries in app_state.patches(named, change, at).items():
+                named = self._people.canonical(where)
+            if isinstance(change, Star):
+                entries = await self._starring(named, change)
+            else:
+                entries = app_state.patches(str(named), change, at)
+        for collection, changes in entries.items():
             await self._link.post(
                 "app_state_patch",
                 time.time,
                 within=self._ack_timeout,
                 collection=collection,
                 at_ms=int(at * 1000),
-                changes=entries,
+                changes=changes,
             )
+
+    async def _starring(self, chat: Address, change: Star) -> dict[str, list[dict[str, Any]]]:
+        """The entries that star a message, whose author a group's phone knows by the group's kind of address."""
+        change = cast("Star", retargeted(change, self._session.aliases.theirs))
+        author = change.target.sender
+        if author == str(self._people.account):
+            author = None
+        if author is not None and chat.server == GROUP:
+            roster = await self._rosters.of(chat)
+            person = self._people.canonical(Address.parse(author))
+            author = str(self._rosters.address(person, roster, self._rosters.named(roster)))
+        return app_state.star(str(chat), change, author)
 
     async def reject_call(self, call: str) -> None:
         """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""

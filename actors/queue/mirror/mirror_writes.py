@@ -14,6 +14,7 @@ from actors.messages.content import (
     Change,
     Delete,
     Edit,
+    Pin,
     PollVote,
     Reaction,
     ReadMark,
@@ -123,7 +124,7 @@ def changing(record: Record) -> list[Write]:
     change = _change(record)
     if change is None or record.status not in PROVEN:
         return []
-    if isinstance(change, Reaction | PollVote):
+    if isinstance(change, Reaction | PollVote | Pin):
         change = replace(change, at_ms=int(record.said_at * 1000))
     return [
         noting(

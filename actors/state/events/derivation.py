@@ -7,7 +7,7 @@ sync (``source: history``) are old and have none.
     ``message.received``    it was stored; once more where it takes a placeholder's place
     ``message.sent`` ``.delivered`` ``.read`` ``.dead`` ``.cancelled``
                             it came there; each has an event, also where several are noted at once
-    ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
+    ``message.changed``     a reaction, a pin, an edit, a delete or a vote; it is no message besides
     ``message.media``       the file of a message is stored, or has failed
     ``connection.state``    the state, or its cause, is another one, or a later owner has it open: it was not meanwhile
     ``connection.limited``  WhatsApp lets the account write to nobody new for a while, for another time,
@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.messages.content import CHANGES, Delete, Edit, PollVote, Reaction
+from actors.messages.content import CHANGES, Delete, Edit, Pin, PollVote, Reaction
 from actors.runtime.connection_ids import id_in
 from actors.state.events.event import Event
 from actors.state.fields import API, source_of
@@ -54,7 +54,7 @@ _OF_A_FILE: Final[tuple[str, ...]] = (
     *("id", "message_id", "connection", "chat", "direction", "type"),
     *("sender", "sender_name", "sender_lid"),
 )
-_KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote: "vote"}
+_KINDS: Final = {Reaction: "reaction", Pin: "pin", Edit: "edit", Delete: "delete", PollVote: "vote"}
 
 
 def of_message(before: Document | None, after: Document | None) -> Sequence[Event]:
@@ -126,6 +126,8 @@ def of_change(
     }
     if isinstance(change, Reaction):
         data["emoji"] = change.emoji
+    elif isinstance(change, Pin):
+        data["seconds"] = change.seconds
     elif isinstance(change, Edit):
         data["text"] = change.text
     elif isinstance(change, PollVote):

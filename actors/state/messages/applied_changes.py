@@ -1,4 +1,4 @@
-"""Applies reactions, votes, edits and deletes to the stored document of a message (pure).
+"""Applies reactions, votes, pins, edits and deletes to the stored document of a message (pure).
 
 The changes of a message stand in its document under ``changes``, beside what it first said:
 
@@ -8,6 +8,7 @@ The changes of a message stand in its document under ``changes``, beside what it
     ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
     both with ``at_ms``, their sender's time in milliseconds, where it is known: the greater is the later,
     since WhatsApp's own times are whole seconds
+    ``pinned`` the last pin, of any sender: ``seconds``, 0 where it was taken back, ``at`` ``message_id`` ``at_ms``
     ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
     ``deleted`` ``at`` ``message_id``; what the message said, its file, and its other changes, are gone
     then
@@ -23,7 +24,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.messages.content import Delete, Edit, PollVote, Reaction
+from actors.messages.content import Delete, Edit, Pin, PollVote, Reaction
 from actors.state.documents import MESSAGES, Write, size_of
 from actors.state.events.derivation import of_change
 
@@ -117,7 +118,10 @@ def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             last[name][who] = _later(last[name].get(who), news)
     edits = [*(one.get("edits") or ()), *(other.get("edits") or ())]
     deleted = one.get("deleted") or other.get("deleted")
-    return _changes(last, edits, deleted)
+    pinned = one.get("pinned")
+    if (news := other.get("pinned")) is not None:
+        pinned = _later(pinned, news)
+    return _changes(last, edits, deleted, pinned)
 
 
 def renamed(changes: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
@@ -156,7 +160,7 @@ def _edits(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _with(
     before: Mapping[str, Any], change: Change, who: str, when: dict[str, Any]
 ) -> dict[str, Any]:
-    if isinstance(change, Reaction | PollVote) and change.at_ms is not None:
+    if isinstance(change, Reaction | PollVote | Pin) and change.at_ms is not None:
         when = {**when, "at_ms": change.at_ms}
     if isinstance(change, Reaction):
         news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji[:EMOJI], **when}}}
@@ -166,8 +170,10 @@ def _with(
         options = [option[:OPTION] for option in change.options]
         news = {"votes": {who: {"options": options, **when}}}
     else:
-        when = {name: when[name] for name in ("at", "message_id")}
-        if isinstance(change, Edit):
+        when = {name: when[name] for name in ("at", "message_id", "at_ms") if name in when}
+        if isinstance(change, Pin):
+            news = {"pinned": {"seconds": change.seconds, **when}}
+        elif isinstance(change, Edit):
             news = {"edits": [{"text": change.text, **when}]}
         else:
             assert isinstance(change, Delete)
@@ -176,7 +182,10 @@ def _with(
 
 
 def _changes(
-    last: dict[str, dict[str, Any]], edits: list[dict[str, Any]], deleted: dict[str, Any] | None
+    last: dict[str, dict[str, Any]],
+    edits: list[dict[str, Any]],
+    deleted: dict[str, Any] | None,
+    pinned: dict[str, Any] | None,
 ) -> dict[str, Any]:
     if deleted:
         return {"deleted": deleted}
@@ -187,7 +196,7 @@ def _changes(
         if room < 0 and kept:
             break
         kept.insert(0, edit)
-    named = {**last, "edits": kept}
+    named = {**last, "edits": kept, "pinned": pinned}
     return {name: value for name, value in named.items() if value}
 
 

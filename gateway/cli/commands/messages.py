@@ -1,20 +1,25 @@
-"""Implements `teimoso messages …` by the API: lists and shows messages, and cancels queued ones."""
+"""Implements `teimoso messages …` by the API: lists, shows, pins and stars messages, and cancels queued ones."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gateway.cli import output
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
 app = typer.Typer(help="Messages that went out and came in.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message.")]
+DAY: Final = 86_400
 COLUMNS = ("at", "direction", "chat", "status", "type", "text", "error", "id")
 
 
@@ -78,3 +83,58 @@ def cancel(message: Id, data: Data = DATA, key: Key = None, as_json: Json = Fals
         output.plain(answer)
     else:
         output.console().print(f"{answer['status']}  {message}")
+
+
+@app.command()
+def pin(
+    message: Id,
+    days: Annotated[int, typer.Option("--days", help="1, 7 or 30.")] = 7,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Pin a message in its chat, for everyone in it."""
+    _pin(message, days * DAY, directory(data), key, as_json=as_json)
+
+
+@app.command()
+def unpin(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Take the pin of a message back."""
+    _pin(message, 0, directory(data), key, as_json=as_json)
+
+
+@app.command()
+def star(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Star a message on all devices of the account."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.put(f"/api/messages/{segment(message)}/star")
+    _accepted(answer, as_json=as_json)
+
+
+@app.command()
+def unstar(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Take the star from a message."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.delete(f"/api/messages/{segment(message)}/star")
+    _accepted(answer, as_json=as_json)
+
+
+def _pin(message: str, seconds: int, data: Path, key: str | None, *, as_json: bool) -> None:
+    from gateway.cli.api_client import Api, segment
+
+    with Api(data, key) as api:
+        found = api.get(f"/api/messages/{segment(message)}")
+        asked = {"connection": found["connection"], "to": found["chat"], "message": message}
+        answer = api.post("/api/messages", {**asked, "type": "pin", "seconds": seconds})
+    _accepted(answer, as_json=as_json)
+
+
+def _accepted(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer['status']}  {answer['id']}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     Message = Mapping[str, Any]
 
-ABOUT_OTHERS: Final = frozenset({"reaction", "poll_vote", "edit", "delete"})
+ABOUT_OTHERS: Final = frozenset({"reaction", "pin", "poll_vote", "edit", "delete"})
 """Kinds that are shown with the message that they are about."""
 
 SHOWN: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})

@@ -80,11 +80,13 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
         earlier = None if said.data is None else said.data["next"]
         listing = conversation_groups.said(newest_first, just_sent)
         writes, now = view.may("sendMessage"), time.time()
+        stars = "app_state" in ABILITIES.get(found["engine"], frozenset())
         data = {
             "days": list(conversation_groups.days(listing)),
             "earlier": earlier,
             "offers": {
-                one["id"]: offered_actions.offered(one, now) if writes else () for one in listing
+                one["id"]: offered_actions.offered(one, now, stars=stars) if writes else ()
+                for one in listing
             },
         }
         said = Part(data, said.problem)

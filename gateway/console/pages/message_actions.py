@@ -1,4 +1,4 @@
-"""Serves the forms of a message on the console's conversation pages by API operations: react, vote, delete, forward."""
+"""Serves the forms of a message on the console's conversation pages by API operations: react, pin, star, vote, delete …"""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ def _chosen(form: Mapping[str, str]) -> list[str]:
     return [value for name, value in form.items() if name.partition(".")[0] == "option"]
 
 
+def _number(written: str) -> int | str:
+    """The number that a field has; what is none is refused by the API."""
+    return int(written) if written.isdecimal() else written
+
+
 CHANGES: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
     "react": lambda form: {"type": "reaction", "emoji": form.get("emoji", "")},
+    "pin": lambda form: {"type": "pin", "seconds": _number(form.get("seconds", ""))},
     "vote": lambda form: {"type": "poll_vote", "options": _chosen(form)},
     "delete": lambda _: {"type": "delete"},
 }
@@ -33,18 +39,21 @@ CHANGES: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
 
 async def act(view: ConsoleRequest) -> Response:
     """Send the change that the path names, or forward the message."""
-    action, message = view.path["action"], view.form.get("message", "")
-    chat = view.path["chat"]
+    form, action, chat = view.form, view.path["action"], view.path["chat"]
+    message = form.get("message", "")
     if action == "forward":
-        to = view.form.get("to", "").strip() or view.form.get("chat", "")
+        to = form.get("to", "").strip() or form.get("chat", "")
         asked: dict[str, Any] = {
             "operation": "forwardMessage",
             "path": {"id": message},
             "body": {"connection": view.connection, "to": to},
         }
+    elif action == "star":
+        starred = "star" if form.get("starred") else "unstar"
+        asked = {"operation": f"{starred}Message", "path": {"id": message}}
     elif action in CHANGES:
         change = {"connection": view.connection, "to": chat, "message": message}
-        asked = {"operation": "sendMessage", "body": change | CHANGES[action](view.form)}
+        asked = {"operation": "sendMessage", "body": change | CHANGES[action](form)}
     else:
         raise Problem("not_found", "There is no such page.")
     taken = await conversations.accepted(view, **asked)

@@ -25,6 +25,7 @@ function open_actions(opener) {
     button.setAttribute("aria-pressed", button.value === mine);
   }
   dialog.querySelector("[data-take-back]").hidden = !mine;
+  dialog.querySelector("[data-unpin]").hidden = !("pinned" in opener.dataset);
   dialog.querySelector("[data-refused]").hidden = true;
   say_message(dialog, "author", "excerpt", opener);
   dialog.showModal();

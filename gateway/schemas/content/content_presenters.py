@@ -39,6 +39,7 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         "mentions": packed.get("mentions") or [],
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),
+        "pinned_until": None if deleted else _pinned_until(changes.get("pinned")),
         "edits": [message_content.Former(text=text, until=rfc3339(at) or "") for text, at in edits],
         "edited_at": rfc3339(edits[-1][1]) if edits else None,
         "deleted_at": rfc3339(deleted["at"]) if deleted else None,
@@ -130,6 +131,13 @@ def _votes(noted: Mapping[str, Any]) -> list[message_content.Vote]:
         )
         for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
     ]
+
+
+def _pinned_until(pinned: Mapping[str, Any] | None) -> str | None:
+    """The end of the last pin; None where there is none, or it was taken back."""
+    if not pinned or not pinned["seconds"]:
+        return None
+    return rfc3339(pinned["at"] + pinned["seconds"])
 
 
 def _reactions(noted: Mapping[str, Any]) -> list[message_content.MessageReaction]:

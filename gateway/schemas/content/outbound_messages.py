@@ -261,6 +261,7 @@ _MODELS: Final[Mapping[str, type[OutboundMessage]]] = {
         (content.Sticker, FileMessage, "A sticker to send: WebP, of 512 kB at most."),
         (content.PollVote, ChangeMessage, "The account's choice in a poll, in place of an earlier one."),
         (content.Reaction, ChangeMessage, "A reaction to a message; the next one replaces it."),
+        (content.Pin, ChangeMessage, "A message shown at the top of its chat, for everyone in it; the next pin of it replaces this one."),
         (content.Edit, ChangeMessage, "Other words for a text that was sent within the last 15 minutes."),
         (content.Delete, ChangeMessage, "Take back, for everyone, a message that was sent within the last 60 hours."),
     )

@@ -152,8 +152,8 @@ class Actions:
         if word == "mute":
             end = part.mute_end_timestamp
             shown["until"] = end / 1000 if end > 0 else None
-        if word == "star" and len(index) > 2:
-            shown["message"] = index[2]
+        if word == "star" and len(index) > 4:
+            shown |= {"message": index[2], "from_me": index[3] == "1", "participant": index[4]}
         index = index[1:]
         if word in _LABELS:
             shown["label"], index = index[0], index[1:]

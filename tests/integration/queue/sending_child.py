@@ -30,7 +30,7 @@ from tests.integration.queue.names import Learnt
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing
     from actors.connection.owner.reporter import Reporter
-    from actors.messages.content import ChatChange
+    from actors.messages.content import SettingChange
 
 
 class Mute:
@@ -63,7 +63,7 @@ class DeadlyEngine(Learnt):
         await asyncio.sleep(0.2)
         return time.time()
 
-    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+    async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
         with self._log.open("a") as file:
             file.write(f"{chat} {pack(change)} {at}\n")
         if self._log.with_name("deadly").exists():

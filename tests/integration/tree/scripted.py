@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxItem, InboxKind
     from actors.connection.state_manager.port import Cleared
-    from actors.messages.content import ChatChange, ReadMark
+    from actors.messages.content import ReadMark, SettingChange
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
@@ -57,7 +57,7 @@ class ScriptedEngine(Learnt, EngineBase):
         self.asked = self.cancelled = 0
         self.sent: list[Outgoing] = []
         self.marked: list[tuple[str, ReadMark]] = []
-        self.changed: list[tuple[str, ChatChange]] = []
+        self.changed: list[tuple[str, SettingChange]] = []
         self.inbox: dict[int, InboxItem] = {}
         self.aside: dict[int, InboxItem] = {}
         self.room_aside = 1000
@@ -162,7 +162,7 @@ class ScriptedEngine(Learnt, EngineBase):
         await self.answer(Outgoing("", chat, mark, at))
         self.marked.append((chat, mark))
 
-    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+    async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
         if not self.opens or self.closed:
             raise NotConnected
         await self.answer(Outgoing("", chat, change, at))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.messages.content import ChatChange, pack
+from actors.messages.content import ChatChange, Pin, Star, Target, pack
 from tests.conformance.processes import until
 from tests.integration.whatsmeow.device import chat
 from tests.integration.whatsmeow.test_kills import died, killed, outlived
@@ -118,6 +118,45 @@ def test_a_chat_is_changed_for_all_devices(town: Town) -> None:
     kinds = {one["type"] for one in shown["settings"] if one.get("chat") == town.friend}
     assert {"archive", "pin", "read", "mute"} <= kinds
     assert shown["patches_refused"] == 0
+    town.goes_on(device)
+
+
+def test_a_message_is_pinned_by_either_side(town: Town) -> None:
+    device = town.linked()
+    town.goes_on(device)
+    written, _ = device.said(town.friend, {"text": "the address"}, town.number)
+    target = Target(written["message_id"], chat(town.friend))
+    for seconds in (86_400, 0):
+        shown = town.simulator.item(town.friend, device.send(town.friend, Pin(target, seconds)))
+        assert (shown["type"], shown["content"]["seconds"]) == ("pin", seconds)
+        assert shown["content"]["target"]["id"] == target.message_id
+    pin = {"type": "pin", "target": target.message_id, "seconds": 604_800}
+    assert device.said(town.friend, pin, town.number)[1] == Pin(target, 604_800)
+
+
+def test_a_message_is_starred_for_all_devices(town: Town) -> None:
+    """By the number of its chat, with the author in a group; a repeated star has the same result."""
+    device, friend = synced(town), chat(town.friend)
+    written, _ = device.said(town.friend, {"text": "remember this"}, town.number)
+    people = {"creator": town.friend, "participants": [town.number]}
+    group = town.simulator.post("/groups", subject="Us", **people)
+    for where, author in ((friend, friend), (friend, None), (group["id"], friend)):
+        for starred in (True, True, False):
+            change = Star(Target(written["message_id"], author), starred)
+            command = {"do": "change", "chat": where, "change": pack(change), "at": time.time()}
+            device.process.command(**command)
+            told = device.wait(("changed", "failed"))
+            assert told["event"] == "changed", told
+            [found] = [
+                one
+                for one in at_phone(town)["settings"]
+                if one["type"] == "star"
+                and (one["from_me"], one["index"][1].endswith("@g.us"))
+                == (author is None, where == group["id"])
+            ]
+            assert (found["message"], found["starred"]) == (written["message_id"], starred)
+            assert (found["participant"] == "0") == (where == friend)
+    assert at_phone(town)["patches_refused"] == 0
     town.goes_on(device)
 
 

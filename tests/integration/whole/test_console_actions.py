@@ -120,6 +120,24 @@ def test_a_message_gets_a_reaction_that_is_taken_back(instance: Instance, page: 
     message.locator(".reactions").wait_for(state="detached")
 
 
+def test_a_message_is_pinned_and_the_pin_is_taken_back(instance: Instance, page: Page) -> None:
+    said = says(instance, text="pin this")
+    page.goto(THREAD)
+    pinned = page.locator(".message", has_text="pin this").locator(".meta", has_text="pinned")
+    dialog = opened(page, "pin this")
+    dialog.locator("summary", has_text="Pin").press("Enter")
+    expect(dialog.get_by_role("button", name="Take the pin back")).to_be_hidden()
+    dialog.get_by_role("button", name="7 days").press("Enter")
+    pinned.wait_for()
+    got(instance, "pin", None, target=said["message_id"])
+    assert newest(instance, "pin")["content"]["seconds"] == 604_800
+    dialog = opened(page, "pin this")
+    dialog.locator("summary", has_text="Pin").press("Enter")
+    dialog.get_by_role("button", name="Take the pin back").press("Enter")
+    pinned.wait_for(state="detached")
+    assert newest(instance, "pin")["content"]["seconds"] == 0
+
+
 def test_own_words_are_edited_and_deleted(instance: Instance, page: Page) -> None:
     sent = sends(instance, text="tipped *wrong*")
     page.goto(THREAD)
@@ -145,7 +163,7 @@ def test_of_others_only_what_may_be_done_is_offered(instance: Instance, page: Pa
     says(instance, text="not ours")
     page.goto(THREAD)
     dialog = opened(page, "not ours")
-    for offered in ("Edit", "Delete"):
+    for offered in ("Edit", "Star", "Delete"):
         assert not dialog.get_by_text(offered, exact=True).is_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -214,7 +232,7 @@ def test_axe_finds_nothing_in_an_open_dialog(
     page.set_viewport_size(size)
     page.goto(THREAD)
     dialog = opened(page, "an own one")
-    for summary in ("Forward", "Delete"):
+    for summary in ("Forward", "Pin", "Delete"):
         dialog.locator("summary", has_text=summary).press("Enter")
         assert not violations(page)
         box = dialog.bounding_box()

@@ -61,6 +61,10 @@ def becomes(instance: Instance, identity: str, **fields: Any) -> dict[str, Any]:
     return found
 
 
+def is_pinned(instance: Instance, identity: str) -> None:
+    until("it is pinned", lambda: instance.message(identity)["pinned_until"] is not None, 15)
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "content"),
     [
@@ -115,6 +119,21 @@ def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instanc
     got = arrived(instance, delete["message_id"])
     assert (got["type"], got["content"]["target"]["id"]) == ("delete", answer["message_id"])
     becomes(instance, answer["id"], text=None)
+
+
+def test_a_message_is_pinned_by_either_side(instance: Instance) -> None:
+    theirs = says(instance, text="the address")
+    pin = sends(instance, type="pin", message=theirs["id"], seconds=86_400)
+    got = arrived(instance, pin["message_id"])
+    assert (got["type"], got["content"]["seconds"]) == ("pin", 86_400)
+    assert got["content"]["target"]["id"] == theirs["message_id"]
+    is_pinned(instance, theirs["id"])
+    back = sends(instance, type="pin", message=theirs["id"], seconds=0)
+    got = arrived(instance, back["message_id"])
+    assert (got["type"], got["content"]["seconds"]) == ("pin", 0)
+    becomes(instance, theirs["id"], pinned_until=None)
+    says(instance, type="pin", target=theirs["message_id"], seconds=2_592_000)
+    is_pinned(instance, theirs["id"])
 
 
 def test_a_message_is_forwarded_and_counted(instance: Instance) -> None:

@@ -46,6 +46,44 @@ def mine(message_id: str, text: str = "first") -> Target:
     return Target(message_id, JID(FRIEND), JID(NUMBER), True, False, message_content.text(text))
 
 
+@pytest.mark.parametrize("seconds", [86_400, 0])
+async def test_a_contact_pins_a_message(
+    device: Device, http: httpx.AsyncClient, seconds: int
+) -> None:
+    await device.send(await device.message(FRIEND, "the address", "M1"))
+    await device.next("ack")
+    await say(http, type="pin", target="M1", seconds=seconds)
+    stanza = await device.next("message")
+    assert (stanza.attrs["type"], stanza.attrs["edit"]) == ("text", "2")
+    assert stanza.get_child("enc").attrs["decrypt-fail"] == "hide"
+    message = device.message_in(stanza)
+    pin = message.pin_in_chat_message
+    assert (pin.key.id, pin.type) == ("M1", 1 if seconds else 2)
+    assert message.message_context_info.message_add_on_duration_in_secs == seconds
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "shown"),
+    [
+        (1, 604_800, "pin"),
+        (2, 0, "pin"),
+        (1, 0, "unknown"),
+        (2, 86_400, "unknown"),
+        (0, 1, "unknown"),
+    ],
+)
+async def test_an_app_shows_a_pin_for_a_time_and_its_end(
+    device: Device, kind: int, seconds: int, shown: str
+) -> None:
+    message = message_content.pin(mine("M1"), seconds)
+    message.pin_in_chat_message.type = kind
+    item = await sent(device, message, "M2")
+    assert item["type"] == shown
+    if shown == "pin":
+        assert item["content"]["seconds"] == seconds
+        assert item["content"]["target"]["id"] == "M1"
+
+
 async def test_a_contact_replies(device: Device, http: httpx.AsyncClient) -> None:
     await device.send(await device.message(FRIEND, "how are you?", "M1"))
     await device.next("ack")

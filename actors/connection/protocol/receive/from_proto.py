@@ -31,6 +31,7 @@ from actors.messages.content import (
     Forwardable,
     Location,
     Other,
+    Pin,
     Poll,
     PollVote,
     Quote,
@@ -52,6 +53,9 @@ LONGEST_EMOJI: Final = 64
 MOST_CARDS: Final = 100
 MOST_OPTIONS: Final = 100
 """More than WhatsApp's own clients ever send."""
+LONGEST_PIN: Final = 366 * 86_400
+USUAL_PIN: Final = 7 * 86_400
+"""Seconds of a pin at most, and of one that names none: what WhatsApp's own clients propose."""
 
 
 class Forged(Exception):  # noqa: N818 - reads as what it is
@@ -205,6 +209,19 @@ def _reaction(received: Received, scene: Scene) -> Content | None:
     return Reaction(target, part.text, _milliseconds(part))
 
 
+def _pin(received: Received, scene: Scene) -> Content | None:
+    """A pin for as long as its sender says; None for one of an unknown kind."""
+    part = received.message.pinInChatMessage
+    seconds = min(received.message.messageContextInfo.messageAddOnDurationInSecs, LONGEST_PIN)
+    if part.type not in {part.PIN_FOR_ALL, part.UNPIN_FOR_ALL}:
+        return None
+    if part.type == part.UNPIN_FOR_ALL:
+        seconds = 0
+    elif not seconds:
+        seconds = USUAL_PIN
+    return Pin(scene.target(part.key.id, scene.author(part.key)), seconds, _milliseconds(part))
+
+
 def _vote(received: Received, scene: Scene) -> Content | None:
     part = received.message.pollUpdateMessage
     author = scene.author(part.pollCreationMessageKey)
@@ -224,7 +241,7 @@ def _vote(received: Received, scene: Scene) -> Content | None:
 
 
 def _milliseconds(part: Any) -> int | None:
-    """The time that the sender gives a reaction or a vote; None for what is none."""
+    """The time that the sender gives a reaction, a pin or a vote; None for what is none."""
     told: int = part.senderTimestampMs
     return told if 0 < told <= MAX_NUMBER * 1000 else None
 
@@ -282,6 +299,7 @@ _READERS: Final = {
     "contact": _contact,
     "poll": _poll,
     "reaction": _reaction,
+    "pin": _pin,
     "edit": _edit,
     "delete": _delete,
     "poll_vote": _vote,

@@ -49,6 +49,7 @@ _TYPES = {
     "contactMessage": "contact",
     "contactsArrayMessage": "contact",
     "reactionMessage": "reaction",
+    "pinInChatMessage": "pin",
     "pollCreationMessage": "poll",
     "pollCreationMessageV2": "poll",
     "pollCreationMessageV3": "poll",

@@ -13,12 +13,14 @@ from actors.connection.protocol.mentions import NOBODY
 from actors.connection.protocol.receive.votes_and_edits import IV_BYTES, sealed
 from actors.connection.protocol.wire_format.nodes import Node, parse, proto
 from actors.messages.content import (
+    Change,
     Contact,
     Delete,
     Edit,
     Forwardable,
     Location,
     Media,
+    Pin,
     Poll,
     PollVote,
     Reaction,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 SENDER_REVOKE: Final = "7"
 MESSAGE_EDIT: Final = "1"
+MESSAGE_PIN: Final = "2"
 """The stanza's ``edit``."""
 
 _MEDIA: Final = {
@@ -124,11 +127,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
         _contact(message, content, place)
     elif isinstance(content, Poll):
         _poll(message, content, place)
-    elif isinstance(content, Reaction):
-        _reaction(message.reactionMessage, content, place)
-    elif isinstance(content, PollVote):
-        _vote(message.pollUpdateMessage, content, place)
-    elif isinstance(content, Edit | Delete):
+    elif isinstance(content, Change):
         _change(message, content, place)
     elif isinstance(content, Media) and upload is not None:
         _context(media_fields.put(message, content, upload), content, place)
@@ -154,6 +153,8 @@ def dress(plaintext: bytes) -> Dress:
         if name == "reactionMessage":
             taken_back = {} if message.reactionMessage.text else {"edit": SENDER_REVOKE}
             return Dress({"type": "reaction", **taken_back}, {"decrypt-fail": "hide"})
+        if name == "pinInChatMessage":
+            return Dress({"type": "text", "edit": MESSAGE_PIN}, {"decrypt-fail": "hide"})
         if name == "protocolMessage":
             edited = message.protocolMessage.type == proto.Message.ProtocolMessage.MESSAGE_EDIT
             kind = MESSAGE_EDIT if edited else SENDER_REVOKE
@@ -208,6 +209,14 @@ def _reaction(part: Any, content: Reaction, place: Place) -> None:
     part.senderTimestampMs = place.milliseconds
 
 
+def _pin(message: Any, content: Pin, place: Place) -> None:
+    part = message.pinInChatMessage
+    part.key.CopyFrom(place.key(content.target))
+    part.type = part.PIN_FOR_ALL if content.seconds else part.UNPIN_FOR_ALL
+    part.senderTimestampMs = place.milliseconds
+    message.messageContextInfo.messageAddOnDurationInSecs = content.seconds
+
+
 def _vote(part: Any, content: PollVote, place: Place) -> None:
     if content.secret is None or content.options is None:
         raise SendError("poll_unreadable", permanent=True)
@@ -226,7 +235,18 @@ def _vote(part: Any, content: PollVote, place: Place) -> None:
     part.senderTimestampMs = place.milliseconds
 
 
-def _change(message: Any, content: Edit | Delete, place: Place) -> None:
+def _change(message: Any, content: Change, place: Place) -> None:
+    if isinstance(content, Reaction):
+        _reaction(message.reactionMessage, content, place)
+    elif isinstance(content, Pin):
+        _pin(message, content, place)
+    elif isinstance(content, PollVote):
+        _vote(message.pollUpdateMessage, content, place)
+    else:
+        _protocol(message, content, place)
+
+
+def _protocol(message: Any, content: Edit | Delete, place: Place) -> None:
     part = message.protocolMessage
     part.key.CopyFrom(place.key(content.target))
     if isinstance(content, Edit):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.session.row_cache import RowCache
 from actors.connection.session.session_part import SessionPart
-from actors.messages.content import Change, Notice
+from actors.messages.content import Change, Notice, Star
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +53,10 @@ class MessageAliases(SessionPart):
 
 def retargeted(said: Content, named: Callable[[str], str]) -> Content:
     """Return the content with the ids of the account's own messages in it renamed by `named`."""
-    if isinstance(said, Notice):  # it is about those of others
-        return said
-    if isinstance(said, Change):
+    if isinstance(said, Change | Star):
         return replace(said, target=_renamed(said.target, named))
+    if isinstance(said, Notice):  # it is about messages of others
+        return said
     if said.reply_to is None:
         return said
     return replace(

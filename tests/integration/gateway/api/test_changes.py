@@ -1,12 +1,13 @@
-"""Edits, deletes, reactions and votes through the API, of this service, of contacts and of the phone."""
+"""Edits, deletes, reactions, pins and votes through the API, of this service, of contacts and of the phone."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text
+from actors.messages.content import Delete, Edit, Pin, Poll, PollVote, Reaction, Target, Text
 from actors.state.documents import MESSAGES
 from tests.integration.gateway.api.played_connection import (
     ACCOUNT,
@@ -90,6 +91,27 @@ async def test_reactions_of_both_sides(api: Api, rest: Rest) -> None:
     change(api, "reaction", theirs, emoji="")
     await rest.sends()
     assert message(api, theirs)["reactions"] == []
+
+
+async def test_pins_of_both_sides(api: Api, rest: Rest) -> None:
+    theirs = await rest.receives("PINNED", Text("the address"))
+    assert message(api, theirs)["pinned_until"] is None
+    assert change(api, "pin", theirs, seconds=86_400).status_code == 202
+    (job,) = await rest.sends()
+    assert job.said == Pin(Target("PINNED", CHAT), 86_400)
+    found = message(api, theirs)
+    until = datetime.fromisoformat(found["pinned_until"]).timestamp()
+    assert abs(until - time.time() - 86_400) < 60
+    own = listed(api, theirs)
+    assert own["pinned_until"] == found["pinned_until"]
+    await rest.receives("P1", Pin(Target("PINNED", CHAT), 0, int((time.time() + 9) * 1000)))
+    assert message(api, theirs)["pinned_until"] is None
+    # Seven days, where none are named; and none that no app offers.
+    change(api, "pin", theirs)
+    (job,) = await rest.sends()
+    assert job.said == Pin(Target("PINNED", CHAT), 604_800)
+    refused = change(api, "pin", theirs, seconds=3600)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_field")
 
 
 async def test_votes_in_polls_of_both_sides(api: Api, rest: Rest, documents: Documents) -> None:

@@ -94,6 +94,16 @@ async def test_a_queued_message_is_cancelled(gateway: Gateway, api: Api) -> None
     assert api.get(f"/api/messages/{accepted['id']}").json()["status"] == "cancelled"
 
 
+async def test_a_message_is_pinned(gateway: Gateway, api: Api) -> None:
+    body = {"connection": "shop", "to": "15550100160", "text": "the address"}
+    accepted = api.post("/api/messages", json=body).json()["id"]
+    for words, seconds in ((("pin", "--days", "1"), 86_400), (("unpin",), 0)):
+        status, pin = (await run(gateway, "messages", *words, accepted)).split()
+        shown = api.get(f"/api/messages/{pin}").json()
+        assert (status, shown["type"], shown["content"]["seconds"]) == ("queued", "pin", seconds)
+        assert shown["content"]["message"]["id"] == accepted
+
+
 async def test_a_connection_is_shown(gateway: Gateway) -> None:
     shown = await run(gateway, "connections", "show", "shop")
     fields: dict[str, Any] = {}

@@ -33,6 +33,8 @@ kinds = st.one_of(
     st.builds(content.Contact, st.lists(st.builds(content.Card, words, words)).map(tuple), quotes),
     st.builds(content.Poll, words, st.lists(words).map(tuple), st.integers(0, 99), maybe, quotes),
     st.builds(content.Reaction, targets, words),
+    st.builds(content.Pin, targets, st.sampled_from((0, 86_400))),
+    st.builds(content.Star, targets, st.booleans()),
     st.builds(content.Edit, targets, words),
     st.builds(content.Delete, targets),
     st.builds(content.PollVote, targets, st.none() | st.lists(words).map(tuple), maybe),

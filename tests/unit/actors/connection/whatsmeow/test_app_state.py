@@ -9,7 +9,7 @@ from pyaileys.proto import WAProto_pb2
 
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.whatsmeow import app_state
-from actors.messages.content import ChatChange
+from actors.messages.content import ChatChange, Star, Target
 
 ANA, LID = "15550100002@s.whatsapp.net", "90000000000002@lid"
 GROUP = "120363000000000001@g.us"
@@ -175,3 +175,21 @@ def test_an_archived_chat_is_not_pinned() -> None:
     assert entries[1]["action"] == {"pinAction": {"pinned": False}}
     kept = app_state.patches(ANA, ChatChange(archived=True, pinned=True), AT)["regular_low"]
     assert kept[1]["action"] == {"pinAction": {"pinned": True}}
+
+
+@pytest.mark.parametrize(
+    ("chat", "author", "index"),
+    [
+        (ANA, ANA, ["star", ANA, "A", "0", "0"]),
+        (ANA, None, ["star", ANA, "A", "1", "0"]),
+        ("1-2@g.us", ANA, ["star", "1-2@g.us", "A", "0", ANA]),
+        ("1-2@g.us", None, ["star", "1-2@g.us", "A", "1", "0"]),
+    ],
+)
+@pytest.mark.parametrize("starred", [True, False])
+def test_a_star_names_its_message(
+    chat: str, author: str | None, index: list[str], starred: bool
+) -> None:
+    entries = app_state.star(chat, Star(Target("A", author), starred), author)
+    action = {"starAction": {"starred": starred}}
+    assert entries == {"regular_high": [{"index": index, "version": 2, "action": action}]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
+from actors.messages.content import Delete, Edit, Pin, Poll, PollVote, Reaction, Target, encode
 from actors.state.messages.applied_changes import (
     EMOJI,
     OPTION,
@@ -140,6 +140,23 @@ def test_of_two_within_one_second_the_later_one_counts_in_any_order() -> None:
     assert reactions(expected[ITS]) == {ANA: "later"}
     assert {who: one["options"] for who, one in changes["votes"].items()} == {ANA: ["later"]}
     assert all(Store(*order).same(expected) for order in permutations(SOON))
+
+
+PINS = (
+    HELLO,
+    came(1, Pin(ITS, 86_400, at_ms=1_764_000_000_900), at=HELLO.at + 1),
+    came(2, Pin(ITS, 0, at_ms=1_764_000_000_100), at=HELLO.at + 1, from_me=True, sender=ACCOUNT),
+)
+
+
+def test_the_last_pin_of_any_sender_counts_in_any_order() -> None:
+    expected = Store(*PINS)
+    assert expected[ITS]["changes"]["pinned"]["seconds"] == 86_400
+    assert all(Store(*order).same(expected) for order in permutations(PINS))
+    again = came(3, Pin(ITS, 0, at_ms=1_764_000_001_000), at=HELLO.at + 1)
+    assert Store(*PINS, again)[ITS]["changes"]["pinned"]["seconds"] == 0
+    gone = Store(*PINS, came(4, Delete(ITS)))
+    assert "pinned" not in gone[ITS]["changes"]
 
 
 def test_one_without_a_time_of_its_own_is_as_late_as_whatsapp_says() -> None:

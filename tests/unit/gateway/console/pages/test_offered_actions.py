@@ -66,6 +66,7 @@ STATES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
     "react": {"type": "reaction", "emoji": "\N{THUMBS UP SIGN}"},
+    "pin": {"type": "pin", "seconds": 86_400},
     "vote": {"type": "poll_vote", "options": ["yes"]},
     "edit": {"type": "edit", "text": "ho"},
     "delete": {"type": "delete"},
@@ -115,18 +116,19 @@ def test_what_is_offered_is_what_the_api_accepts(kind: str, state: str) -> None:
     now = time.time()
     document = stored(KINDS[kind], STATES[state], now)
     message = presenters.stored(document).model_dump(mode="json")
-    assert set(offered(message, now)) == set(accepted(document, now))
+    assert set(offered(message, now, stars=False)) == set(accepted(document, now))
 
 
 def test_a_file_that_is_not_there_is_not_forwarded() -> None:
     now = time.time()
     document = stored(Image(FILE), STATES["received"], now) | {"media": {"state": "pending"}}
     message = presenters.stored(document).model_dump(mode="json")
-    assert offered(message, now) == ("reply", "react")
+    assert offered(message, now, stars=True) == ("reply", "react", "pin", "star")
 
 
-@pytest.mark.parametrize("kind", ["read_mark", "reaction"])
+@pytest.mark.parametrize("kind", ["read_mark", "star", "reaction", "pin"])
 def test_for_what_is_no_message_nothing_is_offered(kind: str) -> None:
     now = time.time()
     document = stored(None, STATES["received"], now) | {"type": kind}
-    assert offered(presenters.stored(document).model_dump(mode="json"), now) == ()
+    message = presenters.stored(document).model_dump(mode="json")
+    assert offered(message, now, stars=True) == ()

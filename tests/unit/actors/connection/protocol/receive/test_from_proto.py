@@ -18,6 +18,7 @@ from actors.messages.content import (
     Image,
     Location,
     Other,
+    Pin,
     Poll,
     PollVote,
     Quote,
@@ -299,3 +300,30 @@ def test_in_a_group_the_author_is_named(judge: Judge) -> None:
     ):
         with pytest.raises(Forged):
             said(judge, forged, group)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "expected"),
+    [
+        ("PIN_FOR_ALL", 86_400, 86_400),
+        ("PIN_FOR_ALL", None, 604_800),
+        ("PIN_FOR_ALL", 2**32 - 1, 366 * 86_400),
+        ("UNPIN_FOR_ALL", 0, 0),
+        ("UNPIN_FOR_ALL", 86_400, 0),
+        ("UNKNOWN_TYPE", 86_400, None),
+    ],
+)
+def test_a_pin_and_for_how_long_it_is(
+    judge: Judge, kind: str, seconds: int | None, expected: int | None
+) -> None:
+    pin = {"key": key(MINTED, own=False), "type": kind, "senderTimestampMS": "1764000000250"}
+    message: dict[str, Any] = {"pinInChatMessage": pin}
+    if seconds is not None:
+        message["messageContextInfo"] = {"messageAddOnDurationInSecs": seconds}
+    found = said(judge, message, scene())
+    if expected is None:
+        assert found == Other("pin")
+    else:
+        assert found == Pin(Target(MINTED, None), expected)
+        assert isinstance(found, Pin)
+        assert found.at_ms == 1_764_000_000_250

@@ -27,6 +27,7 @@ from actors.messages.content import (
     Image,
     Location,
     Other,
+    Pin,
     Poll,
     PollVote,
     Quote,
@@ -148,6 +149,32 @@ def reply(participant: str, number: str, words: str) -> dict[str, Any]:
             {"reactionMessage": {"key": OUR_KEY, "text": "", "senderTimestampMS": "1764000000250"}},
             Dress({"type": "reaction", "edit": "7"}, HIDDEN),
             id="reaction taken back",
+        ),
+        pytest.param(
+            Pin(HIS, 604_800),
+            {
+                "pinInChatMessage": {
+                    "key": HIS_KEY,
+                    "type": "PIN_FOR_ALL",
+                    "senderTimestampMS": "1764000000250",
+                },
+                "messageContextInfo": {"messageAddOnDurationInSecs": 604_800},
+            },
+            Dress({"type": "text", "edit": "2"}, HIDDEN),
+            id="pin",
+        ),
+        pytest.param(
+            Pin(OURS, 0),
+            {
+                "pinInChatMessage": {
+                    "key": OUR_KEY,
+                    "type": "UNPIN_FOR_ALL",
+                    "senderTimestampMS": "1764000000250",
+                },
+                "messageContextInfo": {"messageAddOnDurationInSecs": 0},
+            },
+            Dress({"type": "text", "edit": "2"}, HIDDEN),
+            id="pin taken back",
         ),
         pytest.param(
             Edit(OURS, "better"),
