@@ -367,7 +367,7 @@ class ChangedContact(TypedDict):
 
 
 class ChangedEvent(TypedDict):
-    """A reaction, an edit, a delete or a vote. It is no message besides."""
+    """A reaction, a pin, an edit, a delete or a vote. It is no message besides."""
 
     id: str
     seq: int
@@ -967,7 +967,7 @@ class Message(TypedDict):
     whatsapp_at: str | None
     type: str
     text: str | None
-    content: LocationContent | ContactContent | VideoContent | AudioContent | StickerContent | PollContent | PollVoteContent | ReactionContent | EditContent | DeleteContent | None
+    content: LocationContent | ContactContent | VideoContent | AudioContent | StickerContent | PollContent | PollVoteContent | ReactionContent | PinContent | EditContent | DeleteContent | None
     media: MessageMedia | None
     reply_to: Referred | None
     quoted: Quoted | None
@@ -975,6 +975,7 @@ class Message(TypedDict):
     mentions: list[str] | Literal["all"]
     reactions: list[MessageReaction]
     votes: list[Vote]
+    pinned_until: str | None
     edits: list[Former]
     edited_at: str | None
     deleted_at: str | None
@@ -1003,11 +1004,12 @@ class MessageChange(TypedDict):
     message_id: str
     connection: str
     chat: str
-    change: Literal["reaction", "edit", "delete", "vote"]
+    change: Literal["reaction", "pin", "edit", "delete", "vote"]
     by: str
     author: Person | None
     at: str
     emoji: str | None
+    pinned_until: str | None
     text: str | None
     options: list[str] | None
 
@@ -1240,6 +1242,16 @@ class NewPicture(TypedDict):
     picture: str
 
 
+class NewPin(TypedDict):
+    """A message shown at the top of its chat, for everyone in it; the next pin of it replaces this one."""
+
+    connection: str
+    to: str
+    message: str
+    type: Literal["pin"]
+    seconds: NotRequired[Literal[0, 86400, 604800, 2592000]]
+
+
 class NewPoll(TypedDict):
     """A question with options to choose from."""
 
@@ -1438,6 +1450,14 @@ class Phone(TypedDict):
     phone: str
 
 
+class PinContent(TypedDict):
+    """PinContent"""
+
+    type: NotRequired[Literal["pin"]]
+    message: Referred
+    seconds: int
+
+
 class PollContent(TypedDict):
     """PollContent"""
 
@@ -1577,7 +1597,7 @@ class ReceivedMessage(TypedDict):
     whatsapp_at: str | None
     type: str
     text: str | None
-    content: LocationContent | ContactContent | VideoContent | AudioContent | StickerContent | PollContent | PollVoteContent | ReactionContent | EditContent | DeleteContent | None
+    content: LocationContent | ContactContent | VideoContent | AudioContent | StickerContent | PollContent | PollVoteContent | ReactionContent | PinContent | EditContent | DeleteContent | None
     media: ReceivedFile | None
     reply_to: Referred | None
     quoted: Quoted | None
@@ -1585,6 +1605,7 @@ class ReceivedMessage(TypedDict):
     mentions: list[str] | Literal["all"]
     reactions: list[MessageReaction]
     votes: list[Vote]
+    pinned_until: str | None
     edits: list[Former]
     edited_at: str | None
     deleted_at: str | None
@@ -1943,7 +1964,7 @@ class Gap(TypedDict):
     before: int
 
 
-NewMessage = NewText | NewLocation | NewContact | NewPoll | NewImage | NewVideo | NewAudio | NewDocument | NewSticker | NewPollVote | NewReaction | NewEdit | NewDelete
+NewMessage = NewText | NewLocation | NewContact | NewPoll | NewImage | NewVideo | NewAudio | NewDocument | NewSticker | NewPollVote | NewReaction | NewPin | NewEdit | NewDelete
 Event = ReceivedEvent | StepEvent | ChangedEvent | MediaEvent | StateEvent | LimitedEvent | PairingEvent | PasskeyEvent | CallEvent | ChatEvent | RenamedEvent | GroupEvent | GroupMembersEvent | ContactEvent | AlertEvent | TestEvent
 
 
@@ -2132,6 +2153,28 @@ class Teimoso(_Transport):
     ) -> Accepted:
         """Forward a message to another chat. Needs a key with the scope `send` or `admin`."""
         found: Accepted = self._json("POST", f"/api/messages/{quote(id, safe='')}/forward", body=body, query={"wait": wait}, headers={"Idempotency-Key": idempotency_key})
+        return found
+
+    def star_message(
+        self,
+        id: str,
+        *,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Marked:
+        """Star a message on all devices of the account. Needs a key with the scope `send` or `admin`."""
+        found: Marked = self._json("PUT", f"/api/messages/{quote(id, safe='')}/star", query={"wait": wait}, headers={"Idempotency-Key": idempotency_key})
+        return found
+
+    def unstar_message(
+        self,
+        id: str,
+        *,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Marked:
+        """Take the star from a message. Needs a key with the scope `send` or `admin`."""
+        found: Marked = self._json("DELETE", f"/api/messages/{quote(id, safe='')}/star", query={"wait": wait}, headers={"Idempotency-Key": idempotency_key})
         return found
 
     def upload_media(
