@@ -119,7 +119,8 @@ Vcard = Annotated[
 ]
 
 Seconds = Annotated[
-    Annotated[Whole, Field(ge=0, le=86_400)] | None, Field(description="Its length in seconds.")
+    Annotated[int, Field(ge=0, le=86_400), BeforeValidator(whole)] | None,
+    Field(description="Its length in seconds."),
 ]
 Voice = Annotated[bool, Field(description="As a voice note: Opus in Ogg, if phones shall play it.")]
 

@@ -39,7 +39,7 @@ OFFLINE = {
     "retryDead": 409,  # it was sent
     "redriveDead": 409,
     **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 422),
-    **dict.fromkeys(("syncAppState", "changeChat"), 422),
+    **dict.fromkeys(("syncAppState", "changeChat", "starMessage", "unstarMessage"), 422),
     "rejectCall": 409,
     "requestResend": 404,  # nobody stores messages here
     "redeliver": 404,  # nothing was delivered yet
