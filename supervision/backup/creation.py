@@ -46,7 +46,7 @@ PIECE: Final = 64 * 2**20
 
 
 class BackupFailed(Exception):  # noqa: N818 - reads well without Error
-    """No backup was made: a stable `code`, and a sentence for a person. What was stored serves the next one."""
+    """No backup was made: a stable `code`, and a sentence for a person. The next one finds the parts that were stored."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

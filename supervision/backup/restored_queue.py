@@ -107,7 +107,7 @@ async def settle(
 
 
 def _proofs(seen: Document) -> list[tuple[Proof, float]]:
-    """What the store knows of the delivery of a message, each with its time."""
+    """The proofs of a message's delivery in the state store, each with its time."""
     if seen["status"] not in PROOFS:
         return []
     return [(status, at) for status in PROOFS if (at := seen.get(f"{status}_at")) is not None]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from actors.connection.native import SESSION_FILE
+from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.state.connections import Connections
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 SHOP = "shop--K7Q2M9XA4TBC"
 ANA = "15550100002@s.whatsapp.net"
 KEY, OTHER = "5e" * 32, "6f" * 32
+EPOCH = 3
 WORDS = "nobody but the recipient reads this"
 
 
@@ -117,6 +120,7 @@ def place(tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Pl
         await Connections(documents).create("shop", id=SHOP)
 
     made.do(begin)
+    Session.open(data / "sessions" / SHOP / SESSION_FILE, EPOCH).close()
     digest = "ab" * 32
     (data / "media" / digest[:2]).mkdir(parents=True)
     (data / "media" / digest[:2] / digest).write_bytes(b"a picture" * 9_000)

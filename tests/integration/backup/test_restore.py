@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.config.settings import Settings
+from actors.connection.native import SESSION_FILE
+from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.records import split_id
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from gateway.cli.commands.settings import FILE
-from supervision.backup import restored_queue
+from supervision.backup import parts, restored_queue
 from supervision.backup.unfinished import MARK
 from supervision.keeper.manifest import Plan
-from tests.integration.backup.conftest import OTHER, SHOP, WORDS, Place, run
+from tests.integration.backup.conftest import EPOCH, OTHER, SHOP, WORDS, Place, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 async def queued(data: Path, ids: Sequence[str]) -> dict[str, Any]:
@@ -43,6 +45,8 @@ async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
     for kept in place.data.glob("media/*/*"):
         assert (second / kept.relative_to(place.data)).read_bytes() == kept.read_bytes()
     assert not (second / MARK).exists()
+    session = Path("sessions") / SHOP / SESSION_FILE
+    assert Session.known_position(second / session).epoch == EPOCH + 1
     documents = open_documents(Settings.load(second))
     registered = await Connections(documents).get("shop")
     await documents.close()
@@ -54,6 +58,16 @@ async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
     plan = Plan.load(second)
     assert plan is not None
     assert plan.settings_file == str(second / FILE)
+
+
+async def test_each_part_is_copied_before_those_that_get_its_items(
+    place: Place, tmp_path: Path
+) -> None:
+    """The other way round an item that moves on meanwhile would be in neither copy."""
+    found = [part.path async for part in parts.parts(place.settings, tmp_path, runs=True)]
+    order = ("sessions/", parts.BASE, "state.db", "media/")
+    places = [next(n for n, path in enumerate(found) if path.startswith(each)) for each in order]
+    assert places == sorted(places)
 
 
 async def test_what_the_newer_store_shows_as_ended_does_not_leave_again(
@@ -84,7 +98,7 @@ async def test_what_the_newer_store_shows_as_ended_does_not_leave_again(
         names = split_id(waiting)
         assert names is not None
         revision = (await OutboundQueue(redis, settings).standings(SHOP, [names[1]]))[names[1]]
-    assert revision.revision > 900, "the view of before would stay"
+    assert revision.revision > 900, "the older view would stay"
 
 
 def test_what_cannot_be_restored_is_a_sentence(place: Place, tmp_path: Path) -> None:
@@ -116,7 +130,7 @@ def test_what_cannot_be_restored_is_a_sentence(place: Place, tmp_path: Path) -> 
     assert (second / MARK).exists()
     status, _, said = run(second, "up", "--detach")
     assert (status, "was cut off: `teimoso restore` begins it anew" in said) == (1, True), said
-    # What was begun and refused is begun anew, and goes through.
+    # A restore that was refused halfway is begun anew, and goes through.
     assert place.restore(second)[0] == 0
 
 
@@ -128,7 +142,7 @@ def test_a_backup_that_was_cut_off_is_none(place: Place, tmp_path: Path) -> None
     assert (status, f'"copy": "{first}"' in said) == (0, True), said
 
 
-def test_backups_of_two_instances_are_told_apart(place: Place, tmp_path: Path) -> None:
+def test_backups_of_two_instances_are_named_by_their_marks(place: Place, tmp_path: Path) -> None:
     first = place.back_up()["name"]
     (place.data / "backups.mark").unlink()  # as the directory of another instance has none
     second = place.back_up()["name"]
