@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.settings import Settings
+from actors.connection.backup.keyring import Keyring
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue
@@ -18,9 +19,10 @@ from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from gateway.cli.commands.settings import FILE
 from supervision.backup import parts, restored_queue
+from supervision.backup.backup_store import BackupName, Manifest
 from supervision.backup.unfinished import MARK
 from supervision.keeper.manifest import Plan
-from tests.integration.backup.conftest import EPOCH, OTHER, SHOP, WORDS, Place, run
+from tests.integration.backup.conftest import EPOCH, KEY, OTHER, SHOP, WORDS, Place, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +136,24 @@ def test_what_cannot_be_restored_is_a_sentence(place: Place, tmp_path: Path) -> 
     assert place.restore(second)[0] == 0
 
 
+def test_parts_that_were_exchanged_are_refused(place: Place, tmp_path: Path) -> None:
+    """Each is whole, and of the length of the other one."""
+    place.back_up()
+    sizes: dict[int, Path] = {}
+    for file in place.content():
+        if file.stat().st_size > 20_000 and (twin := sizes.get(file.stat().st_size)):
+            break
+        sizes[file.stat().st_size] = file
+    else:
+        pytest.fail("no two parts are as long")
+    aside = tmp_path / "aside"
+    file.parent.rename(aside)
+    twin.parent.rename(file.parent)
+    aside.rename(twin.parent)
+    status, said = place.restore(tmp_path / "second")
+    assert (status, "is missing or changed" in said) == (1, True), said
+
+
 def test_a_backup_that_was_cut_off_is_none(place: Place, tmp_path: Path) -> None:
     first = place.back_up()["name"]
     cut = place.back_up()["name"]
@@ -169,9 +189,12 @@ def test_the_newest_stay_with_what_they_need(place: Place, tmp_path: Path) -> No
     for name in names[2:]:
         shutil.rmtree(tmp_path / "second", ignore_errors=True)
         assert place.restore(tmp_path / "second", "--copy", name)[0] == 0
-    digests = {file.parent.name for file in place.content()}
-    assert place.back_up("--keep", "1")
-    assert {file.parent.name for file in place.content()} != digests
+    last = BackupName(*place.back_up("--keep", "1")["name"].split("/"))
+    keyring = Keyring.of(KEY)
+    listed = (place.target / "backups" / str(last)).read_bytes()
+    needed = Manifest.opened(last, listed, keyring).pieces
+    names = {file.parent.name for file in place.content()}
+    assert names == {keyring.pseudonyms(piece)[0] for piece in needed}
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:
