@@ -24,6 +24,7 @@ CLASSES = {
     "health": "actors.health.actor:HealthMonitor",
     "connection": "actors.connection.actor:ConnectionActor",
     "vault": "actors.connection.backup.bucket.actor:VaultActor",
+    "backup": "supervision.backup.actor:BackupActor",
 }
 
 

@@ -32,8 +32,8 @@ log = structlog.get_logger()
 START = 60.0
 """Seconds that a new child has until it is ready: imports on a busy machine take their time."""
 
-NICE = {"queue": 10}
-"""The niceness of a role's process: the view of the queue may lag behind sends and receipts."""
+NICE = {"queue": 10, "backup": 15}
+"""The niceness of a role's process: the view of the queue may lag behind sends and receipts, and a backup behind all."""
 
 PEERS, DRAIN, CLOSE = 5.0, 20.0, 4.0
 OUTGROWN = "memory"

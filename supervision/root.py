@@ -54,7 +54,7 @@ from supervision.restarts.policy import (
 from supervision.restarts.restart_budgets import RestartBudgets
 from supervision.restarts.start_limiter import StartLimiter
 from supervision.root_generation import RootGeneration
-from supervision.services import BEHIND, ROLES, Services
+from supervision.services import BEHIND, ROLES, Services, unneeded
 from supervision.standbys import Standbys
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class RootSupervisor(Shell):
             self._children,
             RestartRecords(intensity, base, cap),
             self._recovery,
-            vault=isinstance(way.bucket, RemoteBucket),
+            without=unneeded(settings, remote=isinstance(way.bucket, RemoteBucket)),
         )
         self._start_limiter = StartLimiter(Wave(size=max(4, 3 * (os.cpu_count() or 1))))
         self._connections = ConnectionReconciler(
@@ -373,7 +373,7 @@ class RootSupervisor(Shell):
         await asyncio.gather(*(self._end_one(child, STOP_CONNECTION) for child in connections))
         services = {child.role: child for child in children if child.role in ROLES}
         # The state last: the others write their last changes through it.
-        for roles in (("health", "queue", "vault"), ("state",)):
+        for roles in (("health", "queue", "vault", "backup"), ("state",)):
             await asyncio.gather(
                 *(self._end_one(services[role], STOP_SERVICE) for role in roles if role in services)
             )

@@ -1,4 +1,4 @@
-"""Keeps one Ray actor of each service (state, queue, health, vault) running, in the root; hands new handles to the others."""
+"""Keeps one Ray actor of each service (state, queue, health, vault, backup) running, in the root; hands new handles to the others."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from actors.connection.state_manager.remote import RemoteState
 from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
+    from actors.config.settings import Settings
     from supervision.children import Child, Children, End
     from supervision.reports.recovery_log import RecoveryLog
     from supervision.restarts.policy import RestartRecords
 
 log = structlog.get_logger()
 
-ROLES = ("state", "queue", "health", "vault")
+ROLES = ("state", "queue", "health", "vault", "backup")
 SHARED = frozenset({"state", "queue", "vault"})
 """Services whose handles the other actors need."""
-BEHIND = frozenset({"queue", "health"})
-"""Services that start after the connections of a cold start: the view of the queue, and the monitor."""
+BEHIND = frozenset({"queue", "health", "backup"})
+"""Services that start after the connections of a cold start: the view of the queue, the monitor, backups."""
 
 
 class Services:
@@ -34,10 +35,15 @@ class Services:
     """
 
     def __init__(
-        self, children: Children, lives: RestartRecords, recovery: RecoveryLog, *, vault: bool
+        self,
+        children: Children,
+        lives: RestartRecords,
+        recovery: RecoveryLog,
+        *,
+        without: frozenset[str] = frozenset(),
     ) -> None:
-        """`vault`: whether the bucket needs the vault's process."""
-        self._roles = [role for role in ROLES if role != "vault" or vault]
+        """`without`: roles that the settings do not ask for."""
+        self._roles = [role for role in ROLES if role not in without]
         self._children = children
         self._lives = lives
         self._recovery = recovery
@@ -98,6 +104,12 @@ class Services:
                 after="running",
                 seconds=time.monotonic() - began,
             )
+
+
+def unneeded(settings: Settings, *, remote: bool) -> frozenset[str]:
+    """Returns the roles without work: the bucket's process unless it is `remote`, and scheduled backups without a target."""
+    needed = {"vault": remote, "backup": settings.backup_target is not None}
+    return frozenset(role for role, is_needed in needed.items() if not is_needed)
 
 
 def _chance() -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from pydantic import ConfigDict, SecretStr
 
 from actors.config.sections.instance import InstanceSettings
+from actors.config.sections.instance_backups import InstanceBackupSettings
 from actors.config.sections.limits import LimitSettings
 from actors.config.sections.messages import EventSettings, FileSettings, MessageSettings
 from actors.config.sections.recovery import RecoverySettings
@@ -39,6 +40,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     StateStoreSettings,
     WhatsAppSettings,
     SessionSettings,
+    InstanceBackupSettings,
     MessageSettings,
     EventSettings,
     FileSettings,
@@ -56,6 +58,7 @@ class Settings(
     LimitSettings,
     EventSettings,
     MessageSettings,
+    InstanceBackupSettings,
     SessionSettings,
     WhatsAppSettings,
     StateStoreSettings,

@@ -136,6 +136,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     else:
         reasons += [*_mirror(sample.mirror), *_spools(sample.spools)]
         reasons += _own_mistake(sample.own_mistake, sample.at)
+        reasons += _backup(sample.unsaved_since)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
@@ -340,6 +341,13 @@ def _own_mistake(mistake: OwnMistake | None, now: float) -> list[Reason]:
         return []
     detail = health_texts.own_mistake(mistake.at, mistake.action)
     return [Reason("own_mistake", "healthy", detail)]
+
+
+def _backup(since: float | None) -> list[Reason]:
+    """Scheduled backups of the instance that fail."""
+    if since is None:
+        return []
+    return [Reason("instance_backup_failed", "degraded", health_texts.instance_backup(since))]
 
 
 def _spools(spools: Spools) -> list[Reason]:

@@ -142,6 +142,14 @@ def own_mistake(at: float, action: str) -> str:
     )
 
 
+def instance_backup(since: float) -> str:
+    """No scheduled backup of the instance has succeeded since that time."""
+    return (
+        f"No backup of the instance was made since {moment(since)}; the older ones are as they were. The log `backup.log`"
+        " says why; look at BACKUP_TARGET."
+    )
+
+
 def spool_unreadable(count: int) -> str:
     """So many rows of the spool are no sends any more."""
     return (

@@ -148,15 +148,18 @@ class Probes:
 
     async def stored_reports(
         self,
-    ) -> tuple[Spools, Mirror, OwnMistake | None] | tuple[None, None, None]:
-        """The spools of all hosts, the queue's view and the last mistake, as processes report them; None while the store is away."""
+    ) -> tuple[Spools, Mirror, OwnMistake | None, float | None] | tuple[None, None, None, None]:
+        """The spools of all hosts, the queue's view, the last mistake, and since when no backup of the instance succeeds.
+
+        As processes report them; None while the store is away.
+        """
         if self.leaves_alone("store"):
-            return None, None, None
+            return None, None, None, None
         try:
             async with asyncio.timeout(PATIENCE):
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
-            return None, None, None
+            return None, None, None, None
         lately = [
             each for each in page.items if each.get("compared_at", 0) > self._wall() - COMPARED
         ]
@@ -174,7 +177,9 @@ class Probes:
             for item in page.items
             if "mistaken_at" in item
         )
-        return spools, mirror, next(mistakes, None)
+        backups = (item.get("backup_failing_since") for item in page.items)
+        failing = min((since for since in backups if since is not None), default=None)
+        return spools, mirror, next(mistakes, None), failing
 
     async def zombies(self) -> Mapping[str, int] | None:
         """The number of recent restarts of each connection as a zombie; None while the store is away."""

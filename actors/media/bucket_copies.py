@@ -24,12 +24,12 @@ from actors.media.directory import step
 from actors.media.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from actors.connection.backup.backup_format import Sink
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.keyring import Keyring
-    from actors.media.directory import FileWriter
 
 PART: Final = 4 * 2**20
 """Bytes of a part, about."""
@@ -66,10 +66,10 @@ class BucketCopies:
         self._bucket = bucket
         self._keyring = keyring
 
-    async def write(self, sha256: str, file: Path, at: float) -> None:
+    async def write(self, sha256: str, file: Path, at: float, level: int = 0) -> None:
         """See that the bucket has the file and knows that it was needed then.
 
-        Raises FileNotFoundError, `StoreUnavailable`.
+        `level` is how hard it is compressed; files of phones and cameras are already. Raises FileNotFoundError, `StoreUnavailable`.
         """
         while True:
             found = await self._find(sha256)
@@ -79,7 +79,7 @@ class BucketCopies:
                 index = replace(found.index, at=at)
             else:
                 found = found or _Found(self._keyring.pseudonyms(sha256)[0], 0, None)
-                index = await self._upload(found.name, file, at)
+                index = await self._upload(found.name, file, at, level)
             try:
                 await self._bucket.write(
                     f"media/{found.name}/index", _dump(index), found.generation
@@ -92,7 +92,7 @@ class BucketCopies:
                 await self._sweep(found.name, index)
             return
 
-    async def read(self, sha256: str, writer: FileWriter, scratch: Path) -> bool:
+    async def read(self, sha256: str, writer: Sink, scratch: Path) -> bool:
         """Write the copy of a file; False where there is none that can be read, or its digest is another.
 
         Encrypted bytes lie in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
@@ -130,13 +130,23 @@ class BucketCopies:
         await self._remove(found.name, "" if found.index is None else found.index.upload)
         return True
 
-    async def _upload(self, name: str, file: Path, at: float) -> Index:
+    async def retain(self, needed: Collection[str]) -> None:
+        """Remove all copies but those of these files, and what uploads left that were cut off.
+
+        For a bucket to which nobody else writes meanwhile.
+        """
+        names = {name for sha256 in needed for name in self._keyring.pseudonyms(sha256)}
+        found = {entry.name.split("/")[1] for entry in await self._bucket.list("media/")}
+        for name in sorted(found - names):
+            await self._bucket.delete(f"media/{name}/index")
+            await self._remove(name, "")
+
+    async def _upload(self, name: str, file: Path, at: float, level: int) -> Index:
         index = Index(secrets.token_hex(8), 0, at)
         stream = await asyncio.to_thread(file.open, "rb")
         try:
             header = Header(name, 0, 0, at)
-            # Files of phones and cameras are compressed already.
-            pieces = seal(stream, header, self._keyring, level=0)
+            pieces = seal(stream, header, self._keyring, level=level)
             while part := await step(_some, pieces):
                 await self._bucket.write(_part(name, index.upload, index.parts), part)
                 index = replace(index, parts=index.parts + 1)

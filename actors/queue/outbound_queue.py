@@ -252,7 +252,7 @@ class OutboundQueue(LaneJoins):
     async def receipts(
         self,
         connection: str,
-        receipts: Sequence[tuple[str, Literal["delivered", "read"], float]],
+        receipts: Sequence[tuple[str, Literal["sent", "delivered", "read"], float]],
         now: float | None = None,
     ) -> None:
         """Note receipts: WhatsApp's message id, what became of it, WhatsApp's time.

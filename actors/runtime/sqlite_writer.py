@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -200,6 +201,28 @@ def open_database(path: Path, schema: Sequence[str]) -> sqlite3.Connection:
         else:
             path.chmod(0o600)
             return database
+
+
+class CopyFailed(Exception):  # noqa: N818 - reads as what it is
+    """A file of SQLite cannot be read, or its copy not be written; the message names the condition."""
+
+
+def copy_database(file: Path, target: Path) -> None:
+    """Copy what is committed in a file that others write meanwhile to `target`, one file with nothing beside it.
+
+    Raises `CopyFailed`, and leaves what it wrote.
+    """
+    os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+    uri = f"{file.resolve().as_uri()}?mode=ro"
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(uri, BUSY_SECONDS, uri=True)) as live,
+            contextlib.closing(sqlite3.connect(target, isolation_level=None)) as copy,
+        ):
+            live.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as error:
+        raise CopyFailed(_name(error)) from error
 
 
 def _prepare(database: sqlite3.Connection, schema: Sequence[str]) -> None:

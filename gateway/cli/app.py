@@ -43,6 +43,7 @@ app = typer.Typer(
 for group in (connections, messages, chats, contacts, groups, queue, refused, keys, webhooks, jobs):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 app.add_typer(backup_commands.app, name="backup")
+app.command("restore")(backup_commands.restore_instance)
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(service_commands.app, name="service")
 simulate.app.add_typer(simulate_rules.app)

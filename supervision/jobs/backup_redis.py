@@ -53,7 +53,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 
     try:
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
-        mark = await asyncio.to_thread(_mark, job.settings.data)
+        mark = await asyncio.to_thread(mark_of, job.settings.data)
         await asyncio.to_thread(clear_scratch, directory, _names(mark))
         target = await asyncio.to_thread(_free, directory, mark)
         size = await snapshot(job.settings, target, tell)
@@ -74,7 +74,7 @@ async def _size(job: Job) -> int:
     return int((await job.redis().info("memory"))["used_memory"])
 
 
-def _mark(data: Path) -> str:
+def mark_of(data: Path) -> str:
     """Returns the mark that this instance's copies have among others in one folder; made at first need.
 
     It is a file of the data directory and moves with it. Raises OSError.

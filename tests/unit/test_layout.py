@@ -48,6 +48,7 @@ PORTS = {
 # The modules that all of them share.
 SHARED = {
     "actors.config.default_engine",
+    "actors.config.sections.bucket_address",
     "actors.config.settings_transfer",
     "actors.config.settings",
     "actors.messages.content",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from actors.config.sections import bucket_address
 from actors.config.sections.section import Section
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SessionSettings(Section):
@@ -59,13 +60,7 @@ the data directory; with a bucket an encrypted copy lies there as well. See
     @field_validator("storage_bucket")
     @classmethod
     def _bucket(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if (path := _path(value)) is not None:
-            return path.expanduser().absolute().as_uri()
-        if not re.fullmatch(r"(gs://)?[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
-            raise ValueError("must be a bucket's name, or a directory as file:///PATH")
-        return value
+        return None if value is None else bucket_address.read(value)
 
     @field_validator("session_encryption_key")
     @classmethod
@@ -91,11 +86,5 @@ the data directory; with a bucket an encrypted copy lies there as well. See
     @property
     def bucket_directory(self) -> Path | None:
         """The directory that is the bucket; None where it is Google's, or there is none."""
-        return None if self.storage_bucket is None else _path(self.storage_bucket)
-
-
-def _path(bucket: str) -> Path | None:
-    """The directory that STORAGE_BUCKET names; None for the name of a bucket."""
-    if bucket.startswith("file://"):
-        return Path(unquote(urlsplit(bucket).path))
-    return Path(bucket) if bucket.startswith(("/", "./", "../", "~")) else None
+        bucket = self.storage_bucket
+        return None if bucket is None else bucket_address.directory_of(bucket)

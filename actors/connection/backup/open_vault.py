@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.config.sections.bucket_address import directory_of
 from actors.connection.backup.bucket.directory import DirectoryBucket
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.vault import Vault
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
 
 
 def open_bucket(settings: Settings) -> Bucket:
-    """The bucket, reached from this process; loads Google's client where it is Google's."""
-    if settings.bucket_directory is not None:
-        return DirectoryBucket(settings.bucket_directory)
+    """The bucket of sessions, as `open_target` opens it."""
+    assert settings.storage_bucket is not None
+    return open_target(settings.storage_bucket)
+
+
+def open_target(address: str) -> Bucket:
+    """A bucket by its address in the settings, reached from this process; loads Google's client where it is Google's."""
+    if (directory := directory_of(address)) is not None:
+        return DirectoryBucket(directory)
     from actors.connection.backup.bucket.gcs import GcsBucket  # noqa: PLC0415 - heavy
 
-    assert settings.storage_bucket is not None
-    return GcsBucket(settings.storage_bucket.removeprefix("gs://"))
+    return GcsBucket(address.removeprefix("gs://"))
 
 
 def open_vault(settings: Settings, bucket: Bucket) -> Vault:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
+from actors.runtime.sqlite_writer import CopyFailed, copy_database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,21 +29,15 @@ def snapshot(file: Path, target: Path) -> Position:
     """
     remove(target)
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
-        with (
-            closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", BUSY, uri=True)) as live,
-            closing(sqlite3.connect(target, isolation_level=None)) as copy,
-        ):
-            live.backup(copy)
-            # One file, with nothing beside it.
-            copy.execute("PRAGMA journal_mode=DELETE")
+        copy_database(file, target)
         return Session.known_position(target)
     except BaseException as error:
         remove(target)
-        if isinstance(error, sqlite3.OperationalError | OSError):
-            raise SessionUnavailable(type(error).__name__) from None
-        if isinstance(error, sqlite3.DatabaseError):
-            raise SessionDamaged(type(error).__name__) from None
+        cause = error.__cause__ if isinstance(error, CopyFailed) else error
+        if isinstance(cause, sqlite3.OperationalError | OSError):
+            raise SessionUnavailable(type(cause).__name__) from None
+        if isinstance(cause, sqlite3.DatabaseError):
+            raise SessionDamaged(type(cause).__name__) from None
         raise
 
 

@@ -1,17 +1,24 @@
-"""Declares `teimoso backup list|create|verify|restore|rewrap`; `bucket_access.py` does the work."""
+"""Declares `teimoso backup list|create|verify|restore|rewrap`; `bucket_access.py` does the work for sessions.
 
-# ruff: noqa: PLC0415
+`instance_backups.py` does it for a whole instance.
+"""
+
+# ruff: noqa: PLC0415, TC003
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.options import DATA, Data, Json, directory
 
-app = typer.Typer(help="The encrypted copies of sessions in the bucket.", no_args_is_help=True)
+app = typer.Typer(
+    help="The encrypted copies of sessions in the bucket, and backups of the instance.",
+    no_args_is_help=True,
+)
 
 Connection = Annotated[
     str, typer.Argument(metavar="CONNECTION", help="The connection with the session.")
@@ -27,9 +34,23 @@ Which = Annotated[
 
 
 @app.command("list")
-def list_(connection: Some = None, data: Data = DATA, as_json: Json = False) -> None:
+def list_(
+    connection: Some = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TARGET", help="Backups of instances in there instead."),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
     """List the copies, the oldest first."""
     from gateway.cli import output
+
+    if source is not None:
+        from gateway.cli.backup import instance_backups
+
+        instance_backups.show(source, directory(data), as_json)
+        return
     from gateway.cli.backup import bucket_access
 
     found = bucket_access.run(directory(data), lambda desk: desk.show(connection))
@@ -38,9 +59,30 @@ def list_(connection: Some = None, data: Data = DATA, as_json: Json = False) -> 
 
 
 @app.command()
-def create(connection: Some = None, data: Data = DATA, as_json: Json = False) -> None:
-    """Copy sessions now, also while they are served."""
+def create(
+    connection: Some = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="TARGET", help="Back up the whole instance: a directory, or a bucket."
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="With --to: the newest so many stay.")
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Copy sessions to their bucket now, also while they are served; with --to the whole instance."""
     from gateway.cli import output
+
+    if to is not None:
+        if connection is not None:
+            output.refuse("--to is for the whole instance, and takes no connection.")
+        from gateway.cli.backup import instance_backups
+
+        instance_backups.create(directory(data), to, keep, as_json)
+        return
     from gateway.cli.backup import bucket_access
 
     made = bucket_access.run(directory(data), lambda desk: desk.create(connection))
@@ -101,3 +143,24 @@ def rewrap(data: Data = DATA, as_json: Json = False) -> None:
         output.plain(done)
     else:
         output.console().print(f"{done['rewrapped']} of {done['copies']} copies were wrapped anew.")
+
+
+def restore_instance(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A directory or bucket with backups.")
+    ],
+    copy: Annotated[
+        str | None,
+        typer.Option("--copy", metavar="MARK/TIME", help="Which one; the newest by default."),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="With the key, where it is not set."),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Fill an empty directory from a backup of an instance; `teimoso up` goes on from there."""
+    from gateway.cli.backup.instance_backups import restore as run
+
+    run(source, copy, directory(data), settings, as_json)

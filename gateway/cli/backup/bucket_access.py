@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
-from actors.connection import native, whatsmeow
+from actors.connection import whatsmeow
 from actors.connection.backup.backup_format import Tampered, TooLarge
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
-from actors.connection.backup.restore import OLDER, RESTORING, put_in_place
+from actors.connection.backup.restore import RESTORING
 from actors.connection.backup.session_snapshot import BESIDE, beside, disclose, remove
 from actors.connection.backup.vault import SCRATCH, Copy
 from actors.connection.native import SESSION_FILE
@@ -37,6 +37,8 @@ from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
 from gateway.cli import output
 from gateway.cli.instance.preparation import running
+from supervision.backup.parts import copy_keys
+from supervision.backup.session_placement import place
 from supervision.jobs.verify_backups import verified
 from supervision.keeper.manifest import Plan, Unreadable
 
@@ -116,15 +118,11 @@ class Desk:
 
     async def _keep(self, file: Path, scratch: Path) -> Copy | None:
         """Copy a session, and the keys beside it where its engine has them there: these first."""
-        database, keys = file.with_name(whatsmeow.DATABASE), beside(scratch, whatsmeow.DATABASE)
-        enclosed = {}
         try:
-            if database.exists():
-                await whatsmeow.copy_keys(database, _epoch(file), keys)
-                enclosed[whatsmeow.DATABASE] = keys
+            enclosed = await copy_keys(file, scratch)
             return await self._vault.keep(file.parent.name, file, scratch, enclosed=enclosed)
         finally:
-            remove(keys)
+            remove(beside(scratch, whatsmeow.DATABASE))
 
     async def verify(self, connection: str | None, *, every: bool) -> list[dict[str, Any]]:
         """Restore and read back each copy, or the newest of each connection."""
@@ -177,7 +175,7 @@ class Desk:
         with_file = max(known, _epoch(file))
         if self._asleep():
             # Its own Redis is stopped and so is everything else: nobody can take a lease.
-            await self._place(engine, file, restoring, with_file + 1)
+            await place(restoring, file, with_file + 1, engine=engine)
             return with_file + 1
         redis = connect(self._settings)
         leases = Leases(redis)
@@ -194,7 +192,7 @@ class Desk:
             except LeaseLost:
                 raise CannotDo(f"{connection} was deleted.") from None
             try:
-                await self._place(engine, file, restoring, lease.epoch)
+                await place(restoring, file, lease.epoch, engine=engine)
                 position = await asyncio.to_thread(Session.known_position, file)
                 await leases.note_session(connection, lease.epoch, position)
             finally:
@@ -202,16 +200,6 @@ class Desk:
             return lease.epoch
         finally:
             await redis.aclose()
-
-    async def _place(self, engine: str, file: Path, restoring: Path, epoch: int) -> None:
-        package = whatsmeow if engine == "whatsmeow" else native
-        await package.renew_session(restoring, epoch)
-        try:
-            there = (await asyncio.to_thread(Session.check, file)).epoch > 0
-            aside = OLDER if there else None
-        except SessionDamaged:
-            aside = "damaged"
-        await asyncio.to_thread(put_in_place, restoring, file, epoch, aside)
 
     def _asleep(self) -> bool:
         try:

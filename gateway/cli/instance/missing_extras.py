@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+from actors.config.sections.bucket_address import directory_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,6 +46,9 @@ def _taken(settings: Settings, plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "google.cloud.firestore_v1", "google", reason
     if settings.session_storage_type != "local" and settings.bucket_directory is None:
         reason = "STORAGE_BUCKET is one of Google's, and its client is not installed."
+        yield "google.cloud.storage", "google", reason
+    if settings.backup_target is not None and directory_of(settings.backup_target) is None:
+        reason = "BACKUP_TARGET is a bucket of Google's, and its client is not installed."
         yield "google.cloud.storage", "google", reason
 
 

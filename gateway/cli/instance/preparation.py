@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 
+from actors.config.sections.bucket_address import directory_of
 from actors.config.settings import InvalidSettings, Settings
 from actors.state.caches.local_copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway
@@ -116,25 +117,29 @@ def check_redis(settings: Settings) -> None:
 
 
 def make_bucket(settings: Settings) -> None:
-    """Make the directory that is to be the bucket from now on; raises `CannotStart`.
+    """Make directories that are to be the bucket, or the target of backups, from now on; raises `CannotStart`.
 
-    One that was the bucket before and is not there is a disk that is not mounted: it is away.
+    One that was it before and is not there is a disk that is not mounted: it is away.
     """
-    bucket = settings.bucket_directory
-    if bucket is None or _bucket_before(settings.data) == bucket:
-        return
-    try:
-        bucket.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=bucket, prefix=".tmp-"):
-            pass
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CannotStart(f"STORAGE_BUCKET, {bucket}, cannot be written: {reason}.") from None
+    before = _settings_before(settings.data)
+    for name in ("storage_bucket", "backup_target"):
+        address = getattr(settings, name)
+        if address is None or getattr(before, name, None) == address:
+            continue
+        if (bucket := directory_of(address)) is None:
+            continue
+        try:
+            bucket.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=bucket, prefix=".tmp-"):
+                pass
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise CannotStart(f"{name.upper()}, {bucket}, cannot be written: {reason}.") from None
 
 
-def _bucket_before(data: Path) -> Path | None:
+def _settings_before(data: Path) -> Settings | None:
     try:
-        return Settings.load(data).bucket_directory
+        return Settings.load(data)
     except (OSError, ValueError):
         return None
 

@@ -15,6 +15,7 @@ from gateway.cli.instance import preparation, progress, upgrade
 from gateway.cli.instance.down import stop
 from gateway.cli.instance.preparation import CannotStart, Wish
 from gateway.cli.instance.welcome import facts, welcome
+from supervision.backup.unfinished import unfinished
 from supervision.keeper import process, shutdown
 from supervision.keeper.lock import held
 from supervision.keeper.manifest import Plan
@@ -83,6 +84,8 @@ def _prepare(data: Path, wish: Wish) -> Begun:
         if held(data):
             raise CannotStart(f"The instance in {data} is being stopped: wait until it is.")
         shutdown.forget(data)
+    if unfinished(data):
+        raise CannotStart(f"A restore into {data} was cut off: `teimoso restore` begins it anew.")
     upgrade.forget(data)
     known = Plan.load(data)
     attached = tuple(entry.role for entry in process_files.read(data, PROCESSES))

@@ -119,7 +119,7 @@ async def test_what_redis_lost_is_missing(
         interval=30,
         redis_limit=0,
     )
-    _, view, _ = await probes.stored_reports()
+    _, view, *_ = await probes.stored_reports()
     assert view is not None
     assert view.differences == (5, 0, 0)
 

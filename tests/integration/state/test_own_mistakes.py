@@ -147,7 +147,7 @@ async def test_the_health_monitor_reads_it(documents: Documents) -> None:
     assert (await probes.stored_reports())[2] is None
     at = time.time()
     await documents.set(HEALTH_STATUS, MISTAKE, {"stuck": 0, "mistaken_at": at, "action": "prune"})
-    spools, mirror, mistake = await probes.stored_reports()
+    spools, mirror, mistake, _ = await probes.stored_reports()
     assert mistake is not None
     well = Answer(ok=True, seconds=0.0)
     sample = Sample(

@@ -45,6 +45,7 @@ from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, 
         ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
         ({"store": AWAY}, "degraded", ["store_away"]),
         ({"vault": "no_answer"}, "degraded", ["vault_away"]),
+        ({"unsaved_since": 1.0}, "degraded", ["instance_backup_failed"]),
         (
             {"connections": four(a=replace(OPEN, behind=900.0), b=replace(OPEN, behind=800.0))},
             "degraded",

@@ -1,0 +1,183 @@
+"""Runs `teimoso backup create --to`, `backup list --from` and `restore`: backups of a whole instance."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import SecretStr
+
+from actors.config.sections import bucket_address
+from actors.config.settings import InvalidSettings, Settings
+from actors.config.sources import resolve_settings
+from actors.connection.backup.backup_format import Tampered
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.keyring import Keyring, WrongKey
+from actors.connection.backup.open_vault import open_target
+from actors.connection.engine import EngineNotInstalled
+from actors.connection.session.session import SessionDamaged, SessionTooNew, SessionUnavailable
+from actors.redis.client import RedisAway
+from actors.runtime.atomic_files import write_atomically
+from actors.state.documents import StoreAway
+from gateway.cli import output
+from gateway.cli.commands.settings import FILE, Refused, edited
+from gateway.cli.instance.preparation import running
+from gateway.setting_texts import NAMES
+from supervision.backup import creation, restoration, unfinished
+from supervision.backup.backup_store import BackupStore
+from supervision.backup.creation import BackupFailed
+from supervision.backup.restoration import CannotRestore
+from supervision.keeper.manifest import Plan, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_KEPT_BY_THE_KEEPER = {
+    "valkey": ("redis_url", "redis_host", "redis_port", "redis_password"),
+    "simulate": ("whatsapp_url", "whatsapp_root_key", "whatsapp_media_authority"),
+}
+"""Settings that the keeper writes itself, by the parts of which it knows them."""
+
+
+def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
+    """Make a backup of the instance in `data`; it may run or not."""
+    settings = _settings_of(data)
+    store = _store(settings, to, make=True)
+    made = _done(creation.create(settings, store, runs=_runs(data), keep=keep))
+    if as_json:
+        output.plain({**made._asdict(), "name": str(made.name)})
+    else:
+        output.console().print(
+            f"{made.name}: {made.files} files of {made.size} bytes, {made.added} of them new there;"
+            f" {made.kept} backups are there."
+        )
+
+
+def show(source: str, data: Path, as_json: bool) -> None:
+    """List the whole backups in a target."""
+    names = _done(_store(_settings_of(data), source).names())
+    items = [{"copy": str(name), "at": name.at} for name in names]
+    output.show({"items": items}, ("copy", "at"), as_json=as_json, empty="There is no backup.")
+
+
+def restore(source: str, named: str | None, data: Path, file: Path | None, as_json: bool) -> None:
+    """Fill an empty directory from a backup."""
+    try:
+        settings = resolve_settings(file, data=data)
+    except InvalidSettings as error:
+        output.refuse(str(error))
+    if running(data):
+        output.refuse(f"An instance runs in {data}.")
+    store = _store(settings, source)
+    restored = _done(restoration.restore(data, store, named))
+    own_redis = _remember_settings(data, settings)
+    unfinished.finish(data)
+    if as_json:
+        output.plain(
+            {
+                "copy": str(restored.name),
+                "files": restored.files,
+                "connections": restored.connections,
+                **restored.ended._asdict(),
+            }
+        )
+        return
+    tell = output.console().print
+    tell(
+        f"{data} has the instance of {restored.name}: `teimoso up --data {data}` goes on from there."
+    )
+    tell("Sent, accepted or received after that is not in it, but for what the state store had.")
+    if own_redis:
+        tell(f"Its Redis is another server: load {data / 'valkey/appendonlydir'} there first.")
+
+
+def _remember_settings(data: Path, given: Settings) -> bool:
+    """Write the settings file that the next start reads; whether they name a Redis."""
+    plan = Plan.load(data) or Plan(port=given.port)
+    known = Settings.load(data)
+    left = {
+        name for part, names in _KEPT_BY_THE_KEEPER.items() if getattr(plan, part) for name in names
+    }
+    text = ""
+    for name, field in NAMES.items():
+        value = getattr(known, field)
+        if field in {"data", "port", "teimoso_api_key", *left}:
+            continue
+        if value != _default(field, known):
+            text = edited(text, name, _written(value))
+    write_atomically(data / FILE, text)
+    replace(plan, ports={}, settings_file=str(data / FILE)).save(data)
+    return not plan.valkey
+
+
+def _default(field: str, known: Settings) -> Any:
+    return Settings.model_fields[field].get_default(
+        call_default_factory=True, validated_data=dict(known)
+    )
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _settings_of(data: Path) -> Settings:
+    try:
+        return Settings.load(data)
+    except (OSError, ValueError):
+        pass
+    try:
+        return resolve_settings(data=data)
+    except InvalidSettings as error:
+        output.refuse(str(error))
+
+
+def _runs(data: Path) -> bool:
+    """Whether Redis is there to be asked: another server's, or the instance's own one while it runs."""
+    if not data.is_dir():
+        output.refuse(f"There is no instance in {data}.")
+    try:
+        plan = Plan.load(data)
+    except Unreadable as error:
+        output.refuse(str(error))
+    if plan is None:
+        output.refuse(f"There is no instance in {data}.")
+    return not plan.valkey or bool(running(data))
+
+
+def _store(settings: Settings, address: str, *, make: bool = False) -> BackupStore:
+    if settings.session_encryption_key is None:
+        output.refuse("There is no key: SESSION_ENCRYPTION_KEY has it.")
+    try:
+        address = bucket_address.read(address)
+    except ValueError as error:
+        output.refuse(f"{address} names no target: it {error}.")
+    directory = bucket_address.directory_of(address)
+    if directory is not None and not directory.is_dir():
+        if not make:
+            output.refuse(f"There is no directory {directory}.")
+        try:
+            directory.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            output.refuse(f"{directory} cannot be made: {error.strerror}.")
+    keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
+    return BackupStore(open_target(address), keyring)
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`; end the command with a sentence where it fails."""
+    try:
+        return asyncio.run(work)
+    except BucketAway as away:
+        output.refuse(f"The target does not answer: {away.reason}.")
+    except (BackupFailed, CannotRestore, WrongKey, Tampered, Refused, Unreadable) as refusal:
+        output.refuse(str(refusal))
+    except (RedisAway, StoreAway) as error:
+        output.refuse(f"The restored instance does not answer: {error}.")
+    except (SessionDamaged, SessionTooNew, SessionUnavailable, EngineNotInstalled) as error:
+        output.refuse(f"A session cannot be restored: {error.code}.")

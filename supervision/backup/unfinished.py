@@ -1,0 +1,22 @@
+"""Marks a data directory into which a restore was begun, so that nothing starts on a half of an instance."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARK: Final = "restore.unfinished"
+
+
+def unfinished(data: Path) -> bool:
+    """Whether a restore into the directory was begun and not finished."""
+    return (data / MARK).exists()
+
+
+def finish(data: Path) -> None:
+    """Let the instance be started: everything is there, and on disk."""
+    os.sync()
+    (data / MARK).unlink()
