@@ -28,15 +28,17 @@ from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.owner_liveness import Liveness
 from actors.state.caches.local_copies import copy_of
 from actors.state.connections import Connections
-from actors.state.documents import API_KEYS, CONNECTIONS
+from actors.state.documents import API_KEYS, CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
+from gateway.acceptance.link_previews import LinkPreviews
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import KnownConnections
+from gateway.conversion.ffmpeg import Ffmpeg
 from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
 from gateway.http.rate_limiter import RateLimiter
@@ -73,6 +75,16 @@ READS = 4
 """Other answers that one tenant has read at once; those for which WhatsApp is asked, and files, take no turn."""
 
 
+async def _may_preview(settings: Settings, known: KnownConnections, connection: str) -> bool:
+    """Whether links are fetched for a connection: not where its traffic goes through a proxy, which this would pass by."""
+    if not settings.link_previews or settings.whatsapp_proxy is not None:
+        return False
+    with suppress(StoreAway):
+        found = await known.find(connection)
+        return found is not None and found.options.proxy is None
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Backends:
     """The parts that handlers use. `closing` is set when the process was asked to end."""
@@ -106,6 +118,7 @@ class Backends:
     posters: Posters
     files: LocalFiles
     fetcher: UrlFetcher
+    previews: LinkPreviews
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -138,6 +151,7 @@ class Backends:
         turn = Leadership(redis, keys.WEBHOOKS)
         bodies = DeliveryBodies(documents, leases, files)
         deliverer = WebhookDispatcher(documents, webhooks, tail, posters, turn, bodies=bodies)
+        fetcher = UrlFetcher(private=settings.media_url_private)
         backends = cls(
             settings=settings,
             redis=redis,
@@ -182,7 +196,8 @@ class Backends:
             deliverer=deliverer,
             posters=posters,
             files=files,
-            fetcher=UrlFetcher(private=settings.media_url_private),
+            fetcher=fetcher,
+            previews=LinkPreviews(fetcher, Ffmpeg(), partial(_may_preview, settings, known)),
         )
         await backends.known.refresh()
         running = (

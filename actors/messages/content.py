@@ -40,7 +40,7 @@ from actors.messages.queued_actions import (
     SettingChange,
     Star,
 )
-from actors.messages.references import EXCERPT, MINTED, Quote, Target
+from actors.messages.references import EXCERPT, MINTED, LinkPreview, Quote, Target
 from actors.messages.text import Text
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES",
     "MINTED", "MOST_MENTIONS", "NOTICES", "Audio", "Card", "Change", "ChatChange", "Contact",
-    "Content", "Delete", "Document", "Edit", "File", "Forwardable", "Image", "Location", "Media",
+    "Content", "Delete", "Document", "Edit", "File", "Forwardable", "Image", "LinkPreview", "Location",
+    "Media",
     "Mentions", "Notice", "Other", "Pin", "Poll", "PollVote", "Quote", "Reaction", "ReadMark",
     "Sendable", "SettingChange", "Star", "Sticker", "Target", "Text", "UnknownContent", "Video", "Worded", "decode",
     "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
@@ -122,7 +123,7 @@ def reworded(content: Worded, change: Callable[[str], str]) -> Worded:
 def is_plain(content: Content) -> bool:
     """Whether `type` and `text` say it all."""
     if isinstance(content, Text):
-        return (content.reply_to, content.mentions, content.forwarding_score) == (None, None, None)
+        return content == Text(content.text)
     return isinstance(content, Other) and content.reply_to is None
 
 
@@ -181,6 +182,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "targets": lambda packed: tuple(map(_target, packed)),
     "reply_to": _quote,
     "file": lambda packed: File(**packed),
+    "link_preview": lambda packed: LinkPreview(**packed),
     "cards": lambda packed: tuple(Card(each["name"], each["vcard"]) for each in packed),
     "options": tuple,
     "mentions": lambda packed: packed if packed == EVERYBODY else tuple(packed),

@@ -1,4 +1,4 @@
-"""Defines references from a message to another one: the target of a change, and the quote of a reply."""
+"""Defines references from a message: the target of a change, the quote of a reply, the preview of a link."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ class Quote:
     target: Target
     text: str | None = None
     type: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPreview:
+    """Title, description and picture of the page that a text links to. `url` is as the text has it, `thumbnail` a JPEG in Base64."""
+
+    url: str
+    title: str
+    description: str | None = None
+    thumbnail: str | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from actors.messages.field_types import Hidden, Words
     from actors.messages.mentions import Mentions
-    from actors.messages.references import Quote
+    from actors.messages.references import LinkPreview, Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +18,4 @@ class Text:
     reply_to: Quote | None = None
     mentions: Mentions | None = None
     forwarding_score: Hidden[int] | None = None
+    link_preview: LinkPreview | None = None

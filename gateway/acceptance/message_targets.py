@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.messages.content import (
     CHANGES,
@@ -33,12 +33,17 @@ from actors.state.documents import MESSAGES
 from actors.state.messages.applied_changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
 from gateway.http.problems import Problem
-from gateway.schemas.content.outbound_messages import ContactMessage, FileMessage, VcardCard
+from gateway.schemas.content.outbound_messages import (
+    ContactMessage,
+    FileMessage,
+    TextMessage,
+    VcardCard,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.messages.content import Content
+    from actors.messages.content import Content, Text
     from actors.queue.outbound_queue import Record
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
@@ -85,6 +90,9 @@ async def standalone_content(
     if isinstance(wanted, ContactMessage):
         return wanted.content(cards=tuple(map(_card, wanted.contacts)), reply_to=quote)
     content = wanted.content(reply_to=quote)
+    if isinstance(wanted, TextMessage) and wanted.link_preview:
+        preview = await backends.previews.of(wanted.text, wanted.connection)
+        return replace(cast("Text", content), link_preview=preview)
     if not isinstance(content, Poll):
         return content
     # As many as there are is any number.

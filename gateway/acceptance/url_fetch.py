@@ -45,8 +45,9 @@ class TooLarge(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file as it arrives; `mime` is as its server says. `chunks` raise `Unreachable`."""
+    """A file as it arrives, from `url` in the end; `mime` is as its server says. `chunks` raise `Unreachable`."""
 
+    url: str
     mime: str | None
     name: str | None
     chunks: AsyncIterable[bytes]
@@ -168,7 +169,7 @@ def _fetched(response: httpcore.Response, url: str, limit: int) -> Fetched:
     if re.fullmatch(r"[0-9]{1,20}", length) and int(length) > limit:
         raise TooLarge
     name = unquote(urlsplit(url).path).rpartition("/")[2]
-    return Fetched(_header(response, b"content-type"), name or None, _pieces(response))
+    return Fetched(url, _header(response, b"content-type"), name or None, _pieces(response))
 
 
 async def _pieces(response: httpcore.Response) -> AsyncIterator[bytes]:

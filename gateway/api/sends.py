@@ -23,6 +23,7 @@ from actors.queue.spool.file import SpoolFull, SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, message_targets, outcome_wait
+from gateway.acceptance.page_description import link_in
 from gateway.connection_access import resolve
 from gateway.http import limit_problems
 from gateway.http.endpoint import Call, Gives, Json, Operation
@@ -164,7 +165,7 @@ async def _accept(
 ) -> Accepted:
     """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
     send, backends = _asked(wanted), call.backends
-    if _is_plain(wanted):
+    if _is_plain(wanted) and link_in(send.text) is None:
         return await backends.accepting.accept(send, key)
     # Before anything is looked up: the first answer holds, whatever became of its message since.
     if key is not None and (first := await backends.accepting.first(send, key)) is not None:
@@ -268,8 +269,12 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
 
 
 def _is_plain(wanted: StandaloneMessage | ChangeMessage) -> bool:
-    """Whether it is a text and refers to nothing that has to be looked up."""
-    return isinstance(wanted, TextMessage) and wanted.reply_to is None and wanted.mentions is None
+    """Whether it is a text of which the text says all that its caller gave."""
+    return (
+        isinstance(wanted, TextMessage)
+        and (wanted.reply_to, wanted.mentions) == (None, None)
+        and wanted.link_preview
+    )
 
 
 def idempotency_key(call: Call[Any, Any]) -> str | None:

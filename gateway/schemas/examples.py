@@ -138,7 +138,17 @@ _OF_MODEL: Mapping[str, Mapping[str, Any]] = {
             "name": "Shop",
         },
         "status": "read",
-        **dict.fromkeys(("content", "media", "reply_to", "quoted", "forwarding_score")),
+        **dict.fromkeys(
+            (
+                "content",
+                "media",
+                "reply_to",
+                "quoted",
+                "forwarding_score",
+                "link_preview",
+                "pinned_until",
+            )
+        ),
         **dict.fromkeys(("edited_at", "deleted_at", "send_at", "waiting_at", "dead_at")),
         **dict.fromkeys(("cancelled_at", "received_at")),
         **{name: [] for name in ("mentions", "votes", "edits", "crashes")},

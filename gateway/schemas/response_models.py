@@ -14,6 +14,7 @@ from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic 
     MessageReaction,
     Quoted,
     Referred,
+    ShownPreview,
     Vote,
 )
 from gateway.schemas.examples import FILE
@@ -236,11 +237,12 @@ class Message(Answer):
         " WhatsApp has a LID there. `all`: everybody in the group.",
         examples=[["15550100003@s.whatsapp.net"]],
     )
+    link_preview: ShownPreview | None = Field(
+        description="Of a text of this service, where one was sent."
+    )
     reactions: list[MessageReaction]
     votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
-    pinned_until: Time | None = Field(
-        description="Until when it is pinned in its chat, also once that is over; null where it is not."
-    )
+    pinned_until: Time | None = Field(description="The end of its pin, also once that is over.")
     edits: list[Former] = Field(description="Its earlier texts, oldest first.")
     edited_at: Time | None
     deleted_at: Time | None = Field(

@@ -6,6 +6,7 @@ WAWebProtobufsE2E. `simulator.server.stanzas` derives the attributes of their st
 
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -247,7 +248,7 @@ def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
 def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     text = message.conversation or message.extended_text_message.text
     if text:
-        return "text", text, {}
+        return "text", text, _preview(message.extended_text_message)
     media = media_in(message)
     if media is not None:
         return media[0], getattr(media[1], "caption", "") or None, _media_fields(media[1])
@@ -280,6 +281,14 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     if message.HasField("protocol_message"):
         return _protocol(message.protocol_message)
     return (None if _bare(message) else "unknown"), None, {}
+
+
+def _preview(part: Any) -> dict[str, Any]:
+    """The preview of a text's link, which apps show where the text has that link."""
+    if not part.title or not part.matched_text or part.matched_text not in part.text:
+        return {}
+    fields = _given(part, "matched_text", "title", "description")
+    return {"preview": fields | {"thumbnail": base64.b64encode(part.jpeg_thumbnail).decode()}}
 
 
 def _mark(message: Any) -> tuple[str, str | None, dict[str, Any]]:

@@ -50,6 +50,14 @@ class MessageSettings(Section):
         validation_alias="MAX_RETRY_ATTEMPTS",
         description="attempts until a message is a dead letter",
     )
+    link_previews: bool = Field(
+        True,
+        validation_alias="LINK_PREVIEWS",
+        description=(
+            "whether a text that links to a page is sent with a preview of it, which the gateway fetches "
+            "([media](media.md#previews-of-links) says what that reveals); a text may leave it out by `link_preview`"
+        ),
+    )
     retry_backoff_base: Milliseconds = Field(
         1_000,
         validation_alias="RETRY_BACKOFF_BASE",

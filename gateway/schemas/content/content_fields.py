@@ -27,7 +27,7 @@ from actors.messages.field_types import AS_TEXT, GIVEN, HIDDEN, Shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-REFERENCES: Final = frozenset({"target", "reply_to", "file", "cards", "mentions"})
+REFERENCES: Final = frozenset({"target", "reply_to", "file", "cards", "mentions", "link_preview"})
 _NAMES: Final = {**vars(content), **vars(field_types)}
 
 

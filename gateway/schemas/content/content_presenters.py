@@ -37,6 +37,7 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         "quoted": _quoted(document, packed),
         "forwarding_score": packed.get("forwarding_score"),
         "mentions": packed.get("mentions") or [],
+        "link_preview": _preview(packed.get("link_preview")),
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),
         "pinned_until": None if deleted else _pinned_until(changes.get("pinned")),
@@ -131,6 +132,17 @@ def _votes(noted: Mapping[str, Any]) -> list[message_content.Vote]:
         )
         for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
     ]
+
+
+def _preview(packed: Mapping[str, Any] | None) -> message_content.ShownPreview | None:
+    if packed is None:
+        return None
+    return message_content.ShownPreview(
+        url=packed["url"],
+        title=packed["title"],
+        description=packed.get("description"),
+        has_thumbnail=packed.get("thumbnail") is not None,
+    )
 
 
 def _pinned_until(pinned: Mapping[str, Any] | None) -> str | None:

@@ -76,6 +76,15 @@ else:
     Content = Annotated[Union[tuple(MODELS.values())], Field(discriminator="type")]  # noqa: UP007
 
 
+class ShownPreview(Answer):
+    """Title and description of the page that a text links to."""
+
+    url: str = Field(description="The link, as the text has it.")
+    title: str
+    description: str | None
+    has_thumbnail: bool = Field(description="Whether a picture of the page was sent with it.")
+
+
 class MessageReaction(Answer):
     by: str = Field(description="`me` for the account, else the address of who reacted.")
     author: Person | None = Field(description="The person who reacted; null for the account.")

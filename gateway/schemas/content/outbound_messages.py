@@ -203,6 +203,12 @@ class ChangeMessage(OutboundMessage):
 class TextMessage(MentioningMessage):
     type: Literal["text"] = "text"
     text: SendableText
+    link_preview: bool = Field(
+        True,
+        exclude_if=lambda wanted: wanted,
+        description="Whether the first link in the text is sent with title, description and a picture of its page, which is"
+        " fetched before the answer, within 3 seconds. A preview that fails is left out.",
+    )
 
 
 class NumberCard(Body):

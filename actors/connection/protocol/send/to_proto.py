@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.mentions import Mentioned
     from actors.connection.session.files.uploads import Upload
-    from actors.messages.content import Content, Target
+    from actors.messages.content import Content, LinkPreview, Target
 
 SENDER_REVOKE: Final = "7"
 MESSAGE_EDIT: Final = "1"
@@ -164,10 +165,20 @@ def dress(plaintext: bytes) -> Dress:
 
 def _text(message: Any, content: Text, place: Place) -> None:
     _context(message.extendedTextMessage, content, place)
+    if content.link_preview is not None:
+        _preview(message.extendedTextMessage, content.link_preview)
     if message.HasField("extendedTextMessage"):
         message.extendedTextMessage.text = content.text
     else:
         message.conversation = content.text  # which has no room for a context
+
+
+def _preview(part: Any, preview: LinkPreview) -> None:
+    part.matchedText, part.title = preview.url, preview.title
+    if preview.description is not None:
+        part.description = preview.description
+    if preview.thumbnail is not None:
+        part.jpegThumbnail = base64.b64decode(preview.thumbnail)
 
 
 def _location(part: Any, content: Location) -> None:

@@ -22,13 +22,14 @@ scores = st.none() | st.integers(0, 127)
 quotes = st.none() | st.builds(content.Quote, targets, maybe, words)
 degrees = st.floats(allow_nan=False, allow_infinity=False)
 files = st.builds(content.File, words, st.integers(0, 2**40), words, maybe)
+previews = st.builds(content.LinkPreview, words, words, maybe, maybe)
 kinds = st.one_of(
     st.builds(content.Image, files, maybe, quotes, mentions, scores),
     st.builds(content.Video, files, maybe, st.none() | st.integers(0, 9), quotes, mentions),
     st.builds(content.Audio, files, st.booleans(), st.none() | st.integers(0, 9), quotes),
     st.builds(content.Document, files, maybe, quotes, mentions),
     st.builds(content.Sticker, files, st.booleans(), quotes, scores),
-    st.builds(Text, words, quotes, mentions, scores),
+    st.builds(Text, words, quotes, mentions, scores, st.none() | previews),
     st.builds(content.Location, degrees, degrees, maybe, maybe, quotes),
     st.builds(content.Contact, st.lists(st.builds(content.Card, words, words)).map(tuple), quotes),
     st.builds(content.Poll, words, st.lists(words).map(tuple), st.integers(0, 99), maybe, quotes),

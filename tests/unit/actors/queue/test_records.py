@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from actors.messages.content import LinkPreview, Text
 from actors.queue.records import WEEK, Job, Send, api_id, derive, mint, record_of, split_id
 
 CHAT = "15550100002@s.whatsapp.net"
@@ -102,3 +103,11 @@ def test_other_ids_are_not_ids_of_outgoing_messages(id_: str) -> None:
 def test_an_api_id_names_its_connection() -> None:
     message_id = mint()
     assert split_id(api_id("my-shop_2", message_id)) == ("my-shop_2", message_id)
+
+
+def test_the_preview_of_a_link_is_in_no_fingerprint() -> None:
+    """The page may say another thing when the same request comes again."""
+    said = Text(SEND.text, link_preview=LinkPreview("https://a.example", "A"))
+    with_preview = Send.of(SEND.connection, SEND.chat, said)
+    assert with_preview.content
+    assert with_preview.fingerprint == SEND.fingerprint

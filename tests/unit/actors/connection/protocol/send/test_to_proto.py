@@ -25,6 +25,7 @@ from actors.messages.content import (
     Edit,
     File,
     Image,
+    LinkPreview,
     Location,
     Other,
     Pin,
@@ -72,6 +73,20 @@ def reply(participant: str, number: str, words: str) -> dict[str, Any]:
     ("said", "shown", "words"),
     [
         pytest.param(Text("hi"), {"conversation": "hi"}, Dress({"type": "text"}), id="text"),
+        pytest.param(
+            Text("see a.example/x", link_preview=LinkPreview("a.example/x", "A", "B", "/9j/")),
+            {
+                "extendedTextMessage": {
+                    "text": "see a.example/x",
+                    "matchedText": "a.example/x",
+                    "title": "A",
+                    "description": "B",
+                    "JPEGThumbnail": "/9j/",
+                }
+            },
+            Dress({"type": "text"}),
+            id="text with the preview of its link",
+        ),
         pytest.param(
             Text("yes", Quote(HIS, "well?")),
             {"extendedTextMessage": {"text": "yes", "contextInfo": reply(CHAT, "3EB0AA", "well?")}},

@@ -1,0 +1,142 @@
+"""Runs ffmpeg on a caller's file, as a process bounded in time, memory, processor time and bytes that it writes.
+
+ffmpeg opens what it is given and nothing else: lists of addresses or of other files are no formats that it may read. Its
+output has no name on the disk, so that nothing is left of it whatever dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+PROGRAM: Final = "ffmpeg"
+AT_ONCE: Final = 2
+"""Runs at once in a gateway's process; of one connection one, so that others get the next turn."""
+
+MEMORY: Final = 1_500_000
+"""Kilobytes of address space; a film of 1080 lines takes a third of it."""
+
+_BOUNDED: Final = (
+    'ulimit -v "$0" && ulimit -t "$1" && ulimit -f "$2" && shift 2 && exec nice -n 10 "$@"'
+)
+_BLOCK: Final = 512
+"""Bytes in which POSIX's `ulimit -f` counts."""
+
+_FORMATS: Final = (
+    "aac,ac3,aiff,amr,asf,avi,caf,flac,flv,gif,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,wav,w64,"
+    "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe"
+)
+_READS: Final = (
+    *("-nostdin", "-hide_banner", "-loglevel", "quiet", "-threads", "2"),
+    *("-max_alloc", str(256 * 2**20)),
+    *("-protocol_whitelist", "file", "-format_whitelist", _FORMATS),
+)
+
+
+class NotInstalled(Exception):  # noqa: N818 - reads as what it is
+    """ffmpeg is not installed on this host."""
+
+
+class NotConverted(Exception):  # noqa: N818 - reads as what it is
+    """ffmpeg made nothing of the file. The message is for the caller."""
+
+
+def is_installed() -> bool:
+    """Whether ffmpeg is found in PATH."""
+    return shutil.which(PROGRAM) is not None
+
+
+class Ffmpeg:
+    """Reads a file and returns what ffmpeg makes of it. A run that breaks a bound is ended, and leaves nothing."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._own_turns = KeyedSemaphores[str](1)
+
+    async def run(
+        self,
+        source: Path | bytes,
+        arguments: Sequence[str],
+        *,
+        unit: str,
+        limit: int,
+        within: float,
+    ) -> bytes:
+        """The output of these arguments, of at most `limit` bytes, `within` seconds from its turn on.
+
+        Runs of a `unit` come one after the other. Raises `NotInstalled`, `NotConverted`.
+        """
+        program = shutil.which(PROGRAM)
+        if program is None:
+            raise NotInstalled
+        async with self._own_turns.of(unit), self._turns:
+            with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
+                if isinstance(source, bytes):
+                    given.write(source)
+                    given.flush()
+                name = f"/dev/fd/{given.fileno()}" if isinstance(source, bytes) else str(source)
+                files = (given.fileno(), made.fileno())
+                command = (program, *_READS, "-i", f"file:{name}", *arguments)
+                await _run((*command, "-y", f"file:/dev/fd/{files[1]}"), files, limit, within)
+                return await asyncio.to_thread(_read, made.fileno(), limit)
+
+
+async def _run(command: Sequence[str], files: Sequence[int], limit: int, within: float) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(
+            "/bin/sh",
+            "-c",
+            _BOUNDED,
+            str(MEMORY),
+            str(max(1, int(within))),
+            str(limit // _BLOCK + 1),
+        ),
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        pass_fds=files,
+        cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(within):
+            status = await process.wait()
+    except TimeoutError:
+        raise NotConverted(f"it takes longer than {within:g} s") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if status in {-signal.SIGXFSZ, 128 + signal.SIGXFSZ}:
+        raise NotConverted(_too_large(limit))
+    if status:
+        raise NotConverted(
+            "it is damaged, needs too much memory, or is of a format that is not read"
+        )
+
+
+def _read(file: int, limit: int) -> bytes:
+    size = os.fstat(file).st_size
+    if size > limit:
+        raise NotConverted(_too_large(limit))
+    if not size:
+        raise NotConverted("nothing came of it")
+    return os.pread(file, size, 0)
+
+
+def _too_large(limit: int) -> str:
+    return f"it would have more than {limit} bytes"
