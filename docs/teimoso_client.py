@@ -973,6 +973,7 @@ class Message(TypedDict):
     quoted: Quoted | None
     forwarding_score: int | None
     mentions: list[str] | Literal["all"]
+    link_preview: ShownPreview | None
     reactions: list[MessageReaction]
     votes: list[Vote]
     pinned_until: str | None
@@ -1311,6 +1312,7 @@ class NewText(TypedDict):
     mentions: NotRequired[list[str] | Literal["all"] | None]
     type: NotRequired[Literal["text"]]
     text: str
+    link_preview: NotRequired[bool]
 
 
 class NewVideo(TypedDict):
@@ -1603,6 +1605,7 @@ class ReceivedMessage(TypedDict):
     quoted: Quoted | None
     forwarding_score: int | None
     mentions: list[str] | Literal["all"]
+    link_preview: ShownPreview | None
     reactions: list[MessageReaction]
     votes: list[Vote]
     pinned_until: str | None
@@ -1774,6 +1777,15 @@ class SentCard(TypedDict):
 
     name: str
     vcard: str
+
+
+class ShownPreview(TypedDict):
+    """Title and description of the page that a text links to."""
+
+    url: str
+    title: str
+    description: str | None
+    has_thumbnail: bool
 
 
 class Signed(TypedDict):

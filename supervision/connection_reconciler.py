@@ -80,7 +80,7 @@ class ConnectionReconciler:
         limit: int,
         settings_at: Callable[[], float],
         confirm: Callable[[], Awaitable[None]],
-        mistaken: Callable[[str], Awaitable[None]],
+        mistaken: Callable[[str], Awaitable[object]],
     ) -> None:
         """`settings_at`: the last write of the settings; `confirm` ends a replaced root; `mistaken` notes an exception."""
         self._registry, self._leases, self._budgets = registry, leases, budgets

@@ -225,7 +225,8 @@ class RootSupervisor(Shell):
             self._deciding.append(asyncio.ensure_future(self._start_deferred_services()))
         self._adopted.set()
         # After the adoption: the last reports of living children are no new counts.
-        self._reporting += self._begin_loops(partial(self._metrics.run, self._children))
+        collect = partial(self._metrics.run, self._children, self._mistaken)
+        self._reporting += self._begin_loops(collect)
 
     async def _adopt(self) -> int:
         """Adopts all living children concurrently; returns their number."""
@@ -342,9 +343,8 @@ class RootSupervisor(Shell):
         while True:
             noted = await asyncio.to_thread(restart_log.read, self.data)
             self._metrics.count_restarts(noted)
-            for one in noted:
-                if one not in recorded:
-                    self._recovery.repeat(one.action)
+            for one in [each for each in noted if each not in recorded]:
+                self._recovery.repeat(one.action)
             recorded = set(noted)
             await asyncio.sleep(LOOK_EVERY)
 

@@ -126,6 +126,13 @@ SERIES: Mapping[str, Series] = {
             ("reason",),
         ),
         Series(
+            "teimoso_own_mistakes",
+            "counter",
+            "Stanzas, files, commands, sends and other items that failed alone by an error that nothing foresees,"
+            " by the action of their line in the log; each rise is the alert own_mistake.",
+            ("role", "connection", "action"),
+        ),
+        Series(
             "teimoso_documents_set_aside",
             "counter",
             "Items that the state store refuses, set aside until a person decides.",

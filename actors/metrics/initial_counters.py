@@ -18,6 +18,10 @@ _FIRST: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
     ("teimoso_zombies", {}),
     ("teimoso_documents_set_aside", {}),
+    *(
+        ("teimoso_own_mistakes", {"action": action})
+        for action in ("stanza.failed", "media.fetch", "history.put_off", "command", "send")
+    ),
     *(("teimoso_files_deferred", {"reason": reason.value}) for reason in Deferral),
 )
 

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,14 +100,12 @@ class Send:
     @property
     def _asked_content(self) -> str:
         """The content without the preview of a link, which may be another one each time."""
-        try:
-            said = decode(self.content) if self.type == Text.type and self.content else None
-        except UnknownContent:
-            said = None
-        if not isinstance(said, Text) or said.link_preview is None:
-            return self.content
-        said = replace(said, link_preview=None)
-        return "" if is_plain(said) else encode(said)
+        with suppress(UnknownContent):
+            said = decode(self.content) if self.content and self.type == Text.type else None
+            if isinstance(said, Text) and said.link_preview is not None:
+                said = replace(said, link_preview=None)
+                return "" if is_plain(said) else encode(said)
+        return self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,10 +392,7 @@ def _said(content: str, text: str) -> Content:
 
 def _crashes(log: str) -> tuple[Crash, ...]:
     found = (line.split(" ", 3) for line in log.splitlines())
-    return tuple(
-        Crash(float(began), float(noticed), int(epoch), cause)
-        for began, noticed, epoch, cause in found
-    )
+    return tuple(Crash(float(at), float(seen), int(epoch), why) for at, seen, epoch, why in found)
 
 
 def _time(value: str | None) -> float | None:

@@ -26,22 +26,24 @@ _noted: WeakKeyDictionary[Documents, dict[str, float]] = WeakKeyDictionary()
 log = structlog.get_logger()
 
 
-async def note_once(documents: Documents | None, action: str) -> None:
+async def note_once(documents: Documents | None, action: str) -> bool:
     """Note an exception that a loop met, has logged and goes on after; at most once in `AGAIN` seconds.
 
-    Raises nothing: without `documents`, and while the store is away, the log alone has it.
+    Raises nothing: without `documents`, and while the store is away, the log alone has it, and this is False.
     """
     if documents is None:
-        return
+        return False
     times, now = _noted.setdefault(documents, {}), time.monotonic()
     if now - times.get(action, -AGAIN) < AGAIN:
-        return
+        return True
     times[action] = now
     try:
         await note(documents, action)
     except Exception as error:  # noqa: BLE001 - the loop goes on, whatever the store says
         del times[action]
         log.warning("mistake not noted", action=action, error=type(error).__name__)
+        return False
+    return True
 
 
 async def note(documents: Documents, action: str) -> None:

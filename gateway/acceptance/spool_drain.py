@@ -205,6 +205,7 @@ class SpoolDrain:
             )
             self._set_aside(names)
             self._stuck |= names
+            await own_mistakes.note_once(self._documents, "drain_spool")
             return moved
         for name in names:
             self._aside.pop(name, None)

@@ -9,6 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from actors.state import own_mistakes
 from gateway.concurrency import leave
 from gateway.http import logs, rate_limiter, request_ids
 from gateway.http.problems import Problem
@@ -43,7 +44,7 @@ class Access:
         started = time.perf_counter()
         request_id = request_ids.chosen(scope["headers"])
         logs.request_id.set(request_id)
-        status = 0
+        status, broken = 0, False
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -65,6 +66,7 @@ class Access:
         except ClientDisconnect:
             status = _CLIENT_GONE
         except Exception:
+            broken = True
             log.exception("unexpected error", action="internal_error")
             if not status:
                 problem = Problem("internal_error", f"The log names it as {request_id}.")
@@ -75,6 +77,9 @@ class Access:
         finally:
             leave(scope)
             self._note(scope, request_id, status, time.perf_counter() - started)
+        if broken:
+            documents = scope["app"].state.backends.documents
+            await own_mistakes.note_once(documents, "internal_error")
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("endpoint"), "path", "unmatched")

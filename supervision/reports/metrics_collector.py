@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.metrics.counters import Lag, measures
+from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import cpu, resident
 from actors.runtime.connection_ids import name_of
 from supervision.reports import metrics_file
 from supervision.reports.recovery_log import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from actors.metrics.counters import Sample
@@ -39,6 +40,7 @@ class MetricsCollector:
     def __init__(self, data: Path, lag: Lag) -> None:
         self._data = data
         self._totals = metrics_file.resumed(data)
+        self._noted = self._totals.by_label(OWN_MISTAKES, "action")
         self._lag = lag
         self._life = uuid.uuid4().hex
         self._born = time.monotonic()
@@ -93,8 +95,16 @@ class MetricsCollector:
         """Ends the series of a removed connection."""
         self._totals.forget(name_of(connection))
 
-    async def run(self, children: Iterable[Child]) -> None:
-        """Writes the file for ever; `children` is iterated anew for each write."""
+    async def run(self, children: Iterable[Child], note: Callable[[str], Awaitable[bool]]) -> None:
+        """Writes the file for ever; `children` is iterated anew for each write.
+
+        `note` is called with the action of each mistake that an actor counted, until it returns True.
+        """
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._write(children))
+            loops.create_task(self._note_mistakes(note))
+
+    async def _write(self, children: Iterable[Child]) -> None:
         while True:
             now = time.monotonic()
             gauges = _process(resident(), self._lag.worst(now), now - self._born)
@@ -110,6 +120,13 @@ class MetricsCollector:
                         "not written", action="metrics", error=os.strerror(error.errno or 0)
                     )
                 self._failed = True
+            await asyncio.sleep(EVERY)
+
+    async def _note_mistakes(self, note: Callable[[str], Awaitable[bool]]) -> None:
+        while True:
+            for action, total in self._totals.by_label(OWN_MISTAKES, "action").items():
+                if total <= self._noted.get(action, 0) or await note(action):
+                    self._noted[action] = total
             await asyncio.sleep(EVERY)
 
 

@@ -84,6 +84,15 @@ class MetricsTotals:
         for process in self._last.keys() - set(processes):
             self.ended(process)
 
+    def by_label(self, name: str, label: str) -> dict[str, float]:
+        """The totals of a counter by one of its labels."""
+        found: dict[str, float] = {}
+        for (series, labels), value in self._totals.items():
+            if series == name and isinstance(value, (int, float)):
+                known = dict(labels)[label]
+                found[known] = found.get(known, 0) + value
+        return found
+
     def forget(self, connection: str) -> None:
         """Ends the series of a removed connection."""
         for key in [key for key in self._totals if ("connection", connection) in key[1]]:

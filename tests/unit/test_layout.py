@@ -55,6 +55,7 @@ SHARED = {
     "actors.messages.file_deferral",
     "actors.metrics.initial_counters",
     "actors.metrics.counters",
+    "actors.metrics.mistakes",
     "actors.redis.client",
     "actors.redis.commands",
     "actors.redis.leases.lease_record",

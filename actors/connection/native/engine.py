@@ -30,6 +30,7 @@ from actors.connection.protocol.session_transactions import SessionRefusal, caus
 from actors.connection.proxy.address import parse
 from actors.connection.session.inbox_methods import SessionInbox
 from actors.connection.whatsapp_version import Versions
+from actors.metrics.mistakes import log_mistake
 from actors.runtime.limits.disk_floor import DiskFloor
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ class NativeEngine(SessionInbox, EngineBase):
                 raise
             return self._closing or PROXY_CHANGED
         except Exception as error:  # noqa: BLE001 - reported as the cause of the end
-            log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("engine failed", "engine.failed", error)
             return Cause(Kind.NETWORK, "engine_failed")
         finally:
             self._opening = None

@@ -14,6 +14,7 @@ import structlog
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.owner import group_commands, profile_commands
+from actors.metrics.mistakes import log_mistake
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
@@ -101,12 +102,8 @@ class CommandHandler:
         except RedisAway:
             told = {"error": "redis_away"}
         except Exception as error:  # noqa: BLE001 - the caller gets every error
-            log.error(  # noqa: TRY400 - a traceback may quote who was asked about
-                "command broke",
-                action="command",
-                connection=self._connection,
-                kind=command.kind,
-                error=type(error).__name__,
+            log_mistake(
+                "command broke", "command", error, connection=self._connection, kind=command.kind
             )
             told = {"error": "command_failed"}
         try:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.engine import SendError
+from actors.metrics.mistakes import log_mistake
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -57,13 +60,15 @@ class GroupNames:
             wanted, self._wanted = self._wanted, set()
             try:
                 await engine.administration.groups.all()
-            except Exception as error:  # noqa: BLE001 - no name is a reason to end what serves
+            except SendError as error:
                 log.info(
                     "groups not listed",
                     action="groups",
                     connection=self._connection,
                     error=type(error).__name__,
                 )
+            except Exception as error:  # noqa: BLE001 - no name is a reason to end what serves
+                log_mistake("groups not listed", "groups", error, connection=self._connection)
             else:
                 if len(self._asked) + len(wanted) > MOST:
                     self._asked.clear()

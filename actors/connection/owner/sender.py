@@ -22,6 +22,7 @@ from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import Change, Notice, Star, UnknownContent
 from actors.metrics.counters import measures
+from actors.metrics.mistakes import log_mistake
 from actors.queue.outbound_queue import LeaseLost
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
@@ -248,7 +249,7 @@ class Sender:
         looked = False
         if not attempt.cancelled():
             if (error := attempt.exception()) is not None:
-                log.error("attempt broke", action="send", error=type(error).__name__)
+                log_mistake("attempt broke", "send", error)
             else:
                 looked = attempt.result()
         if not looked:
@@ -306,11 +307,8 @@ class Sender:
             raise
         except Exception as error:  # noqa: BLE001
             # An engine that breaks its promise must not lose the message: what left is not known.
-            name = type(error).__name__
-            log.error(  # noqa: TRY400 - a traceback may quote what was sent
-                "engine broke", action="send", connection=self._owner[0], error=name
-            )
-            raise SendError(name, uncertain=True) from None
+            log_mistake("engine broke", "send", error, connection=self._owner[0])
+            raise SendError(type(error).__name__, uncertain=True) from None
         return at
 
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:

@@ -31,6 +31,7 @@ from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.owner.shutdown import Shutdown
 from actors.connection.owner.timeouts import Timeouts
 from actors.metrics.counters import measures
+from actors.metrics.mistakes import log_mistake
 from actors.redis.leases.leases import Obstacle
 from actors.runtime.connection_options import ConnectionOptions
 
@@ -389,7 +390,6 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - the end of serving tells it
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
-            said = {"connection": self._lease.connection, "error": type(error).__name__}
-            name = getattr(loop, "__name__", None)
-            log.error("loop broke", action="serve", loop=name, **said)  # noqa: TRY400 - may quote
+            name, connection = getattr(loop, "__name__", None), self._lease.connection
+            log_mistake("loop broke", "serve", error, connection=connection, loop=name)
             self._ask(ServingEnd("broke", type(error).__name__))

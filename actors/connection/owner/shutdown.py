@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.disconnects import consequences
+from actors.metrics.mistakes import log_mistake
 from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
@@ -77,5 +78,4 @@ class Shutdown:
             async with asyncio.timeout(within):
                 await step
         except Exception as error:  # noqa: BLE001 - whatever breaks, the lease goes back
-            said = {"connection": self._connection, "error": type(error).__name__}
-            log.error("broke", action=action, **said)  # noqa: TRY400 - a traceback may quote what was sent
+            log_mistake("broke", action, error, connection=self._connection)

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.request_errors import (
+    ConnectionLost,
+    RequestFailed,
+    RequestTimeout,
+)
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
+from actors.metrics.mistakes import log_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -54,6 +59,9 @@ class BackgroundTasks:
             self._link.fail(lost.cause)
         except SessionRefusal as refusal:
             self._link.fail(cause_of(refusal))
+        except (RequestFailed, RequestTimeout) as error:
+            log.warning("task failed", action=f"{name}.failed", error=type(error).__name__)
+            self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))
         except Exception as error:  # noqa: BLE001 - reported as the cause of the end
-            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("task failed", f"{name}.failed", error)
             self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))

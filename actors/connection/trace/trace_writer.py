@@ -10,6 +10,7 @@ import structlog
 
 from actors.connection.trace import login_payload
 from actors.connection.trace.shape import Shaper, is_word
+from actors.metrics.mistakes import log_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class TraceWriter(Thread):
                 finished = self._finished.wait(PERIOD)
                 self.file.write(self._lines(shaper))
         except Exception as error:  # noqa: BLE001 - the connection goes on, traced or not
-            log.error("trace broke", action="trace.broke", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("trace broke", "trace.broke", error)
         finally:
             self._finished.set()
             self.file.close()

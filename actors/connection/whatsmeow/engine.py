@@ -29,6 +29,7 @@ from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refu
 from actors.connection.whatsmeow.program.supervisor import Supervisor
 from actors.connection.whatsmeow.stored_account import StoredAccount
 from actors.connection.whatsmeow.to_nodes import delivery_of
+from actors.metrics.mistakes import log_mistake
 from actors.runtime.limits.disk_floor import DiskFloor
 
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
                 raise
             return self._closing or PROXY_CHANGED
         except Exception as error:  # noqa: BLE001 - reported as the cause of the end
-            log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("engine failed", "engine.failed", error)
             await self._programs.stop()
             return Cause(Kind.NETWORK, "engine_failed")
         finally:

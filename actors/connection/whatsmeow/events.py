@@ -14,6 +14,8 @@ from actors.connection.engine import NO_CODE, Presence, Qr
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
 from actors.connection.whatsmeow import causes
+from actors.metrics.counters import measures
+from actors.metrics.mistakes import OWN_MISTAKES, log_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -74,6 +76,7 @@ class Events:
             "presence": self._show_presence,
             "mapping": self._learn,
             "version_end": self._note_version_end,
+            "mistake": self._count_mistake,
             "ended": self._end,
         }
         self._waiting: asyncio.Queue[tuple[str, Frame]] = asyncio.Queue()
@@ -107,7 +110,7 @@ class Events:
             except SessionRefusal as refusal:
                 self._link.fail(cause_of(refusal))
             except Exception as error:  # noqa: BLE001 - reported as the cause of the end
-                log.error("event failed", action=f"{event}.failed", error=type(error).__name__)  # noqa: TRY400
+                log_mistake("event failed", f"{event}.failed", error)
                 self._link.fail(Cause(Kind.NETWORK, "engine_failed"))
 
     async def _handle(self, event: str, frame: Frame) -> None:
@@ -136,6 +139,9 @@ class Events:
     async def _note_version_end(self, told: Any) -> None:
         await self._versions.note_end(str(told.get("at", "")))
         await self._events.on_version_end(self._versions.ends_at)
+
+    async def _count_mistake(self, _: Any) -> None:
+        measures.count(OWN_MISTAKES, action="stanza.failed")  # the program has logged it
 
     async def _end(self, told: Any) -> None:
         asked = Cause(Kind.LOGGED_OUT, "asked")

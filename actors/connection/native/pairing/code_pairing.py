@@ -15,6 +15,7 @@ from actors.connection.engine import NO_CODE, NotConnected, PairingCode, SendErr
 from actors.connection.native.pairing import link_code
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.metrics.mistakes import log_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -118,5 +119,5 @@ class CodePairing:
         except ConnectionLost:
             return  # reported by the reader of the socket
         except Exception as error:  # noqa: BLE001 - reported as the cause of the end
-            log.error("code failed", action="link_code.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("code failed", "link_code.failed", error)
             self._socket.fail(Cause(Kind.NETWORK, "code_failed"))

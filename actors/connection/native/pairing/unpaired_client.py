@@ -20,6 +20,7 @@ from actors.connection.protocol.identities.addresses import SERVER
 from actors.connection.protocol.receive.receipts import ack
 from actors.connection.protocol.session_transactions import transaction
 from actors.connection.protocol.wire_format.nodes import Node
+from actors.metrics.mistakes import log_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +142,7 @@ class UnpairedClient:
                 await asyncio.sleep(lifetime)
                 cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
         except Exception as error:  # noqa: BLE001 - reported as the cause of the end
-            log.error("no QR shown", action="qr.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("no QR shown", "qr.failed", error)
             cause = Cause(Kind.NETWORK, "qr_failed")
         self._socket.fail(cause)
 

@@ -17,6 +17,7 @@ from actors.connection.protocol.send.resend_permission import may_read_again
 from actors.connection.protocol.send.to_proto import dress
 from actors.connection.protocol.session_transactions import SessionRefusal, transaction
 from actors.connection.protocol.wire_format.nodes import Node
+from actors.metrics.mistakes import log_mistake
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -91,7 +92,7 @@ class Resender:
             return
         except Exception as error:  # noqa: BLE001 - a sender must not end the connection
             counts["resend.refused"] += 1
-            log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("not resent", "resend.failed", error)
             await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
             return
         await self._socket.send(receipts.ack(receipt))

@@ -31,6 +31,7 @@ from actors.connection.session.session import SessionUnavailable
 from actors.media.store import StoreUnavailable
 from actors.messages.file_deferral import FOR_ROOM
 from actors.metrics.counters import measures
+from actors.metrics.mistakes import log_mistake
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -230,7 +231,7 @@ class DownloadWorker:
         except SessionRefusal as refusal:
             self._refusal = refusal
         except Exception as error:  # noqa: BLE001 - one file must not stop all others
-            log.error("file not taken", action="media.failed", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("file not taken", "media.failed", error)
             await asyncio.sleep(LOCAL_PAUSE)
 
     async def _take(self, transfer: Transfer) -> None:
@@ -242,7 +243,7 @@ class DownloadWorker:
                 self.detach()
             return
         except Exception as error:  # noqa: BLE001 - it must not be in front of all others for ever
-            log.error("fetching broke", action="media.fetch", error=type(error).__name__)  # noqa: TRY400
+            log_mistake("fetching broke", "media.fetch", error)
             trouble = Trouble.UNREACHABLE
         if trouble is None:
             await self._end(transfer, None)

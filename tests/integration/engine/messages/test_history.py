@@ -10,6 +10,7 @@ import pytest
 from actors.connection.engine import Outgoing
 from actors.connection.whatsmeow import paired_account
 from actors.messages.content import Image, Reaction, Target, decode
+from actors.metrics.mistakes import OWN_MISTAKES
 from tests.integration.engine.recovery.test_crash import died, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -22,6 +23,7 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,10 +222,12 @@ async def test_a_file_that_cannot_be_had_now_holds_nothing_up(
     (lost,) = files(tmp_path) - kept
     aside = lost.rename(tmp_path / "aside")
     await simulator.history(conversations=[long_talk(CONTACT, 3)])
+    measured = Measured()
     async with device(simulator, tmp_path, epoch=2) as phone:
         await history_stored(simulator, phone)
         assert [one.chat for one in await phone.past()] == [chat(CONTACT)] * 3
         assert phone.engine.counts["history.put_off"] >= 1
+        assert measured.rise(OWN_MISTAKES, action="history.put_off") == 0
         aside.rename(lost)
         await history_stored(simulator, phone, 2)
         assert len(await phone.past()) == 6

@@ -12,6 +12,7 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import paired_client
 from actors.connection.native.transport import socket
 from actors.connection.session.session import SessionUnavailable
+from actors.metrics.mistakes import OWN_MISTAKES
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -21,6 +22,7 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +80,7 @@ async def test_a_login_that_breaks_is_tried_again(simulator: Simulator, tmp_path
     """G8: a socket that is up and not logged in does not stay."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
+    measured = Measured()
     async with device(simulator, tmp_path, epoch=2) as phone:
         opened = phone.engine._events.on_open
 
@@ -88,6 +91,7 @@ async def test_a_login_that_breaks_is_tried_again(simulator: Simulator, tmp_path
         phone.engine._events.on_open = breaks_once
         await asyncio.wait_for(phone.opened.wait(), 10)
         assert [str(cause) for cause in phone.causes] == ["network: login_failed"]
+        assert measured.rise(OWN_MISTAKES, action="login.failed") == 1
         await phone.send(1, "logged in")
 
 
@@ -147,6 +151,7 @@ async def test_an_owner_that_breaks_is_the_cause(
     simulator: Simulator, tmp_path: Path, event: str, cause: str
 ) -> None:
     """G8: `run` ends with a cause; it neither raises nor stays up without a part of itself."""
+    measured = Measured()
 
     async def breaks(*_: object) -> None:
         raise ZeroDivisionError
@@ -158,6 +163,7 @@ async def test_an_owner_that_breaks_is_the_cause(
             phone.causes.clear()
             await simulator.say(CONTACT, ACCOUNT, "hello")
         assert str((await until(lambda: phone.causes))[0]) == f"network: {cause}"
+    assert measured.rise(OWN_MISTAKES, action=cause.replace("_", ".")) == 1
 
 
 @pytest.mark.parametrize("fault", ["lose", "corrupt"])

@@ -11,8 +11,10 @@ import pytest
 
 import gateway as package
 from actors.redis import keys
-from actors.state.documents import CONNECTIONS, MESSAGES
+from actors.state.documents import CONNECTIONS, HEALTH_STATUS, MESSAGES
+from actors.state.own_mistakes import MISTAKE
 from tests.integration.gateway.served import SHOP
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -31,6 +33,17 @@ async def _broken(documents: Documents, redis: Redis) -> None:
     await documents.set(MESSAGES, STRAY, {"connection": SHOP, "type": "text", SECRET: SECRET})
     await documents.set(CONNECTIONS, "broken", {"deleted": False, SECRET: SECRET})
     await redis.set(keys.of(SHOP).message(DEAD.partition(".")[2]), SECRET)  # a hash is expected
+
+
+@pytest.mark.usefixtures("_broken")
+async def test_such_an_error_is_an_alert(api: Api, documents: Documents) -> None:
+    assert api.get(f"/api/messages/{STRAY}").status_code == 500
+
+    async def noted() -> bool:
+        found = await documents.get(HEALTH_STATUS, MISTAKE)
+        return found is not None and found["action"] == "internal_error"
+
+    await eventually("it is noted", noted, 10)
 
 
 @pytest.mark.usefixtures("_broken")

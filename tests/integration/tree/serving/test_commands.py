@@ -11,10 +11,12 @@ import pytest
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NO_CODE, Qr
 from actors.connection.trace.recorder import Recorder
+from actors.metrics.mistakes import OWN_MISTAKES
 from actors.redis import commands as lane
 from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooLong, TooMany
 from actors.redis.leases.leases import Owner
+from tests.processes.measured import Measured
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ async def test_a_closed_connection_says_so(served: Served) -> None:
 
 async def test_a_command_that_breaks_is_reported_and_breaks_nothing_else(served: Served) -> None:
     await served.begin()
+    measured = Measured()
     assert await served.commands.ask("shop", "lookup", {}, 5) == {"error": "command_failed"}
+    assert measured.rise(OWN_MISTAKES, action="command") == 1
     assert await served.commands.ask("shop", "dance", {}, 5) == {"error": "unknown_command"}
     assert await served.commands.ask("shop", "lookup", {"chat": ANA}, 5) == {"chat": ANA}
 

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from actors.metrics.mistakes import OWN_MISTAKES
+from tests.processes.measured import Measured
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -78,9 +80,11 @@ async def test_a_loop_that_breaks_ends_it_visibly(served: Served) -> None:
         raise RuntimeError("a bug")
 
     served.engine.pending = pending  # type: ignore[method-assign]
+    measured = Measured()
     serving = await served.begin()
     ending = await asyncio.wait_for(serving.ended(), 5)
     assert (ending.reason, ending.cause) == ("broke", "RuntimeError")
+    assert measured.rise(OWN_MISTAKES, action="serve") == 1
     lease = await served.leases.read("shop")
     assert lease is not None
     assert (lease.state, lease.owner) == ("reconnecting", None)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.messages.content import ChatChange, Delete, Target, Text, encode, text_of
+from actors.metrics.mistakes import OWN_MISTAKES
 from actors.queue.outbound_queue import Send
+from tests.processes.measured import Measured
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -105,9 +107,11 @@ async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
 
     served.engine.answer = answer
     served.retry_in = 0.5
+    measured = Measured()
     await served.begin()
     record = await served.becomes(await served.accept(), "waiting")
     assert (record.error, record.uncertain) == ("RuntimeError", True)
+    assert measured.rise(OWN_MISTAKES, action="send") == 1
     await served.becomes(record, "sent")
     assert [message.message_id for message in served.engine.sent] == [record.message_id] * 2
     assert [message.at for message in served.engine.sent] == [record.accepted_at] * 2

@@ -4,16 +4,19 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actors.metrics.counters import Lag
+from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import end_tasks
 from supervision.children import Child
 from supervision.cluster import ActorHandle
 from supervision.keeper.restart_log import Restart
-from supervision.reports import metrics_file
+from supervision.reports import metrics_collector, metrics_file
 from supervision.reports.metrics_collector import MetricsCollector
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 GATEWAY = Restart("gateway", "crashed", at=100.0, seconds=1.5)
 ROOT = Restart("root", "hung", at=100.0, seconds=1.5)
@@ -35,12 +38,16 @@ def health(received: int) -> dict[str, Any]:
     }
 
 
+async def unreachable(_: str) -> bool:
+    return False
+
+
 async def written(
     collector: MetricsCollector, data: Path, *children: Child
 ) -> dict[tuple[str, ...], Any]:
     """Series by name and labels, from the file."""
     (data / metrics_file.FILE).unlink(missing_ok=True)
-    keeping = asyncio.ensure_future(collector.run(children))
+    keeping = asyncio.ensure_future(collector.run(children, unreachable))
     async with asyncio.timeout(10):
         while (plain := metrics_file.read(data)) is None:  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
@@ -119,7 +126,37 @@ async def test_what_the_keeper_started_again_counts_once(tmp_path: Path) -> None
 async def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     collector = MetricsCollector(tmp_path, Lag())
     (tmp_path / "run").write_text("no directory")
-    keeping = asyncio.ensure_future(collector.run([]))
+    keeping = asyncio.ensure_future(collector.run([], unreachable))
     await asyncio.sleep(0.1)
     assert not keeping.done()
     await end_tasks([keeping], 1.0)
+
+
+async def test_a_mistake_that_an_actor_counted_is_noted_once_the_store_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next root goes on with the counts of the former, and a report that comes again is no new mistake."""
+    monkeypatch.setattr(metrics_collector, "EVERY", 0.001)
+    shop, tries = child(), list[str]()
+
+    async def note(action: str) -> bool:
+        tries.extend([action] if action == "a test" else [])
+        return len(tries) == 3
+
+    async def rounds(collector: MetricsCollector, mistakes: int) -> None:
+        """Some rounds: one is over once the file is there again."""
+        counted = [(OWN_MISTAKES, {"action": "a test"}, mistakes)]
+        collector.report(shop, {"measures": counted})
+        running = asyncio.ensure_future(collector.run([shop], note))
+        for _ in range(9):
+            (tmp_path / metrics_file.FILE).unlink(missing_ok=True)
+            while metrics_file.read(tmp_path) is None:  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.001)
+        await end_tasks([running], 1.0)
+
+    await rounds(MetricsCollector(tmp_path, Lag()), 2)
+    assert tries == ["a test"] * 3
+    await rounds(MetricsCollector(tmp_path, Lag()), 2)
+    assert tries == ["a test"] * 3
+    await rounds(MetricsCollector(tmp_path, Lag()), 3)
+    assert len(tries) > 3

@@ -49,6 +49,7 @@ from actors.connection.session.identities.push_names import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
+from actors.metrics.mistakes import log_mistake
 from actors.runtime.backoff import doubled
 
 if TYPE_CHECKING:
@@ -162,8 +163,13 @@ class HistoryWorker:
         except (Unusable, MalformedMessage) as error:
             await self._give_up(told, str(error))
             return
+        except Later as later:
+            log.warning("history put off", action="history.put_off", reason=str(later))
+            await self._put_off(told, str(later))
+            return
         except Exception as error:  # noqa: BLE001 - what a phone tells must not end the connection
-            await self._put_off(told, error)
+            log_mistake("history put off", "history.put_off", error)
+            await self._put_off(told, type(error).__name__)
             return
         async with transaction(self._session, self._socket):
             self._session.history_syncs.end(told.message_id)
@@ -198,13 +204,11 @@ class HistoryWorker:
         if answer is not None:
             await answer()
 
-    async def _put_off(self, told: StoredNotification, error: Exception) -> None:
+    async def _put_off(self, told: StoredNotification, reason: str) -> None:
         """Try it again later; not for ever."""
-        reason = str(error) if isinstance(error, Later) else type(error).__name__
         if told.attempts >= MAX_ATTEMPTS:
             await self._give_up(told, reason)
             return
-        log.warning("history put off", action="history.put_off", reason=reason)
         self._counts["history.put_off"] += 1
         pause = doubled(told.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
         async with transaction(self._session, self._socket):

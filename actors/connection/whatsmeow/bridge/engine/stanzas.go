@@ -85,6 +85,7 @@ func (one *login) guarded(node *waBinary.Node, handle func()) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			one.engine.logs.Module("engine").Errorf("handler panicked")
+			one.engine.pipe.Tell("mistake", nil, nil)
 			_ = debug.Stack()
 			one.unhandled(node)
 		}

@@ -29,6 +29,8 @@ from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import Versions
 from actors.messages.content import Text
+from actors.metrics.mistakes import OWN_MISTAKES
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -274,6 +276,7 @@ async def test_a_retry_receipt_that_breaks_the_handler_is_refused(
 ) -> None:
     """It would come again at each login; the connection goes on."""
     own, prekey = await credentials(other)
+    measured = Measured()
 
     async def break_down(*_: object) -> str:
         raise KeyError
@@ -283,6 +286,7 @@ async def test_a_retry_receipt_that_breaks_the_handler_is_refused(
         assert await wire.acknowledged(retry_receipt(own, prekey, CAROL)) == []
         assert wire.sent[-1].attrs["error"] == "500"
         assert wire.counts == {"receipt.retry": 1, "resend.refused": 1}
+    assert measured.rise(OWN_MISTAKES, action="resend.failed") == 1
 
 
 async def test_the_queue_is_asked_for_to_its_end(session: Session) -> None:

@@ -21,8 +21,10 @@ from actors.connection.protocol.media.failure_policy import Trouble
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.session.files.pending_downloads import Transfer
 from actors.connection.session.session import Session
+from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import end_tasks
 from tests.bare_files import BareFiles
+from tests.processes.measured import Measured
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -151,11 +153,13 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
     fetching = ScriptedFetch()
     broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
+    measured = Measured()
     async with working(tmp_path, fetching, *broken, "FINE") as (session, worker, wire):
         worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: "FINE" not in left(session))
         assert {one.attempts for one in session.downloads.due(9e9, 99)} == {1}
         assert [one.status for one in session.inbox.pending("file", 9)] == ["stored"]
+    assert measured.rise(OWN_MISTAKES, action="media.fetch") == len(broken)
 
 
 async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
