@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
-PATIENCE = 420.0  # seconds for everything
+STARTUP_TIMEOUT = 420.0  # seconds for everything
 LOOK = 0.15  # seconds
 SERVING = frozenset({"root", "state", "connection"})
 """The roles of a tree that has begun to serve."""
@@ -113,7 +113,7 @@ def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], Non
     `check` is called at every look, and raises what should end the waiting.
     """
     expected = set(roles)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STARTUP_TIMEOUT
     while True:
         check()
         notes = [note for note in status_file.read(data) if note.role in expected]

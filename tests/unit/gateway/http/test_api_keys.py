@@ -123,7 +123,7 @@ async def test_before_anything_was_read_nobody_can_say(documents: Documents, fil
     with pytest.raises(StoreAway):
         await ring.find(GIVEN)
     hide(file, back=True)
-    clock.now += api_keys.PATIENCE
+    clock.now += api_keys.KEYS_RETRY_PAUSE
     assert await ring.find(GIVEN) is not None
 
 
@@ -204,7 +204,7 @@ async def test_an_unknown_key_reads_its_own_document_alone(counted: Counted) -> 
     assert await ring.find(GIVEN) is not None
     counted.whole, counted.single = 0, []
     for number in range(10):
-        clock.now += api_keys.PATIENCE
+        clock.now += api_keys.KEYS_RETRY_PAUSE
         assert await ring.find(f"tmo_{number}") is None
     reads, counted.single = counted.single, []
     assert (len(set(reads)), len(reads), counted.whole) == (10, 10, 0)
