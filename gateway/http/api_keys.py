@@ -203,7 +203,7 @@ async def admits(copy: Copy, given: str | None) -> bool:
     return any(given is None or key["hash"] == digest(given) for key in there)
 
 
-class KeyRing:
+class ApiKeyCache:
     """Finds keys in memory; of a key that is not there it reads the document, and never for a known fresh key.
 
     While the store is away the keys that were read before stay valid, those of the copy where
