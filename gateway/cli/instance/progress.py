@@ -33,7 +33,7 @@ class NotStarted(Exception):  # noqa: N818 - reads as what it is
     """Parts did not start: one sentence for each."""
 
 
-class Shown(Protocol):
+class ProgressDisplay(Protocol):
     """A place where progress is displayed."""
 
     def __enter__(self) -> Self: ...
@@ -100,14 +100,16 @@ class Screen:
         self._live.update(shown)
 
 
-def display(*, quiet: bool) -> Shown:
+def display(*, quiet: bool) -> ProgressDisplay:
     """A display that fits the place where the output goes."""
     if quiet:
         return Silent()
     return Screen() if sys.stdout.isatty() else Lines()
 
 
-def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], None]) -> None:
+def wait(
+    data: Path, roles: Iterable[str], shown: ProgressDisplay, check: Callable[[], None]
+) -> None:
     """Return when every part runs and the tree has `begun`; raises `NotStarted`.
 
     `check` is called at every look, and raises what should end the waiting.
