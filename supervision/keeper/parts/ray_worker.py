@@ -37,7 +37,7 @@ LOOK: Final = 0.5
 """Seconds until a template that has not answered is looked at, and then between two looks."""
 TEMPLATE_TIMEOUT: Final = 20.0
 """Seconds that a worker waits for a template that runs, imports included; then it imports for itself."""
-AGAIN: Final = 0.02
+RETRY_PAUSE: Final = 0.02
 """Seconds until the next try where a template has just begun or ended."""
 
 
@@ -78,7 +78,7 @@ def find_place(address: str) -> tuple[socket.socket, int] | None:
             os._exit(0)
         if answer == REFUSED:
             return None
-        time.sleep(AGAIN)
+        time.sleep(RETRY_PAUSE)
     return None
 
 
