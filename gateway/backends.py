@@ -40,7 +40,7 @@ from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import KnownConnections
 from gateway.conversion.ffmpeg import Ffmpeg
 from gateway.http import limit_problems
-from gateway.http.api_keys import KeyRing
+from gateway.http.api_keys import ApiKeyCache
 from gateway.http.rate_limiter import RateLimiter
 from gateway.instance_snapshot import SnapshotReader
 from gateway.metrics.actor_counters import ActorCounters
@@ -97,7 +97,7 @@ class Backends:
     documents: Documents
     registry: Connections
     known: KnownConnections
-    ring: KeyRing
+    ring: ApiKeyCache
     rates: RateLimiter
     requests: ConcurrencyLimiter
     waits: ConcurrencyLimiter
@@ -161,7 +161,7 @@ class Backends:
             documents=documents,
             registry=registry,
             known=known,
-            ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
+            ring=ApiKeyCache(documents, copy=copy_of(settings, API_KEYS)),
             rates=RateLimiter(settings.request_quota),
             requests=ConcurrencyLimiter(settings.concurrency_quota),
             waits=ConcurrencyLimiter(settings.concurrency_quota),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.schemas.response_models import Connection
 
 FRESH = 1.0  # seconds
-PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check hang
+SNAPSHOT_TIMEOUT = 2.0  # seconds: a Redis that hangs must not make the health check hang
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class SnapshotReader:
         psutil.cpu_percent()  # the first call only begins the measurement
 
     async def look(self) -> InstanceSnapshot:
-        """The state of the instance, at most `FRESH` seconds old; answers within `PATIENCE`."""
+        """The state of the instance, at most `FRESH` seconds old; answers within `SNAPSHOT_TIMEOUT`."""
         if self._last is not None and time.monotonic() - self._at < FRESH:
             return self._last
         if self._reading is None:
@@ -159,7 +159,7 @@ class SnapshotReader:
         self, names: Sequence[str]
     ) -> tuple[Mapping[str, Lease], Mapping[str, Counts], Mapping[str, Flow], Durability] | None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 return await asyncio.gather(
                     self._leases.read_all(names),
                     self._lanes.counts_many(names),
@@ -171,14 +171,14 @@ class SnapshotReader:
 
     async def _ask_spool(self) -> Depth | None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 return await self._spool.depth()
         except (SpoolUnavailable, TimeoutError):
             return None
 
     async def _ask_disk(self) -> tuple[Disk | None, int | None]:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 return await asyncio.to_thread(lambda: (fullest(self._places), self._files_room()))
         except (OSError, TimeoutError):
             return None, None
@@ -186,7 +186,7 @@ class SnapshotReader:
     async def _ask_store(self) -> Mapping[str, Any] | None:
         """The monitor's last word, empty when it never spoke; None while the store is away."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 latest = await self._documents.get(HEALTH_STATUS, LATEST)
         except (StoreAway, TimeoutError):
             return None

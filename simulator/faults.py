@@ -1,4 +1,4 @@
-"""Keeps faults that tests request in memory, returns an account's active one at an ack, delivery or login; counts injections.
+"""Keeps requested faults in memory, returns an account's active one at an ack, delivery or login; counts injections.
 
 A fault either happens at once to the account's open sockets, or waits for its moment (an ack, a
 delivery, a login) as a rule that applies `count` times, for `seconds`, or until it is cleared,

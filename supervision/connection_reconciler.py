@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SERVE, STOP, AGAIN = 20.0, 20.0, 1.0
+SERVE, STOP, RETRY = 20.0, 20.0, 1.0
 """Seconds for a child to start serving, for one to stop, and until the next try."""
 
 
@@ -192,14 +192,14 @@ class ConnectionReconciler:
                 elif not self._again[connection].is_set():
                     return
             except (RedisAway, StoreAway, BucketAway):
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY)
             except (ActorDead, CallTimeout, CallRefused) as error:
                 log.warning("failed", action="reconcile", connection=connection, error=repr(error))
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY)
             except Exception:  # a bug in one step; no other task has this connection
                 log.exception("step broke", action="reconcile", connection=connection)
                 await self._mistaken("reconcile")
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY)
 
     async def _take(self, connection: str, step: Step, lease: Lease | None) -> None:
         child = self._children.serving(connection)
@@ -270,7 +270,7 @@ class ConnectionReconciler:
             self._children.assign(child, connection, epoch)
         except ActorDead:
             # Without a child Ray created none, which is no fall of the connection; else its watch reports the death.
-            await (asyncio.sleep(AGAIN) if child is None else self._pause(connection, AGAIN))
+            await (asyncio.sleep(RETRY) if child is None else self._pause(connection, RETRY))
             return
         except CallTimeout:
             self._fall(connection, HUNG, 0.0)
@@ -319,7 +319,7 @@ class ConnectionReconciler:
         elif child is not None:
             await self._children.dismiss(child)
         if child is None or error.kind in NO_EPOCH | {"Busy"}:
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY)
             return
         lease = await self._leases.read(connection)
         if error.kind in FOR_GOOD:

@@ -66,7 +66,7 @@ log = structlog.get_logger()
 
 BEAT_EVERY = 2.0
 LOOK_EVERY = 2.0
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 BEHIND_WITHIN = 30.0
 """Seconds of a cold start that the services in `BEHIND` wait for connections to settle, and again for no start to queue."""
 BEGIN = 1.0
@@ -135,7 +135,7 @@ class RootSupervisor(Shell):
         except Exception:
             # Ray restarts the root once its process has died.
             log.exception("boot broke", action="boot")
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_PAUSE)
             os._exit(1)
 
     async def _start(self) -> None:
@@ -310,7 +310,7 @@ class RootSupervisor(Shell):
                 async for _ in pokes(redis):
                     self._look_now.set()
             except RedisAway:
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_PAUSE)
 
     async def _write_process_files(self) -> None:
         """Writes the list of processes after each change, for readers without Ray."""
@@ -359,7 +359,7 @@ class RootSupervisor(Shell):
             except Exception:
                 log.exception("loop broke", action="root", loop=getattr(loop, "__qualname__", None))
                 await self._mistaken("root")
-            await asyncio.sleep(AGAIN * random.uniform(0.5, 1))  # noqa: S311 - spread only
+            await asyncio.sleep(RETRY_PAUSE * random.uniform(0.5, 1))  # noqa: S311 - spread only
 
     async def _stop(self) -> None:
         """Stops and ends all children: connections concurrently, then the services."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 """Seconds until the next try after the creation of a standby failed."""
 
 
@@ -93,7 +93,7 @@ class Standbys:
                     self._ready.append(await self._making)
                 except (ActorDead, CallTimeout, CallRefused) as error:
                     log.warning("no standby", action="standby", error=repr(error))
-                    await asyncio.sleep(AGAIN)
+                    await asyncio.sleep(RETRY_PAUSE)
                 finally:
                     self._making = None
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents
 
-PATIENCE = 3.0  # seconds after which something counts as away
+PROBE_TIMEOUT = 3.0  # seconds after which something counts as away
 OF_LATE = 1800.0  # seconds for which it counts that a connection was a zombie
 COMPARED = 86_400.0  # seconds for which a comparison of queue and store counts
 MOST = 50  # recovery actions that are read for that: a storm of falls is another alert's
@@ -121,7 +121,7 @@ class Probes:
         if not self._may("redis"):
             return Answer(ok=False, seconds=0.0)
         try:
-            async with reach(PATIENCE):
+            async with reach(PROBE_TIMEOUT):
                 await self._redis.ping()
         except RedisAway:
             self._went("redis", well=False)
@@ -135,7 +135,7 @@ class Probes:
         if not self._may("store"):
             return Answer(ok=False, seconds=0.0)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 await self._documents.get(HEALTH_STATUS, LATEST)
         except (StoreAway, TimeoutError):
             measures.count("teimoso_state_store_failures", operation="read")
@@ -156,7 +156,7 @@ class Probes:
         if self.leaves_alone("store"):
             return None, None, None, None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
             return None, None, None, None
@@ -186,7 +186,7 @@ class Probes:
         if self.leaves_alone("store"):
             return None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 page = await self._documents.query(
                     RECOVERY_ACTIONS,
                     where=[Where("at", ">=", self._wall() - OF_LATE)],
@@ -203,7 +203,7 @@ class Probes:
             return self._vault
         self._vault = None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 await self._bucket.list("probe/")
         except BucketAway as away:
             self._vault = away.reason
@@ -215,7 +215,7 @@ class Probes:
     async def durability(self) -> str | None:
         """The reason for which Redis may lose acknowledged data (G1); None where it cannot, or is away."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 return (await durability(self._redis)).reason
         except (RedisAway, TimeoutError):
             return None
@@ -223,7 +223,7 @@ class Probes:
     async def redis_memory(self) -> RedisMemory | None:
         """The memory that Redis has in use, and its limit; None where it is away or does not report it."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 return await memory(self._redis, self._redis_limit)
         except (RedisAway, TimeoutError):
             return None
@@ -235,7 +235,7 @@ class Probes:
         """
         try:
             if not self.leaves_alone("store"):
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(PROBE_TIMEOUT):
                     self._known = (await self._registry.list()).items
         except (StoreAway, TimeoutError):
             pass

@@ -18,7 +18,7 @@ from actors.runtime.text_pattern import TextPattern
 T = TypeVar("T")
 
 
-class Shown(NamedTuple):
+class AnswerDescription(NamedTuple):
     """The description of a field in answers, where that is another one than a caller's."""
 
     description: str
@@ -149,7 +149,7 @@ Choices = Annotated[
     int,
     Field(default=1, ge=0, le=12, description=_CHOICES),
     BeforeValidator(whole),
-    Shown(_CHOICES),
+    AnswerDescription(_CHOICES),
 ]
 Chosen = Annotated[
     tuple[Annotated[str, StringConstraints(max_length=4096)], ...],
@@ -161,7 +161,7 @@ Chosen = Annotated[
     ),
     AfterValidator(_different),
     GIVEN,
-    Shown("null where the vote could not be read."),
+    AnswerDescription("null where the vote could not be read."),
 ]
 
 Emoji = Annotated[
@@ -172,7 +172,7 @@ Emoji = Annotated[
         longest=32,
     ),
     Field(description="Empty takes the reaction back.", examples=["👍"]),
-    Shown("Empty where a reaction was taken back."),
+    AnswerDescription("Empty where a reaction was taken back."),
 ]
 
 PinSeconds = Annotated[
@@ -185,5 +185,5 @@ PinSeconds = Annotated[
     ),
     BeforeValidator(whole),
     AfterValidator(_offered),
-    Shown("Seconds for which it stays; 0 where a pin was taken back."),
+    AnswerDescription("Seconds for which it stays; 0 where a pin was taken back."),
 ]

@@ -1,7 +1,7 @@
 """Counts and times events of an actor or gateway in the memory of its process, and declares these metrics.
 
 A process has one `measures`. The root reads an actor's with its health and sums them up over
-restarts (`supervision/reports/metrics_file.py`), the one place where counts outlive a process; nothing on the path
+restarts (`supervision/reports/metrics_file.py`), the one place where these counts outlive a process; nothing on the path
 of a message waits for that. No label ever carries a number, a text or a key (G10).
 """
 

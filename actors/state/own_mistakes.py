@@ -18,7 +18,7 @@ MISTAKE = "mistake"
 """The document of `HEALTH_STATUS` with the last one."""
 
 
-AGAIN = 60.0
+NOTE_PERIOD = 60.0
 """Seconds until a loop that breaks each time is noted again: each note is a write."""
 
 _noted: WeakKeyDictionary[Documents, dict[str, float]] = WeakKeyDictionary()
@@ -27,14 +27,14 @@ log = structlog.get_logger()
 
 
 async def note_once(documents: Documents | None, action: str) -> bool:
-    """Note an exception that a loop met, has logged and goes on after; at most once in `AGAIN` seconds.
+    """Note an exception that a loop met, has logged and goes on after; at most once in `NOTE_PERIOD` seconds.
 
     Raises nothing: without `documents`, and while the store is away, the log alone has it, and this is False.
     """
     if documents is None:
         return False
     times, now = _noted.setdefault(documents, {}), time.monotonic()
-    if now - times.get(action, -AGAIN) < AGAIN:
+    if now - times.get(action, -NOTE_PERIOD) < NOTE_PERIOD:
         return True
     times[action] = now
     try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 EVERY = 3600.0
-AGAIN = 60.0
+RETRY_PAUSE = 60.0
 """Seconds between two rounds, and until the next while the store is away."""
 
 OLDEST = 20
@@ -89,7 +89,7 @@ class Retention:
             try:
                 removed = await self.prune()
             except StoreAway:
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_PAUSE)
                 continue
             except ValueError as error:  # a mistake that would come again at once
                 log.error("not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400

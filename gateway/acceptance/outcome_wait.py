@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.schemas.content.outbound_messages import QueuedMessage
 
-PATIENCE = 30.0
+DEFAULT_WAIT = 30.0
 """Seconds until a message that is not sent is cancelled, where `wait` says nothing else."""
 
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks
@@ -83,12 +83,12 @@ async def settled(backends: Backends, record: Record, wait: float) -> Record:
     One that is on its way cannot be taken back: it is waited for once more, and may then still be
     ``sending``. Problem `redis_away`, `uncertain`, if nobody can say.
     """
-    record = await reached(backends, record, wait or PATIENCE)
+    record = await reached(backends, record, wait or DEFAULT_WAIT)
     if record.status not in presenters.FINAL:
         try:
             record = await backends.lanes.cancel(record.id)
         except NotCancellable:
-            record = await reached(backends, record, wait or PATIENCE)
+            record = await reached(backends, record, wait or DEFAULT_WAIT)
         except (NotFound, RedisAway):
             raise lost() from None
     if record.status == "cancelled":

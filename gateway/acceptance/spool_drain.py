@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 BATCH = 200
 PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
-PATIENCE = 2.0  # seconds for the state store to say whether a connection is there
+REGISTRY_TIMEOUT = 2.0  # seconds for the state store to say whether a connection is there
 ASIDE = 1.0
 OVER = 1.0
 """Seconds for which a connection that has no room in Redis is left out."""
@@ -178,7 +178,7 @@ class SpoolDrain:
             if not self._known.fresh:
                 return
             with suppress(StoreAway, TimeoutError):
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(REGISTRY_TIMEOUT):
                     await self._known.renewed(connection)
 
     async def _move(self, chat: list[Spooled]) -> list[Spooled]:

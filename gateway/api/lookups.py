@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.state.connections import Connection as Registered
 
-PATIENCE = 10.0  # seconds
+LOOKUP_TIMEOUT = 10.0  # seconds
 
 
 FINAL: Final = frozenset(
@@ -100,7 +100,7 @@ async def answered(
 ) -> dict[str, Any]:
     """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`, and of a long body `body_too_large`."""
     try:
-        return await call.backends.commands.ask(registered.id, kind, args, PATIENCE)
+        return await call.backends.commands.ask(registered.id, kind, args, LOOKUP_TIMEOUT)
     except TooMany:
         raise Problem("connection_busy") from None
     except TooLong:

@@ -147,9 +147,9 @@ def upgrade(
 
     It stops at the first connection that is not back as it was; called again, it goes on.
     """
-    from gateway.cli.instance.upgrade import Asked, run
+    from gateway.cli.instance.upgrade import UpgradeOptions, run
 
-    run(directory(data), Asked(pause, within), as_json)
+    run(directory(data), UpgradeOptions(pause, within), as_json)
 
 
 @app.command()
@@ -350,9 +350,9 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send a message: a text, or the kind that an option names."""
-    from gateway.cli.commands.send import Asked, run
+    from gateway.cli.commands.send import SendArguments, run
 
-    asked = Asked(
+    asked = SendArguments(
         connection=connection,
         to=to,
         text=text,

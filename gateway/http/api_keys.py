@@ -40,7 +40,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PREFIX = "tmo_"
 FRESH = 5.0  # seconds: how late a revoked key is noticed
-PATIENCE = 1.0  # seconds between reads of all keys while the store does not answer
+KEYS_RETRY_PAUSE = 1.0  # seconds between reads of all keys while the store does not answer
 _STORE_TIMEOUT = 2.0  # seconds
 _GLANCE = 0.5  # seconds that a known key waits for the store, after a time in which nobody asked
 
@@ -203,7 +203,7 @@ async def admits(copy: Copy, given: str | None) -> bool:
     return any(given is None or key["hash"] == digest(given) for key in there)
 
 
-class KeyRing:
+class ApiKeyCache:
     """Finds keys in memory; of a key that is not there it reads the document, and never for a known fresh key.
 
     While the store is away the keys that were read before stay valid, those of the copy where
@@ -301,12 +301,12 @@ class KeyRing:
         return found
 
     def _due(self, age: float) -> bool:
-        """Whether to read: what was read is older than `age`, and the last try `PATIENCE` ago."""
+        """Whether to read: what was read is older than `age`, and the last try `KEYS_RETRY_PAUSE` ago."""
         if self._reading is not None or self._tried_at is None:
             return True
         now = self._clock()
         old = self._stored.read_at is None or now - self._stored.read_at > age
-        return old and now - self._tried_at >= PATIENCE
+        return old and now - self._tried_at >= KEYS_RETRY_PAUSE
 
     def _idle(self) -> bool:
         """Whether nobody asked for so long that a key that was revoked may still be known here.

@@ -11,7 +11,7 @@ from gateway.http.problems import Problem
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from gateway.http.api_keys import Key, KeyRing, Scope
+    from gateway.http.api_keys import ApiKeyCache, Key, Scope
     from gateway.http.header_fields import Fields
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
@@ -41,7 +41,7 @@ def _bearer(value: str) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def authenticate(ring: KeyRing, request: Request) -> Key:
+async def authenticate(ring: ApiKeyCache, request: Request) -> Key:
     """The caller's key. Problems: `unauthorized`, `store_away`, `rate_limited` for an address of many wrong keys."""
     token = presented(request.scope["headers"])
     if token is None:

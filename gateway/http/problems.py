@@ -1,6 +1,6 @@
-"""Defines the API's error codes, and `Problem`, the exception that becomes an `application/problem+json` answer (RFC 9457).
+"""Defines the API's error codes, and `Problem`, the exception that becomes an `application/problem+json` answer.
 
-A code never changes its meaning. Details are written for the person who reads the answer and
+The form of an answer is RFC 9457's. A code never changes its meaning. Details are written for the person who reads the answer and
 never repeat a message's text, a phone number or a key.
 """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from actors.metrics.counters import Sample
 
-PATIENCE = 2.0  # seconds: a disk that hangs must not make a scrape hang
+METRICS_READ_TIMEOUT = 2.0  # seconds: a disk that hangs must not make a scrape hang
 SILENCE = 15.0
 """Seconds without a new word after which the tree counts as down."""
 
@@ -36,7 +36,7 @@ NOTHING = ActorTotals(up=False, totals=(), gauges=())
 
 
 class ActorCounters:
-    """Answers within `PATIENCE`, without asking an actor: no scrape costs the tree anything.
+    """Answers within `METRICS_READ_TIMEOUT`, without asking an actor: no scrape costs the tree anything.
 
     Where the root is silent its totals stay as they were, and what was true of a moment is gone.
     """
@@ -50,7 +50,7 @@ class ActorCounters:
     async def look(self) -> ActorTotals:
         """The counters that the root wrote last."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(METRICS_READ_TIMEOUT):
                 await asyncio.to_thread(self._read)
         except (OSError, TimeoutError):
             pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -311,24 +311,6 @@ class TestEvent(EventAnswer):
     data: TestedWebhook
 
 
-Told = Annotated[
-    ReceivedEvent
-    | StepEvent
-    | ChangedEvent
-    | MediaEvent
-    | StateEvent
-    | LimitedEvent
-    | PairingEvent
-    | PasskeyEvent
-    | CallEvent
-    | ChatEvent
-    | RenamedEvent
-    | GroupEvent
-    | GroupMembersEvent
-    | ContactEvent
-    | AlertEvent,
-    Field(discriminator="type"),
-]
 MODELS: tuple[type[EventAnswer], ...] = (
     ReceivedEvent,
     StepEvent,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["delivered", "retry", "dead", "gone"]
 
-PATIENCE = 86_400.0
+DELIVERY_PERIOD = 86_400.0
 """Seconds for which an event is tried."""
 
 FIRST, LONGEST = 1.0, 300.0
@@ -41,7 +41,7 @@ def judged(attempt: Attempt, told: NumberedEvent, now: float) -> Verdict:
         return "delivered"
     if attempt.status == GONE:
         return "gone"
-    return "dead" if attempt.error in HOPELESS or now - told.at >= PATIENCE else "retry"
+    return "dead" if attempt.error in HOPELESS or now - told.at >= DELIVERY_PERIOD else "retry"
 
 
 def pause(failures: int, chance: float) -> float:

@@ -42,7 +42,7 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a comment tells that the stream lives, and how far it is: also
 where much happens of which the reader wants nothing."""
 
-PATIENCE = 10.0
+READER_TIMEOUT = 10.0
 """Seconds that a reader may take for what it was sent; then it is cut, and nothing waits for it."""
 
 AGAIN_MS = 1000
@@ -128,7 +128,7 @@ class Stream(Response):
         async for text in self._texts():
             message = {"type": "http.response.body", "body": text, "more_body": True}
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(READER_TIMEOUT):
                     await send(message)
             except TimeoutError:
                 log.warning("reader cut", action="events")

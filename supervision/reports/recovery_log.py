@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 KEPT = 1000
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 
 
 class RecoveryLog:
@@ -90,7 +90,7 @@ class RecoveryLog:
                 try:
                     await self._store(document)
                 except StoreAway:
-                    await asyncio.sleep(AGAIN)
+                    await asyncio.sleep(RETRY_PAUSE)
                     continue
                 with suppress(ValueError):  # pushed out by newer ones meanwhile
                     self._waiting.remove(document)

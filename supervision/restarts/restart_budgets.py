@@ -22,7 +22,7 @@ log = structlog.get_logger()
 FALLS = "falls"
 """The field of ``whatsapp_connection_states`` with the falls of a connection and their times."""
 
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 
 
 class RestartBudgets:
@@ -80,7 +80,7 @@ class RestartBudgets:
                 try:
                     await self._store(connection, record)
                 except StoreAway:
-                    await asyncio.sleep(AGAIN)
+                    await asyncio.sleep(RETRY_PAUSE)
                     continue
                 if record is self._lives.record(connection):  # unless it fell once more meanwhile
                     self._unwritten.discard(connection)

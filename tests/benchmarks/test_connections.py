@@ -185,7 +185,7 @@ def test_memory_and_idle_processor(figures: Figures, instance: Instance) -> None
             "memory of an open connection (PSS)",
             median([each.pss for each in found]),
             "MB",
-            at_most=80,
+            at_most=72,
             remarks={
                 **remarks,
                 "other imports": sum(own.values()) - sum(remarks.values()),

@@ -27,7 +27,7 @@ FORESEEN: Final = {
     ("gateway/redis_probe.py", "_hangs"): 1,
     # a damaged session is set aside, and another one put into its place
     ("actors/connection/actor.py", "_look"): 1,
-    # the store cannot be told why it is away
+    # the store cannot know why it is away
     ("actors/state/own_mistakes.py", "note_once"): 1,
     # its answer leaves before it is noted
     ("gateway/http/access_log.py", "__call__"): 1,
@@ -39,10 +39,12 @@ FORESEEN: Final = {
 def broad_clauses(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.ExceptHandler]]:
     """Each `except Exception` with the function that it is in."""
     for child in ast.iter_child_nodes(tree):
-        is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
         if isinstance(child, ast.ExceptHandler) and getattr(child.type, "id", "") == "Exception":
             yield inside, child
-        yield from broad_clauses(child, child.name if is_function else inside)
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from broad_clauses(child, child.name)
+        else:
+            yield from broad_clauses(child, inside)
 
 
 def passes_on(clause: ast.ExceptHandler) -> bool:

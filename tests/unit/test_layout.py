@@ -318,6 +318,16 @@ def test_a_folder_holds_one_noun_and_says_which() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_module_begins_with_one_sentence_of_120_characters() -> None:
+    first = {
+        source: (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+        for source, text in sources().items()
+        if not source.endswith("_pb2.py")
+    }
+    assert {source: line for source, line in first.items() if not 0 < len(line) <= 120} == {}
+    assert {source: line for source, line in first.items() if not line.endswith(".")} == {}
+
+
 def test_nothing_calls_wait_for() -> None:
     """In Python 3.11 it loses a cancellation that meets the result; `asyncio.timeout` does not."""
     called = [

@@ -1,4 +1,4 @@
-"""Moves a damaged or outdated session file, with SQLite's files beside it, into a side directory, and bounds what lies there."""
+"""Moves a damaged or outdated session file, with SQLite's files beside it, out of the way; only the newest ones stay."""
 
 from __future__ import annotations
 

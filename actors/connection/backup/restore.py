@@ -38,7 +38,7 @@ log = structlog.get_logger()
 RESTORING: Final = "session.restoring"
 """A session that is not in its place yet. Left by a crash, it is begun anew."""
 
-PATIENCE: Final = 6.0
+BUCKET_TIMEOUT: Final = 6.0
 """Seconds for one answer of the bucket: who took the actor for this waits as well."""
 
 SHORT: Final = 1.5
@@ -88,7 +88,7 @@ class Restorer:
         except SessionDamaged as damage:
             self._damage = str(damage)
         try:
-            async with asyncio.timeout(PATIENCE if self._there is None else SHORT):
+            async with asyncio.timeout(BUCKET_TIMEOUT if self._there is None else SHORT):
                 self.copies = await self._vault.copies(self._connection)
         except (BucketAway, TimeoutError) as away:
             if self._there is None:
@@ -135,7 +135,7 @@ class Restorer:
         refusal = None
         for copy in reversed(self.copies or ()):
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(BUCKET_TIMEOUT):
                     await self._vault.restore(copy, target)
             except TimeoutError:
                 raise BucketAway("no_answer") from None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AGAIN: Final = 1.0
+RETRY_PAUSE: Final = 1.0
 LONGEST: Final = 15.0
 """Seconds between tries while the bucket is away."""
 
@@ -108,9 +108,9 @@ class BackupSchedule:
                 pause, failures = self._every, 0
             else:
                 failures += 1
-                pause = doubled(failures, 2 * AGAIN, min(LONGEST, self._every))
+                pause = doubled(failures, 2 * RETRY_PAUSE, min(LONGEST, self._every))
                 # A copy that is requested now would fail as well.
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_PAUSE)
 
     async def finish(self) -> None:
         """Copy what there is once nobody writes any more, and let the next owner know which it is.

@@ -28,6 +28,8 @@ class Refusal:
     follows: Literal["dead", "retry", "wait"]
 
 
+STALE_ADDRESSING: Final = "group_addressing_stale"
+"""The code of the refusal of a message whose group is addressed otherwise now."""
 MALFORMED: Final = "malformed_stanza"
 """The code of a refusal that is a mistake of this service."""
 REACH_OUT_REFUSED: Final = "reach_out_refused"
@@ -37,7 +39,7 @@ REACH_OUT_REFUSED: Final = "reach_out_refused"
 # somebody out of the blue, and can prolong a lock. 475 is the cap on new chats, which ends by itself;
 # 479 a stanza that does not fit WhatsApp's own schema, for any recipient.
 NAMED: Final[Mapping[int, Refusal]] = {
-    421: Refusal("group_addressing_stale", "retry"),
+    421: Refusal(STALE_ADDRESSING, "retry"),
     463: Refusal(REACH_OUT_REFUSED, "dead"),
     475: Refusal(NEW_CHATS_CAPPED, "wait"),
     479: Refusal(MALFORMED, "dead"),

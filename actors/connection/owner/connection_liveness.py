@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 """Seconds between a probe that was not answered and the next."""
 
 
@@ -118,7 +118,7 @@ class LivenessProbe:
     def _left(self) -> float:
         """Seconds until the next look."""
         if self._suspicion.unanswered:
-            return min(AGAIN, self._silence)
+            return min(RETRY_PAUSE, self._silence)
         traffic = self._engine.traffic
         return self._silence if traffic is None else max(0.0, self._silence - traffic.age)
 
@@ -132,7 +132,7 @@ class LivenessProbe:
             answered = await self._engine.probe(self._suspicion.deadline)
         except NotConnected:
             self._suspicion = self._suspicion.lifted()
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_PAUSE)
             return
         took, traffic = time.monotonic() - began, self._engine.traffic
         if traffic is None:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 APART: Final = 60.0
 """Seconds between two requests, of whatever groups."""
 
-AGAIN: Final = 86_400.0
+REFETCH_PERIOD: Final = 86_400.0
 """Seconds after which a group is asked for again that was not among those listed."""
 
 MOST: Final = 10_000
@@ -48,7 +48,7 @@ class GroupNames:
         unnamed = {one.chat for one in messages if one.chat_name is None}
         for chat in unnamed:
             asked = self._asked.get(chat)
-            if chat.endswith("@g.us") and (asked is None or now - asked >= AGAIN):
+            if chat.endswith("@g.us") and (asked is None or now - asked >= REFETCH_PERIOD):
                 self._wanted.add(chat)
                 self._look.set()
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 """Seconds between tries while Redis is away."""
 
 
@@ -77,7 +77,7 @@ class LeaseKeeper:
         while True:
             await asyncio.sleep(pause)
             try:
-                kept = await persist(self._renew, RedisAway, first=AGAIN, longest=AGAIN)
+                kept = await persist(self._renew, RedisAway, first=RETRY_PAUSE, longest=RETRY_PAUSE)
             except LeaseMissing:
                 self._on_lost("lease_missing")
                 return

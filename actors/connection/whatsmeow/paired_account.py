@@ -40,7 +40,7 @@ from actors.connection.whatsmeow.queries.group_requests import ProgramGroupReque
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
 from actors.connection.whatsmeow.queries.profile_requests import ProgramProfileRequests
-from actors.connection.whatsmeow.sender import PhoneMessages, Sender
+from actors.connection.whatsmeow.sender import PhoneMessages, ProgramSender
 from actors.messages.content import Star
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class PairedAccount:
         )
         self._limits = LimitEnforcement(session, link, people, events, counts, start=self._start)
         self._lookups = Lookups(session, people, link, on_inbox=events.on_inbox)
-        self._sender = Sender(
+        self._sender = ProgramSender(
             session,
             people,
             self._rosters,
@@ -188,7 +188,7 @@ class PairedAccount:
         await self._tasks.end()
 
     async def send(self, message: Outgoing) -> float:
-        """See `Sender.send`. Raises `NotConnected` before the login is done."""
+        """See `ProgramSender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:
             return await self._sender.send(message)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.limits.ack_errors import STALE_ADDRESSING
 from actors.connection.protocol import mentions
 from actors.connection.protocol.identities.addresses import (
     GROUP,
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.login_channel import Link
     from actors.connection.whatsmeow.queries.lookups import Lookups
 
-STALE_ADDRESSING: Final = "group_addressing_stale"
 
-
-class Sender:
+class ProgramSender:
     """Sends over one link, each message under the caller's id (G3), in each chat in order (G4).
 
     A message is on disk before the program has it: a device that cannot read it gets it again, also after

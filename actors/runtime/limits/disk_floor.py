@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EVERY: Final = 1.0
 """Seconds between two looks; messages that are taken meanwhile fit into what is left."""
 
-PATIENCE: Final = 1.0
+LOOK_TIMEOUT: Final = 1.0
 """Seconds that a look may take before messages go on without it."""
 
 PART: Final = 4
@@ -66,14 +66,14 @@ class DiskFloor:
     async def lately(self) -> bool:
         """Return what a look in a thread found that is no older than `EVERY`.
 
-        Where the disks do not answer within `PATIENCE` the one before counts, and no other begins.
+        Where the disks do not answer within `LOOK_TIMEOUT` the one before counts, and no other begins.
         """
         now = time.monotonic()
         if self._looking is None or (self._looking.done() and now - self._began >= EVERY):
             self._began = now
             self._looking = asyncio.ensure_future(asyncio.to_thread(self.look))
         if not self._looking.done():
-            left = max(0.0, self._began + PATIENCE - now)
+            left = max(0.0, self._began + LOOK_TIMEOUT - now)
             await asyncio.wait((self._looking,), timeout=left)
         return self._looking.result() if self._looking.done() else self.reached
 

@@ -24,7 +24,7 @@ PAGE: Final = 400
 PAUSE: Final = 0.1
 """Seconds between two pages, so that other writers have their turn."""
 
-AGAIN: Final = 60.0
+RETRY_PAUSE: Final = 60.0
 """Seconds until the next try where the store is away."""
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ async def run(documents: Documents) -> None:
                 if lacks and id_in(document) not in passed_over:
                     await _of_connection(documents, document, passed_over)
         except StoreAway:
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_PAUSE)
         else:
             return
 

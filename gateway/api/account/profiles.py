@@ -1,4 +1,4 @@
-"""Serves API routes for pictures of people and groups, blocked people and the own profile, which the connection's process changes."""
+"""Serves API routes for pictures of people and groups, blocked people and the own profile; its connection acts."""
 
 from __future__ import annotations
 

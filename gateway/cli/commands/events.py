@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-AGAIN = 1.0
+RETRY_PAUSE = 1.0
 """Seconds until it comes again where the stream was cut."""
 
 SILENCE = 60.0
@@ -48,7 +48,7 @@ def follow(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) ->
             except httpx.TransportError:
                 if not begun:
                     output.refuse(api.absent)
-            time.sleep(AGAIN)
+            time.sleep(RETRY_PAUSE)
 
 
 def _blocks(lines: Iterable[str]) -> Iterable[dict[str, str]]:

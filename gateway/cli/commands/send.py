@@ -25,7 +25,7 @@ ACCEPTED = 202
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SendArguments:
     """The arguments and options of one call; at most one of those that name a kind is given."""
 
     connection: str
@@ -50,7 +50,7 @@ class Asked:
     """The `Idempotency-Key`."""
 
 
-def headers(asked: Asked) -> dict[str, str]:
+def headers(asked: SendArguments) -> dict[str, str]:
     """The request's headers. Raises `typer.BadParameter` for a name that no header can have."""
     if asked.once is None:
         return {}
@@ -61,7 +61,7 @@ def headers(asked: Asked) -> dict[str, str]:
     return {"Idempotency-Key": asked.once}
 
 
-def body(asked: Asked) -> dict[str, Any]:
+def body(asked: SendArguments) -> dict[str, Any]:
     """The request's body. Raises `typer.BadParameter` for what no message can be made of."""
     kinds = {
         "--react": asked.react,
@@ -94,7 +94,7 @@ def body(asked: Asked) -> dict[str, Any]:
     return made | _standing(asked, given[0] if given else None)
 
 
-def _mentions(asked: Asked, given: Sequence[str]) -> dict[str, Any]:
+def _mentions(asked: SendArguments, given: Sequence[str]) -> dict[str, Any]:
     if not asked.mentions:
         return {}
     if given not in ([], ["--file"]):
@@ -103,7 +103,7 @@ def _mentions(asked: Asked, given: Sequence[str]) -> dict[str, Any]:
     return {"mentions": "all" if named == ["all"] else named}
 
 
-def _change(asked: Asked, kind: str) -> dict[str, Any]:
+def _change(asked: SendArguments, kind: str) -> dict[str, Any]:
     if kind == "--react":
         return {"type": "reaction", "message": asked.react, "emoji": asked.text or ""}
     if kind == "--edit":
@@ -115,7 +115,7 @@ def _change(asked: Asked, kind: str) -> dict[str, Any]:
     return {"type": "delete", "message": asked.delete}
 
 
-def _standing(asked: Asked, kind: str | None) -> dict[str, Any]:
+def _standing(asked: SendArguments, kind: str | None) -> dict[str, Any]:
     if kind == "--forward":
         if asked.text is not None or asked.reply_to is not None:
             raise typer.BadParameter("--forward takes neither TEXT nor --reply-to.")
@@ -136,7 +136,7 @@ def _standing(asked: Asked, kind: str | None) -> dict[str, Any]:
     return {"type": "text", "text": _needed(asked, "what it says")}
 
 
-def _file(asked: Asked) -> dict[str, Any]:
+def _file(asked: SendArguments) -> dict[str, Any]:
     """All but the file itself, which has to be uploaded first."""
     assert asked.file is not None
     mime = mime_of(asked.file)
@@ -155,7 +155,7 @@ def _file(asked: Asked) -> dict[str, Any]:
     return made | ({"voice": True} if asked.voice else {})
 
 
-def _needed(asked: Asked, what: str) -> str:
+def _needed(asked: SendArguments, what: str) -> str:
     if asked.text is None:
         raise typer.BadParameter(f"TEXT is missing: {what}.")
     return asked.text
@@ -172,7 +172,7 @@ def _place(written: str) -> tuple[float, float]:
     return latitude, longitude
 
 
-def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool) -> None:
+def run(data: Path, key: str | None, asked: SendArguments, *, wait: float, as_json: bool) -> None:
     """Send it and print what became of it.
 
     Ends with status 1 and the reason on stderr if it was refused, or with `wait` not sent in so many seconds.

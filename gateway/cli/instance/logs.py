@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TAIL: Final = 1_048_576
 """Bytes of each file that are looked at."""
-AGAIN: Final = 0.5
+POLL_PAUSE: Final = 0.5
 """Seconds between two looks at the files."""
 
 
@@ -33,7 +33,7 @@ def run(data: Path, wanted: LineFilter, count: int, *, follow: bool, as_json: bo
     for line in newest(found, count):
         _show(line, as_json)
     while follow:
-        time.sleep(AGAIN)
+        time.sleep(POLL_PAUSE)
         for line in sorted(added(directory, wanted.parts, read, TAIL), key=lambda line: line.at):
             if wanted.fits(line):
                 _show(line, as_json)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
-PATIENCE = 420.0  # seconds for everything
+STARTUP_TIMEOUT = 420.0  # seconds for everything
 LOOK = 0.15  # seconds
 SERVING = frozenset({"root", "state", "connection"})
 """The roles of a tree that has begun to serve."""
@@ -33,7 +33,7 @@ class NotStarted(Exception):  # noqa: N818 - reads as what it is
     """Parts did not start: one sentence for each."""
 
 
-class Shown(Protocol):
+class ProgressDisplay(Protocol):
     """A place where progress is displayed."""
 
     def __enter__(self) -> Self: ...
@@ -100,20 +100,22 @@ class Screen:
         self._live.update(shown)
 
 
-def display(*, quiet: bool) -> Shown:
+def display(*, quiet: bool) -> ProgressDisplay:
     """A display that fits the place where the output goes."""
     if quiet:
         return Silent()
     return Screen() if sys.stdout.isatty() else Lines()
 
 
-def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], None]) -> None:
+def wait(
+    data: Path, roles: Iterable[str], shown: ProgressDisplay, check: Callable[[], None]
+) -> None:
     """Return when every part runs and the tree has `begun`; raises `NotStarted`.
 
     `check` is called at every look, and raises what should end the waiting.
     """
     expected = set(roles)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STARTUP_TIMEOUT
     while True:
         check()
         notes = [note for note in status_file.read(data) if note.role in expected]

@@ -30,7 +30,7 @@ BEGIN = 20.0  # seconds that a new keeper has to show itself
 GLANCE = 0.5  # seconds between two looks at the keeper
 
 
-class Asked(Exception):  # noqa: N818 - reads as what it is
+class StopRequested(Exception):  # noqa: N818 - reads as what it is
     """SIGINT or SIGTERM: a person who stays attached wants all of it to stop."""
 
 
@@ -50,7 +50,7 @@ def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
         begun = _begin(data, wish)
     except CannotStart as error:
         output.refuse(str(error))
-    except Asked:
+    except StopRequested:
         raise typer.Exit(130) from None
     try:
         child = None if held(data) else preparation.launch_keeper(data)
@@ -62,7 +62,7 @@ def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
             _stay(data, as_json)
     except progress.NotStarted as error:
         _give_up(data, begun, str(error), as_json)
-    except Asked:
+    except StopRequested:
         if begun.attached and detach:
             raise typer.Exit(130) from None
         _stop(data, as_json)
@@ -171,4 +171,4 @@ def _stop(data: Path, quiet: bool) -> None:
 
 
 def _asked(*_: object) -> NoReturn:
-    raise Asked
+    raise StopRequested

@@ -63,14 +63,14 @@ class Stopped(Exception):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True)
-class Asked:
+class UpgradeOptions:
     """Options of an upgrade: the pause between connections and the longest wait for each, in seconds."""
 
     pause: float = 1.0
     within: float = 60.0
 
 
-def run(data: Path, asked: Asked, as_json: bool) -> None:
+def run(data: Path, asked: UpgradeOptions, as_json: bool) -> None:
     done: list[str] = []
 
     def tell(what: str) -> None:
@@ -89,7 +89,7 @@ def run(data: Path, asked: Asked, as_json: bool) -> None:
         output.plain({"done": done, "complete": True, "reason": None})
 
 
-async def _upgrade(data: Path, asked: Asked, tell: Callable[[str], None]) -> None:
+async def _upgrade(data: Path, asked: UpgradeOptions, tell: Callable[[str], None]) -> None:
     plan = Plan.load(data)
     if plan is None or not preparation.running(data):
         raise Stopped(f"Nothing of {data} runs: `teimoso up` starts it with the new code.")
@@ -185,7 +185,9 @@ async def _services(data: Path, plan: Plan) -> None:
         raise Stopped(f"The services were not made anew: {reason}.")
 
 
-async def _connections(data: Path, old: Old, asked: Asked, tell: Callable[[str], None]) -> None:
+async def _connections(
+    data: Path, old: Old, asked: UpgradeOptions, tell: Callable[[str], None]
+) -> None:
     """Each one has to be back as it was before the next is touched."""
     settings = Settings.load(data)
     documents, redis = open_documents(settings), connect(settings)

@@ -24,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
+QR_TIMEOUT = 30.0  # seconds that a new connection has to come up with its QR code
 
 
 @app.command()
@@ -201,7 +201,7 @@ def _code(api: Caller, connection: str) -> str:
     from gateway.cli.api_client import segment
 
     path = f"/api/connections/{segment(connection)}/qr"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + QR_TIMEOUT
     while True:
         response = api.raw("GET", path)
         if response.status_code == 409 and response.json().get("state") == "open":

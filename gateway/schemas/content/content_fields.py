@@ -22,7 +22,7 @@ from typing import (
 from pydantic import Field
 
 from actors.messages import content, field_types
-from actors.messages.field_types import AS_TEXT, GIVEN, HIDDEN, Shown
+from actors.messages.field_types import AS_TEXT, GIVEN, HIDDEN, AnswerDescription
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ def shown(kind: type) -> Mapping[str, Any]:
         marks = list(_marks(hint))
         if AS_TEXT in marks:
             continue
-        described = [mark.description for mark in marks if isinstance(mark, Shown)]
+        described = [mark.description for mark in marks if isinstance(mark, AnswerDescription)]
         found[name] = (_listed(plain[name]), Field(description=described[0]) if described else ...)
     return found
 

@@ -35,9 +35,9 @@ REFUSED: Final = b"refused"
 
 LOOK: Final = 0.5
 """Seconds until a template that has not answered is looked at, and then between two looks."""
-PATIENCE: Final = 20.0
+TEMPLATE_TIMEOUT: Final = 20.0
 """Seconds that a worker waits for a template that runs, imports included; then it imports for itself."""
-AGAIN: Final = 0.02
+RETRY_PAUSE: Final = 0.02
 """Seconds until the next try where a template has just begun or ended."""
 
 
@@ -65,7 +65,7 @@ def find_place(address: str) -> tuple[socket.socket, int] | None:
     Otherwise returns socket and lock of the template that this process is to become, or ``None`` where it is to be a
     worker by its own imports.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TEMPLATE_TIMEOUT
     while time.monotonic() < end:
         try:
             place = _take(address)
@@ -78,7 +78,7 @@ def find_place(address: str) -> tuple[socket.socket, int] | None:
             os._exit(0)
         if answer == REFUSED:
             return None
-        time.sleep(AGAIN)
+        time.sleep(RETRY_PAUSE)
     return None
 
 

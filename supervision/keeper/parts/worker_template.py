@@ -43,7 +43,7 @@ MODULES: Final = (
 TITLE: Final = "ray::template"
 JOB: Final = "RAY_JOB_ID"
 NO_JOB: Final = "ffffffff"
-PATIENCE: Final = 1.0
+HANDOVER_TIMEOUT: Final = 1.0
 """Seconds within which the request of a worker's process is complete; it is sent in one piece."""
 REQUEST: Final = 2**17  # bytes
 
@@ -116,7 +116,7 @@ class Template:
 
     def _fork(self, connection: socket.socket) -> Start | None:
         """Returns the start of a worker in the forked process, and ``None`` in the template."""
-        connection.settimeout(PATIENCE)
+        connection.settimeout(HANDOVER_TIMEOUT)
         start, files = self._receive(connection)
         if start is None:
             with suppress(OSError):

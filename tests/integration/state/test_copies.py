@@ -14,7 +14,7 @@ from actors.state.caches.local_copies import Copy
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
-from gateway.http.api_keys import KeyRing, admits, digest
+from gateway.http.api_keys import ApiKeyCache, admits, digest
 from supervision.reconcile import Applied
 from supervision.registry import Registry
 from supervision.restarts.policy import Intensity, RestartRecords
@@ -115,7 +115,7 @@ async def test_the_root_says_once_that_an_engine_is_replaced(tmp_path: Path, cop
 
 async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy: Copy) -> None:
     await copy.write([KEY])
-    ring = KeyRing(away, copy=copy)
+    ring = ApiKeyCache(away, copy=copy)
     key = await ring.find(TOKEN)
     assert key is not None
     assert key.may("send")

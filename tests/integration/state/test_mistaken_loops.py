@@ -20,7 +20,7 @@ from actors.state.own_mistakes import MISTAKE
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.connection_cache import KnownConnections
-from gateway.http.api_keys import KeyRing
+from gateway.http.api_keys import ApiKeyCache
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.requests.delivery_body import DeliveryBodies
@@ -58,7 +58,7 @@ async def cache(documents: Documents, _: Settings) -> None:
 
 async def keys_of(documents: Documents, _: Settings) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 - nobody has read the keys
-        await KeyRing(documents).find("x")
+        await ApiKeyCache(documents).find("x")
     await asyncio.Event().wait()
 
 

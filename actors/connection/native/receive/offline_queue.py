@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 BATCH: Final = 100
 """Stanzas that are asked for at a time."""
 
-PATIENCE, LONGEST_PATIENCE = 3.0, 60.0
+FIRST_SILENCE, LONGEST_SILENCE = 3.0, 60.0
 """Seconds without a stanza of the queue after which the rest is asked for again: at first, at most."""
 
 
@@ -25,7 +25,7 @@ class OfflineQueue:
     Stanzas that were handed out come with the attribute ``offline``; an ``<offline>`` is the end.
     """
 
-    def __init__(self, socket: Socket, *, patience: float = PATIENCE) -> None:
+    def __init__(self, socket: Socket, *, patience: float = FIRST_SILENCE) -> None:
         self._socket = socket
         self._patience = patience
         self._left = 0
@@ -60,7 +60,7 @@ class OfflineQueue:
 
     async def run(self) -> None:
         """Ask until nothing is left. Raises `ConnectionLost`."""
-        patience = DoublingPause(self._patience, LONGEST_PATIENCE)
+        patience = DoublingPause(self._patience, LONGEST_SILENCE)
         while self._left > 0:
             self._of_batch = 0
             await self._socket.send(request())

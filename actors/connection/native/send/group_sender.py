@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.engine import SendError
-from actors.connection.limits.ack_errors import NAMED
+from actors.connection.limits.ack_errors import STALE_ADDRESSING
 from actors.connection.native.send.outgoing_message import GroupLetter
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.signal.device_sessions import new_key_pair
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
-
-STALE_ADDRESSING: Final = NAMED[421].code
-"""The code of the refusal of a message whose group is addressed otherwise now."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Holds what each change of the account over one login needs: its session, people and link; turns failures into `SendError`."""
+"""Holds what changes of the account over one login need: its session, people and link; turns failures into `SendError`."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ MAX_ASKED: Final = 12
 FIRST_PAUSE: Final = 2.0
 LOCAL_PAUSE: Final = 30.0
 
-PATIENCE: Final = 60.0
+REUPLOAD_WAIT: Final = 60.0
 """Seconds that the phone has to upload a file again before it is asked again; longer each time."""
 
 
@@ -96,7 +96,7 @@ def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> 
     if trouble is Trouble.GONE:
         if asked >= MAX_ASKED:
             return Failed(GONE)
-        patience = min(LONGEST_WAIT, PATIENCE * 5**asked)
+        patience = min(LONGEST_WAIT, REUPLOAD_WAIT * 5**asked)
         return Again(now + patience, attempts, asked + 1, ask=True)
     damaged = trouble is Trouble.DAMAGED
     attempts += DAMAGE if damaged else 1

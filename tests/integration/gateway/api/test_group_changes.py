@@ -152,7 +152,7 @@ async def test_a_request_whose_answer_is_lost_is_made_once(
 ) -> None:
     """The owner dies after it took the command: nobody takes it again."""
     client, owner = asked
-    monkeypatch.setattr("gateway.api.lookups.PATIENCE", 0.5)
+    monkeypatch.setattr("gateway.api.lookups.LOOKUP_TIMEOUT", 0.5)
 
     async def dies(*_: object) -> None:
         await asyncio.sleep(0)

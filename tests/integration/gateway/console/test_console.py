@@ -331,7 +331,7 @@ async def made(gateway: Gateway, documents: Documents, *scopes: api_keys.Scope, 
         with gateway.client(token) as client:
             return client.get("/api/connections").status_code != 401
 
-    until("the key is known", known, api_keys.PATIENCE + 3)
+    until("the key is known", known, api_keys.KEYS_RETRY_PAUSE + 3)
     return Key(identifier, token)
 
 
@@ -379,7 +379,7 @@ async def test_a_key_that_is_revoked_is_logged_out(gateway: Gateway, documents: 
         until(
             "the guest is logged out",
             lambda: guest.get("/").url.path == "/console/login",
-            api_keys.FRESH + api_keys.PATIENCE + 3,
+            api_keys.FRESH + api_keys.KEYS_RETRY_PAUSE + 3,
         )
         assert guest.part("/").status_code == 401
 

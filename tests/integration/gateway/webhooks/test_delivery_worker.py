@@ -19,7 +19,7 @@ from actors.state.own_mistakes import MISTAKE
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy, delivery_worker
 from gateway.webhooks.delivery_journal import SAVE
-from gateway.webhooks.delivery_policy import PATIENCE
+from gateway.webhooks.delivery_policy import DELIVERY_PERIOD
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.requests.http_post import PER_ENDPOINT, Posters
@@ -47,7 +47,7 @@ async def test_a_dead_delivery_is_kept_or_is_not_passed(
     receiver.answer = answer
     await delivering.add(receiver)
     (text,) = await store_messages(delivering.documents, 1)
-    await age(delivering.documents, text, 2 * PATIENCE)
+    await age(delivering.documents, text, 2 * DELIVERY_PERIOD)
     async with delivering.worker(saves=False):
         await eventually("it cannot be kept", lambda: delivering.documents.refused, SOON)
     delivering.documents.away = False

@@ -10,7 +10,7 @@ from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, StoreAway, Write
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
-from gateway.http.api_keys import InvalidKey, Key, KeyRing, create, digest, ensure_first
+from gateway.http.api_keys import ApiKeyCache, InvalidKey, Key, create, digest, ensure_first
 from gateway.http.problems import Problem
 from gateway.wrong_key_limiter import QUOTA
 from tests.unlimited import UNLIMITED
@@ -70,7 +70,7 @@ async def test_a_given_key_is_added_once_also_beside_others(documents: Documents
     assert await ensure_first(documents, GIVEN) is None
     assert await ensure_first(documents, GIVEN) is None
     assert len((await documents.query(API_KEYS)).items) == 2
-    assert await KeyRing(documents).find(GIVEN) is not None
+    assert await ApiKeyCache(documents).find(GIVEN) is not None
 
 
 async def test_with_a_given_key_none_is_made(documents: Documents) -> None:
@@ -89,13 +89,13 @@ async def test_scopes_and_connections(documents: Documents) -> None:
     _, token = await create(
         documents, name="a", scopes=["send"], connections=["shop"], quota=UNLIMITED
     )
-    key = await KeyRing(documents).find(token)
+    key = await ApiKeyCache(documents).find(token)
     assert key is not None
     assert [key.may(scope) for scope in api_keys.SCOPES] == [False, True, False, False]
     assert key.reaches("shop")
     assert not key.reaches("kiosk")
     _, token = await create(documents, name="b", scopes=["admin"], quota=UNLIMITED)
-    key = await KeyRing(documents).find(token)
+    key = await ApiKeyCache(documents).find(token)
     assert key is not None
     assert all(key.may(scope) for scope in api_keys.SCOPES)
     assert key.reaches("kiosk")
@@ -104,7 +104,7 @@ async def test_scopes_and_connections(documents: Documents) -> None:
 async def test_a_known_key_works_while_the_store_is_away(documents: Documents, file: Path) -> None:
     await ensure_first(documents, GIVEN)
     clock = Clock()
-    ring = KeyRing(documents, clock)
+    ring = ApiKeyCache(documents, clock)
     assert await ring.find(GIVEN) is not None
     hide(file)
     clock.now += 100
@@ -119,18 +119,18 @@ async def test_before_anything_was_read_nobody_can_say(documents: Documents, fil
     await ensure_first(documents, GIVEN)
     hide(file)
     clock = Clock()
-    ring = KeyRing(documents, clock)
+    ring = ApiKeyCache(documents, clock)
     with pytest.raises(StoreAway):
         await ring.find(GIVEN)
     hide(file, back=True)
-    clock.now += api_keys.PATIENCE
+    clock.now += api_keys.KEYS_RETRY_PAUSE
     assert await ring.find(GIVEN) is not None
 
 
 async def test_a_revoked_key_stops_working(documents: Documents) -> None:
     identity, token = await create(documents, name="a", scopes=["read"], quota=UNLIMITED)
     clock = Clock()
-    ring = KeyRing(documents, clock)
+    ring = ApiKeyCache(documents, clock)
     assert await ring.find(token) is not None
     await documents.delete(API_KEYS, identity)
     clock.now += api_keys.FRESH + 0.1
@@ -145,7 +145,7 @@ async def test_a_key_that_was_revoked_while_nobody_asked_is_refused_at_once(
     identity, token = await create(documents, name="a", scopes=["admin"], quota=UNLIMITED)
     await ensure_first(documents, GIVEN)
     clock = Clock()
-    ring = KeyRing(documents, clock)
+    ring = ApiKeyCache(documents, clock)
     assert await ring.find(token) is not None
     await documents.delete(API_KEYS, identity)
     clock.now += 3600
@@ -162,7 +162,7 @@ async def test_a_setting_brings_no_revoked_key_back(documents: Documents) -> Non
         await ensure_first(documents, GIVEN)
     await create(documents, name="b", scopes=["admin"], quota=UNLIMITED)
     assert await ensure_first(documents, GIVEN) is None
-    assert await KeyRing(documents).find(GIVEN) is None
+    assert await ApiKeyCache(documents).find(GIVEN) is None
 
 
 async def test_a_revoked_first_key_leaves_room_for_another(documents: Documents) -> None:
@@ -200,11 +200,11 @@ async def counted(file: Path) -> AsyncIterator[Counted]:
 async def test_an_unknown_key_reads_its_own_document_alone(counted: Counted) -> None:
     await ensure_first(counted, GIVEN)
     clock = Clock()
-    ring = KeyRing(counted, clock)
+    ring = ApiKeyCache(counted, clock)
     assert await ring.find(GIVEN) is not None
     counted.whole, counted.single = 0, []
     for number in range(10):
-        clock.now += api_keys.PATIENCE
+        clock.now += api_keys.KEYS_RETRY_PAUSE
         assert await ring.find(f"tmo_{number}") is None
     reads, counted.single = counted.single, []
     assert (len(set(reads)), len(reads), counted.whole) == (10, 10, 0)
@@ -218,7 +218,7 @@ async def test_an_unknown_key_reads_its_own_document_alone(counted: Counted) -> 
 
 
 async def test_a_key_that_ended_with_its_connection_is_not_found(documents: Documents) -> None:
-    ring = KeyRing(documents, Clock())
+    ring = ApiKeyCache(documents, Clock())
     assert await ring.find(GIVEN) is None
     await ensure_first(documents, GIVEN)
     identity = digest(GIVEN)[:16]
@@ -233,7 +233,7 @@ async def test_an_address_tries_so_many_unknown_keys(counted: Counted) -> None:
     """Known ones and other addresses are not held to it, and a key costs nothing once it is known."""
     await ensure_first(counted, GIVEN)
     clock = Clock()
-    ring = KeyRing(counted, clock)
+    ring = ApiKeyCache(counted, clock)
     assert await ring.find(GIVEN, "192.0.2.1") is not None
     _, late = await create(counted, name="late", scopes=["read"], quota=UNLIMITED)
     assert await ring.find(late, "192.0.2.1") is not None
@@ -253,7 +253,7 @@ async def test_an_address_tries_so_many_unknown_keys(counted: Counted) -> None:
 async def test_a_key_that_is_revoked_while_it_is_read_does_not_come_back(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ring = KeyRing(counted, Clock())
+    ring = ApiKeyCache(counted, Clock())
     await ring.find("tmo_unknown")
     identity, token = await create(counted, name="a", scopes=["read"], quota=UNLIMITED)
     real = counted.get

@@ -9,109 +9,34 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
 from actors.state.events.deliveries import Attempt, Delivery
 from actors.state.events.derivation import of_change
 from actors.state.events.event import TYPES, Event, EventType
 from actors.state.events.outbox import NumberedEvent
-from actors.state.messages.received import incoming
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import Pairing
 from gateway.schemas.events import MODELS, example
 from tests.api_document import DOCUMENT
-
-ANA = "15550100002@s.whatsapp.net"
-MESSAGE = incoming(
-    "shop",
-    {"key": 1, "chat": ANA, "sender": ANA, "message_id": "A", "at": 5, "type": "text", "text": "x"},
-    6.0,
+from tests.unit.gateway.schemas.stored_documents import (
+    ADDED,
+    ALERT,
+    ANA,
+    CALL,
+    CONTACT,
+    FILE,
+    GROUP,
+    LIMIT,
+    MESSAGE,
+    MUTED,
+    PAIRING,
+    RENAMED,
+    RENAMED_GROUP,
+    SENT,
+    STATE,
 )
-SENT = {
-    "id": "shop.3EB0",
-    "message_id": "3EB0",
-    "connection": "shop",
-    "chat": ANA,
-    "direction": "out",
-    "type": "text",
-    "text": "psst",
-    "status": "read",
-    "attempts": 1,
-    "error": None,
-    "uncertain": False,
-}
-STATE = {
-    "id": "shop",
-    "state": "open",
-    "cause": None,
-    "epoch": 1,
-    "since": 5.0,
-    "account": None,
-    "retry_at": None,
-}
-PAIRING = {"id": "shop", "kind": "qr", "number": 3, "epoch": 1, "expires_at": 25.0}
-LIMIT = {"id": "shop--K7Q2M9XA4TBC", "until": 25.0, "reason": "time_lock", "at": 5.0}
-CALL = {
-    "id": "CALL1",
-    "connection": "shop--K7Q2M9XA4TBC",
-    "caller": ANA,
-    "state": "offered",
-    "at": 5,
-    "video": True,
-    "group": None,
-}
-MUTED: dict[str, Any] = {
-    "connection": "shop--K7Q2M9XA4TBC",
-    "chat": ANA,
-    "at": 5.0,
-    "settings": {"mute": {"value": {"until": 25.0}, "at": 5.0}},
-}
-CONTACT: dict[str, Any] = {
-    "connection": "shop--K7Q2M9XA4TBC",
-    "address": ANA,
-    "at": 5.0,
-    "settings": {"name": {"value": {"full_name": "Ana Pereira", "first_name": "Ana"}, "at": 5.0}},
-}
-RENAMED: dict[str, Any] = {
-    "connection": "shop--K7Q2M9XA4TBC",
-    "chat": ANA,
-    "former": "200000000000001@lid",
-    "at": 5.0,
-}
-GROUP = "120363000000000001@g.us"
-BY: dict[str, Any] = {"address": ANA, "sender_name": "Ana Pereira", "sender_lid": None}
-RENAMED_GROUP: dict[str, Any] = {
-    "connection": "shop--K7Q2M9XA4TBC",
-    "chat": GROUP,
-    "at": 5.0,
-    "setting": "subject",
-    "value": "Chess club",
-    "by": BY,
-}
-ADDED: dict[str, Any] = {
-    "connection": "shop--K7Q2M9XA4TBC",
-    "chat": GROUP,
-    "at": 5.0,
-    "setting": "members",
-    "id": "A",
-    "change": "added",
-    "by": None,
-    "people": [BY, {"address": "90000000000002@lid", "sender_name": None, "sender_lid": None}],
-}
-FILE: dict[str, Any] = {
-    "id": "shop--K7Q2M9XA4TBC.in.a",
-    "message_id": "A",
-    "connection": "shop--K7Q2M9XA4TBC",
-    "chat": ANA,
-    "sender": ANA,
-    "sender_name": "Ana Pereira",
-    "direction": "in",
-    "type": "image",
-    "content": {"file": {"sha256": "ab" * 32, "size": 5, "mime": "image/png"}},
-    "media": {"state": "stored", "error": None},
-}
-ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
+
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
 

@@ -14,7 +14,7 @@ from gateway.webhooks.delivery_policy import DOWN, LONGEST, Endpoint
 NOW = 1_000_000.0
 EVENT = Event("evt_1", "message.received", "shop", 1.0, {})
 FRESH = NumberedEvent(7, NOW - 5, EVENT)
-OLD = NumberedEvent(7, NOW - delivery_policy.PATIENCE, EVENT)
+OLD = NumberedEvent(7, NOW - delivery_policy.DELIVERY_PERIOD, EVENT)
 WEBHOOK = Webhook("wh_1", "https://example.com", (Secret("whsec_a"),), 1.0)
 
 

@@ -14,7 +14,7 @@ from actors.runtime.actor_base import end_tasks
 from actors.state.documents import API_KEYS
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
-from gateway.http.api_keys import KeyRing
+from gateway.http.api_keys import ApiKeyCache
 from gateway.webhooks import stream
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
@@ -71,7 +71,7 @@ async def reading(
     """Somebody reads what happens of this connection."""
     _, token = await api_keys.create(documents, name="x", scopes=["read"], quota=UNLIMITED)
     # A second of the ring is a hundredth of one here.
-    ring = KeyRing(documents, lambda: time.monotonic() * 100)
+    ring = ApiKeyCache(documents, lambda: time.monotonic() * 100)
     key = await ring.find(token)
     assert key is not None
     tail = EventTail(documents)

@@ -46,7 +46,7 @@ async def test_what_is_recorded_while_the_store_is_away_is_written_once_it_is_ba
             raise StoreAway("away")
         await store(writes)
 
-    monkeypatch.setattr(recovery_log, "AGAIN", 0.01)
+    monkeypatch.setattr(recovery_log, "RETRY_PAUSE", 0.01)
     monkeypatch.setattr(documents, "batch", batch)
     kept = RecoveryLog(documents)
     running = asyncio.create_task(kept.run())

@@ -96,7 +96,7 @@ async def test_a_clock_that_was_set_back_makes_no_fall_of_tomorrow(documents: Do
 async def test_what_the_store_missed_is_written_once_it_is_back(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervision.restarts.restart_budgets.AGAIN", 0.01)
+    monkeypatch.setattr("supervision.restarts.restart_budgets.RETRY_PAUSE", 0.01)
     batch, refused = documents.batch, 0
 
     async def away(*of: object) -> object:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import InboxMessage, NotConnected
 from actors.connection.owner import group_names
-from actors.connection.owner.group_names import AGAIN, MOST, GroupNames
+from actors.connection.owner.group_names import MOST, REFETCH_PERIOD, GroupNames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,7 +68,7 @@ async def test_only_a_group_without_a_subject_is_asked_for_and_once_a_day(
         names.look([NAMED, UNNAMED])
         await settle()
         assert engine.asked == 1
-        clock.now += AGAIN - 1
+        clock.now += REFETCH_PERIOD - 1
         names.look([UNNAMED])  # the account is not in it, say
         await settle()
         assert engine.asked == 1

@@ -71,7 +71,7 @@ async def test_a_disk_that_hangs_holds_up_nothing(
 ) -> None:
     """The last look counts meanwhile, and one thread waits for the disk."""
     monkeypatch.setattr(disk_floor, "EVERY", 0.0)
-    monkeypatch.setattr(disk_floor, "PATIENCE", 0.01)
+    monkeypatch.setattr(disk_floor, "LOOK_TIMEOUT", 0.01)
     looks, answers = 0, threading.Event()
 
     def reserve() -> int:

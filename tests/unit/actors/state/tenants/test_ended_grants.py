@@ -17,7 +17,7 @@ from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.tenants.ended_grants import KEPT, end_limited, with_ended
 from actors.state.webhooks import Secret, Webhook, WebhookEnded, Webhooks, progressing
-from gateway.http.api_keys import KeyRing, create, ensure_first
+from gateway.http.api_keys import ApiKeyCache, create, ensure_first
 from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ async def test_a_key_lets_nobody_in_once_its_last_connection_is_gone(documents: 
     _, every = await create(documents, name="every", scopes=["read"], quota=UNLIMITED)
     await end_limited(documents, A, clock=lambda: 5.0)
     await end_limited(documents, A, clock=lambda: 6.0)
-    ring = KeyRing(documents)
+    ring = ApiKeyCache(documents)
     assert await ring.find(one) is None
     assert await ring.find(both) is not None
     assert await ring.find(every) is not None
     ended = {each["name"]: each.get("ended_at") for each in (await documents.query(API_KEYS)).items}
     assert ended == {"both": None, "one": 5.0, "every": None}
     await end_limited(documents, B)
-    assert await KeyRing(documents).find(both) is None
+    assert await ApiKeyCache(documents).find(both) is None
 
 
 async def test_a_webhook_gets_nothing_once_its_last_connection_is_gone(

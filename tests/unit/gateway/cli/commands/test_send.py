@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import typer
 
-from gateway.cli.commands.send import Asked, body, headers, pending
+from gateway.cli.commands.send import SendArguments, body, headers, pending
 from gateway.schemas.content.outbound_messages import NewForward, NewMessage
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
 
 
-def asked(text: str | None = None, **more: Any) -> Asked:
+def asked(text: str | None = None, **more: Any) -> SendArguments:
     to = "120363000000000001@g.us" if "mentions" in more else "15550100002"
-    return Asked("shop", to, text, **more)
+    return SendArguments("shop", to, text, **more)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def asked(text: str | None = None, **more: Any) -> Asked:
         (asked(file=Path("a.webp"), kind="sticker"), "sticker"),
     ],
 )
-def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
+def test_words_make_a_body_that_is_taken(words: SendArguments, kind: str) -> None:
     made = body(words)
     assert made["type"] == kind
     if words.file is not None:
@@ -87,7 +87,7 @@ def test_whom_words_mention() -> None:
         (asked(location="0,-inf"), "LATITUDE,LONGITUDE"),
     ],
 )
-def test_words_that_make_none(words: Asked, sentence: str) -> None:
+def test_words_that_make_none(words: SendArguments, sentence: str) -> None:
     with pytest.raises(typer.BadParameter) as refused:
         body(words)
     assert sentence in str(refused.value)

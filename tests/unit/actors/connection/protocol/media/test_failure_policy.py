@@ -8,7 +8,7 @@ import pytest
 
 from actors.connection.protocol.media.failure_policy import (
     MAX_ASKED,
-    PATIENCE,
+    REUPLOAD_WAIT,
     Again,
     Failed,
     Trouble,
@@ -51,9 +51,9 @@ def test_every_trouble_ends(trouble: Trouble, code: str, tries: int) -> None:
 def test_a_file_that_the_servers_lost_is_asked_for_with_growing_patience() -> None:
     tries, _ = until_it_fails(Trouble.GONE)
     assert [each.ask for each in tries] == [True] * MAX_ASKED
-    assert tries[0].at == NOW + PATIENCE
-    assert tries[1].at == tries[0].at + 5 * PATIENCE
-    assert tries[2].at == tries[1].at + 25 * PATIENCE
+    assert tries[0].at == NOW + REUPLOAD_WAIT
+    assert tries[1].at == tries[0].at + 5 * REUPLOAD_WAIT
+    assert tries[2].at == tries[1].at + 25 * REUPLOAD_WAIT
     assert tries[-1].at - NOW > 8 * 3600, "a night"
     assert [each.attempts for each in tries] == [0] * MAX_ASKED
 
