@@ -237,13 +237,13 @@ def test_documents_read(figures: Figures, tmp_path: Path) -> None:
     dearest = max(many, key=lambda what: many[what])
     figures.add(
         Figure(
-            f"documents read for {dearest}, the dearest read, with {COUNTED[1]:,} messages",
+            f"documents of the dearest read with {COUNTED[1]:,} messages, beside {COUNTED[0]:,}",
             many[dearest],
             "documents",
             against=few[dearest],
             at_most=1.0,
             remarks={
-                f"with {COUNTED[0]:,} messages": few[dearest],
+                "the dearest": dearest,
                 **{what: f"{few[what]}, {count}" for what, count in many.items()},
             },
         )

@@ -1,6 +1,6 @@
 """Takes the numbered steps of a page of `docs/`, each as it is written: in one shell, and in a browser.
 
-A step is one of five sentences: Run, Open, Type, Press, Follow or See, as in `docs/first-steps.md`.
+A step is one of six sentences: Run, Open, Type, Press, Follow or See, as in `docs/first-steps.md`.
 """
 
 from __future__ import annotations
