@@ -106,8 +106,8 @@ async def _create(
     mark = await asyncio.to_thread(mark_of, settings.data)
     content, there = store.content(mark), await _known(store, mark)
     names = await store.names(mark)
-    while (name := BackupName.of(mark, began := time.time())) in names:
-        await asyncio.sleep(0.1)  # one of the same second exists
+    while (name := BackupName.of(mark, began := time.time())) in names:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)  # of the same second
     files, added = [], 0
     async for part in parts.parts(settings, scratch, runs=runs):
         try:
