@@ -8,10 +8,10 @@ from pydantic import Field
 
 from actors.runtime.text_pattern import TextPattern
 from gateway.http.response_base import Answer
+from gateway.schemas.content.outbound_messages import SHA256
 from gateway.schemas.examples import FILE
 from gateway.schemas.request_models import Body
 
-SHA256 = "^[0-9a-f]{64}$"
 LONGEST_NAME = 25
 LONGEST_ABOUT = 139
 
