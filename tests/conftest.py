@@ -88,7 +88,7 @@ def _nothing_leaked_at_last(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Searches the logs of processes that several files share, and lines of the last ends."""
     yield
     answers.CHECK.close()
-    leaks.SEARCH.files(tmp_path_factory.getbasetemp())
+    leaks.SEARCH.last(tmp_path_factory.getbasetemp())
     _require_no_leak()
 
 

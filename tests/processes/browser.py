@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from playwright.sync_api import Browser, Page, ViewportSize
 
@@ -21,6 +21,8 @@ T = TypeVar("T")
 PACKAGE = "Debian's package chromium is not installed here (make debian, as root)"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1280, "height": 800}
+APPEARANCE = ("color-contrast", "link-in-text-block", "scrollable-region-focusable")
+"""Rules of axe whose findings another width or other colours change."""
 
 
 @contextmanager
@@ -48,12 +50,14 @@ def apart(act: Callable[..., T], *arguments: object) -> T:
         return pool.submit(act, *arguments).result()
 
 
-def violations(page: Page) -> list[str]:
-    """Returns axe's findings on the current page: the rule, and the place."""
+def violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
+    """Returns axe's findings on the current page: the rule, and the place. `rules`: these alone, if any."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page.evaluate(Axe().axe_script)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    options = {"resultTypes": ["violations"], **({"runOnly": [*rules]} if rules else {})}
+    found = page.evaluate("options => axe.run(options)", options)
     assert found["passes"], "axe looked at something"
     return [
         f"{rule['id']}: {node['target']} {node['html'][:160]}"

@@ -38,7 +38,8 @@ class Search:
 
     def __init__(self) -> None:
         self._read: dict[Path, int] = {}
-        self._known: set[str] = set()
+        self._known: dict[str, bool] = {}
+        """Folders that were looked through, and whether a log was found in each."""
         self._texts: dict[bytes, None] = {}
         self._found: list[str] = []
         self.lines = 0
@@ -63,9 +64,11 @@ class Search:
                 with suppress(UnicodeEncodeError):
                     self._texts[form.encode()] = None
 
-    def files(self, root: Path) -> None:
-        """Look through what was logged below `root` since the last look."""
+    def files(self, root: Path) -> bool:
+        """Look through what was logged below `root` since the last look; returns whether a log is there."""
+        found = False
         for path in _logs(root):
+            found = True
             with suppress(OSError), path.open("rb") as log:
                 log.seek(self._read.get(path, 0))
                 content = log.read()
@@ -74,6 +77,7 @@ class Search:
                 self.lines += content.count(b"\n")
                 # The last line of a killed process may lack its end.
                 self._found += self.leaks(content, f"{path.parent.name}/{path.name}")
+        return found
 
     def new(self, root: Path) -> None:
         """Look through what came to `root` since the last look, not at all that lies there.
@@ -82,8 +86,17 @@ class Search:
         """
         for entry in os.scandir(root):
             if entry.name not in self._known and entry.is_dir(follow_symlinks=False):
-                self._known.add(entry.name)
-                self.files(Path(entry))
+                self._known[entry.name] = self.files(Path(entry))
+
+    def last(self, root: Path) -> None:
+        """Look through what came to `root` since the last look, and once more through folders with logs.
+
+        A folder without any has copies of the tree, or an environment: many thousands of files.
+        """
+        self.new(root)
+        for name, logs in self._known.items():
+            if logs:
+                self.files(root / name)
 
     def leaks(self, content: bytes, where: str) -> Iterator[str]:
         """A sentence for each line that tells what it must not, without telling it again."""

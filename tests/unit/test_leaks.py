@@ -66,6 +66,23 @@ def test_the_last_line_of_what_was_killed(search: leaks.Search, place: Path) -> 
     assert search.taken()
 
 
+def test_what_is_logged_after_the_first_look_is_found_at_last(
+    search: leaks.Search, place: Path
+) -> None:
+    (place / "shared").mkdir()
+    log = place / "shared" / "simulator.log"
+    log.write_text("begun\n")
+    search.new(place)
+    with log.open("a") as file:
+        file.write("15550100001\n")
+    (place / "later").mkdir()
+    (place / "later" / "gateway.log").write_text("15550100002\n")
+    search.new(place)
+    assert len(search.taken()) == 1
+    search.last(place)
+    assert len(search.taken()) == 1
+
+
 def test_our_own_client_beside_foreign_ones(search: leaks.Search, place: Path) -> None:
     (place / "whatsmeow0").mkdir()
     (place / "whatsmeow0" / "client.log").write_text("15550100001\n")

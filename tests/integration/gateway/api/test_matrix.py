@@ -178,6 +178,8 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 @pytest.mark.parametrize("operation", GUARDED, ids=_name)
 def test_without_a_key(gateway: Gateway, operation: Operation) -> None:
     with gateway.client(None, address=f"127.0.2.{1 + GUARDED.index(operation)}") as nobody:
+        none = ask(nobody, operation)
+        assert refused(none) == (401, "unauthorized")
         for key in some(NO_KEYS, GUARDED, operation):
             answer = ask(nobody, operation, **_keyed(key, operation))
             assert refused(answer) == (401, "unauthorized")
