@@ -324,9 +324,7 @@ def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
     assert instance.api.get("/api/connections", headers=headers).status_code == 401
 
 
-def test_axe_finds_nothing_on_pages_that_are_full(
-    page: Page, hook: str, errors: list[str]
-) -> None:
+def test_axe_finds_nothing_on_pages_that_are_full(page: Page, hook: str, errors: list[str]) -> None:
     """At a desk in light colours, and on a phone in dark ones, where conversations have other parts."""
     found = []
     full = page.locator("main :is(li, tr, dd, .message)")
