@@ -71,4 +71,4 @@ async def eventually(what: str, look: Callable[[], Any], seconds: float) -> Any:
 
 def _pause(waited: float) -> float:
     """Seconds until the next look: what comes soon is seen soon, and a long wait costs the machine little."""
-    return min(max(0.005, waited / 10), 0.1)
+    return min(max(0.005, waited / 10), 0.25)

@@ -53,7 +53,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
             for number, faults in enumerate(left)
             if faults
         ]
-        outcome = storm(instance, whom, plans, pause=0.6)
+        outcome = storm(instance, whom, plans, pause=1.5)
         print(f"\n{report.text(outcome)}")
         figure(report.summary(outcome))
         broken = [one for one in outcome.violations if one.kind != "idle"]

@@ -23,7 +23,7 @@ _CALL = re.compile(r"(?P<name>\w+)\((?P<file>\d+<[^>]*>)(?P<rest>.*)")
 def under(output: Path) -> list[str]:
     """Returns the prefix of a command that writes the calls of all its threads to `output`."""
     assert STRACE is not None
-    return [STRACE, "-f", "-y", "-s", "4096", "-o", str(output), "-e", CALLS]
+    return [STRACE, "-f", "--seccomp-bpf", "-y", "-s", "4096", "-o", str(output), "-e", CALLS]
 
 
 def calls(trace: str) -> Iterator[tuple[str, str, str]]:

@@ -212,7 +212,15 @@ async def test_every_connection_of_the_process_goes_to_the_proxy(
             "content": pack(file),
             "proxy": None if kind is None else proxy.url,
         }
-        strace = [str(STRACE), "-f", "-o", str(trace), "-e", "trace=connect,sendto,sendmsg"]
+        strace = [
+            str(STRACE),
+            "-f",
+            "--seccomp-bpf",
+            "-o",
+            str(trace),
+            "-e",
+            "trace=connect,sendto,sendmsg",
+        ]
         done = await asyncio.to_thread(
             subprocess.run,
             [*strace, sys.executable, str(CHILD), json.dumps(asked)],
