@@ -53,7 +53,7 @@ __all__ = [
     "Media",
     "Mentions", "Notice", "Other", "Pin", "Poll", "PollVote", "Quote", "Reaction", "ReadMark",
     "Sendable", "SettingChange", "Star", "Sticker", "Target", "Text", "UnknownContent", "Video", "Worded", "decode",
-    "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack",
+    "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack", "without_preview",
 ]  # fmt: skip
 
 VERSION: Final = 1
@@ -142,6 +142,18 @@ def decode(encoded: str) -> Content:
         return unpack(json.loads(encoded))
     except json.JSONDecodeError:
         raise UnknownContent("no JSON") from None
+
+
+def without_preview(encoded: str) -> str:
+    """The encoded content but for the preview of a link, which may be another one each time that it is fetched."""
+    try:
+        content = decode(encoded) if encoded else None
+    except UnknownContent:
+        return encoded
+    if not isinstance(content, Text) or content.link_preview is None:
+        return encoded
+    content = replace(content, link_preview=None)
+    return "" if is_plain(content) else encode(content)
 
 
 def pack(content: Content) -> dict[str, Any]:

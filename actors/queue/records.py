@@ -9,8 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.messages.content import (
@@ -18,11 +17,11 @@ from actors.messages.content import (
     MINTED,
     Edit,
     Text,
-    UnknownContent,
     decode,
     encode,
     is_plain,
     text_of,
+    without_preview,
 )
 from actors.runtime.connection_ids import is_connection
 
@@ -93,19 +92,9 @@ class Send:
                 for name, value in asdict(self).items()
                 if name not in later or value != later[name]
             }
-            given["content"] = self._asked_content
+            given["content"] = without_preview(self.content)
             body = json.dumps(given, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(body.encode()).hexdigest()[:32]
-
-    @property
-    def _asked_content(self) -> str:
-        """The content without the preview of a link, which may be another one each time."""
-        with suppress(UnknownContent):
-            said = decode(self.content) if self.content and self.type == Text.type else None
-            if isinstance(said, Text) and said.link_preview is not None:
-                said = replace(said, link_preview=None)
-                return "" if is_plain(said) else encode(said)
-        return self.content
 
 
 @dataclass(frozen=True, slots=True)

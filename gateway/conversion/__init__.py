@@ -1,4 +1,4 @@
-"""Converts callers' files to what WhatsApp's apps play and show, by ffmpeg where that is installed.
+"""Converts pictures to what WhatsApp's apps show, by ffmpeg where that is installed.
 
 `gateway.acceptance` decides what is sent, and keeps the files.
 """

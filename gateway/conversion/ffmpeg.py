@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
@@ -81,15 +81,21 @@ class Ffmpeg:
         if program is None:
             raise NotInstalled
         async with self._own_turns.of(unit), self._turns:
-            with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
-                if isinstance(source, bytes):
-                    given.write(source)
-                    given.flush()
-                name = f"/dev/fd/{given.fileno()}" if isinstance(source, bytes) else str(source)
+            # By its number: the end of a name would choose a format that reads other files, too.
+            with _opened(source) as given, tempfile.TemporaryFile() as made:
                 files = (given.fileno(), made.fileno())
-                command = (program, *_READS, "-i", f"file:{name}", *arguments)
+                command = (program, *_READS, "-i", f"file:/dev/fd/{files[0]}", *arguments)
                 await _run((*command, "-y", f"file:/dev/fd/{files[1]}"), files, limit, within)
                 return await asyncio.to_thread(_read, made.fileno(), limit)
+
+
+def _opened(source: Path | bytes) -> IO[bytes]:
+    if not isinstance(source, bytes):
+        return source.open("rb")
+    given = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    given.write(source)
+    given.flush()
+    return given
 
 
 async def _run(command: Sequence[str], files: Sequence[int], limit: int, within: float) -> None:
