@@ -26,6 +26,7 @@ LINES = (
         "tests/chaos/test_keeper.py",
         "tests/integration/keeper/",
         "tests/integration/tree/",
+        "tests/integration/backup/",
     ),
 )
 """Files that start whole instances. Of each line one test runs at a time: a bound on a recovery is kept
