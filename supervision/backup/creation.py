@@ -105,9 +105,9 @@ async def _create(
     await asyncio.to_thread(parts.clear, scratch)
     mark = await asyncio.to_thread(mark_of, settings.data)
     content, there = store.content(mark), await _known(store, mark)
-    names = await store.names(mark)
-    while (name := BackupName.of(mark, began := time.time())) in names:  # noqa: ASYNC110
-        await asyncio.sleep(0.1)  # of the same second
+    if BackupName.of(mark, time.time()) in await store.names(mark):
+        await asyncio.sleep(1)  # one of the same second exists
+    name = BackupName.of(mark, began := time.time())
     files, added = [], 0
     async for part in parts.parts(settings, scratch, runs=runs):
         try:

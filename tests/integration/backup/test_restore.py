@@ -99,8 +99,9 @@ async def test_what_the_newer_store_shows_as_ended_does_not_leave_again(
         await OutboundQueue(redis, settings).cancel(waiting)
         names = split_id(waiting)
         assert names is not None
-        revision = (await OutboundQueue(redis, settings).standings(SHOP, [names[1]]))[names[1]]
-    assert revision.revision > 900, "the older view would stay"
+        standing = (await OutboundQueue(redis, settings).standings(SHOP, [names[1]]))[names[1]]
+    assert standing is not None
+    assert standing.revision > 900, "the older view would stay"
 
 
 def test_what_cannot_be_restored_is_a_sentence(place: Place, tmp_path: Path) -> None:
@@ -191,10 +192,10 @@ def test_the_newest_stay_with_what_they_need(place: Place, tmp_path: Path) -> No
         assert place.restore(tmp_path / "second", "--copy", name)[0] == 0
     last = BackupName(*place.back_up("--keep", "1")["name"].split("/"))
     keyring = Keyring.of(KEY)
-    listed = (place.target / "backups" / str(last)).read_bytes()
-    needed = Manifest.opened(last, listed, keyring).pieces
-    names = {file.parent.name for file in place.content()}
-    assert names == {keyring.pseudonyms(piece)[0] for piece in needed}
+    sealed = (place.target / "backups" / str(last)).read_bytes()
+    needed = Manifest.opened(last, sealed, keyring).pieces
+    stored = {file.parent.name for file in place.content()}
+    assert stored == {keyring.pseudonyms(piece)[0] for piece in needed}
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:
