@@ -1,4 +1,4 @@
-"""Keeps one Ray actor of each service (state, queue, health, vault, backup) running, in the root; hands new handles to the others."""
+"""Keeps, in the root, one Ray actor of each service (state, queue, health, vault, backup); hands new handles to others."""
 
 from __future__ import annotations
 

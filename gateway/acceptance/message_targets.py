@@ -1,4 +1,4 @@
-"""Builds a send's content: finds the message that a reply, change or pin names in queue or state store; rejects unfit targets.
+"""Builds a send's content: finds the message that a reply, change or pin names in queue or store; rejects unfit targets.
 
 A wrong reference is refused before anything is accepted. Later ends of the target are no refusal:
 a message that is still to be sent stands before its edit in the lane, and if it dies there, so does

@@ -1,4 +1,4 @@
-"""Serves API routes for an account's contacts, chats, read marks, stars, forwards, passkey linking, calls and refused items.
+"""Serves API routes for an account's contacts, chats, read marks, stars, forwards, passkeys, calls and refused items.
 
 Messages are in `gateway.api.sends` and `gateway.api.messages`.
 """

@@ -1,4 +1,4 @@
-"""Implements `teimoso contacts …` by the API: lists and searches the people whom an account knows, blocks and unblocks them."""
+"""Implements `teimoso contacts …` by the API: lists and searches the people of an account, blocks and unblocks them."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Serves the forms of a message on the console's conversation pages by API operations: react, pin, star, vote, delete, forward."""
+"""Serves forms of a message on the console's conversation pages by the API: react, pin, star, vote, delete, forward."""
 
 from __future__ import annotations
 
