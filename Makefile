@@ -12,6 +12,8 @@ SEED ?= 1
 GO ?= go
 GO_VERSION := 1.26
 FUZZ ?= 300000x
+# As the program is built: what is compiled for one of its checks is there for the others, but for the race detector's.
+PLAIN := GOFLAGS=-trimpath CGO_ENABLED=0
 BRIDGE := actors/connection/whatsmeow/bridge
 PROTO := actors/connection/protocol/wire_format/whatsapp.proto
 HAVE_GO := command -v $(GO) >/dev/null
@@ -133,7 +135,7 @@ dist: whatsmeow-dist
 ## format, vet and staticcheck of the program
 check-go:
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
-	cd $(BRIDGE) && export GOTOOLCHAIN=local && badly=$$(gofmt -l .) \
+	cd $(BRIDGE) && export GOTOOLCHAIN=local $(PLAIN) && badly=$$(gofmt -l .) \
 		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
 		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./... \
 		&& echo "Success: gofmt, vet and staticcheck found nothing"
@@ -141,10 +143,10 @@ check-go:
 ## tests of the program under the race detector, against the simulator too, and of its decoder with made-up bytes
 test-go: setup
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
-	cd $(BRIDGE) && export GOTOOLCHAIN=local && race="$$(cat tests/race.flags)" \
+	cd $(BRIDGE) && export GOTOOLCHAIN=local GOFLAGS=-trimpath && race="$$(cat tests/race.flags)" \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
 		&& $(GO) test $$race $$($(GO) list ./... | grep -v /tests$$) \
-		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -count=1 ./tests \
+		&& export $(PLAIN) && PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -count=1 ./tests \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 
 ## the engine with its program: its column of the conformance scenarios, and its own tests
