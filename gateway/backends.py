@@ -72,7 +72,16 @@ LISTS = 2
 """Lists that one tenant has read and written at once: one thread reads all of SQLite, and one writes all answers."""
 
 READS = 4
-"""Other answers that one tenant has read at once; those for which WhatsApp is asked, and files, take no turn."""
+"""Other answers that one tenant has read at once."""
+
+STARTS = 1
+"""Requests of one tenant, of all others, that a round of the event loop checks and begins with."""
+
+QUESTIONS = 16
+"""Commands that a connection's owner has of this process at once: it executes half as many at a time."""
+
+PIECES = 2
+"""Pieces of files that one tenant has read at once, each by a thread of the few that the process has."""
 
 
 async def _may_preview(settings: Settings, known: KnownConnections, connection: str) -> bool:
@@ -103,6 +112,9 @@ class Backends:
     waits: ConcurrencyLimiter
     list_turns: KeyedSemaphores[str]
     read_turns: KeyedSemaphores[str]
+    start_turns: KeyedSemaphores[str]
+    question_turns: KeyedSemaphores[str]
+    piece_turns: KeyedSemaphores[str]
     guesses: WrongKeyLimiter
     observer: SnapshotReader
     spool: Spool
@@ -167,6 +179,9 @@ class Backends:
             waits=ConcurrencyLimiter(settings.concurrency_quota),
             list_turns=KeyedSemaphores(LISTS),
             read_turns=KeyedSemaphores(READS),
+            start_turns=KeyedSemaphores(STARTS),
+            question_turns=KeyedSemaphores(QUESTIONS),
+            piece_turns=KeyedSemaphores(PIECES),
             guesses=WrongKeyLimiter(),
             observer=SnapshotReader(
                 redis,

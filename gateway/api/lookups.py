@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -98,9 +100,19 @@ async def ask(
 async def answered(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`, and of a long body `body_too_large`."""
+    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`, and of a long body `body_too_large`.
+
+    The time counts in which it waits for others of the connection.
+    """
+    backends, until = call.backends, asyncio.get_running_loop().time() + LOOKUP_TIMEOUT
     try:
-        return await call.backends.commands.ask(registered.id, kind, args, LOOKUP_TIMEOUT)
+        async with AsyncExitStack() as turn:
+            async with asyncio.timeout_at(until):
+                await turn.enter_async_context(backends.question_turns.of(registered.id))
+            left = until - asyncio.get_running_loop().time()
+            return await backends.commands.ask(registered.id, kind, args, left)
+    except TimeoutError:
+        raise Problem("not_answered") from None
     except TooMany:
         raise Problem("connection_busy") from None
     except TooLong:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -24,7 +26,8 @@ from gateway.schemas import response_models
 from gateway.schemas.request_models import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from typing import BinaryIO
 
@@ -116,11 +119,12 @@ class ShownFile(NamedTuple):
 
 async def given(call: Call[None, None], media: ShownFile, file: Path) -> Response:
     """The answer with a file, whole or the part that is asked for. Problems `media_gone`, `range_not_satisfiable`."""
+    turns = partial(call.backends.piece_turns.of, call.key.tenant)
     try:
-        stream = await asyncio.to_thread(file.open, "rb")
+        async with turns():
+            stream, size = await asyncio.to_thread(_opened, file)
     except FileNotFoundError:
         raise Problem("media_gone") from None
-    size = (await asyncio.to_thread(file.stat)).st_size
     asked = call.request.headers
     headers = {
         "ETag": f'"{media.sha256}"',
@@ -149,7 +153,7 @@ async def given(call: Call[None, None], media: ShownFile, file: Path) -> Respons
     if call.request.method == "HEAD":
         stream.close()
         return Response(headers=headers)
-    pieces = _pieces(stream, start, end)
+    pieces = _pieces(stream, start, end, turns)
     return StreamingResponse(pieces, 200 if part is None else 206, headers)
 
 
@@ -172,11 +176,20 @@ async def _some(given: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         raise Problem("media_empty")
 
 
-async def _pieces(stream: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+def _opened(file: Path) -> tuple[BinaryIO, int]:
+    """The file, and its size. Raises FileNotFoundError."""
+    stream = file.open("rb")
+    return stream, os.fstat(stream.fileno()).st_size
+
+
+async def _pieces(
+    stream: BinaryIO, start: int, end: int, turns: Callable[[], AbstractAsyncContextManager[None]]
+) -> AsyncIterator[bytes]:
     with stream:
-        await asyncio.to_thread(stream.seek, start)
+        stream.seek(start)
         while start < end:
-            piece = await asyncio.to_thread(stream.read, min(PIECE, end - start))
+            async with turns():
+                piece = await asyncio.to_thread(stream.read, min(PIECE, end - start))
             if not piece:
                 return
             start += len(piece)

@@ -17,6 +17,7 @@ from actors.connection.protocol.session_transactions import (
 )
 from actors.connection.session.file import SessionUnavailable
 from actors.metrics.counters import measures
+from actors.metrics.mistakes import log_mistake
 from actors.runtime.limits.limits import DISK_RESERVE
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ HELD: Final = 10_000
 APART: Final = 0.05
 """Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
 
-ARRIVING: Final = frozenset({"message", "undecryptable", "history", "resent", "app_state"})
-"""Tags of stanzas that bring messages or settings, of either engine."""
+ARRIVING: Final = frozenset(
+    {"message", "undecryptable", "history", "resent", "app_state", "receipt", "call"}
+)
+"""Tags of stanzas that bring something to be stored or told to readers of events, of either engine."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
@@ -90,7 +93,7 @@ class Receiver:
     Decrypting a message that is not an ordinary one ends the batch before it. Its keys are computed
     outside a transaction, and it begins the next batch.
 
-    While the disk is `low`, messages are as with a full disk: neither one nor what follows it is taken.
+    While the disk is `low`, messages, receipts and calls are as with a full disk: neither one nor what follows it is taken.
     """
 
     def __init__(
@@ -287,9 +290,4 @@ class Receiver:
 
 
 def _log_failure(stanza: Node, error: Exception) -> None:
-    log.error(
-        "stanza not handled",
-        action="stanza.failed",
-        stanza=stanza.tag,
-        error=type(error).__name__,  # a traceback could quote what the stanza says
-    )
+    log_mistake("stanza not handled", "stanza.failed", error, stanza=stanza.tag)

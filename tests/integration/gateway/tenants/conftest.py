@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
+from actors.redis.client import connect
+from actors.redis.leases.leases import Leases, Owner
+from actors.runtime import host_identity
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -87,3 +94,37 @@ def tenants(
         of = "connection" if request.param is BY_CONNECTION else "instance"
         with key_of(gateway, "shop") as greedy, key_of(gateway, "other") as modest:
             yield Tenants(gateway, greedy, modest, of)
+
+
+@pytest.fixture
+def gateway(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
+    flags = {"max_connections": CONNECTIONS, "media_url_private": True}
+    with Gateway(tmp_path / "gateway", valkey, **flags) as started:
+        yield started
+
+
+@pytest.fixture
+def greedy(gateway: Gateway) -> Iterator[Api]:
+    gateway.connect(SHOP)
+    with key_of(gateway, "shop") as caller:
+        yield caller
+
+
+@pytest.fixture
+def modest(gateway: Gateway) -> Iterator[Api]:
+    gateway.connect(OTHER)
+    with key_of(gateway, "other") as caller:
+        yield caller
+
+
+@pytest_asyncio.fixture
+async def silent_owners(gateway: Gateway) -> AsyncIterator[None]:
+    """Owners of the open connections that answer no command."""
+    redis = connect(gateway.settings)
+    leases = Leases(redis)
+    owner = Owner("connection:silent", os.getpid(), host_identity.here())
+    for connection in (SHOP, OTHER):
+        lease = await leases.take(connection, owner)
+        await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
+    yield
+    await redis.aclose()

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Api, Gateway
 
 
-def request(caller: Api, method: str, path: str, body: bytes, length: int | None = None) -> bytes:
-    """The bytes of a request; `length` announces more of the body than there is."""
+def request(
+    caller: Api, method: str, path: str, body: bytes, length: int | None = None, **more: str
+) -> bytes:
+    """The bytes of a request; `length` announces more of the body than there is, `more` are fields of its head."""
     lines = [
         f"{method} {path} HTTP/1.1",
         "Host: localhost",
         f"X-Api-Key: {caller.headers['X-Api-Key']}",
         "Content-Type: application/json",
         f"Content-Length: {len(body) if length is None else length}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in more.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
@@ -66,8 +69,8 @@ def unresting(gateway: Gateway, content: bytes, count: int) -> Iterator[Callable
 
 
 def _read_answer(stream: BufferedReader) -> None:
-    """Read one answer of status 200."""
-    assert stream.readline().split()[1] == b"200"
+    """Read one answer of status 200 or 202."""
+    assert stream.readline().split()[1] in {b"200", b"202"}
     length = 0
     while (line := stream.readline()) != b"\r\n":
         if line.lower().startswith(b"content-length:"):

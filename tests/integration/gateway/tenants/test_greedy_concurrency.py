@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from contextlib import ExitStack
 from statistics import median
 from typing import TYPE_CHECKING
@@ -12,9 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.redis.client import connect
-from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import host_identity
 from actors.state.documents import MESSAGES
 from actors.state.open_store import open_documents
 from tests.integration.gateway.files import send
@@ -32,7 +27,6 @@ from tests.processes.slow_file import slow_file
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     import httpx
@@ -44,27 +38,6 @@ TO = "15550100002"
 SEND = {"connection": "other", "to": TO, "text": "hello"}
 EACH = 100
 """The requests that a connection may have on their way by default."""
-
-
-@pytest.fixture
-def gateway(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
-    flags = {"max_connections": CONNECTIONS, "media_url_private": True}
-    with Gateway(tmp_path / "gateway", valkey, **flags) as started:
-        yield started
-
-
-@pytest.fixture
-def greedy(gateway: Gateway) -> Iterator[Api]:
-    gateway.connect(SHOP)
-    with key_of(gateway, "shop") as caller:
-        yield caller
-
-
-@pytest.fixture
-def modest(gateway: Gateway) -> Iterator[Api]:
-    gateway.connect(OTHER)
-    with key_of(gateway, "other") as caller:
-        yield caller
 
 
 def test_unfinished_bodies(gateway: Gateway, greedy: Api, modest: Api) -> None:
@@ -178,19 +151,7 @@ def test_single_messages(
     assert median(between) < EACH / 4
 
 
-@pytest_asyncio.fixture
-async def silent_owner(gateway: Gateway) -> AsyncIterator[None]:
-    """An owner of the open connection that answers no command."""
-    redis = connect(gateway.settings)
-    leases = Leases(redis)
-    owner = Owner("connection:silent", os.getpid(), host_identity.here())
-    lease = await leases.take(SHOP, owner)
-    await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
-    yield
-    await redis.aclose()
-
-
-@pytest.mark.usefixtures("silent_owner")
+@pytest.mark.usefixtures("silent_owners")
 def test_questions_to_whatsapp(gateway: Gateway, greedy: Api) -> None:
     """They take no turn: its own reads do not wait for them."""
     asks = request(greedy, "GET", f"/api/connections/shop/numbers/{TO}", b"")

@@ -18,6 +18,7 @@ from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
+from actors.metrics.mistakes import OWN_MISTAKES
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
@@ -219,11 +220,14 @@ async def test_receipts_share_commits_and_hold_up_no_message(session: Session) -
     assert pipeline.news == 3, "each commit brings news once"
 
 
-async def test_g5_a_low_disk_takes_no_message_and_nothing_behind_one(session: Session) -> None:
+@pytest.mark.parametrize("arrives", ["message", "receipt", "call"])
+async def test_g5_a_low_disk_takes_no_message_and_nothing_behind_one(
+    session: Session, arrives: str
+) -> None:
     """Stanzas before it are settled; the socket ends as with a full disk, so that all of it comes again."""
     pipeline = Pipeline(session)
     pipeline.low = True
-    for tag, number in (("receipt", "1"), ("receipt", "2"), ("message", "3"), ("receipt", "4")):
+    for tag, number in (("ib", "1"), ("notification", "2"), (arrives, "3"), ("notification", "4")):
         await pipeline.receiver.put(Node(tag, {"id": number}))
     async with pipeline.running() as running:
         with pytest.raises(ConnectionLost):
@@ -260,8 +264,8 @@ async def test_a_stanza_that_cannot_be_prepared_is_asked_for_again(session: Sess
 
 
 async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Session) -> None:
-    """G5: nothing of it stays but the placeholder, which is committed before the nack leaves."""
-    pipeline = Pipeline(session)
+    """G5: nothing of it stays but the placeholder, which is committed before the nack leaves. It is a mistake (G13)."""
+    pipeline, measured = Pipeline(session), Measured()
     await pipeline.put("1", "bad", "2")
     async with pipeline.running():
         assert await pipeline.sent(3) == [("1", True), ("bad", True), ("2", True)]
@@ -269,6 +273,7 @@ async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Sessi
     stored = [(one.message_id, one.type) for one in session.inbox.pending("message", 10)]
     assert stored == [("1", "text"), ("bad", "undecryptable"), ("2", "text")]
     assert pipeline.counts == {"stored": 2, "message.placeholder": 1}
+    assert measured.rise(OWN_MISTAKES, action="stanza.failed") == 2
 
 
 async def test_a_stanza_that_broke_once_is_tried_again(session: Session) -> None:
