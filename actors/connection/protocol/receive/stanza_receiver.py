@@ -45,7 +45,7 @@ APART: Final = 0.05
 ARRIVING: Final = frozenset(
     {"message", "undecryptable", "history", "resent", "app_state", "receipt", "call"}
 )
-"""Tags of stanzas that bring something to be stored or told to readers of events, of either engine."""
+"""Tags of stanzas that bring something to be stored or reported to readers of events, of either engine."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""

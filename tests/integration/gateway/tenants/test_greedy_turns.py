@@ -59,7 +59,7 @@ async def test_questions_to_whatsapp(gateway: Gateway, greedy: Api, modest: Api)
     redis = connect(gateway.settings)
 
     async def waiting(connection: str) -> int:
-        return int(await redis.llen(keys.of(connection).commands))  # type: ignore[misc]
+        return int(await redis.llen(keys.of(connection).commands))
 
     async def reached(connection: str, count: int) -> bool:
         return await waiting(connection) == count
