@@ -15,7 +15,7 @@ class InstanceBackupSettings(Section):
 
     title = "Backups of the instance"
     intro = """A backup has all of an instance, encrypted with `SESSION_ENCRYPTION_KEY`; `teimoso restore` fills an empty
-directory from it. See [backup](backup.md)."""
+directory from it. See [backup](instance-backups.md)."""
 
     backup_target: str | None = Field(
         None,

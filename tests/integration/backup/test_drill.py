@@ -1,4 +1,4 @@
-"""A whole instance is backed up under load, lost with its disk, and restored elsewhere: the drill of docs/backup.md."""
+"""A whole instance is backed up under load, lost with its disk, and restored elsewhere: the drill of docs/instance-backups.md."""
 
 from __future__ import annotations
 
