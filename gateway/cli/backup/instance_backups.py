@@ -23,6 +23,7 @@ from actors.state.documents import StoreAway
 from gateway.cli import output
 from gateway.cli.commands.settings import FILE, Refused, edited
 from gateway.cli.instance.preparation import running
+from gateway.http.response_base import rfc3339
 from gateway.setting_texts import NAMES
 from supervision.backup import creation, restoration, unfinished
 from supervision.backup.backup_store import BackupStore
@@ -53,14 +54,14 @@ def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
     else:
         output.console().print(
             f"{made.name}: {made.files} files of {made.size} bytes, {made.added} of them new there;"
-            f" {made.kept} backups are there."
+            f" backups there: {made.kept}."
         )
 
 
 def show(source: str, data: Path, as_json: bool) -> None:
     """List the whole backups in a target."""
     names = _done(_store(_settings_of(data), source).names())
-    items = [{"copy": str(name), "at": name.at} for name in names]
+    items = [{"copy": str(name), "at": rfc3339(name.at)} for name in names]
     output.show({"items": items}, ("copy", "at"), as_json=as_json, empty="There is no backup.")
 
 
@@ -152,7 +153,10 @@ def _runs(data: Path) -> bool:
 
 def _store(settings: Settings, address: str, *, make: bool = False) -> BackupStore:
     if settings.session_encryption_key is None:
-        output.refuse("There is no key: SESSION_ENCRYPTION_KEY has it.")
+        output.refuse(
+            "SESSION_ENCRYPTION_KEY is not set. An instance takes it when it starts: `teimoso down`, then"
+            " `teimoso up` with it in the environment or the settings. A restore takes the same key."
+        )
     try:
         address = bucket_address.read(address)
     except ValueError as error:

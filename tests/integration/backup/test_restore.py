@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,7 @@ def test_what_cannot_be_restored_is_a_sentence(place: Place, tmp_path: Path) -> 
     assert (status, "is not empty" in said) == (1, True), said
     assert [file.name for file in second.iterdir()] == ["mine"]
     (second / "mine").unlink()
+    assert "is not set" in run(second, "restore", str(place.target))[2]
     status, said = place.restore(second, key=OTHER)
     assert (status, "none of those in SESSION_ENCRYPTION_KEY" in said) == (1, True), said
     status, said = place.restore(second, "--copy", "0a0a0a0a/20300101T000000Z")
@@ -186,6 +188,7 @@ def test_the_newest_stay_with_what_they_need(place: Place, tmp_path: Path) -> No
         assert made["added"] < made["size"], "the file of a message was there"
     status, listed, _ = run(place.data, "backup", "list", "--from", str(place.target), "--json")
     assert (status, [name in listed for name in names]) == (0, [False, False, True, True])
+    assert re.search(r'"at": ?"20\d\d-\d\d-\d\dT[^"]+Z"', listed), listed
     assert len(place.content()) < size * 4
     for name in names[2:]:
         shutil.rmtree(tmp_path / "second", ignore_errors=True)
