@@ -74,9 +74,6 @@ LISTS = 2
 READS = 4
 """Other answers that one tenant has read at once."""
 
-STARTS = 1
-"""Requests of one tenant, of all others, that a round of the event loop checks and begins with."""
-
 QUESTIONS = 16
 """Commands that a connection's owner has of this process at once: it executes half as many at a time."""
 
@@ -112,7 +109,6 @@ class Backends:
     waits: ConcurrencyLimiter
     list_turns: KeyedSemaphores[str]
     read_turns: KeyedSemaphores[str]
-    start_turns: KeyedSemaphores[str]
     question_turns: KeyedSemaphores[str]
     piece_turns: KeyedSemaphores[str]
     guesses: WrongKeyLimiter
@@ -179,7 +175,6 @@ class Backends:
             waits=ConcurrencyLimiter(settings.concurrency_quota),
             list_turns=KeyedSemaphores(LISTS),
             read_turns=KeyedSemaphores(READS),
-            start_turns=KeyedSemaphores(STARTS),
             question_turns=KeyedSemaphores(QUESTIONS),
             piece_turns=KeyedSemaphores(PIECES),
             guesses=WrongKeyLimiter(),

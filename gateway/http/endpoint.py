@@ -110,11 +110,6 @@ class Operation:
     own_path: bool = False
 
     @property
-    def reads(self) -> bool:
-        """Whether it only reads, for a key, and waits for nothing else: all of its handler is one turn."""
-        return self.method == "GET" and self.scope is not None and not self.waits
-
-    @property
     def lists(self) -> bool:
         """Whether it answers with a page of a list, which costs a gateway more than any other answer."""
         return self.query is not None and issubclass(self.query, After)
@@ -170,7 +165,7 @@ telling_what_is_away = _TellingWhatIsAway()
 
 async def handled(operation: Operation, call: Call[Any, Any]) -> Response:
     """Return the handler's answer. Reads of one tenant wait for each other, so that others' answers come between."""
-    if not operation.reads:
+    if operation.method != "GET" or operation.scope is None or operation.waits:
         return await operation.handler(call)
     turns = call.backends.list_turns if operation.lists else call.backends.read_turns
     async with turns.of(call.key.tenant):
@@ -190,10 +185,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     if key is not None:
         waits = isinstance(query, Wait) and backends.waits_for_outcome(query.wait)
         (backends.waits if waits else backends.requests).enter(request.scope, key)
-    given = b"" if operation.body is None else await body.read(request)
-    if key is not None and not operation.reads:
-        await backends.start_turns.start(key.tenant)
-    content = None if operation.body is None else _body(operation, operation.body, request, given)
+    content = None if operation.body is None else await _body(operation, operation.body, request)
     return Call(backends, request, key, content, query)
 
 
@@ -230,9 +222,8 @@ def _defaults(model: type[BaseModel]) -> BaseModel:
     return model.model_validate({})
 
 
-def _body(
-    operation: Operation, model: type[BaseModel], request: Request, content: bytes
-) -> BaseModel:
+async def _body(operation: Operation, model: type[BaseModel], request: Request) -> BaseModel:
+    content = await body.read(request)
     if not content and operation.body_optional:
         return model()
     body.require_json(request)
