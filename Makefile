@@ -89,7 +89,7 @@ check: setup-test check-go
 	$(BIN)/python -m tests.run.language
 	$(BIN)/mypy
 
-## what is made of the code: docs/settings.md, .env.example, docs/api.md and docs/teimoso_client.py
+## what is made of the code: docs/settings.md, .env.example, docs/api.md, docs/cli.md and docs/teimoso_client.py
 docs: setup
 	$(BIN)/python -m gateway.cli.reference.settings_page
 

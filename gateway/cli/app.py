@@ -27,7 +27,18 @@ from gateway.cli.commands import (
     webhooks,
 )
 from gateway.cli.commands import settings as settings_commands
-from gateway.cli.options import DATA, After, Data, Json, Key, Limit, Once, Output, directory
+from gateway.cli.options import (
+    DATA,
+    After,
+    Data,
+    Json,
+    Key,
+    Limit,
+    Once,
+    OnlyConnection,
+    Output,
+    directory,
+)
 from gateway.cli.service import service_commands
 from gateway.cli.simulate import simulate, simulate_requests, simulate_rules, simulate_traces
 
@@ -46,9 +57,8 @@ app.add_typer(backup_commands.app, name="backup")
 app.command("restore")(backup_commands.restore_instance)
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(service_commands.app, name="service")
-simulate.app.add_typer(simulate_rules.app)
-simulate.app.add_typer(simulate_traces.app)
-simulate.app.add_typer(simulate_requests.app)
+for part in (simulate_rules, simulate_traces, simulate_requests):
+    simulate.app.add_typer(part.app)
 app.add_typer(simulate.app, name="simulate")
 
 
@@ -168,9 +178,7 @@ def logs(
             metavar="[PART]...", help="Only these: gateway, connection, keeper, valkey …"
         ),
     ] = None,
-    connection: Annotated[
-        str | None, typer.Option("--connection", help="Only lines about this connection.")
-    ] = None,
+    connection: OnlyConnection = None,
     level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"] | None,
         typer.Option("--level", help="Only from this level on."),
@@ -224,7 +232,7 @@ def doctor(
 
 @app.command()
 def alerts(
-    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    connection: OnlyConnection = None,
     active: Annotated[
         bool | None, typer.Option("--active/--over", help="Only those, or those that are over.")
     ] = None,
@@ -244,7 +252,7 @@ def alerts(
 
 @app.command()
 def recoveries(
-    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    connection: OnlyConnection = None,
     limit: Limit = None,
     after: After = None,
     data: Data = DATA,
@@ -260,7 +268,7 @@ def recoveries(
 
 @app.command()
 def events(
-    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    connection: OnlyConnection = None,
     event: Annotated[
         list[str] | None, typer.Option("--event", help="Only this type; give one or more.")
     ] = None,

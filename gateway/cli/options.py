@@ -29,6 +29,9 @@ Once = Annotated[
     typer.Option("--once", metavar="NAME", help="Send nothing more by this name for 24 hours."),
 ]
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
+OnlyConnection = Annotated[
+    str | None, typer.Option("--connection", metavar="CONNECTION", help="Only of this connection.")
+]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number, digits only.")]
 Output = Annotated[
     Path | None,

@@ -49,7 +49,7 @@ Dashboard = Annotated[
 )
 def run(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its name.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is done.")] = True,
     *,
     dashboard: Dashboard = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.options import DATA, Data, Json, Key, directory
+from gateway.cli.options import DATA, Data, Json, Key, OnlyConnection, directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def show(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 
 @app.command()
 def dead(
-    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    connection: OnlyConnection = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -56,12 +56,18 @@ def redrive(
             metavar="[MESSAGE]", help="The id of one dead letter; without it all that fit."
         ),
     ] = None,
-    connection: Annotated[str | None, typer.Option("--connection")] = None,
-    chat: Annotated[str | None, typer.Option("--chat")] = None,
+    connection: OnlyConnection = None,
+    chat: Annotated[str | None, typer.Option("--chat", help="Only of this chat.")] = None,
     code: Annotated[str | None, typer.Option("--code", help="The error they died of.")] = None,
-    died_after: Annotated[str | None, typer.Option("--died-after", metavar="TIME")] = None,
-    died_before: Annotated[str | None, typer.Option("--died-before", metavar="TIME")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1)] = None,
+    died_after: Annotated[
+        str | None, typer.Option("--died-after", metavar="TIME", help="Dead from then on.")
+    ] = None,
+    died_before: Annotated[
+        str | None, typer.Option("--died-before", metavar="TIME", help="Dead until then.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="The most to send again.")
+    ] = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,

@@ -34,7 +34,9 @@ class Refused(Exception):  # noqa: N818 - reads as what it is
 
 @app.command("set")
 def set_(
-    given: Annotated[str, typer.Argument(metavar="NAME=VALUE")],
+    given: Annotated[
+        str, typer.Argument(metavar="NAME=VALUE", help="The setting and its new value.")
+    ],
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:

@@ -76,9 +76,10 @@ def _shown(name: str) -> str:
 
 
 if __name__ == "__main__":
-    from gateway.cli.reference import api_page
+    from gateway.cli.reference import api_page, command_page
 
     (ROOT / "docs" / "api.md").write_text(api_page.markdown())
+    (ROOT / "docs" / "cli.md").write_text(command_page.markdown())
     (ROOT / "docs" / "teimoso_client.py").write_text(api_page.client())
     (ROOT / "docs" / "settings.md").write_text(markdown())
     (ROOT / ".env.example").write_text(env_example())

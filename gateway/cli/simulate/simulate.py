@@ -97,7 +97,7 @@ def link_code(
 def say(
     number: Number,
     to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The message.")],
     secret: Annotated[
         bool, typer.Option("--secret", help="With a secret, under which `edit` can change it.")
     ] = False,
@@ -129,7 +129,7 @@ def edit(
     number: Number,
     to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
     target: Annotated[str, typer.Argument(metavar="ID", help="The message that is changed.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The message.")],
     encrypted: Annotated[
         bool, typer.Option("--encrypted", help="Under the secret of the message.")
     ] = False,

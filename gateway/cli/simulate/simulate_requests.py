@@ -29,7 +29,10 @@ class Method(StrEnum):
 @app.command()
 def request(
     method: Annotated[
-        Method, typer.Argument(metavar="GET|POST|DELETE", case_sensitive=False, show_default=False)
+        Method,
+        typer.Argument(
+            metavar="GET|POST|DELETE", case_sensitive=False, show_default=False, help="The method."
+        ),
     ],
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="Such as /contacts/15550100002/inbox?after=5.")

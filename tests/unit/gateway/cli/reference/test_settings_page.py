@@ -1,4 +1,4 @@
-"""Pages made of the settings and of the API are up to date: `make docs` writes them anew."""
+"""Pages made of the settings, of the commands and of the API are up to date: `make docs` writes them anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from actors.config.settings import SECTIONS
 from actors.config.sources import resolve_settings
 from gateway.app import OPERATIONS
-from gateway.cli.reference import api_page, settings_page
+from gateway.cli.reference import api_page, command_page, settings_page
 from gateway.cli.reference.settings_page import ROOT
 from gateway.http.openapi import refusals
 from gateway.http.problems import KINDS
@@ -32,6 +32,7 @@ def test_every_setting_is_in_one_section_and_described() -> None:
         ("docs/settings.md", settings_page.markdown),
         (".env.example", settings_page.env_example),
         ("docs/api.md", api_page.markdown),
+        ("docs/cli.md", command_page.markdown),
         ("docs/teimoso_client.py", api_page.client),
     ],
 )
@@ -70,3 +71,10 @@ def test_every_operation_is_documented_with_its_scope_and_every_problem() -> Non
         assert ("\n| field | type | required |" in section) is (operation.body is not None)
     assert starred >= {"unauthorized", "malformed_request"}
     assert all(f"| `{code}` |" in page for code in KINDS)
+
+
+def test_every_command_is_on_its_page_and_each_of_its_options_is_explained() -> None:
+    page = command_page.markdown()
+    assert not [line for line in page.splitlines() if line.startswith("|") and "|  |" in line]
+    for path in ("up", "messages list", "simulate request", "backup create"):
+        assert f"```sh\nteimoso {path} [OPTIONS]" in page
