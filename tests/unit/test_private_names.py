@@ -5,25 +5,31 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = {"actors", "gateway", "simulator", "supervision", "tests"}
 UNDOCUMENTED = ("uvicorn.protocols.",)
 """Packages without an underscore that their project does not document either."""
 PYTHON = {"atexit", "os", "threading"}
-LIKELY = re.compile(r"(?<!\bself)(?<!\bcls)\._[a-z]|import .*\b_[a-z]|SLF001|uvicorn\.protocols")
+NAMED = re.compile(r"[a-z]\w*(\.\w+)+")
+"""A module in a string, which is imported by that name."""
+LIKELY = re.compile(
+    r"\w\._|(?<!\bself)(?<!\bcls)\._[a-z]|import .*\b_[a-z]|SLF001|uvicorn\.protocols"
+)
 """Files without it are not parsed."""
 
 
 def uses(source: str) -> set[str]:
     """Foreign packages of which a module uses names that are not public; "" if the package is not known.
 
-    Objects that a module was handed count where ruff finds them, which the comment `noqa: SLF001` shows.
+    A module that a string names counts, where its package is a requirement. Objects that a module was handed
+    count where ruff finds them, which the comment `noqa: SLF001` shows.
     """
     if LIKELY.search(source) is None:
         return set()
@@ -44,7 +50,16 @@ def uses(source: str) -> set[str]:
             name = root.id if isinstance(root, ast.Name) else ""
             if name in known or "SLF001" in lines[node.lineno - 1]:
                 found.add(known.get(name, ""))
-    return found - OWN - PYTHON
+    return (found | set(_named(nodes))) - OWN - PYTHON
+
+
+def _named(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """Requirements of which a module is named by a string."""
+    for node in nodes:
+        if isinstance(node, ast.Constant) and NAMED.fullmatch(text := str(node.value)):
+            package = text.partition(".")[0]
+            if package in requirements() and (_private(text) or text.startswith(UNDOCUMENTED)):
+                yield package
 
 
 def _bound(node: ast.AST, known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -74,6 +89,7 @@ def rows() -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
 
 
+@cache
 def requirements() -> dict[str, str]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"].values()
@@ -105,5 +121,7 @@ def test_uses_are_found() -> None:
     assert uses("from redis import _x") == {"redis"}
     assert uses("import redis.asyncio\nredis.asyncio.client._x()") == {"redis"}
     assert uses("from uvicorn.protocols.http import a") == {"uvicorn"}
+    assert uses("import_module('ray._private.worker')") == {"ray"}
+    assert not uses("text = 'nothing._of_it'")
     assert uses("given._x  # noqa: SLF001") == {""}
     assert not uses("import os\nfrom actors import b\nfrom redis import c\nos._exit(b._x(c.y))")
