@@ -106,6 +106,7 @@ def elsewhere(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) ->
         "HEALTH_CHECK_INTERVAL": "1000",
         "CPU_THRESHOLD": "100",
         "MEMORY_THRESHOLD": "100",
+        "WEBHOOK_URL_PRIVATE": "true",
     }
     with Instance(place / "data", environment) as instance:
         instance.pair(CONNECTION, ACCOUNT)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.metrics import panels
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes.instance import API_KEY, Instance
@@ -67,6 +68,7 @@ HAPPENS = (
     'increase(teimoso_state_store_seconds_count{operation="write"}[1m]) > 0',
     'increase(teimoso_state_store_seconds_count{operation="read"}[1m]) > 0',
     'increase(teimoso_http_request_duration_seconds_count{route="/api/messages"}[1m]) > 0',
+    'increase(teimoso_webhook_attempts_total{outcome="delivered"}[1m]) > 0',
     "teimoso_machine_memory_ratio > 0.01 < 1",
     "teimoso_disk_free_bytes > 0 < teimoso_disk_size_bytes",
 )
@@ -91,7 +93,11 @@ def prometheus(
     traffic = threading.Thread(target=flow, args=(instance, done))
     traffic.start()
     try:
-        with Prometheus(directory, f"127.0.0.1:{instance.port}", key, panels.RULES) as server:
+        with (
+            Receiver() as receiver,
+            Prometheus(directory, f"127.0.0.1:{instance.port}", key, panels.RULES) as server,
+        ):
+            webhook = add(instance.api, receiver, events=["message.received"])
             counted = 'teimoso_messages_received_total{connection="shop"} > 2'
             until("messages are counted", lambda: server.points(counted), SECONDS)
             instance.kill("connection", "shop")
@@ -102,6 +108,7 @@ def prometheus(
                 instance.kill(role)
                 until(f"{role} is seen", partial(server.points, restarted(role)), SECONDS)
             yield server
+            instance.api.delete(f"/api/webhooks/{webhook['id']}").raise_for_status()
     finally:
         done.set()
         traffic.join()

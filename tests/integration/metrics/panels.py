@@ -31,19 +31,26 @@ def dashboards() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def of_panels(connection: str) -> Iterator[Query]:
-    """With what Grafana would put in for its variables."""
+    """Those of panels and annotations, with what Grafana would put in for its variables."""
     for name, dashboard in dashboards():
         for panel in dashboard["panels"]:
             for target in panel.get("targets", ()):
-                text = target["expr"]
-                for variable, value in (
-                    ("$__rate_interval", "15s"),
-                    ("$__range", "5m"),
-                    ("$connection", connection),
-                    ("$instance", ".*"),
-                ):
-                    text = text.replace(variable, value)
-                yield Query(f"{name}: {panel['title']}", text)
+                yield Query(f"{name}: {panel['title']}", _filled(target["expr"], connection))
+        for annotation in dashboard["annotations"]["list"]:
+            text = _COMPARED.sub(r" \1 bool ", annotation["expr"])
+            yield Query(f"{name}: {annotation['name']}", _filled(text, connection))
+
+
+def _filled(text: str, connection: str) -> str:
+    for variable, value in (
+        ("$__rate_interval", "15s"),
+        ("$__range", "5m"),
+        ("$connection", connection),
+        ("$instance", ".*"),
+        ("$job", ".*"),
+    ):
+        text = text.replace(variable, value)
+    return text
 
 
 def rules() -> list[dict[str, Any]]:
