@@ -1,0 +1,76 @@
+"""The image as it is built and run: a message on the simulator, a stop that drains, another life on the same volume."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.cli.service.units import STOP
+from tests.integration.container.image import Container, Image, check_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+# CMD, with the simulator.
+COMMAND = ("sh", "-c", "exec teimoso up --simulate >/dev/null")
+PHONE, CONTACT = "15550100061", "15550100062"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    check_host()
+    made = Image(tmp_path_factory.mktemp("image"))
+    yield made
+    made.remove()
+
+
+def output(container: Container, *words: str) -> str:
+    done = container.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def key(container: Container, name: str) -> str:
+    made = json.loads(output(container, "teimoso", "keys", "create", name, "--json"))
+    return f"TEIMOSO_API_KEY={made['key']}"
+
+
+def test_the_service_sends_in_the_image_and_goes_on_in_the_next(
+    image: Image, tmp_path: Path
+) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir(mode=0o700)
+    with Container(image, volume, COMMAND) as container:
+        container.wait_until_healthy()
+        for place in ("/etc", "/opt/teimoso", "/usr/local/bin"):
+            assert container.run("touch", f"{place}/written").returncode != 0
+        assert output(container, "id", "-un").strip() == "teimoso"
+        assert output(container, "id", "-gn").strip() == "teimoso"
+        with_key = key(container, "operator")
+        for words in (
+            f"connections add demo|simulate phone {PHONE}|simulate scan demo {PHONE}|doctor"
+        ).split("|"):
+            output(container, "env", with_key, "teimoso", *words.split())
+        send = ("env", with_key, "teimoso", "send", "demo", CONTACT)
+        assert "demo--" in output(container, *send, "in a container", "--wait", "30")
+        assert "in a container" in output(container, "teimoso", "simulate", "inbox", CONTACT)
+        assert "tmo_" not in container.output()
+        assert container.stop(STOP) in {0, 143}
+    with Container(image, volume, COMMAND) as container:
+        container.wait_until_healthy()
+        send = ("env", key(container, "second"), "teimoso", "send", "demo", CONTACT)
+        assert "demo--" in output(container, *send, "and in the next", "--wait", "60")
+
+
+def test_the_command_of_the_image_starts_the_service(image: Image, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir(mode=0o700)
+    with Container(image, volume) as container:
+        container.wait_until_healthy()
+        assert "teimoso-whatsmeow" not in output(container, "ls", "/usr/local/bin")
+        assert "tmo_" not in container.output()
