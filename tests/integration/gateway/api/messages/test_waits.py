@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.gateway.api.test_messages import Actor, actor, body
+from tests.integration.gateway.api.messages.test_messages import Actor, actor, body
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 

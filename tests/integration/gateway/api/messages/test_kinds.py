@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.messages.content import Poll, PollVote, Reaction, Target, Text
+from tests.integration.gateway.api.messages.test_messages import send
 from tests.integration.gateway.api.played_connection import (
     CHAT,
     NOBODY,
@@ -17,7 +18,6 @@ from tests.integration.gateway.api.played_connection import (
     message,
 )
 from tests.integration.gateway.api.played_connection import rest as rest  # noqa: PLC0414
-from tests.integration.gateway.api.test_messages import send
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:

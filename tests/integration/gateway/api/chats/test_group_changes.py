@@ -13,7 +13,7 @@ import pytest
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
 from gateway.schemas.people.group_changes import MOST_PARTICIPANTS
-from tests.integration.gateway.api.test_account import Able, here, owned
+from tests.integration.gateway.api.connections.test_account import Able, here, owned
 from tests.integration.gateway.served import KEY, SHOP
 
 if TYPE_CHECKING:

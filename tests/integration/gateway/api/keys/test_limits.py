@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.app import OPERATIONS
-from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.api.test_matrix import ask
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway

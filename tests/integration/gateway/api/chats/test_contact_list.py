@@ -8,8 +8,8 @@ import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state
+from tests.integration.gateway.api.chats.test_chat_list import GROUP, person, say
 from tests.integration.gateway.api.pages import all_pages
-from tests.integration.gateway.api.test_chat_list import GROUP, person, say
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:

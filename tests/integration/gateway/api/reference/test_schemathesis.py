@@ -26,8 +26,8 @@ from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.open_store import open_documents
-from tests.integration.gateway.api.test_refused_documents import item
-from tests.integration.gateway.api.test_traces import TOLD
+from tests.integration.gateway.api.connections.test_refused_documents import item
+from tests.integration.gateway.api.connections.test_traces import TOLD
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:

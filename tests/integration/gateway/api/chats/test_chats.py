@@ -12,8 +12,8 @@ from actors.connection import engine
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.messages.content import ChatChange
 from actors.state.account.app_state import changing
+from tests.integration.gateway.api.connections.test_account import here
 from tests.integration.gateway.api.played_connection import rest as rest  # noqa: PLC0414
-from tests.integration.gateway.api.test_account import here
 from tests.integration.gateway.served import SHOP, Gateway
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.queue.mirror import mirror_writes
-from tests.integration.gateway.api.test_messages import OWNER, Actor
+from tests.integration.gateway.api.messages.test_messages import OWNER, Actor
 from tests.integration.gateway.served import OTHER, SHOP
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 
 from gateway.reference.code_samples import samples
 from gateway.schemas.examples import FILE, MESSAGES, PATH
-from tests.integration.gateway.api.test_examples import MIMES, kept, sent
-from tests.integration.gateway.api.test_schemathesis import Rest
+from tests.integration.gateway.api.reference.test_examples import MIMES, kept, sent
+from tests.integration.gateway.api.reference.test_schemathesis import Rest
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.schemas.examples import FILE, PATH
-from tests.integration.gateway.api.test_schemathesis import Rest
+from tests.integration.gateway.api.reference.test_schemathesis import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from tests.integration.gateway.api.test_group_changes import ANA, AT, GROUP
-from tests.integration.gateway.api.test_group_changes import asked as asked  # noqa: PLC0414
+from tests.integration.gateway.api.chats.test_group_changes import ANA, AT, GROUP
+from tests.integration.gateway.api.chats.test_group_changes import asked as asked  # noqa: PLC0414
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.integration.gateway.api.test_account import Able
+    from tests.integration.gateway.api.connections.test_account import Able
     from tests.integration.gateway.served import Api
 
 JPEG, PNG = b"\xff\xd8\xff" + b"a picture" * 10, b"\x89PNG" + b"a picture" * 10

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.messages.content import Delete, Edit, Pin, Poll, PollVote, Reaction, Target, Text
 from actors.state.documents import MESSAGES
+from tests.integration.gateway.api.messages.test_messages import send
 from tests.integration.gateway.api.played_connection import (
     ACCOUNT,
     CHAT,
@@ -18,7 +19,6 @@ from tests.integration.gateway.api.played_connection import (
     message,
 )
 from tests.integration.gateway.api.played_connection import rest as rest  # noqa: PLC0414
-from tests.integration.gateway.api.test_messages import send
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import pytest
 
 from actors.connection import engine
 from actors.messages.content import Delete, Star, Target, Text
+from tests.integration.gateway.api.connections.test_account import here
+from tests.integration.gateway.api.messages.test_messages import send
 from tests.integration.gateway.api.played_connection import CHAT, Rest, change
 from tests.integration.gateway.api.played_connection import rest as rest  # noqa: PLC0414
-from tests.integration.gateway.api.test_account import here
-from tests.integration.gateway.api.test_messages import send
 from tests.integration.gateway.served import SHOP, Gateway
 
 if TYPE_CHECKING:
