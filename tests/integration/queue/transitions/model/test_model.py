@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.integration.queue.transitions.machine import Machine
+from tests.integration.queue.transitions.model.machine import Machine
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey

@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 from actors.queue.dead_letters import DAY
 from actors.queue.outbound_queue import NotCancellable, NotDead, Which
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP
-from tests.integration.queue.transitions.owner_rules import SECONDS, OwnerRules
+from tests.integration.queue.transitions.model.owner_rules import SECONDS, OwnerRules
 
 KILLS = 1  # of the server in one run: each takes a while
 NAMES = ((LID, ANA), (LID, ANA), (LEO, EVA), (ANA, EVA), (LEO, LEO))

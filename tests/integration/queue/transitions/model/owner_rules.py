@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 
 from actors.queue.outbound_queue import LeaseLost
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID
-from tests.integration.queue.transitions.comparison import Comparison
+from tests.integration.queue.transitions.model.comparison import Comparison
 
 SECONDS = st.integers(1, 30)
 SENDS = st.tuples(

@@ -13,7 +13,7 @@ from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import SHOP, Desk
-from tests.integration.queue.transitions.model import CONCURRENCY, Model
+from tests.integration.queue.transitions.model.model import CONCURRENCY, Model
 
 if TYPE_CHECKING:
     from collections import Counter
