@@ -18,7 +18,7 @@ from actors.connection.state_manager.port import StateAway
 from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Documents, Order, Where
 from actors.state.open_store import open_documents
-from tests.integration.engine.messages import lid_merge_child
+from tests.integration.engine.messages.addresses import lid_merge_child
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

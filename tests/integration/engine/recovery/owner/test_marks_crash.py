@@ -23,7 +23,7 @@ from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.messages.test_read_receipts import said
-from tests.integration.engine.recovery.test_crash import died
+from tests.integration.engine.recovery.owner.test_crash import died
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

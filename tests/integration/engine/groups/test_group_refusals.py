@@ -11,7 +11,7 @@ import pytest
 
 from actors.connection.engine import SendError
 from actors.connection.native import SESSION_FILE
-from tests.integration.engine.messages.test_groups import ANN, in_group, reached
+from tests.integration.engine.groups.test_groups import ANN, in_group, reached
 from tests.integration.engine.simulated import until
 
 if TYPE_CHECKING:

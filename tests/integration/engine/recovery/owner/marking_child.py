@@ -21,7 +21,7 @@ from actors.connection.owner.sender import Sender, Ticket
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from tests.integration.engine.recovery.crashing_child import POINTS, Step, before_calling
+from tests.integration.engine.recovery.owner.crashing_child import POINTS, Step, before_calling
 from tests.integration.queue.sending_child import Mute
 
 if TYPE_CHECKING:

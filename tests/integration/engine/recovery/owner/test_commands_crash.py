@@ -19,7 +19,7 @@ from actors.redis.client import connect
 from actors.redis.commands import Commands, NoAnswer
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.conftest import MISSING
-from tests.integration.engine.recovery.test_crash import died
+from tests.integration.engine.recovery.owner.test_crash import died
 from tests.integration.engine.simulated import CONTACT, ROOT, Simulator, chat, device, pair
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD

@@ -36,7 +36,7 @@ from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Where
 from actors.state.open_store import open_documents
 from actors.state.sqlite.store import SqliteDocuments
-from tests.integration.engine.messages.lid_merge_child import Step, around, around_commits
+from tests.integration.engine.messages.addresses.lid_merge_child import Step, around, around_commits
 from tests.integration.queue.desk import ANA, LID, SHOP
 from tests.integration.queue.sending_child import Mute
 from tests.processes.step_kills import log_to_stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.integration.engine.recovery import renaming_child
+from tests.integration.engine.recovery.owner import renaming_child
 from tests.processes.step_kills import kill_at_each_step
 from tests.processes.valkey import PASSWORD
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.messages.test_groups import (
+from tests.integration.engine.groups.test_groups import (
     ANN,
     CARA,
     _reads,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.engine.messages.test_lid_merge import drained, listed
-from tests.integration.engine.recovery.test_crash import counted, died, prepare, start
+from tests.integration.engine.messages.addresses.test_lid_merge import drained, listed
+from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -16,9 +16,9 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from tests.integration.engine.messages import lid_merge_child
-from tests.integration.engine.messages.test_lid_merge import listed
-from tests.integration.engine.recovery import frozen_child
+from tests.integration.engine.messages.addresses import lid_merge_child
+from tests.integration.engine.messages.addresses.test_lid_merge import listed
+from tests.integration.engine.recovery.owner import frozen_child
 from tests.integration.engine.simulated import PATIENCE, ROOT, until
 
 

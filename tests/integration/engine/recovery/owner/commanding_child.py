@@ -21,7 +21,7 @@ from actors.connection.owner.command_handler import CommandHandler
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
-from tests.integration.engine.recovery.crashing_child import Step, before_calling
+from tests.integration.engine.recovery.owner.crashing_child import Step, before_calling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
