@@ -67,7 +67,7 @@ def test_lines_begin_and_what_is_short_ends() -> None:
         "tests/chaos/test_keeper.py::test_a",
         "tests/chaos/test_valkey.py::test_a",
         "tests/chaos/test_storm.py::test_a",
-        "tests/integration/whole/test_media.py::test_a",
+        "tests/integration/whole/messages/test_media.py::test_a",
         "tests/chaos/test_firestore.py::test_a",
     ]
     assert sorted(tests, key=rank) == tests[::-1]

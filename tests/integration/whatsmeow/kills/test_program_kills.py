@@ -15,7 +15,7 @@ import pytest
 
 from actors.connection.whatsmeow.program.executable import DATABASE
 from tests.conformance.processes import until
-from tests.integration.whatsmeow.test_kills import died, outcomes
+from tests.integration.whatsmeow.kills.test_kills import died, outcomes
 from tests.processes.tracing import STRACE, calls
 
 if TYPE_CHECKING:

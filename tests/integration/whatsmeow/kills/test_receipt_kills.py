@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance.processes import until
 from tests.integration.whatsmeow.device import chat
-from tests.integration.whatsmeow.test_kills import outlived
+from tests.integration.whatsmeow.kills.test_kills import outlived
 
 if TYPE_CHECKING:
     from tests.integration.whatsmeow.conftest import Town

@@ -15,7 +15,7 @@ import pytest
 from actors.connection.protocol.media.http_client import CHUNK
 from actors.messages.content import Document, File
 from tests.bare_files import BareFiles
-from tests.integration.whatsmeow.test_kills import outlived
+from tests.integration.whatsmeow.kills.test_kills import outlived
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

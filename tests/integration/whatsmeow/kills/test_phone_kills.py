@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.messages.content import decode
-from tests.integration.whatsmeow.test_kills import outlived
+from tests.integration.whatsmeow.kills.test_kills import outlived
 
 if TYPE_CHECKING:
     from tests.integration.whatsmeow.conftest import Town

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.gateway.receiver import Receiver, add
+from tests.integration.whole.messages.test_kinds import arrived, becomes, says, sends
 from tests.integration.whole.shop import ACCOUNT, CONTACT, STRANGER, fault, struck
-from tests.integration.whole.test_kinds import arrived, becomes, says, sends
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from gateway.webhooks.delivery_policy import DELIVERY_PERIOD
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.requests.http_post import PER_ENDPOINT, Posters
-from tests.integration.gateway.webhooks.single_worker import ID
+from tests.integration.gateway.webhooks.deliveries.single_worker import ID
 from tests.integration.gateway.webhooks.stored_messages import age, store_messages
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_worker import SingleWorker
+    from tests.integration.gateway.webhooks.deliveries.single_worker import SingleWorker
 
 SOON = 30.0
 COUNT = 120
