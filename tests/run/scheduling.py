@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LINES = (
     (
-        "tests/chaos/test_firestore.py",
+        "tests/chaos/stores/test_firestore.py",
         "tests/chaos/test_metrics.py",
         "tests/integration/whole/",
         "tests/integration/jobs/test_head.py",

@@ -44,7 +44,7 @@ def test_what_is_named_is_there() -> None:
 def test_a_line_is_one_and_what_is_apart_is_not_of_it() -> None:
     storm, clock = "tests/chaos/test_storm.py::test_a", "tests/chaos/test_clock.py::test_b[1-x::y]"
     assert scope(storm) == scope(clock)
-    assert scope("tests/chaos/test_firestore.py::test_a") != scope(storm)
+    assert scope("tests/chaos/stores/test_firestore.py::test_a") != scope(storm)
     assert scope("tests/chaos/test_itself.py::test_a[b]") == "tests/chaos/test_itself.py"
 
 
@@ -65,10 +65,10 @@ def test_lines_begin_and_what_is_short_ends() -> None:
         "tests/integration/queue/transitions/test_claim.py::test_a",
         "tests/integration/tree/paired/test_tree.py::test_a",
         "tests/chaos/test_keeper.py::test_a",
-        "tests/chaos/test_valkey.py::test_a",
+        "tests/chaos/stores/test_valkey.py::test_a",
         "tests/chaos/test_storm.py::test_a",
         "tests/integration/whole/messages/test_media.py::test_a",
-        "tests/chaos/test_firestore.py::test_a",
+        "tests/chaos/stores/test_firestore.py::test_a",
     ]
     assert sorted(tests, key=rank) == tests[::-1]
 

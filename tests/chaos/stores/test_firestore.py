@@ -16,9 +16,9 @@ import pytest
 
 from actors.state.documents import MESSAGES
 from actors.state.messages.applied_changes import incoming_id
-from tests.chaos.harness.outage import delivered, health, stored
+from tests.chaos.harness.faults.outage import delivered, health, stored
+from tests.chaos.harness.faults.refusal import MARK, refused
 from tests.chaos.harness.records import alert, shown_alerts
-from tests.chaos.harness.refusal import MARK, refused
 from tests.chaos.harness.trial import Trial
 from tests.waiting import until
 

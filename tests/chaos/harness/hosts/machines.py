@@ -21,7 +21,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 RELEASE = Path("/opt/teimoso")
 HIDDEN = (Path("/opt"), Path("/srv"), Path("/var/lib"))
 """Directories that a machine has of its own, in the place of this machine's."""

@@ -14,8 +14,8 @@ import pytest
 
 from supervision import cluster as ray
 from supervision.keeper.parts import ray_head
-from tests.chaos.harness.cluster import restart_until
-from tests.chaos.harness.node import join
+from tests.chaos.harness.hosts.cluster import restart_until
+from tests.chaos.harness.hosts.node import join
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import Instance, gone, until
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from tests.chaos.harness.node import Node
+    from tests.chaos.harness.hosts.node import Node
     from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]

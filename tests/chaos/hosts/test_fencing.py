@@ -22,9 +22,9 @@ from actors.config.settings import Settings
 from actors.redis.leases.leases import EXPIRES
 from actors.runtime.connection_ids import name_of
 from supervision.keeper.manifest import Plan
-from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
-from tests.chaos.harness.outage import cut_off, frozen
-from tests.chaos.harness.reuse import FORMER_ACCOUNT, LATER_ACCOUNT, NAME, Reuse
+from tests.chaos.harness.faults.outage import cut_off, frozen
+from tests.chaos.harness.faults.reuse import FORMER_ACCOUNT, LATER_ACCOUNT, NAME, Reuse
+from tests.chaos.harness.hosts.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import gone, until
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.chaos.harness.node import Node
+    from tests.chaos.harness.hosts.node import Node
     from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]

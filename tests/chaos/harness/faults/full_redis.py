@@ -10,8 +10,8 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from actors.config.settings import Settings
-from tests.chaos.harness.faults import REACH, Fault, Struck, holder, killed
-from tests.chaos.harness.outage import health
+from tests.chaos.harness.faults.faults import REACH, Fault, Struck, holder, killed
+from tests.chaos.harness.faults.outage import health
 from tests.waiting import until
 
 if TYPE_CHECKING:

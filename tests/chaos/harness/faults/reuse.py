@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from supervision.removal import DELETED
-from tests.chaos.harness.faults import Fault, Struck
+from tests.chaos.harness.faults.faults import Fault, Struck
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.conftest import ACCOUNT, CONNECTION
-from tests.chaos.harness.outage import (
+from tests.chaos.harness.faults.outage import (
     delivered,
     frozen,
     health,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos.harness.machines import Machines, missing
+from tests.chaos.harness.hosts.machines import Machines, missing
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "cluster.md"
 CONNECTIONS = {f"shop{number}": f"1555010000{number}" for number in range(1, 5)}
 CONTACT = "15550100009"
 BOUND = 60.0

@@ -18,7 +18,7 @@ from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
 from supervision.keeper import process as processes
 from supervision.keeper.parts import ports, ray_head
-from tests.chaos.harness.node import START, Node, join, run, wait_for
+from tests.chaos.harness.hosts.node import START, Node, join, run, wait_for
 from tests.processes.instance import Instance, until
 from tests.run import leaks
 

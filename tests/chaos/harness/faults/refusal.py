@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.config.settings import Settings
-from tests.chaos.harness.faults import REACH, Fault, Struck
+from tests.chaos.harness.faults.faults import REACH, Fault, Struck
 from tests.waiting import passes, until
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.chaos.harness.faults import REACH, Fault, Struck
+from tests.chaos.harness.faults.faults import REACH, Fault, Struck
 from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import passes, until
 

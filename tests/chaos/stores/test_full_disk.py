@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.conftest import ACCOUNT, CONNECTION
-from tests.chaos.harness.outage import health, kept_away, stored, unacknowledged
+from tests.chaos.harness.faults.outage import health, kept_away, stored, unacknowledged
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import Instance, until

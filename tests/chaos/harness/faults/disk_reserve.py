@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.chaos.harness.faults import REACH, Fault, Struck
+from tests.chaos.harness.faults.faults import REACH, Fault, Struck
 from tests.reserves import beyond_the_free
 from tests.waiting import passes, until
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.runtime.connection_ids import name_of
-from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
+from tests.chaos.harness.hosts.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.trial import Trial
 from tests.processes.gcs import BUCKET, Gcs
 from tests.processes.instance import until

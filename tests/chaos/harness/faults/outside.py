@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.chaos.harness.faults import Fault, Struck, holder, killed
-from tests.chaos.harness.outage import frozen, stopped
+from tests.chaos.harness.faults.faults import Fault, Struck, holder, killed
+from tests.chaos.harness.faults.outage import frozen, stopped
 from tests.processes.firestore import Firestore
 from tests.processes.gcs import BUCKET, Gcs
 from tests.waiting import passes
