@@ -14,7 +14,7 @@ from tests.run import site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def leaves(nav: Any) -> Iterator[str]:

@@ -49,7 +49,7 @@ def main(count: int, directory: Path) -> None:
     chosen = ports.settle({}, (), ports.candidates(directory), ports.free)
     command = ray_head.command(directory, chosen)
     added = {name: value for name, value in command.environment.items() if value}
-    added["RAY_START_HOOK"] = "tests.benchmarks.bare_ray.adjust"
+    added["RAY_START_HOOK"] = "tests.benchmarks.bare.bare_ray.adjust"
     with (directory / "head.log").open("wb") as log:
         head = subprocess.Popen(
             command.arguments, env={**os.environ, **added}, stdout=log, stderr=log

@@ -9,7 +9,7 @@ import pytest
 
 from tests.run.scheduling import APART, LAST, LINES, rank, scope, shares
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")
 WHOLE = "tests/integration/whole/"
 """All of this folder uses the instance that its `conftest.py` starts."""

@@ -208,7 +208,7 @@ def test_silence_is_no_death(tmp_path: Path, start: Start) -> None:
 
 TESTS = """
 import pytest
-from tests.unit.test_restarts import NUMBER, start
+from tests.unit.run.test_restarts import NUMBER, start
 
 @pytest.fixture
 def client(request, start):
