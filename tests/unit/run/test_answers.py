@@ -152,7 +152,9 @@ def test_a_simulator_is_asked_after_tests_of_its_kind_alone(
     server: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = answers.Check()
-    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/conformance/test_keys.py::test_a (setup)")
+    monkeypatch.setenv(
+        "PYTEST_CURRENT_TEST", "tests/conformance/messages/test_keys.py::test_a (setup)"
+    )
     check.watch(server.url)
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/unit/test_guide.py::test_b (teardown)")
     assert check.taken() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.scheduling import APART, LAST, LINES, rank, scope, shares
+from tests.run.scheduling import APART, LAST, LINES, SCENARIOS, rank, scope, shares
 
 ROOT = Path(__file__).resolve().parents[3]
 STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")
@@ -37,7 +37,7 @@ def test_what_stands_apart_starts_none() -> None:
 
 
 def test_what_is_named_is_there() -> None:
-    for place in (*(each for line in LINES for each in line), *APART, LAST):
+    for place in (*(each for line in LINES for each in line), *APART, *SCENARIOS, LAST):
         assert (ROOT / place).exists(), place
 
 
@@ -52,7 +52,7 @@ def test_scenarios_are_run_by_two_processes() -> None:
     files = [
         f"{file.relative_to(ROOT)}" for file in (ROOT / "tests/conformance").rglob("test_*.py")
     ]
-    scenarios = {file: scope(f"{file}::test") for file in files if file.count("/") == 2}
+    scenarios = {file: scope(f"{file}::test") for file in files if file.startswith(SCENARIOS)}
     assert len(scenarios) > 10
     assert len(set(scenarios.values())) == 2
     others = [file for file in files if file not in scenarios]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.test_answers import goes_on, owed
+from tests.conformance.messages.test_answers import goes_on, owed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conformance.messages.test_answers import goes_on
 from tests.conformance.processes import until
-from tests.conformance.test_answers import goes_on
 
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
