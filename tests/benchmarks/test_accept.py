@@ -35,7 +35,9 @@ CLIENTS = 64
 def bare(data: Path) -> Iterator[tuple[int, int]]:
     """The bare server on the settings in `data`: its port and its pid."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, HERE / "bare_gateway.py", str(port), str(data)])
+    process = subprocess.Popen(
+        [sys.executable, HERE / "bare" / "bare_gateway.py", str(port), str(data)]
+    )
     try:
         until("the bare server listens", lambda: _listens(port) or None, 20)
         yield port, process.pid
@@ -56,7 +58,7 @@ def load(port: int) -> dict[str, float]:
     """One round of the client on this port."""
     words = [str(port), str(CLIENTS), str(SECONDS), KEY]
     done = subprocess.run(
-        [sys.executable, HERE / "http_load.py", *words],
+        [sys.executable, HERE / "load" / "http_load.py", *words],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

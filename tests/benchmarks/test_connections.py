@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
-from tests.benchmarks.bare import BareEngine
+from tests.benchmarks.bare.engine_process import BareEngine
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.benchmarks.footprint import memory
-from tests.benchmarks.traffic import CONTACTS, first_message, logged, mirrored, through
+from tests.benchmarks.load.traffic import CONTACTS, first_message, logged, mirrored, through
 from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:

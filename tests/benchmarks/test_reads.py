@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from actors.config.settings import Settings
-from tests.benchmarks.backlog import CHATS, bury, fill, person, raise_alerts
 from tests.benchmarks.figures import Figure, Figures
+from tests.benchmarks.load.backlog import CHATS, bury, fill, person, raise_alerts
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.plain_http import NO_AUTHORITIES

@@ -88,7 +88,7 @@ def helps_the_test(process: psutil.Process) -> bool:
 def alone(directory: Path) -> dict[str, float]:
     directory.mkdir()
     done = subprocess.run(
-        [sys.executable, str(HERE / "bare_ray.py"), str(CONNECTIONS), str(directory)],
+        [sys.executable, str(HERE / "bare" / "bare_ray.py"), str(CONNECTIONS), str(directory)],
         capture_output=True,
         text=True,
         timeout=600,

@@ -89,7 +89,7 @@ async def delivered(gateway: Gateway, receiver: Receiver, number: int) -> float:
 
 def posted(receiver: Receiver) -> float:
     """Requests a second of a client that does nothing else, to the same endpoint."""
-    words = ("-m", "tests.benchmarks.bare_poster", receiver.url, EVENTS, PER_ENDPOINT)
+    words = ("-m", "tests.benchmarks.bare.bare_poster", receiver.url, EVENTS, PER_ENDPOINT)
     ran = forked.run(
         [sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=240
     )

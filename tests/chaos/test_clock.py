@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.chaos.conftest import ACCOUNT, BACKOFF, CONNECTION
-from tests.chaos.harness.outage import health
+from tests.chaos.harness.faults.outage import health
 from tests.chaos.harness.records import alerts
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import Instance, until

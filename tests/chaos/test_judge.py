@@ -12,7 +12,7 @@ import pytest
 
 from actors.connection.engine import installed
 from tests.chaos.harness import report
-from tests.chaos.harness.faults import FAULTS, SHARED, SINGLE
+from tests.chaos.harness.faults.faults import FAULTS, SHARED, SINGLE
 from tests.chaos.harness.judge import Arrival, Fate, Violation, violations
 from tests.chaos.harness.killer import Strike, assess, attribute, schedule
 from tests.chaos.harness.scene import ConnectionOwner, parties
@@ -20,7 +20,7 @@ from tests.chaos.harness.storm import Outcome
 from tests.chaos.harness.traffic import Lane
 
 if TYPE_CHECKING:
-    from tests.chaos.harness.faults import Fault
+    from tests.chaos.harness.faults.faults import Fault
 
 WHOM = parties(2, 1)
 BOTH = [replace(WHOM[0], engine="native"), replace(WHOM[1], engine="whatsmeow")]

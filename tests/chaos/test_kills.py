@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.conftest import ACCOUNT, CONNECTION
-from tests.chaos.harness.outage import frozen, unacknowledged
+from tests.chaos.harness.faults.outage import frozen, unacknowledged
 from tests.chaos.harness.trial import Trial
 from tests.chaos.harness.witness import Witness
 from tests.processes.instance import PARTS, Instance, gone, until

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.harness import report
-from tests.chaos.harness.disk_reserve import AT_RESERVE
-from tests.chaos.harness.faults import SHARED, SINGLE
-from tests.chaos.harness.full_redis import FULL
-from tests.chaos.harness.hostile import FORGER, GREEDY
+from tests.chaos.harness.faults.disk_reserve import AT_RESERVE
+from tests.chaos.harness.faults.faults import SHARED, SINGLE
+from tests.chaos.harness.faults.full_redis import FULL
+from tests.chaos.harness.faults.hostile import FORGER, GREEDY
+from tests.chaos.harness.faults.outside import DISK, OUTSIDE, Outside
+from tests.chaos.harness.faults.refusal import REFUSAL, REFUSAL_ELSEWHERE
+from tests.chaos.harness.faults.reuse import REUSE
 from tests.chaos.harness.killer import schedule
-from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
-from tests.chaos.harness.refusal import REFUSAL, REFUSAL_ELSEWHERE
-from tests.chaos.harness.reuse import REUSE
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
 from tests.processes.instance import Instance

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.conftest import ACCOUNT, CONNECTION, MEMORY
-from tests.chaos.harness.outage import frozen, stopped
+from tests.chaos.harness.faults.outage import frozen, stopped
 from tests.chaos.harness.records import recovery
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import Instance, gone, until

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from tests import traced
 from tests.chaos.harness import report
-from tests.chaos.harness.faults import SHARED, SINGLE
+from tests.chaos.harness.faults.faults import SHARED, SINGLE
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.marked_traffic import MARK, MarkedTraffic, secrets_of
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties

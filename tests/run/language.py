@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = Path(__file__).with_name("language_counts.json")
 PLACES = ("actors", "gateway", "supervision", "simulator", "tests", "docs", "README.md")
-OWN = {"tests/run/language.py", "tests/unit/test_language.py"}
+OWN = {"tests/run/language.py", "tests/unit/run/test_language.py"}
 """Files that quote what they forbid."""
 
 FIELD_TERMS: Final = {

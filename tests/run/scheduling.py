@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LINES = (
     (
-        "tests/chaos/test_firestore.py",
+        "tests/chaos/stores/test_firestore.py",
         "tests/chaos/test_metrics.py",
         "tests/integration/whole/",
         "tests/integration/jobs/test_head.py",
@@ -43,9 +43,9 @@ APART = (
 )
 """Files and folders in there that start none: they mostly wait, beside anything."""
 
-SCENARIOS, MIDDLE = "tests/conformance/test_", "tests/conformance/test_l"
-"""Files that share a simulator and a client of each kind, which a process starts once: those before
-the middle are run by one process, the others by another."""
+SCENARIOS = ("tests/conformance/accounts/", "tests/conformance/messages/")
+"""Folders that share a simulator and a client of each kind, which a process starts once: each folder
+is run by one process."""
 
 LAST = "tests/unit/"
 """Files of seconds, which fill what is left at the end."""
@@ -68,9 +68,7 @@ def scope(nodeid: str) -> str:
     for line in LINES:
         if file.startswith(line) and not file.startswith(APART):
             return " ".join(line)
-    if file.startswith(SCENARIOS):
-        return f"{SCENARIOS}* {'before' if file < MIDDLE else 'from'} {MIDDLE}"
-    return file
+    return next((folder for folder in SCENARIOS if file.startswith(folder)), file)
 
 
 def rank(nodeid: str) -> tuple[int, int]:

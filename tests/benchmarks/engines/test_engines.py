@@ -21,10 +21,10 @@ import pytest
 from actors.config.settings import Settings
 from actors.connection.whatsmeow.program import executable
 from tests.benchmarks import footprint
-from tests.benchmarks.bare import BareEngine
+from tests.benchmarks.bare.engine_process import BareEngine
 from tests.benchmarks.engines.comparison import ENGINES, Comparison, Connected
 from tests.benchmarks.figures import median, share, turns
-from tests.benchmarks.traffic import CONTACTS, first_message, mirrored, through
+from tests.benchmarks.load.traffic import CONTACTS, first_message, mirrored, through
 from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:

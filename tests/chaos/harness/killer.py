@@ -20,7 +20,7 @@ from tests.waiting import passes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tests.chaos.harness.faults import Fault
+    from tests.chaos.harness.faults.faults import Fault
     from tests.chaos.harness.scene import ConnectionOwner, Scene
     from tests.chaos.harness.traffic import Party
 

@@ -20,7 +20,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.chaos.harness.outside import Outside
+    from tests.chaos.harness.faults.outside import Outside
     from tests.chaos.harness.traffic import Lane, Load
     from tests.processes.instance import Instance
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Sequence
 
+    from tests.chaos.harness.faults.outside import Outside
     from tests.chaos.harness.judge import Fate
     from tests.chaos.harness.killer import Planned, Strike
-    from tests.chaos.harness.outside import Outside
     from tests.chaos.harness.traffic import Party
     from tests.processes.instance import Instance
 

@@ -19,8 +19,8 @@ from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.redis.pipeline import RedisPipeline
-from tests.integration.queue.cluster import Cluster
 from tests.integration.queue.desk import SHOP, Desk
+from tests.integration.queue.redis.cluster import Cluster
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:

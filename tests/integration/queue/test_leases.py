@@ -17,8 +17,8 @@ from actors.queue.outbound_queue import (
 from actors.redis import keys
 from actors.redis.leases.lease_record import Position
 from actors.redis.leases.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner
-from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.redis.cluster import SEVERAL_CONNECTIONS
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

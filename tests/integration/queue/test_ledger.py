@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from actors.queue.outbound_queue import Counts
 from actors.redis import keys
-from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
+from tests.integration.queue.redis.cluster import SEVERAL_CONNECTIONS
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -12,7 +12,7 @@ import pytest
 from actors.messages.content import ChatChange, Pin, Star, Target, pack
 from tests.conformance.processes import until
 from tests.integration.whatsmeow.device import chat
-from tests.integration.whatsmeow.test_kills import died, killed, outlived
+from tests.integration.whatsmeow.kills.test_kills import died, killed, outlived
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from gateway.console.pages.home import picture
-from tests.chaos.harness.outage import frozen
+from tests.chaos.harness.faults.outage import frozen
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
 from tests.processes.browser import APPEARANCE, DESK, PHONE, apart, chromium, png, violations
 from tests.processes.instance import API_KEY, Instance

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.integration.whole.messages.test_kinds import says, sends
 from tests.integration.whole.shop import CONTACT, SHOP, becomes
-from tests.integration.whole.test_kinds import says, sends
 from tests.processes.browser import APPEARANCE, DESK, PHONE, chromium, violations
 from tests.processes.instance import API_KEY, Instance
 from tests.waiting import until

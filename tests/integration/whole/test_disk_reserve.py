@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.whole.messages.test_kinds import arrived, says, sends
 from tests.integration.whole.shop import ACCOUNT, CONTACT, becomes
-from tests.integration.whole.test_kinds import arrived, says, sends
 from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
 from tests.waiting import until
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Self
 import httpx
 import pytest
 
+from tests.integration.whole.messages.test_kinds import says
 from tests.integration.whole.operations.pages import DOCS
 from tests.integration.whole.shop import CONTACT
-from tests.integration.whole.test_kinds import says
 from tests.processes.instance import API_KEY, TEIMOSO
 from tests.processes.valkey import free_port
 from tests.waiting import until

@@ -20,7 +20,7 @@ from actors.connection.engine import Outgoing
 from actors.connection.whatsapp_version import FILE
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import arrived, became, kept, says
-from tests.integration.engine.recovery.test_crash import prepare
+from tests.integration.engine.recovery.owner.test_crash import prepare
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

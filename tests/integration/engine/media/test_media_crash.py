@@ -12,7 +12,7 @@ from actors.connection.engine import Outgoing
 from actors.connection.protocol.media.http_client import CHUNK, HttpClient
 from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.media.test_media import arrived, became, held, kept
-from tests.integration.engine.recovery.test_crash import counted, died, prepare, start
+from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -20,7 +20,7 @@ from tests.integration.engine.media.test_media_faults import (
     news_of,
     said_meanwhile,
 )
-from tests.integration.engine.recovery.test_crash import counted, died, prepare, start
+from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

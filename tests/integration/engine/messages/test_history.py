@@ -11,7 +11,7 @@ from actors.connection.engine import Outgoing
 from actors.connection.whatsmeow import paired_account
 from actors.messages.content import Image, Reaction, Target, decode
 from actors.metrics.mistakes import OWN_MISTAKES
-from tests.integration.engine.recovery.test_crash import died, start
+from tests.integration.engine.recovery.owner.test_crash import died, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

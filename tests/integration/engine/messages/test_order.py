@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.messages.test_lid_merge import drained, listed
+from tests.integration.engine.messages.addresses.test_lid_merge import drained, listed
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

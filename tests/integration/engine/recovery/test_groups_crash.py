@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.messages.test_groups import ANN, BEN, has, in_group, reached, settled
-from tests.integration.engine.recovery.test_crash import died, start
+from tests.integration.engine.groups.test_groups import ANN, BEN, has, in_group, reached, settled
+from tests.integration.engine.recovery.owner.test_crash import died, start
 from tests.integration.engine.simulated import Device, Simulator, device, message_id, until
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.recovery.test_crash import died, goes_on, prepare, start
+from tests.integration.engine.recovery.owner.test_crash import died, goes_on, prepare, start
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, device, until
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.recovery.test_crash import died, prepare, start
+from tests.integration.engine.recovery.owner.test_crash import died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

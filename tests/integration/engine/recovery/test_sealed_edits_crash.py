@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.messages.content import Edit, decode
-from tests.integration.engine.recovery.test_crash import counted, died, prepare, resends, start
+from tests.integration.engine.recovery.owner.test_crash import (
+    counted,
+    died,
+    prepare,
+    resends,
+    start,
+)
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, device, until
 
 if TYPE_CHECKING:

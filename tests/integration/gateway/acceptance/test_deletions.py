@@ -22,7 +22,7 @@ from actors.state.documents import MESSAGES
 from actors.state.messages.received import FORMER, incoming
 from actors.state.open_store import open_documents
 from supervision.removal import DELETED
-from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.removal import remove
 from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.slow_file import slow_file

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.media.daily_uploads import DAY
-from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.files import ANA, code, kept, reserve, send, unlike, upload
 from tests.integration.gateway.served import OTHER, Gateway
 from tests.processes.small_disk import mount_small_disk

@@ -11,7 +11,7 @@ from actors.messages.content import Document as Paper
 from actors.messages.content import File, encode
 from actors.runtime import actor_base
 from actors.state.actor import StateManager
-from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.files import code, send, unlike, upload
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 

@@ -16,7 +16,7 @@ from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
 from actors.state.account import chat_activity
 from actors.state.messages.received import changing, content_of, incoming, storing
-from tests.integration.gateway.api.test_messages import Actor
+from tests.integration.gateway.api.messages.test_messages import Actor
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from actors.health.alerts import Alert
 from actors.state.connections import ConnectionExists
 from actors.state.recovery_actions import noting, recovery_action
-from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 

@@ -11,7 +11,7 @@ import pytest
 
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
-from tests.integration.gateway.api.test_account import Able, owned
+from tests.integration.gateway.api.connections.test_account import Able, owned
 from tests.integration.gateway.cli.test_lists import run
 from tests.integration.gateway.served import SHOP
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.gateway.api.test_chat_list import GROUP, person, say
+from tests.integration.gateway.api.chats.test_chat_list import GROUP, person, say
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.stored_messages import store_messages

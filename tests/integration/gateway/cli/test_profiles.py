@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from tests.integration.gateway.api.test_profiles import JPEG, PNG
+from tests.integration.gateway.api.chats.test_profiles import JPEG, PNG
 from tests.integration.gateway.cli.test_groups import ANA, GROUP
 from tests.integration.gateway.cli.test_groups import owner as owner  # noqa: PLC0414
 from tests.integration.gateway.cli.test_lists import run
@@ -14,7 +14,7 @@ from tests.integration.gateway.cli.test_lists import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.gateway.api.test_account import Able
+    from tests.integration.gateway.api.connections.test_account import Able
     from tests.integration.gateway.served import Api, Gateway
 
 SHA256 = hashlib.sha256(JPEG).hexdigest()

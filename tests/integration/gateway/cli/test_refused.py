@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.gateway.api.test_refused_documents import item, owner
+from tests.integration.gateway.api.connections.test_refused_documents import item, owner
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 

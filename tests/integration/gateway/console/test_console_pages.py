@@ -24,7 +24,7 @@ from actors.state.recovery_actions import recovery_action
 from gateway.console.pages import charts
 from gateway.console.pages.conversations import LISTED
 from tests.integration.gateway.acceptance.test_outages import spoil
-from tests.integration.gateway.api.test_chat_list import person, say
+from tests.integration.gateway.api.chats.test_chat_list import person, say
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.waiting import until

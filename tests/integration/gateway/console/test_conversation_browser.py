@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from actors.messages.content import File, Image, pack
 from actors.state.open_store import open_documents
-from tests.integration.gateway.api.test_chat_list import person, say
+from tests.integration.gateway.api.chats.test_chat_list import person, say
 from tests.integration.gateway.served import KEY, Gateway
 from tests.integration.gateway.webhooks.stored_messages import ANA, store_messages
 from tests.processes.browser import DESK, PHONE, apart, chromium, png, violations

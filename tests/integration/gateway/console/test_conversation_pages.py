@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from actors.messages.content import Poll, pack
-from tests.integration.gateway.api.test_chat_list import say
+from tests.integration.gateway.api.chats.test_chat_list import say
 from tests.integration.gateway.console.test_console import made
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway

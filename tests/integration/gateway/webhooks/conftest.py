@@ -12,7 +12,7 @@ from actors.redis.client import connect
 from actors.state.webhooks import Webhooks
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
-from tests.integration.gateway.webhooks.single_worker import SingleWorker, Store
+from tests.integration.gateway.webhooks.deliveries.single_worker import SingleWorker, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

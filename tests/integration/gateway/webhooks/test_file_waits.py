@@ -16,7 +16,7 @@ from actors.state.messages.file_states import settling
 from actors.state.messages.received import incoming, storing
 from gateway.webhooks import chat_lanes
 from tests.integration.gateway.served import SHOP
-from tests.integration.gateway.webhooks.single_worker import ID
+from tests.integration.gateway.webhooks.deliveries.single_worker import ID
 from tests.integration.gateway.webhooks.stored_messages import (
     SOON,
     arrived,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Write
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_worker import SingleWorker
+    from tests.integration.gateway.webhooks.deliveries.single_worker import SingleWorker
 
 LONG = 300
 """Seconds that no test waits."""

@@ -18,7 +18,7 @@ from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_worker import SingleWorker
+    from tests.integration.gateway.webhooks.deliveries.single_worker import SingleWorker
 
 LID = "90000000000002@lid"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_worker import SingleWorker
+    from tests.integration.gateway.webhooks.deliveries.single_worker import SingleWorker
 
 SOON = 30.0
 

@@ -12,8 +12,8 @@ from actors.queue.queue_reader import KEEPING
 from actors.queue.records import api_id, mint
 from actors.redis import keys
 from actors.redis.pipeline import RedisPipeline
-from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
+from tests.integration.queue.redis.cluster import SEVERAL_CONNECTIONS
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

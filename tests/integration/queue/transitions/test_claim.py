@@ -9,8 +9,8 @@ import pytest
 from actors.messages.content import Quote, Target, Text, encode
 from actors.queue.outbound_queue import LeaseLost, OutboundQueue
 from actors.redis import keys
-from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.redis.cluster import SEVERAL_CONNECTIONS
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import actors.queue.scripts
 from actors.queue.records import TOOK, flow_of
 from actors.redis import keys
-from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.redis.cluster import SEVERAL_CONNECTIONS
 
 if TYPE_CHECKING:
     from actors.queue.records import Flow
