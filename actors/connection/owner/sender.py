@@ -18,7 +18,7 @@ import structlog
 
 from actors.connection.abilities.action_dispatch import notify
 from actors.connection.address_changes.change_reporter import ChangeReporter
-from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.connection.engine import NotConnected, SendError, SendRequest
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import Change, Notice, Star, UnknownContent
 from actors.metrics.counters import measures
@@ -300,7 +300,7 @@ class Sender:
                 await notify(self._engine, job.chat, said, job.said_at or self._clock())
                 return self._clock()
             began = time.monotonic()
-            outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)
+            outgoing = SendRequest(job.message_id, job.chat, said, job.said_at)
             at = await self._engine.send(outgoing)
             measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.abilities.administration import Administration
-    from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.engine import EngineEvents, SendRequest
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
@@ -133,7 +133,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         log.info("login ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         """Send one message; see the port."""
         return await self._open_account.send(message)
 
