@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.runtime.limits.limits import LimitReached
-    from actors.runtime.limits.quotas import Part
+    from actors.runtime.limits.quotas import QuotaPart
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
@@ -88,7 +88,7 @@ class OutboundQueue(LaneJoins):
         message_id: str | None = None,
         now: float | None = None,
         limited: bool = True,
-        part: Part | None = None,
+        part: QuotaPart | None = None,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
@@ -158,18 +158,18 @@ class OutboundQueue(LaneJoins):
         )
         return Accepted(record, replayed=False)
 
-    async def require_room(self, connection: str, part: Part | None = None) -> None:
+    async def require_room(self, connection: str, part: QuotaPart | None = None) -> None:
         """Raise what `accept` would of the shortest message of the connection for want of room."""
         limit = self._most(part)
         if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
             raise self._full(part)
 
-    def _most(self, part: Part | None) -> int:
+    def _most(self, part: QuotaPart | None) -> int:
         """The bytes that the messages of a connection may have; 0 is no limit."""
         sizes = (self._settings.queue_limit.size, 0 if part is None else part.size)
         return min((each for each in sizes if each), default=0)
 
-    def _full(self, part: Part | None) -> LimitReached:
+    def _full(self, part: QuotaPart | None) -> LimitReached:
         each = self._settings.queue_limit
         if part is not None and (not each.size or part.size < each.size):
             return part.limit.reached("instance")

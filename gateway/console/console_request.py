@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.backends import Backends
-    from gateway.console.login.session import Session
+    from gateway.console.login.session import ConsoleSession
     from gateway.http.api_keys import Key, Scope
     from gateway.http.endpoint import Operation
 
@@ -34,7 +34,7 @@ PART = "x-teimoso-part"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PagePart:
     """The part of a page for one thing, or the reason for which it cannot be shown."""
 
     data: Any
@@ -48,7 +48,7 @@ class ConsoleRequest:
     backends: Backends
     request: Request
     key: Key
-    session: Session
+    session: ConsoleSession
     operations: Mapping[str, Operation]
     form: Mapping[str, str]
 
@@ -109,12 +109,12 @@ class ConsoleRequest:
         answer = await self.response(operation, **asked)
         return json.loads(bytes(answer.body)) if answer.body else None
 
-    async def part(self, operation: str, **asked: Any) -> Part:
+    async def part(self, operation: str, **asked: Any) -> PagePart:
         """The API's answer, or why there is none: the rest of the page is shown all the same."""
         try:
-            return Part(await self.ask(operation, **asked))
+            return PagePart(await self.ask(operation, **asked))
         except Problem as problem:
-            return Part(None, problem)
+            return PagePart(None, problem)
 
     async def page(
         self, name: str, *, problem: Problem | None = None, live: str | None = None, **values: Any

@@ -115,7 +115,7 @@ class Page:
         return self._secret
 
 
-async def opened(request: Request, secret: bytes) -> session.Session | None:
+async def opened(request: Request, secret: bytes) -> session.ConsoleSession | None:
     """The session of who asks; None where there is none, or it is over, or was logged out."""
     found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
     if found is None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.media.bucket_copies import BucketCopies
     from supervision.backup.backup_store import BackupStore
-    from supervision.backup.parts import Part
+    from supervision.backup.parts import BackupPart
 
 LOCK: Final = "backup.lock"
 SCRATCH: Final = "backup.scratch"
@@ -124,7 +124,7 @@ async def _create(
 
 
 async def _store(
-    content: BucketCopies, there: set[str], part: Part, piece: Path, at: float
+    content: BucketCopies, there: set[str], part: BackupPart, piece: Path, at: float
 ) -> tuple[StoredFile, int]:
     """Store a part's pieces that the target lacks; the file as the list has it, and the bytes of those."""
     pieces, size, added = [], 0, 0

@@ -12,7 +12,7 @@ import pytest
 
 from actors.health.checks import Thresholds, judge
 from actors.health.probes import Probes
-from actors.health.samples import Answer, Sample
+from actors.health.samples import ProbeResult, Sample
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS, Refused
@@ -149,7 +149,7 @@ async def test_the_health_monitor_reads_it(documents: Documents) -> None:
     await documents.set(HEALTH_STATUS, MISTAKE, {"stuck": 0, "mistaken_at": at, "action": "prune"})
     spools, mirror, mistake, _ = await probes.stored_reports()
     assert mistake is not None
-    well = Answer(ok=True, seconds=0.0)
+    well = ProbeResult(ok=True, seconds=0.0)
     sample = Sample(
         at=at, cpu=0, memory=0, own_cpu=0, own_memory=0, processes=1, redis=well, store=well,
         durability=None, connections={}, queue=None, spools=spools, mirror=mirror, own_mistake=mistake,

@@ -49,7 +49,7 @@ _ADDRESS = re.compile(r"([^@:]*)(?::([1-9]\d{0,2}))?@([^@:]+)", re.ASCII)
 Made = TypeVar("Made")
 
 
-class Part(Protocol):
+class StanzaPart(Protocol):
     """A stanza or a part of one, as `write` reads it."""
 
     @property
@@ -59,7 +59,7 @@ class Part(Protocol):
     def attrs(self) -> Mapping[str, str]: ...
 
     @property
-    def content(self) -> Sequence[Part] | bytes | None: ...
+    def content(self) -> Sequence[StanzaPart] | bytes | None: ...
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what it is
@@ -172,7 +172,7 @@ class _Reader:
         return self._text(kind)
 
 
-def write(stanza: Part) -> bytes:
+def write(stanza: StanzaPart) -> bytes:
     """The bytes that `read` makes the same stanza of.
 
     Raises `ValueError` for a node without a tag, and for more parts than a list can count.
@@ -182,7 +182,7 @@ def write(stanza: Part) -> bytes:
     return bytes(out)
 
 
-def _write_node(out: bytearray, node: Part) -> None:
+def _write_node(out: bytearray, node: StanzaPart) -> None:
     if not node.tag:
         raise ValueError("a node without a tag")
     content = node.content

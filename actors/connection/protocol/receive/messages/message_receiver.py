@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.phone.placeholder_resend import Answer
+    from actors.connection.protocol.phone.placeholder_resend import ResendAnswer
     from actors.connection.protocol.receive.message_source import Source
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -111,7 +111,7 @@ class MessageReceiver:
             return StanzaResult("message.silent", answers)
         return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
 
-    def resent(self, found: Answer, answers: tuple[Node, ...]) -> StanzaResult:
+    def resent(self, found: ResendAnswer, answers: tuple[Node, ...]) -> StanzaResult:
         """Put messages that the phone hands over in the place of their placeholders."""
         return self._resent.apply(found, answers, self._inbox.store)
 
