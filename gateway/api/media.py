@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from actors.media.store import TooLarge
+from actors.media.store import FileTooLarge
 from actors.messages import file_deferral
 from actors.state.documents import BATCH_LIMIT
 from actors.state.messages.file_owners import owning
@@ -68,7 +68,7 @@ async def upload(call: Call[None, Upload]) -> Response:
             living=backends.known.ids,
             announced=announced,
         )
-    except TooLarge:
+    except FileTooLarge:
         raise _too_large(limit) from None
     await backends.files.secure(sha256)
     if call.key.connections is None:

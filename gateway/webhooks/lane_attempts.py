@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.state.events.deliveries import Attempt, Delivery
-from gateway.schemas.event_presenters import Unreadable
+from gateway.schemas.event_presenters import UnreadableEvent
 from gateway.webhooks import delivery_policy
 from gateway.webhooks.chat_lanes import REPEATS, former_lane_of
 from gateway.webhooks.requests import signed_request
@@ -93,7 +93,7 @@ class LaneAttempts:
             # A repeat that a person wants has waited before.
             waits = may_wait and delivery.lane is not None
             body = await self._bodies.of(told, self.webhook, now, may_wait=waits)
-        except Unreadable:
+        except UnreadableEvent:
             return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)
         if isinstance(body, FileAwaited):
             return body

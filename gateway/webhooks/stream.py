@@ -22,7 +22,7 @@ from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT, ENDLESS
 from gateway.schemas import event_presenters
-from gateway.schemas.event_presenters import Pairing, Unreadable
+from gateway.schemas.event_presenters import Pairing, UnreadableEvent
 from gateway.schemas.request_models import ReadEvents
 from gateway.webhooks.requests import event_body
 
@@ -182,7 +182,7 @@ class Stream(Response):
                 data = await event_body.body(told, self._leases, may_link=may_link)
             except RedisAway:  # the stream goes on without Redis
                 data = event_presenters.written(told, Pairing(withheld="redis_away"))
-        except Unreadable:
+        except UnreadableEvent:
             log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
             return None
         return b"id: %d\nevent: %b\ndata: %b\n\n" % (told.seq, told.event.type.encode(), data)

@@ -8,7 +8,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.backup.backup_format import Tampered, TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.engine import EngineNotInstalled
@@ -156,7 +156,7 @@ async def _known(store: BackupStore, mark: str) -> set[str]:
     names = await store.names(mark)
     try:
         return (await store.read(names[-1])).pieces if names else set()
-    except (Tampered, WrongKey, TooLarge):
+    except (Tampered, WrongKey, BackupTooLarge):
         return set()
 
 
@@ -166,6 +166,6 @@ async def _sweep(store: BackupStore, content: BucketCopies, left: Sequence[Backu
     for name in left:
         try:
             needed |= (await store.read(name)).pieces
-        except (Tampered, WrongKey, TooLarge):
+        except (Tampered, WrongKey, BackupTooLarge):
             return
     await content.retain(needed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.config.settings import Settings
 from actors.connection import whatsmeow
-from actors.connection.backup.backup_format import Tampered, TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
@@ -76,7 +76,7 @@ async def restore(data: Path, store: BackupStore, named: str | None) -> Restored
         raise CannotRestore(f"{data} cannot be written: {reason}.") from None
     except QueueUnreadable as error:
         raise CannotRestore(f"The queue of the backup cannot be loaded: {error}") from None
-    except TooLarge:
+    except BackupTooLarge:
         raise Tampered("length") from None
     await asyncio.to_thread(shutil.rmtree, scratch)
     return Restored(name, len(manifest.files), connections, ended)

@@ -17,7 +17,7 @@ from actors.config.settings import Settings
 from actors.runtime import logs
 from supervision.keeper.keeper import Keeper
 from supervision.keeper.lock import Held, Lock
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 from supervision.keeper.parts.ports import NoPortFree
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     logs.configure(sys.stderr, settings.log_level)
     try:
         plan = Plan.load(data)
-    except Unreadable as error:
+    except UnreadableManifest as error:
         return _cannot(str(error))
     if plan is None:
         return _cannot(f"{data} has no instance.json: use `teimoso up`.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.connection import whatsmeow
-from actors.connection.backup.backup_format import Tampered, TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
@@ -40,7 +40,7 @@ from gateway.cli.instance.preparation import running
 from supervision.backup.parts import copy_keys
 from supervision.backup.session_placement import place
 from supervision.jobs.verify_backups import verified
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,7 +68,7 @@ def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
         output.refuse(str(refusal))
     except RedisAway:
         output.refuse("Redis does not answer, so nobody can say who serves the connection.")
-    except (SessionDamaged, SessionTooNew, SessionUnavailable, TooLarge) as error:
+    except (SessionDamaged, SessionTooNew, SessionUnavailable, BackupTooLarge) as error:
         output.refuse(f"The session cannot be copied: {error.code}.")
 
 
@@ -204,7 +204,7 @@ class Desk:
     def _asleep(self) -> bool:
         try:
             plan = Plan.load(self._settings.data)
-        except Unreadable as error:
+        except UnreadableManifest as error:
             raise CannotDo(str(error)) from None
         named = self._settings.redis_url is not None or self._settings.redis_host is not None
         own = plan.valkey if plan is not None else not named

@@ -19,7 +19,7 @@ from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
 from gateway.cli.api_client import reachable
 from supervision.keeper import process, status_file
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
@@ -115,7 +115,7 @@ async def look(data: Path) -> InstanceState:
     unreadable: list[str] = []
     try:
         plan = Plan.load(data)
-    except Unreadable as error:
+    except UnreadableManifest as error:
         plan, unreadable = None, [str(error)]
     processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
     known = {entry.pid for entry in (*processes, *tree) if entry.here}

@@ -15,7 +15,7 @@ from actors.health.probes import Probes
 from actors.health.samples import ProbeResult, Sample
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
-from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS, Refused
+from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS, WriteRefused
 from actors.state.own_mistakes import MISTAKE
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
@@ -49,7 +49,7 @@ async def test_a_state_that_is_refused(
     await forbid(settings, documents)
     measured = Measured()
     report = {"state": "open", "cause": None, "epoch": 1, "since": 1.0, "restarts": 0, "beat": 1.0}
-    with pytest.raises(Refused):
+    with pytest.raises(WriteRefused):
         await manager.report_state("shop", {**report, "account": POISON})
     assert await noted(documents) == "report_state"
     assert measured.rise("teimoso_state_store_refusals", reason="mistake") == 1
@@ -61,7 +61,7 @@ async def test_a_message_that_is_refused_is_none_of_these(
 ) -> None:
     """It is set aside, which has an alert of its own."""
     await forbid(settings, documents)
-    with pytest.raises(Refused):
+    with pytest.raises(WriteRefused):
         await manager.store_messages("shop", 1, [item(1, text=POISON)])
     assert await noted(documents) is None
 

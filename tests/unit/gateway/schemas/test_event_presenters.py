@@ -202,7 +202,7 @@ def test_changes(change: Any, fields: dict[str, Any]) -> None:
 def test_what_another_release_wrote_may_be_unreadable(
     kind: EventType, data: dict[str, Any]
 ) -> None:
-    with pytest.raises(event_presenters.Unreadable):
+    with pytest.raises(event_presenters.UnreadableEvent):
         event_presenters.written(stored(kind, data))
 
 
