@@ -18,7 +18,7 @@ from actors.health import summary
 from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
-from gateway.http.endpoint import Call, handled, telling_what_is_away
+from gateway.http.endpoint import ApiRequest, handled, telling_what_is_away
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from gateway.backends import Backends
     from gateway.console.login.session import ConsoleSession
-    from gateway.http.api_keys import Key, Scope
+    from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.endpoint import Operation
 
 PART = "x-teimoso-part"
@@ -47,7 +47,7 @@ class ConsoleRequest:
 
     backends: Backends
     request: Request
-    key: Key
+    key: ApiKey
     session: ConsoleSession
     operations: Mapping[str, Operation]
     form: Mapping[str, str]
@@ -102,7 +102,9 @@ class ConsoleRequest:
             content = asked.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with telling_what_is_away:
-            return await handled(asked, Call(self.backends, request, self.key, content, parameters))
+            return await handled(
+                asked, ApiRequest(self.backends, request, self.key, content, parameters)
+            )
 
     async def ask(self, operation: str, **asked: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from gateway.backends import Backends
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
     from gateway.http.endpoint import Operation
 
     Handler = Callable[[ConsoleRequest], Awaitable[Response]]
@@ -124,7 +124,7 @@ async def opened(request: Request, secret: bytes) -> session.ConsoleSession | No
     return None if await asyncio.to_thread(revoked_sessions.is_ended, data, found) else found
 
 
-async def key_of(request: Request, key_id: str) -> Key | None:
+async def key_of(request: Request, key_id: str) -> ApiKey | None:
     """The key of a session, if it is still one that may read. Problem `store_away`."""
     try:
         key = await request.app.state.backends.ring.by_id(key_id)

@@ -60,7 +60,7 @@ class _Keyed(Protocol):
     def key(self) -> int: ...
 
 
-class Source(Protocol):
+class InboxSource(Protocol):
     """An inbox: an engine's, or that of a file which nobody serves."""
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
@@ -89,7 +89,7 @@ class InboxDrain:
     def __init__(
         self,
         ticket: Ticket,
-        engine: Source,
+        engine: InboxSource,
         lanes: OutboundQueue,
         state: State,
         *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gateway.console.console_request import ConsoleRequest
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
 
 ADDRESS: Final = "/console/logs"
 SHOWN: Final = 200
@@ -62,7 +62,7 @@ def _wanted(query: Mapping[str, str]) -> LineFilter:
     )
 
 
-def _newest(directory: Path, wanted: LineFilter, key: Key) -> list[Line]:
+def _newest(directory: Path, wanted: LineFilter, key: ApiKey) -> list[Line]:
     def fits(line: Line) -> bool:
         if key.connections is not None:
             about = line.connection

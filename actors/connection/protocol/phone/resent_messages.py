@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.phone.placeholder_resend import ResendAnswer
-    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.receive.wrappers import Received
     from actors.connection.session.messages.placeholders import Placeholder
     from actors.connection.session.session import Session
 
-    Store = Callable[[Node, Source, Received, bytes], StanzaResult]
+    Store = Callable[[Node, MessageSource, Received, bytes], StanzaResult]
 
 
 class ResentMessages:

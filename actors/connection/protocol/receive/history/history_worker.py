@@ -29,7 +29,7 @@ from actors.connection.protocol.receive.from_proto import (
 )
 from actors.connection.protocol.receive.history.history_file import Later, Unusable, bring, split
 from actors.connection.protocol.receive.history.past_message import Past
-from actors.connection.protocol.receive.message_source import Key
+from actors.connection.protocol.receive.message_source import MessageKey
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.protocol.receive.wrappers import of_web, read_parsed
@@ -363,7 +363,7 @@ class HistoryWorker:
 
     def _add(self, past: Past) -> bool:
         """Put one message in, where it is one and is not there yet."""
-        key = Key(str(past.chat), str(past.sender), past.message_id)
+        key = MessageKey(str(past.chat), str(past.sender), past.message_id)
         if past.from_me and self._session.sent.was_sent(key.chat, key.message_id):
             return False
         if self._session.inbox.seen(*key):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.receive.message_source import Key
+    from actors.connection.protocol.receive.message_source import MessageKey
     from actors.connection.protocol.receive.wrappers import Received
     from actors.connection.session.session import Session
     from actors.messages.content import Content
@@ -44,7 +44,7 @@ class EditOpener:
 
     def keep(
         self,
-        key: Key,
+        key: MessageKey,
         found: Received,
         plaintext: bytes,
         *,
@@ -61,7 +61,7 @@ class EditOpener:
             )
 
     def learn(
-        self, key: Key, said: Content, secret: bytes | None, author: str | None = None
+        self, key: MessageKey, said: Content, secret: bytes | None, author: str | None = None
     ) -> list[Opened]:
         """Note the secret that came with a message, as `MessageSecrets.learn`, and open what waits for it."""
         self._session.secrets.learn(*key, said=said, secret=secret, author=author)
