@@ -23,7 +23,7 @@ from gateway.http.body import chunks
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import response_models
-from gateway.schemas.request_models import Upload
+from gateway.schemas.request_models import UploadParameters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -41,7 +41,7 @@ _DEFERRED: Final[Mapping[str, str]] = {
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
-async def upload(call: ApiRequest[None, Upload]) -> Response:
+async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
     """Answers when the file is on disk (G1).
 
     With a key for some connections these have it from then on, and no others (G12).
@@ -216,7 +216,7 @@ OPERATIONS = (
         {201: Gives("On disk, for messages to name.", response_models.Uploaded)},
         "send",
         upload=True,
-        query=Upload,
+        query=UploadParameters,
         refuses=(
             "media_empty",
             "media_too_large",

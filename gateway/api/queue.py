@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from actors.queue.dead_letters import Letter
+    from actors.queue.dead_letters import DeadLetter
 
 
 async def show(call: ApiRequest[None, None]) -> Response:
@@ -35,7 +35,7 @@ async def dead(call: ApiRequest[None, ListDead]) -> Response:
     query = call.query
     names = _reachable(call) if query.connection is None else [await _id_of(call, query.connection)]
     first, behind = _place(query.after, names, query.connection)
-    found: list[Letter] = []
+    found: list[DeadLetter] = []
     for name in sorted(name for name in names if name >= first):
         found += await call.backends.lanes.dead(
             name, query.limit + 1 - len(found), behind if name == first else 0

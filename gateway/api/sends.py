@@ -36,7 +36,7 @@ from gateway.schemas.content.outbound_messages import (
     NewMessage,
     TextMessage,
 )
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -63,7 +63,7 @@ _ONCE_MORE = (
 )
 
 
-async def send(call: ApiRequest[NewMessage, Wait]) -> Response:
+async def send(call: ApiRequest[NewMessage, WaitParameters]) -> Response:
     """Answers when the message is on disk (G1); the state store is not on this path.
 
     While Redis is away the disk is this host's, and the message follows what its chat has there.
@@ -102,7 +102,7 @@ class Taken:
 
 
 async def taken_in(
-    call: ApiRequest[Any, Wait],
+    call: ApiRequest[Any, WaitParameters],
     connection: Registered,
     began: float,
     key: str | None,
@@ -161,7 +161,9 @@ async def _deleted(backends: Backends, connection: Registered, began: float) -> 
 
 
 async def _accept(
-    call: ApiRequest[NewMessage, Wait], wanted: StandaloneMessage | ChangeMessage, key: str | None
+    call: ApiRequest[NewMessage, WaitParameters],
+    wanted: StandaloneMessage | ChangeMessage,
+    key: str | None,
 ) -> Accepted:
     """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
     send, backends = _asked(wanted), call.backends
@@ -348,7 +350,7 @@ OPERATIONS = (
         gives(response_models.Accepted),
         "send",
         body=NewMessage,
-        query=Wait,
+        query=WaitParameters,
         headers=KEY,
         refuses=(
             *REFUSES,

@@ -23,7 +23,7 @@ from actors.runtime.limits.limits import LimitReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limit_problems, problems, rate_limiter
 from gateway.http.problems import Problem, from_validation
-from gateway.schemas.request_models import After, Wait
+from gateway.schemas.request_models import After, WaitParameters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -183,7 +183,7 @@ async def _let_in(operation: Operation, request: Request) -> ApiRequest[Any, Any
         auth.require(key, operation.scope)
     query = _query(operation.query, request) if operation.scope is not None else None
     if key is not None:
-        waits = isinstance(query, Wait) and backends.waits_for_outcome(query.wait)
+        waits = isinstance(query, WaitParameters) and backends.waits_for_outcome(query.wait)
         (backends.waits if waits else backends.requests).enter(request.scope, key)
     content = None if operation.body is None else await _body(operation, operation.body, request)
     return ApiRequest(backends, request, key, content, query)

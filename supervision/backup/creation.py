@@ -25,7 +25,7 @@ from actors.redis.rdb import NotGiven
 from actors.runtime.atomic_files import held
 from actors.runtime.sqlite_writer import CopyFailed
 from supervision.backup import parts
-from supervision.backup.backup_store import BackupName, Manifest, StoredFile
+from supervision.backup.backup_store import BackupFile, BackupName, Manifest
 from supervision.jobs.backup_redis import mark_of
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def _create(
 
 async def _store(
     content: BucketCopies, there: set[str], part: BackupPart, piece: Path, at: float
-) -> tuple[StoredFile, int]:
+) -> tuple[BackupFile, int]:
     """Store a part's pieces that the target lacks; the file as the list has it, and the bytes of those."""
     pieces, size, added = [], 0, 0
     slices = await asyncio.to_thread(lambda: iter(_slices(part.file, piece)))
@@ -138,7 +138,7 @@ async def _store(
         pieces.append(sha256)
         size += length
     await asyncio.to_thread(piece.unlink, missing_ok=True)
-    return StoredFile(part.path, size, tuple(pieces)), added
+    return BackupFile(part.path, size, tuple(pieces)), added
 
 
 def _slices(file: Path, piece: Path) -> Iterator[tuple[str, int, Path]]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.vault import Copy
     from actors.media.bucket_copies import BucketCopies
     from actors.redis.leases.lease_record import Position
-    from supervision.backup.backup_store import BackupName, BackupStore, StoredFile
+    from supervision.backup.backup_store import BackupFile, BackupName, BackupStore
 
 SCRATCH: Final = "restore.scratch"
 
@@ -135,7 +135,7 @@ class _Checked:
         self._stream.write(data)
 
 
-async def _write(content: BucketCopies, file: StoredFile, target: Path, scratch: Path) -> None:
+async def _write(content: BucketCopies, file: BackupFile, target: Path, scratch: Path) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

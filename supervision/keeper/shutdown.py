@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from supervision.reports.process_files import Entry
+    from supervision.reports.process_files import ProcessEntry
 
 MARK = "run/stopping"
 """A file that exists during a stop, so that no supervisor starts the instance again."""
@@ -31,7 +31,7 @@ DRAIN = 40.0  # seconds, the loading of Ray included
 KEEPER_GRACE = 10.0  # seconds for the end of the keeper
 
 
-async def stop(data: Path, report: Callable[[str], None]) -> list[Entry]:
+async def stop(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:
     """Stops the instance in `data`; returns the processes that were killed.
 
     `report` is called with each part before its stop. Raises `Held` while another stop is in progress.
@@ -70,9 +70,9 @@ async def _take_over(data: Path) -> Lock:
     return Lock(data)
 
 
-async def _stop_all(data: Path, report: Callable[[str], None]) -> list[Entry]:
+async def _stop_all(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:
     running = {entry.role: entry for entry in process_files.read(data, PROCESSES)}
-    killed: list[Entry] = []
+    killed: list[ProcessEntry] = []
 
     async def end(role: str) -> None:
         if role in running:

@@ -19,7 +19,7 @@ from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import account, addresses
 from gateway.schemas.account import MOST_ADDRESSES, ChatChange, ListChats, ListContacts
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ async def labels(call: ApiRequest[None, None]) -> Response:
     return written(account.Labels(items=sorted(items, key=lambda each: (each.name, each.id))))
 
 
-async def change(call: ApiRequest[ChatChange, Wait]) -> Response:
+async def change(call: ApiRequest[ChatChange, WaitParameters]) -> Response:
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
@@ -173,7 +173,7 @@ OPERATIONS = (
         GIVES,
         "send",
         body=ChatChange,
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=(*sends.REFUSES, "invalid_number", "unsupported_chat", "unsupported_by_engine"),
     ),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
     from supervision.keeper.status_file import Note
-    from supervision.reports.process_files import Entry
+    from supervision.reports.process_files import ProcessEntry
 
 TREE = ("root", "queue", "state", "health")
 SERVED = ("open", "pairing")
@@ -72,8 +72,8 @@ class InstanceState:
     (Ray's).
     """
 
-    entries: list[Entry]
-    usage: Mapping[Entry, Usage]
+    entries: list[ProcessEntry]
+    usage: Mapping[ProcessEntry, Usage]
     notes: Mapping[str, Note]
     connections: list[Line]
     missing: list[str]
@@ -97,7 +97,7 @@ class InstanceState:
             ],
         }
 
-    def _plain(self, entry: Entry) -> dict[str, Any]:
+    def _plain(self, entry: ProcessEntry) -> dict[str, Any]:
         usage = self.usage.get(entry)
         return {
             "role": entry.role,
@@ -135,7 +135,7 @@ async def look(data: Path) -> InstanceState:
     )
 
 
-def addresses(data: Path, plan: Plan | None, entries: Iterable[Entry]) -> dict[str, str]:
+def addresses(data: Path, plan: Plan | None, entries: Iterable[ProcessEntry]) -> dict[str, str]:
     """The URLs of the console and of Ray's dashboard, each where its process runs."""
     there, found = {entry.role for entry in entries}, {}
     if "gateway" in there:
@@ -148,7 +148,7 @@ def addresses(data: Path, plan: Plan | None, entries: Iterable[Entry]) -> dict[s
 
 def missing(
     plan: Plan | None,
-    entries: Iterable[Entry],
+    entries: Iterable[ProcessEntry],
     notes: Mapping[str, Note],
     lines: list[Line] | None,
 ) -> list[str]:
@@ -179,7 +179,7 @@ def missing(
 
 
 def lines_of(
-    connections: Iterable[Connection], leases: Mapping[str, Lease], tree: Iterable[Entry]
+    connections: Iterable[Connection], leases: Mapping[str, Lease], tree: Iterable[ProcessEntry]
 ) -> list[Line]:
     """Join what is desired, what the leases say and which processes live; pure.
 
@@ -198,7 +198,7 @@ def lines_of(
     return lines
 
 
-async def _connections(data: Path, tree: list[Entry]) -> list[Line] | None:
+async def _connections(data: Path, tree: list[ProcessEntry]) -> list[Line] | None:
     try:
         settings = Settings.load(data)
     except (OSError, ValueError):
@@ -217,7 +217,7 @@ async def _connections(data: Path, tree: list[Entry]) -> list[Line] | None:
     return lines_of(found, leases, tree)
 
 
-def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
+def _ordered(entries: list[ProcessEntry], rest: list[ProcessEntry]) -> list[ProcessEntry]:
     roles = (
         "keeper",
         "gateway",
@@ -236,7 +236,7 @@ def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
     return [entry for *_, entry in sorted(ranked, key=lambda one: (one[0], one[1]))]
 
 
-def _usage(entry: Entry) -> Usage | None:
+def _usage(entry: ProcessEntry) -> Usage | None:
     if not entry.here:
         return None
     try:

@@ -16,7 +16,7 @@ from gateway.cli.commands.settings import FILE, SettingRefused, change, edited
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
-from supervision.reports.process_files import Entry
+from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def running(stopped: Path) -> Iterator[Path]:
     with subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment
     ) as child:
-        entry = Entry.of("keeper", child.pid)
+        entry = ProcessEntry.of("keeper", child.pid)
         assert entry is not None
         process_files.write(stopped, [entry], PROCESSES)
         yield stopped
@@ -121,7 +121,7 @@ def test_what_the_environment_says_is_stronger(
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        entry = Entry.of("keeper", child.pid)
+        entry = ProcessEntry.of("keeper", child.pid)
         assert entry is not None
         process_files.write(stopped, [entry], PROCESSES)
         try:
