@@ -31,8 +31,8 @@ from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import (
     Accepted,
     Claim,
+    ClaimedMessage,
     Counts,
-    Job,
     Record,
     Send,
     Status,
@@ -63,9 +63,27 @@ ABANDON_BATCH = 200
 GRACE = 5.0
 
 __all__ = [
-    "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
-    "LeaseLost", "NotCancellable", "NotDead", "NotFound", "OutboundQueue", "Record", "RedisAway",
-    "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
+    "ALL",
+    "Accepted",
+    "Claim",
+    "ClaimedMessage",
+    "ConnectionDeleted",
+    "Counts",
+    "IdempotencyConflict",
+    "LeaseLost",
+    "NotCancellable",
+    "NotDead",
+    "NotFound",
+    "OutboundQueue",
+    "Record",
+    "RedisAway",
+    "Redriven",
+    "Renamed",
+    "Send",
+    "Status",
+    "Which",
+    "decide",
+    "mint",
 ]  # fmt: skip
 
 

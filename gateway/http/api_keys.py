@@ -21,7 +21,7 @@ from actors.runtime.connection_ids import name_of
 from actors.runtime.limits.quotas import ALL, units_of
 from actors.state import own_mistakes
 from actors.state.caches.cached_collection import CachedCollection
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.connections import requiring
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
 from actors.state.tenants.quota_inserts import add
@@ -197,7 +197,7 @@ def _adding(
     return identifier, [*required, Write("create", API_KEYS, identifier, document)]
 
 
-async def admits(copy: Copy, given: str | None) -> bool:
+async def admits(copy: LocalCopy, given: str | None) -> bool:
     """Whether the `given` key, or any without one, is in the copy: the store may be away then."""
     there = await copy.read() or ()
     return any(given is None or key["hash"] == digest(given) for key in there)
@@ -215,13 +215,13 @@ class ApiKeyCache:
         documents: Documents,
         clock: Callable[[], float] = time.monotonic,
         *,
-        copy: Copy | None = None,
+        copy: LocalCopy | None = None,
     ) -> None:
         self._documents = documents
         self._stored = CachedCollection(
             documents,
             API_KEYS,
-            Copy(None) if copy is None else copy,
+            LocalCopy(None) if copy is None else copy,
             self._take,
             within=_STORE_TIMEOUT,
             clock=clock,

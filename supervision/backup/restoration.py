@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from actors.connection.backup.vault import Copy
+    from actors.connection.backup.vault import SessionCopy
     from actors.media.bucket_copies import BucketCopies
     from actors.redis.leases.lease_record import Position
     from supervision.backup.backup_store import BackupFile, BackupName, BackupStore
@@ -164,7 +164,7 @@ async def _settle(
     return tuple(there), ended, {name: lease.epoch for name, lease in leases.items()}
 
 
-async def _newest(settings: Settings, file: Path) -> Copy | None:
+async def _newest(settings: Settings, file: Path) -> SessionCopy | None:
     """The newest copy of a session in the bucket of sessions; None where there is none, or the bucket is away."""
     if settings.session_storage_type == "local":
         return None
@@ -175,7 +175,7 @@ async def _newest(settings: Settings, file: Path) -> Copy | None:
     return copies[-1] if copies else None
 
 
-async def _place(file: Path, epoch: int, newest: Copy | None) -> None:
+async def _place(file: Path, epoch: int, newest: SessionCopy | None) -> None:
     """Have the session served under a new epoch, unless the bucket has a newer one, which the start takes."""
     position: Position = await asyncio.to_thread(Session.check, file)
     restoring = file.with_name(RESTORING)

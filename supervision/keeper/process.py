@@ -34,7 +34,7 @@ POLL = 0.1  # seconds, where the system does not report the end of a process
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandLine:
     """A command line; `environment` is added to the keeper's own, an empty value removes the name."""
 
     arguments: tuple[str, ...]
@@ -45,7 +45,7 @@ class Command:
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def start(data: Path, role: str, command: Command) -> ProcessEntry:
+def start(data: Path, role: str, command: CommandLine) -> ProcessEntry:
     """Starts a command in a session of its own, which signals to the keeper's group do not reach.
 
     Its output goes to the log of the role; older logs are kept beside it. Raises OSError.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from actors.connection.backup.vault import Copy, Vault
+    from actors.connection.backup.vault import SessionCopy, Vault
     from actors.redis.leases.lease_record import Position
     from actors.redis.leases.leases import Lease, Leases
 
@@ -58,7 +58,7 @@ class BackupSchedule:
         leases: Leases,
         lease: Lease,
         file: Path,
-        copies: Sequence[Copy] | None,
+        copies: Sequence[SessionCopy] | None,
         *,
         every: float,
         clock: Callable[[], float] = time.time,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
-    from supervision.keeper.status_file import Note
+    from supervision.keeper.status_file import PartState
     from supervision.reports.process_files import ProcessEntry
 
 TREE = ("root", "queue", "state", "health")
@@ -74,7 +74,7 @@ class InstanceState:
 
     entries: list[ProcessEntry]
     usage: Mapping[ProcessEntry, Usage]
-    notes: Mapping[str, Note]
+    notes: Mapping[str, PartState]
     connections: list[Line]
     missing: list[str]
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -149,7 +149,7 @@ def addresses(data: Path, plan: Plan | None, entries: Iterable[ProcessEntry]) ->
 def missing(
     plan: Plan | None,
     entries: Iterable[ProcessEntry],
-    notes: Mapping[str, Note],
+    notes: Mapping[str, PartState],
     lines: list[Line] | None,
 ) -> list[str]:
     """A phrase for each thing that is not as it should be; pure. `lines` None: unknown."""

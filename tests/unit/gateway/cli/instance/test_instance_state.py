@@ -12,7 +12,7 @@ from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
 from gateway.cli.instance.instance_state import Line, addresses, lines_of, missing
 from supervision.keeper.manifest import Plan
-from supervision.keeper.status_file import Note
+from supervision.keeper.status_file import PartState
 from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_of_what_was_stopped_no_part_is_named() -> None:
 
 
 def test_a_part_that_is_not_ready_is_named() -> None:
-    notes = {"gateway": Note("gateway", "starting", 0.0)}
+    notes = {"gateway": PartState("gateway", "starting", 0.0)}
     assert missing(PLAN, entries(*ROLES), notes, []) == ["gateway is starting"]
 
 
