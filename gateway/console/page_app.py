@@ -46,7 +46,7 @@ class Ask:
     upload: bool = False
 
 
-class Page:
+class PageApp:
     """The ASGI application of one page; a person who is not logged in is sent to the login.
 
     A request that changes anything is refused unless it is of a page of this site (`cross_site`). A problem that

@@ -33,17 +33,17 @@ class UnreadableEvent(ValueError):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Pairing:
+class PairingText:
     """The QR or code of a ``connection.qr``, or the reason for its absence."""
 
     text: str | None = field(default=None, repr=False)
     withheld: answers.Withheld | None = "expired"
 
 
-VOID: Final = Pairing()
+VOID: Final = PairingText()
 
 
-def event(told: NumberedEvent, pairing: Pairing = VOID) -> answers.EventAnswer:
+def event(told: NumberedEvent, pairing: PairingText = VOID) -> answers.EventAnswer:
     """The event as webhooks and readers get it. Raises `UnreadableEvent`."""
     try:
         return _event(told, pairing)
@@ -52,7 +52,7 @@ def event(told: NumberedEvent, pairing: Pairing = VOID) -> answers.EventAnswer:
         raise UnreadableEvent(type(error).__name__) from None
 
 
-def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
+def _event(told: NumberedEvent, pairing: PairingText) -> answers.EventAnswer:
     happened = told.event
     document = happened.data
     common: dict[str, Any] = {
@@ -77,7 +77,7 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
     return answers.StepEvent(**common, data=_step(told))
 
 
-def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
+def written(told: NumberedEvent, pairing: PairingText = VOID) -> bytes:
     """The event as JSON, on one line. Raises `UnreadableEvent`."""
     found = event(told, pairing)
     return found.__pydantic_serializer__.to_json(found)
@@ -267,7 +267,7 @@ def _limit(data: Document) -> answers.ConnectionLimit:
     )
 
 
-def _pairing(data: Document, pairing: Pairing) -> answers.PairingShown:
+def _pairing(data: Document, pairing: PairingText) -> answers.PairingShown:
     names = ("kind", "number", "epoch")
     return answers.PairingShown(
         **{name: data[name] for name in names},

@@ -22,7 +22,7 @@ from gateway.http.endpoint import ApiRequest, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT, ENDLESS
 from gateway.schemas import event_presenters
-from gateway.schemas.event_presenters import Pairing, UnreadableEvent
+from gateway.schemas.event_presenters import PairingText, UnreadableEvent
 from gateway.schemas.request_models import ReadEvents
 from gateway.webhooks.requests import event_body
 
@@ -181,7 +181,7 @@ class Stream(Response):
             try:
                 data = await event_body.body(told, self._leases, may_link=may_link)
             except RedisAway:  # the stream goes on without Redis
-                data = event_presenters.written(told, Pairing(withheld="redis_away"))
+                data = event_presenters.written(told, PairingText(withheld="redis_away"))
         except UnreadableEvent:
             log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
             return None

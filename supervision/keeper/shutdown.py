@@ -11,7 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from supervision.keeper import process
-from supervision.keeper.lock import Held, Lock
+from supervision.keeper.lock import DirectoryLock, Held
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import python_module, ray_head
 from supervision.keeper.parts.process_specs import PROCESSES
@@ -58,16 +58,16 @@ def forget(data: Path) -> None:
     (data / MARK).unlink(missing_ok=True)
 
 
-async def _take_over(data: Path) -> Lock:
+async def _take_over(data: Path) -> DirectoryLock:
     for entry in process_files.read(data, PROCESSES):
         if entry.role == "keeper":
             await process.stop([entry], KEEPER_GRACE)
     for _ in range(50):
         try:
-            return Lock(data)
+            return DirectoryLock(data)
         except Held:
             await asyncio.sleep(0.1)
-    return Lock(data)
+    return DirectoryLock(data)
 
 
 async def _stop_all(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:

@@ -26,7 +26,7 @@ from gateway.schemas.request_models import (
     WebhookFiles,
 )
 from gateway.webhooks.requests import signatures, signed_request
-from gateway.webhooks.requests.body import Body
+from gateway.webhooks.requests.body import DeliveryBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,9 @@ async def test(call: ApiRequest[None, None]) -> Response:
     try:
         event = event_presenters.trial(webhook, f"evt_{secrets.token_hex(16)}", time.time())
         body = event.__pydantic_serializer__.to_json(event)
-        made = await signed_request.attempt(poster, webhook, event.id, Body(body), time.time())
+        made = await signed_request.attempt(
+            poster, webhook, event.id, DeliveryBody(body), time.time()
+        )
     finally:
         _testing.discard(webhook.id)
         await poster.close()

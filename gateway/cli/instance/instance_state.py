@@ -40,7 +40,7 @@ NEEDLESS = ("logged_out",)
 
 
 @dataclass(frozen=True)
-class Line:
+class ConnectionStatus:
     """A connection as it is seen: its lease's state, and whether its owner's process lives."""
 
     id: str
@@ -56,7 +56,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Usage:
+class ProcessUsage:
     """A process of this host: its name, resident bytes, and seconds of processor time."""
 
     name: str
@@ -73,9 +73,9 @@ class InstanceState:
     """
 
     entries: list[ProcessEntry]
-    usage: Mapping[ProcessEntry, Usage]
+    usage: Mapping[ProcessEntry, ProcessUsage]
     notes: Mapping[str, PartState]
-    connections: list[Line]
+    connections: list[ConnectionStatus]
     missing: list[str]
     addresses: Mapping[str, str] = field(default_factory=dict)
 
@@ -150,7 +150,7 @@ def missing(
     plan: Plan | None,
     entries: Iterable[ProcessEntry],
     notes: Mapping[str, PartState],
-    lines: list[Line] | None,
+    lines: list[ConnectionStatus] | None,
 ) -> list[str]:
     """A phrase for each thing that is not as it should be; pure. `lines` None: unknown."""
     if plan is None:
@@ -180,7 +180,7 @@ def missing(
 
 def lines_of(
     connections: Iterable[Connection], leases: Mapping[str, Lease], tree: Iterable[ProcessEntry]
-) -> list[Line]:
+) -> list[ConnectionStatus]:
     """Join what is desired, what the leases say and which processes live; pure.
 
     A lease outlives its owner, so a state counts only with a living process behind it.
@@ -194,11 +194,13 @@ def lines_of(
         state = None if lease is None else lease.state
         if state == "open" and not lives:
             state = "reconnecting"
-        lines.append(Line(connection.name, connection.desired, state, owner if lives else None))
+        lines.append(
+            ConnectionStatus(connection.name, connection.desired, state, owner if lives else None)
+        )
     return lines
 
 
-async def _connections(data: Path, tree: list[ProcessEntry]) -> list[Line] | None:
+async def _connections(data: Path, tree: list[ProcessEntry]) -> list[ConnectionStatus] | None:
     try:
         settings = Settings.load(data)
     except (OSError, ValueError):
@@ -236,13 +238,15 @@ def _ordered(entries: list[ProcessEntry], rest: list[ProcessEntry]) -> list[Proc
     return [entry for *_, entry in sorted(ranked, key=lambda one: (one[0], one[1]))]
 
 
-def _usage(entry: ProcessEntry) -> Usage | None:
+def _usage(entry: ProcessEntry) -> ProcessUsage | None:
     if not entry.here:
         return None
     try:
         seen = psutil.Process(entry.pid)
         with seen.oneshot():
             times = seen.cpu_times()
-            return Usage(seen.name(), seen.memory_info().rss, round(times.user + times.system, 2))
+            return ProcessUsage(
+                seen.name(), seen.memory_info().rss, round(times.user + times.system, 2)
+            )
     except psutil.Error:
         return None

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.protocol.receive.from_proto import Scene
-    from actors.connection.protocol.session_transactions import Link, Low
+    from actors.connection.protocol.session_transactions import Low, SessionLink
     from actors.connection.session.received.history_syncs import StoredNotification
     from actors.connection.session.session import Session
 
@@ -98,7 +98,7 @@ class HistoryWorker:
         session: Session,
         people: LidMapping,
         rosters: MemberLists,
-        socket: Link,
+        socket: SessionLink,
         *,
         web: HttpClient | None,
         hosts: MediaServers | None,

@@ -10,7 +10,7 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
-from gateway.cli.instance.instance_state import Line, addresses, lines_of, missing
+from gateway.cli.instance.instance_state import ConnectionStatus, addresses, lines_of, missing
 from supervision.keeper.manifest import Plan
 from supervision.keeper.status_file import PartState
 from supervision.reports.process_files import ProcessEntry
@@ -96,7 +96,7 @@ def test_a_connection(desired: str, state: str, owner_lives: bool, well: bool, w
 
 def test_a_connection_that_nobody_serves_yet() -> None:
     [line] = lines_of([connection()], {}, [])
-    assert line == Line("shop", "running", None, None)
+    assert line == ConnectionStatus("shop", "running", None, None)
     assert missing(PLAN, entries(*ROLES), {}, [line]) == ["connection shop has no process"]
 
 
