@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from actors.runtime.limits.quotas import Quota
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
 
 _HELD: Final = "teimoso.held"
 """In a request's scope: the function that ends its place."""
@@ -29,18 +29,18 @@ class ConcurrencyLimiter:
         self._by_key = Counter[str]()
         self._by_unit = Counter[str]()
 
-    def take(self, key: Key) -> Callable[[], None]:
+    def take(self, key: ApiKey) -> Callable[[], None]:
         """Count one more place of the key; return the function that ends it. Raises `LimitReached`."""
         self._quota.check(key.units, self._by_unit)
         self._quota.check_key(self._by_key[key.id])
         self._add(key, 1)
         return partial(self._add, key, -1)
 
-    def enter(self, scope: Scope, key: Key) -> None:
+    def enter(self, scope: Scope, key: ApiKey) -> None:
         """Count the request with this scope until `leave`. Raises `LimitReached`."""
         scope[_HELD] = self.take(key)
 
-    def _add(self, key: Key, count: int) -> None:
+    def _add(self, key: ApiKey, count: int) -> None:
         for counter, names in ((self._by_key, (key.id,)), (self._by_unit, key.units)):
             for name in names:
                 counter[name] += count

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.state.connections import Connection
-    from gateway.http.endpoint import Call
+    from gateway.http.endpoint import ApiRequest
 
 
-async def resolve(call: Call[Any, Any], named: str, *, fresh: bool = False) -> Connection:
+async def resolve(call: ApiRequest[Any, Any], named: str, *, fresh: bool = False) -> Connection:
     """The connection with this name or id. Problems `unknown_connection` and `connection_forbidden`.
 
     `fresh` reads the store first, because the name may have changed hands; without the store the
@@ -41,12 +41,12 @@ async def resolve(call: Call[Any, Any], named: str, *, fresh: bool = False) -> C
     return found
 
 
-async def resolve_path(call: Call[Any, Any], *, fresh: bool = False) -> Connection:
+async def resolve_path(call: ApiRequest[Any, Any], *, fresh: bool = False) -> Connection:
     """The connection that the path names. Problems as in `resolve`."""
     return await resolve(call, call.path["connection"], fresh=fresh)
 
 
-async def resolve_all(call: Call[Any, Any], named: Sequence[str] | None) -> list[str] | None:
+async def resolve_all(call: ApiRequest[Any, Any], named: Sequence[str] | None) -> list[str] | None:
     """The ids of these connections; None, for all present and future ones, stays None.
 
     Problem `connection_forbidden` if that is more than the key covers.

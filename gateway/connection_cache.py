@@ -17,7 +17,7 @@ from actors.state.documents import CONNECTIONS, StoreAway
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from actors.state.caches.local_copies import Copy
+    from actors.state.caches.local_copies import LocalCopy
     from actors.state.connections import Connection
     from actors.state.documents import Document, Documents
 
@@ -39,7 +39,7 @@ class KnownConnections:
         self,
         documents: Documents,
         pokes: Callable[[], AsyncIterator[None]],
-        copy: Copy,
+        copy: LocalCopy,
     ) -> None:
         self._documents = documents
         self._registry = Connections(documents)

@@ -21,7 +21,7 @@ HEADER: Final = ("timestamp", "level", "event", "action", "by")
 """Fields that every line may have; `rest` has the others."""
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """One line of a log: its part, and its fields; a line that is no JSON has `event` alone."""
 
     part: str
@@ -67,7 +67,7 @@ class LineFilter:
     level: str | None = None
     text: str | None = None
 
-    def fits(self, line: Line) -> bool:
+    def fits(self, line: LogLine) -> bool:
         """Whether the line is to be shown; one without a level counts as `info`."""
         if self.level is not None:
             level = line.level or "info"
@@ -89,7 +89,7 @@ def parts(directory: Path) -> list[str]:
 
 def added(
     directory: Path, wanted: Sequence[str], read: dict[Path, int], tail: int
-) -> Iterator[Line]:
+) -> Iterator[LogLine]:
     """The whole lines that were added since, file by file; `read` has the bytes of each that were taken.
 
     Of a file that was not read before it is the last `tail` bytes.
@@ -114,12 +114,12 @@ def added(
         yield from _lines(file.stem, whole)
 
 
-def newest(found: Iterable[Line], count: int) -> list[Line]:
+def newest(found: Iterable[LogLine], count: int) -> list[LogLine]:
     """The newest of the lines, the oldest first; one without a time stays behind the one before it."""
     return sorted(found, key=lambda line: line.at)[-count:] if count else []
 
 
-def _lines(part: str, content: bytes) -> Iterator[Line]:
+def _lines(part: str, content: bytes) -> Iterator[LogLine]:
     """Each line; one that is no JSON has the time of the line before it."""
     at = ""
     for text in content.decode(errors="replace").splitlines():
@@ -132,4 +132,4 @@ def _lines(part: str, content: bytes) -> Iterator[Line]:
         if not isinstance(fields, dict):
             fields = {"event": text} | ({"timestamp": at} if at else {})
         at = str(fields.get("timestamp", at))
-        yield Line(part, fields)
+        yield LogLine(part, fields)

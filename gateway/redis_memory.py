@@ -15,7 +15,7 @@ import structlog
 from actors.queue.queue_reader import bytes_many
 from actors.queue.spool.redis_budgets import RedisBudgets
 from actors.redis.client import RedisAway, memory
-from actors.runtime.limits.quotas import Part
+from actors.runtime.limits.quotas import QuotaPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -58,13 +58,13 @@ class RedisMemoryMonitor:
         return self._limit if size is None else replace(self._limit, size=size)
 
     @property
-    def part(self) -> Part | None:
+    def part(self) -> QuotaPart | None:
         """Bytes that the messages of a connection may have once half of the memory is used; None before that.
 
         The other half is reserved in equal parts, so that no connection fills Redis for the others.
         """
         size = None if self.memory is None else self.memory.part(self._parts)
-        return None if size is None else Part(size, self.limit)
+        return None if size is None else QuotaPart(size, self.limit)
 
     async def look(self) -> None:
         """Read the memory once. The last reading counts until Redis answers, however long that takes."""

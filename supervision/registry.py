@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.redis.leases.leases import Lease
-    from actors.state.caches.local_copies import Copy
+    from actors.state.caches.local_copies import LocalCopy
     from actors.state.connections import Connection
     from actors.state.documents import Document, Documents
     from supervision.restarts.restart_budgets import RestartBudgets
@@ -37,7 +37,7 @@ class Registry:
     `applied` outlives the root: a restarted one does not handle a request twice.
     """
 
-    def __init__(self, documents: Documents, budgets: RestartBudgets, copy: Copy) -> None:
+    def __init__(self, documents: Documents, budgets: RestartBudgets, copy: LocalCopy) -> None:
         """`budgets` gets the stored record of each connection."""
         self._stored = CachedCollection(documents, CONNECTIONS, copy, self._take)
         self._documents = documents

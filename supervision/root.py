@@ -314,13 +314,13 @@ class RootSupervisor(Shell):
 
     async def _write_process_files(self) -> None:
         """Writes the list of processes after each change, for readers without Ray."""
-        written: list[process_files.Entry] | None = None
+        written: list[process_files.ProcessEntry] | None = None
         while True:
             await self._changed.wait()
             self._changed.clear()
-            there = [process_files.Entry.of("root", os.getpid())]
+            there = [process_files.ProcessEntry.of("root", os.getpid())]
             there += [
-                process_files.Entry.of(_role(child), child.pid, child.serves, child.node)
+                process_files.ProcessEntry.of(_role(child), child.pid, child.serves, child.node)
                 for child in self._children
                 if child.pid is not None
             ]

@@ -80,7 +80,7 @@ class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class SendRequest:
     """One message to send. `chat` is a canonical address (`15550100002@s.whatsapp.net`).
 
     `at` is the time of an edit, a reaction or a vote, in seconds since the epoch; None is when it leaves.
@@ -292,7 +292,7 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     async def run(self) -> Cause:
         """Connect, pair or log in, serve until the socket closes; return why. Raises only cancellation."""
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
 
         Raises `NotConnected` before anything left, also where the chat turns out to be another (`address_changes.port`),

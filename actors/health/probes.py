@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, OwnMistake, Spools
+from actors.health.samples import Backlog, ConnectionSample, Mirror, OwnMistake, ProbeResult, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.leases.lease_record import NONE_HELD
@@ -115,36 +115,36 @@ class Probes:
         breaker = self._breakers[of]
         self._breakers[of] = breaker.succeeded() if well else breaker.failed(self._clock())
 
-    async def ping(self) -> Answer:
+    async def ping(self) -> ProbeResult:
         """Redis, and how long a ping takes."""
         began = self._clock()
         if not self._may("redis"):
-            return Answer(ok=False, seconds=0.0)
+            return ProbeResult(ok=False, seconds=0.0)
         try:
             async with reach(PROBE_TIMEOUT):
                 await self._redis.ping()
         except RedisAway:
             self._went("redis", well=False)
-            return Answer(ok=False, seconds=self._clock() - began)
+            return ProbeResult(ok=False, seconds=self._clock() - began)
         self._went("redis", well=True)
-        return Answer(ok=True, seconds=self._clock() - began)
+        return ProbeResult(ok=True, seconds=self._clock() - began)
 
-    async def read(self) -> Answer:
+    async def read(self) -> ProbeResult:
         """The store, and how long one document takes."""
         began = self._clock()
         if not self._may("store"):
-            return Answer(ok=False, seconds=0.0)
+            return ProbeResult(ok=False, seconds=0.0)
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 await self._documents.get(HEALTH_STATUS, LATEST)
         except (StoreAway, TimeoutError):
             measures.count("teimoso_state_store_failures", operation="read")
             self._went("store", well=False)
-            return Answer(ok=False, seconds=self._clock() - began)
+            return ProbeResult(ok=False, seconds=self._clock() - began)
         self._went("store", well=True)
         seconds = self._clock() - began
         measures.observe("teimoso_state_store_seconds", seconds, operation="read")
-        return Answer(ok=True, seconds=seconds)
+        return ProbeResult(ok=True, seconds=seconds)
 
     async def stored_reports(
         self,

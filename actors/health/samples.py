@@ -21,7 +21,7 @@ REACHED = ACTIVE | {"pairing"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResult:
     """Whether something answered, and in how many seconds."""
 
     ok: bool
@@ -115,8 +115,8 @@ class Sample:
     own_cpu: float
     own_memory: int
     processes: int
-    redis: Answer
-    store: Answer
+    redis: ProbeResult
+    store: ProbeResult
     durability: str | None
     connections: Mapping[str, ConnectionSample] | None
     queue: Backlog | None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.backup.backup_format import Header, Tampered, TooLarge, seal, unseal
+from actors.connection.backup.backup_format import BackupTooLarge, Header, Tampered, seal, unseal
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.media.directory import step
@@ -109,7 +109,7 @@ class BucketCopies:
                 await step(sealed.write, part.data)
             await step(sealed.seek, 0)
             await step(unseal, sealed, self._keyring, writer)
-        except (Tampered, WrongKey, TooLarge) as error:
+        except (Tampered, WrongKey, BackupTooLarge) as error:
             _damaged(error.code)
             return False
         finally:

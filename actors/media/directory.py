@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge, room_for_files
+from actors.media.store import DIGEST, FileTooLarge, StoreFull, StoreUnavailable, room_for_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -68,7 +68,7 @@ class DirectoryStore:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
-                    raise TooLarge
+                    raise FileTooLarge
                 held += chunk
                 if len(held) >= BATCH:
                     await step(writer.write, bytes(held))

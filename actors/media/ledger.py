@@ -67,7 +67,7 @@ RENEW: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """A file of this host. `mime` and `name` are what its last uploader called it."""
 
     sha256: str
@@ -157,7 +157,7 @@ class Ledger:
             writes=True,
         )
 
-    async def find(self, sha256: str) -> Entry | None:
+    async def find(self, sha256: str) -> LedgerEntry | None:
         """The file; None where there is none on this host."""
         row = await self._ask(
             lambda database: database.execute(
@@ -166,7 +166,7 @@ class Ledger:
             ).fetchone(),
             writes=False,
         )
-        return None if row is None else Entry(*row)
+        return None if row is None else LedgerEntry(*row)
 
     async def use(self, sha256: str, message: str, now: float | None = None) -> bool:
         """A message is about to be accepted with it; False where the file is not here."""
@@ -199,7 +199,7 @@ class Ledger:
         """A file that is here is kept for the connection too, which it came to."""
         await self._ask(partial(holders.join, sha256=sha256, connection=connection), writes=True)
 
-    async def to_copy(self, limit: int) -> list[Entry]:
+    async def to_copy(self, limit: int) -> list[LedgerEntry]:
         """Files that the bucket lacks, the oldest first."""
         rows = await self._ask(
             lambda database: database.execute(
@@ -209,7 +209,7 @@ class Ledger:
             ).fetchall(),
             writes=False,
         )
-        return [Entry(*row) for row in rows]
+        return [LedgerEntry(*row) for row in rows]
 
     async def copied(self, sha256: str, at: float) -> None:
         """Note that the bucket has the file, marked as needed at that time."""
@@ -224,7 +224,7 @@ class Ledger:
         """It is not here any more, whatever took it."""
         await self._ask(partial(_forget, sha256=sha256), writes=True)
 
-    async def unneeded(self, since: float, limit: int) -> list[Entry]:
+    async def unneeded(self, since: float, limit: int) -> list[LedgerEntry]:
         """Files last needed before `since` that no message was accepted with, the longest unneeded first."""
         rows = await self._ask(
             lambda database: database.execute(
@@ -236,7 +236,7 @@ class Ledger:
             ).fetchall(),
             writes=False,
         )
-        return [Entry(*row) for row in rows]
+        return [LedgerEntry(*row) for row in rows]
 
     async def begin_uses(self, now: float) -> None:
         """Begin the time of uses that an older release noted."""

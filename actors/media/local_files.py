@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import FileWriter
-    from actors.media.ledger import Entry
+    from actors.media.ledger import LedgerEntry
     from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
 
@@ -155,7 +155,7 @@ class LocalFiles:
             return None
         return await self._store.find(sha256)
 
-    async def entry(self, sha256: str, unit: str) -> Entry | None:
+    async def entry(self, sha256: str, unit: str) -> LedgerEntry | None:
         """The facts of a file that can be sent for this unit; None where there is none.
 
         Raises as `find`.

@@ -17,7 +17,7 @@ DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 as files are named by it."""
 
 
-class TooLarge(Exception):  # noqa: N818 - reads as what it is
+class FileTooLarge(Exception):  # noqa: N818 - reads as what it is
     """The file has more bytes than allowed. Nothing was kept."""
 
     code: Final = "media_too_large"
@@ -72,7 +72,7 @@ class MediaStore(Protocol):
     ) -> tuple[str, int]:
         """Keep what comes; return its SHA-256 (hex) and its size in bytes.
 
-        Raises `TooLarge` beyond `limit` bytes, `StoreUnavailable`, ValueError where it is not the
+        Raises `FileTooLarge` beyond `limit` bytes, `StoreUnavailable`, ValueError where it is not the
         `expected` one, and whatever `chunks` raises; nothing is left of it then.
         """
 

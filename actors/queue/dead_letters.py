@@ -48,7 +48,7 @@ class Which:
 ALL = Which()
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A dead letter, and its place in the list: another death of it has another place."""
 
     place: int
@@ -70,10 +70,10 @@ class Redriven:
 class DeadLetters(RefusedViews):
     """Lists, redrives and deletes dead letters, one connection after the other. Raises `RedisAway`."""
 
-    async def dead(self, connection: str, limit: int, behind: int = 0) -> list[Letter]:
+    async def dead(self, connection: str, limit: int, behind: int = 0) -> list[DeadLetter]:
         """Dead letters, oldest first, behind the place `behind`, whatever became of the one there."""
         placed = await self._placed(connection, keys.of(connection).dead, limit, behind)
-        return [Letter(*each) for each in placed]
+        return [DeadLetter(*each) for each in placed]
 
     async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
         """A dead letter joins the tail of its lane, with all attempts before it.

@@ -31,8 +31,8 @@ from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import (
     Accepted,
     Claim,
+    ClaimedMessage,
     Counts,
-    Job,
     Record,
     Send,
     Status,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.runtime.limits.limits import LimitReached
-    from actors.runtime.limits.quotas import Part
+    from actors.runtime.limits.quotas import QuotaPart
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
@@ -63,9 +63,27 @@ ABANDON_BATCH = 200
 GRACE = 5.0
 
 __all__ = [
-    "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
-    "LeaseLost", "NotCancellable", "NotDead", "NotFound", "OutboundQueue", "Record", "RedisAway",
-    "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
+    "ALL",
+    "Accepted",
+    "Claim",
+    "ClaimedMessage",
+    "ConnectionDeleted",
+    "Counts",
+    "IdempotencyConflict",
+    "LeaseLost",
+    "NotCancellable",
+    "NotDead",
+    "NotFound",
+    "OutboundQueue",
+    "Record",
+    "RedisAway",
+    "Redriven",
+    "Renamed",
+    "Send",
+    "Status",
+    "Which",
+    "decide",
+    "mint",
 ]  # fmt: skip
 
 
@@ -88,7 +106,7 @@ class OutboundQueue(LaneJoins):
         message_id: str | None = None,
         now: float | None = None,
         limited: bool = True,
-        part: Part | None = None,
+        part: QuotaPart | None = None,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
@@ -158,18 +176,18 @@ class OutboundQueue(LaneJoins):
         )
         return Accepted(record, replayed=False)
 
-    async def require_room(self, connection: str, part: Part | None = None) -> None:
+    async def require_room(self, connection: str, part: QuotaPart | None = None) -> None:
         """Raise what `accept` would of the shortest message of the connection for want of room."""
         limit = self._most(part)
         if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
             raise self._full(part)
 
-    def _most(self, part: Part | None) -> int:
+    def _most(self, part: QuotaPart | None) -> int:
         """The bytes that the messages of a connection may have; 0 is no limit."""
         sizes = (self._settings.queue_limit.size, 0 if part is None else part.size)
         return min((each for each in sizes if each), default=0)
 
-    def _full(self, part: Part | None) -> LimitReached:
+    def _full(self, part: QuotaPart | None) -> LimitReached:
         each = self._settings.queue_limit
         if part is not None and (not each.size or part.size < each.size):
             return part.limit.reached("instance")

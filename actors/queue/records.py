@@ -168,7 +168,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ClaimedMessage:
     """One attempt to make. `attempts` counts it in, and no attempt that a crash cut off.
 
     `said_at` is that of its record.
@@ -206,7 +206,7 @@ class Claim:
     with the LID itself where no number is known.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[ClaimedMessage, ...]
     next_due: float | None
     unnamed: tuple[str, ...] = ()
 
@@ -321,10 +321,10 @@ def own_id(connection: str, id: str) -> str:  # noqa: A002 - the field's word
     return names[1]
 
 
-def job_of(connection: str, row: Sequence[Any]) -> Job:
+def job_of(connection: str, row: Sequence[Any]) -> ClaimedMessage:
     """Decode what a claim hands out (`job` in `scripts/claims.lua`)."""
     message_id, chat, type_, text, content, attempts, cut, crashes, _, accepted_at, send_at = row
-    return Job(
+    return ClaimedMessage(
         id=api_id(connection, message_id),
         message_id=message_id,
         chat=chat,

@@ -39,7 +39,7 @@ TEXT: Final = files("actors.redis").joinpath("presence.lua").read_text()
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class PresenceNote:
     """An observed activity of a person since `at`; `chat` is the person's, or a group. Never logged."""
 
     chat: str = field(repr=False)
@@ -75,7 +75,7 @@ class Presences:
         self._script = redis.register_script(TEXT)
         self._noted: OrderedDict[str, None] = OrderedDict()
 
-    async def note(self, connection: str, notes: Sequence[Note]) -> None:
+    async def note(self, connection: str, notes: Sequence[PresenceNote]) -> None:
         """Note these, in their order."""
         of = keys.of(connection)
         written: dict[str, dict[str, Any]] = {}

@@ -46,7 +46,7 @@ class Shell:
         """The class by whose name Ray makes the process's title."""
         self._born = self._beat = time.monotonic()
         self._lag = Lag()
-        self._programs: Sequence[child_processes.Program] = ()
+        self._programs: Sequence[child_processes.ChildProcess] = ()
         self._programs_cpu = child_processes.ProcessorTime()
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -195,7 +195,7 @@ def cpu() -> list[Sample]:
     return [(CPU, {}, time.process_time())]
 
 
-def _of(programs: Sequence[child_processes.Program]) -> list[Sample]:
+def _of(programs: Sequence[child_processes.ChildProcess]) -> list[Sample]:
     """Gauges of the programs that a process started."""
     if not programs:
         return []

@@ -17,7 +17,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ChildProcess:
     """A child that runs: `memory` in resident bytes, `cpu` and `age` in seconds.
 
     `started` is in ticks since boot: with the pid it names one process.
@@ -30,9 +30,9 @@ class Program:
     age: float
 
 
-def running() -> list[Program]:
+def running() -> list[ChildProcess]:
     """Return the children of this process, of all its threads; zombies are none."""
-    found: list[Program] = []
+    found: list[ChildProcess] = []
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             with suppress(OSError):  # the thread ended meanwhile
@@ -42,7 +42,7 @@ def running() -> list[Program]:
     return found
 
 
-def _read(pid: int) -> Program | None:
+def _read(pid: int) -> ChildProcess | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
@@ -52,7 +52,7 @@ def _read(pid: int) -> Program | None:
     if fields[0] in "ZX":
         return None
     started = int(fields[19])
-    return Program(
+    return ChildProcess(
         pid,
         started,
         memory=int(fields[21]) * _PAGE,
@@ -71,7 +71,7 @@ class ProcessorTime:
         self._ended = 0.0
         self._seen: dict[tuple[int, int], float] = {}
 
-    def add(self, programs: Sequence[Program]) -> float:
+    def add(self, programs: Sequence[ChildProcess]) -> float:
         """Take in those that run now; return the sum."""
         now = {(one.pid, one.started): one.cpu for one in programs}
         self._ended += sum(cpu for key, cpu in self._seen.items() if key not in now)

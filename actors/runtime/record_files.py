@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Record(Protocol):
+class JsonRecord(Protocol):
     """A dataclass whose fields JSON has types for."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=JsonRecord)
 
 
 class RecordFile(Generic[R]):
@@ -51,7 +51,7 @@ class RecordFile(Generic[R]):
             return []
 
 
-def _plain(record: Record) -> dict[str, Any]:
+def _plain(record: JsonRecord) -> dict[str, Any]:
     """Return the fields of a record but those that have their default."""
     values = ((field, getattr(record, field.name)) for field in dataclasses.fields(record))
     return {field.name: value for field, value in values if value != field.default}

@@ -24,8 +24,8 @@ from actors.state.documents import (
     MESSAGES,
     TELLING_LIMIT,
     Order,
-    Refused,
     Where,
+    WriteRefused,
 )
 from actors.state.events.outbox import is_wanted
 from actors.state.fencing import Gone, Superseded, fence, fence_of_living
@@ -69,7 +69,7 @@ def reporting(
     async def call(manager: StateManager, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await refused(manager, *args, **kwargs)
-        except Refused:
+        except WriteRefused:
             await manager.mistaken(method.__name__)
             raise
 
@@ -81,7 +81,7 @@ class StateManager(Shell):
 
     Nothing waits in its memory alone: when its process dies, every connection sees its call fail
     and asks the successor. While the store is away each call raises `StoreAway` within seconds
-    (G11). A call that never passes, because of the store or of a mistake made here, raises `Refused`:
+    (G11). A call that never passes, because of the store or of a mistake made here, raises `WriteRefused`:
     the caller finds the one item among several by halving them.
     """
 
@@ -114,7 +114,7 @@ class StateManager(Shell):
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """True when the store has them all; safe to repeat. Raises `StoreAway` and `Refused`.
+        """True when the store has them all; safe to repeat. Raises `StoreAway` and `WriteRefused`.
 
         Items have the fields of `engine.InboxMessage`. Calls of many connections share a batch.
         False once a newer epoch has the connection, and then nothing is written (G6).

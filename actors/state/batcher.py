@@ -13,7 +13,7 @@ import structlog
 from actors.metrics.counters import measures
 from actors.runtime.backoff import DoublingPause
 from actors.runtime.group_commit import GroupCommit
-from actors.state.documents import BATCH_BYTES, TELLING_LIMIT, Refused, StoreAway, weight
+from actors.state.documents import BATCH_BYTES, TELLING_LIMIT, StoreAway, WriteRefused, weight
 
 if TYPE_CHECKING:
     from collections import deque
@@ -39,7 +39,7 @@ T = TypeVar("T")
 def refusing(
     method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """A method of an actor that raises `Refused` also where this service makes the mistake.
+    """A method of an actor that raises `WriteRefused` also where this service makes the mistake.
 
     The actor is started first: an error of that is none of the data.
     """
@@ -49,14 +49,14 @@ def refusing(
         await actor.start()
         try:
             return await method(actor, *args, **kwargs)
-        except Refused:
+        except WriteRefused:
             raise
         except MISTAKES as error:
             # Its kind only: a traceback could quote what was to be stored (G10).
             said = {"method": method.__name__, "kind": type(error).__name__}
             log.error("mistake", action="store_mistake", **said)  # noqa: TRY400
             measures.count("teimoso_state_store_refusals", reason="mistake")
-            raise Refused("mistake") from None
+            raise WriteRefused("mistake") from None
 
     return call
 
@@ -139,7 +139,7 @@ class Batcher:
         return sum(len(call.writes) - call.taken for call in self._calls.waiting)
 
     async def add(self, writes: Sequence[Write]) -> None:
-        """Raises `StoreAway` (some of the writes may have arrived), `Refused`, or what a write raises."""
+        """Raises `StoreAway` (some of the writes may have arrived), `WriteRefused`, or what a write raises."""
         if not writes:
             return
         if self._closed:
@@ -217,7 +217,7 @@ class Batcher:
                 # A write that cannot be stored fails its own call, not those beside it.
                 # Its kind only: a traceback could quote what was to be stored (G10).
                 log.warning("not storable", action="store_refused", kind=type(error).__name__)
-                if isinstance(error, Refused):
+                if isinstance(error, WriteRefused):
                     measures.count("teimoso_state_store_refusals", reason="refused")
                 self._fail(parts, error)
                 return

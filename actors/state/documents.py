@@ -100,7 +100,7 @@ class StoreAway(Exception):  # noqa: N818 - reads as what it is
     code = "store_away"
 
 
-class Refused(ValueError):  # noqa: N818 - reads as what it is
+class WriteRefused(ValueError):  # noqa: N818 - reads as what it is
     """The store never takes one of these writes: none of them is written, and a repeat changes nothing.
 
     Several writes that are refused may each be taken by themselves: a caller halves them until it has
@@ -176,7 +176,7 @@ class Documents(Protocol):
     Data is JSON: maps with string keys, lists, strings, finite numbers, booleans, null. A read
     document carries its id as ``"id"``; written data may carry it too, then it must be the same.
     Every method raises `StoreAway` when the store cannot answer: repeat it. Those that write raise
-    `Refused` for what this store never takes (Firestore: a document above 1 MiB, a commit above 10 MiB).
+    `WriteRefused` for what this store never takes (Firestore: a document above 1 MiB, a commit above 10 MiB).
     `ValueError` is a mistake of the caller: arguments that no store takes (an id that is empty or has a
     ``/``, a batch of more than 500). All processes of an instance may use the store at once; each method
     is safe to call concurrently.

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.media.store import TooLarge
+from actors.media.store import FileTooLarge
 from actors.messages.content import Audio, File
 from gateway.acceptance import url_fetch
 from gateway.http.problems import Problem
@@ -134,11 +134,11 @@ async def _fetch(
                 units=(wanted.connection,),
                 living=backends.known.ids,
             )
-    except url_fetch.Refused as error:
+    except url_fetch.UrlRefused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None
     except url_fetch.Unreachable as error:
         raise Problem("media_unreachable", f"The file cannot be fetched: {error}.") from None
-    except (url_fetch.TooLarge, TooLarge):
+    except (url_fetch.DownloadTooLarge, FileTooLarge):
         raise too_large(wanted.kind.type, limit) from None
     fits(wanted.kind.type, size)
     name = None if found.name is None else _NAME.sub("", found.name)[:255]

@@ -31,7 +31,7 @@ CONNECT, IDLE, WHOLE = 10.0, 20.0, 120.0
 _REDIRECT: Final = {301, 302, 303, 307, 308}
 
 
-class Refused(Exception):  # noqa: N818 - reads as what it is
+class UrlRefused(Exception):  # noqa: N818 - reads as what it is
     """The URL may not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
@@ -39,7 +39,7 @@ class Unreachable(Exception):  # noqa: N818
     """The URL could not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
-class TooLarge(Exception):  # noqa: N818
+class DownloadTooLarge(Exception):  # noqa: N818
     """The server announces a larger file than is allowed."""
 
 
@@ -80,7 +80,7 @@ class UrlFetcher:
 
     @asynccontextmanager
     async def fetch(self, url: str, *, limit: int) -> AsyncIterator[Fetched]:
-        """Yield the file at `url` as it arrives. Raises `Refused`, `Unreachable` and `TooLarge`."""
+        """Yield the file at `url` as it arrives. Raises `UrlRefused`, `Unreachable` and `DownloadTooLarge`."""
         try:
             async with asyncio.timeout(WHOLE):
                 for _ in range(REDIRECTS + 1):
@@ -125,17 +125,17 @@ def _trust() -> ssl.SSLContext:
 
 
 def checked(url: str) -> str:
-    """The URL as it may be asked for. Raises `Refused`."""
+    """The URL as it may be asked for. Raises `UrlRefused`."""
     url = quote(url.partition("#")[0], safe="!#$%&'()*+,/:;=?@[]~")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise Refused("it is no URL") from None
+        raise UrlRefused("it is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        raise Refused("it is no URL of HTTP or HTTPS")
+        raise UrlRefused("it is no URL of HTTP or HTTPS")
     if "@" in parts.netloc:
-        raise Refused("it has a name or a password in it")
+        raise UrlRefused("it has a name or a password in it")
     return url
 
 
@@ -149,7 +149,7 @@ class _problems:  # noqa: N801 - reads as what it does
         if isinstance(error, Unknown):
             raise Unreachable("its server's name is not known") from None
         if isinstance(error, Private):
-            raise Refused(
+            raise UrlRefused(
                 "its server has a private address, which MEDIA_URL_PRIVATE set to true would allow"
             ) from None
         if isinstance(error, httpcore.TimeoutException):
@@ -157,7 +157,7 @@ class _problems:  # noqa: N801 - reads as what it does
         if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError)):
             raise Unreachable("its server does not answer, or not whole") from None
         if isinstance(error, (httpcore.UnsupportedProtocol, UnicodeError, ValueError)):
-            raise Refused("it is no URL") from None
+            raise UrlRefused("it is no URL") from None
 
 
 def _fetched(response: httpcore.Response, url: str, limit: int) -> Fetched:
@@ -167,7 +167,7 @@ def _fetched(response: httpcore.Response, url: str, limit: int) -> Fetched:
         raise Unreachable("its server compresses it, though it was asked not to")
     length = _header(response, b"content-length") or ""
     if re.fullmatch(r"[0-9]{1,20}", length) and int(length) > limit:
-        raise TooLarge
+        raise DownloadTooLarge
     name = unquote(urlsplit(url).path).rpartition("/")[2]
     return Fetched(url, _header(response, b"content-type"), name or None, _pieces(response))
 

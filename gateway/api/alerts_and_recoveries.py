@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.state.documents import HEALTH_ALERTS, RECOVERY_ACTIONS, Order, Where
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, response_models
 from gateway.schemas.request_models import ListAlerts, ListRecoveries
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NEWEST = (Order("at", descending=True),)
 
 
-async def alerts(call: Call[None, ListAlerts]) -> Response:
+async def alerts(call: ApiRequest[None, ListAlerts]) -> Response:
     query = call.query
     where = await _of_connection(call, "subject")
     if query.active is not None:
@@ -34,7 +34,7 @@ async def alerts(call: Call[None, ListAlerts]) -> Response:
     return written(response_models.Alerts(items=items, next=page.next))
 
 
-async def recoveries(call: Call[None, ListRecoveries]) -> Response:
+async def recoveries(call: ApiRequest[None, ListRecoveries]) -> Response:
     query = call.query
     page = await call.backends.documents.query(
         RECOVERY_ACTIONS,
@@ -48,7 +48,7 @@ async def recoveries(call: Call[None, ListRecoveries]) -> Response:
 
 
 async def _of_connection(
-    call: Call[None, ListAlerts] | Call[None, ListRecoveries], field: str
+    call: ApiRequest[None, ListAlerts] | ApiRequest[None, ListRecoveries], field: str
 ) -> list[Where]:
     """The condition that the query asks for; a key for some connections has to name one."""
     connection = call.query.connection

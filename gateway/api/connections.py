@@ -18,7 +18,7 @@ from gateway.acceptance import engine_limits
 from gateway.api import qr
 from gateway.api.webhooks import resource as webhooks
 from gateway.connection_access import resolve, resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters, presenters, response_models
 from gateway.schemas import webhooks as webhook_models
@@ -43,7 +43,7 @@ _SETTINGS = (
 """Refusals of settings."""
 
 
-async def create(call: Call[NewConnection, None]) -> Response:
+async def create(call: ApiRequest[NewConnection, None]) -> Response:
     wanted = call.body
     if not call.key.covers(None):
         raise Problem("connection_forbidden", "A key for some connections creates none.")
@@ -76,7 +76,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
     return written(shown, 201, Location=f"/api/connections/{registered.name}")
 
 
-async def list_all(call: Call[None, ListConnections]) -> Response:
+async def list_all(call: ApiRequest[None, ListConnections]) -> Response:
     backends, query = call.backends, call.query
     if query.after is not None and not is_name(query.after):
         raise Problem("invalid_cursor")
@@ -93,11 +93,11 @@ async def list_all(call: Call[None, ListConnections]) -> Response:
     )
 
 
-async def get(call: Call[None, None]) -> Response:
+async def get(call: ApiRequest[None, None]) -> Response:
     return await _as_it_is(call.backends, await resolve_path(call, fresh=True))
 
 
-async def delete(call: Call[None, None]) -> Response:
+async def delete(call: ApiRequest[None, None]) -> Response:
     """Mark as deleted, and have Redis refuse sends, also those of gateways that have not heard."""
     registered = await resolve_path(call, fresh=True)
     try:
@@ -110,7 +110,7 @@ async def delete(call: Call[None, None]) -> Response:
     return Response(status_code=204)
 
 
-async def configure(call: Call[ConnectionSettings, None]) -> Response:
+async def configure(call: ApiRequest[ConnectionSettings, None]) -> Response:
     """The root hands what changed to the owner, and again to each owner after it."""
     registered, changes = await resolve_path(call, fresh=True), call.body.changes
     if changes:
@@ -122,7 +122,7 @@ async def configure(call: Call[ConnectionSettings, None]) -> Response:
     return await _as_it_is(call.backends, registered)
 
 
-async def start(call: Call[None, None]) -> Response:
+async def start(call: ApiRequest[None, None]) -> Response:
     """Also of a connection that gave up or was logged out, though it was to run all along."""
     registered = await resolve_path(call, fresh=True)
     try:
@@ -132,15 +132,15 @@ async def start(call: Call[None, None]) -> Response:
     return await _desire(call, "running")
 
 
-async def stop(call: Call[None, None]) -> Response:
+async def stop(call: ApiRequest[None, None]) -> Response:
     return await _desire(call, "stopped")
 
 
-async def logout(call: Call[None, None]) -> Response:
+async def logout(call: ApiRequest[None, None]) -> Response:
     return await _desire(call, "logged_out")
 
 
-async def restart(call: Call[None, None]) -> Response:
+async def restart(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     try:
         await call.backends.registry.raise_generation(registered.id)
@@ -149,7 +149,7 @@ async def restart(call: Call[None, None]) -> Response:
     return await _desire(call, "running")
 
 
-async def recover(call: Call[Recovery, None]) -> Response:
+async def recover(call: ApiRequest[Recovery, None]) -> Response:
     """Forced recovery: no backoff, no restart intensity, now."""
     backends, wanted = call.backends, call.body.connection
     if wanted is not None:
@@ -170,7 +170,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
     return written(response_models.Recovered(items=asked), 202)
 
 
-async def scan(call: Call[None, None]) -> Response:
+async def scan(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     media_type = qr.chosen(call.request.headers.get("accept", ""))
     found = await call.backends.leases.qr(registered.id)
@@ -187,7 +187,7 @@ async def _as_it_is(backends: Backends, registered: Registered, status: int = 20
 
 
 async def _desire(
-    call: Call[Any, Any], desired: Literal["running", "stopped", "logged_out"]
+    call: ApiRequest[Any, Any], desired: Literal["running", "stopped", "logged_out"]
 ) -> Response:
     registered = await resolve_path(call, fresh=True)
     try:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from starlette.responses import HTMLResponse, Response
 
 from gateway.http import problems
-from gateway.http.endpoint import Call, Gives, Operation
+from gateway.http.endpoint import ApiRequest, Gives, Operation
 from gateway.reference import field_tables
 from gateway.reference.code_samples import samples
 from gateway.schemas.examples import PATH
@@ -40,7 +40,7 @@ def _templates() -> Environment:
     )
 
 
-async def docs(call: Call[None, None]) -> Response:
+async def docs(call: ApiRequest[None, None]) -> Response:
     state = call.request.app.state
     rendered, policy = await asyncio.to_thread(_page, state.openapi, state.port)
     return HTMLResponse(
@@ -48,14 +48,14 @@ async def docs(call: Call[None, None]) -> Response:
     )
 
 
-async def openapi(call: Call[None, None]) -> Response:
+async def openapi(call: ApiRequest[None, None]) -> Response:
     return Response(
         json.dumps(await _document(call), ensure_ascii=False),
         media_type="application/json",
     )
 
 
-async def _document(call: Call[None, None]) -> dict[str, Any]:
+async def _document(call: ApiRequest[None, None]) -> dict[str, Any]:
     """Off the event loop, which it would hold up when it is made."""
     document: dict[str, Any] = await asyncio.to_thread(call.request.app.state.openapi)
     return document

@@ -13,7 +13,7 @@ from actors.connection.engine import ENGINES, installed
 from actors.health import resource_history, summary
 from actors.health.breakers import LEVELS
 from gateway.http import auth
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import rfc3339
 from gateway.metrics.counter_families import CounterFamilies
@@ -23,16 +23,16 @@ from gateway.metrics.webhook_backlog import WebhookBacklog
 from gateway.schemas import health_responses, presenters, response_models
 
 if TYPE_CHECKING:
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
     from gateway.instance_snapshot import InstanceSnapshot
     from gateway.metrics.actor_counters import ActorTotals
 
 
-async def live(_: Call[None, None]) -> Response:
+async def live(_: ApiRequest[None, None]) -> Response:
     return written(health_responses.Alive())
 
 
-async def ready(call: Call[None, None]) -> Response:
+async def ready(call: ApiRequest[None, None]) -> Response:
     """Ready when a send would be accepted: by Redis or the spool, and the connections are known."""
     seen = await call.backends.observer.look()
     redis = seen.redis
@@ -45,7 +45,7 @@ async def ready(call: Call[None, None]) -> Response:
     )
 
 
-async def health(call: Call[None, None]) -> Response:
+async def health(call: ApiRequest[None, None]) -> Response:
     """Without a key the short form; with one, what stands behind it too."""
     backends = call.backends
     key = await _shown(call)
@@ -106,7 +106,7 @@ def _breakers(counts: ActorTotals) -> dict[str, str]:
     }
 
 
-def _alerts(seen: InstanceSnapshot, key: Key) -> list[response_models.AlertAnswer]:
+def _alerts(seen: InstanceSnapshot, key: ApiKey) -> list[response_models.AlertAnswer]:
     """Those that the monitor said were active; a key for some connections sees theirs alone."""
     told = (seen.latest or {}).get("alerts") or []
     return [
@@ -138,9 +138,9 @@ def _status(seen: InstanceSnapshot, interval: float) -> tuple[summary.Status, li
     return summary.worst([status, "degraded"]), list(dict.fromkeys([*reasons, *found]))
 
 
-async def _shown(call: Call[None, None]) -> Key | None:
+async def _shown(call: ApiRequest[None, None]) -> ApiKey | None:
     """The key, None without one and where it cannot be checked: health is still shown."""
-    known = cast("Key | None", call.key)  # of who asks from within, as the console does
+    known = cast("ApiKey | None", call.key)  # of who asks from within, as the console does
     if known is not None:
         return known
     try:
@@ -151,14 +151,14 @@ async def _shown(call: Call[None, None]) -> Key | None:
         raise
 
 
-async def load(call: Call[None, None]) -> Response:
+async def load(call: ApiRequest[None, None]) -> Response:
     """The last hour, by the monitor's file: no store is asked."""
     points = await asyncio.to_thread(resource_history.read, call.backends.settings.data)
     loads = [health_responses.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
     return written(health_responses.Loads(items=loads))
 
 
-async def metrics(call: Call[None, None]) -> Response:
+async def metrics(call: ApiRequest[None, None]) -> Response:
     backends = call.backends
     if call.key.connections is not None:
         raise Problem("connection_forbidden", "This tells of all: the key is for some only.")

@@ -11,7 +11,7 @@ from actors.state.connections import ConnectionNotFound
 from actors.state.documents import API_KEYS
 from gateway.connection_access import resolve_all
 from gateway.http import api_keys
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import rfc3339
 from gateway.schemas import api_keys as answers
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ID = re.compile(KEY_PATTERN)
 
 
-async def create(call: Call[NewKey, None]) -> Response:
+async def create(call: ApiRequest[NewKey, None]) -> Response:
     """No key makes one that reaches further than itself."""
     wanted, backends = call.body, call.backends
     connections = await resolve_all(call, wanted.connections)
@@ -46,7 +46,7 @@ async def create(call: Call[NewKey, None]) -> Response:
     return written(answers.AddedKey(**_shown(made), key=token), 201)
 
 
-async def list_all(call: Call[None, None]) -> Response:
+async def list_all(call: ApiRequest[None, None]) -> Response:
     """A key for some connections knows of those keys alone that reach no further."""
     found = (await call.backends.documents.query(API_KEYS)).items
     items = [
@@ -55,7 +55,7 @@ async def list_all(call: Call[None, None]) -> Response:
     return written(answers.ApiKeys(items=items))
 
 
-async def revoke(call: Call[None, None]) -> Response:
+async def revoke(call: ApiRequest[None, None]) -> Response:
     named, documents = call.path["key"], call.backends.documents
     known = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
     if known is None or not call.key.covers(known["connections"]):

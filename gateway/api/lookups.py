@@ -12,7 +12,7 @@ from starlette.responses import Response
 from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import MOST_BYTES, NoAnswer, TooLong, TooMany
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer
 from gateway.schemas import addresses, response_models
@@ -50,7 +50,7 @@ REFUSES = (
 )
 
 
-async def number(call: Call[None, None]) -> Response:
+async def number(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call)
     wanted = _chat(call.path["number"])
     told = await ask(call, registered, "lookup", {"chat": wanted})
@@ -58,7 +58,7 @@ async def number(call: Call[None, None]) -> Response:
     return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
 
 
-async def groups(call: Call[None, None]) -> Response:
+async def groups(call: ApiRequest[None, None]) -> Response:
     told = await ask(call, await resolve_path(call), "groups", {})
     found = [response_models.Group.model_validate(one) for one in told["groups"]]
     return written(
@@ -66,12 +66,12 @@ async def groups(call: Call[None, None]) -> Response:
     )
 
 
-async def presence(call: Call[Presence, None]) -> Response:
+async def presence(call: ApiRequest[Presence, None]) -> Response:
     await ask(call, await resolve_path(call), "presence", {"presence": call.body.presence})
     return Response(status_code=204)
 
 
-async def typing(call: Call[TypingChange, None]) -> Response:
+async def typing(call: ApiRequest[TypingChange, None]) -> Response:
     registered = await resolve_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
     await ask(call, registered, "typing", args)
@@ -79,7 +79,7 @@ async def typing(call: Call[TypingChange, None]) -> Response:
 
 
 async def ask(
-    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
+    call: ApiRequest[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer of the connection's owner. Problems: those of `REFUSES`, and where asking again is no use."""
     connection = registered.id
@@ -98,7 +98,7 @@ async def ask(
 
 
 async def answered(
-    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
+    call: ApiRequest[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`, and of a long body `body_too_large`.
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from actors.media.store import TooLarge
+from actors.media.store import FileTooLarge
 from actors.messages import file_deferral
 from actors.state.documents import BATCH_LIMIT
 from actors.state.messages.file_owners import owning
@@ -20,10 +20,10 @@ from gateway.acceptance.attachments import UNKNOWN, declared_mime
 from gateway.api import messages
 from gateway.http import byte_ranges
 from gateway.http.body import chunks
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import response_models
-from gateway.schemas.request_models import Upload
+from gateway.schemas.request_models import UploadParameters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -41,7 +41,7 @@ _DEFERRED: Final[Mapping[str, str]] = {
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
-async def upload(call: Call[None, Upload]) -> Response:
+async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
     """Answers when the file is on disk (G1).
 
     With a key for some connections these have it from then on, and no others (G12).
@@ -68,7 +68,7 @@ async def upload(call: Call[None, Upload]) -> Response:
             living=backends.known.ids,
             announced=announced,
         )
-    except TooLarge:
+    except FileTooLarge:
         raise _too_large(limit) from None
     await backends.files.secure(sha256)
     if call.key.connections is None:
@@ -85,7 +85,7 @@ async def upload(call: Call[None, Upload]) -> Response:
     return written(answer, 201)
 
 
-async def download(call: Call[None, None]) -> Response:
+async def download(call: ApiRequest[None, None]) -> Response:
     """The file of a message, whole or the part that is asked for."""
     media = (await messages.message_of(call)).media
     if media is None:
@@ -117,7 +117,7 @@ class ShownFile(NamedTuple):
     name: str | None
 
 
-async def given(call: Call[None, None], media: ShownFile, file: Path) -> Response:
+async def given(call: ApiRequest[None, None], media: ShownFile, file: Path) -> Response:
     """The answer with a file, whole or the part that is asked for. Problems `media_gone`, `range_not_satisfiable`."""
     turns = partial(call.backends.piece_turns.of, call.key.tenant)
     try:
@@ -216,7 +216,7 @@ OPERATIONS = (
         {201: Gives("On disk, for messages to name.", response_models.Uploaded)},
         "send",
         upload=True,
-        query=Upload,
+        query=UploadParameters,
         refuses=(
             "media_empty",
             "media_too_large",

@@ -17,7 +17,7 @@ from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, response_models
 from gateway.schemas.request_models import ListMessages
@@ -35,16 +35,16 @@ _ID = re.compile(
 _ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
 
 
-async def get(call: Call[None, None]) -> Response:
+async def get(call: ApiRequest[None, None]) -> Response:
     return written(await message_of(call))
 
 
-async def message_of(call: Call[None, None]) -> response_models.Message:
+async def message_of(call: ApiRequest[None, None]) -> response_models.Message:
     """The message of the path. Problems as of `document_of`."""
     return presenters.stored(await document_of(call))
 
 
-async def document_of(call: Call[Any, Any]) -> Document:
+async def document_of(call: ApiRequest[Any, Any]) -> Document:
     """The document of the path's message. Problem `unknown_message`, and those of its connection."""
     id, connection = named(call)  # noqa: A001 - the field's word
     if not await _may_read(call, connection):
@@ -67,7 +67,7 @@ async def document_of(call: Call[Any, Any]) -> Document:
     raise Problem("unknown_message")
 
 
-async def _document(call: Call[Any, Any], record: Record) -> Document | None:
+async def _document(call: ApiRequest[Any, Any], record: Record) -> Document | None:
     """Return the document of an outgoing message: changes by others, and its words where they are `stored`.
 
     None while the store is away if the record has the words; else raises `StoreAway`.
@@ -80,7 +80,7 @@ async def _document(call: Call[Any, Any], record: Record) -> Document | None:
         return None
 
 
-async def cancel(call: Call[None, None]) -> Response:
+async def cancel(call: ApiRequest[None, None]) -> Response:
     id, _ = named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
@@ -106,7 +106,7 @@ async def cancel(call: Call[None, None]) -> Response:
     return written(presenters.queued(record))
 
 
-async def list_some(call: Call[None, ListMessages]) -> Response:
+async def list_some(call: ApiRequest[None, ListMessages]) -> Response:
     query, backends = call.query, call.backends
     where = []
     if query.connection is not None:
@@ -148,7 +148,7 @@ async def chat_today(backends: Backends, connection: str | None, chat: str) -> s
     return chat
 
 
-async def _connection_to_list(call: Call[None, ListMessages], named: str) -> str:
+async def _connection_to_list(call: ApiRequest[None, ListMessages], named: str) -> str:
     """The id of the connection whose messages are listed. Problems as in `connection_access.resolve`.
 
     An admin may name the incarnation of one that was deleted.
@@ -158,14 +158,14 @@ async def _connection_to_list(call: Call[None, ListMessages], named: str) -> str
     return (await resolve(call, named, fresh=True)).id
 
 
-async def _may_read(call: Call[Any, Any], connection: str) -> bool:
+async def _may_read(call: ApiRequest[Any, Any], connection: str) -> bool:
     """Whether the caller may read messages of the connection: of a deleted one, an admin of all may."""
     if call.key.is_admin_of_all:
         return True
     return await call.backends.known.exists(connection)
 
 
-def named(call: Call[Any, Any]) -> tuple[str, str]:
+def named(call: ApiRequest[Any, Any]) -> tuple[str, str]:
     """The message id of the path and its connection, which the key must reach."""
     id = call.path["id"]  # noqa: A001 - the field's word
     match = _ID.fullmatch(id)

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses, presenters
@@ -68,7 +68,7 @@ class PairingCode(Answer):
     )
 
 
-async def request(call: Call[Phone, None]) -> Response:
+async def request(call: ApiRequest[Phone, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
     phone = call.body.phone
@@ -81,7 +81,7 @@ async def request(call: Call[Phone, None]) -> Response:
     return written(_shown(told["text"], told["expires_at"]), 201)
 
 
-async def get(call: Call[None, None]) -> Response:
+async def get(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     found = await call.backends.leases.pairing_code(registered.id)
     if found is None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.api.lookups import REFUSES, ask, canonical
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
 from gateway.schemas.address_fields import Person  # noqa: TC001 - pydantic reads it
@@ -50,12 +50,12 @@ class Chat(Answer):
     participants: list[Typist] = Field(description="Members who type in a group, the newest first.")
 
 
-async def subscribe(call: Call[Subscription, None]) -> Response:
+async def subscribe(call: ApiRequest[Subscription, None]) -> Response:
     await ask(call, await resolve_path(call), "subscribe", {"chat": call.body.chat})
     return Response(status_code=204)
 
 
-async def seen(call: Call[None, None]) -> Response:
+async def seen(call: ApiRequest[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
     chat = (await backends.lanes.names(connection, [chat]))[chat]

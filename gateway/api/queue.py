@@ -11,7 +11,7 @@ from actors.queue.outbound_queue import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, response_models
 from gateway.schemas.request_models import After, ListDead, Redrive, Retry
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from actors.queue.dead_letters import Letter
+    from actors.queue.dead_letters import DeadLetter
 
 
-async def show(call: Call[None, None]) -> Response:
+async def show(call: ApiRequest[None, None]) -> Response:
     names = _reachable(call)
     return written(presenters.queue(names, await call.backends.lanes.counts_many(names)))
 
 
-async def dead(call: Call[None, ListDead]) -> Response:
+async def dead(call: ApiRequest[None, ListDead]) -> Response:
     """Dead letters by connection, and of each the oldest first."""
     query = call.query
     names = _reachable(call) if query.connection is None else [await _id_of(call, query.connection)]
     first, behind = _place(query.after, names, query.connection)
-    found: list[Letter] = []
+    found: list[DeadLetter] = []
     for name in sorted(name for name in names if name >= first):
         found += await call.backends.lanes.dead(
             name, query.limit + 1 - len(found), behind if name == first else 0
@@ -52,7 +52,7 @@ async def dead(call: Call[None, ListDead]) -> Response:
     )
 
 
-async def retry(call: Call[None, None]) -> Response:
+async def retry(call: ApiRequest[None, None]) -> Response:
     id = call.path["id"]  # noqa: A001 - the field's word
     parts = split_id(id)
     if parts is None:
@@ -70,7 +70,7 @@ async def retry(call: Call[None, None]) -> Response:
     return written(presenters.queued(record), 202)
 
 
-async def retry_failed(call: Call[Retry, None]) -> Response:
+async def retry_failed(call: ApiRequest[Retry, None]) -> Response:
     wanted = call.body.connection
     names = _reachable(call) if wanted is None else [await _id_of(call, wanted)]
     retried = 0
@@ -79,7 +79,7 @@ async def retry_failed(call: Call[Retry, None]) -> Response:
     return written(response_models.Retried(retried=retried), 202)
 
 
-async def redrive(call: Call[Redrive, After]) -> Response:
+async def redrive(call: ApiRequest[Redrive, After]) -> Response:
     """By connection, and of each the oldest first; one request looks at a bounded number."""
     body, lanes = call.body, call.backends.lanes
     names = _reachable(call) if body.connection is None else [await _id_of(call, body.connection)]
@@ -136,13 +136,17 @@ def _place(cursor: str | None, names: Sequence[str], wanted: str | None) -> tupl
 
 
 def _reachable(
-    call: Call[None, None] | Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After],
+    call: ApiRequest[None, None]
+    | ApiRequest[None, ListDead]
+    | ApiRequest[Retry, None]
+    | ApiRequest[Redrive, After],
 ) -> list[str]:
     return [each.id for each in call.backends.known.all() if call.key.reaches(each.id)]
 
 
 async def _id_of(
-    call: Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After], connection: str
+    call: ApiRequest[None, ListDead] | ApiRequest[Retry, None] | ApiRequest[Redrive, After],
+    connection: str,
 ) -> str:
     return (await resolve(call, connection)).id
 

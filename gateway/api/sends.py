@@ -26,7 +26,7 @@ from gateway.acceptance import attachments, message_targets, outcome_wait
 from gateway.acceptance.page_description import link_in
 from gateway.connection_access import resolve
 from gateway.http import limit_problems
-from gateway.http.endpoint import Call, Gives, Json, Operation
+from gateway.http.endpoint import ApiRequest, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, response_models
@@ -36,7 +36,7 @@ from gateway.schemas.content.outbound_messages import (
     NewMessage,
     TextMessage,
 )
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -63,7 +63,7 @@ _ONCE_MORE = (
 )
 
 
-async def send(call: Call[NewMessage, Wait]) -> Response:
+async def send(call: ApiRequest[NewMessage, WaitParameters]) -> Response:
     """Answers when the message is on disk (G1); the state store is not on this path.
 
     While Redis is away the disk is this host's, and the message follows what its chat has there.
@@ -102,7 +102,7 @@ class Taken:
 
 
 async def taken_in(
-    call: Call[Any, Wait],
+    call: ApiRequest[Any, WaitParameters],
     connection: Registered,
     began: float,
     key: str | None,
@@ -161,7 +161,9 @@ async def _deleted(backends: Backends, connection: Registered, began: float) -> 
 
 
 async def _accept(
-    call: Call[NewMessage, Wait], wanted: StandaloneMessage | ChangeMessage, key: str | None
+    call: ApiRequest[NewMessage, WaitParameters],
+    wanted: StandaloneMessage | ChangeMessage,
+    key: str | None,
 ) -> Accepted:
     """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
     send, backends = _asked(wanted), call.backends
@@ -192,7 +194,7 @@ async def _accept(
 
 
 async def accept_content(
-    call: Call[Any, Any], send: Send, content: Content, key: str | None
+    call: ApiRequest[Any, Any], send: Send, content: Content, key: str | None
 ) -> Accepted:
     """Accept a send of this content, with its file where it brings one. Raises as the acceptor; `unknown_media`."""
     file = file_of(content)
@@ -203,7 +205,7 @@ async def accept_content(
     return accepted
 
 
-async def known_file(call: Call[Any, Any], connection: str, sha256: str) -> Called | None:
+async def known_file(call: ApiRequest[Any, Any], connection: str, sha256: str) -> Called | None:
     """The type and name that the caller's connections have for the file; None for a key for all.
 
     Problem `unknown_media` where none of them has it, as where there is no such file: nothing shows
@@ -218,7 +220,7 @@ async def known_file(call: Call[Any, Any], connection: str, sha256: str) -> Call
     return attachments.Called(found.get("mime"), found.get("name"))
 
 
-async def _keep_owned(call: Call[Any, Any], connection: str, file: File) -> None:
+async def _keep_owned(call: ApiRequest[Any, Any], connection: str, file: File) -> None:
     """Its connection may send the file again for as long as it does; noted once a day."""
     if call.key.connections is None:
         return
@@ -277,7 +279,7 @@ def _is_plain(wanted: StandaloneMessage | ChangeMessage) -> bool:
     )
 
 
-def idempotency_key(call: Call[Any, Any]) -> str | None:
+def idempotency_key(call: ApiRequest[Any, Any]) -> str | None:
     """The key of the request, unlike any of another API key. Problem `invalid_idempotency_key`."""
     given = every(call.fields, b"idempotency-key")
     if not given:
@@ -348,7 +350,7 @@ OPERATIONS = (
         gives(response_models.Accepted),
         "send",
         body=NewMessage,
-        query=Wait,
+        query=WaitParameters,
         headers=KEY,
         refuses=(
             *REFUSES,

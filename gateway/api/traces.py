@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer
 
@@ -32,19 +32,19 @@ class Trace(Answer):
     error: str | None = Field(description="Why the last write failed, as `ENOSPC`.")
 
 
-async def start(call: Call[None, None]) -> Response:
+async def start(call: ApiRequest[None, None]) -> Response:
     return await _trace(call, "start")
 
 
-async def stop(call: Call[None, None]) -> Response:
+async def stop(call: ApiRequest[None, None]) -> Response:
     return await _trace(call, "stop")
 
 
-async def look(call: Call[None, None]) -> Response:
+async def look(call: ApiRequest[None, None]) -> Response:
     return await _trace(call, "look")
 
 
-async def _trace(call: Call[None, None], action: str) -> Response:
+async def _trace(call: ApiRequest[None, None], action: str) -> Response:
     """Traces may start in any state: a pairing and a login that fails are worth one too."""
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)

@@ -13,13 +13,13 @@ def main() -> None:
     """The entry point of the command `teimoso`: what cannot be done ends with one sentence."""
     # The package itself stays cheap to import.
     from gateway.cli.app import command  # noqa: PLC0415
-    from supervision.keeper.manifest import Unreadable  # noqa: PLC0415
+    from supervision.keeper.manifest import UnreadableManifest  # noqa: PLC0415
 
     if any("\udc80" <= character <= "\udcff" for word in sys.argv for character in word):
         _end("An argument is not text in UTF-8.", 2)
     try:
         command()()
-    except Unreadable as error:
+    except UnreadableManifest as error:
         _end(str(error), 1)
 
 

@@ -18,15 +18,15 @@ from actors.health import summary
 from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
-from gateway.http.endpoint import Call, handled, telling_what_is_away
+from gateway.http.endpoint import ApiRequest, handled, telling_what_is_away
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.backends import Backends
-    from gateway.console.login.session import Session
-    from gateway.http.api_keys import Key, Scope
+    from gateway.console.login.session import ConsoleSession
+    from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.endpoint import Operation
 
 PART = "x-teimoso-part"
@@ -34,7 +34,7 @@ PART = "x-teimoso-part"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PagePart:
     """The part of a page for one thing, or the reason for which it cannot be shown."""
 
     data: Any
@@ -47,8 +47,8 @@ class ConsoleRequest:
 
     backends: Backends
     request: Request
-    key: Key
-    session: Session
+    key: ApiKey
+    session: ConsoleSession
     operations: Mapping[str, Operation]
     form: Mapping[str, str]
 
@@ -102,19 +102,21 @@ class ConsoleRequest:
             content = asked.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with telling_what_is_away:
-            return await handled(asked, Call(self.backends, request, self.key, content, parameters))
+            return await handled(
+                asked, ApiRequest(self.backends, request, self.key, content, parameters)
+            )
 
     async def ask(self, operation: str, **asked: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""
         answer = await self.response(operation, **asked)
         return json.loads(bytes(answer.body)) if answer.body else None
 
-    async def part(self, operation: str, **asked: Any) -> Part:
+    async def part(self, operation: str, **asked: Any) -> PagePart:
         """The API's answer, or why there is none: the rest of the page is shown all the same."""
         try:
-            return Part(await self.ask(operation, **asked))
+            return PagePart(await self.ask(operation, **asked))
         except Problem as problem:
-            return Part(None, problem)
+            return PagePart(None, problem)
 
     async def page(
         self, name: str, *, problem: Problem | None = None, live: str | None = None, **values: Any

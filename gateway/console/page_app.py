@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from gateway.backends import Backends
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
     from gateway.http.endpoint import Operation
 
     Handler = Callable[[ConsoleRequest], Awaitable[Response]]
@@ -46,7 +46,7 @@ class Ask:
     upload: bool = False
 
 
-class Page:
+class PageApp:
     """The ASGI application of one page; a person who is not logged in is sent to the login.
 
     A request that changes anything is refused unless it is of a page of this site (`cross_site`). A problem that
@@ -115,7 +115,7 @@ class Page:
         return self._secret
 
 
-async def opened(request: Request, secret: bytes) -> session.Session | None:
+async def opened(request: Request, secret: bytes) -> session.ConsoleSession | None:
     """The session of who asks; None where there is none, or it is over, or was logged out."""
     found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
     if found is None:
@@ -124,7 +124,7 @@ async def opened(request: Request, secret: bytes) -> session.Session | None:
     return None if await asyncio.to_thread(revoked_sessions.is_ended, data, found) else found
 
 
-async def key_of(request: Request, key_id: str) -> Key | None:
+async def key_of(request: Request, key_id: str) -> ApiKey | None:
     """The key of a session, if it is still one that may read. Problem `store_away`."""
     try:
         key = await request.app.state.backends.ring.by_id(key_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from gateway.console.login import login_pages
-from gateway.console.page_app import Ask, Page
+from gateway.console.page_app import Ask, PageApp
 from gateway.console.pages import (
     api_keys,
     conversations,
@@ -49,4 +49,4 @@ def routes(operations: Sequence[Operation]) -> list[Route]:
     """The pages, which ask these operations."""
     by_id = {operation.id: operation for operation in operations}
     pages = chain(*(room.ASKS.items() for room in ROOMS), _ELSE.items())
-    return [Route(path, Page(path, asks, by_id), methods=list(asks)) for path, asks in pages]
+    return [Route(path, PageApp(path, asks, by_id), methods=list(asks)) for path, asks in pages]

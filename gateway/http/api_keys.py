@@ -21,7 +21,7 @@ from actors.runtime.connection_ids import name_of
 from actors.runtime.limits.quotas import ALL, units_of
 from actors.state import own_mistakes
 from actors.state.caches.cached_collection import CachedCollection
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.connections import requiring
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
 from actors.state.tenants.quota_inserts import add
@@ -60,7 +60,7 @@ class RevokedKey(ValueError):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """A stored API key; scope ``admin`` holds every scope.
 
     `connections` are ids; None is all.
@@ -197,7 +197,7 @@ def _adding(
     return identifier, [*required, Write("create", API_KEYS, identifier, document)]
 
 
-async def admits(copy: Copy, given: str | None) -> bool:
+async def admits(copy: LocalCopy, given: str | None) -> bool:
     """Whether the `given` key, or any without one, is in the copy: the store may be away then."""
     there = await copy.read() or ()
     return any(given is None or key["hash"] == digest(given) for key in there)
@@ -215,24 +215,24 @@ class ApiKeyCache:
         documents: Documents,
         clock: Callable[[], float] = time.monotonic,
         *,
-        copy: Copy | None = None,
+        copy: LocalCopy | None = None,
     ) -> None:
         self._documents = documents
         self._stored = CachedCollection(
             documents,
             API_KEYS,
-            Copy(None) if copy is None else copy,
+            LocalCopy(None) if copy is None else copy,
             self._take,
             within=_STORE_TIMEOUT,
             clock=clock,
         )
         self._clock = clock
         self._misses = WrongKeyLimiter(clock)
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[str, ApiKey] = {}
         self._tried_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def find(self, token: str, address: str | None = None) -> Key | None:
+    async def find(self, token: str, address: str | None = None) -> ApiKey | None:
         """The key, None if there is no such key.
 
         Raises `StoreAway` when the store cannot say and no keys have ever been read, and the problem
@@ -240,7 +240,7 @@ class ApiKeyCache:
         """
         return await self._find(digest(token), address)
 
-    async def holds(self, key: Key) -> bool:
+    async def holds(self, key: ApiKey) -> bool:
         """Whether a key that was found is still one; as `find`."""
         return await self._find(key.hash) is not None
 
@@ -253,15 +253,15 @@ class ApiKeyCache:
             await asyncio.shield(self._reading)
         await asyncio.shield(self._refresh())
 
-    async def by_id(self, identifier: str) -> Key | None:
+    async def by_id(self, identifier: str) -> ApiKey | None:
         """The key of that id, None if there is none (any more); as `find`."""
         known = self._known(identifier)
         return await (self._look_up(identifier) if known is None else self._find(known.hash))
 
-    def _known(self, identifier: str) -> Key | None:
+    def _known(self, identifier: str) -> ApiKey | None:
         return next((key for key in self._keys.values() if key.id == identifier), None)
 
-    async def _find(self, hashed: str, address: str | None = None) -> Key | None:
+    async def _find(self, hashed: str, address: str | None = None) -> ApiKey | None:
         found = self._keys.get(hashed)
         if found is None:
             found = await self._look_up(_id(hashed), hashed, address)
@@ -275,7 +275,7 @@ class ApiKeyCache:
 
     async def _look_up(
         self, identifier: str, hashed: str | None = None, address: str | None = None
-    ) -> Key | None:
+    ) -> ApiKey | None:
         """Find a key that is not in memory: by its document, or by all of them while the store has not answered."""
         if self._reading is not None or not self._stored.fresh:
             if self._due(0):
@@ -345,9 +345,9 @@ def _lets_in(document: Document) -> bool:
     return document.get("ended_at") is None
 
 
-def _key(document: Document) -> Key:
+def _key(document: Document) -> ApiKey:
     connections = document.get("connections")
-    return Key(
+    return ApiKey(
         id=document["id"],
         hash=document["hash"],
         scopes=frozenset(cast("list[Scope]", document["scopes"])),

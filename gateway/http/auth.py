@@ -11,7 +11,7 @@ from gateway.http.problems import Problem
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from gateway.http.api_keys import ApiKeyCache, Key, Scope
+    from gateway.http.api_keys import ApiKey, ApiKeyCache, Scope
     from gateway.http.header_fields import Fields
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
@@ -41,7 +41,7 @@ def _bearer(value: str) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def authenticate(ring: ApiKeyCache, request: Request) -> Key:
+async def authenticate(ring: ApiKeyCache, request: Request) -> ApiKey:
     """The caller's key. Problems: `unauthorized`, `store_away`, `rate_limited` for an address of many wrong keys."""
     token = presented(request.scope["headers"])
     if token is None:
@@ -68,7 +68,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def require(key: Key, scope: Scope) -> None:
+def require(key: ApiKey, scope: Scope) -> None:
     """Problem `missing_scope` unless the key has the scope."""
     if not key.may(scope):
         raise Problem("missing_scope", f"This needs an API key with the scope {scope}.")

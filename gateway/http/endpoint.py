@@ -23,7 +23,7 @@ from actors.runtime.limits.limits import LimitReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limit_problems, problems, rate_limiter
 from gateway.http.problems import Problem, from_validation
-from gateway.schemas.request_models import After, Wait
+from gateway.schemas.request_models import After, WaitParameters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as AsgiScope
 
     from gateway.backends import Backends
-    from gateway.http.api_keys import Key, Scope
+    from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.header_fields import Fields
     from gateway.http.response_base import Answer
 
@@ -42,12 +42,12 @@ Q = TypeVar("Q")
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[B, Q]):
+class ApiRequest(Generic[B, Q]):
     """A request that was let in: its key, and its validated body and query."""
 
     backends: Backends
     request: Request
-    key: Key
+    key: ApiKey
     body: B
     query: Q
 
@@ -95,7 +95,7 @@ class Operation:
     id: str
     summary: str
     tag: str
-    handler: Callable[[Call[Any, Any]], Awaitable[Response]]
+    handler: Callable[[ApiRequest[Any, Any]], Awaitable[Response]]
     gives: Mapping[int, Gives]
     scope: Scope | None
     optional_key: bool = False
@@ -163,7 +163,7 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
 telling_what_is_away = _TellingWhatIsAway()
 
 
-async def handled(operation: Operation, call: Call[Any, Any]) -> Response:
+async def handled(operation: Operation, call: ApiRequest[Any, Any]) -> Response:
     """Return the handler's answer. Reads of one tenant wait for each other, so that others' answers come between."""
     if operation.method != "GET" or operation.scope is None or operation.waits:
         return await operation.handler(call)
@@ -172,7 +172,7 @@ async def handled(operation: Operation, call: Call[Any, Any]) -> Response:
         return await operation.handler(call)
 
 
-async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
+async def _let_in(operation: Operation, request: Request) -> ApiRequest[Any, Any]:
     backends: Backends = request.app.state.backends
     key: Any = None
     if operation.scope is not None:
@@ -183,10 +183,10 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
         auth.require(key, operation.scope)
     query = _query(operation.query, request) if operation.scope is not None else None
     if key is not None:
-        waits = isinstance(query, Wait) and backends.waits_for_outcome(query.wait)
+        waits = isinstance(query, WaitParameters) and backends.waits_for_outcome(query.wait)
         (backends.waits if waits else backends.requests).enter(request.scope, key)
     content = None if operation.body is None else await _body(operation, operation.body, request)
-    return Call(backends, request, key, content, query)
+    return ApiRequest(backends, request, key, content, query)
 
 
 def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:

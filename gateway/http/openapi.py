@@ -118,7 +118,7 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     }
 
 
-def refusals(operation: Operation) -> dict[int, list[problems.Kind]]:
+def refusals(operation: Operation) -> dict[int, list[problems.ProblemKind]]:
     """Every problem that the operation may answer with, by status."""
     codes = dict.fromkeys(operation.refuses)
     codes.update(dict.fromkeys(_EVERYWHERE))
@@ -136,7 +136,7 @@ def refusals(operation: Operation) -> dict[int, list[problems.Kind]]:
         codes.update(dict.fromkeys(_WITH_BODY))
     if operation.upload:
         codes.update(dict.fromkeys(_WITH_UPLOAD))
-    by_status: dict[int, list[problems.Kind]] = {}
+    by_status: dict[int, list[problems.ProblemKind]] = {}
     for kind in (problems.KINDS[code] for code in sorted(codes)):
         by_status.setdefault(kind.status, []).append(kind)
     return dict(sorted(by_status.items()))
@@ -244,7 +244,7 @@ def _given(gives: Gives) -> dict[str, Any]:
     return given
 
 
-def _refused(status: int, kinds: list[problems.Kind]) -> dict[str, Any]:
+def _refused(status: int, kinds: list[problems.ProblemKind]) -> dict[str, Any]:
     model = response_models.InvalidAnswer if status == 422 else response_models.ProblemAnswer
     schema = {
         "allOf": [

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.limits.limits import Scope
     from actors.runtime.limits.quotas import Quota
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
     from gateway.http.problems import Problem
     from gateway.token_bucket import Verdict
 
@@ -68,7 +68,7 @@ class RateLimiter:
         self._forget_at = KNOWN
         self._policy = (b"ratelimit-policy", f'"key";q={self._each};w={WINDOW}'.encode())
 
-    def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
+    def take(self, key: ApiKey) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
         """The header fields that tell of the key's quota, and the refusal if one is used up.
 
         Problems `rate_limited` for the key and its connections, `instance_limit_reached`. The fields are
@@ -105,7 +105,7 @@ class RateLimiter:
         self._full_at = {name: full for name, full in self._full_at.items() if full > now}
         self._forget_at = max(KNOWN, 2 * len(self._full_at))
 
-    def _part(self, key: Key, now: float, taken: dict[Name, float]) -> Problem | None:
+    def _part(self, key: ApiKey, now: float, taken: dict[Name, float]) -> Problem | None:
         """Take one request from the reserved part of each unit, or else from what is shared."""
         quota = self._quota
         over = self._full_at.get(_SHARED, now)

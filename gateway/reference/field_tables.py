@@ -31,7 +31,7 @@ _LIMITS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FieldRow:
     """A field: its path from the body (`media.sha256`, `contacts[].name`) and texts for a person.
 
     `default` is JSON, empty where there is none; `limits` is empty where there are none.
@@ -45,7 +45,7 @@ class Row:
     meaning: str
 
 
-def rows(schema: Schema, known: Mapping[str, Schema]) -> list[Row]:
+def rows(schema: Schema, known: Mapping[str, Schema]) -> list[FieldRow]:
     """The fields of an object, each before those within it. `known` are the document's schemas by name."""
     return list(_rows(_resolved(schema, known), known, "", 1))
 
@@ -59,11 +59,13 @@ def kinds(schema: Schema, known: Mapping[str, Schema]) -> dict[str, Schema]:
     }
 
 
-def _rows(schema: Schema, known: Mapping[str, Schema], above: str, depth: int) -> Iterator[Row]:
+def _rows(
+    schema: Schema, known: Mapping[str, Schema], above: str, depth: int
+) -> Iterator[FieldRow]:
     required = set(schema.get("required", ()))
     for name, found in schema.get("properties", {}).items():
         path = f"{above}{name}"
-        yield Row(
+        yield FieldRow(
             path,
             type_of(found, known),
             name in required,
@@ -78,9 +80,9 @@ def _rows(schema: Schema, known: Mapping[str, Schema], above: str, depth: int) -
             )
 
 
-def _united(kinds: Iterable[list[Row]]) -> Iterator[Row]:
+def _united(kinds: Iterable[list[FieldRow]]) -> Iterator[FieldRow]:
     """The rows of all kinds of object that a field may be; one is required where each kind requires it."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[FieldRow]] = {}
     kinds = list(kinds)
     for row in chain.from_iterable(kinds):
         found.setdefault(row.name, []).append(row)

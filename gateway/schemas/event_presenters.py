@@ -28,31 +28,31 @@ if TYPE_CHECKING:
     from gateway.schemas.people.people import Person
 
 
-class Unreadable(ValueError):  # noqa: N818 - reads as what it is
+class UnreadableEvent(ValueError):  # noqa: N818 - reads as what it is
     """An event that another release wrote, of which this one can make nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pairing:
+class PairingText:
     """The QR or code of a ``connection.qr``, or the reason for its absence."""
 
     text: str | None = field(default=None, repr=False)
     withheld: answers.Withheld | None = "expired"
 
 
-VOID: Final = Pairing()
+VOID: Final = PairingText()
 
 
-def event(told: NumberedEvent, pairing: Pairing = VOID) -> answers.EventAnswer:
-    """The event as webhooks and readers get it. Raises `Unreadable`."""
+def event(told: NumberedEvent, pairing: PairingText = VOID) -> answers.EventAnswer:
+    """The event as webhooks and readers get it. Raises `UnreadableEvent`."""
     try:
         return _event(told, pairing)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # Its text could quote a message.
-        raise Unreadable(type(error).__name__) from None
+        raise UnreadableEvent(type(error).__name__) from None
 
 
-def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
+def _event(told: NumberedEvent, pairing: PairingText) -> answers.EventAnswer:
     happened = told.event
     document = happened.data
     common: dict[str, Any] = {
@@ -77,8 +77,8 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
     return answers.StepEvent(**common, data=_step(told))
 
 
-def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
-    """The event as JSON, on one line. Raises `Unreadable`."""
+def written(told: NumberedEvent, pairing: PairingText = VOID) -> bytes:
+    """The event as JSON, on one line. Raises `UnreadableEvent`."""
     found = event(told, pairing)
     return found.__pydantic_serializer__.to_json(found)
 
@@ -86,7 +86,7 @@ def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
 def with_file(
     told: NumberedEvent, base64: str | None, omitted: Literal["too_large", "unavailable"] | None
 ) -> bytes:
-    """A ``message.received`` as JSON, with its file as `base64` or the reason why that is `omitted`. Raises `Unreadable`."""
+    """A ``message.received`` as JSON, with its file as `base64` or the reason why that is `omitted`. Raises `UnreadableEvent`."""
     found = event(told)
     if isinstance(found, answers.ReceivedEvent) and found.data.media is not None:
         found.data.media.base64, found.data.media.base64_omitted = base64, omitted
@@ -267,7 +267,7 @@ def _limit(data: Document) -> answers.ConnectionLimit:
     )
 
 
-def _pairing(data: Document, pairing: Pairing) -> answers.PairingShown:
+def _pairing(data: Document, pairing: PairingText) -> answers.PairingShown:
     names = ("kind", "number", "epoch")
     return answers.PairingShown(
         **{name: data[name] for name in names},

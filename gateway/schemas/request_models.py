@@ -280,7 +280,7 @@ class Redrive(Body):
     limit: Whole = Field(10_000, ge=1, le=100_000, description="The most to send again.")
 
 
-class Wait(Parameters):
+class WaitParameters(Parameters):
     wait: Annotated[float, BeforeValidator(_decimal)] = Field(
         0,
         ge=0,
@@ -292,7 +292,7 @@ class Wait(Parameters):
     )
 
 
-class Upload(Parameters):
+class UploadParameters(Parameters):
     name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
 

@@ -52,7 +52,7 @@ def _ends_file(event: Event) -> bool:
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class ChatLane:
     """Events of one chat in their order: `head`, then what is stored behind it, then `waiting`.
 
     `head` is the number of a refused event, which is tried again at `retry_at` after `attempts`. It has
@@ -99,14 +99,14 @@ class ChatLanes:
         self._ahead = deque(done)  # what is known to be done of what was not read again yet
         self._open: dict[int, tuple[int, float]] = {}  # ascending: sizes, and when it happened
         self._bytes = 0
-        self._lanes: dict[str, Lane] = {}
-        self._ready: deque[Lane] = deque()
-        self._due: list[tuple[float, int, Lane]] = []
+        self._lanes: dict[str, ChatLane] = {}
+        self._ready: deque[ChatLane] = deque()
+        self._due: list[tuple[float, int, ChatLane]] = []
         self._pushed = 0
-        self._file_waits: list[tuple[float, int, Lane]] = []
-        self._waiting: dict[str, list[Lane]] = {}  # by the former lane that they wait for
-        self._unread: list[Lane] = []  # that wait until the log is read up to their heads
-        self.held: dict[str, Lane] = {}
+        self._file_waits: list[tuple[float, int, ChatLane]] = []
+        self._waiting: dict[str, list[ChatLane]] = {}  # by the former lane that they wait for
+        self._unread: list[ChatLane] = []  # that wait until the log is read up to their heads
+        self.held: dict[str, ChatLane] = {}
         """Lanes whose head has a document and is tried later, the one that is held longest first."""
 
     @property
@@ -162,7 +162,7 @@ class ChatLanes:
         former = self._lanes.get(former_lane_of(event) or "")
         return former is not None and not former.empty
 
-    def must_wait(self, lane: Lane, told: NumberedEvent) -> bool:
+    def must_wait(self, lane: ChatLane, told: NumberedEvent) -> bool:
         """Whether the event, which is in this lane, has to wait for some of the former lane of its chat.
 
         The lane is queued again once that may be over.
@@ -187,14 +187,14 @@ class ChatLanes:
             done += [first, last]
         return begin - 1, tuple(done)
 
-    def lane(self, key: str) -> Lane:
+    def lane(self, key: str) -> ChatLane:
         """The lane of this name."""
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key)
+            lane = self._lanes[key] = ChatLane(key)
         return lane
 
-    def queue(self, lane: Lane) -> None:
+    def queue(self, lane: ChatLane) -> None:
         """Have its next event go as soon as it may, unless it is tried already, or waits for a retry."""
         if lane.head is None and lane.empty:
             if not lane.busy:
@@ -207,7 +207,7 @@ class ChatLanes:
 
     def hold(
         self,
-        lane: Lane,
+        lane: ChatLane,
         seq: int,
         at: float,
         attempts: int,
@@ -235,19 +235,19 @@ class ChatLanes:
         former = None if delivery.attempts else former_lane_of(told.event)
         self.hold(lane, told.seq, told.event.at, delivery.attempts, retry_at, former=former)
 
-    def hold_on(self, lane: Lane, retry_at: float) -> None:
+    def hold_on(self, lane: ChatLane, retry_at: float) -> None:
         """No attempt could be made: its head, where it has one, is due then."""
         if lane.head is not None:
             lane.retry_at = retry_at
             self._push(lane)
 
-    def release(self, lane: Lane) -> None:
+    def release(self, lane: ChatLane) -> None:
         """Its head is dealt with."""
         lane.head, lane.head_at, lane.attempts, lane.retry_at = None, None, 0, 0.0
         lane.former = None
         self.held.pop(lane.key, None)
 
-    def wait_for_file(self, lane: Lane, until: float) -> None:
+    def wait_for_file(self, lane: ChatLane, until: float) -> None:
         """Have the next event of a lane, which is in memory, tried once its chat's file has ended, or then."""
         if not lane.file_news:
             lane.file_until = until
@@ -302,7 +302,7 @@ class ChatLanes:
             heapq.heappop(self._due)
         return None
 
-    def take_retry(self, now: float) -> Lane | None:
+    def take_retry(self, now: float) -> ChatLane | None:
         """A lane whose head is due, busy from now on."""
         # Never later than after the longest pause, though the clock was set back.
         while (at := self.due()) is not None and not now < at <= now + LONGEST:
@@ -317,7 +317,7 @@ class ChatLanes:
         """Whether a lane has an event that was not tried yet and may go."""
         return bool(self._ready)
 
-    def take_new(self) -> Lane | None:
+    def take_new(self) -> ChatLane | None:
         """A lane whose next event was not tried yet, in turn; busy from now on."""
         while self._ready:
             lane = self._ready.popleft()
@@ -327,7 +327,7 @@ class ChatLanes:
                 return lane
         return None
 
-    def spill(self) -> Iterator[tuple[Lane, NumberedEvent]]:
+    def spill(self) -> Iterator[tuple[ChatLane, NumberedEvent]]:
         """Give away what waits in memory for events that were refused, or for a file: documents are to have it.
 
         One that is its lane's head then comes first.
@@ -348,7 +348,7 @@ class ChatLanes:
                 while lane.waiting:
                     yield lane, lane.waiting.popleft()
 
-    def _waits(self, lane: Lane) -> bool:
+    def _waits(self, lane: ChatLane) -> bool:
         """As `must_wait`, of the next event of the lane, where that is known without a look at documents."""
         if lane.head is not None:
             return self._must_wait(lane, lane.head, lane.former)
@@ -356,7 +356,7 @@ class ChatLanes:
             return False
         return self.must_wait(lane, lane.waiting[0])
 
-    def _must_wait(self, lane: Lane, seq: int, former: str | None) -> bool:
+    def _must_wait(self, lane: ChatLane, seq: int, former: str | None) -> bool:
         if former is None or former == lane.key:
             return False
         if self.seen < seq:  # it is stored, and the log is read anew from what is before it
@@ -368,19 +368,19 @@ class ChatLanes:
         self._waiting.setdefault(former, []).append(lane)
         return True
 
-    def _requeue(self, lane: Lane) -> None:
+    def _requeue(self, lane: ChatLane) -> None:
         """Have a lane looked at again that waited for another one."""
         if lane.head is not None and not lane.busy:
             self._push(lane)
         else:
             self.queue(lane)
 
-    def _push(self, lane: Lane) -> None:
+    def _push(self, lane: ChatLane) -> None:
         self._pushed += 1
         heapq.heappush(self._due, (lane.retry_at, self._pushed, lane))
 
 
-def _first_of(lane: Lane) -> int:
+def _first_of(lane: ChatLane) -> int:
     """The number of the first event of a lane that is not empty, or one that is less."""
     if lane.head is not None:
         return lane.head

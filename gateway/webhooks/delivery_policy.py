@@ -49,7 +49,7 @@ def pause(failures: int, chance: float) -> float:
     return backoff(failures, FIRST, LONGEST, chance, floor=0.5)
 
 
-class Endpoint:
+class EndpointBreaker:
     """Admits events that were not tried yet: all while the endpoint takes any, else one now and then.
 
     So an endpoint that is down is asked seldom, and the log keeps what it misses; one that refuses

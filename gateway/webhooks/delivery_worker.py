@@ -25,7 +25,7 @@ from gateway.webhooks import delivery_policy
 from gateway.webhooks.attempt_tasks import AttemptTasks
 from gateway.webhooks.chat_lanes import REPEATS, ChatLanes, former_lane_of
 from gateway.webhooks.delivery_journal import DeliveryJournal, Endings
-from gateway.webhooks.delivery_policy import Endpoint
+from gateway.webhooks.delivery_policy import EndpointBreaker
 from gateway.webhooks.lane_attempts import UNWANTED, LaneAttempts, Result
 from gateway.webhooks.requests.delivery_body import FileAwaited
 from gateway.webhooks.requests.http_post import PER_ENDPOINT
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from actors.state.events.deliveries import Attempt, Status
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook, Webhooks
-    from gateway.webhooks.chat_lanes import Lane
+    from gateway.webhooks.chat_lanes import ChatLane
     from gateway.webhooks.event_tail import EventTail
     from gateway.webhooks.requests.delivery_body import DeliveryBodies
     from gateway.webhooks.requests.http_post import Poster
@@ -88,7 +88,7 @@ class DeliveryWorker:
         """Nothing more is delivered here."""
         known = webhook.progress
         self._missed, self._parked = known.missed, known.parked
-        self._endpoint = Endpoint(known.failing_since, known.error, known.delivered_at)
+        self._endpoint = EndpointBreaker(known.failing_since, known.error, known.delivered_at)
         self._lanes = ChatLanes(known.cursor, known.ranges)
         self._refused = StoredDeliveries(documents, webhook.id)
         self._journal = DeliveryJournal(documents, webhook.id, known)
@@ -225,7 +225,7 @@ class DeliveryWorker:
 
     async def _try(
         self,
-        lane: Lane,
+        lane: ChatLane,
         spills: int,
         fresh: bool,
         find: Callable[[], Awaitable[Delivery | None]],
@@ -261,7 +261,7 @@ class DeliveryWorker:
                 self._judge(lane, delivery, attempt, fresh=result.fresh)
             self._lanes.queue(lane)
 
-    def _found_nothing(self, lane: Lane, spills: int) -> None:
+    def _found_nothing(self, lane: ChatLane, spills: int) -> None:
         if lane.head is not None:  # it is older than what is kept
             self._parked -= 1
             self._lanes.release(lane)
@@ -271,7 +271,9 @@ class DeliveryWorker:
         if not self._lanes.held and not self._lanes.behind:
             self._parked = 0
 
-    def _hold_back(self, lane: Lane, delivery: Delivery | None, file: FileAwaited | None) -> None:
+    def _hold_back(
+        self, lane: ChatLane, delivery: Delivery | None, file: FileAwaited | None
+    ) -> None:
         """Have an event tried later that could not be, or that waits for its file or its chat's former lane."""
         until = self._clock() if file is None else file.until
         self._lanes.hold_on(lane, 0.0 if lane.file_news else until)
@@ -288,7 +290,7 @@ class DeliveryWorker:
             waiting = replace(delivery, status="waiting", retry_at=retry_at or None)
             self._endings.put(waiting, more=False)
 
-    def _pass(self, lane: Lane, delivery: Delivery, *, fresh: bool) -> None:
+    def _pass(self, lane: ChatLane, delivery: Delivery, *, fresh: bool) -> None:
         """Go on behind an event that only kept the order of a chat with two addresses."""
         lane.last = delivery.told.seq
         if fresh:
@@ -311,7 +313,7 @@ class DeliveryWorker:
         self._journal.put(delivery.tried(attempt, status), urgent=True)
         measures.count(ATTEMPTS, outcome=status)
 
-    def _judge(self, lane: Lane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
+    def _judge(self, lane: ChatLane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
         now, told = self._clock(), delivery.told
         verdict = delivery_policy.judged(attempt, told, now)
         if verdict == "retry" and lane.head is None and len(self._lanes.held) >= HELD:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.state.events.deliveries import Attempt, Delivery
-from gateway.schemas.event_presenters import Unreadable
+from gateway.schemas.event_presenters import UnreadableEvent
 from gateway.webhooks import delivery_policy
 from gateway.webhooks.chat_lanes import REPEATS, former_lane_of
 from gateway.webhooks.requests import signed_request
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from actors.state.webhooks import Webhook
-    from gateway.webhooks.chat_lanes import Lane
+    from gateway.webhooks.chat_lanes import ChatLane
     from gateway.webhooks.delivery_journal import DeliveryJournal
     from gateway.webhooks.requests.delivery_body import DeliveryBodies
     from gateway.webhooks.requests.http_post import Poster
@@ -38,7 +38,7 @@ class Result:
     No `delivery`, but an attempt: nothing was stored there, seen when `spills` was the lane's.
     """
 
-    lane: Lane
+    lane: ChatLane
     fresh: bool
     spills: int
     delivery: Delivery | None
@@ -65,7 +65,7 @@ class LaneAttempts:
         self._bodies = bodies
         self._clock = clock
 
-    def finder(self, lane: Lane) -> Callable[[], Awaitable[Delivery | None]]:
+    def finder(self, lane: ChatLane) -> Callable[[], Awaitable[Delivery | None]]:
         """Finds the next event of a lane, by what the lane is now; may raise `StoreAway`."""
         if lane.key == REPEATS:
             return self._refused.repeat
@@ -93,7 +93,7 @@ class LaneAttempts:
             # A repeat that a person wants has waited before.
             waits = may_wait and delivery.lane is not None
             body = await self._bodies.of(told, self.webhook, now, may_wait=waits)
-        except Unreadable:
+        except UnreadableEvent:
             return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)
         if isinstance(body, FileAwaited):
             return body

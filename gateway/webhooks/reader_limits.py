@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
 
 DAY = 86_400.0
 
@@ -35,7 +35,7 @@ class ReaderLimits:
         self._readers = ConcurrencyLimiter(quota)
 
     @contextlib.contextmanager
-    def reading(self, key: Key) -> Iterator[None]:
+    def reading(self, key: ApiKey) -> Iterator[None]:
         """Count a reader with this key while it reads. Raises `LimitReached`."""
         end = self._readers.take(key)
         try:

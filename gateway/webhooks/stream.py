@@ -18,11 +18,11 @@ from actors.state.documents import StoreAway
 from gateway.concurrency import leave
 from gateway.connection_access import resolve
 from gateway.http.api_keys import FRESH
-from gateway.http.endpoint import Call, Gives, Operation
+from gateway.http.endpoint import ApiRequest, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT, ENDLESS
 from gateway.schemas import event_presenters
-from gateway.schemas.event_presenters import Pairing, Unreadable
+from gateway.schemas.event_presenters import PairingText, UnreadableEvent
 from gateway.schemas.request_models import ReadEvents
 from gateway.webhooks.requests import event_body
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from actors.state.events.event import Event
     from actors.state.events.outbox import NumberedEvent
     from gateway.backends import Backends
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
     from gateway.webhooks.event_tail import EventTail
     from gateway.webhooks.reader_limits import ReaderLimits
 
@@ -58,7 +58,7 @@ log = structlog.get_logger()
 class EventFilter:
     """The events that a reader wants, and may read."""
 
-    key: Key
+    key: ApiKey
     connection: str | None
     events: frozenset[str] | None
 
@@ -181,8 +181,8 @@ class Stream(Response):
             try:
                 data = await event_body.body(told, self._leases, may_link=may_link)
             except RedisAway:  # the stream goes on without Redis
-                data = event_presenters.written(told, Pairing(withheld="redis_away"))
-        except Unreadable:
+                data = event_presenters.written(told, PairingText(withheld="redis_away"))
+        except UnreadableEvent:
             log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
             return None
         return b"id: %d\nevent: %b\ndata: %b\n\n" % (told.seq, told.event.type.encode(), data)
@@ -198,7 +198,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def read(call: Call[None, ReadEvents]) -> Response:
+async def read(call: ApiRequest[None, ReadEvents]) -> Response:
     """Problems: `invalid_cursor`, `unknown_connection`. Raises `LimitReached`."""
     backends, query = call.backends, call.query
     connection = None
@@ -218,7 +218,7 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     return Stream(backends, EventFilter(call.key, connection, events), cursor)
 
 
-async def newest(backends: Backends, key: Key) -> int:
+async def newest(backends: Backends, key: ApiKey) -> int:
     """The id of the newest event, from which a reader with this key begins. Raises `LimitReached`, `StoreAway`."""
     await backends.streams.want()
     last = await backends.streams.seq()

@@ -50,7 +50,7 @@ class BackupName(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class BackupFile:
     """A file of the data directory: its path there, its bytes, and the SHA-256 of each piece of them."""
 
     path: str
@@ -63,7 +63,7 @@ class Manifest:
     """The list of a backup: every file that a restore writes."""
 
     name: BackupName
-    files: tuple[StoredFile, ...]
+    files: tuple[BackupFile, ...]
 
     @property
     def pieces(self) -> set[str]:
@@ -84,7 +84,7 @@ class Manifest:
             raise Tampered("another backup under its name")
         try:
             files = [
-                StoredFile(each["path"], each["size"], tuple(each["pieces"]))
+                BackupFile(each["path"], each["size"], tuple(each["pieces"]))
                 for each in json.loads(plain.getvalue())
             ]
         except (ValueError, TypeError, KeyError):

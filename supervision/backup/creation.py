@@ -8,7 +8,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.backup.backup_format import Tampered, TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.engine import EngineNotInstalled
@@ -25,7 +25,7 @@ from actors.redis.rdb import NotGiven
 from actors.runtime.atomic_files import held
 from actors.runtime.sqlite_writer import CopyFailed
 from supervision.backup import parts
-from supervision.backup.backup_store import BackupName, Manifest, StoredFile
+from supervision.backup.backup_store import BackupFile, BackupName, Manifest
 from supervision.jobs.backup_redis import mark_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.media.bucket_copies import BucketCopies
     from supervision.backup.backup_store import BackupStore
-    from supervision.backup.parts import Part
+    from supervision.backup.parts import BackupPart
 
 LOCK: Final = "backup.lock"
 SCRATCH: Final = "backup.scratch"
@@ -124,8 +124,8 @@ async def _create(
 
 
 async def _store(
-    content: BucketCopies, there: set[str], part: Part, piece: Path, at: float
-) -> tuple[StoredFile, int]:
+    content: BucketCopies, there: set[str], part: BackupPart, piece: Path, at: float
+) -> tuple[BackupFile, int]:
     """Store a part's pieces that the target lacks; the file as the list has it, and the bytes of those."""
     pieces, size, added = [], 0, 0
     slices = await asyncio.to_thread(lambda: iter(_slices(part.file, piece)))
@@ -138,7 +138,7 @@ async def _store(
         pieces.append(sha256)
         size += length
     await asyncio.to_thread(piece.unlink, missing_ok=True)
-    return StoredFile(part.path, size, tuple(pieces)), added
+    return BackupFile(part.path, size, tuple(pieces)), added
 
 
 def _slices(file: Path, piece: Path) -> Iterator[tuple[str, int, Path]]:
@@ -156,7 +156,7 @@ async def _known(store: BackupStore, mark: str) -> set[str]:
     names = await store.names(mark)
     try:
         return (await store.read(names[-1])).pieces if names else set()
-    except (Tampered, WrongKey, TooLarge):
+    except (Tampered, WrongKey, BackupTooLarge):
         return set()
 
 
@@ -166,6 +166,6 @@ async def _sweep(store: BackupStore, content: BucketCopies, left: Sequence[Backu
     for name in left:
         try:
             needed |= (await store.read(name)).pieces
-        except (Tampered, WrongKey, TooLarge):
+        except (Tampered, WrongKey, BackupTooLarge):
             return
     await content.retain(needed)

@@ -37,7 +37,7 @@ LOG_LIST: Final = f"{LOG}/appendonly.aof.manifest"
 """The log of the embedded Valkey as it begins with a snapshot."""
 
 
-class Part(NamedTuple):
+class BackupPart(NamedTuple):
     """A file of the backup: its path in the data directory, and where it lies until the next part is asked for.
 
     `level` is how hard it is compressed.
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     level: int = 6
 
 
-async def parts(settings: Settings, scratch: Path, *, runs: bool) -> AsyncIterator[Part]:
+async def parts(settings: Settings, scratch: Path, *, runs: bool) -> AsyncIterator[BackupPart]:
     """Yield all parts, in their order; `scratch` is a directory for the one that is at hand.
 
     `runs`: Redis is asked for the queue; else the files of the embedded one, which is stopped, are taken. Raises what
@@ -64,14 +64,14 @@ async def parts(settings: Settings, scratch: Path, *, runs: bool) -> AsyncIterat
     async for part in _databases(settings.data, [settings.state_file], scratch):
         yield part
     for file in await asyncio.to_thread(lambda: list(_media(settings))):
-        yield Part(str(file.relative_to(settings.data)), file, 0)
+        yield BackupPart(str(file.relative_to(settings.data)), file, 0)
     # Behind the files: the list may have some that are not in the backup, which is as if a disk had lost them.
     lists = sorted(settings.data.glob("media*.db"))
     async for part in _databases(settings.data, lists, scratch):
         yield part
     for name in (RUNTIME_FILE, manifest.FILE):
         if (settings.data / name).exists():
-            yield Part(name, settings.data / name)
+            yield BackupPart(name, settings.data / name)
 
 
 async def copy_keys(file: Path, scratch: Path) -> dict[str, Path]:
@@ -87,7 +87,7 @@ def _older(directory: Path) -> list[Path]:
     return sorted(directory.glob(f"{OLDER}/*/{SESSION_FILE}"))
 
 
-async def _session(directory: Path, scratch: Path) -> AsyncIterator[Part]:
+async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     """The session of a connection, its keys enclosed, and older files whose items nobody stored yet."""
     place = f"sessions/{directory.name}"
     file, copy = directory / SESSION_FILE, scratch / SESSION_FILE
@@ -103,39 +103,39 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[Part]:
     finally:
         remove(beside(copy, whatsmeow.DATABASE))
     if position != NOWHERE:
-        yield Part(f"{place}/{SESSION_FILE}", copy)
+        yield BackupPart(f"{place}/{SESSION_FILE}", copy)
     remove(copy)
     mark = directory / directory_owner.MARK
     if mark.exists():
-        yield Part(f"{place}/{mark.name}", mark)
+        yield BackupPart(f"{place}/{mark.name}", mark)
     async for part in _databases(directory.parent.parent, _older(directory), scratch):
         yield part
 
 
-async def _databases(data: Path, files: list[Path], scratch: Path) -> AsyncIterator[Part]:
+async def _databases(data: Path, files: list[Path], scratch: Path) -> AsyncIterator[BackupPart]:
     for file in files:
         if not file.exists():
             continue
         copy = scratch / file.name
         await asyncio.to_thread(copy_database, file, copy)
-        yield Part(str(file.relative_to(data)), copy)
+        yield BackupPart(str(file.relative_to(data)), copy)
         remove(copy)
 
 
-async def _queue(settings: Settings, scratch: Path) -> AsyncIterator[Part]:
+async def _queue(settings: Settings, scratch: Path) -> AsyncIterator[BackupPart]:
     """Redis as of one moment, as the log of an embedded Valkey."""
     base, listed = scratch / "queue.rdb", scratch / "queue.list"
     await rdb.snapshot(settings, base, lambda _: None)
-    yield Part(BASE, base)
+    yield BackupPart(BASE, base)
     base.unlink()
     listed.write_text(f"file {BASE.rpartition('/')[2]} seq 1 type b\n")
-    yield Part(LOG_LIST, listed)
+    yield BackupPart(LOG_LIST, listed)
     listed.unlink()
 
 
-async def _log(data: Path) -> AsyncIterator[Part]:
+async def _log(data: Path) -> AsyncIterator[BackupPart]:
     for file in sorted((data / LOG).glob("appendonly*")):
-        yield Part(f"{LOG}/{file.name}", file)
+        yield BackupPart(f"{LOG}/{file.name}", file)
 
 
 def _media(settings: Settings) -> Iterator[Path]:

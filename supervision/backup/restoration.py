@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.config.settings import Settings
 from actors.connection import whatsmeow
-from actors.connection.backup.backup_format import Tampered, TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from actors.connection.backup.vault import Copy
+    from actors.connection.backup.vault import SessionCopy
     from actors.media.bucket_copies import BucketCopies
     from actors.redis.leases.lease_record import Position
-    from supervision.backup.backup_store import BackupName, BackupStore, StoredFile
+    from supervision.backup.backup_store import BackupFile, BackupName, BackupStore
 
 SCRATCH: Final = "restore.scratch"
 
@@ -76,7 +76,7 @@ async def restore(data: Path, store: BackupStore, named: str | None) -> Restored
         raise CannotRestore(f"{data} cannot be written: {reason}.") from None
     except QueueUnreadable as error:
         raise CannotRestore(f"The queue of the backup cannot be loaded: {error}") from None
-    except TooLarge:
+    except BackupTooLarge:
         raise Tampered("length") from None
     await asyncio.to_thread(shutil.rmtree, scratch)
     return Restored(name, len(manifest.files), connections, ended)
@@ -135,7 +135,7 @@ class _Checked:
         self._stream.write(data)
 
 
-async def _write(content: BucketCopies, file: StoredFile, target: Path, scratch: Path) -> None:
+async def _write(content: BucketCopies, file: BackupFile, target: Path, scratch: Path) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
@@ -164,7 +164,7 @@ async def _settle(
     return tuple(there), ended, {name: lease.epoch for name, lease in leases.items()}
 
 
-async def _newest(settings: Settings, file: Path) -> Copy | None:
+async def _newest(settings: Settings, file: Path) -> SessionCopy | None:
     """The newest copy of a session in the bucket of sessions; None where there is none, or the bucket is away."""
     if settings.session_storage_type == "local":
         return None
@@ -175,7 +175,7 @@ async def _newest(settings: Settings, file: Path) -> Copy | None:
     return copies[-1] if copies else None
 
 
-async def _place(file: Path, epoch: int, newest: Copy | None) -> None:
+async def _place(file: Path, epoch: int, newest: SessionCopy | None) -> None:
     """Have the session served under a new epoch, unless the bucket has a newer one, which the start takes."""
     position: Position = await asyncio.to_thread(Session.check, file)
     restoring = file.with_name(RESTORING)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from actors.config.settings import Settings
-    from actors.connection.backup.vault import Copy, Vault
+    from actors.connection.backup.vault import SessionCopy, Vault
     from supervision.jobs.job import Job
 
 
@@ -47,7 +47,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     return {"copies": len(copies), "damaged": 0}
 
 
-async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
+async def verified(vault: Vault, copy: SessionCopy, scratch: Path) -> dict[str, Any]:
     """Returns whether a copy can be restored, whether its device is linked, and the items in its inbox.
 
     For one that cannot: the `code` and a sentence. Raises `BucketAway`.

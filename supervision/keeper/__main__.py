@@ -16,8 +16,8 @@ from pathlib import Path
 from actors.config.settings import Settings
 from actors.runtime import logs
 from supervision.keeper.keeper import Keeper
-from supervision.keeper.lock import Held, Lock
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.lock import DirectoryLock, Held
+from supervision.keeper.manifest import Plan, UnreadableManifest
 from supervision.keeper.parts.ports import NoPortFree
 
 
@@ -36,12 +36,12 @@ def main() -> int:
     logs.configure(sys.stderr, settings.log_level)
     try:
         plan = Plan.load(data)
-    except Unreadable as error:
+    except UnreadableManifest as error:
         return _cannot(str(error))
     if plan is None:
         return _cannot(f"{data} has no instance.json: use `teimoso up`.")
     try:
-        with Lock(data):
+        with DirectoryLock(data):
             asyncio.run(_keep(data, settings, plan))
     except (Held, NoPortFree) as error:
         return _cannot(str(error))

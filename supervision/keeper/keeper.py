@@ -20,7 +20,7 @@ from supervision.keeper.restart_log import Restarts
 from supervision.keeper.restart_policy import Falls, hung, lived
 from supervision.keeper.status_file import State, StatusFile
 from supervision.reports import process_files
-from supervision.reports.process_files import Entry
+from supervision.reports.process_files import ProcessEntry
 from supervision.restarts.policy import MemoryLimit
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Keeper:
         self._left.set()
 
     async def run(self) -> None:
-        me = Entry.of("keeper", os.getpid())
+        me = ProcessEntry.of("keeper", os.getpid())
         assert me is not None
         self._running["keeper"] = me
         self._record()
@@ -139,7 +139,7 @@ class Keeper:
                 )
             )
 
-    async def _start(self, part: Part, falls: Falls) -> Entry:
+    async def _start(self, part: Part, falls: Falls) -> ProcessEntry:
         """Starts a part after its remains have ended. Raises `Fallen`.
 
         Remains: connections of a dead Ray head would go on beside the new ones, and a Valkey whose
@@ -158,7 +158,7 @@ class Keeper:
         log.info("started", action="started", role=part.role, child=entry.pid)
         return entry
 
-    async def _wait_ready(self, part: Part, entry: Entry) -> float:
+    async def _wait_ready(self, part: Part, entry: ProcessEntry) -> float:
         deadline = time.monotonic() + part.patience
         while not process.is_over(entry):
             if await part.ready():
@@ -190,7 +190,7 @@ class Keeper:
                 raise Fallen(f"its address cannot be written: {error.strerror}") from None
             self._resolved.set()
 
-    async def _attend(self, part: Part, entry: Entry) -> Fallen:
+    async def _attend(self, part: Part, entry: ProcessEntry) -> Fallen:
         """Waits until a part falls; returns the reason. Ends one that hangs or exceeds its memory limit."""
         end = asyncio.ensure_future(process.ended(entry))
         silences = large = 0

@@ -16,7 +16,7 @@ class Held(Exception):  # noqa: N818 - reads well without Error
     """Another process holds the lock of this data directory: a keeper, or a stop in progress."""
 
 
-class Lock:
+class DirectoryLock:
     """The lock on a data directory. Children do not inherit it, so that it dies with its holder."""
 
     def __init__(self, data: Path) -> None:
@@ -43,7 +43,7 @@ def held(data: Path) -> bool:
     if not (data / FILE).exists():
         return False
     try:
-        Lock(data).release()
+        DirectoryLock(data).release()
     except Held:
         return True
     return False

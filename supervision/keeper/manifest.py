@@ -19,7 +19,7 @@ CONTROL_PORT = 18_081
 """The default port of the simulator's control API."""
 
 
-class Unreadable(Exception):  # noqa: N818 - reads well without Error
+class UnreadableManifest(Exception):  # noqa: N818 - reads well without Error
     """The manifest cannot be read, so that no part can be started or found."""
 
     def __init__(self, file: Path) -> None:
@@ -55,16 +55,16 @@ class Plan:
 
     @classmethod
     def load(cls, data: Path) -> Plan | None:
-        """Reads the manifest in `data`; ``None`` before the first start. Raises `Unreadable`."""
+        """Reads the manifest in `data`; ``None`` before the first start. Raises `UnreadableManifest`."""
         try:
             text = (data / FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
-            raise Unreadable(data / FILE) from error
+            raise UnreadableManifest(data / FILE) from error
         from pydantic import TypeAdapter  # noqa: PLC0415 - heavy, and not needed to be named
 
         try:
             return TypeAdapter(cls).validate_json(text, strict=True)
         except ValueError as error:
-            raise Unreadable(data / FILE) from error
+            raise UnreadableManifest(data / FILE) from error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from supervision.keeper import log_rotation
-from supervision.reports.process_files import Entry
+from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ POLL = 0.1  # seconds, where the system does not report the end of a process
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandLine:
     """A command line; `environment` is added to the keeper's own, an empty value removes the name."""
 
     arguments: tuple[str, ...]
@@ -45,7 +45,7 @@ class Command:
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def start(data: Path, role: str, command: Command) -> Entry:
+def start(data: Path, role: str, command: CommandLine) -> ProcessEntry:
     """Starts a command in a session of its own, which signals to the keeper's group do not reach.
 
     Its output goes to the log of the role; older logs are kept beside it. Raises OSError.
@@ -65,12 +65,12 @@ def start(data: Path, role: str, command: Command) -> Entry:
             start_new_session=True,
         )
     _children[child.pid] = child
-    entry = Entry.of(role, child.pid)
+    entry = ProcessEntry.of(role, child.pid)
     # A process that died at once is a zombie without a start time: the watch reports its end.
-    return entry if entry is not None else Entry(role, child.pid, "ended")
+    return entry if entry is not None else ProcessEntry(role, child.pid, "ended")
 
 
-async def ended(entry: Entry) -> None:
+async def ended(entry: ProcessEntry) -> None:
     """Waits until the process is gone; it need not be a child of this one."""
     while not is_over(entry):
         descriptor = _pidfd(entry.pid)
@@ -88,7 +88,7 @@ async def ended(entry: Entry) -> None:
             os.close(descriptor)
 
 
-async def outcome(data: Path, entry: Entry) -> str | None:
+async def outcome(data: Path, entry: ProcessEntry) -> str | None:
     """Waits for the end of a child; returns ``None`` on success, else the last line of its log."""
     child = _children[entry.pid]
     await ended(entry)
@@ -97,7 +97,7 @@ async def outcome(data: Path, entry: Entry) -> str | None:
     return last_words(data, entry.role) or f"it ended with status {child.returncode}"
 
 
-def resident(entry: Entry) -> int:
+def resident(entry: ProcessEntry) -> int:
     """Returns the bytes of its resident memory; 0 when it is gone."""
     try:
         return 0 if is_over(entry) else int(psutil.Process(entry.pid).memory_info().rss)
@@ -105,7 +105,7 @@ def resident(entry: Entry) -> int:
         return 0
 
 
-def is_over(entry: Entry) -> bool:
+def is_over(entry: ProcessEntry) -> bool:
     """Returns whether the process is gone; reaps it when it is a child."""
     child = _children.get(entry.pid)
     if child is not None and child.poll() is not None:
@@ -114,7 +114,7 @@ def is_over(entry: Entry) -> bool:
     return not entry.alive
 
 
-async def stop(entries: list[Entry], grace: float) -> list[Entry]:
+async def stop(entries: list[ProcessEntry], grace: float) -> list[ProcessEntry]:
     """Sends SIGTERM, and SIGKILL after `grace` seconds; returns the processes that were killed."""
     for entry in entries:
         send(entry, signal.SIGTERM)
@@ -127,19 +127,19 @@ async def stop(entries: list[Entry], grace: float) -> list[Entry]:
     return left
 
 
-async def kill(entries: list[Entry]) -> None:
+async def kill(entries: list[ProcessEntry]) -> None:
     """Sends SIGKILL, and waits until the processes are gone, for 10 seconds at most."""
     for entry in entries:
         send(entry, signal.SIGKILL)
     await _all_over(entries, 10.0)
 
 
-async def end_strays(data: Path, role: str | None = None) -> list[Entry]:
+async def end_strays(data: Path, role: str | None = None) -> list[ProcessEntry]:
     """Kills `strays` until a look finds none, for 5 looks at most; returns the killed processes.
 
     One look is not enough: a raylet starts further processes until it is dead itself.
     """
-    killed: list[Entry] = []
+    killed: list[ProcessEntry] = []
     for _ in range(LOOKS):
         left = strays(data, role)
         if not left:
@@ -149,14 +149,14 @@ async def end_strays(data: Path, role: str | None = None) -> list[Entry]:
     return killed
 
 
-def send(entry: Entry, number: signal.Signals) -> None:
+def send(entry: ProcessEntry, number: signal.Signals) -> None:
     """Sends a signal, unless the process is gone or its pid was reused."""
     if not is_over(entry):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(entry.pid, number)
 
 
-def strays(data: Path, role: str | None = None) -> list[Entry]:
+def strays(data: Path, role: str | None = None) -> list[ProcessEntry]:
     """Returns living processes with the marks of this instance, and of `role` where it is given."""
     found = []
     for process in psutil.process_iter():
@@ -167,13 +167,13 @@ def strays(data: Path, role: str | None = None) -> list[Entry]:
         except (psutil.Error, OSError):
             continue
         if part is not None and role in (None, part):
-            entry = Entry.of(part, process.pid)
+            entry = ProcessEntry.of(part, process.pid)
             if entry is not None:
                 found.append(entry)
     return found
 
 
-def programs(entries: Iterable[Entry], name: str) -> list[Entry]:
+def programs(entries: Iterable[ProcessEntry], name: str) -> list[ProcessEntry]:
     """Returns the programs of this name that connections started on this host, with the connection's name."""
     found = []
     for owner in entries:
@@ -182,7 +182,7 @@ def programs(entries: Iterable[Entry], name: str) -> list[Entry]:
         with suppress(psutil.Error):  # it ended meanwhile
             children = psutil.Process(owner.pid).children()
             named = [one.pid for one in children if one.name()[:COMMAND] == name[:COMMAND]]
-            made = (Entry.of("program", pid, owner.connection) for pid in named)
+            made = (ProcessEntry.of("program", pid, owner.connection) for pid in named)
             found += [entry for entry in made if entry is not None]
     return found
 
@@ -215,7 +215,7 @@ def last_words(data: Path, role: str, limit: int = 300) -> str:
     return next((line.strip()[:limit] for line in reversed(lines) if line.strip()), "")
 
 
-async def _all_over(entries: list[Entry], within: float) -> bool:
+async def _all_over(entries: list[ProcessEntry], within: float) -> bool:
     deadline = time.monotonic() + within
     while not all(is_over(entry) for entry in entries):
         if time.monotonic() > deadline:

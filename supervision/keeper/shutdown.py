@@ -11,7 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from supervision.keeper import process
-from supervision.keeper.lock import Held, Lock
+from supervision.keeper.lock import DirectoryLock, Held
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import python_module, ray_head
 from supervision.keeper.parts.process_specs import PROCESSES
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from supervision.reports.process_files import Entry
+    from supervision.reports.process_files import ProcessEntry
 
 MARK = "run/stopping"
 """A file that exists during a stop, so that no supervisor starts the instance again."""
@@ -31,7 +31,7 @@ DRAIN = 40.0  # seconds, the loading of Ray included
 KEEPER_GRACE = 10.0  # seconds for the end of the keeper
 
 
-async def stop(data: Path, report: Callable[[str], None]) -> list[Entry]:
+async def stop(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:
     """Stops the instance in `data`; returns the processes that were killed.
 
     `report` is called with each part before its stop. Raises `Held` while another stop is in progress.
@@ -58,21 +58,21 @@ def forget(data: Path) -> None:
     (data / MARK).unlink(missing_ok=True)
 
 
-async def _take_over(data: Path) -> Lock:
+async def _take_over(data: Path) -> DirectoryLock:
     for entry in process_files.read(data, PROCESSES):
         if entry.role == "keeper":
             await process.stop([entry], KEEPER_GRACE)
     for _ in range(50):
         try:
-            return Lock(data)
+            return DirectoryLock(data)
         except Held:
             await asyncio.sleep(0.1)
-    return Lock(data)
+    return DirectoryLock(data)
 
 
-async def _stop_all(data: Path, report: Callable[[str], None]) -> list[Entry]:
+async def _stop_all(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:
     running = {entry.role: entry for entry in process_files.read(data, PROCESSES)}
-    killed: list[Entry] = []
+    killed: list[ProcessEntry] = []
 
     async def end(role: str) -> None:
         if role in running:

@@ -13,7 +13,7 @@ State = Literal["waiting", "starting", "ready", "fallen"]
 
 
 @dataclass(frozen=True)
-class Note:
+class PartState:
     """The state of a part: `waiting` for another one, `starting`, `ready`, or `fallen` with a reason.
 
     `since` is in seconds since the epoch; `falls` counts the falls under this keeper, `streak` those in
@@ -29,7 +29,7 @@ class Note:
     attached: bool = False
 
 
-FILE = RecordFile(Note, Path("run") / "parts.json")
+FILE = RecordFile(PartState, Path("run") / "parts.json")
 
 
 class StatusFile:
@@ -38,7 +38,7 @@ class StatusFile:
     def __init__(self, data: Path, roles: tuple[str, ...]) -> None:
         self._data = data
         now = time.time()
-        self._notes = {role: Note(role, "waiting", now) for role in roles}
+        self._notes = {role: PartState(role, "waiting", now) for role in roles}
         self.write()
 
     def put(
@@ -54,7 +54,7 @@ class StatusFile:
         """Sets the state of a part and writes the file. Raises OSError, and keeps the state all the same."""
         if reason is None and state == "starting" and streak:
             reason = self._notes[role].reason  # the reason of the restart
-        self._notes[role] = Note(role, state, time.time(), reason, falls, streak, attached)
+        self._notes[role] = PartState(role, state, time.time(), reason, falls, streak, attached)
         self.write()
 
     def write(self) -> None:
@@ -62,6 +62,6 @@ class StatusFile:
         FILE.write(self._data, self._notes.values())
 
 
-def read(data: Path) -> list[Note]:
+def read(data: Path) -> list[PartState]:
     """Returns the states that the last keeper wrote; the caller checks first whether it lives."""
     return FILE.read(data)

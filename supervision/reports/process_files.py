@@ -25,7 +25,7 @@ SILENCE = 15.0
 
 
 @dataclass(frozen=True)
-class Entry:
+class ProcessEntry:
     """One process. `started` is opaque: equal as long as the pid belongs to the same process.
 
     `node`: the host of the process (`host_identity.here()`); None, by an older release, is this host.
@@ -72,24 +72,24 @@ class Entry:
         return started is not None and self.started in {"", started}
 
 
-def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
+def write(data: Path, entries: Iterable[ProcessEntry], file: Path = TREE) -> None:
     """Replaces the list in `data` atomically: a reader gets the old one or the new one."""
-    RecordFile(Entry, file).write(data, entries)
+    RecordFile(ProcessEntry, file).write(data, entries)
 
 
-def read(data: Path, file: Path = TREE) -> list[Entry]:
+def read(data: Path, file: Path = TREE) -> list[ProcessEntry]:
     """Returns the entries of living processes; none without a readable file.
 
     Entries of other hosts count while the heartbeat of the root is recent.
     """
-    entries = RecordFile(Entry, file).read(data)
+    entries = RecordFile(ProcessEntry, file).read(data)
     told = any(not entry.here for entry in entries) and _root_shows(data)
     return [entry for entry in entries if (entry.alive if entry.here else told)]
 
 
 def names_any(data: Path, file: Path = TREE) -> bool:
     """Returns whether the list has an entry, living or dead: a stop leaves none, a `kill -9` does."""
-    return bool(RecordFile(Entry, file).read(data))
+    return bool(RecordFile(ProcessEntry, file).read(data))
 
 
 def beat(data: Path) -> None:

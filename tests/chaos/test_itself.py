@@ -105,8 +105,8 @@ BREAKS = (
     Break(
         "the message id minted per attempt",
         "actors/connection/owner/sender.py",
-        "Outgoing(job.message_id, job.chat",
-        'Outgoing(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
+        "SendRequest(job.message_id, job.chat",
+        'SendRequest(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
         "tests/integration/tree/serving/test_sending.py::test_an_engine_that_breaks_loses_nothing",
     ),
     Break(

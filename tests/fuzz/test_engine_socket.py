@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.engine import EngineEvents, SendError, SendRequest
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import socket
@@ -82,7 +82,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
 
             async def send(number: int) -> None:
                 await opened.wait()
-                message = Outgoing(
+                message = SendRequest(
                     f"3EB0{number:06X}", f"1555010000{2 + number}@s.whatsapp.net", Text("x")
                 )
                 with suppress(SendError):

@@ -32,7 +32,7 @@ from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from supervision.reports.process_files import Entry
+    from supervision.reports.process_files import ProcessEntry
 
 TEIMOSO = Path(sys.executable).with_name("teimoso")
 
@@ -145,7 +145,7 @@ class Instance:
 
         return until("the instance is ready", look, seconds)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ProcessEntry]:
         """Its processes by their files: `status` also searches all processes of the machine.
 
         As there, connections have their names.

@@ -14,7 +14,7 @@ from actors.connection.abilities.port import Call
 from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Verdict
-from actors.health.samples import Answer, Backlog, Sample
+from actors.health.samples import Backlog, ProbeResult, Sample
 from actors.health.status_document import document
 from actors.queue.mirror import mirror_writes
 from actors.queue.records import Crash, record_of
@@ -111,7 +111,7 @@ def test_recovery_actions_and_alerts() -> None:
 
 
 def test_health_status() -> None:
-    ok = Answer(ok=True, seconds=0)
+    ok = ProbeResult(ok=True, seconds=0)
     sample = Sample(1, 1, 1, 1, 1, 1, ok, ok, None, {}, Backlog())
     alert = Alert("x", None, "warning", "x", 1.0)
     check(HEALTH_STATUS, document(sample, Verdict("healthy", ()), [alert]), {"stuck": 0})

@@ -11,7 +11,7 @@ import structlog
 
 from actors.connection.engine import SendError
 from actors.redis.client import RedisAway
-from actors.redis.presence import Note
+from actors.redis.presence import PresenceNote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +48,13 @@ class PresenceReporter:
         self._connection = connection
         self._presences = presences
         self._clock = clock
-        self._news: dict[tuple[str, str, bool], Note] = {}
+        self._news: dict[tuple[str, str, bool], PresenceNote] = {}
         self._came = asyncio.Event()
         self._login = asyncio.Event()
 
     async def observe(self, heard: Presence) -> None:
         """Somebody came, went, types or stopped."""
-        note = Note(heard.chat, heard.who, heard.state, self._clock(), heard.last_seen)
+        note = PresenceNote(heard.chat, heard.who, heard.state, self._clock(), heard.last_seen)
         key = note.chat, note.who, note.types
         self._news.pop(key, None)
         self._news[key] = note

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actors.connection.address_changes.port import NamedChats
-    from actors.queue.outbound_queue import Job, OutboundQueue, Renamed
+    from actors.queue.outbound_queue import ClaimedMessage, OutboundQueue, Renamed
 
 BATCH: Final = 200
 """Names that one round reports, in one round trip."""
@@ -85,7 +85,9 @@ class ChangeReporter:
         for chat in chats:
             self._joining.setdefault(chat, NameChange(self._told or 0, chat, chat))
 
-    async def step(self, following: dict[str, list[Job]]) -> Literal["done", "more", "away"]:
+    async def step(
+        self, following: dict[str, list[ClaimedMessage]]
+    ) -> Literal["done", "more", "away"]:
         """Report to Redis the names that it lacks, where `waits`; ``more``: the next round is due at once.
 
         `following` has, by chat, messages that the owner claimed to follow one in flight: those of chats that
@@ -101,7 +103,7 @@ class ChangeReporter:
             self._on_lost("lost")
             return "away"
 
-    async def _step(self, following: dict[str, list[Job]]) -> bool:
+    async def _step(self, following: dict[str, list[ClaimedMessage]]) -> bool:
         if self._told is None:
             told = await self._lanes.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.

@@ -52,7 +52,7 @@ class Tampered(Exception):  # noqa: N818 - reads as what it is
         super().__init__(f"The backup is not as it was written ({what}).")
 
 
-class TooLarge(Exception):  # noqa: N818
+class BackupTooLarge(Exception):  # noqa: N818
     """The session is larger than a backup may be."""
 
     code: Final = "session_too_large"
@@ -85,7 +85,7 @@ class Sink(Protocol):
 
 
 def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6) -> Iterator[bytes]:
-    """The backup of a session, piece by piece. Raises `TooLarge`; then it is to be thrown away.
+    """The backup of a session, piece by piece. Raises `BackupTooLarge`; then it is to be thrown away.
 
     `level` is how hard it is compressed, 0 not at all.
     """
@@ -105,7 +105,7 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6)
             yield cipher.encrypt(_nonce(number, last=False), chunk, context)
             number, written = number + 1, written + CHUNK
             if written > MAX_SEALED:
-                raise TooLarge
+                raise BackupTooLarge
     yield cipher.encrypt(_nonce(number, last=True), held, context)
 
 
@@ -137,7 +137,7 @@ def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
             plaintext = inflate.decompress(piece, CHUNK * 16)
             size += len(plaintext)
             if size > MAX_SESSION:
-                raise TooLarge
+                raise BackupTooLarge
             session.write(plaintext)
             piece = inflate.unconsumed_tail
         if not following:
@@ -175,7 +175,7 @@ def _compressed(session: BinaryIO, level: int) -> Iterator[bytes]:
     while plaintext := session.read(CHUNK * 16):
         size += len(plaintext)
         if size > MAX_SESSION:
-            raise TooLarge
+            raise BackupTooLarge
         yield deflate.compress(plaintext)
     yield deflate.flush()
 

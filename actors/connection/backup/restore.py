@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from actors.connection.backup.vault import Copy, Vault
+    from actors.connection.backup.vault import SessionCopy, Vault
     from actors.redis.leases.lease_record import Position
     from actors.redis.leases.leases import Lease
 
@@ -74,7 +74,7 @@ class Restorer:
         self._renew = renew
         self._there: Position | None = None
         self._damage: str | None = None
-        self.copies: Sequence[Copy] | None = None
+        self.copies: Sequence[SessionCopy] | None = None
 
     async def look(self) -> int:
         """See what there is, before a lease is taken: the newest epoch that file or vault knows.

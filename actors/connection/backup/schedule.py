@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.backup.backup_format import TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.session_snapshot import remove
 from actors.connection.backup.vault import SCRATCH
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from actors.connection.backup.vault import Copy, Vault
+    from actors.connection.backup.vault import SessionCopy, Vault
     from actors.redis.leases.lease_record import Position
     from actors.redis.leases.leases import Lease, Leases
 
@@ -38,7 +38,7 @@ LONGEST: Final = 15.0
 KEYS_SCRATCH: Final = "keys.snapshot"
 """The name of the keys' copy until it is sealed, beside the session and as secret."""
 
-_FAILS = (BucketAway, SessionUnavailable, SessionDamaged, TooLarge)
+_FAILS = (BucketAway, SessionUnavailable, SessionDamaged, BackupTooLarge)
 
 
 class BackupSchedule:
@@ -58,7 +58,7 @@ class BackupSchedule:
         leases: Leases,
         lease: Lease,
         file: Path,
-        copies: Sequence[Copy] | None,
+        copies: Sequence[SessionCopy] | None,
         *,
         every: float,
         clock: Callable[[], float] = time.time,

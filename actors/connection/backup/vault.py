@@ -41,7 +41,7 @@ SCRATCH: Final = "session.snapshot"
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class SessionCopy:
     """One copy in the bucket. `size` is in bytes, `at` when it was written."""
 
     connection: str
@@ -70,14 +70,14 @@ class Vault:
         self._keyring = keyring
         self._clock = clock
 
-    async def copies(self, connection: str | None = None) -> list[Copy]:
+    async def copies(self, connection: str | None = None) -> list[SessionCopy]:
         """The copies of a connection, or of all, the oldest first."""
         prefix = "sessions/" if connection is None else f"sessions/{connection}/"
         found = []
         for entry in await self._bucket.list(prefix):
             if name := _NAME.fullmatch(entry.name):
                 position = Position(int(name[2]), int(name[3]))
-                found.append(Copy(name[1], position, entry.size, entry.at))
+                found.append(SessionCopy(name[1], position, entry.size, entry.at))
         return sorted(found, key=lambda copy: (copy.connection, copy.position))
 
     async def keep(
@@ -87,7 +87,7 @@ class Vault:
         scratch: Path,
         known: Position | None = None,
         enclosed: Mapping[str, Path] | None = None,
-    ) -> Copy | None:
+    ) -> SessionCopy | None:
         """Copy the session as it is now; None where it is no further than `known`.
 
         `scratch` is where its snapshot may lie meanwhile. `enclosed` are copies of the files beside the
@@ -104,14 +104,14 @@ class Vault:
             remove(scratch)
         if sealed is None:
             return None
-        copy = Copy(connection, position, len(sealed), self._clock())
+        copy = SessionCopy(connection, position, len(sealed), self._clock())
         try:
             await self._bucket.write(copy.name, sealed)
         except Conflict:
             log.info("copy is there", action="backup", connection=connection)
         return copy
 
-    async def restore(self, copy: Copy, target: Path) -> Header:
+    async def restore(self, copy: SessionCopy, target: Path) -> Header:
         """Write the session of a copy to `target`, which is replaced, and see that it is whole.
 
         Raises `Tampered`, also where there is no such copy, or `WrongKey`; nothing is at `target`
@@ -122,12 +122,12 @@ class Vault:
             raise Tampered("it is gone")
         return await asyncio.to_thread(self._unseal, copy, content.data, target)
 
-    async def is_old(self, copy: Copy) -> bool:
+    async def is_old(self, copy: SessionCopy) -> bool:
         """Whether its data key is under another key than the newest. Raises `Tampered`."""
         content = await self._bucket.read(copy.name)
         return content is not None and self._old(content.data)
 
-    async def rewrap(self, copy: Copy) -> bool:
+    async def rewrap(self, copy: SessionCopy) -> bool:
         """Put the copy's data key under the newest key; False where it was already.
 
         Raises `Tampered` or `WrongKey`.
@@ -143,7 +143,7 @@ class Vault:
             return False
         return True
 
-    async def prune(self, copies: Sequence[Copy]) -> list[Copy]:
+    async def prune(self, copies: Sequence[SessionCopy]) -> list[SessionCopy]:
         """Remove all but the newest; those that are left."""
         for copy in copies[:-KEPT]:
             await self._bucket.delete(copy.name)
@@ -174,7 +174,7 @@ class Vault:
         with scratch.open("rb") as stream:
             return position, b"".join(seal(stream, header, self._keyring))
 
-    def _unseal(self, copy: Copy, sealed: bytes, target: Path) -> Header:
+    def _unseal(self, copy: SessionCopy, sealed: bytes, target: Path) -> Header:
         remove(target)
         try:
             with target.open("xb") as stream:

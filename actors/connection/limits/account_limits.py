@@ -73,7 +73,7 @@ class LimitNotice:
     at: float
 
 
-class Wait(NamedTuple):
+class LimitWait(NamedTuple):
     """Until when a message waits, and the code of the limit that it waits for."""
 
     code: str
@@ -83,7 +83,7 @@ class Wait(NamedTuple):
 NONE: Final = Limits()
 
 
-def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> Wait | None:
+def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> LimitWait | None:
     """The limit that a message waits for, with its end; None where it may leave.
 
     A message to a group, or to somebody who ever wrote (`answers`), waits for neither. In a chat that the
@@ -92,7 +92,7 @@ def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> W
     if answers:
         return None
     ends = [
-        Wait(code, end)
+        LimitWait(code, end)
         for code, end in limits.at(now).ends.items()
         if end is not None and not (begun and code == NEW_CHATS_CAPPED)
     ]

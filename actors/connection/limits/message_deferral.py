@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.ack_errors import SendDeferred
     from actors.connection.owner.reporter import Reporter
-    from actors.queue.outbound_queue import Job, OutboundQueue
+    from actors.queue.outbound_queue import ClaimedMessage, OutboundQueue
     from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()
@@ -98,7 +98,9 @@ class MessageDeferral:
             self._news |= {(code, chat) for code in CODES}
             self._look.set()
 
-    async def defer(self, job: Job, deferred: SendDeferred, behind: Sequence[str]) -> None:
+    async def defer(
+        self, job: ClaimedMessage, deferred: SendDeferred, behind: Sequence[str]
+    ) -> None:
         """Have a message wait, as `OutboundQueue.defer`. Raises `RedisAway` and `LeaseLost`."""
         async with self._turn:
             until = deferred.until

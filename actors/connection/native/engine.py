@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from actors.connection.abilities.administration import Administration
     from actors.connection.engine import (
         EngineEvents,
-        Outgoing,
         PairingCode,
+        SendRequest,
         Traffic,
     )
     from actors.connection.native.pairing.unpaired_client import UnpairedClient
@@ -128,7 +128,7 @@ class NativeEngine(SessionInbox, EngineBase):
         log.info("socket ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         """Send one message; see the port."""
         return await self._open_link.send(message)
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Sequence
 
-    from actors.connection.engine import EngineEvents, Outgoing, Traffic
+    from actors.connection.engine import EngineEvents, SendRequest, Traffic
     from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.session_transactions import Low
@@ -201,7 +201,7 @@ class PairedClient:
         for task in done:
             task.result()
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         """Send one message; see `DirectSender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:

@@ -60,7 +60,7 @@ class _Keyed(Protocol):
     def key(self) -> int: ...
 
 
-class Source(Protocol):
+class InboxSource(Protocol):
     """An inbox: an engine's, or that of a file which nobody serves."""
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
@@ -89,7 +89,7 @@ class InboxDrain:
     def __init__(
         self,
         ticket: Ticket,
-        engine: Source,
+        engine: InboxSource,
         lanes: OutboundQueue,
         state: State,
         *,
@@ -136,7 +136,7 @@ class InboxDrain:
         while not await self.once():  # noqa: ASYNC110 - what it waits for is elsewhere
             await asyncio.sleep(PAUSE)
 
-    async def _store(self) -> Progress:
+    async def _store(self) -> StepResult:
         await self._count()
         # Before the messages, and by the same stage: no message is on its way to the old chat now.
         merges = await self._engine.pending("merge", 1)
@@ -145,16 +145,16 @@ class InboxDrain:
         messages = await self._engine.pending("message", BATCH)
         if not messages:
             progress = await self._note_what_became()
-            if progress is not Progress.EMPTY:
+            if progress is not StepResult.EMPTY:
                 return progress
             # A history sync only while no live message waits: thousands hold up nobody.
             messages = await self._engine.pending("history", BATCH)
         if not messages:
-            return Progress.EMPTY
+            return StepResult.EMPTY
         if self.on_messages is not None:
             self.on_messages(messages)
         left = await self._stored(messages, self._state.store_messages)
-        if isinstance(left, Progress):
+        if isinstance(left, StepResult):
             return left
         measures.count("teimoso_messages_received", len(left))
         deleted = _deleted(left)
@@ -164,14 +164,14 @@ class InboxDrain:
         except RedisAway:
             # Those alone wait for Redis: they are stored again, which changes nothing.
             await self._settle([item.key for item in left if item.key not in deleted])
-            return Progress.AWAY
+            return StepResult.AWAY
         return await self._settle([item.key for item in left])
 
     async def _stored(
         self,
         items: Sequence[T],
         store: Callable[[str, int, Sequence[dict[str, Any]]], Awaitable[bool]],
-    ) -> Sequence[T] | Progress:
+    ) -> Sequence[T] | StepResult:
         """Store the items; those to settle, without those that were set aside. Or how it ended."""
         refused = set[int]()
 
@@ -186,7 +186,7 @@ class InboxDrain:
             if not await store_each(items, store_some, set_aside):
                 return self._lose()
         except (StateAway, SessionUnavailable):
-            return Progress.AWAY
+            return StepResult.AWAY
         return [item for item in items if item.key not in refused]
 
     async def _set_aside(self, key: int, item: object = None) -> bool:
@@ -225,20 +225,20 @@ class InboxDrain:
         except StateRefused:
             return False
 
-    async def _one(self, key: int, store: Callable[[], Awaitable[str]]) -> Progress:
+    async def _one(self, key: int, store: Callable[[], Awaitable[str]]) -> StepResult:
         """Store one item in as many calls as it takes; settle it, or set it aside."""
         progress = "more"
         try:
             while progress == "more":
                 progress = await store()
         except StateAway:
-            return Progress.AWAY  # what was done stays done
+            return StepResult.AWAY  # what was done stays done
         except StateRefused:
             try:
                 await self._set_aside(key)
             except (StateAway, SessionUnavailable):
-                return Progress.AWAY
-            return Progress.SETTLED
+                return StepResult.AWAY
+            return StepResult.SETTLED
         return await self._settle([key]) if progress == "done" else self._lose()
 
     async def _count(self) -> None:
@@ -250,7 +250,7 @@ class InboxDrain:
             self.on_held(held)
         self._held = held
 
-    async def _note_what_became(self) -> Progress:
+    async def _note_what_became(self) -> StepResult:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""
         statuses = await self._engine.pending("status", BATCH)
         files = [] if statuses else await self._engine.pending("file", BATCH)
@@ -264,23 +264,23 @@ class InboxDrain:
         self,
         items: Sequence[T],
         note: Callable[[str, int, Sequence[dict[str, Any]]], Awaitable[bool]],
-    ) -> Progress:
+    ) -> StepResult:
         left = await self._stored(items, note)
-        if isinstance(left, Progress):
+        if isinstance(left, StepResult):
             return left
         return await self._settle([item.key for item in left])
 
-    async def _note_app_state(self) -> Progress:
+    async def _note_app_state(self) -> StepResult:
         """In the order of their keys, up to the end of a full sync."""
         items = await self._engine.pending("app_state", BATCH)
         if not items:
-            return Progress.EMPTY
+            return StepResult.EMPTY
         if isinstance(items[0], InboxReplaced):
             return await self._clear(items[0])
         changes = list(takewhile(lambda item: isinstance(item, InboxAppState), items))
         return await self._noted(changes, self._state.note_app_state)
 
-    async def _clear(self, replaced: InboxReplaced) -> Progress:
+    async def _clear(self, replaced: InboxReplaced) -> StepResult:
         after: str | None = None
 
         async def clear() -> str:
@@ -292,20 +292,20 @@ class InboxDrain:
 
         return await self._one(replaced.key, clear)
 
-    async def _merge(self, merge: InboxMerge) -> Progress:
+    async def _merge(self, merge: InboxMerge) -> StepResult:
         if self.joins is not None and not self.joins.named:
-            return Progress.AWAY  # the queue's view might yet be stored in the old chat
+            return StepResult.AWAY  # the queue's view might yet be stored in the old chat
         move = partial(self._state.merge_chat, self._connection, self._epoch, merge.old, merge.new)
         return await self._one(merge.key, move)
 
-    def _lose(self) -> Progress:
+    def _lose(self) -> StepResult:
         self._on_lost("lost")
-        return Progress.AWAY
+        return StepResult.AWAY
 
-    async def _note(self) -> Progress:
+    async def _note(self) -> StepResult:
         receipts = await self._engine.pending("receipt", BATCH)
         if not receipts:
-            return Progress.EMPTY
+            return StepResult.EMPTY
         try:
             await self._lanes.receipts(
                 self._connection,
@@ -316,15 +316,15 @@ class InboxDrain:
                 ],
             )
         except RedisAway:
-            return Progress.AWAY  # what was noted is noted again, which changes nothing
+            return StepResult.AWAY  # what was noted is noted again, which changes nothing
         return await self._settle([receipt.key for receipt in receipts])
 
-    async def _settle(self, keys: Sequence[int]) -> Progress:
+    async def _settle(self, keys: Sequence[int]) -> StepResult:
         try:
             await self._engine.settle(keys)
         except SessionUnavailable:
-            return Progress.AWAY  # a full disk: what is stored twice is there once all the same
-        return Progress.SETTLED
+            return StepResult.AWAY  # a full disk: what is stored twice is there once all the same
+        return StepResult.SETTLED
 
 
 def _deleted(messages: Iterable[InboxMessage]) -> dict[int, str]:
@@ -344,7 +344,7 @@ def _deleted(messages: Iterable[InboxMessage]) -> dict[int, str]:
     }
 
 
-class Progress(Enum):
+class StepResult(Enum):
     """The result of one step of a stage."""
 
     EMPTY = "empty"
@@ -355,7 +355,7 @@ class Progress(Enum):
 class Stage:
     """One kind of item, drained step by step; tried again with growing pauses."""
 
-    def __init__(self, step: Callable[[], Awaitable[Progress]], *, apart: float = 0.0) -> None:
+    def __init__(self, step: Callable[[], Awaitable[StepResult]], *, apart: float = 0.0) -> None:
         """`apart`: seconds between the end of a round and the next."""
         self._step = step
         self._apart = apart
@@ -385,11 +385,11 @@ class Stage:
 
     async def once(self) -> bool:
         began = time.monotonic()
-        while (progress := await self._step()) is Progress.SETTLED:
+        while (progress := await self._step()) is StepResult.SETTLED:
             pass
-        if progress is Progress.EMPTY:
+        if progress is StepResult.EMPTY:
             # The last step does not see items that came during it.
             self._waiting_since = time.monotonic() if self._look.is_set() else None
         elif self._waiting_since is None:
             self._waiting_since = began
-        return progress is Progress.EMPTY
+        return progress is StepResult.EMPTY

@@ -18,7 +18,7 @@ import structlog
 
 from actors.connection.abilities.action_dispatch import notify
 from actors.connection.address_changes.change_reporter import ChangeReporter
-from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.connection.engine import NotConnected, SendError, SendRequest
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import Change, Notice, Star, UnknownContent
 from actors.metrics.counters import measures
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.limits.message_deferral import MessageDeferral
     from actors.messages.content import Content
-    from actors.queue.outbound_queue import Job, OutboundQueue
+    from actors.queue.outbound_queue import ClaimedMessage, OutboundQueue
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class Sender:
         self._attempts: set[asyncio.Task[bool]] = set()
         self._flying: set[asyncio.Task[bool]] = set()  # those among them that Redis has in flight
         self._out: dict[str, asyncio.Task[bool]] = {}  # chat → what its next one waits for
-        self._next: dict[str, list[Job]] = {}  # chat → those in hand that are to follow
+        self._next: dict[str, list[ClaimedMessage]] = {}  # chat → those in hand that are to follow
         # A claim gives what is to follow a message, its failure takes that back: one at a time.
         self._turn = asyncio.Lock()
         self.joins = ChangeReporter(self._owner, engine, lanes, standing.joined, on_lost)
@@ -235,7 +235,7 @@ class Sender:
             return again
         return max(0.0, claim.next_due - self._clock()) + 0.005
 
-    def _begin(self, job: Job, after: asyncio.Task[bool] | None = None) -> None:
+    def _begin(self, job: ClaimedMessage, after: asyncio.Task[bool] | None = None) -> None:
         """Attempt `job`; one that was claimed to follow another has that one's attempt as `after`."""
         attempt = asyncio.ensure_future(self._attempt(job, after))
         self._out[job.chat] = attempt
@@ -255,7 +255,7 @@ class Sender:
         if not looked:
             self._look.set()
 
-    async def _attempt(self, job: Job, after: asyncio.Task[bool] | None) -> bool:
+    async def _attempt(self, job: ClaimedMessage, after: asyncio.Task[bool] | None) -> bool:
         """Send; return whether its room was claimed for when its outcome was reported."""
         attempt = asyncio.current_task()
         assert attempt is not None
@@ -289,7 +289,7 @@ class Sender:
             self._next[chat] = following[1:]
         return bool(following)
 
-    async def _send(self, job: Job) -> float:
+    async def _send(self, job: ClaimedMessage) -> float:
         """WhatsApp's time of its acknowledgement. Raises `SendError`."""
         if self._stopping:
             raise NotConnected
@@ -300,7 +300,7 @@ class Sender:
                 await notify(self._engine, job.chat, said, job.said_at or self._clock())
                 return self._clock()
             began = time.monotonic()
-            outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)
+            outgoing = SendRequest(job.message_id, job.chat, said, job.said_at)
             at = await self._engine.send(outgoing)
             measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:
@@ -314,7 +314,7 @@ class Sender:
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
         await self._tell(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
 
-    async def _said(self, job: Job) -> Content:
+    async def _said(self, job: ClaimedMessage) -> Content:
         """The content to send. Raises `SendError` where it can be made into nothing any more."""
         try:
             said = job.said
@@ -337,7 +337,7 @@ class Sender:
             self._look.set()
         return await sent.told
 
-    async def _not_sent(self, job: Job, error: SendError, behind: Sequence[str]) -> bool:
+    async def _not_sent(self, job: ClaimedMessage, error: SendError, behind: Sequence[str]) -> bool:
         """Tell it; whether those that were to follow it, `behind`, went back as well."""
         if isinstance(error, NotConnected):
             if self._stopping or not self.joins.waits:

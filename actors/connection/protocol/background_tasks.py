@@ -19,7 +19,7 @@ from actors.metrics.mistakes import log_mistake
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import SessionLink
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 class BackgroundTasks:
     """Ends the link with a cause where a task fails, so that another one is opened (G8)."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: SessionLink) -> None:
         self._link = link
         self._tasks: set[asyncio.Task[Any]] = set()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     """Returns whether the disk has no room for what arrives (`DiskFloor.lately`)."""
 
 
-class Link(Protocol):
+class SessionLink(Protocol):
     """A connection to WhatsApp that serves one session: a socket, or a program that has one."""
 
     @property
@@ -34,14 +34,14 @@ class Link(Protocol):
         """End it with this cause."""
 
 
-class Requester(Link, Protocol):
+class Requester(SessionLink, Protocol):
     """A link over which WhatsApp is asked."""
 
     async def request(self, stanza: Node) -> Node:
         """Return WhatsApp's answer. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
 
 
-class Channel(Link, Protocol):
+class Channel(SessionLink, Protocol):
     """A link that takes answers to what came over it."""
 
     async def send(self, *stanzas: Node) -> None:
@@ -49,7 +49,7 @@ class Channel(Link, Protocol):
 
 
 @asynccontextmanager
-async def transaction(session: Session, socket: Link) -> AsyncIterator[None]:
+async def transaction(session: Session, socket: SessionLink) -> AsyncIterator[None]:
     """A transaction of the session; the socket ends with it when the session refuses.
 
     Raises `ConnectionLost` then, so nothing that was to follow the commit is sent: not by an owner
@@ -60,7 +60,7 @@ async def transaction(session: Session, socket: Link) -> AsyncIterator[None]:
             yield
 
 
-async def require_room(link: Link, low: Low | None) -> None:
+async def require_room(link: SessionLink, low: Low | None) -> None:
     """End the link as a full disk does, and raise `ConnectionLost`, where the disk is `low` (G13)."""
     if low is not None and await low():
         with refusals(link):
@@ -68,7 +68,7 @@ async def require_room(link: Link, low: Low | None) -> None:
 
 
 @contextmanager
-def refusals(socket: Link) -> Iterator[None]:
+def refusals(socket: SessionLink) -> Iterator[None]:
     """Ends the socket where the session refuses, and raises `ConnectionLost`."""
     try:
         yield

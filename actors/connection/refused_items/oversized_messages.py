@@ -42,7 +42,7 @@ COUNTED: Final = 1000
 """Files that are remembered as counted: more than wait for the store at once."""
 
 
-class Keeper(Protocol):
+class FileStorage(Protocol):
     """Files of one connection, as `MediaStore` has them."""
 
     async def keep(
@@ -68,7 +68,7 @@ class OversizedMessages:
     Each file counts once in the day's budgets of its sender and of the connection (G13), which no words wait for.
     """
 
-    def __init__(self, files: Keeper, count: Callable[[str, int], Awaitable[None]]) -> None:
+    def __init__(self, files: FileStorage, count: Callable[[str, int], Awaitable[None]]) -> None:
         """`count` is called with the sender and the bytes of a file; what it raises, `fitted` does."""
         self._files = files
         self._count = count

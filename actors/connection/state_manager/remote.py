@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from actors.connection.state_manager.port import StateAway, StateRefused
-from actors.state.documents import Refused
+from actors.state.documents import WriteRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class RemoteState:
             answer = getattr(self.handle, method).remote(*args)
             async with asyncio.timeout(CONFIRMED_WITHIN):
                 return await answer
-        except Refused as error:  # Ray's own error, which is one of its cause as well
+        except WriteRefused as error:  # Ray's own error, which is one of its cause as well
             raise StateRefused from error
         except Exception as error:
             raise StateAway(type(error).__name__) from error

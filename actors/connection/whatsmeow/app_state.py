@@ -27,14 +27,14 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class DeliveredChanges:
     """The content of a delivery: changes in order, and the account's own name where it was set."""
 
     changes: list[AppStateChange]
     name: str | None = field(default=None, repr=False)
 
 
-def read(told: Mapping[str, Any], body: bytes) -> Read:
+def read(told: Mapping[str, Any], body: bytes) -> DeliveredChanges:
     """Read a delivery `app_state`. Settings that nobody here shows are left out, and so are unreadable ones."""
     found: list[AppStateChange] = []
     name = None
@@ -43,7 +43,7 @@ def read(told: Mapping[str, Any], body: bytes) -> Read:
             name = name if removed else action.pushNameSetting.name or name
         elif (change := _change(index, action)) is not None:
             found.append(change.entry_removed() if removed else change)
-    return Read(found, name)
+    return DeliveredChanges(found, name)
 
 
 def _entries(told: Mapping[str, Any], body: bytes) -> Iterator[tuple[list[str], Any, bool]]:

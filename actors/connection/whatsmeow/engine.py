@@ -25,7 +25,7 @@ from actors.connection.whatsmeow.events import Events
 from actors.connection.whatsmeow.login_channel import Link
 from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.pairing_requests import assert_passkey, confirm_passkey, link_code
-from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
 from actors.connection.whatsmeow.program.supervisor import Supervisor
 from actors.connection.whatsmeow.stored_account import StoredAccount
 from actors.connection.whatsmeow.to_nodes import delivery_of
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.abilities.administration import Administration
-    from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.engine import EngineEvents, SendRequest
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
@@ -133,7 +133,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         log.info("login ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         """Send one message; see the port."""
         return await self._open_account.send(message)
 
@@ -160,7 +160,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
             answer = await self._programs.pipe.request("probe", within=within)
         except PipeTimeout:
             return False
-        except (PipeLost, Refused):
+        except (PipeLost, ProgramError):
             raise NotConnected from None
         return bool(answer.header.get("answered"))
 
@@ -249,7 +249,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         if self._heard is not None:
             self._heard.asked_to_leave = True
         program, _ = await self._programs.start()
-        with suppress(PipeLost, PipeTimeout, Refused):
+        with suppress(PipeLost, PipeTimeout, ProgramError):
             await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
         await self._identity.forget()
         if self._link is not None:
@@ -298,7 +298,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
             return await self._after(await self._serve(program, version))
         except SessionRefusal as refusal:
             return cause_of(refusal)
-        except Refused as refusal:
+        except ProgramError as refusal:
             await self._programs.stop()
             return causes.from_word(refusal.code)
         except (PipeLost, PipeTimeout, OSError):

@@ -11,7 +11,7 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits.ack_errors import refused as refusal_of
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.wire_format.nodes import Node
-from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
 from actors.connection.whatsmeow.to_nodes import Delivery
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Link:
             raise ConnectionLost(self._cause_now, written=error.written) from None
         except PipeTimeout:
             raise RequestTimeout from None
-        except Refused as error:
+        except ProgramError as error:
             if error.code in _GONE:
                 await asyncio.wait((self.ended,), timeout=WHY_WITHIN)
             if error.code in NOT_CONNECTED | _GONE:
@@ -121,7 +121,7 @@ class Link:
             raise (lost() if error.written else NotConnected()) from None
         except PipeTimeout:
             raise SendError("ack_timeout", uncertain=True) from None
-        except Refused as error:
+        except ProgramError as error:
             raise _send_error(error, now()) from None
 
 
@@ -130,7 +130,7 @@ def lost() -> SendError:
     return SendError("connection_lost", uncertain=True)
 
 
-def _send_error(error: Refused, now: float) -> SendError:
+def _send_error(error: ProgramError, now: float) -> SendError:
     if error.code == "refused":
         return refusal_of(error.number, now)
     if error.code == "timeout":

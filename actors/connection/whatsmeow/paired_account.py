@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.connection.abilities.port import Call
-    from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.engine import EngineEvents, SendRequest
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.transfers import FileTransfers
     from actors.connection.protocol.online_visibility import Visibility
@@ -187,7 +187,7 @@ class PairedAccount:
         await self._sender.close()
         await self._tasks.end()
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         """See `ProgramSender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:

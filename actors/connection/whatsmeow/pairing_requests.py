@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, PairingCode, SendError
 from actors.connection.protocol.identities.addresses import Address
-from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
 
 if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.pipe import Pipe
@@ -22,7 +22,7 @@ async def link_code(pipe: Pipe, phone: str, seconds: float) -> PairingCode:
         answer = await pipe.request("code", phone=Address.parse(phone).user)
     except (PipeLost, PipeTimeout):
         raise NotConnected from None
-    except Refused as error:
+    except ProgramError as error:
         if error.code in _NOT_ASKED:
             raise NotConnected from None
         limited = error.number == _LIMITED
@@ -45,7 +45,7 @@ async def _passkey(pipe: Pipe, do: str, body: bytes) -> None:
         await pipe.request(do, body=body)
     except (PipeLost, PipeTimeout):
         raise NotConnected from None
-    except Refused as error:
+    except ProgramError as error:
         if error.code in _NOT_ASKED:
             raise NotConnected from None
         known = error.code == "no_passkey_challenge"

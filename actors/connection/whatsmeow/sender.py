@@ -30,7 +30,7 @@ from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.upload import Uploader
@@ -77,7 +77,7 @@ class ProgramSender:
         """Write nothing any more."""
         await self._commits.close()
 
-    async def send(self, outgoing: Outgoing) -> float:
+    async def send(self, outgoing: SendRequest) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
         chat = parse_optional(outgoing.chat)
         if chat is None or not (chat.is_person or chat.server == GROUP):
@@ -105,7 +105,7 @@ class ProgramSender:
                 raise
             raise SendError(STALE_ADDRESSING, permanent=True) from None
 
-    async def _upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
+    async def _upload(self, outgoing: SendRequest, chat: Address) -> Upload | None:
         """The place of the message's file, once it is there; None where it has none.
 
         A later message of a chat waits for the file of an earlier one. Raises `SendError`.
@@ -117,7 +117,7 @@ class ProgramSender:
             with send_errors():
                 return await self._uploader.upload(outgoing.message_id, said)
 
-    async def _attempt(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> float:
+    async def _attempt(self, outgoing: SendRequest, chat: Address, upload: Upload | None) -> float:
         async with self._turn(chat):
             with send_errors():
                 message, to, members = await self._written(outgoing, chat, upload)
@@ -151,7 +151,7 @@ class ProgramSender:
             self._permit(chat)
 
     async def _written(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+        self, outgoing: SendRequest, chat: Address, upload: Upload | None
     ) -> tuple[bytes, Address, str]:
         """The message, which is on disk, its recipient on the wire, and the hash of a group's noted members.
 
@@ -168,7 +168,7 @@ class ProgramSender:
 
     def _place(
         self,
-        outgoing: Outgoing,
+        outgoing: SendRequest,
         chat: Address,
         to: Address,
         roster: GroupMembers | None,
@@ -203,7 +203,7 @@ class ProgramSender:
         )
 
     async def _remember(
-        self, outgoing: Outgoing, chat: Address, message: bytes, roster: GroupMembers | None
+        self, outgoing: SendRequest, chat: Address, message: bytes, roster: GroupMembers | None
     ) -> None:
         """Keep what retry receipts, receipts and votes will need, inside a transaction."""
         account, number = self._people.account, outgoing.message_id

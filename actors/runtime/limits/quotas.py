@@ -24,7 +24,7 @@ def units_of(connections: Iterable[str] | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class QuotaPart:
     """The share of each connection in a `limit` of the instance: `size`, reserved for it."""
 
     size: int

@@ -13,7 +13,7 @@ from actors.state.documents import StoreAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.state.caches.local_copies import Copy
+    from actors.state.caches.local_copies import LocalCopy
     from actors.state.documents import Document, Documents
 
 READ = 5.0
@@ -33,7 +33,7 @@ class CachedCollection:
         self,
         documents: Documents,
         collection: str,
-        copy: Copy,
+        copy: LocalCopy,
         take: Callable[[Sequence[Document]], None],
         *,
         within: float = READ,

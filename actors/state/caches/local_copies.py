@@ -29,7 +29,7 @@ FLEETING = frozenset({"observed", "fence"})
 """Fields that change with every beat and serve no start."""
 
 
-class Copy:
+class LocalCopy:
     """The documents of one collection as a process read them last; on a full disk it stays as it was."""
 
     def __init__(self, file: Path | None) -> None:
@@ -64,10 +64,10 @@ class Copy:
         return None
 
 
-def copy_of(settings: Settings, collection: str) -> Copy:
+def copy_of(settings: Settings, collection: str) -> LocalCopy:
     """The instance's copy of a collection."""
     directory = settings.data / "copies"
-    return Copy(directory / f"{collection}.json" if settings.on_firestore else None)
+    return LocalCopy(directory / f"{collection}.json" if settings.on_firestore else None)
 
 
 def _write(file: Path, text: str) -> None:

@@ -24,9 +24,9 @@ from actors.state.documents import (
     EVENT_LOG,
     HEAD,
     Page,
-    Refused,
     StoreAway,
     Write,
+    WriteRefused,
     check_batch,
 )
 from actors.state.events.outbox import is_wanted, packed
@@ -192,7 +192,7 @@ class FirestoreDocuments:
             raise StoreAway("quota exceeded") from None
         except _MISTAKES:
             # Its text could quote what was to be stored.
-            raise (Refused if writes else ValueError)("Firestore does not take this") from None
+            raise (WriteRefused if writes else ValueError)("Firestore does not take this") from None
         except TimeoutError:
             raise StoreAway("no answer in time") from None
         except exceptions.FailedPrecondition:

@@ -13,9 +13,9 @@ from actors.state.documents import (
     EVENT_LOG,
     HEAD,
     Page,
-    Refused,
     StoreAway,
     Write,
+    WriteRefused,
     check_batch,
 )
 from actors.state.events.outbox import is_wanted, packed
@@ -125,7 +125,7 @@ class SqliteDocuments:
             return await self._writer.ask(run, writes=True)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             # Its name only: the text could quote what was to be stored.
-            raise Refused(error.sqlite_errorname) from None
+            raise WriteRefused(error.sqlite_errorname) from None
 
 
 def _applied(

@@ -17,7 +17,7 @@ from actors.state.account.app_state import name_of as contact_name
 from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.schemas.content.content_presenters import text_of
 from gateway.schemas.people import chats
 from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
@@ -31,7 +31,7 @@ _AFTER_A_MOVE: Final = 5
 """Messages that are looked at where a chat has another address and nothing was said since."""
 
 
-async def listed(call: Call[None, ListAllChats]) -> Response:
+async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
     app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())

@@ -15,11 +15,11 @@ from gateway.api.account.read_marks import GIVES, taken_in
 from gateway.api.lookups import canonical
 from gateway.api.messages import chat_today
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import account, addresses
 from gateway.schemas.account import MOST_ADDRESSES, ChatChange, ListChats, ListContacts
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ LAST = "\U0010ffff"
 """Behind every letter."""
 
 
-async def contacts(call: Call[None, ListContacts]) -> Response:
+async def contacts(call: ApiRequest[None, ListContacts]) -> Response:
     connection, query = (await resolve_path(call, fresh=True)).id, call.query
     if query.addresses is not None:
         return written(await _named(call, connection, query.addresses.split(",")))
@@ -47,7 +47,7 @@ async def contacts(call: Call[None, ListContacts]) -> Response:
 
 
 async def _named(
-    call: Call[None, ListContacts], connection: str, given: list[str]
+    call: ApiRequest[None, ListContacts], connection: str, given: list[str]
 ) -> account.Contacts:
     if len(given) > MOST_ADDRESSES:
         raise Problem("invalid_parameter", f"Name {MOST_ADDRESSES} addresses at most.")
@@ -58,7 +58,7 @@ async def _named(
     return account.Contacts(items=items, next=None)
 
 
-async def chats(call: Call[None, ListChats]) -> Response:
+async def chats(call: ApiRequest[None, ListChats]) -> Response:
     connection, query = (await resolve_path(call, fresh=True)).id, call.query
     asked = {"connection": connection, **{flag: getattr(query, flag) for flag in FLAGS}}
     where = [Where(field, "==", value) for field, value in asked.items() if value is not None]
@@ -72,7 +72,7 @@ async def chats(call: Call[None, ListChats]) -> Response:
     return written(account.ChatStates(items=items, next=page.next))
 
 
-async def one(call: Call[None, None]) -> Response:
+async def one(call: ApiRequest[None, None]) -> Response:
     connection = (await resolve_path(call, fresh=True)).id
     address = canonical(call.path["chat"], addresses.chat)
     chat = await chat_today(call.backends, connection, address)
@@ -81,7 +81,7 @@ async def one(call: Call[None, None]) -> Response:
     return written(account.chat(chat, shown(there), name_of(contact), time.time()))
 
 
-async def labels(call: Call[None, None]) -> Response:
+async def labels(call: ApiRequest[None, None]) -> Response:
     connection = (await resolve_path(call, fresh=True)).id
     where = [Where("connection", "==", connection)]
     page = await call.backends.documents.query(LABELS, where=where)
@@ -89,7 +89,7 @@ async def labels(call: Call[None, None]) -> Response:
     return written(account.Labels(items=sorted(items, key=lambda each: (each.name, each.id))))
 
 
-async def change(call: Call[ChatChange, Wait]) -> Response:
+async def change(call: ApiRequest[ChatChange, WaitParameters]) -> Response:
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
@@ -108,7 +108,7 @@ async def _today(backends: Backends, connection: str, address: str) -> str:
     return await chat_today(backends, connection, address) if address.endswith("@lid") else address
 
 
-async def _page(call: Call[None, Any], of: str, where: list[Where], order: Order) -> Page:
+async def _page(call: ApiRequest[None, Any], of: str, where: list[Where], order: Order) -> Page:
     return await call.backends.documents.query(
         of, where=where, order=[order], limit=call.query.limit, after=call.query.after
     )
@@ -173,7 +173,7 @@ OPERATIONS = (
         GIVES,
         "send",
         body=ChatChange,
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=(*sends.REFUSES, "invalid_number", "unsupported_chat", "unsupported_by_engine"),
     ),

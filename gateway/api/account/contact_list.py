@@ -14,7 +14,7 @@ from actors.state.account.app_state import document_id
 from actors.state.documents import CHATS, CONTACTS, InvalidCursor, Order, Where
 from gateway.api.account.chat_list import fits
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.schemas.people import contacts
 from gateway.schemas.people.chats import LOOKED_AT
 from gateway.schemas.people.contacts import ListAllContacts, ListedContact
@@ -34,7 +34,7 @@ _PARTS: Final = {
 }
 
 
-async def listed(call: Call[None, ListAllContacts]) -> Response:
+async def listed(call: ApiRequest[None, ListAllContacts]) -> Response:
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
     part, after = _place(query.after)

@@ -13,7 +13,7 @@ from gateway.acceptance import engine_limits
 from gateway.api.lookups import REFUSES, ask
 from gateway.api.messages import named
 from gateway.connection_access import resolve, resolve_path
-from gateway.http.endpoint import Call, Gives, Operation
+from gateway.http.endpoint import ApiRequest, Gives, Operation
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CALL = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
 
 
-async def resend(call: Call[None, None]) -> Response:
+async def resend(call: ApiRequest[None, None]) -> Response:
     id, named_connection = named(call)  # noqa: A001 - the field's word
     connection = await resolve(call, named_connection)
     document = await call.backends.documents.get(MESSAGES, id)
@@ -35,13 +35,13 @@ async def resend(call: Call[None, None]) -> Response:
     return Response(status_code=204)
 
 
-async def sync(call: Call[None, None]) -> Response:
+async def sync(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
     return await _asked(call, connection, "sync_app_state", {})
 
 
-async def reject(call: Call[None, None]) -> Response:
+async def reject(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
     if _CALL.fullmatch(call.path["call"]) is None:
         raise Problem("unknown_call")
@@ -49,7 +49,7 @@ async def reject(call: Call[None, None]) -> Response:
 
 
 async def _asked(
-    call: Call[Any, None], registered: Registered, kind: str, args: dict[str, str]
+    call: ApiRequest[Any, None], registered: Registered, kind: str, args: dict[str, str]
 ) -> Response:
     await ask(call, registered, kind, args)
     return Response(status_code=204)

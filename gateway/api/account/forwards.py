@@ -12,11 +12,11 @@ from gateway.acceptance import attachments, outcome_wait
 from gateway.acceptance.forwarded_content import forwarded
 from gateway.api import media, messages, sends
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Operation, written
+from gateway.http.endpoint import ApiRequest, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, response_models
 from gateway.schemas.content.outbound_messages import NewForward
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document
 
 
-async def forward(call: Call[NewForward, Wait]) -> Response:
+async def forward(call: ApiRequest[NewForward, WaitParameters]) -> Response:
     """A message of its own, on disk when this answers (G1); the original has to be readable for that."""
     key, began = sends.idempotency_key(call), time.time()
     document = await messages.document_of(call)
@@ -51,7 +51,10 @@ async def forward(call: Call[NewForward, Wait]) -> Response:
 
 
 async def _accept(
-    call: Call[NewForward, Wait], connection: Registered, document: Document, key: str | None
+    call: ApiRequest[NewForward, WaitParameters],
+    connection: Registered,
+    document: Document,
+    key: str | None,
 ) -> Accepted:
     body = call.body
     fields: dict[str, Any] = {
@@ -85,7 +88,7 @@ OPERATIONS = (
         sends.gives(response_models.Accepted),
         "send",
         body=NewForward,
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=(
             *sends.REFUSES,

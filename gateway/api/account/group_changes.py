@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api.account.groups import group_in_path
 from gateway.api.lookups import REFUSES, ask, canonical
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses
 from gateway.schemas.people import group_changes as models
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CODE: Final = re.compile(models.CODE, re.ASCII)
 
 
-async def create(call: Call[models.NewGroup, None]) -> Response:
+async def create(call: ApiRequest[models.NewGroup, None]) -> Response:
     registered, body = await resolve(call, call.body.connection), call.body
     args = {"subject": body.subject, "participants": _each_once(body.participants)}
     told = await ask(call, registered, "create_group", args)
@@ -37,7 +37,7 @@ async def create(call: Call[models.NewGroup, None]) -> Response:
     return written(made, 201, Location=where)
 
 
-async def change(call: Call[models.GroupChange, OfGroup]) -> Response:
+async def change(call: ApiRequest[models.GroupChange, OfGroup]) -> Response:
     wanted = call.body.model_dump(exclude_none=True)
     group_in_path(call)
     if not wanted:
@@ -48,33 +48,33 @@ async def change(call: Call[models.GroupChange, OfGroup]) -> Response:
     return Response(status_code=204)
 
 
-async def add(call: Call[models.Members, OfGroup]) -> Response:
+async def add(call: ApiRequest[models.Members, OfGroup]) -> Response:
     return await _members(call, "add", call.body.participants)
 
 
-async def promote(call: Call[models.Members, OfGroup]) -> Response:
+async def promote(call: ApiRequest[models.Members, OfGroup]) -> Response:
     return await _members(call, "promote", call.body.participants)
 
 
-async def remove(call: Call[None, models.FormerMembers]) -> Response:
+async def remove(call: ApiRequest[None, models.FormerMembers]) -> Response:
     return await _members(call, "remove", _listed(call.query.participants))
 
 
-async def demote(call: Call[None, models.FormerMembers]) -> Response:
+async def demote(call: ApiRequest[None, models.FormerMembers]) -> Response:
     return await _members(call, "demote", _listed(call.query.participants))
 
 
-async def invite(call: Call[None, OfGroup]) -> Response:
+async def invite(call: ApiRequest[None, OfGroup]) -> Response:
     told = await _ask(call, "group_invite", revoke=False)
     return written(models.invite(told["code"]))
 
 
-async def revoke(call: Call[None, OfGroup]) -> Response:
+async def revoke(call: ApiRequest[None, OfGroup]) -> Response:
     told = await _ask(call, "group_invite", revoke=True)
     return written(models.invite(told["code"]))
 
 
-async def preview(call: Call[None, models.OfInvitation]) -> Response:
+async def preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
     code = call.path["code"]
     if _CODE.fullmatch(code) is None:
         raise Problem("unknown_invite")
@@ -84,23 +84,23 @@ async def preview(call: Call[None, models.OfInvitation]) -> Response:
     return written(models.InvitedGroup.model_validate(told))
 
 
-async def join(call: Call[models.Invitation, None]) -> Response:
+async def join(call: ApiRequest[models.Invitation, None]) -> Response:
     registered = await resolve(call, call.body.connection)
     told = await ask(call, registered, "join_group", {"code": call.body.code})
     return written(models.JoinedGroup.model_validate(told))
 
 
-async def leave(call: Call[None, OfGroup]) -> Response:
+async def leave(call: ApiRequest[None, OfGroup]) -> Response:
     await _ask(call, "leave_group")
     return Response(status_code=204)
 
 
-async def _members(call: Call[Any, Any], action: MemberAction, people: list[str]) -> Response:
+async def _members(call: ApiRequest[Any, Any], action: MemberAction, people: list[str]) -> Response:
     told = await _ask(call, "change_members", action=action, participants=_each_once(people))
     return written(models.Outcomes(participants=models.outcomes(told)))
 
 
-async def _ask(call: Call[Any, Any], kind: str, **args: Any) -> dict[str, Any]:
+async def _ask(call: ApiRequest[Any, Any], kind: str, **args: Any) -> dict[str, Any]:
     """The owner's answer to a command about the group in the path."""
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)

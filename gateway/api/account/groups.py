@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.api.lookups import REFUSES, ask
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses
 from gateway.schemas.people import groups
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def group_in_path(call: Call[Any, Any]) -> str:
+def group_in_path(call: ApiRequest[Any, Any]) -> str:
     """The address of the group that the path names. Problem `unsupported_chat`."""
     chat = call.path["group"]
     if not addresses.is_group(chat):
@@ -24,7 +24,7 @@ def group_in_path(call: Call[Any, Any]) -> str:
     return chat
 
 
-async def one(call: Call[None, OfGroup]) -> Response:
+async def one(call: ApiRequest[None, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     return written(groups.group(await ask(call, registered, "group", {"chat": chat})))

@@ -19,7 +19,7 @@ from actors.runtime.text_pattern import TextPattern
 from gateway.acceptance import engine_limits
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas.request_models import Body
@@ -102,7 +102,7 @@ class Passkey(Answer):
     expires_at: Time
 
 
-async def get(call: Call[None, None]) -> Response:
+async def get(call: ApiRequest[None, None]) -> Response:
     registered = await _able(call)
     found = await call.backends.leases.passkey(registered.id)
     if found is None:
@@ -110,24 +110,24 @@ async def get(call: Call[None, None]) -> Response:
     return written(_shown(*found))
 
 
-async def answer(call: Call[Assertion, None]) -> Response:
+async def answer(call: ApiRequest[Assertion, None]) -> Response:
     registered = await _able(call)
     assertion = call.body.model_dump_json(include={"id", "rawId", "type", "response"})
     return await _run_command(call, registered, "passkey_assertion", {"assertion": assertion})
 
 
-async def confirm(call: Call[None, None]) -> Response:
+async def confirm(call: ApiRequest[None, None]) -> Response:
     return await _run_command(call, await _able(call), "confirm_passkey", {})
 
 
-async def _able(call: Call[Any, None]) -> Registered:
+async def _able(call: ApiRequest[Any, None]) -> Registered:
     registered = await resolve_path(call, fresh=True)
     engine_limits.require(registered.engine, "passkeys")
     return registered
 
 
 async def _run_command(
-    call: Call[Any, None], registered: Registered, kind: str, args: dict[str, str]
+    call: ApiRequest[Any, None], registered: Registered, kind: str, args: dict[str, str]
 ) -> Response:
     """The owner of a connection that has no challenge is not asked."""
     if await call.backends.leases.passkey(registered.id) is None:

@@ -13,7 +13,7 @@ from gateway.api import media, sends
 from gateway.api.account.groups import group_in_path
 from gateway.api.lookups import REFUSES, ask, canonical
 from gateway.connection_access import resolve, resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses
 from gateway.schemas.people import profiles as models
@@ -28,7 +28,7 @@ MOST_BYTES: Final = 2**20
 _JPEG: Final = b"\xff\xd8\xff"
 
 
-async def picture(call: Call[None, None]) -> Response:
+async def picture(call: ApiRequest[None, None]) -> Response:
     """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more."""
     registered = await resolve_path(call)
     chat = canonical(call.path["chat"], addresses.chat)
@@ -42,7 +42,7 @@ async def picture(call: Call[None, None]) -> Response:
     return await media.given(call, media.ShownFile(sha256, "image/jpeg", None), file)
 
 
-async def set_picture(call: Call[models.NewPicture, OfGroup]) -> Response:
+async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     await _require_jpeg(call, registered, call.body.picture)
@@ -50,19 +50,19 @@ async def set_picture(call: Call[models.NewPicture, OfGroup]) -> Response:
     return Response(status_code=204)
 
 
-async def remove_picture(call: Call[None, OfGroup]) -> Response:
+async def remove_picture(call: ApiRequest[None, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     await ask(call, registered, "set_picture", {"chat": chat, "sha256": None})
     return Response(status_code=204)
 
 
-async def profile(call: Call[None, None]) -> Response:
+async def profile(call: ApiRequest[None, None]) -> Response:
     told = await ask(call, await resolve_path(call), "profile", {})
     return written(models.Profile.model_validate(told))
 
 
-async def change_profile(call: Call[models.ProfileChange, None]) -> Response:
+async def change_profile(call: ApiRequest[models.ProfileChange, None]) -> Response:
     registered, changes = await resolve_path(call), call.body.changes
     if not changes:
         raise Problem("missing_field", "Name something to change.")
@@ -74,27 +74,27 @@ async def change_profile(call: Call[models.ProfileChange, None]) -> Response:
     return Response(status_code=204)
 
 
-async def blocked(call: Call[None, None]) -> Response:
+async def blocked(call: ApiRequest[None, None]) -> Response:
     told = await ask(call, await resolve_path(call), "blocked", {})
     return written(models.Blocked(items=told["people"]))
 
 
-async def block(call: Call[None, None]) -> Response:
+async def block(call: ApiRequest[None, None]) -> Response:
     return await _block(call, blocked=True)
 
 
-async def unblock(call: Call[None, None]) -> Response:
+async def unblock(call: ApiRequest[None, None]) -> Response:
     return await _block(call, blocked=False)
 
 
-async def _block(call: Call[None, None], *, blocked: bool) -> Response:
+async def _block(call: ApiRequest[None, None], *, blocked: bool) -> Response:
     registered = await resolve_path(call)
     person = canonical(call.path["person"], addresses.person)
     await ask(call, registered, "block", {"person": person, "blocked": blocked})
     return Response(status_code=204)
 
 
-async def _require_jpeg(call: Call[Any, Any], registered: Registered, sha256: str) -> None:
+async def _require_jpeg(call: ApiRequest[Any, Any], registered: Registered, sha256: str) -> None:
     """Problems `unknown_media`, also for a file of others, `media_too_large` and `media_type_mismatch`."""
     await sends.known_file(call, registered.id, sha256)
     entry = await call.backends.files.entry(sha256, registered.id)

@@ -13,11 +13,11 @@ from gateway.api import sends
 from gateway.api.lookups import canonical
 from gateway.api.messages import named
 from gateway.connection_access import resolve, resolve_path
-from gateway.http.endpoint import Call, Operation, written
+from gateway.http.endpoint import ApiRequest, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses, response_models
 from gateway.schemas.content.outbound_messages import ReadUntil
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
 
 
-async def one(call: Call[None, Wait]) -> Response:
+async def one(call: ApiRequest[None, WaitParameters]) -> Response:
     """The message has to be stored, for only that tells whose it is."""
     key = sends.idempotency_key(call)
     id, named_connection = named(call)  # noqa: A001 - the field's word
@@ -42,7 +42,7 @@ async def one(call: Call[None, Wait]) -> Response:
     return await taken_in(call, connection, document["chat"], ReadMark((target,)), id, key=key)
 
 
-async def chat(call: Call[ReadUntil, Wait]) -> Response:
+async def chat(call: ApiRequest[ReadUntil, WaitParameters]) -> Response:
     """All that the connection got up to a time; its owner knows which messages that are."""
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
@@ -52,7 +52,7 @@ async def chat(call: Call[ReadUntil, Wait]) -> Response:
 
 
 async def taken_in(
-    call: Call[Any, Wait],
+    call: ApiRequest[Any, WaitParameters],
     connection: Registered,
     chat: str,
     notice: Notice,
@@ -82,7 +82,7 @@ OPERATIONS = (
         one,
         GIVES,
         "send",
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=(*sends.REFUSES, "unknown_message", "not_incoming"),
     ),
@@ -97,7 +97,7 @@ OPERATIONS = (
         "send",
         body=ReadUntil,
         body_optional=True,
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=(*sends.REFUSES, "invalid_number", "unsupported_chat"),
     ),

@@ -14,7 +14,7 @@ from actors.connection.refused_items.port import EXCERPT
 from actors.messages.content import MINTED
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas.request_models import ListQuery
@@ -59,7 +59,7 @@ class RefusedDocuments(Answer):
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
-async def show(call: Call[None, ListQuery]) -> Response:
+async def show(call: ApiRequest[None, ListQuery]) -> Response:
     limit, after = call.query.limit, call.query.after or f"{_SENT}0"
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
@@ -89,18 +89,18 @@ def _page(items: list[RefusedDocument], following: str | None) -> Response:
     return written(RefusedDocuments(items=items, next=following))
 
 
-async def retry(call: Call[None, None]) -> Response:
+async def retry(call: ApiRequest[None, None]) -> Response:
     await _decide(call, "retry_refused", call.backends.lanes.retry_refused)
     return Response(status_code=204)
 
 
-async def discard(call: Call[None, None]) -> Response:
+async def discard(call: ApiRequest[None, None]) -> Response:
     await _decide(call, "discard_refused", call.backends.lanes.discard_refused)
     return Response(status_code=204)
 
 
 async def _decide(
-    call: Call[None, None], kind: str, decide: Callable[[str, str], Awaitable[bool]]
+    call: ApiRequest[None, None], kind: str, decide: Callable[[str, str], Awaitable[bool]]
 ) -> None:
     """Decide in the session, by its owner, or on a message of the queue by `decide`."""
     document = call.path["document"]
@@ -117,7 +117,7 @@ async def _decide(
 
 
 async def _ask_owner(
-    call: Call[Any, Any],
+    call: ApiRequest[Any, Any],
     registered: Registered,
     lease: Lease | None,
     kind: str,
@@ -132,7 +132,7 @@ async def _ask_owner(
     return told
 
 
-def _is_served(call: Call[Any, Any], lease: Lease) -> bool:
+def _is_served(call: ApiRequest[Any, Any], lease: Lease) -> bool:
     return lease.owner is not None and call.backends.liveness.of(lease.connection, lease)
 
 

@@ -9,23 +9,23 @@ from gateway.acceptance import engine_limits, message_targets
 from gateway.api import messages, sends
 from gateway.api.account.read_marks import GIVES, taken_in
 from gateway.connection_access import resolve
-from gateway.http.endpoint import Call, Operation
+from gateway.http.endpoint import ApiRequest, Operation
 from gateway.http.problems import Problem
-from gateway.schemas.request_models import Wait
+from gateway.schemas.request_models import WaitParameters
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-async def star(call: Call[None, Wait]) -> Response:
+async def star(call: ApiRequest[None, WaitParameters]) -> Response:
     return await _change(call, starred=True)
 
 
-async def unstar(call: Call[None, Wait]) -> Response:
+async def unstar(call: ApiRequest[None, WaitParameters]) -> Response:
     return await _change(call, starred=False)
 
 
-async def _change(call: Call[None, Wait], *, starred: bool) -> Response:
+async def _change(call: ApiRequest[None, WaitParameters], *, starred: bool) -> Response:
     """Queue the change behind what its chat has in the queue; the message has to be readable for that."""
     key = sends.idempotency_key(call)
     document = await messages.document_of(call)
@@ -58,7 +58,7 @@ OPERATIONS = (
         star,
         GIVES,
         "send",
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=_REFUSES,
     ),
@@ -71,7 +71,7 @@ OPERATIONS = (
         unstar,
         GIVES,
         "send",
-        query=Wait,
+        query=WaitParameters,
         headers=sends.KEY,
         refuses=_REFUSES,
     ),

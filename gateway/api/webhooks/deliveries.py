@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook
     from gateway.backends import Backends
-    from gateway.http.endpoint import Call
+    from gateway.http.endpoint import ApiRequest
 
 LOOKS, LOOKED_AT = 5, 200
 """Looks at the log, and events whose deliveries are read, that one page takes at most; of what does not fit it has less."""
 
 
-async def deliveries(call: Call[None, ListDeliveries]) -> Response:
+async def deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
     """The newest first."""
     query = call.query
     before = _number(query.after) if query.after is not None else None
@@ -74,7 +74,7 @@ async def deliveries(call: Call[None, ListDeliveries]) -> Response:
     return written(webhook_models.Deliveries(items=items, next=cursor))
 
 
-async def redeliver(call: Call[None, None]) -> Response:
+async def redeliver(call: ApiRequest[None, None]) -> Response:
     """Once more, now. Problems `unknown_delivery`, `still_waiting`, `connection_deleted`."""
     backends = call.backends
     webhook = await existing(call)
@@ -111,7 +111,7 @@ async def _once_more(backends: Backends, webhook: Webhook, seq: int) -> Delivery
 
 
 async def _buried(
-    call: Call[None, ListDeliveries], webhook: Webhook, before: int | None
+    call: ApiRequest[None, ListDeliveries], webhook: Webhook, before: int | None
 ) -> webhook_models.Deliveries:
     where = [Where("webhook", "==", webhook.id), Where("status", "==", "dead")]
     if before is not None:

@@ -15,7 +15,7 @@ from actors.state.connections import ConnectionNotFound
 from actors.state.webhooks import Secret, Webhook, WebhookEnded, WebhookNotFound
 from gateway.acceptance.address_policy import is_private_host
 from gateway.connection_access import resolve_all
-from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
 from gateway.schemas import webhooks as webhook_models
@@ -26,7 +26,7 @@ from gateway.schemas.request_models import (
     WebhookFiles,
 )
 from gateway.webhooks.requests import signatures, signed_request
-from gateway.webhooks.requests.body import Body
+from gateway.webhooks.requests.body import DeliveryBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def made(
     )
 
 
-async def create(call: Call[NewWebhook, None]) -> Response:
+async def create(call: ApiRequest[NewWebhook, None]) -> Response:
     backends, wanted = call.backends, call.body
     connections = await resolve_all(call, wanted.connections)
     webhook = made(
@@ -91,7 +91,7 @@ async def create(call: Call[NewWebhook, None]) -> Response:
     )
 
 
-async def list_all(call: Call[None, None]) -> Response:
+async def list_all(call: ApiRequest[None, None]) -> Response:
     listed = await call.backends.webhooks.list()
     found = [each for each in listed if call.key.covers(each.connections)]
     seq = await call.backends.streams.seq() if found else 0
@@ -99,11 +99,11 @@ async def list_all(call: Call[None, None]) -> Response:
     return written(webhook_models.Webhooks(items=items))
 
 
-async def get(call: Call[None, None]) -> Response:
+async def get(call: ApiRequest[None, None]) -> Response:
     return await _shown(call, await existing(call))
 
 
-async def change(call: Call[ChangedWebhook, None]) -> Response:
+async def change(call: ApiRequest[ChangedWebhook, None]) -> Response:
     webhook = await existing(call)
     if call.body.url is not None:
         _require_public(call.backends, call.body.url)
@@ -123,14 +123,14 @@ async def change(call: Call[ChangedWebhook, None]) -> Response:
     return await _shown(call, changed)
 
 
-async def delete(call: Call[None, None]) -> Response:
+async def delete(call: ApiRequest[None, None]) -> Response:
     webhook = await existing(call)
     await call.backends.webhooks.delete(webhook.id)
     call.backends.deliverer.look()
     return Response(status_code=204)
 
 
-async def rotate(call: Call[None, None]) -> Response:
+async def rotate(call: ApiRequest[None, None]) -> Response:
     webhook = await existing(call)
     secret = signatures.new_secret()
     try:
@@ -141,7 +141,7 @@ async def rotate(call: Call[None, None]) -> Response:
     return written(webhook_models.Rotated(secret=secret))
 
 
-async def test(call: Call[None, None]) -> Response:
+async def test(call: ApiRequest[None, None]) -> Response:
     """Send a test event now, also where it is paused. Problems `test_running`, `connection_deleted`."""
     webhook = await existing(call)
     if webhook.ended_at is not None:
@@ -153,7 +153,9 @@ async def test(call: Call[None, None]) -> Response:
     try:
         event = event_presenters.trial(webhook, f"evt_{secrets.token_hex(16)}", time.time())
         body = event.__pydantic_serializer__.to_json(event)
-        made = await signed_request.attempt(poster, webhook, event.id, Body(body), time.time())
+        made = await signed_request.attempt(
+            poster, webhook, event.id, DeliveryBody(body), time.time()
+        )
     finally:
         _testing.discard(webhook.id)
         await poster.close()
@@ -199,7 +201,7 @@ def _require_public(backends: Backends, url: str) -> None:
         )
 
 
-async def existing(call: Call[Any, Any]) -> Webhook:
+async def existing(call: ApiRequest[Any, Any]) -> Webhook:
     """The webhook of the path. Problem `unknown_webhook`."""
     named = call.path["webhook"]
     webhook = await call.backends.webhooks.get(named) if WEBHOOK_ID.fullmatch(named) else None
@@ -208,7 +210,7 @@ async def existing(call: Call[Any, Any]) -> Webhook:
     return webhook
 
 
-async def _shown(call: Call[Any, Any], webhook: Webhook) -> Response:
+async def _shown(call: ApiRequest[Any, Any], webhook: Webhook) -> Response:
     seq = await call.backends.streams.seq()
     return written(webhook_models.Webhook(**event_presenters.webhook(webhook, seq)))
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.connection import whatsmeow
-from actors.connection.backup.backup_format import Tampered, TooLarge
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
 from actors.connection.backup.session_snapshot import BESIDE, beside, disclose, remove
-from actors.connection.backup.vault import SCRATCH, Copy
+from actors.connection.backup.vault import SCRATCH, SessionCopy
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import (
     Session,
@@ -40,7 +40,7 @@ from gateway.cli.instance.preparation import running
 from supervision.backup.parts import copy_keys
 from supervision.backup.session_placement import place
 from supervision.jobs.verify_backups import verified
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,7 +68,7 @@ def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
         output.refuse(str(refusal))
     except RedisAway:
         output.refuse("Redis does not answer, so nobody can say who serves the connection.")
-    except (SessionDamaged, SessionTooNew, SessionUnavailable, TooLarge) as error:
+    except (SessionDamaged, SessionTooNew, SessionUnavailable, BackupTooLarge) as error:
         output.refuse(f"The session cannot be copied: {error.code}.")
 
 
@@ -116,7 +116,7 @@ class Desk:
             made.append(_shown(copy))
         return made
 
-    async def _keep(self, file: Path, scratch: Path) -> Copy | None:
+    async def _keep(self, file: Path, scratch: Path) -> SessionCopy | None:
         """Copy a session, and the keys beside it where its engine has them there: these first."""
         try:
             enclosed = await copy_keys(file, scratch)
@@ -204,13 +204,13 @@ class Desk:
     def _asleep(self) -> bool:
         try:
             plan = Plan.load(self._settings.data)
-        except Unreadable as error:
+        except UnreadableManifest as error:
             raise CannotDo(str(error)) from None
         named = self._settings.redis_url is not None or self._settings.redis_host is not None
         own = plan.valkey if plan is not None else not named
         return own and not running(self._settings.data)
 
-    async def _copies(self, connection: str | None) -> list[Copy]:
+    async def _copies(self, connection: str | None) -> list[SessionCopy]:
         if connection is not None and not is_connection(connection):
             raise CannotDo(f"{connection!r} is not the id of a connection.")
         copies = await self._vault.copies()
@@ -265,7 +265,7 @@ def _epoch(file: Path) -> int:
         return 0
 
 
-def _chosen(connection: str, copies: list[Copy], which: str | None) -> Copy:
+def _chosen(connection: str, copies: list[SessionCopy], which: str | None) -> SessionCopy:
     if not copies:
         raise CannotDo(f"There is no copy of {connection}.")
     if which is None:
@@ -278,7 +278,7 @@ def _chosen(connection: str, copies: list[Copy], which: str | None) -> Copy:
     raise CannotDo(f"There is no copy {which} of {connection}; `teimoso backup list` names them.")
 
 
-def _shown(copy: Copy) -> dict[str, Any]:
+def _shown(copy: SessionCopy) -> dict[str, Any]:
     epoch, commit = copy.position
     return {
         "connection": name_of(copy.connection),

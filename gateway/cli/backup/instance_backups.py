@@ -21,7 +21,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.atomic_files import write_atomically
 from actors.state.documents import StoreAway
 from gateway.cli import output
-from gateway.cli.commands.settings import FILE, Refused, edited
+from gateway.cli.commands.settings import FILE, SettingRefused, edited
 from gateway.cli.instance.preparation import running
 from gateway.http.response_base import rfc3339
 from gateway.setting_texts import NAMES
@@ -29,7 +29,7 @@ from supervision.backup import creation, restoration, unfinished
 from supervision.backup.backup_store import BackupStore
 from supervision.backup.creation import BackupFailed
 from supervision.backup.restoration import CannotRestore
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -144,7 +144,7 @@ def _runs(data: Path) -> bool:
         output.refuse(f"There is no instance in {data}.")
     try:
         plan = Plan.load(data)
-    except Unreadable as error:
+    except UnreadableManifest as error:
         output.refuse(str(error))
     if plan is None:
         output.refuse(f"There is no instance in {data}.")
@@ -179,7 +179,14 @@ def _done(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except BucketAway as away:
         output.refuse(f"The target does not answer: {away.reason}.")
-    except (BackupFailed, CannotRestore, WrongKey, Tampered, Refused, Unreadable) as refusal:
+    except (
+        BackupFailed,
+        CannotRestore,
+        WrongKey,
+        Tampered,
+        SettingRefused,
+        UnreadableManifest,
+    ) as refusal:
         output.refuse(str(refusal))
     except (RedisAway, StoreAway) as error:
         output.refuse(f"The restored instance does not answer: {error}.")

@@ -28,7 +28,7 @@ FILE = "settings.env"
 _PLAIN = re.compile(r"[\w./:@,+-]*", re.ASCII)
 
 
-class Refused(Exception):  # noqa: N818 - reads as what it is
+class SettingRefused(Exception):  # noqa: N818 - reads as what it is
     """A change of a setting was refused; the reason is a sentence for a person."""
 
 
@@ -51,7 +51,7 @@ def set_(
         output.refuse("A setting is changed by NAME=VALUE.")
     try:
         file = change(directory(data), name.strip(), value.strip())
-    except (Refused, InvalidSettings) as refusal:
+    except (SettingRefused, InvalidSettings) as refusal:
         output.refuse(str(refusal))
     except OSError as error:
         output.refuse(f"It cannot be written: {error.strerror or type(error).__name__}.")
@@ -83,7 +83,7 @@ def show(data: Data = DATA, as_json: Json = False) -> None:
 def change(data: Path, name: str, value: str) -> Path:
     """Change one setting of the instance in `data`; return the settings file that has it now.
 
-    The file first: it is what the next start goes by. Raises `Refused`, or `InvalidSettings` for
+    The file first: it is what the next start goes by. Raises `SettingRefused`, or `InvalidSettings` for
     an unknown name or a bad value; then nothing was changed. A crash in between leaves the file
     changed, and the next start takes it up.
     """
@@ -95,7 +95,7 @@ def change(data: Path, name: str, value: str) -> Path:
     from supervision.reports import process_files
 
     if not data.is_dir():
-        raise Refused(f"There is no instance in {data}.")
+        raise SettingRefused(f"There is no instance in {data}.")
     plan = Plan.load(data)
     named = Path(plan.settings_file) if plan is not None and plan.settings_file else None
     file = named or data / FILE
@@ -103,13 +103,17 @@ def change(data: Path, name: str, value: str) -> Path:
     settings = _resolved(data, text)
     field = NAMES.get(name)
     if field is None or field == "data":
-        raise Refused(f"{name} is not a setting of Teimoso that a file can change.")
+        raise SettingRefused(f"{name} is not a setting of Teimoso that a file can change.")
     running = process_files.read(data, PROCESSES)
     if running and field not in LIVE:
-        raise Refused(f"{name} needs a restart: `teimoso down` first, then set it, then `up`.")
+        raise SettingRefused(
+            f"{name} needs a restart: `teimoso down` first, then set it, then `up`."
+        )
     keeper = next((entry.pid for entry in running if entry.role == "keeper"), None)
     if name in os.environ or name in _environment(keeper):
-        raise Refused(f"{name} is set in the environment, which is stronger: change it there.")
+        raise SettingRefused(
+            f"{name} is set in the environment, which is stronger: change it there."
+        )
     write_atomically(file, text)
     if plan is not None and named is None:
         replace(plan, settings_file=str(file)).save(data)
@@ -122,7 +126,7 @@ def change(data: Path, name: str, value: str) -> Path:
 def edited(text: str, name: str, value: str) -> str:
     """The settings file's text with this value; comments and all other lines stay."""
     if re.search(r"[\x00-\x1f\x7f]", value) or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-        raise Refused("A setting is a NAME in capitals and a value on one line.")
+        raise SettingRefused("A setting is a NAME in capitals and a value on one line.")
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     line = f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}='{escaped}'"
     mine = re.compile(rf"\s*(export\s+)?{name}\s*=")

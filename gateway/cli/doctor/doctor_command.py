@@ -20,7 +20,7 @@ from gateway.cli.doctor.checks.whatsapp import whatsapp
 from gateway.cli.instance.instance_state import look
 from gateway.cli.instance.preparation import CannotStart, Wish, wanted
 from gateway.cli.service import systemd
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 from supervision.keeper.parts import ray_head
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[CheckRe
     findings += await whatsmeow()
     try:
         known = Plan.load(data)
-    except Unreadable as error:
+    except UnreadableManifest as error:
         return [*findings, fail("instance", str(error), "see what is in it")]
     seen = await look(data)
     runs = bool(seen.entries)

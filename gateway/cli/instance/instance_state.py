@@ -19,7 +19,7 @@ from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
 from gateway.cli.api_client import reachable
 from supervision.keeper import process, status_file
-from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.manifest import Plan, UnreadableManifest
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
-    from supervision.keeper.status_file import Note
-    from supervision.reports.process_files import Entry
+    from supervision.keeper.status_file import PartState
+    from supervision.reports.process_files import ProcessEntry
 
 TREE = ("root", "queue", "state", "health")
 SERVED = ("open", "pairing")
@@ -40,7 +40,7 @@ NEEDLESS = ("logged_out",)
 
 
 @dataclass(frozen=True)
-class Line:
+class ConnectionStatus:
     """A connection as it is seen: its lease's state, and whether its owner's process lives."""
 
     id: str
@@ -56,7 +56,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Usage:
+class ProcessUsage:
     """A process of this host: its name, resident bytes, and seconds of processor time."""
 
     name: str
@@ -72,10 +72,10 @@ class InstanceState:
     (Ray's).
     """
 
-    entries: list[Entry]
-    usage: Mapping[Entry, Usage]
-    notes: Mapping[str, Note]
-    connections: list[Line]
+    entries: list[ProcessEntry]
+    usage: Mapping[ProcessEntry, ProcessUsage]
+    notes: Mapping[str, PartState]
+    connections: list[ConnectionStatus]
     missing: list[str]
     addresses: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class InstanceState:
             ],
         }
 
-    def _plain(self, entry: Entry) -> dict[str, Any]:
+    def _plain(self, entry: ProcessEntry) -> dict[str, Any]:
         usage = self.usage.get(entry)
         return {
             "role": entry.role,
@@ -115,7 +115,7 @@ async def look(data: Path) -> InstanceState:
     unreadable: list[str] = []
     try:
         plan = Plan.load(data)
-    except Unreadable as error:
+    except UnreadableManifest as error:
         plan, unreadable = None, [str(error)]
     processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
     known = {entry.pid for entry in (*processes, *tree) if entry.here}
@@ -135,7 +135,7 @@ async def look(data: Path) -> InstanceState:
     )
 
 
-def addresses(data: Path, plan: Plan | None, entries: Iterable[Entry]) -> dict[str, str]:
+def addresses(data: Path, plan: Plan | None, entries: Iterable[ProcessEntry]) -> dict[str, str]:
     """The URLs of the console and of Ray's dashboard, each where its process runs."""
     there, found = {entry.role for entry in entries}, {}
     if "gateway" in there:
@@ -148,9 +148,9 @@ def addresses(data: Path, plan: Plan | None, entries: Iterable[Entry]) -> dict[s
 
 def missing(
     plan: Plan | None,
-    entries: Iterable[Entry],
-    notes: Mapping[str, Note],
-    lines: list[Line] | None,
+    entries: Iterable[ProcessEntry],
+    notes: Mapping[str, PartState],
+    lines: list[ConnectionStatus] | None,
 ) -> list[str]:
     """A phrase for each thing that is not as it should be; pure. `lines` None: unknown."""
     if plan is None:
@@ -179,8 +179,8 @@ def missing(
 
 
 def lines_of(
-    connections: Iterable[Connection], leases: Mapping[str, Lease], tree: Iterable[Entry]
-) -> list[Line]:
+    connections: Iterable[Connection], leases: Mapping[str, Lease], tree: Iterable[ProcessEntry]
+) -> list[ConnectionStatus]:
     """Join what is desired, what the leases say and which processes live; pure.
 
     A lease outlives its owner, so a state counts only with a living process behind it.
@@ -194,11 +194,13 @@ def lines_of(
         state = None if lease is None else lease.state
         if state == "open" and not lives:
             state = "reconnecting"
-        lines.append(Line(connection.name, connection.desired, state, owner if lives else None))
+        lines.append(
+            ConnectionStatus(connection.name, connection.desired, state, owner if lives else None)
+        )
     return lines
 
 
-async def _connections(data: Path, tree: list[Entry]) -> list[Line] | None:
+async def _connections(data: Path, tree: list[ProcessEntry]) -> list[ConnectionStatus] | None:
     try:
         settings = Settings.load(data)
     except (OSError, ValueError):
@@ -217,7 +219,7 @@ async def _connections(data: Path, tree: list[Entry]) -> list[Line] | None:
     return lines_of(found, leases, tree)
 
 
-def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
+def _ordered(entries: list[ProcessEntry], rest: list[ProcessEntry]) -> list[ProcessEntry]:
     roles = (
         "keeper",
         "gateway",
@@ -236,13 +238,15 @@ def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
     return [entry for *_, entry in sorted(ranked, key=lambda one: (one[0], one[1]))]
 
 
-def _usage(entry: Entry) -> Usage | None:
+def _usage(entry: ProcessEntry) -> ProcessUsage | None:
     if not entry.here:
         return None
     try:
         seen = psutil.Process(entry.pid)
         with seen.oneshot():
             times = seen.cpu_times()
-            return Usage(seen.name(), seen.memory_info().rss, round(times.user + times.system, 2))
+            return ProcessUsage(
+                seen.name(), seen.memory_info().rss, round(times.user + times.system, 2)
+            )
     except psutil.Error:
         return None

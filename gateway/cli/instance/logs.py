@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli import output
-from gateway.log_lines import Line, LineFilter, added, newest, parts
+from gateway.log_lines import LineFilter, LogLine, added, newest, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def run(data: Path, wanted: LineFilter, count: int, *, follow: bool, as_json: bo
                 _show(line, as_json)
 
 
-def _show(line: Line, as_json: bool) -> None:
+def _show(line: LogLine, as_json: bool) -> None:
     if as_json:
         text = json.dumps({"part": line.part, **line.fields}, ensure_ascii=False)
         sys.stdout.write(f"{text}\n")
@@ -48,7 +48,7 @@ def _show(line: Line, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def shown(line: Line) -> str:
+def shown(line: LogLine) -> str:
     """A line for a person: time, part, level, event, and the other fields as NAME=VALUE."""
     rest = (f"{name}={value}" for name, value in line.rest)
     words = (line.at, line.part, line.level, line.words, *rest)

@@ -292,7 +292,7 @@ def check_ports(settings: Settings, plan: Plan) -> None:
             raise CannotStart(f"Port {port} for {whose} {why}: choose another one.")
 
 
-def running(data: Path) -> list[process_files.Entry]:
+def running(data: Path) -> list[process_files.ProcessEntry]:
     """The living processes of the instance, by its list of processes and by the marks that they bear."""
     known = process_files.read(data, PROCESSES)
     pids = {entry.pid for entry in known}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from supervision.keeper.status_file import Note
+    from supervision.keeper.status_file import PartState
 
 TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
@@ -38,7 +38,7 @@ class ProgressDisplay(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-    def update(self, notes: Sequence[Note]) -> None: ...
+    def update(self, notes: Sequence[PartState]) -> None: ...
 
 
 class Silent:
@@ -50,7 +50,7 @@ class Silent:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def update(self, notes: Sequence[Note]) -> None:
+    def update(self, notes: Sequence[PartState]) -> None:
         pass
 
 
@@ -61,7 +61,7 @@ class Lines(Silent):
         self._said: dict[str, tuple[str, int]] = {}
         self._begun = time.monotonic()
 
-    def update(self, notes: Sequence[Note]) -> None:
+    def update(self, notes: Sequence[PartState]) -> None:
         for note in notes:
             word = (note.state, note.falls)
             if note.state not in ("ready", "fallen") or self._said.get(note.role) == word:
@@ -89,7 +89,7 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def update(self, notes: Sequence[Note]) -> None:
+    def update(self, notes: Sequence[PartState]) -> None:
         shown = Table(box=None, pad_edge=False, show_header=False)
         now = time.time()
         for note in notes:
@@ -143,12 +143,12 @@ def begun(tree: set[str]) -> bool:
     return tree >= set(TREE) or tree >= SERVING
 
 
-def hopeless(notes: Iterable[Note]) -> list[Note]:
+def hopeless(notes: Iterable[PartState]) -> list[PartState]:
     """The parts that fell too often in a row to be waited for; pure."""
     return [note for note in notes if note.streak >= TRIES and note.state != "ready"]
 
 
-def _sentence(data: Path, note: Note) -> str:
+def _sentence(data: Path, note: PartState) -> str:
     log = process.log_of(data, process.RAY_TASK if note.role == "root" else note.role)
     reason = (note.reason or "it is not ready in time").rstrip(".")
     where = f" Its log: {log}" if log.exists() else ""

@@ -257,11 +257,11 @@ def _renewed(data: Path, role: str, old: Old, file: Path | None = None) -> bool:
     return any(not _is_old(old, one) for one in _there(data, role, file))
 
 
-def _is_old(old: Old, entry: process_files.Entry) -> bool:
+def _is_old(old: Old, entry: process_files.ProcessEntry) -> bool:
     return (entry.pid, entry.started) in old
 
 
-def _there(data: Path, role: str, file: Path | None = None) -> list[process_files.Entry]:
+def _there(data: Path, role: str, file: Path | None = None) -> list[process_files.ProcessEntry]:
     found = process_files.read(data) if file is None else process_files.read(data, file)
     return [one for one in found if one.role == role and one.here]
 

@@ -16,7 +16,7 @@ from gateway.reference.code_samples import samples
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gateway.reference.field_tables import Row
+    from gateway.reference.field_tables import FieldRow
 
 INTRO = """\
 # API
@@ -136,7 +136,7 @@ def _kinds(
             yield f"{language}:\n\n```{_FENCES[language]}\n{source}\n```\n\n"
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[FieldRow]) -> str:
     if not rows:
         return ""
     lines = "".join(

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.console.login.session import Session
+    from gateway.console.login.session import ConsoleSession
 
 DIRECTORY: Final = "console.ended"
 
 
-def is_ended(data: Path, session: Session) -> bool:
+def is_ended(data: Path, session: ConsoleSession) -> bool:
     """Whether the session was logged out: a copy of its cookie opens nothing either."""
     return (data / DIRECTORY / session.name).exists()
 
 
-def end(data: Path, session: Session, now: float) -> None:
+def end(data: Path, session: ConsoleSession, now: float) -> None:
     """End the session, also for the gateways that come; forgets those that are over anyway.
 
     Raises OSError.

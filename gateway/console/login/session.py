@@ -33,7 +33,7 @@ _SECRET_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ConsoleSession:
     """A person who is logged in; `token` proves that a form is of a page of theirs.
 
     `name` is unique among sessions, and begins with the time of its end.
@@ -51,7 +51,7 @@ def sealed(secret: bytes, key_id: str, now: float) -> str:
     return _signer(secret, "session").sign(value).decode()
 
 
-def opened(secret: bytes, cookie: str | None, now: float) -> Session | None:
+def opened(secret: bytes, cookie: str | None, now: float) -> ConsoleSession | None:
     """The session of a cookie; None if there is none, it is over, or another secret signed it."""
     try:
         value = _signer(secret, "session").unsign(cookie or "").decode()
@@ -61,10 +61,10 @@ def opened(secret: bytes, cookie: str | None, now: float) -> Session | None:
     if int(ends_at) <= now:
         return None
     token = _signer(secret, "form").get_signature(value).decode()
-    return Session(key_id, float(ends_at), token, f"{ends_at}.{nonce}")
+    return ConsoleSession(key_id, float(ends_at), token, f"{ends_at}.{nonce}")
 
 
-def genuine(session: Session, token: str) -> bool:
+def genuine(session: ConsoleSession, token: str) -> bool:
     """Whether the token is the one of this session's pages."""
     return hmac.compare_digest(token.encode(), session.token.encode())
 

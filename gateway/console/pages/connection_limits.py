@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
 
 
-class Limit(NamedTuple):
+class LimitText(NamedTuple):
     """A limit in words, and the setting that has it."""
 
     noun: str
@@ -18,19 +18,19 @@ class Limit(NamedTuple):
     setting: str
 
 
-def pacing(settings: Settings) -> list[Limit]:
+def pacing(settings: Settings) -> list[LimitText]:
     """Return the pace at which a connection sends."""
     each = settings.pacing_messages_per_minute
     gap, jitter = settings.pacing_chat_gap / 1000, settings.pacing_chat_jitter / 1000
     many = settings.queue_concurrency
     return [
-        Limit(
+        LimitText(
             "Messages a minute",
             f"{each:,}, spread evenly" if each else "as many as there are",
             "PACING_MESSAGES_PER_MINUTE",
         ),
-        Limit("Pause in a chat", _pause(gap, jitter), "PACING_CHAT_GAP"),
-        Limit(
+        LimitText("Pause in a chat", _pause(gap, jitter), "PACING_CHAT_GAP"),
+        LimitText(
             "On their way at a time",
             "1 message" if many == 1 else f"{many:,} messages, each in another chat",
             "QUEUE_CONCURRENCY",
@@ -38,44 +38,44 @@ def pacing(settings: Settings) -> list[Limit]:
     ]
 
 
-def limits(settings: Settings) -> list[Limit]:
+def limits(settings: Settings) -> list[LimitText]:
     """Return the limits of a connection."""
     requests = settings.rate_limit
     return [
-        Limit(
+        LimitText(
             "Requests a minute",
             f"{requests:,} by all its keys, at each gateway process" if requests else "no limit",
             "RATE_LIMIT",
         ),
-        Limit(
+        LimitText(
             "Requests at once",
             f"{settings.concurrent_requests_per_connection:,} at each gateway process, sends with"
             " wait apart",
             "CONCURRENT_REQUESTS_PER_CONNECTION",
         ),
-        Limit("API keys", f"{settings.api_keys_per_connection:,}", "API_KEYS_PER_CONNECTION"),
-        Limit("Webhooks", f"{settings.webhooks_per_connection:,}", "WEBHOOKS_PER_CONNECTION"),
-        Limit(
+        LimitText("API keys", f"{settings.api_keys_per_connection:,}", "API_KEYS_PER_CONNECTION"),
+        LimitText("Webhooks", f"{settings.webhooks_per_connection:,}", "WEBHOOKS_PER_CONNECTION"),
+        LimitText(
             "Event readers",
             f"{settings.event_readers_per_connection:,} at each gateway process",
             "EVENT_READERS_PER_CONNECTION",
         ),
-        Limit(
+        LimitText(
             "Messages in Redis",
             _bytes(settings.queue_memory_per_connection),
             "QUEUE_MEMORY_PER_CONNECTION",
         ),
-        Limit(
+        LimitText(
             "Uploads a day",
             _bytes(settings.media_uploads_per_connection),
             "MEDIA_UPLOADS_PER_CONNECTION",
         ),
-        Limit(
+        LimitText(
             "Downloads a day",
             _bytes(settings.media_downloads_per_connection),
             "MEDIA_DOWNLOADS_PER_CONNECTION",
         ),
-        Limit(
+        LimitText(
             "Downloads of one sender",
             _bytes(settings.media_downloads_per_sender),
             "MEDIA_DOWNLOADS_PER_SENDER",

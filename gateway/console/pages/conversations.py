@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from actors.connection.engine import ABILITIES
-from gateway.console.console_request import Part
+from gateway.console.console_request import PagePart
 from gateway.console.page_app import Ask
 from gateway.console.pages import conversation_groups, hints, offered_actions
 from gateway.http.problems import Problem, from_validation
@@ -46,7 +46,7 @@ async def first(view: ConsoleRequest) -> Response:
     items = sorted(listed["items"], key=lambda one: one["account"] is None)
     if items:
         return view.to(f"{ROOT}/{items[0]['id']}")
-    return await _shown(view, None, None, said=Part(None), listed=Part({"items": []}))
+    return await _shown(view, None, None, said=PagePart(None), listed=PagePart({"items": []}))
 
 
 async def of_connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
@@ -59,7 +59,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
             return await of_connection(view, Problem(error.code, f"{error}.".capitalize()))
     found = await view.ask("getConnection", path={"connection": name})
     return await _shown(
-        view, found, None, said=Part(None), listed=await _chats(view, name), problem=problem
+        view, found, None, said=PagePart(None), listed=await _chats(view, name), problem=problem
     )
 
 
@@ -89,7 +89,7 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
                 for one in listing
             },
         }
-        said = Part(data, said.problem)
+        said = PagePart(data, said.problem)
     return await _shown(view, found, chat, said=said, listed=listed, named=named, problem=problem)
 
 
@@ -164,7 +164,7 @@ async def file(view: ConsoleRequest) -> Response:
     return answer
 
 
-async def _chats(view: ConsoleRequest, name: str) -> Part:
+async def _chats(view: ConsoleRequest, name: str) -> PagePart:
     query: dict[str, Any] = {"connection": name, "limit": LISTED}
     if view.query.get("search"):
         query["search"] = view.query["search"]
@@ -173,7 +173,7 @@ async def _chats(view: ConsoleRequest, name: str) -> Part:
     try:
         return await view.part("listAllChats", query=query)
     except ValidationError as error:
-        return Part(None, from_validation(error, parameters=True))
+        return PagePart(None, from_validation(error, parameters=True))
 
 
 async def _saved_name(view: ConsoleRequest, name: str, person: str) -> str | None:
@@ -197,8 +197,8 @@ async def _shown(
     found: Any,
     chat: str | None,
     *,
-    said: Part,
-    listed: Part,
+    said: PagePart,
+    listed: PagePart,
     named: str | None = None,
     problem: Problem | None = None,
 ) -> Response:

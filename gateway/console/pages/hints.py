@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.connection_access import resolve
 from gateway.console.login import revoked_sessions
 from gateway.console.page_app import Ask
-from gateway.http.endpoint import Call, telling_what_is_away
+from gateway.http.endpoint import ApiRequest, telling_what_is_away
 from gateway.webhooks.stream import EventFilter, Stream, newest
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Hints(Stream):
 async def read(view: ConsoleRequest) -> Response:
     """The stream of a connection. Problems as `GET /api/events`, whose readers it is one of."""
     view.require("read")
-    call = Call(view.backends, view.request, view.key, None, None)
+    call = ApiRequest(view.backends, view.request, view.key, None, None)
     with telling_what_is_away:
         connection = await resolve(call, view.query.get("connection", ""))
         return Hints(view, connection.id, await newest(view.backends, view.key))

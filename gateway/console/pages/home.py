@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from actors.config import default_engine
 from actors.connection.engine import ENGINES, UNPROVEN
-from gateway.console.console_request import Part
+from gateway.console.console_request import PagePart
 from gateway.console.page_app import Ask
 from gateway.console.pages import connection_limits
 from gateway.http.problems import Problem, from_validation
@@ -200,15 +200,15 @@ async def act(view: ConsoleRequest) -> Response:
     return view.to(HOME if verb == "delete" else f"/console/connections/{name}")
 
 
-async def _scan(view: ConsoleRequest, name: str) -> Part:
+async def _scan(view: ConsoleRequest, name: str) -> PagePart:
     """The QR as a picture that a page holds; None while there is none to scan yet."""
     if not view.may("getQr"):
-        return Part(None, Problem("missing_scope", "Only an admin's key shows the QR."))
+        return PagePart(None, Problem("missing_scope", "Only an admin's key shows the QR."))
     try:
         qr = await view.ask("getQr", path={"connection": name})
     except Problem as problem:
-        return Part(None, None if problem.kind.code == "nothing_to_scan" else problem)
-    return Part({"svg": picture(qr["qr"]), "expires_at": qr["expires_at"]})
+        return PagePart(None, None if problem.kind.code == "nothing_to_scan" else problem)
+    return PagePart({"svg": picture(qr["qr"]), "expires_at": qr["expires_at"]})
 
 
 async def _code(view: ConsoleRequest, name: str) -> Any:
@@ -244,7 +244,7 @@ def picture(text: str) -> str:
     return drawn.getvalue().decode()
 
 
-def _alerts(health: Part) -> list[dict[str, Any]]:
+def _alerts(health: PagePart) -> list[dict[str, Any]]:
     """Those that are active; while health is not known, none is."""
     return (health.data or {}).get("alerts") or []
 

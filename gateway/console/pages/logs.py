@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway import log_lines
 from gateway.console.page_app import Ask
-from gateway.log_lines import LEVELS, Line, LineFilter
+from gateway.log_lines import LEVELS, LineFilter, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gateway.console.console_request import ConsoleRequest
-    from gateway.http.api_keys import Key
+    from gateway.http.api_keys import ApiKey
 
 ADDRESS: Final = "/console/logs"
 SHOWN: Final = 200
@@ -62,8 +62,8 @@ def _wanted(query: Mapping[str, str]) -> LineFilter:
     )
 
 
-def _newest(directory: Path, wanted: LineFilter, key: Key) -> list[Line]:
-    def fits(line: Line) -> bool:
+def _newest(directory: Path, wanted: LineFilter, key: ApiKey) -> list[LogLine]:
+    def fits(line: LogLine) -> bool:
         if key.connections is not None:
             about = line.connection
             # By the id: a line with a name alone may be about a former connection.
@@ -75,7 +75,7 @@ def _newest(directory: Path, wanted: LineFilter, key: Key) -> list[Line]:
     return log_lines.newest(filter(fits, found), SHOWN)
 
 
-def _marked(lines: Iterable[Line]) -> list[tuple[str, Line]]:
+def _marked(lines: Iterable[LogLine]) -> list[tuple[str, LogLine]]:
     """The lines with their ids on the page, so that new ones push none away."""
     seen: Counter[str] = Counter()
     marked = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.console_request import Part
+from gateway.console.console_request import PagePart
 from gateway.console.page_app import Ask
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _one(view: ConsoleRequest) -> str | None:
     return view.query.get("connection") or None
 
 
-async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -> Part:
+async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -> PagePart:
     """The newest of all that the key reaches; one for some connections has to name each."""
     one = _one(view)
     if one is None and view.key.connections is None:
@@ -55,10 +55,10 @@ async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -
     )
     problem = next((part.problem for part in parts if part.problem is not None), None)
     if problem is not None:
-        return Part(None, problem)
+        return PagePart(None, problem)
     items = [item for part in parts for item in part.data["items"]]
     items.sort(key=lambda item: item[by], reverse=True)
-    return Part({"items": items[:SHOWN]})
+    return PagePart({"items": items[:SHOWN]})
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}

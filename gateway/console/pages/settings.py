@@ -25,7 +25,7 @@ EVERY: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SettingRow:
     """A setting; `value` and `default` as a person writes them, None for none."""
 
     name: str
@@ -63,9 +63,9 @@ async def show(view: ConsoleRequest) -> Response:
     )
 
 
-def _rows(settings: Settings, fields: Mapping[str, str]) -> list[Row]:
+def _rows(settings: Settings, fields: Mapping[str, str]) -> list[SettingRow]:
     return [
-        Row(
+        SettingRow(
             name,
             setting_texts.written(getattr(settings, field)),
             setting_texts.default(name, settings),

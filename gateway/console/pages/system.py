@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.console_request import ConsoleRequest, Part
+    from gateway.console.console_request import ConsoleRequest, PagePart
 
 ADDRESS: Final = "/console/system"
 
@@ -44,7 +44,7 @@ async def show(view: ConsoleRequest) -> Response:
     )
 
 
-def _curve(load: Part, field: str, now: float, gap: float) -> Curve | None:
+def _curve(load: PagePart, field: str, now: float, gap: float) -> Curve | None:
     items = [] if load.data is None else load.data["items"]
     times = [datetime.fromisoformat(one["at"]).timestamp() for one in items]
     return curve(times, [one[field] for one in items], now, gap)

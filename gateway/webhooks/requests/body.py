@@ -13,7 +13,7 @@ PIECE: Final = 49_152
 """Bytes of a file in memory at a time: a multiple of three, so that base64 has no gap between two pieces."""
 
 
-class Body:
+class DeliveryBody:
     """Is read twice, to sign it and to send it; a file in it is never whole in memory."""
 
     def __init__(

@@ -14,7 +14,7 @@ from actors.runtime.limits.quotas import ALL
 from actors.state.documents import MESSAGES
 from gateway.schemas import event_presenters
 from gateway.webhooks.requests import event_body
-from gateway.webhooks.requests.body import Body
+from gateway.webhooks.requests.body import DeliveryBody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class DeliveryBodies:
 
     async def of(
         self, told: NumberedEvent, webhook: Webhook, now: float, *, may_wait: bool
-    ) -> Body | FileAwaited:
+    ) -> DeliveryBody | FileAwaited:
         """The body, which its caller closes; `FileAwaited` only where the delivery `may_wait`.
 
         Raises `Unreadable`, `StoreAway`, and `RedisAway` where a QR or a code cannot be looked up.
@@ -52,7 +52,7 @@ class DeliveryBodies:
         media = data.get("media") if told.event.type == "message.received" else None
         if webhook.media_wait is None or media is None:
             # Only an admin sets up a webhook, so that it may get what links an account.
-            return Body(await event_body.body(told, self._leases, may_link=True))
+            return DeliveryBody(await event_body.body(told, self._leases, may_link=True))
         if media["state"] in _OPEN:
             known = await self._known(data["id"])
             # A clock that was set back has nothing wait for longer.
@@ -63,7 +63,7 @@ class DeliveryBodies:
             told = replace(told, event=replace(told.event, data={**data, "media": media}))
         file = (data.get("content") or {}).get("file")
         if webhook.base64_limit is None or media["state"] != "stored" or file is None:
-            return Body(event_presenters.written(told))
+            return DeliveryBody(event_presenters.written(told))
         return await self._with_file(told, file["sha256"], webhook.base64_limit)
 
     async def _known(self, message: str) -> Mapping[str, Any] | None:
@@ -71,18 +71,18 @@ class DeliveryBodies:
         found = await self._documents.get(MESSAGES, message)
         return None if found is None else found.get("media")
 
-    async def _with_file(self, told: NumberedEvent, sha256: str, limit: int) -> Body:
+    async def _with_file(self, told: NumberedEvent, sha256: str, limit: int) -> DeliveryBody:
         """The event with the file, or with the reason why its address alone is there."""
         file = await self._opened(sha256, told.event.connection or ALL)
         if file is None:
-            return Body(event_presenters.with_file(told, None, "unavailable"))
+            return DeliveryBody(event_presenters.with_file(told, None, "unavailable"))
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             file.close()
-            return Body(event_presenters.with_file(told, None, "too_large"))
+            return DeliveryBody(event_presenters.with_file(told, None, "too_large"))
         mark = secrets.token_hex(16)
         start, _, end = event_presenters.with_file(told, mark, None).partition(mark.encode())
-        return Body(start, file, size, end)
+        return DeliveryBody(start, file, size, end)
 
     async def _opened(self, sha256: str, unit: str) -> BinaryIO | None:
         try:

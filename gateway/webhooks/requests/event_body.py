@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.schemas import event_presenters
-from gateway.schemas.event_presenters import VOID, Pairing
+from gateway.schemas.event_presenters import VOID, PairingText
 
 if TYPE_CHECKING:
     from actors.redis.leases.leases import Leases
@@ -24,14 +24,14 @@ async def body(told: NumberedEvent, leases: Leases, *, may_link: bool) -> bytes:
     if told.event.type != "connection.qr":
         return event_presenters.written(told)
     if not may_link:
-        return event_presenters.written(told, Pairing(withheld="missing_scope"))
+        return event_presenters.written(told, PairingText(withheld="missing_scope"))
     return event_presenters.written(told, await _shown(told.event, leases))
 
 
-async def _shown(event: Event, leases: Leases) -> Pairing:
+async def _shown(event: Event, leases: Leases) -> PairingText:
     """QR or code that the connection shows, where the event tells of that one: its expiry names it."""
     look = leases.qr if event.data.get("kind") == "qr" else leases.pairing_code
     shown = None if event.connection is None else await look(event.connection)
     if shown is None or shown[1] != event.data.get("expires_at"):
         return VOID
-    return Pairing(shown[0], withheld=None)
+    return PairingText(shown[0], withheld=None)

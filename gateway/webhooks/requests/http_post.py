@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.acceptance.address_policy import Guarded
-    from gateway.webhooks.requests.body import Body
+    from gateway.webhooks.requests.body import DeliveryBody
 
 CONNECT, WHOLE = 5.0, 15.0
 """Seconds: for a connection, and until the answer's status."""
@@ -75,7 +75,9 @@ class Poster:
             keepalive_expiry=IDLE,
         )
 
-    async def post(self, url: str, body: Body, headers: Sequence[tuple[str, str]]) -> int | str:
+    async def post(
+        self, url: str, body: DeliveryBody, headers: Sequence[tuple[str, str]]
+    ) -> int | str:
         """The status of the answer, or the code of what kept it from coming.
 
         ``unknown_host`` ``private_address`` ``unreachable`` ``tls_failed`` ``timeout``
@@ -103,7 +105,7 @@ class Poster:
         if "_pool" in vars(self):
             await self._pool.aclose()
 
-    async def _post(self, url: str, body: Body, headers: Sequence[tuple[str, str]]) -> int:
+    async def _post(self, url: str, body: DeliveryBody, headers: Sequence[tuple[str, str]]) -> int:
         asked = self._pool.stream(
             "POST",
             url,

@@ -13,12 +13,12 @@ from gateway.webhooks.requests import signatures
 
 if TYPE_CHECKING:
     from actors.state.webhooks import Webhook
-    from gateway.webhooks.requests.body import Body
+    from gateway.webhooks.requests.body import DeliveryBody
     from gateway.webhooks.requests.http_post import Poster
 
 
 async def attempt(
-    poster: Poster, webhook: Webhook, identity: str, body: Body, now: float
+    poster: Poster, webhook: Webhook, identity: str, body: DeliveryBody, now: float
 ) -> Attempt:
     """POST the event `body`, whose id is `identity`; `now` in seconds since the epoch."""
     sign = partial(signatures.headers, webhook.signs(now), identity, int(now))

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.groups.group import MAX_MEMBERS
-from simulator.server.groups.membership import REMOVED, Refusal, require_admin
+from simulator.server.groups.membership import REMOVED, RefusedMember, require_admin
 from simulator.server.groups.settings import APPROVAL, LINK_MODE
 from simulator.server.query_errors import QueryError
 from simulator.wire.protocol_library import Node
@@ -107,10 +107,10 @@ class GroupEntry:
         self._invites.revoke(group, number)
         return after
 
-    def revoke(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, Refusal]:
+    def revoke(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, RefusedMember]:
         """Revokes private invites; returns whose there were none. Raises QueryError unless an administrator does it."""
         require_admin(group, by)
-        return {one: Refusal(404) for one in numbers if not self._invites.revoke(group, one)}
+        return {one: RefusedMember(404) for one in numbers if not self._invites.revoke(group, one)}
 
     def requests(self, group: Group) -> list[dict[str, Any]]:
         """Returns those who wait for approval: `number`, `method` and `at`, in seconds."""
@@ -122,23 +122,23 @@ class GroupEntry:
 
     def decide(
         self, group: Group, numbers: Sequence[str], by: str, *, approve: bool
-    ) -> dict[str, Refusal]:
+    ) -> dict[str, RefusedMember]:
         """Approves or rejects people; returns who did not wait for it (404), or finds the group full (419)."""
         require_admin(group, by)
         waiting = [one["number"] for one in self.requests(group)]
         chosen = [number for number in numbers if number in waiting]
-        refused = {number: Refusal(404) for number in numbers if number not in waiting}
+        refused = {number: RefusedMember(404) for number in numbers if number not in waiting}
         if not approve:
             self._withdraw(group, chosen, by)
             return refused
         room = max(MAX_MEMBERS - len(group.members), 0)
         self._membership.admit(group, chosen[:room], by, _REASON)
-        return refused | {number: Refusal(419) for number in chosen[room:]}
+        return refused | {number: RefusedMember(419) for number in chosen[room:]}
 
-    def cancel(self, group: Group, number: str) -> dict[str, Refusal]:
+    def cancel(self, group: Group, number: str) -> dict[str, RefusedMember]:
         """Ends a person's own wait; returns them where they did not wait."""
         if number not in [one["number"] for one in self.requests(group)]:
-            return {number: Refusal(404)}
+            return {number: RefusedMember(404)}
         self._withdraw(group, [number], number)
         return {}
 

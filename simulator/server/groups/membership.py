@@ -31,7 +31,7 @@ REMOVED: Final = "removed"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedMember:
     """A refused change of one person: the code, and the private invite that the person may get instead."""
 
     code: int
@@ -64,7 +64,7 @@ class Membership:
 
     def make(
         self, subject: str, creator: str, numbers: Sequence[str], server: str
-    ) -> tuple[Group, dict[str, Refusal]]:
+    ) -> tuple[Group, dict[str, RefusedMember]]:
         """Creates a group, without a notification; returns it, and who was refused."""
         group = self._groups.make(subject, creator, [], server)
         numbers = [number for number in numbers if number != creator]
@@ -73,7 +73,7 @@ class Membership:
             group, [one for one in numbers if one not in refused], []
         ), refused
 
-    def add(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, Refusal]:
+    def add(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, RefusedMember]:
         """Adds people; returns who was refused. Raises QueryError for a member who may add nobody."""
         if self._settings.value(group, ADD_MODE) == "admin_add":
             require_admin(group, by)
@@ -106,7 +106,7 @@ class Membership:
             self._notifications.joined(after, numbers, by, reason)
         return after
 
-    def remove(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, Refusal]:
+    def remove(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, RefusedMember]:
         """Removes members; returns who was refused. Raises QueryError unless an administrator does it."""
         require_admin(group, by)
         refused = self._unchangeable(group, numbers)
@@ -137,13 +137,13 @@ class Membership:
             self._notifications.changed(after, "remove", numbers, by, group.members)
         return after
 
-    def promote(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, Refusal]:
+    def promote(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, RefusedMember]:
         """Makes members administrators; returns who was refused. Raises QueryError as `remove` does."""
         require_admin(group, by)
         self.rank(group, numbers, ADMIN, by)
-        return {one: Refusal(404) for one in numbers if one not in group.members}
+        return {one: RefusedMember(404) for one in numbers if one not in group.members}
 
-    def demote(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, Refusal]:
+    def demote(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, RefusedMember]:
         """Makes administrators members; returns who was refused. Raises QueryError as `remove` does."""
         require_admin(group, by)
         refused = self._unchangeable(group, numbers)
@@ -171,9 +171,9 @@ class Membership:
         )
         return None if found is None else str(found["how"])
 
-    def _refusals(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, Refusal]:
+    def _refusals(self, group: Group, numbers: Sequence[str], by: str) -> dict[str, RefusedMember]:
         """Returns who of the people cannot be added."""
-        refused: dict[str, Refusal] = {}
+        refused: dict[str, RefusedMember] = {}
         room = MAX_MEMBERS - len(group.members)
         for number in dict.fromkeys(numbers):
             code = self._refusal(group, number) or (None if room > 0 else 419)
@@ -181,7 +181,7 @@ class Membership:
                 room -= 1
             else:
                 invite = self._invites.private(group, number, by) if code == 403 else None
-                refused[number] = Refusal(code, invite)
+                refused[number] = RefusedMember(code, invite)
         return refused
 
     def _refusal(self, group: Group, number: str) -> int | None:
@@ -193,11 +193,11 @@ class Membership:
             return 408
         return 403 if self._properties.value(number, "group_add", CONTACT) == "none" else None
 
-    def _unchangeable(self, group: Group, numbers: Sequence[str]) -> dict[str, Refusal]:
+    def _unchangeable(self, group: Group, numbers: Sequence[str]) -> dict[str, RefusedMember]:
         """Returns those who are not members (404), and the creator, who stays what they are (406)."""
-        refused = {one: Refusal(404) for one in numbers if one not in group.members}
+        refused = {one: RefusedMember(404) for one in numbers if one not in group.members}
         creators = [one for one in numbers if group.members.get(one) == SUPERADMIN]
-        return refused | {one: Refusal(406) for one in creators}
+        return refused | {one: RefusedMember(406) for one in creators}
 
 
 def require_admin(group: Group, number: str) -> None:

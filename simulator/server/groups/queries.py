@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.server.groups.group import NoGroupError
 from simulator.server.groups.info import require_subject
-from simulator.server.groups.membership import Refusal, require_admin
+from simulator.server.groups.membership import RefusedMember, require_admin
 from simulator.server.groups.settings import are_valid, setting_in
 from simulator.server.query_errors import MAX_USERS, QueryError
 from simulator.wire.protocol_library import (
@@ -237,13 +237,13 @@ class GroupQueries:
         return {jid: None if person is None else person.number for jid, person in found.items()}
 
     def _results(
-        self, group: Group, people: Mapping[Any, str | None], refused: Mapping[str, Refusal]
+        self, group: Group, people: Mapping[Any, str | None], refused: Mapping[str, RefusedMember]
     ) -> list[Any]:
         """Returns the person's node for each of the people, with the error of those who were refused."""
         group = self._groups.named(group.id)
         results = []
         for jid, number in people.items():
-            refusal = Refusal(404) if number is None else refused.get(number)
+            refusal = RefusedMember(404) if number is None else refused.get(number)
             error = {} if refusal is None else {"error": refusal.code}
             if number is None:
                 results.append(Node("participant", {"jid": jid, **error}))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
-    from supervision.keeper.process import Command
+    from supervision.keeper.process import CommandLine
 
 PROCESSES = Path("processes.json")
 """The file that lists the processes which the keeper started, and the keeper."""
@@ -32,7 +32,7 @@ class Part:
     """
 
     role: str
-    command: Callable[[], Command]
+    command: Callable[[], CommandLine]
     ready: Callable[[], Awaitable[bool]]
     patience: float = 60.0
     silence: float | None = 30.0

@@ -7,15 +7,15 @@ import site
 import sys
 from pathlib import Path
 
-from supervision.keeper.process import Command
+from supervision.keeper.process import CommandLine
 
 ROOT = Path(__file__).resolve().parents[3]
 """The directory that holds the packages."""
 
 
-def module(name: str, *arguments: str, environment: dict[str, str] | None = None) -> Command:
+def module(name: str, *arguments: str, environment: dict[str, str] | None = None) -> CommandLine:
     """Returns the command `python -m NAME …` for this interpreter, without the working directory on its path."""
-    return Command(
+    return CommandLine(
         (sys.executable, "-P", "-m", name, *arguments), {**paths(), **(environment or {})}
     )
 

@@ -15,7 +15,7 @@ from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import log_rotation, secret_files
 from supervision.keeper.code_digest import code_digest
 from supervision.keeper.parts import probe, python_module, ray_start_hook
-from supervision.keeper.process import Command
+from supervision.keeper.process import CommandLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ def environment(data: Path) -> dict[str, str]:
     }
 
 
-def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Command:
+def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> CommandLine:
     """Writes token, address and directories; returns the command. No other head may run now.
 
     Ray rotates each of its logs at `log_bytes`.
@@ -113,7 +113,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
     }
     # The monitor of an autoscaler, which does not exist here.
     flags = ("--no-monitor", *(f"--{name}={value}" for name, value in options.items()))
-    return Command(
+    return CommandLine(
         (sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", *flags),
         {
             **environment(data),

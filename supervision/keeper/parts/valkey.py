@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import secret_files
-from supervision.keeper.process import Command
+from supervision.keeper.process import CommandLine
 
 # G1 rests on the second and the third line; noeviction, since a queue is no cache.
 CONFIGURATION = """\
@@ -36,7 +36,7 @@ class NoServer(Exception):  # noqa: N818 - reads well without Error
     """The embedded server has no binary for this platform."""
 
 
-def command(data: Path, port: int, password: str, clients: int) -> Command:
+def command(data: Path, port: int, password: str, clients: int) -> CommandLine:
     """Writes the configuration (mode 0600: it has the password) and returns the command."""
     directory = data / "valkey"
     directory.mkdir(mode=0o700, exist_ok=True)
@@ -44,7 +44,7 @@ def command(data: Path, port: int, password: str, clients: int) -> Command:
     quoted = str(directory).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     text = CONFIGURATION.format(port=port, directory=quoted, password=password, clients=clients)
     write_atomically(file, text)
-    return Command((str(binary()), str(file)))
+    return CommandLine((str(binary()), str(file)))
 
 
 def password(data: Path) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import EngineEvents, Outgoing, Qr
+from actors.connection.engine import EngineEvents, Qr, SendRequest
 from actors.messages.content import Text
 from actors.runtime.logs import configure
 
@@ -48,7 +48,7 @@ async def main(name: str, directory: Path, url: str, root_key: str, epoch: int) 
         for number in range(count):
             message_id = f"3EB0{secrets.token_hex(9).upper()}"
             to = f"{contact}@s.whatsapp.net"
-            await engine.send(Outgoing(message_id, to, Text(f"{prefix} {number}")))
+            await engine.send(SendRequest(message_id, to, Text(f"{prefix} {number}")))
 
     running = asyncio.create_task(run())
     await opened.wait()

@@ -217,7 +217,7 @@ class Owner:
         await self.engine.mark_read(seen.chat, mark, time.time())
 
     async def obey(self, command: dict[str, Any]) -> None:
-        from actors.connection.engine import NotConnected, Outgoing
+        from actors.connection.engine import NotConnected, SendRequest
 
         if command["do"] == "hold":
             child.held.set()
@@ -246,7 +246,7 @@ class Owner:
             said = await self._content(command)
         while True:
             try:
-                await self.engine.send(Outgoing(message_id, chat, said))
+                await self.engine.send(SendRequest(message_id, chat, said))
                 break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.state.documents import BATCH_BYTES, Refused, Write
+from actors.state.documents import BATCH_BYTES, Write, WriteRefused
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def test_each_write_of_it_is_refused_and_leaves_nothing(
         documents.batch([beside, Write("change", THINGS, "x", change=lambda _: refused)]),
         documents.batch([beside, Write("advance", THINGS, "x", refused, by=("n",))]),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(WriteRefused):
             await call
     assert (await documents.query(THINGS)).items == []
     await documents.batch([beside])
@@ -57,7 +57,7 @@ async def test_each_write_of_it_is_refused_and_leaves_nothing(
 
 
 async def test_a_refusal_quotes_nothing(documents: Documents, refused: dict[str, Any]) -> None:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(WriteRefused) as error:
         await documents.set(THINGS, "x", refused)
     assert len(str(error.value)) < 100
     assert "xxxx" not in str(error.value)

@@ -21,9 +21,9 @@ from actors.connection.engine import (
     InboxFile,
     InboxMessage,
     InboxReceipt,
-    Outgoing,
     Presence,
     Qr,
+    SendRequest,
 )
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
@@ -285,7 +285,7 @@ class Device:
             await asyncio.sleep(0.1)
 
     async def send(self, number: int, text: str, to: str = CONTACT, space: int = 0) -> float:
-        return await self.engine.send(Outgoing(message_id(number, space), chat(to), Text(text)))
+        return await self.engine.send(SendRequest(message_id(number, space), chat(to), Text(text)))
 
     async def messages(self) -> list[InboxMessage]:
         return list(await self.engine.pending("message", 10_000))

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Text
 from tests import traced
@@ -77,7 +77,7 @@ async def test_a_conversation_leaves_its_shape_and_nothing_else(
             type="push_name", pushnames={CONTACT: "zqalias"}, messages=[], conversations=[]
         )
         await phone.send(1, SAID)
-        await phone.engine.send(Outgoing(message_id(2), group["id"], Text(SAID)))
+        await phone.engine.send(SendRequest(message_id(2), group["id"], Text(SAID)))
         assert await phone.engine.lookup(chat(CONTACT)) is not None
         assert [one.subject for one in await phone.engine.administration.groups.all()] == [
             "zqgroup of ours"

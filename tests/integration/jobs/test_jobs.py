@@ -17,7 +17,7 @@ from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.backup.backup_format import Header, seal
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.open_vault import open_bucket, open_vault
-from actors.connection.backup.vault import Copy
+from actors.connection.backup.vault import SessionCopy
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.leases.leases import Leases, Owner
@@ -167,7 +167,7 @@ def copy_of_a_newer_release(place: Place, session: Path, bucket: Path) -> None:
     with sqlite3.connect(session) as file:
         file.execute("PRAGMA user_version = 999")
     file.close()
-    target = bucket / Copy("newer", position).name
+    target = bucket / SessionCopy("newer", position).name
     target.parent.mkdir()
     keyring = Keyring.of(NEW)
     with session.open("rb") as stream:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.queue.outbound_queue import Counts, Job, Record
+    from actors.queue.outbound_queue import ClaimedMessage, Counts, Record
     from tests.processes.valkey import Valkey
 
 SHOP = "shop"
@@ -93,7 +93,7 @@ class Desk:
         sent: Sequence[str] = (),
         epoch: int | None = None,
         ahead: bool = False,
-    ) -> list[Job]:
+    ) -> list[ClaimedMessage]:
         """With the texts `sent` acknowledged in the same call."""
         proofs = {self.ids[text]: self.now for text in sent}
         epoch = self.epoch if epoch is None else epoch

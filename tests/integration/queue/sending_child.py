@@ -28,7 +28,7 @@ from actors.redis.leases.leases import Leases, Owner
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:
-    from actors.connection.engine import Engine, Outgoing
+    from actors.connection.engine import Engine, SendRequest
     from actors.connection.owner.reporter import Reporter
     from actors.messages.content import SettingChange
 
@@ -50,7 +50,7 @@ class DeadlyEngine(Learnt):
         self._log = log
         self._limits = limits
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         until = self._limits.locked_until
         if until is not None and (text_of(message.content) or "").startswith("wait"):
             await asyncio.sleep(0.01)

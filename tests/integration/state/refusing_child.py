@@ -19,7 +19,7 @@ from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateRefused
 from actors.state.actor import StateManager
-from actors.state.documents import Refused
+from actors.state.documents import WriteRefused
 
 if TYPE_CHECKING:
     from actors.redis.leases.lease_record import HeldItems
@@ -70,7 +70,7 @@ class State:
         self.steps.step()
         try:
             return await self.manager.store_messages(*arguments)
-        except Refused:
+        except WriteRefused:
             raise StateRefused from None
         finally:
             self.steps.step()

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
@@ -72,24 +72,24 @@ async def nobody() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def copy(tmp_path: Path) -> Copy:
-    return Copy(tmp_path / "copy.json")
+async def copy(tmp_path: Path) -> LocalCopy:
+    return LocalCopy(tmp_path / "copy.json")
 
 
-async def test_connections_are_known(away: Documents, copy: Copy) -> None:
+async def test_connections_are_known(away: Documents, copy: LocalCopy) -> None:
     await copy.write([SHOP, {**SHOP, "id": "gone", "deleted": True}])
     known = KnownConnections(away, nobody, copy)
     await known.refresh()
     assert [(one.id, one.options) for one in known.all()] == [("shop", OPTIONS)]
     assert not known.fresh, "and it is said that the store is away"
-    unknown = KnownConnections(away, nobody, Copy(None))
+    unknown = KnownConnections(away, nobody, LocalCopy(None))
     await unknown.refresh()
     with pytest.raises(StoreAway):
         unknown.all()
 
 
 async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
-    away: Documents, copy: Copy
+    away: Documents, copy: LocalCopy
 ) -> None:
     await copy.write([{**SHOP, "engine": "neonize"}])
     known = KnownConnections(away, nobody, copy)
@@ -97,7 +97,9 @@ async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
     assert [one.engine for one in known.all()] == ["whatsmeow"]
 
 
-async def test_the_root_says_once_that_an_engine_is_replaced(tmp_path: Path, copy: Copy) -> None:
+async def test_the_root_says_once_that_an_engine_is_replaced(
+    tmp_path: Path, copy: LocalCopy
+) -> None:
     documents = open_documents(resolve_settings(data=tmp_path))
     await documents.set(CONNECTIONS, "shop", {**SHOP, "engine": "neonize"})
     budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), documents)
@@ -113,7 +115,7 @@ async def test_the_root_says_once_that_an_engine_is_replaced(tmp_path: Path, cop
     ]
 
 
-async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy: Copy) -> None:
+async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy: LocalCopy) -> None:
     await copy.write([KEY])
     ring = ApiKeyCache(away, copy=copy)
     key = await ring.find(TOKEN)
@@ -125,11 +127,11 @@ async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy:
     assert await admits(copy, TOKEN)
     assert await admits(copy, None)
     assert not await admits(copy, "tmo_" + "b" * 40)
-    assert not await admits(Copy(None), None)
+    assert not await admits(LocalCopy(None), None)
 
 
 async def test_the_root_knows_what_is_desired_and_what_it_acted_upon(
-    away: Documents, copy: Copy
+    away: Documents, copy: LocalCopy
 ) -> None:
     await copy.write([SHOP])
     budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), away)

@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.connections import Connections, Observed
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
@@ -225,7 +225,7 @@ async def test_settings_of_a_connection_are_what_they_were_after_a_restart(
     await connections.create("shop", id="shop", options=OPTIONS)
     await connections.observe("shop", Observed("open", epoch=2))
     budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), documents)
-    copy = Copy(tmp_path / "copy.json")
+    copy = LocalCopy(tmp_path / "copy.json")
     assert await Registry(documents, budgets, copy).refresh()
     found = await connections.get("shop")
     assert found is not None

@@ -14,7 +14,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.documents import API_KEYS, CONNECTIONS, EVENT_LOG, HEAD, HEALTH_STATUS, WEBHOOKS
 from actors.state.own_mistakes import MISTAKE
 from actors.state.webhooks import Webhooks
@@ -53,7 +53,7 @@ async def tail(documents: Documents, _: Settings) -> None:
 
 
 async def cache(documents: Documents, _: Settings) -> None:
-    await KnownConnections(documents, nobody, Copy(None)).run()
+    await KnownConnections(documents, nobody, LocalCopy(None)).run()
 
 
 async def keys_of(documents: Documents, _: Settings) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from actors.health.checks import Thresholds, judge
 from actors.health.probes import Probes
-from actors.health.samples import Answer, Sample
+from actors.health.samples import ProbeResult, Sample
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
-from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS, Refused
+from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS, WriteRefused
 from actors.state.own_mistakes import MISTAKE
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
@@ -49,7 +49,7 @@ async def test_a_state_that_is_refused(
     await forbid(settings, documents)
     measured = Measured()
     report = {"state": "open", "cause": None, "epoch": 1, "since": 1.0, "restarts": 0, "beat": 1.0}
-    with pytest.raises(Refused):
+    with pytest.raises(WriteRefused):
         await manager.report_state("shop", {**report, "account": POISON})
     assert await noted(documents) == "report_state"
     assert measured.rise("teimoso_state_store_refusals", reason="mistake") == 1
@@ -61,7 +61,7 @@ async def test_a_message_that_is_refused_is_none_of_these(
 ) -> None:
     """It is set aside, which has an alert of its own."""
     await forbid(settings, documents)
-    with pytest.raises(Refused):
+    with pytest.raises(WriteRefused):
         await manager.store_messages("shop", 1, [item(1, text=POISON)])
     assert await noted(documents) is None
 
@@ -149,7 +149,7 @@ async def test_the_health_monitor_reads_it(documents: Documents) -> None:
     await documents.set(HEALTH_STATUS, MISTAKE, {"stuck": 0, "mistaken_at": at, "action": "prune"})
     spools, mirror, mistake, _ = await probes.stored_reports()
     assert mistake is not None
-    well = Answer(ok=True, seconds=0.0)
+    well = ProbeResult(ok=True, seconds=0.0)
     sample = Sample(
         at=at, cpu=0, memory=0, own_cpu=0, own_memory=0, processes=1, redis=well, store=well,
         durability=None, connections={}, queue=None, spools=spools, mirror=mirror, own_mistake=mistake,

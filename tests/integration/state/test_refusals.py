@@ -23,7 +23,7 @@ from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
 from actors.messages.content import Edit, Reaction, Target, encode
 from actors.state.actor import StateManager
-from actors.state.documents import Refused
+from actors.state.documents import WriteRefused
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from tests.integration.state.received import CHAT, item, stored
@@ -62,7 +62,7 @@ async def test_a_refused_call_leaves_those_beside_it_and_says_so(
 ) -> None:
     await forbid(settings, documents)
     measured = Measured()
-    with pytest.raises(Refused):
+    with pytest.raises(WriteRefused):
         await manager.store_messages("shop", 1, [item(1), item(2, text=POISON)])
     assert await stored(documents) == []
     assert await manager.store_messages("shop", 1, [item(1)])
@@ -78,7 +78,7 @@ async def test_a_mistake_of_the_service_is_refused_as_well(
 ) -> None:
     """Repeated for ever it would hold up all that came behind it."""
     measured = Measured()
-    with pytest.raises(Refused) as told:
+    with pytest.raises(WriteRefused) as told:
         await manager.store_messages("shop", 1, [item(1), item(2, **wrong)])
     assert "token" not in str(told.value)
     assert measured.rise("teimoso_state_store_refusals", reason="mistake") == 1
@@ -95,7 +95,7 @@ async def test_an_actor_that_cannot_start_refuses_nothing(
     broken = StateManager(str(tmp_path), "state")
     with pytest.raises(ValueError, match=r".") as told:
         await broken.store_messages("shop", 1, [item(1)])
-    assert not isinstance(told.value, Refused)
+    assert not isinstance(told.value, WriteRefused)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ async def test_much_at_once_is_no_request_above_firestores_bound(
             assert len(await stored(documents, name)) == 180
         assert measured.rise("teimoso_state_store_refusals", reason="refused") == 0
         large = item(201, text="x" * 1_200_000)
-        with pytest.raises(Refused):
+        with pytest.raises(WriteRefused):
             await manager.store_messages("shop0", 1, [item(202), large])
         assert await manager.store_messages("shop0", 1, [item(202)])
         assert len(await stored(documents, "shop0")) == 181

@@ -39,7 +39,7 @@ from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease
-    from supervision.keeper.process import Command
+    from supervision.keeper.process import CommandLine
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -110,7 +110,7 @@ class Head:
         answers.CHECK.watch(str(self.simulator.base_url))
         return where
 
-    def _run(self, words: list[str], command: Command) -> subprocess.Popen[bytes]:
+    def _run(self, words: list[str], command: CommandLine) -> subprocess.Popen[bytes]:
         with (self.data / "ray.log").open("ab") as log:
             return subprocess.Popen(
                 words,

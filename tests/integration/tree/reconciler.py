@@ -14,7 +14,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
 from actors.state import own_mistakes
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.children import Children
@@ -53,7 +53,7 @@ async def open_reconciler(
     leases = through(redis)
     confirm = confirm or partial(asyncio.sleep, 0)
     budgets = RestartBudgets(RestartRecords(intensity or Intensity(10, 10.0), 0.1, 1.0), documents)
-    registry = Registry(documents, budgets, Copy(None))
+    registry = Registry(documents, budgets, LocalCopy(None))
     children = Children(
         Cluster(settings.data),
         ProbePolicy(),

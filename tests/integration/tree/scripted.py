@@ -20,10 +20,10 @@ from actors.connection.engine import (
     InboxReceipt,
     InboxStatus,
     NotConnected,
-    Outgoing,
     PairingCode,
     Qr,
     SendError,
+    SendRequest,
     Traffic,
 )
 from actors.connection.refused_items.port import RefusedItem
@@ -55,7 +55,7 @@ class ScriptedEngine(Learnt, EngineBase):
         self.account: str | None = ACCOUNT
         self.runs: list[float] = []
         self.asked = self.cancelled = 0
-        self.sent: list[Outgoing] = []
+        self.sent: list[SendRequest] = []
         self.marked: list[tuple[str, ReadMark]] = []
         self.changed: list[tuple[str, SettingChange]] = []
         self.inbox: dict[int, InboxItem] = {}
@@ -69,7 +69,7 @@ class ScriptedEngine(Learnt, EngineBase):
         self.read: Traffic | None = None
         self.probed = 0
         self.live: Callable[[float], Awaitable[bool]] = self._lives
-        self.answer: Callable[[Outgoing], Awaitable[float]] = self._acknowledge
+        self.answer: Callable[[SendRequest], Awaitable[float]] = self._acknowledge
         self._causes: asyncio.Queue[Cause] = asyncio.Queue()
 
     def close_socket(
@@ -159,13 +159,13 @@ class ScriptedEngine(Learnt, EngineBase):
     async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
         if not self.opens or self.closed:
             raise NotConnected
-        await self.answer(Outgoing("", chat, mark, at))
+        await self.answer(SendRequest("", chat, mark, at))
         self.marked.append((chat, mark))
 
     async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
         if not self.opens or self.closed:
             raise NotConnected
-        await self.answer(Outgoing("", chat, change, at))
+        await self.answer(SendRequest("", chat, change, at))
         self.changed.append((chat, change))
 
     async def configure(self, *, show_online: bool) -> None:
@@ -179,7 +179,7 @@ class ScriptedEngine(Learnt, EngineBase):
             raise NotConnected
         self.told.append(f"subscribed {chat}")
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         self.asked += 1
         if not self.opens or self.closed:
             raise NotConnected
@@ -191,7 +191,7 @@ class ScriptedEngine(Learnt, EngineBase):
         finally:
             self.in_flight -= 1
 
-    async def _acknowledge(self, _: Outgoing) -> float:
+    async def _acknowledge(self, _: SendRequest) -> float:
         await asyncio.sleep(0.002)
         return time.time()
 

@@ -11,7 +11,7 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence
 from actors.redis.client import RedisAway
-from actors.redis.presence import DAY, ChatPresence, Note, Presences
+from actors.redis.presence import DAY, ChatPresence, PresenceNote, Presences
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ async def test_each_participant_of_a_group_types_for_himself(served: Served) -> 
 
 async def test_who_stopped_in_a_group_where_another_types_on(served: Served) -> None:
     now = time.time()
-    stopped = Note(GROUP, ANA, "composing", now - presence.TYPING - 1)
-    await served.presences.note("shop", [stopped, Note(GROUP, BEN, "composing", now)])
+    stopped = PresenceNote(GROUP, ANA, "composing", now - presence.TYPING - 1)
+    await served.presences.note("shop", [stopped, PresenceNote(GROUP, BEN, "composing", now)])
     assert await served.redis.hlen(keys.of("shop").typing(GROUP)) == 2
     assert set((await served.presences.read("shop", GROUP, now)).typing) == {BEN}
 
@@ -107,7 +107,7 @@ async def test_typing_ends_by_itself(served: Served, monkeypatch: pytest.MonkeyP
 
 async def test_a_clock_that_is_set_back_keeps_nobody_typing(served: Served) -> None:
     """The key's own time, which is Redis', ends it."""
-    await served.presences.note("shop", [Note(ANA, ANA, "composing", time.time() + 3600)])
+    await served.presences.note("shop", [PresenceNote(ANA, ANA, "composing", time.time() + 3600)])
     assert 0 < await served.redis.pttl(keys.of("shop").typing(ANA)) <= presence.TYPING * 1000
 
 
@@ -115,7 +115,7 @@ async def test_of_many_news_the_newest_is_reported(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In few calls, and as many chats as may wait."""
-    told: list[list[Note]] = []
+    told: list[list[PresenceNote]] = []
     note = Presences.note
 
     async def counted(self: Presences, connection: str, notes: Any) -> None:
@@ -140,7 +140,7 @@ async def test_no_more_is_noted_than_may(served: Served, monkeypatch: pytest.Mon
     now = time.time()
     chats = [f"155501000{number:02}@s.whatsapp.net" for number in range(5)]
     for chat in (*chats, chats[2]):
-        await served.presences.note("shop", [Note(chat, chat, "available", now)])
+        await served.presences.note("shop", [PresenceNote(chat, chat, "available", now)])
     left = await served.redis.keys("*:presence:*")
     assert sorted(left) == [keys.of("shop").presence(chat) for chat in chats[2:]]
 
@@ -149,7 +149,10 @@ async def test_redis_writes_none_of_it_into_its_log(served: Served) -> None:
     async def log() -> int:
         return int((await served.redis.info("persistence"))["aof_current_size"])
 
-    note = [Note(ANA, ANA, "available", time.time()), Note(ANA, ANA, "composing", time.time())]
+    note = [
+        PresenceNote(ANA, ANA, "available", time.time()),
+        PresenceNote(ANA, ANA, "composing", time.time()),
+    ]
     await served.presences.note("shop", note)
     before = await log()
     for _ in range(20):

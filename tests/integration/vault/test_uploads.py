@@ -14,7 +14,7 @@ import pytest
 
 from actors.connection.backup.bucket.directory import TEMPORARY, DirectoryBucket
 from actors.connection.backup.keyring import Keyring
-from actors.connection.backup.vault import KEPT, Copy, Vault
+from actors.connection.backup.vault import KEPT, SessionCopy, Vault
 from actors.connection.session.session import Session
 from actors.redis.leases.lease_record import Position
 from tests.processes import forked
@@ -51,8 +51,8 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcs]:
 def test_the_names_are_in_order() -> None:
     """The newest copy is the last one of a list, whatever the numbers."""
     positions = [Position(9, 99), Position(10, 0), Position(10, 100), Position(100, 1)]
-    assert sorted(Copy("a", each).name for each in positions) == [
-        Copy("a", each).name for each in positions
+    assert sorted(SessionCopy("a", each).name for each in positions) == [
+        SessionCopy("a", each).name for each in positions
     ]
 
 
@@ -150,7 +150,7 @@ async def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
     vault = Vault(DirectoryBucket(tmp_path), Keyring.of("5e" * 32))
     file = tmp_path.with_name("session.db")
     session = Session.open(file, 4)
-    copies: list[Copy] = []
+    copies: list[SessionCopy] = []
     for number in range(KEPT + 3):
         async with session.transaction():
             session.sent.remember("chat", str(number), b"text", 2e9)

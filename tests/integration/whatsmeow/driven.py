@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.engine import EngineEvents, SendError, SendRequest
 from actors.connection.protocol.phone import resend_requests
 from actors.connection.protocol.receive.messages import message_receiver
 from actors.connection.session.received.inbox import Inbox
@@ -119,7 +119,7 @@ class Driven:
     async def obey(self, command: dict[str, Any]) -> None:
         do, engine = command.pop("do"), self.engine
         if do == "send":
-            outgoing = Outgoing(command["id"], command["chat"], unpack(command["content"]))
+            outgoing = SendRequest(command["id"], command["chat"], unpack(command["content"]))
             tell("sent", id=command["id"], at=await engine.send(outgoing))
         elif do == "pending":
             items = await engine.pending(command["kind"], 10_000)

@@ -9,7 +9,7 @@ import pytest
 from actors.runtime.limits.limits import Limit, LimitReached
 from actors.runtime.limits.quotas import Quota
 from gateway.concurrency import ConcurrencyLimiter, leave
-from gateway.http.api_keys import Key
+from gateway.http.api_keys import ApiKey
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 EACH, TOTAL = Limit("EACH", 3, "quota_reached", 1), Limit("TOTAL", 10, "instance_limit_reached", 1)
 
 
-def key(name: str, *connections: str) -> Key:
-    return Key(name, name, frozenset(["send"]), frozenset(connections) or None, 0.0, name)
+def key(name: str, *connections: str) -> ApiKey:
+    return ApiKey(name, name, frozenset(["send"]), frozenset(connections) or None, 0.0, name)
 
 
 def limiter(each: Limit | None = EACH) -> ConcurrencyLimiter:
     return ConcurrencyLimiter(Quota(each, TOTAL, 4))
 
 
-def refused(places: ConcurrencyLimiter, asking: Key) -> str:
+def refused(places: ConcurrencyLimiter, asking: ApiKey) -> str:
     with pytest.raises(LimitReached) as reached:
         places.take(asking)
     return reached.value.scope

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.log_lines import Line, LineFilter, added, newest, parts
+from gateway.log_lines import LineFilter, LogLine, added, newest, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 SHOP = "shop--K7Q2M9XA4TBC"
 
 
-def line(**fields: object) -> Line:
-    return Line("root", fields)
+def line(**fields: object) -> LogLine:
+    return LogLine("root", fields)
 
 
 def test_a_line_is_about_the_connection_that_it_names_or_whose_actor_wrote_it() -> None:

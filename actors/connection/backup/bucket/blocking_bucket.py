@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from actors.connection.backup.bucket.port import Content, Entry
+    from actors.connection.backup.bucket.port import BucketObject, Content
 
 
 THREADS: Final = 8
@@ -49,7 +49,7 @@ class BlockingBucket(ABC):
         """See the port."""
         return await self._do(self._read, check_name(name))
 
-    async def list(self, prefix: str) -> Sequence[Entry]:
+    async def list(self, prefix: str) -> Sequence[BucketObject]:
         """See the port."""
         return await self._do(self._list, prefix)
 
@@ -91,7 +91,7 @@ class BlockingBucket(ABC):
     def _read(self, name: str) -> Content | None: ...
 
     @abstractmethod
-    def _list(self, prefix: str) -> Sequence[Entry]: ...
+    def _list(self, prefix: str) -> Sequence[BucketObject]: ...
 
     @abstractmethod
     def _delete(self, name: str, generation: int) -> None: ...

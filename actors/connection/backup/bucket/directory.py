@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.bucket.blocking_bucket import BlockingBucket
-from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry
+from actors.connection.backup.bucket.port import BucketAway, BucketObject, Conflict, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ class DirectoryBucket(BlockingBucket):
             self._demand()
             return None
 
-    def _list(self, prefix: str) -> Sequence[Entry]:
+    def _list(self, prefix: str) -> Sequence[BucketObject]:
         self._demand()
         # Nothing above the last part of the prefix need be walked through.
         start = self._root / prefix.rpartition("/")[0]
@@ -92,7 +92,7 @@ class DirectoryBucket(BlockingBucket):
             except FileNotFoundError:
                 continue
             if file.is_file():
-                found.append(Entry(name, _of(status), status.st_size, status.st_mtime))
+                found.append(BucketObject(name, _of(status), status.st_size, status.st_mtime))
         return sorted(found, key=lambda entry: entry.name)
 
     def _delete(self, name: str, generation: int) -> None:

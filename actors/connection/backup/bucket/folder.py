@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.backup.bucket.port import Bucket, Content, Entry
+    from actors.connection.backup.bucket.port import Bucket, BucketObject, Content
 
 
 class BucketFolder:
@@ -26,7 +26,7 @@ class BucketFolder:
         """See the port."""
         return await self._bucket.read(self._folder + name)
 
-    async def list(self, prefix: str) -> Sequence[Entry]:
+    async def list(self, prefix: str) -> Sequence[BucketObject]:
         """See the port."""
         found = await self._bucket.list(self._folder + prefix)
         return [replace(each, name=each.name.removeprefix(self._folder)) for each in found]

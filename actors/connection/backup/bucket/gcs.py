@@ -15,7 +15,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
 from actors.connection.backup.bucket.blocking_bucket import BlockingBucket
-from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry
+from actors.connection.backup.bucket.port import BucketAway, BucketObject, Conflict, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,9 +87,9 @@ class GcsBucket(BlockingBucket):
             raise BucketAway("damaged_on_the_way")
         return Content(generation, data)
 
-    def _list(self, prefix: str) -> Sequence[Entry]:
+    def _list(self, prefix: str) -> Sequence[BucketObject]:
         found = [
-            Entry(
+            BucketObject(
                 blob.name,
                 int(blob.generation),
                 int(blob.size or 0),

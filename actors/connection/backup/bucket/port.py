@@ -36,7 +36,7 @@ class Conflict(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BucketObject:
     """An object as a list shows it: `at` is when it was written, in seconds since the epoch."""
 
     name: str
@@ -66,7 +66,7 @@ class Bucket(Protocol):
     async def read(self, name: str) -> Content | None:
         """The object; None where there is none."""
 
-    async def list(self, prefix: str) -> Sequence[Entry]:
+    async def list(self, prefix: str) -> Sequence[BucketObject]:
         """The objects whose names begin with `prefix`, in the order of their names."""
 
     async def delete(self, name: str, generation: int = 0) -> None:

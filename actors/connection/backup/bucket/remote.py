@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry, check_name
+from actors.connection.backup.bucket.port import (
+    BucketAway,
+    BucketObject,
+    Conflict,
+    Content,
+    check_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +35,9 @@ class RemoteBucket:
         found = await self._call("read", check_name(name))
         return None if found is None else Content(*found)
 
-    async def list(self, prefix: str) -> Sequence[Entry]:
+    async def list(self, prefix: str) -> Sequence[BucketObject]:
         """See the port."""
-        return [Entry(*each) for each in await self._call("list", prefix)]
+        return [BucketObject(*each) for each in await self._call("list", prefix)]
 
     async def delete(self, name: str, generation: int = 0) -> None:
         """See the port."""

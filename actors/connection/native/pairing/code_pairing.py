@@ -44,7 +44,7 @@ class CodePairing:
         self._socket = socket
         self._keys = keys
         self._events = events
-        self._opened: link_code.Opened | None = None
+        self._opened: link_code.OpenCode | None = None
         self._asking = asyncio.Lock()
         self._finishing: asyncio.Task[None] | None = None
         self.adv_secret: bytes | None = None
@@ -57,7 +57,7 @@ class CodePairing:
         async with self._asking:
             until = time.time() + seconds
             private, public = new_key_pair()
-            opened = link_code.Opened(link_code.new_code(), phone, private)
+            opened = link_code.OpenCode(link_code.new_code(), phone, private)
             wrapped = await asyncio.to_thread(link_code.wrap, opened.text, public)
             ref = await self._ref(link_code.hello(opened, wrapped, self._keys.noise_public))
             await self.close()
@@ -100,7 +100,7 @@ class CodePairing:
             raise SendError("pairing_code_refused")
         return ref
 
-    async def _finish(self, opened: link_code.Opened, stanza: Node) -> None:
+    async def _finish(self, opened: link_code.OpenCode, stanza: Node) -> None:
         try:
             finish = await asyncio.to_thread(link_code.finish, opened, self._keys, stanza)
             self.adv_secret = finish.adv_secret

@@ -49,7 +49,7 @@ class Unusable(Exception):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenCode:
     """A code that is open: `text` has eight characters, `private` is the key behind it."""
 
     text: str = field(repr=False)
@@ -93,7 +93,7 @@ def unwrap(code: str, wrapped: bytes) -> bytes:
     return _under(code, salt, iv, hidden)
 
 
-def hello(opened: Opened, wrapped: bytes, noise_public: bytes) -> Node:
+def hello(opened: OpenCode, wrapped: bytes, noise_public: bytes) -> Node:
     """The request that opens a code for a phone; its answer has the ref (`ref_of`)."""
     return _stage(
         opened.phone,
@@ -114,7 +114,7 @@ def ref_of(stanza: Node) -> bytes:
 
 
 def finish(
-    opened: Opened, keys: Keys, stanza: Node, draw: Callable[[int], bytes] = os.urandom
+    opened: OpenCode, keys: Keys, stanza: Node, draw: Callable[[int], bytes] = os.urandom
 ) -> Finish:
     """The device's answer to the notification that the code was typed; as slow as `unwrap`.
 

@@ -14,7 +14,7 @@ from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
 if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ class Ciphers:
         self._people = people
         self._keys = GroupKeys(session, signal.budgets)
 
-    async def prepare(self, stanza: Node, source: Source) -> None:
+    async def prepare(self, stanza: Node, source: MessageSource) -> None:
         """Try the ciphertexts that will be decrypted. Changes nothing, and raises nothing of theirs."""
         if not can_be_read(stanza, source):
             return
@@ -48,7 +48,7 @@ class Ciphers:
         self._signal.forget_prepared()
         self._keys.forget_prepared()
 
-    async def take_keys(self, stanza: Node, source: Source) -> None:
+    async def take_keys(self, stanza: Node, source: MessageSource) -> None:
         """Take the sender key that comes beside a group's message, whatever becomes of that.
 
         Where it cannot be read the message may be readable all the same, with the key that is there.
@@ -64,7 +64,7 @@ class Ciphers:
                 reason = error.reason if isinstance(error, Undecryptable) else "malformed"
                 log.warning("sender key not read", action="sender_key.unreadable", reason=reason)
 
-    async def decrypt(self, stanza: Node, source: Source) -> bytes:
+    async def decrypt(self, stanza: Node, source: MessageSource) -> bytes:
         """The plaintext, not padded. Raises `Undecryptable` or `MalformedMessage`."""
         if not can_be_read(stanza, source):
             raise Undecryptable("invalid_message")
@@ -77,11 +77,11 @@ class Ciphers:
             self._keys.take(str(source.audience), self._name(source), plaintext)
         return plaintext
 
-    async def _decrypt_alone(self, part: Node, source: Source) -> bytes:
+    async def _decrypt_alone(self, part: Node, source: MessageSource) -> bytes:
         kind = cast("Literal['pkmsg', 'msg']", part.attrs["type"])
         return _unpadded(part, await self._signal.decrypt(self._name(source), kind, part.data))
 
-    def _name(self, source: Source) -> str:
+    def _name(self, source: MessageSource) -> str:
         return str(self._people.known_as(source.sender))
 
 
@@ -95,7 +95,7 @@ def _handed(stanza: Node) -> list[Node]:
     return _parts(stanza, "pkmsg", "msg")[:1]
 
 
-def can_be_read(stanza: Node, source: Source) -> bool:
+def can_be_read(stanza: Node, source: MessageSource) -> bool:
     """Whether the ciphertexts are of kinds that there are keys for: a sender key for several alone."""
     kinds = {part.attrs.get("type") for part in stanza.children("enc")}
     return bool(kinds) and kinds <= {"pkmsg", "msg", *(["skmsg"] if source.audience else [])}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -112,10 +112,10 @@ class StanzaHandler:
             return self.refuse(stanza)
         return self._undecryptable(stanza, source, Undecryptable("over_budget"))
 
-    def _device(self, source: Source) -> str:
+    def _device(self, source: MessageSource) -> str:
         return str(self._people.known_as(source.sender))
 
-    def _source(self, stanza: Node) -> Source | None:
+    def _source(self, stanza: Node) -> MessageSource | None:
         """The source of a message; None of any other stanza."""
         try:
             return source_of(stanza, self._people) if stanza.tag == "message" else None
@@ -160,7 +160,7 @@ class StanzaHandler:
             self._session.push_names.save(str(self._people.account), name)
         return await self._message_of(stanza, source)
 
-    async def _message_of(self, stanza: Node, source: Source) -> StanzaResult:
+    async def _message_of(self, stanza: Node, source: MessageSource) -> StanzaResult:
         active = self._active()
         answers = receipts.delivered(stanza, from_me=source.from_me, active=active)
         if (repeated := self._messages.repeated(stanza, source, answers)) is not None:
@@ -178,7 +178,7 @@ class StanzaHandler:
         return self._messages.take(stanza, source, plaintext, found, answers)
 
     def _undecryptable(
-        self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
+        self, stanza: Node, source: MessageSource, error: Undecryptable | MalformedMessage
     ) -> StanzaResult:
         if (code := refusal(stanza, error)) is not None:
             # Its sender would encrypt the same again.

@@ -25,7 +25,7 @@ from actors.connection.protocol.wire_format.nodes import Node
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from actors.connection.native.identities.addressing_mode import Route
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.identities.recipient_devices import Everyone
@@ -67,7 +67,7 @@ class DirectSender:
         self.routes = Routes(session, people, devices, pipeline.clock)
         self._agreed: dict[Address, tuple[str, str]] = {}
 
-    async def send(self, outgoing: Outgoing) -> float:
+    async def send(self, outgoing: SendRequest) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
         chat = parse_optional(outgoing.chat)
         if chat is None or not chat.is_person:
@@ -97,7 +97,7 @@ class DirectSender:
             return
 
     async def _attempt(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None = None
+        self, outgoing: SendRequest, chat: Address, upload: Upload | None, kind: Kind | None = None
     ) -> tuple[DirectLetter, Node]:
         """Send it, by addresses of this kind; return it and WhatsApp's ack. Raises `SendError`."""
         with self._pipeline.acknowledgement(outgoing.message_id) as acknowledged:
@@ -122,7 +122,7 @@ class DirectSender:
         self._permit(chat)
 
     async def _written(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
+        self, outgoing: SendRequest, chat: Address, upload: Upload | None, kind: Kind | None
     ) -> tuple[DirectLetter, Stanza]:
         """The message as it leaves now: its addresses are those of the stanza."""
         self._check(chat)

@@ -28,7 +28,7 @@ from actors.connection.protocol.wire_format.nodes import Node
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.send.pipeline import SendPipeline
     from actors.connection.native.signal.key_agreement import Bundle
@@ -73,7 +73,7 @@ class GroupSender:
         self._socket = socket
         self._pipeline = pipeline
 
-    async def send(self, outgoing: Outgoing, chat: Address) -> float:
+    async def send(self, outgoing: SendRequest, chat: Address) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`.
 
         Where the group's addresses changed meanwhile it is written anew and sent once more, under the
@@ -100,7 +100,7 @@ class GroupSender:
         return self._pipeline.acknowledged_at(ack)
 
     async def _attempt(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+        self, outgoing: SendRequest, chat: Address, upload: Upload | None
     ) -> tuple[GroupLetter, _Handed, Node]:
         """Send it; return it, whom it brought the key, and WhatsApp's ack. Raises `SendError`."""
         with self._pipeline.acknowledgement(outgoing.message_id) as acknowledged:
@@ -117,7 +117,7 @@ class GroupSender:
                     self._devices.forget(person)
 
     async def _written(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+        self, outgoing: SendRequest, chat: Address, upload: Upload | None
     ) -> tuple[tuple[GroupLetter, _Handed], Stanza]:
         wanted = mentions.of_content(outgoing.content)
         roster = await self._rosters.of(chat, mentions.people(wanted))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Literal
 
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from actors.connection.native.send.outgoing_message import Letter
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.signal.key_agreement import Bundle
@@ -88,7 +88,7 @@ class SendPipeline:
         """Send nothing more."""
         await self._outgoing.close()
 
-    async def upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
+    async def upload(self, outgoing: SendRequest, chat: Address) -> Upload | None:
         """Return the place of the message's file, once it is there; None where it has none.
 
         A later message of a chat waits for the file of an earlier one. Raises `SendError`.
@@ -102,7 +102,7 @@ class SendPipeline:
 
     def plaintext(
         self,
-        outgoing: Outgoing,
+        outgoing: SendRequest,
         chat: Address,
         upload: Upload | None,
         *,

@@ -29,7 +29,7 @@ from actors.connection.native.signal.signal_messages import (
     SignalMessage,
 )
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
-from actors.connection.native.signal.trial_decryption import Read, Trial
+from actors.connection.native.signal.trial_decryption import Trial, TrialDecryption
 from actors.connection.protocol.decryption_errors import Reason, Undecryptable, Unprepared
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
@@ -101,7 +101,7 @@ class Signal:
         self._session = session
         self._on_identity_change = on_identity_change
         self._trial = Trial(session)
-        self._prepared: Prepared[Read] = Prepared()
+        self._prepared: Prepared[TrialDecryption] = Prepared()
         self.budgets = Budgets()
         """Processor time that each device may cause."""
 
@@ -235,7 +235,7 @@ class Signal:
 
     async def _try(
         self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes, allowance: Allowance
-    ) -> Read:
+    ) -> TrialDecryption:
         own = self._own()
         try:
             if kind == "msg":
@@ -250,7 +250,9 @@ class Signal:
             return await self._trial.message_on(own, known, message, allowance)
         return await self._trial.first(own, envelope, message, allowance)
 
-    def _still_fits(self, address: str, ciphertext: bytes, found: Read) -> Ratchet | None:
+    def _still_fits(
+        self, address: str, ciphertext: bytes, found: TrialDecryption
+    ) -> Ratchet | None:
         """The session's state today; None where it is not the one on which the message was tried."""
         if found.stored is None:
             used = PrekeyMessage.decode(ciphertext).prekey_id
@@ -260,7 +262,7 @@ class Signal:
         ratchet = None if stored is None else Ratchet.load(stored.state)
         return ratchet if ratchet is not None and found.fits(ratchet) else None
 
-    async def _add(self, address: str, envelope: PrekeyMessage, found: Read) -> None:
+    async def _add(self, address: str, envelope: PrekeyMessage, found: TrialDecryption) -> None:
         """Store the session that a first message sets up."""
         ratchet = found.ratchet
         assert found.after is not None
@@ -278,7 +280,7 @@ class Signal:
         if envelope.prekey_id is not None:
             self._session.keys.delete_prekey(envelope.prekey_id)
 
-    async def _save(self, address: str, found: Read, ratchet: Ratchet) -> None:
+    async def _save(self, address: str, found: TrialDecryption, ratchet: Ratchet) -> None:
         """Store a session after a message that was read on it."""
         stored = found.stored
         assert stored is not None
@@ -297,7 +299,7 @@ class Signal:
             self._session.keys.promote_ratchet(address, stored.id)
 
     def _keep(
-        self, address: str, ratchet_id: int, kept: int, found: Read, ratchet: Ratchet
+        self, address: str, ratchet_id: int, kept: int, found: TrialDecryption, ratchet: Ratchet
     ) -> None:
         """Save a session's state, and the keys of messages that were passed over."""
         if found.skipped:

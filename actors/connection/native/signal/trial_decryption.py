@@ -24,7 +24,7 @@ _TRIED = MOST // (LOADING + AGREEMENT) + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class TrialDecryption:
     """A plaintext, and the changes that reading it makes.
 
     `stored` is the session, None where a first message sets one up; `ratchet` is its state before.
@@ -58,7 +58,7 @@ class Trial:
 
     async def message(
         self, own: Credentials, address: str, message: SignalMessage, allowance: Allowance
-    ) -> Read:
+    ) -> TrialDecryption:
         """Try the sessions with an address."""
         current = self._session.keys.current_ratchet(address)
         refused: Undecryptable | None = None
@@ -93,7 +93,7 @@ class Trial:
         stored: StoredRatchet,
         message: SignalMessage,
         allowance: Allowance,
-    ) -> Read:
+    ) -> TrialDecryption:
         """Try one session."""
         return await self._attempt(own, stored, _load(stored, allowance), message, allowance)
 
@@ -104,7 +104,7 @@ class Trial:
         ratchet: Ratchet,
         message: SignalMessage,
         allowance: Allowance,
-    ) -> Read:
+    ) -> TrialDecryption:
         """Try one session. A message of a chain that it has belongs to it, whatever comes of that."""
         identities = Identities(own.identity_public, stored.identity)
         key, counter = message.ratchet_key, message.counter
@@ -125,7 +125,7 @@ class Trial:
                 raise Undecryptable("old_counter")
             allowance.demand(0, "bad_mac", mac=True)
             plaintext = unseal(kept, message, identities)
-            return Read(stored, ratchet, plaintext, used=(key, counter))
+            return TrialDecryption(stored, ratchet, plaintext, used=(key, counter))
         _bound(counter - chain.counter)
         allowance.demand(counter - chain.counter, "too_far", mac=True)
         read = _follow(chain, message, identities, stored, ratchet)
@@ -133,8 +133,12 @@ class Trial:
         return read
 
     def _with_previous(
-        self, read: Read, chain: Chain | None, message: SignalMessage, allowance: Allowance
-    ) -> Read:
+        self,
+        read: TrialDecryption,
+        chain: Chain | None,
+        message: SignalMessage,
+        allowance: Allowance,
+    ) -> TrialDecryption:
         """Add the keys that the chain before still had: the message was authentic, and tells their number."""
         # libsignal writes the counter of the previous chain's last message where the specification
         # has their number: reading one more loses nothing in either case (-1 wraps to none).
@@ -144,7 +148,9 @@ class Trial:
         if chain is None or not missed:
             return read
         passed = _keys(chain, walk(chain.key, missed - 1))
-        return Read(read.stored, read.ratchet, read.plaintext, read.after, (*passed, *read.skipped))
+        return TrialDecryption(
+            read.stored, read.ratchet, read.plaintext, read.after, (*passed, *read.skipped)
+        )
 
     async def first(
         self,
@@ -152,7 +158,7 @@ class Trial:
         envelope: PrekeyMessage,
         message: SignalMessage,
         allowance: Allowance,
-    ) -> Read:
+    ) -> TrialDecryption:
         """Set up the session of a first message. The prekey that it names is there still."""
         signed_prekey = self._session.keys.signed_prekey(envelope.signed_prekey_id)
         if signed_prekey is None:
@@ -201,12 +207,12 @@ def _follow(
     identities: Identities,
     stored: StoredRatchet | None,
     ratchet: Ratchet,
-) -> Read:
+) -> TrialDecryption:
     """Read the message where the chain leads to it."""
     *passed, there, behind = walk(chain.key, message.counter - chain.counter + 1)
     plaintext = unseal(seed(there), message, identities)
     after = Chain(chain.ratchet_key, message.counter + 1, behind)
-    return Read(stored, ratchet, plaintext, after, _keys(chain, passed))
+    return TrialDecryption(stored, ratchet, plaintext, after, _keys(chain, passed))
 
 
 def _keys(chain: Chain, places: list[bytes]) -> tuple[SkippedKey, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.addresses import Address
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.session.session import Session
 
 
@@ -26,7 +26,7 @@ class OpenLogin:
 
     session: Session
     people: LidMapping
-    link: Link
+    link: SessionLink
     logged_in: Callable[[], bool]
     on_inbox: Callable[[], Awaitable[None]]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.addresses import Kind
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -185,7 +185,7 @@ class MemberLists:
         self,
         session: Session,
         people: LidMapping,
-        socket: Link,
+        socket: SessionLink,
         groups: AsksForGroups,
         *,
         on_inbox: Callable[[], Awaitable[None]],

@@ -12,7 +12,7 @@ from actors.connection.limits import account_limits
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE
 from actors.connection.limits.ack_errors import REACH_OUT_REFUSED, SendDeferred
 from actors.connection.protocol.limits import limit_queries
-from actors.connection.protocol.limits.limit_queries import Cap, Lock, UnreadableMex
+from actors.connection.protocol.limits.limit_queries import AccountLock, Cap, UnreadableMex
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.session_transactions import transaction
 
@@ -33,10 +33,10 @@ APART: Final = 60.0
 """Seconds between two questions for the same limit at least, however many messages are refused."""
 
 
-def note(session: Session, told: Sequence[Lock | Cap]) -> None:
+def note(session: Session, told: Sequence[AccountLock | Cap]) -> None:
     """Store limits as WhatsApp sent them, inside a transaction of the session."""
     for each in told:
-        if isinstance(each, Lock):
+        if isinstance(each, AccountLock):
             log.info("time lock", action="limits.lock", until=each.until, kind=each.kind)
             session.outreach.note_lock(each.until)
         else:

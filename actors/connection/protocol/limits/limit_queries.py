@@ -40,7 +40,7 @@ class UnreadableMex(ValueError):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class AccountLock:
     """The account may write to nobody new until then (seconds since the epoch); None: it may.
 
     `kind` is WhatsApp's word for why, for the log.
@@ -73,7 +73,7 @@ def _query(number: str, variables: Mapping[str, Any]) -> Node:
     return iq("get", "w:mex", (Node("query", {"query_id": number}, asked),))
 
 
-def answered(reply: Node, now: float) -> tuple[Lock | Cap, ...]:
+def answered(reply: Node, now: float) -> tuple[AccountLock | Cap, ...]:
     """The limits in the ``<result>`` of an answer. Raises `UnreadableMex`."""
     result = reply.child("result")
     if result is None:
@@ -81,9 +81,9 @@ def answered(reply: Node, now: float) -> tuple[Lock | Cap, ...]:
     return _limits(_data(result.data), now)
 
 
-def notified(notification: Node, now: float) -> tuple[Lock | Cap, ...]:
+def notified(notification: Node, now: float) -> tuple[AccountLock | Cap, ...]:
     """The limits in each ``<update>`` of a notification; what is none of them is left out."""
-    found: list[Lock | Cap] = []
+    found: list[AccountLock | Cap] = []
     for update in notification.children("update"):
         try:
             found += _limits(_data(update.data), now)
@@ -109,20 +109,20 @@ def _data(told: bytes) -> Mapping[str, Any]:
     return data
 
 
-def _limits(data: Mapping[str, Any], now: float) -> tuple[Lock | Cap, ...]:
+def _limits(data: Mapping[str, Any], now: float) -> tuple[AccountLock | Cap, ...]:
     locks = [told for name in _LOCK if isinstance(told := data.get(name), dict)]
     caps = [told for name in _CAP if isinstance(told := data.get(name), dict)]
     return (*(_lock(told, now) for told in locks), *(_cap(told, now) for told in caps))
 
 
-def _lock(told: Mapping[str, Any], now: float) -> Lock:
+def _lock(told: Mapping[str, Any], now: float) -> AccountLock:
     kind = told.get("enforcement_type")
     word = kind if isinstance(kind, str) and re.fullmatch(r"[A-Z_]{1,64}", kind) else None
     # The kind says nothing of whether there is a lock: "DEFAULT" comes with locks and without.
     if told.get("is_active") is not True:
-        return Lock(None, word)
+        return AccountLock(None, word)
     end = _time(told.get("time_enforcement_ends"))
-    return Lock(now + UNTOLD_LOCK if end is None else end, word)
+    return AccountLock(now + UNTOLD_LOCK if end is None else end, word)
 
 
 def _cap(told: Mapping[str, Any], now: float) -> Cap:

@@ -16,7 +16,7 @@ from actors.connection.protocol.media.http_client import Unreachable, patience
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.protocol.media.upload import way
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.media.store import StoreFull, StoreUnavailable, TooLarge
+from actors.media.store import FileTooLarge, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,7 +99,7 @@ class FileDownloader:
             return Trouble.UNREACHABLE
         except Corrupt as error:
             return Trouble.SEALED_SO if error.sealed_so else Trouble.DAMAGED
-        except TooLarge:
+        except FileTooLarge:
             # More than the message says: it is not the file that it speaks of.
             return Trouble.DAMAGED if transfer.size < self._limit else Trouble.TOO_LARGE
         except StoreFull:

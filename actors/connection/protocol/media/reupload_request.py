@@ -27,7 +27,7 @@ _MAX_ANSWER: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReuploadAnswer:
     """The phone's answer: `direct_path` is where the file is now, None where it has none either."""
 
     direct_path: str | None
@@ -54,7 +54,7 @@ def question(transfer: Transfer, account: str, chat: str, *, in_group: bool) -> 
     )
 
 
-def answer(notification: Node, transfer: Transfer) -> Answer | None:
+def answer(notification: Node, transfer: Transfer) -> ReuploadAnswer | None:
     """The phone's answer for this file in a notification.
 
     None where it is not about it, not the phone's, or says nothing that ends the waiting.
@@ -70,12 +70,12 @@ def answer(notification: Node, transfer: Transfer) -> Answer | None:
     return opened(sealed.bytes_of("enc_iv"), sealed.bytes_of("enc_p"), transfer)
 
 
-def refused(code: str | None) -> Answer | None:
+def refused(code: str | None) -> ReuploadAnswer | None:
     """The answer in an error of this code."""
-    return Answer(None) if code == _NOT_THERE else None
+    return ReuploadAnswer(None) if code == _NOT_THERE else None
 
 
-def opened(iv: bytes, said: bytes, transfer: Transfer) -> Answer | None:
+def opened(iv: bytes, said: bytes, transfer: Transfer) -> ReuploadAnswer | None:
     """The answer in what the phone sealed; None where it is not the phone's, or ends nothing."""
     if len(iv) != _IV_BYTES or len(said) > _MAX_ANSWER:
         return None
@@ -87,9 +87,9 @@ def opened(iv: bytes, said: bytes, transfer: Transfer) -> Answer | None:
     if found.stanzaId != transfer.message_id:
         return None
     if found.result == proto.MediaRetryNotification.NOT_FOUND:
-        return Answer(None)
+        return ReuploadAnswer(None)
     usable = found.result == proto.MediaRetryNotification.SUCCESS and found.directPath
-    return Answer(found.directPath) if usable else None
+    return ReuploadAnswer(found.directPath) if usable else None
 
 
 def _key(media_key: bytes) -> bytes:

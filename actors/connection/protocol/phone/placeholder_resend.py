@@ -28,7 +28,7 @@ _SHOWN_BY_PHONES_ALONE: Final = (
 """Types of ``<unavailable>`` for which the phone has nothing for other devices."""
 
 
-class Answer(NamedTuple):
+class ResendAnswer(NamedTuple):
     """The messages (``WebMessageInfo``) that the phone hands over to a request; none it has not."""
 
     request: str
@@ -74,7 +74,7 @@ def attributes(chat: str, sender: str, message_id: str, account: str) -> dict[st
     return named if sender != account else {**named, "from": account, "recipient": chat}
 
 
-def answer(plaintext: bytes) -> Answer | None:
+def answer(plaintext: bytes) -> ResendAnswer | None:
     """The answer in an unpadded plaintext of the phone's; None where it is none.
 
     Messages that cannot be parsed count as none. Raises `MalformedMessage`.
@@ -89,13 +89,13 @@ def answer(plaintext: bytes) -> Answer | None:
         _message(result.placeholderMessageResendResponse.webMessageInfoBytes)
         for result in part.peerDataOperationResult
     )
-    return Answer(part.stanzaId, tuple(one for one in found if one is not None))
+    return ResendAnswer(part.stanzaId, tuple(one for one in found if one is not None))
 
 
-def answer_of(request: str, serialized: bytes) -> Answer:
+def answer_of(request: str, serialized: bytes) -> ResendAnswer:
     """The answer to a request that hands over this ``WebMessageInfo``; none where it cannot be parsed."""
     found = _message(serialized)
-    return Answer(request, () if found is None else (found,))
+    return ResendAnswer(request, () if found is None else (found,))
 
 
 def _message(serialized: bytes) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class ResendRequests:
         self,
         session: Session,
         people: LidMapping,
-        socket: Link,
+        socket: SessionLink,
         peers: SendsToPhone,
         *,
         counts: Counter[str],

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.phone.placeholder_resend import Answer
-    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.phone.placeholder_resend import ResendAnswer
+    from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.receive.wrappers import Received
     from actors.connection.session.messages.placeholders import Placeholder
     from actors.connection.session.session import Session
 
-    Store = Callable[[Node, Source, Received, bytes], StanzaResult]
+    Store = Callable[[Node, MessageSource, Received, bytes], StanzaResult]
 
 
 class ResentMessages:
@@ -47,7 +47,7 @@ class ResentMessages:
         found = placeholder_resend.answer(plaintext)
         return None if found is None else self.apply(found, answers, store)
 
-    def apply(self, found: Answer, answers: tuple[Node, ...], store: Store) -> StanzaResult:
+    def apply(self, found: ResendAnswer, answers: tuple[Node, ...], store: Store) -> StanzaResult:
         """As `take`, of an answer that is parsed."""
         outcome = StanzaResult("message.resent", answers)
         for info in found.messages:

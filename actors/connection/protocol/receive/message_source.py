@@ -19,7 +19,7 @@ class Unparseable(Exception):  # noqa: N818 - reads as what it is
     """The stanza names no sender."""
 
 
-class Key(NamedTuple):
+class MessageKey(NamedTuple):
     """The name of a message at both ends, by canonical addresses."""
 
     chat: str
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class MessageSource:
     """The origin of a message; `sender` has a device.
 
     `audience` is the group, or the sender's broadcast list, whose sender key may have encrypted it.
@@ -40,7 +40,7 @@ class Source:
     audience: Address | None = None
 
 
-def source_of(stanza: Node, people: LidMapping) -> Source | None:
+def source_of(stanza: Node, people: LidMapping) -> MessageSource | None:
     """The origin of a message; None for what is no message between people.
 
     That is what channels and status updates are, and the copy of what another own device sent to a
@@ -56,14 +56,14 @@ def source_of(stanza: Node, people: LidMapping) -> Source | None:
             raise Unparseable
         from_me = people.is_account(sender)
         if origin.server == GROUP:
-            return Source(origin, sender, from_me, origin)
-        return None if from_me else Source(people.canonical(sender), sender, from_me, origin)
+            return MessageSource(origin, sender, from_me, origin)
+        return None if from_me else MessageSource(people.canonical(sender), sender, from_me, origin)
     if not origin.is_person:
         return None
     if not people.is_account(origin):
-        return Source(people.canonical(origin), origin, from_me=False)
+        return MessageSource(people.canonical(origin), origin, from_me=False)
     recipient = parse_optional(stanza.attrs.get("recipient")) or origin
-    return Source(people.canonical(recipient), origin, from_me=True)
+    return MessageSource(people.canonical(recipient), origin, from_me=True)
 
 
 def is_list(address: Address) -> bool:

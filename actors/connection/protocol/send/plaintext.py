@@ -10,7 +10,7 @@ from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Poll, PollVote
 
 if TYPE_CHECKING:
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from actors.connection.protocol.identities.addresses import Address
     from actors.connection.protocol.send.to_proto import Place
     from actors.connection.session.files.uploads import Upload
@@ -21,7 +21,7 @@ MAX_MESSAGE: Final = 512 * 1024
 """Bytes of one message; WhatsApp's own clients cut a text far below."""
 
 
-def plaintext(outgoing: Outgoing, place: Place, upload: Upload | None) -> bytes:
+def plaintext(outgoing: SendRequest, place: Place, upload: Upload | None) -> bytes:
     """The message, not padded. Raises `SendError`."""
     message = write(outgoing.content, place, upload)
     if len(message) > MAX_MESSAGE:

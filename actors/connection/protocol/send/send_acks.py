@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.protocol.identities.addresses import Address
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -95,7 +95,7 @@ async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
 
 
 async def forget_begun(
-    session: Session, link: Link, chat: Address, message_id: str, refused: SendError
+    session: Session, link: SessionLink, chat: Address, message_id: str, refused: SendError
 ) -> None:
     """Forget that the account began the chat, where WhatsApp refused the message that did."""
     began = session.outreach.begun_by(str(chat))

@@ -13,7 +13,7 @@ from actors.runtime.group_commit import GroupCommit, at_most
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from actors.connection.protocol.session_transactions import Link
+    from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.session.session import Session
 
 SHARE: Final = 32
@@ -32,7 +32,7 @@ class SharedCommits(Generic[Made]):
     leaves: ClassVar[bool] = False
     """Whether a change whose commit was cut off may have left for WhatsApp."""
 
-    def __init__(self, session: Session, link: Link) -> None:
+    def __init__(self, session: Session, link: SessionLink) -> None:
         self._session = session
         self._link = link
         self._changes: GroupCommit[_Change[Made], list[_Change[Made]]] = GroupCommit(

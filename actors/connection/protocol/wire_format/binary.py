@@ -49,7 +49,7 @@ _ADDRESS = re.compile(r"([^@:]*)(?::([1-9]\d{0,2}))?@([^@:]+)", re.ASCII)
 Made = TypeVar("Made")
 
 
-class Part(Protocol):
+class StanzaPart(Protocol):
     """A stanza or a part of one, as `write` reads it."""
 
     @property
@@ -59,10 +59,10 @@ class Part(Protocol):
     def attrs(self) -> Mapping[str, str]: ...
 
     @property
-    def content(self) -> Sequence[Part] | bytes | None: ...
+    def content(self) -> Sequence[StanzaPart] | bytes | None: ...
 
 
-class Unreadable(ValueError):  # noqa: N818 - reads as what it is
+class UnreadableStanza(ValueError):  # noqa: N818 - reads as what it is
     """These bytes are no stanza, or a larger one than any real one."""
 
 
@@ -71,12 +71,12 @@ def read(data: bytes, make: Callable[[str, dict[str, str], Any], Made]) -> Made:
 
     Content is a tuple of nodes, bytes or None. Text that is not UTF-8 is repaired and not refused:
     a sender chooses some of it, and a stanza that is refused ends the connection. Raises
-    `Unreadable`, whatever the bytes are.
+    `UnreadableStanza`, whatever the bytes are.
     """
     try:
         return _Reader(data, make).node(0)
     except IndexError:
-        raise Unreadable("cut short") from None
+        raise UnreadableStanza("cut short") from None
 
 
 class _Reader:
@@ -90,11 +90,11 @@ class _Reader:
         size = self._list_size(self._byte())
         tag = self._value(self._byte()) if size else ""
         if not tag or depth > MAX_DEPTH:
-            raise Unreadable("a node without a tag, or too deep")
+            raise UnreadableStanza("a node without a tag, or too deep")
         count = (size - 1) >> 1
         self._parts += 1 + count
         if self._parts > MAX_PARTS:
-            raise Unreadable("too many parts")
+            raise UnreadableStanza("too many parts")
         attrs = {}
         for _ in range(count):
             name = self._value(self._byte())
@@ -117,7 +117,7 @@ class _Reader:
     def _bytes(self, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
-            raise Unreadable("cut short")
+            raise UnreadableStanza("cut short")
         found = self._data[self._at : end]
         self._at = end
         return found
@@ -133,7 +133,7 @@ class _Reader:
             return self._number(2)
         if kind == _LIST_EMPTY:
             return 0
-        raise Unreadable("not a list")
+        raise UnreadableStanza("not a list")
 
     def _text(self, kind: int) -> str:
         """Text that is no address."""
@@ -145,7 +145,7 @@ class _Reader:
             return self._bytes(self._number(_SIZES[kind])).decode(errors="replace")
         if kind in _ALPHABETS:
             return self._packed(_ALPHABETS[kind])
-        raise Unreadable("not text")
+        raise UnreadableStanza("not text")
 
     def _packed(self, alphabet: dict[int, int]) -> str:
         size = self._byte()
@@ -157,7 +157,7 @@ class _Reader:
         if kind == _PAIR:
             user, server = self._text(self._byte()), self._text(self._byte())
             if not server:
-                raise Unreadable("an address without a server")
+                raise UnreadableStanza("an address without a server")
             return f"{user}@{server}"
         if kind == _DEVICE:
             server = _DOMAINS.get(self._byte(), _DOMAINS[0])
@@ -172,7 +172,7 @@ class _Reader:
         return self._text(kind)
 
 
-def write(stanza: Part) -> bytes:
+def write(stanza: StanzaPart) -> bytes:
     """The bytes that `read` makes the same stanza of.
 
     Raises `ValueError` for a node without a tag, and for more parts than a list can count.
@@ -182,7 +182,7 @@ def write(stanza: Part) -> bytes:
     return bytes(out)
 
 
-def _write_node(out: bytearray, node: Part) -> None:
+def _write_node(out: bytearray, node: StanzaPart) -> None:
     if not node.tag:
         raise ValueError("a node without a tag")
     content = node.content

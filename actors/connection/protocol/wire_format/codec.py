@@ -35,7 +35,7 @@ def decode(frame: bytes) -> Node:
         raise MalformedNode("empty frame")
     try:
         return binary.read(_inflate(frame[1:]) if frame[0] & 2 else frame[1:], Node)
-    except (binary.Unreadable, zlib.error) as error:
+    except (binary.UnreadableStanza, zlib.error) as error:
         raise MalformedNode(type(error).__name__) from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.session_snapshot import fold
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
-from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
 from actors.connection.whatsmeow.program.process import Program
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ async def copy_by(pipe: Pipe, target: Path) -> None:
         await pipe.request("copy", path=str(target))
     except (PipeLost, PipeTimeout) as error:
         raise SessionUnavailable(type(error).__name__) from None
-    except Refused as error:
+    except ProgramError as error:
         raise refusal(error) from None
 
 
@@ -60,14 +60,14 @@ async def _opened(database: Path, epoch: int) -> AsyncIterator[Pipe]:
         yield program.pipe
     except (PipeLost, PipeTimeout, OSError) as error:
         raise SessionUnavailable(type(error).__name__) from None
-    except Refused as error:
+    except ProgramError as error:
         raise refusal(error) from None
     finally:
         if program is not None:
             await program.stop()
 
 
-def refusal(error: Refused) -> Exception:
+def refusal(error: ProgramError) -> Exception:
     """The session's word for a refusal of the program to open or to copy its database."""
     if error.code == "fenced":
         return StaleEpoch()

@@ -38,7 +38,7 @@ class PipeTimeout(Exception):  # noqa: N818
     """The program did not answer a request in time."""
 
 
-class Refused(Exception):  # noqa: N818
+class ProgramError(Exception):
     """The program answered with an error: its stable `code`, and whatever else it says."""
 
     def __init__(self, said: Mapping[str, Any]) -> None:
@@ -97,7 +97,7 @@ class Pipe:
     ) -> Frame:
         """Have the program do something; return what it answers.
 
-        Raises `PipeLost`, `PipeTimeout` or `Refused`.
+        Raises `PipeLost`, `PipeTimeout` or `ProgramError`.
         """
         if self._lost:
             raise PipeLost(written=False)
@@ -168,7 +168,7 @@ class Pipe:
             return  # nobody waits any more
         error = frame.header.get("error")
         if isinstance(error, dict):
-            answered.set_exception(Refused(error))
+            answered.set_exception(ProgramError(error))
         else:
             ok = frame.header.get("ok")
             answered.set_result(Frame(ok if isinstance(ok, dict) else {}, frame.body))

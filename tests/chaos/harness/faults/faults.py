@@ -23,7 +23,7 @@ from tests.waiting import passes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervision.reports.process_files import Entry
+    from supervision.reports.process_files import ProcessEntry
     from tests.chaos.harness.scene import Scene
     from tests.chaos.harness.traffic import Party
 
@@ -113,7 +113,7 @@ def _kill(role: str) -> Callable[[Scene, Party], Struck]:
 def _kill_program(scene: Scene, party: Party) -> Struck:
     """The process that started it goes on, and starts another one."""
 
-    def look() -> Entry | None:
+    def look() -> ProcessEntry | None:
         owned = [one for one in scene.instance.entries() if one.connection == party.connection]
         return next(iter(processes.programs(owned, PROGRAM)), None)
 

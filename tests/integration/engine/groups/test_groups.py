@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import Outgoing, SendError
+from actors.connection.engine import SendError, SendRequest
 from actors.connection.native import SESSION_FILE, renew_session
 from actors.connection.protocol.wire_format.nodes import proto
 from actors.connection.whatsmeow.program.executable import DATABASE
@@ -272,7 +272,7 @@ async def test_what_is_done_to_messages_of_a_group(simulator: Simulator, tmp_pat
             Edit(Target(message_id(1), None), "second"),
         ]
         for number, said in enumerate(ours, 2):
-            await phone.engine.send(Outgoing(message_id(number), group, said, 5.25))
+            await phone.engine.send(SendRequest(message_id(number), group, said, 5.25))
         plaintext = phone.engine._session.sent.plaintext(group, message_id(2))
         sent = proto.Message.FromString(plaintext)
         assert sent.reactionMessage.senderTimestampMs == 5250

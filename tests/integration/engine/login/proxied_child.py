@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.engine import EngineEvents, SendRequest
 from actors.messages.content import unpack
 from actors.runtime import logs
 from tests.bare_files import BareFiles
@@ -49,7 +49,7 @@ async def main(asked: dict[str, Any]) -> None:
         await engine.settle([one.key for one in await engine.pending("message", 99)])
         files = list(await engine.pending("file", 99))
     assert [one.status for one in files] == ["stored"]
-    await engine.send(Outgoing(f"3EB0{1:018X}", asked["chat"], unpack(asked["content"])))
+    await engine.send(SendRequest(f"3EB0{1:018X}", asked["chat"], unpack(asked["content"])))
     print("done", flush=True)
     await engine.close()
     await running

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.connection.whatsapp_version import FILE
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import arrived, became, kept, says
@@ -90,7 +90,7 @@ async def test_pairing_texts_and_files_both_ways(
         assert len(fetched) == 1, "the media server"
         file = Document(await kept(tmp_path, data, "application/pdf"))
         before = proxy.carried
-        await phone.engine.send(Outgoing(message_id(9), chat(CONTACT), file))
+        await phone.engine.send(SendRequest(message_id(9), chat(CONTACT), file))
         await arrived(simulator, message_id(9))
         assert proxy.carried - before > 300_000
         assert set(proxy.tunnels[sockets:]) == set(fetched)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.engine import EngineEvents, SendRequest
 from actors.connection.native import open_engine
 from actors.messages.content import unpack
 from actors.runtime import logs
@@ -66,7 +66,7 @@ async def main(asked: dict[str, Any]) -> None:
     running = asyncio.create_task(engine.run())
     await opened.wait()
     first, *others = [
-        engine.send(Outgoing(f"3EB0{number:018X}", asked["chat"], unpack(said)))
+        engine.send(SendRequest(f"3EB0{number:018X}", asked["chat"], unpack(said)))
         for number, said in enumerate(asked["files"])
     ]
     await first

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.engine import InboxFile, Outgoing, SendError
+from actors.connection.engine import InboxFile, SendError, SendRequest
 from actors.messages.content import (
     Audio,
     Document,
@@ -131,7 +131,7 @@ async def test_each_kind_reaches_the_contact(simulator: Simulator, tmp_path: Pat
         }
         for number, said in enumerate(sent):
             id_ = message_id(number, 3)
-            await phone.engine.send(Outgoing(id_, chat(CONTACT), said))
+            await phone.engine.send(SendRequest(id_, chat(CONTACT), said))
             got = await arrived(simulator, id_)
             assert (got["type"], got["text"]) == (said.type, text_of(said))
             what = {
@@ -148,7 +148,7 @@ async def test_each_kind_reaches_the_contact(simulator: Simulator, tmp_path: Pat
         assert there is not None
         there.unlink()
         id_ = message_id(len(sent), 3)
-        await phone.engine.send(Outgoing(id_, chat(CONTACT), replace(image, forwarding_score=1)))
+        await phone.engine.send(SendRequest(id_, chat(CONTACT), replace(image, forwarding_score=1)))
         got = await arrived(simulator, id_)
         assert (got["content"]["media"], got["content"]["forwarded"]) == ("ok", 1)
 
@@ -192,7 +192,7 @@ async def test_a_file_answers_a_message(simulator: Simulator, tmp_path: Path) ->
         reply = Quote(Target(theirs.message_id, theirs.sender), None, "image")
         file = await kept(tmp_path, b"ours", "image/png")
         id_ = message_id(1, 3)
-        await phone.engine.send(Outgoing(id_, chat(CONTACT), Image(file, "mine", reply)))
+        await phone.engine.send(SendRequest(id_, chat(CONTACT), Image(file, "mine", reply)))
         got = await arrived(simulator, id_)
         assert got["content"]["reply_to"]["id"] == theirs.message_id
         back = await says(simulator, phone, "video", b"and yours", reply_to=id_)
@@ -206,6 +206,6 @@ async def test_a_file_that_is_nowhere_is_not_sent(simulator: Simulator, tmp_path
         await pair(simulator, phone)
         file = File(hashlib.sha256(b"gone").hexdigest(), 4, "image/png")
         with pytest.raises(SendError) as refused:
-            await phone.engine.send(Outgoing(message_id(1, 3), chat(CONTACT), Image(file)))
+            await phone.engine.send(SendRequest(message_id(1, 3), chat(CONTACT), Image(file)))
         assert (refused.value.code, refused.value.permanent) == ("media_missing", True)
         assert not refused.value.uncertain

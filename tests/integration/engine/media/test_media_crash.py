@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.connection.protocol.media.http_client import CHUNK, HttpClient
 from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.media.test_media import arrived, became, held, kept
@@ -126,8 +126,8 @@ async def test_killed_while_uploading(
     monkeypatch.setattr(HttpClient, "post", counting)
     async with device(simulator, tmp_path, epoch=3) as phone:
         await until(phone.opened.is_set)
-        await phone.engine.send(Outgoing(id_, chat(CONTACT), said))
-        await phone.engine.send(Outgoing(id_, chat(CONTACT), said))
+        await phone.engine.send(SendRequest(id_, chat(CONTACT), said))
+        await phone.engine.send(SendRequest(id_, chat(CONTACT), said))
         got = await arrived(simulator, id_)
     assert uploads == again
     assert (got["content"]["media"], got["text"]) == ("ok", "the bill")

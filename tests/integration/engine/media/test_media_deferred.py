@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.engine import Outgoing, installed
+from actors.connection.engine import SendRequest, installed
 from actors.connection.protocol.media import download_worker
 from actors.messages.content import Text
 from tests.integration.engine.media.test_media import arrived, held
@@ -78,7 +78,7 @@ async def test_everything_but_the_file_goes_on(
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
     async with deferred(simulator, tmp_path, kind) as (phone, id_):
         text = message_id(1, 3)
-        await phone.engine.send(Outgoing(text, chat(CONTACT), Text("goes out")))
+        await phone.engine.send(SendRequest(text, chat(CONTACT), Text("goes out")))
         assert (await arrived(simulator, text))["text"] == "goes out"
         said = await simulator.say(CONTACT, ACCOUNT, "comes in")
         await message_of(phone, said["id"])

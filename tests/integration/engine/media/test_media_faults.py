@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import Outgoing, SendError
+from actors.connection.engine import SendError, SendRequest
 from actors.connection.native import SESSION_FILE
 from actors.connection.protocol.media import media_servers
 from actors.connection.protocol.media.http_client import HttpClient
@@ -183,7 +183,7 @@ async def test_the_next_server_serves_where_one_is_down(
         assert asked[0] == NOWHERE != asked[1]
         assert len(asked) == 2
         image = Image(await kept(tmp_path, b"ours", "image/png"))
-        await phone.engine.send(Outgoing(message_id(1, 3), chat(CONTACT), image))
+        await phone.engine.send(SendRequest(message_id(1, 3), chat(CONTACT), image))
         assert asked[2:] == asked[1:2], "one that failed is not asked first again"
         assert (await arrived(simulator, message_id(1, 3)))["content"]["media"] == "ok"
 
@@ -199,7 +199,7 @@ async def test_servers_that_take_no_file(simulator: Simulator, tmp_path: Path) -
         ]
         for number, (code, said, permanent) in enumerate(refusals):
             fault = await simulator.fault("refuse_upload", code=code, count=1)
-            out = Outgoing(message_id(number, 3), chat(CONTACT), image)
+            out = SendRequest(message_id(number, 3), chat(CONTACT), image)
             with pytest.raises(SendError) as refused:
                 await phone.engine.send(out)
             assert (refused.value.code, refused.value.permanent) == (said, permanent)
@@ -223,12 +223,12 @@ async def test_who_is_not_let_in_asks_for_other_words(
         await pair(simulator, phone)
         image = Image(await kept(tmp_path, DATA, "image/png"))
         fault = await simulator.fault("refuse_upload", code=401, count=1)
-        await phone.engine.send(Outgoing(message_id(1, 3), chat(CONTACT), image))
+        await phone.engine.send(SendRequest(message_id(1, 3), chat(CONTACT), image))
         assert await simulator.struck(fault) == 1
         assert len(words) == 2, "the same words would be refused again"
         fault = await simulator.fault("refuse_upload", code=401)
         with pytest.raises(SendError) as refused:
-            await phone.engine.send(Outgoing(message_id(2, 3), chat(CONTACT), image))
+            await phone.engine.send(SendRequest(message_id(2, 3), chat(CONTACT), image))
         assert (refused.value.code, refused.value.permanent) == ("media_upload_refused", False)
         assert await simulator.struck(fault) == 2
 
@@ -241,11 +241,11 @@ async def test_a_large_file_holds_its_own_chat_alone(simulator: Simulator, tmp_p
         data = secrets.token_bytes(40 * 2**20)
         said = Document(await kept(tmp_path, data, "application/zip", "large.zip"))
         large = asyncio.create_task(
-            phone.engine.send(Outgoing(message_id(1, 3), chat(CONTACT), said))
+            phone.engine.send(SendRequest(message_id(1, 3), chat(CONTACT), said))
         )
         await asyncio.sleep(0)
         behind = asyncio.create_task(
-            phone.engine.send(Outgoing(message_id(2, 3), chat(CONTACT), Text("behind")))
+            phone.engine.send(SendRequest(message_id(2, 3), chat(CONTACT), Text("behind")))
         )
         for number in range(1, 6):
             await phone.send(number, f"other {number}", to=OTHER)
@@ -265,7 +265,7 @@ async def test_who_could_not_read_it_gets_it_again(simulator: Simulator, tmp_pat
         await until(lambda: simulator.inbox(CONTACT))
         await simulator.forget(CONTACT)
         image = Image(await kept(tmp_path, DATA, "image/png"), "look")
-        await phone.engine.send(Outgoing(message_id(2, 3), chat(CONTACT), image))
+        await phone.engine.send(SendRequest(message_id(2, 3), chat(CONTACT), image))
         got = await arrived(simulator, message_id(2, 3))
         assert (got["content"]["media"], got["content"]["sha256"]) == ("ok", DIGEST)
         assert phone.engine.counts["resend.resent"] >= 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.messages.content import Location
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -52,7 +52,7 @@ async def test_what_is_sent_bears_the_timer_of_the_chat(
         await until(lambda: _answered(simulator))
         await phone.send(1, "gone tomorrow")
         place = Location(1.0, 2.0, "here")
-        await phone.engine.send(Outgoing(message_id(2), chat(CONTACT), place))
+        await phone.engine.send(SendRequest(message_id(2), chat(CONTACT), place))
         items = (await arrived(simulator, before + 2))[before:]
         assert [one["content"].get("expiration") for one in items] == [DAY, DAY]
         assert "expiration" not in (await simulator.account(ACCOUNT))["remarks"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.connection.whatsmeow import paired_account
 from actors.messages.content import Image, Reaction, Target, decode
 from actors.metrics.mistakes import OWN_MISTAKES
@@ -165,7 +165,7 @@ async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_pat
         assert (file.message_id, file.error) == (image.message_id, "media_not_fetched")
         # A reaction to a message of the phone's is for that one, though its id could be ours.
         target = Target(mine.message_id, chat(ACCOUNT))
-        await phone.engine.send(Outgoing(message_id(1), group, Reaction(target, "👍")))
+        await phone.engine.send(SendRequest(message_id(1), group, Reaction(target, "👍")))
         item = await until(lambda: _reaction(simulator))
         assert item["content"]["target"]["id"] == mine.message_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.messages.content import (
     Content,
     Poll,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 async def sends(phone: Device, number: int, said: Content) -> str:
     id_ = message_id(number, 3)
-    await phone.engine.send(Outgoing(id_, chat(CONTACT), said))
+    await phone.engine.send(SendRequest(id_, chat(CONTACT), said))
     return id_
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import Outgoing, SendError
+from actors.connection.engine import SendError, SendRequest
 from actors.connection.limits.account_limits import Limits
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import File, Image, Text
@@ -56,7 +56,7 @@ async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
         assert (deferred.value.code, deferred.value.until) == ("reach_out_limited", ends)
         picture = Image(File("0" * 64, 5, "image/png"))
         with pytest.raises(SendDeferred):
-            await phone.engine.send(Outgoing(message_id(2), chat(STRANGER), picture))
+            await phone.engine.send(SendRequest(message_id(2), chat(STRANGER), picture))
         await phone.send(3, "a reply")
         group = await simulator.group(CONTACT, "15550100001")
         await phone.send(4, "to all", group)
@@ -89,7 +89,7 @@ async def test_a_cap_rests_new_chats_alone(simulator: Simulator, tmp_path: Path)
         await limit(simulator, phone, chat_cap=0, cap_ends=ends)
         for number, person in enumerate((STRANGER, "15550100078")):
             with pytest.raises(SendDeferred) as deferred:
-                await phone.engine.send(Outgoing(message_id(number), chat(person), Text("hi")))
+                await phone.engine.send(SendRequest(message_id(number), chat(person), Text("hi")))
             assert (deferred.value.code, deferred.value.until) == ("new_chats_capped", ends)
 
         async def learnt() -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.connection.engine import NotConnected, SendError, SendRequest
 from actors.connection.native.signal import prekeys
 from actors.messages.content import Text
 from tests.integration.engine.simulated import (
@@ -89,7 +89,7 @@ async def test_what_cannot_be_sent(simulator: Simulator, tmp_path: Path) -> None
             await phone.send(1, "too early")
         await pair(simulator, phone)
         with pytest.raises(SendError, match="unsupported_chat") as refused:
-            await phone.engine.send(Outgoing("3EB0", "1@newsletter", Text("channel")))
+            await phone.engine.send(SendRequest("3EB0", "1@newsletter", Text("channel")))
         assert refused.value.permanent
         with pytest.raises(SendError, match="too_large") as refused:
             await phone.send(1, "x" * 600_000)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from actors.messages.content import Content
     from actors.queue.outbound_queue import OutboundQueue
-    from actors.queue.records import Job
+    from actors.queue.records import ClaimedMessage
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
 
@@ -42,9 +42,9 @@ class Rest(Actor):
         self.upkeep = QueueUpkeep(lanes, documents, 30)
         self.came = 0
 
-    async def sends(self) -> list[Job]:
+    async def sends(self) -> list[ClaimedMessage]:
         """Send all that is queued, mirror it, and return it."""
-        sent: list[Job] = []
+        sent: list[ClaimedMessage] = []
         while jobs := (await self.lanes.claim(SHOP, self.epoch, 10, time.time())).jobs:
             for job in jobs:
                 await self.complete(job.id)

@@ -17,7 +17,7 @@ from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
 from actors.state.documents import API_KEYS
 from gateway.app import OPERATIONS
-from gateway.console.page_app import Page
+from gateway.console.page_app import PageApp
 from gateway.console.routes import routes
 from gateway.http import api_keys
 from tests.integration.gateway.person import Person
@@ -57,7 +57,7 @@ def test_without_a_key_there_is_nothing_but_the_login(gateway: Gateway, nobody: 
     nobody.follow_redirects = False
     opened = 0
     for route in routes(OPERATIONS):
-        assert isinstance(route.endpoint, Page)
+        assert isinstance(route.endpoint, PageApp)
         address = re.sub(r"\{\w+(:path)?\}", "shop", route.path)
         for method in (route.methods or set()) - {"HEAD"}:
             answer = nobody.request(method, address)

@@ -25,7 +25,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from actors.connection.engine import Engine, Outgoing
+    from actors.connection.engine import Engine, SendRequest
     from actors.connection.owner.reporter import Reporter
 
 SECONDS = 30.0
@@ -46,7 +46,7 @@ class AcknowledgingEngine(Learnt):
         self.refuses: set[str] = set()
         self.defers: dict[str, float] = {}
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         self.flying += 1
         self.most = max(self.most, self.flying)
         try:

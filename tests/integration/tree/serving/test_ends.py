@@ -11,13 +11,13 @@ from tests.processes.measured import Measured
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from actors.connection.engine import InboxMessage, Outgoing
+    from actors.connection.engine import InboxMessage, SendRequest
     from tests.integration.tree.conftest import Served
     from tests.processes.valkey import Valkey
 
 
 async def test_stop_lets_what_is_in_flight_arrive(served: Served) -> None:
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         await asyncio.sleep(0.3)
         return time.time()
 
@@ -39,7 +39,7 @@ async def test_stop_lets_what_is_in_flight_arrive(served: Served) -> None:
 async def test_stop_is_bounded_and_gives_back_what_is_stuck(served: Served) -> None:
     """G2, G3: bytes may have left, so it is queued again as uncertain."""
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         await asyncio.sleep(60)
         return time.time()
 

@@ -15,7 +15,7 @@ from tests.integration.tree.conftest import PACE
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from tests.integration.tree.conftest import Served
     from tests.processes.valkey import Valkey
 
@@ -42,7 +42,7 @@ async def test_a_newer_epoch_ends_it(served: Served) -> None:
     """G6: it closes its socket, completes nothing, and its successor has what was in flight."""
     gate = asyncio.Event()
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         await gate.wait()
         return time.time()
 

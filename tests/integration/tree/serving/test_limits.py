@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import InboxMessage, Outgoing, SendError
+from actors.connection.engine import InboxMessage, SendError, SendRequest
 from actors.connection.limits.account_limits import NONE, Limits, wait
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import text_of
@@ -30,7 +30,7 @@ class Account:
         self.begun = set[str]()
         served.engine.answer = self.answer
 
-    async def answer(self, message: Outgoing) -> float:
+    async def answer(self, message: SendRequest) -> float:
         person = message.chat.partition("@")[0]
         answers, begun = person in self.friends, person in self.begun
         if held := wait(self.limits, time.time(), answers=answers, begun=begun):
@@ -195,7 +195,7 @@ async def test_what_is_only_guessed_is_not_shown(served: Served) -> None:
 async def test_an_engine_that_tells_no_limits_has_them_kept_all_the_same(served: Served) -> None:
     until = time.time() + 3600
 
-    async def answer(_: Outgoing) -> float:
+    async def answer(_: SendRequest) -> float:
         raise SendDeferred("new_chats_capped", until)
 
     served.engine.answer = answer
@@ -238,7 +238,7 @@ async def test_a_limit_outlives_its_owner(served: Served) -> None:
 
 
 async def test_a_mistake_of_the_service_is_reported(served: Served) -> None:
-    async def answer(_: Outgoing) -> float:
+    async def answer(_: SendRequest) -> float:
         raise SendError("malformed_stanza", permanent=True)
 
     served.engine.answer = answer

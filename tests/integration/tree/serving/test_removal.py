@@ -19,7 +19,7 @@ from actors.redis.leases.leases import Leases, Owner
 from actors.state.account.app_state import changing
 from actors.state.account.app_state_pages import pages
 from actors.state.actor import StateManager
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.connections import Connections
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, StoreAway, Where, Write
 from actors.state.messages.received import connection_of, incoming, storing
@@ -63,7 +63,7 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
         redis, documents = connect(settings), open_documents(settings)
         lanes, connections = OutboundQueue(redis, settings), Connections(documents)
         budgets = RestartBudgets(RestartRecords(Intensity(0, 10.0), 0.1, 1.0), documents)
-        registry = Registry(documents, budgets, Copy(None))
+        registry = Registry(documents, budgets, LocalCopy(None))
         removal = Removal(
             registry,
             Leases(redis),
@@ -153,7 +153,7 @@ async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
             Connections(documents),
         )
         budgets = RestartBudgets(RestartRecords(Intensity(0, 10.0), 0.1, 1.0), documents)
-        registry = Registry(documents, budgets, Copy(None))
+        registry = Registry(documents, budgets, LocalCopy(None))
         manager = StateManager(str(settings.data), "state")
 
         async def remove(state: State) -> None:

@@ -7,7 +7,7 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.connection.engine import NotConnected, SendError, SendRequest
 from actors.messages.content import ChatChange, Delete, Target, Text, encode, text_of
 from actors.metrics.mistakes import OWN_MISTAKES
 from actors.queue.outbound_queue import Send
@@ -71,7 +71,7 @@ async def test_a_closed_socket_claims_nothing(served: Served) -> None:
 async def test_no_attempt_is_counted_when_the_socket_was_closed_after_all(served: Served) -> None:
     refusals = 0
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         nonlocal refusals
         refusals += 1
         if refusals < 3:
@@ -87,7 +87,7 @@ async def test_no_attempt_is_counted_when_the_socket_was_closed_after_all(served
 
 
 async def test_a_passing_failure_waits_and_a_permanent_one_is_dead(served: Served) -> None:
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         raise SendError("refused", permanent=text_of(message.content) == "never", uncertain=False)
 
     served.engine.answer = answer
@@ -100,7 +100,7 @@ async def test_a_passing_failure_waits_and_a_permanent_one_is_dead(served: Serve
 async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
     """G2: what left is not known, so it is tried again, and said to be uncertain."""
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         if len(served.engine.sent) == 1:
             raise RuntimeError("a bug")
         return time.time()
@@ -120,7 +120,7 @@ async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
 async def test_what_changes_a_message_that_died_dies_with_it(served: Served) -> None:
     """Nobody has what it would take back: it is not sent, and ends visibly (G2)."""
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         raise SendError("refused", permanent=True)
 
     served.engine.answer = answer
@@ -137,7 +137,7 @@ async def test_what_changes_a_message_that_died_dies_with_it(served: Served) -> 
 async def test_one_that_follows_and_fails_at_once_has_failed(served: Served) -> None:
     """G3: it left before Redis knew of the one before it, and may have arrived all the same."""
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         if text_of(message.content) == "one":
             await asyncio.sleep(0.2)  # until the other is in hand
             return time.time()
@@ -159,7 +159,7 @@ async def test_an_outcome_is_reported_once_redis_is_back(
     served = served_apart
     gate = asyncio.Event()
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         await gate.wait()
         return time.time()
 
@@ -183,10 +183,10 @@ async def test_a_change_of_a_chat_keeps_its_place_and_is_tried_again(served: Ser
     change = ChatChange(archived=True, muted=True)
     accepted = (await served.lanes.accept(Send.of("shop", first.chat, change))).record
     last = await served.accept("after")
-    handed = list[Outgoing]()
+    handed = list[SendRequest]()
     acknowledge = served.engine.answer
 
-    async def answer(outgoing: Outgoing) -> float:
+    async def answer(outgoing: SendRequest) -> float:
         handed.append(outgoing)
         if isinstance(outgoing.content, ChatChange) and len(handed) == 2:
             raise SendError("ack_timeout", uncertain=True)
@@ -205,7 +205,7 @@ async def test_a_change_of_a_chat_keeps_its_place_and_is_tried_again(served: Ser
 async def test_a_change_that_the_engine_cannot_make_is_a_dead_letter(served: Served) -> None:
     """A connection whose engine was another one when the message was accepted."""
 
-    async def unable(_: Outgoing) -> float:
+    async def unable(_: SendRequest) -> float:
         raise SendError("unsupported_by_engine", permanent=True)
 
     served.engine.answer = unable

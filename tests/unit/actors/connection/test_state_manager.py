@@ -10,7 +10,7 @@ import pytest
 from actors.connection.state_manager.port import State, StateAway, StateRefused
 from actors.connection.state_manager.remote import RemoteState
 from actors.state.actor import StateManager
-from actors.state.documents import Refused
+from actors.state.documents import WriteRefused
 
 CALLS = [name for name, _ in inspect.getmembers(State, inspect.isfunction) if name[0] != "_"]
 
@@ -50,7 +50,7 @@ async def test_a_call_arrives_with_its_arguments(name: str) -> None:
     handle.answer = ValueError("its words are nobody's")
     with pytest.raises(StateAway, match="ValueError"):
         await getattr(state, name)(*given)
-    handle.answer = Refused("too large")
+    handle.answer = WriteRefused("too large")
     with pytest.raises(StateRefused):
         await getattr(state, name)(*given)
 

@@ -12,10 +12,10 @@ from actors.config.sources import resolve_settings
 from actors.health.alerts import DRIFTING
 from actors.health.checks import Thresholds, judge
 from actors.health.samples import (
-    Answer,
     Backlog,
     ConnectionSample,
     Mirror,
+    ProbeResult,
     unreached,
 )
 from actors.health.status_document import document
@@ -84,8 +84,8 @@ from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, 
             ["document_refused"],
         ),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
-        ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
-        ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
+        ({"redis": ProbeResult(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
+        ({"store": ProbeResult(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
         ({"mirror": Mirror(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
         ({"redis_memory": RedisMemory(90, 100)}, "healthy", ["redis_full"]),
         ({"redis_memory": RedisMemory(80, 100)}, "healthy", []),
@@ -336,10 +336,16 @@ def test_the_thresholds_are_settings() -> None:
         queue_memory=5,
     )
     at = replace(
-        WELL, disk=1000, redis=Answer(ok=True, seconds=0.02), store=Answer(ok=True, seconds=0.03)
+        WELL,
+        disk=1000,
+        redis=ProbeResult(ok=True, seconds=0.02),
+        store=ProbeResult(ok=True, seconds=0.03),
     )
     past = replace(
-        at, disk=999, redis=Answer(ok=True, seconds=0.021), store=Answer(ok=True, seconds=0.031)
+        at,
+        disk=999,
+        redis=ProbeResult(ok=True, seconds=0.021),
+        store=ProbeResult(ok=True, seconds=0.031),
     )
     assert not judge(replace(past, disk=2**30), THRESHOLDS).reasons
     stores = {"disk_full", "redis_slow", "store_slow"}

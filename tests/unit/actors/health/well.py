@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from actors.health.checks import Thresholds
 from actors.health.samples import (
-    Answer,
     Backlog,
     ConnectionSample,
+    ProbeResult,
     Sample,
 )
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
 HOUR = 3600.0
-QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
+QUICK, AWAY = ProbeResult(ok=True, seconds=0.001), ProbeResult(ok=False, seconds=3.0)
 OPEN = ConnectionSample("running", "open", silent=5.0)
 FAILED = ConnectionSample("running", "failed")
 WELL = Sample(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.media.directory import BATCH, TEMPORARY
-from actors.media.store import StoreFull, StoreUnavailable, TooLarge
+from actors.media.store import FileTooLarge, StoreFull, StoreUnavailable
 from tests.bare_files import BareFiles
 from tests.processes.small_disk import mount_small_disk
 
@@ -78,7 +78,7 @@ async def test_a_file_that_was_damaged_is_mended_by_the_next_upload(tmp_path: Pa
 @pytest.mark.parametrize(
     ("chunks", "fails", "expected", "raised"),
     [
-        ((b"x" * LIMIT, b"x"), None, None, TooLarge),
+        ((b"x" * LIMIT, b"x"), None, None, FileTooLarge),
         ((b"x" * BATCH, b"x"), ConnectionResetError(), None, ConnectionResetError),
         ((b"x" * BATCH, b"x"), None, "0" * 64, ValueError),
     ],

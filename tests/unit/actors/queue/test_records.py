@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 import pytest
 
 from actors.messages.content import LinkPreview, Text
-from actors.queue.records import WEEK, Job, Send, api_id, derive, mint, record_of, split_id
+from actors.queue.records import (
+    WEEK,
+    ClaimedMessage,
+    Send,
+    api_id,
+    derive,
+    mint,
+    record_of,
+    split_id,
+)
 
 CHAT = "15550100002@s.whatsapp.net"
 SEND = Send("shop", CHAT, "hello")
@@ -85,7 +94,7 @@ def test_g10_nothing_that_is_logged_by_its_repr_tells_chat_or_text() -> None:
     fields = {"chat": CHAT, "type": "text", "text": "hello", "priority": "5", "status": "sent"}
     fields |= {"attempts": "1", "accepted_at": "1", "revision": "1"}
     record = record_of("shop", mint(), fields)
-    job = Job(id="", message_id="", chat=CHAT, type="text", text="hello", attempts=1)
+    job = ClaimedMessage(id="", message_id="", chat=CHAT, type="text", text="hello", attempts=1)
     for each in (SEND, record, job):
         assert "hello" not in repr(each)
         assert "15550100002" not in repr(each)

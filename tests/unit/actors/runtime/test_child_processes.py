@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime import child_processes
 from actors.runtime.actor_base import STATM, Shell
-from actors.runtime.child_processes import ProcessorTime, Program
+from actors.runtime.child_processes import ChildProcess, ProcessorTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,9 +76,9 @@ async def test_a_program_is_shown_beside_its_actor(tmp_path: Path) -> None:
 def test_processor_time_of_programs_only_rises() -> None:
     spent = ProcessorTime()
     assert spent.add([]) == 0
-    assert spent.add([Program(7, 1, 0, 2.0, 9.0)]) == 2
-    assert spent.add([Program(7, 1, 0, 3.0, 9.0)]) == 3
+    assert spent.add([ChildProcess(7, 1, 0, 2.0, 9.0)]) == 2
+    assert spent.add([ChildProcess(7, 1, 0, 3.0, 9.0)]) == 3
     # Another one, also under the same pid, begins at 0.
-    assert spent.add([Program(7, 2, 0, 0.5, 1.0)]) == 3.5
+    assert spent.add([ChildProcess(7, 2, 0, 0.5, 1.0)]) == 3.5
     assert spent.add([]) == 3.5
-    assert spent.add([Program(8, 3, 0, 1.0, 1.0), Program(9, 3, 0, 1.0, 1.0)]) == 5.5
+    assert spent.add([ChildProcess(8, 3, 0, 1.0, 1.0), ChildProcess(9, 3, 0, 1.0, 1.0)]) == 5.5

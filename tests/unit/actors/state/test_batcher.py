@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.batcher import Batcher
-from actors.state.documents import Refused, StoreAway, Write
+from actors.state.documents import StoreAway, Write, WriteRefused
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
@@ -260,11 +260,11 @@ async def test_a_refused_call_is_found_by_halves_and_fails_alone() -> None:
 
 async def test_refusals_are_counted() -> None:
     async def commit(_: Sequence[Write]) -> None:
-        raise Refused("too large")
+        raise WriteRefused("too large")
 
     batcher = Batcher(commit)
     measured = Measured()
-    with pytest.raises(Refused):
+    with pytest.raises(WriteRefused):
         await batcher.add(writes("a"))
     assert measured.rise("teimoso_state_store_refusals", reason="refused") == 1
     await batcher.close()

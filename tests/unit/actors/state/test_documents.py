@@ -9,9 +9,9 @@ import pytest
 from actors.state.documents import (
     BATCH_BYTES,
     TELLING_LIMIT,
-    Refused,
     StoreAway,
     Write,
+    WriteRefused,
     commit_each,
     size_of,
     weight,
@@ -32,7 +32,7 @@ class Store:
             raise StoreAway
         names = [write.id for write in writes]
         if set(names) & set(self.bad):
-            raise Refused
+            raise WriteRefused
         self.batches.append(names)
 
 

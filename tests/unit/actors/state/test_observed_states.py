@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.connections import Connections, Observed
-from actors.state.documents import TELLING_LIMIT, Refused, StoreAway
+from actors.state.documents import TELLING_LIMIT, StoreAway, WriteRefused
 from actors.state.observed_states import ObservedStates
 from actors.state.sqlite.store import SqliteDocuments
 
@@ -178,7 +178,7 @@ async def test_a_beat_that_the_store_refuses_holds_up_no_other() -> None:
 
     async def write(writes: Sequence[Write]) -> None:
         if any(write.id == "bad" for write in writes):
-            raise Refused("too large")
+            raise WriteRefused("too large")
         stored.update(write.id for write in writes)
 
     mistakes: list[str] = []

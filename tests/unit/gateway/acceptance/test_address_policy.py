@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.acceptance.address_policy import Guarded, is_private_host, is_public
-from gateway.webhooks.requests.body import Body
+from gateway.webhooks.requests.body import DeliveryBody
 from gateway.webhooks.requests.http_post import Poster
 from tests import resets
 from tests.integration.gateway.receiver import Receiver
@@ -102,7 +102,9 @@ async def post(receiver: Receiver, names: Names, *, private: bool) -> int | str:
     names.port = receiver.port
     poster = Poster(Guarded(private=private, resolve=names))
     try:
-        return await poster.post(f"http://hook.example.com:{receiver.port}/", Body(b"{}"), [])
+        return await poster.post(
+            f"http://hook.example.com:{receiver.port}/", DeliveryBody(b"{}"), []
+        )
     finally:
         await poster.close()
 
@@ -160,7 +162,7 @@ async def test_odd_answers(answer: bytes | None, code: int | str) -> None:
     async with serving(answer, b"{}") as port:
         poster = Poster(Guarded(private=True), whole=0.5 if answer is None else 15.0)
         try:
-            assert await poster.post(f"http://127.0.0.1:{port}/", Body(b"{}"), []) == code
+            assert await poster.post(f"http://127.0.0.1:{port}/", DeliveryBody(b"{}"), []) == code
         finally:
             await poster.close()
 
@@ -171,7 +173,7 @@ async def test_an_answer_that_never_ends_is_what_its_status_says() -> None:
     async with serving(begun, b"{}", leaves=False) as port:
         poster = Poster(Guarded(private=True), whole=0.5)
         try:
-            assert await poster.post(f"http://127.0.0.1:{port}/", Body(b"{}"), []) == 200
+            assert await poster.post(f"http://127.0.0.1:{port}/", DeliveryBody(b"{}"), []) == 200
         finally:
             await poster.close()
 
@@ -180,7 +182,10 @@ async def test_an_answer_that_is_no_tls_has_an_error_of_its_own() -> None:
     async with serving(b"no TLS at all\r\n", b"\x16") as port:
         poster = Poster(Guarded(private=True))
         try:
-            assert await poster.post(f"https://127.0.0.1:{port}/", Body(b"{}"), []) == "tls_failed"
+            assert (
+                await poster.post(f"https://127.0.0.1:{port}/", DeliveryBody(b"{}"), [])
+                == "tls_failed"
+            )
         finally:
             await poster.close()
 
@@ -213,7 +218,7 @@ async def serving(answer: bytes | None, after: bytes, *, leaves: bool = True) ->
 
 async def test_a_server_that_resets_at_once_is_unreachable() -> None:
     poster = Poster(Guarded(private=True))
-    outcomes = await resets.asked(lambda url: poster.post(url, Body(b"{}"), []))
+    outcomes = await resets.asked(lambda url: poster.post(url, DeliveryBody(b"{}"), []))
     await poster.close()
     assert set(outcomes) <= {"unreachable", "malformed_answer"}
     assert "unreachable" in outcomes

@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.acceptance.address_policy import is_public
-from gateway.acceptance.url_fetch import Refused, TooLarge, Unreachable, UrlFetcher, checked
+from gateway.acceptance.url_fetch import (
+    DownloadTooLarge,
+    Unreachable,
+    UrlFetcher,
+    UrlRefused,
+    checked,
+)
 from gateway.schemas.content.outbound_messages import URL
 
 if TYPE_CHECKING:
@@ -100,7 +106,7 @@ async def test_the_address_that_was_judged_is_the_one_that_is_reached() -> None:
     assert network.reached == [(PUBLIC, 80)]
     assert names.asked == ["rebinds.example"]
     assert b"Host: rebinds.example\r\n" in network.asked[0]
-    with pytest.raises(Refused):
+    with pytest.raises(UrlRefused):
         await fetch("http://rebinds.example/x", names, network)
     assert network.reached == [(PUBLIC, 80)]
 
@@ -113,7 +119,7 @@ async def test_a_certificate_is_asked_of_the_name_and_not_of_the_address() -> No
 
 async def test_one_private_address_among_others_is_enough() -> None:
     network = Network(OK)
-    with pytest.raises(Refused):
+    with pytest.raises(UrlRefused):
         await fetch("http://mixed.example/", Names([PUBLIC, "10.0.0.1"]), network)
     assert network.reached == []
     assert await fetch("http://x.example/", Names(["10.0.0.1"]), network, private=True) == b"tea"
@@ -135,7 +141,7 @@ async def test_an_address_that_does_not_answer_is_followed_by_the_next() -> None
 async def test_a_redirect_is_judged_like_the_first() -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://inside.example/\r\nContent-Length: 0\r\n\r\n"
     names, network = Names([PUBLIC], ["169.254.169.254"]), Network(moved, OK)
-    with pytest.raises(Refused):
+    with pytest.raises(UrlRefused):
         await fetch("http://outside.example/", names, network)
     assert network.reached == [(PUBLIC, 80)]
     assert names.asked == ["outside.example", "inside.example"]
@@ -149,9 +155,9 @@ async def test_a_redirect_is_judged_like_the_first() -> None:
         (OK[:-1], Unreachable),
         (OK.replace(b"200", b"404"), Unreachable),
         (OK.replace(b"Content-Type: image/png", b"Content-Encoding: gzip"), Unreachable),
-        (OK.replace(b"Length: 3", b"Length: 101"), TooLarge),
-        (b"HTTP/1.1 302 Found\r\nLocation: gopher://x/\r\n\r\n", Refused),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://a:b@x/\r\n\r\n", Refused),
+        (OK.replace(b"Length: 3", b"Length: 101"), DownloadTooLarge),
+        (b"HTTP/1.1 302 Found\r\nLocation: gopher://x/\r\n\r\n", UrlRefused),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://a:b@x/\r\n\r\n", UrlRefused),
     ],
 )
 async def test_answers_that_are_no_file(answer: bytes, raised: type[Exception]) -> None:
@@ -185,7 +191,7 @@ def test_addresses_that_are_not(address: str) -> None:
 def test_any_url_is_refused_or_asked_for_as_it_is(url: str) -> None:
     try:
         asked = checked(url)
-    except Refused:
+    except UrlRefused:
         return
     assert asked.isascii()
     assert not set(asked) & set(" \r\n\t")
@@ -198,6 +204,6 @@ async def test_no_url_breaks_anything(url: str) -> None:
     names, network = Names([PUBLIC]), Network(OK)
     try:
         await fetch(url, names, network)
-    except (Refused, Unreachable):
+    except (UrlRefused, Unreachable):
         return
     assert [host for host, _ in network.reached] == [PUBLIC]

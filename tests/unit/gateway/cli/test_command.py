@@ -14,7 +14,7 @@ import pytest
 from gateway.cli import app
 from gateway.cli.instance.progress import hopeless
 from gateway.cli.instance.welcome import commands, further
-from supervision.keeper.status_file import Note
+from supervision.keeper.status_file import PartState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,8 +126,8 @@ def test_what_there_is_to_try_fits_the_instance() -> None:
 
 def test_a_part_is_given_up_after_three_falls_in_a_row() -> None:
     notes = [
-        Note("valkey", "starting", 0.0, "no", falls=3, streak=3),
-        Note("gateway", "fallen", 0.0, "no", falls=2, streak=2),
-        Note("ray", "ready", 0.0, None, falls=5, streak=5),
+        PartState("valkey", "starting", 0.0, "no", falls=3, streak=3),
+        PartState("gateway", "fallen", 0.0, "no", falls=2, streak=2),
+        PartState("ray", "ready", 0.0, None, falls=5, streak=5),
     ]
     assert [note.role for note in hopeless(notes)] == ["valkey"]

@@ -10,7 +10,7 @@ from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, StoreAway, Write
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
-from gateway.http.api_keys import ApiKeyCache, InvalidKey, Key, create, digest, ensure_first
+from gateway.http.api_keys import ApiKey, ApiKeyCache, InvalidKey, create, digest, ensure_first
 from gateway.http.problems import Problem
 from gateway.wrong_key_limiter import QUOTA
 from tests.unlimited import UNLIMITED
@@ -285,5 +285,5 @@ def test_a_key_covers_what_it_is_for(
     own: list[str] | None, named: list[str] | None, covered: bool
 ) -> None:
     connections = None if own is None else frozenset(own)
-    key = Key("id", "hash", frozenset({"admin"}), connections, 0.0, "test")
+    key = ApiKey("id", "hash", frozenset({"admin"}), connections, 0.0, "test")
     assert key.covers(named) is covered

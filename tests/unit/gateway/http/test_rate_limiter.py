@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
-from gateway.http.api_keys import Key
+from gateway.http.api_keys import ApiKey
 from gateway.http.rate_limiter import KNOWN, RateLimiter
 from gateway.token_bucket import WINDOW, judge
 
@@ -40,16 +40,16 @@ def quota_of(each: int = 0, total: int = 0, connections: int = 4) -> Quota:
     return Settings.model_validate(flags).request_quota
 
 
-def key(name: str, *connections: str) -> Key:
+def key(name: str, *connections: str) -> ApiKey:
     """A key for these connections; for all where there are none."""
     limited = frozenset(connections) if connections else None
-    return Key(name, name, frozenset({"send"}), limited, 0.0, name)
+    return ApiKey(name, name, frozenset({"send"}), limited, 0.0, name)
 
 
 K = key("k")
 
 
-def granted(limits: RateLimiter, asking: Key) -> int:
+def granted(limits: RateLimiter, asking: ApiKey) -> int:
     count = 0
     while limits.take(asking)[1] is None:
         count += 1

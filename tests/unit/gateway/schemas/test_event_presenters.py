@@ -16,7 +16,7 @@ from actors.state.events.event import TYPES, Event, EventType
 from actors.state.events.outbox import NumberedEvent
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.schemas import event_presenters
-from gateway.schemas.event_presenters import Pairing
+from gateway.schemas.event_presenters import PairingText
 from gateway.schemas.events import MODELS, example
 from tests.api_document import DOCUMENT
 from tests.unit.gateway.schemas.stored_documents import (
@@ -120,15 +120,15 @@ def test_a_limit_has_its_end_or_says_that_it_is_over(
 @pytest.mark.parametrize("kind", ["qr", "code"])
 def test_an_event_has_a_qr_or_a_code_only_where_it_is_given(kind: str) -> None:
     event = stored("connection.qr", {**PAIRING, "kind": kind})
-    found = check(event_presenters.written(event, Pairing("2@psst", None)))["data"]
+    found = check(event_presenters.written(event, PairingText("2@psst", None)))["data"]
     other = "code" if kind == "qr" else "qr"
     assert (found[kind], found[other], found["withheld"]) == ("2@psst", None, None)
     assert (found["number"], found["expires_at"]) == (3, "1970-01-01T00:00:25.000Z")
     found = check(event_presenters.written(event))["data"]
     assert (found["qr"], found["code"], found["withheld"]) == (None, None, "expired")
-    found = check(event_presenters.written(event, Pairing(withheld="missing_scope")))["data"]
+    found = check(event_presenters.written(event, PairingText(withheld="missing_scope")))["data"]
     assert (found["qr"], found["code"], found["withheld"]) == (None, None, "missing_scope")
-    assert "psst" not in repr(Pairing("2@psst", None))
+    assert "psst" not in repr(PairingText("2@psst", None))
 
 
 def test_a_file_has_its_address_its_hash_and_who_sent_it() -> None:
@@ -202,7 +202,7 @@ def test_changes(change: Any, fields: dict[str, Any]) -> None:
 def test_what_another_release_wrote_may_be_unreadable(
     kind: EventType, data: dict[str, Any]
 ) -> None:
-    with pytest.raises(event_presenters.Unreadable):
+    with pytest.raises(event_presenters.UnreadableEvent):
         event_presenters.written(stored(kind, data))
 
 

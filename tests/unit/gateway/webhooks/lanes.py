@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.state.events.event import Event
 from actors.state.events.outbox import NumberedEvent
-from gateway.webhooks.chat_lanes import ChatLanes, Lane
+from gateway.webhooks.chat_lanes import ChatLane, ChatLanes
 
 
 def event(
@@ -26,7 +26,7 @@ def filled(*chats: str, cursor: int = 0) -> ChatLanes:
     return lanes
 
 
-def deliver(lanes: ChatLanes, lane: Lane) -> int:
+def deliver(lanes: ChatLanes, lane: ChatLane) -> int:
     """The endpoint took the next event of a lane."""
     lane.busy = False
     seq = lane.waiting.popleft().seq
@@ -35,7 +35,7 @@ def deliver(lanes: ChatLanes, lane: Lane) -> int:
     return seq
 
 
-def refuse(lanes: ChatLanes, lane: Lane, retry_at: float) -> int:
+def refuse(lanes: ChatLanes, lane: ChatLane, retry_at: float) -> int:
     lane.busy = False
     seq = lane.waiting.popleft().seq
     lanes.hold(lane, seq, float(seq), 1, retry_at)

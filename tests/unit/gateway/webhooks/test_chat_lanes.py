@@ -9,7 +9,7 @@ import pytest
 
 from actors.state.events.event import Event
 from gateway.webhooks import chat_lanes as module
-from gateway.webhooks.chat_lanes import ChatLanes, Lane, lane_of
+from gateway.webhooks.chat_lanes import ChatLane, ChatLanes, lane_of
 from gateway.webhooks.delivery_policy import LONGEST
 from tests.unit.gateway.webhooks.lanes import deliver, event, filled, refuse
 
@@ -265,7 +265,7 @@ class _Run:
         self.rolls = rolls
         self.log = [self.event(seq) for seq in range(1, 200)]
         self.lanes, self.reading, self.now = ChatLanes(0, []), 0, 0.0
-        self.flying: list[Lane] = []
+        self.flying: list[ChatLane] = []
         self.done: set[int] = set()
         self.order: list[NumberedEvent] = []
 
@@ -289,7 +289,7 @@ class _Run:
         elif self.flying:
             self.end(self.flying.pop(self.rolls.randrange(len(self.flying))))
 
-    def end(self, lane: Lane) -> None:
+    def end(self, lane: ChatLane) -> None:
         lane.busy = False
         seq = lane.waiting.popleft().seq if lane.head is None else lane.head
         if self.rolls.random() < 0.3:

@@ -9,7 +9,7 @@ from actors.state.events.event import Event
 from actors.state.events.outbox import NumberedEvent
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.webhooks import delivery_policy
-from gateway.webhooks.delivery_policy import DOWN, LONGEST, Endpoint
+from gateway.webhooks.delivery_policy import DOWN, LONGEST, EndpointBreaker
 
 NOW = 1_000_000.0
 EVENT = Event("evt_1", "message.received", "shop", 1.0, {})
@@ -52,8 +52,8 @@ def test_pauses_double_up_to_the_longest() -> None:
     assert pauses[-1] <= LONGEST
 
 
-def endpoint(refusals: int = 0) -> Endpoint:
-    made = Endpoint(None, None, None)
+def endpoint(refusals: int = 0) -> EndpointBreaker:
+    made = EndpointBreaker(None, None, None)
     for _ in range(refusals):
         made.refused(NOW, 0.5)
     return made
@@ -84,7 +84,7 @@ def test_an_endpoint_that_is_down_gets_one_new_event_at_a_time_and_ever_more_sel
 
 
 def test_an_endpoint_goes_on_from_its_record() -> None:
-    known = Endpoint(NOW, "timeout", NOW - 5)
+    known = EndpointBreaker(NOW, "timeout", NOW - 5)
     assert (known.failing_since, known.error, known.delivered_at) == (NOW, "timeout", NOW - 5)
     known.failed(Attempt.of(NOW + 1, 500, 0.1), NOW + 1)
     assert known.failing_since == NOW, "since the first failure"
@@ -92,7 +92,7 @@ def test_an_endpoint_goes_on_from_its_record() -> None:
 
 def test_a_reset_forgets_all_refusals() -> None:
     """At any time of the clock, 0 among them."""
-    made = Endpoint(None, None, None)
+    made = EndpointBreaker(None, None, None)
     for _ in range(2):
         downs = []
         for _ in range(DOWN):

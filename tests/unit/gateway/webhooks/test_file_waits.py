@@ -12,7 +12,7 @@ from gateway.webhooks.delivery_policy import LONGEST
 from tests.unit.gateway.webhooks.lanes import deliver, event, filled
 
 if TYPE_CHECKING:
-    from gateway.webhooks.chat_lanes import ChatLanes, Lane
+    from gateway.webhooks.chat_lanes import ChatLane, ChatLanes
 
 
 def file_event(seq: int, chat: str = "a") -> NumberedEvent:
@@ -21,7 +21,7 @@ def file_event(seq: int, chat: str = "a") -> NumberedEvent:
     return NumberedEvent(seq, 1.0, Event(f"e{seq}", "message.media", "shop", float(seq), data))
 
 
-def wait_for_file(lanes: ChatLanes, until: float) -> Lane:
+def wait_for_file(lanes: ChatLanes, until: float) -> ChatLane:
     """The next lane that may go, whose event turns out to wait for its file."""
     lane = lanes.take_new()
     assert lane is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.keeper.lock import Held, Lock, held
+from supervision.keeper.lock import DirectoryLock, Held, held
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +26,10 @@ child.wait()
 
 def test_the_second_is_refused_with_a_sentence(tmp_path: Path) -> None:
     assert not held(tmp_path)
-    with Lock(tmp_path):
+    with DirectoryLock(tmp_path):
         assert held(tmp_path)
         with pytest.raises(Held, match="Another keeper has the data directory"):
-            Lock(tmp_path)
+            DirectoryLock(tmp_path)
     assert not held(tmp_path)
 
 

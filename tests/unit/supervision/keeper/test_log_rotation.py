@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from supervision.keeper import log_rotation
-from supervision.keeper.process import Command, outcome, start
+from supervision.keeper.process import CommandLine, outcome, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def test_what_cannot_be_copied_is_cut_all_the_same(tmp_path: Path) -> None:
 
 async def test_a_start_sets_the_log_of_the_run_before_aside(tmp_path: Path) -> None:
     for number in range(3):
-        entry = start(tmp_path, "part", Command((sys.executable, "-c", f"print({number})")))
+        entry = start(tmp_path, "part", CommandLine((sys.executable, "-c", f"print({number})")))
         assert await outcome(tmp_path, entry) is None
     log = tmp_path / "logs" / "part.log"
     shown = [log, log_rotation.older(log, 1), log_rotation.older(log, 2)]

@@ -22,7 +22,7 @@ time.sleep(60)
 
 async def test_strays_that_start_others_meanwhile_end_too(tmp_path: Path) -> None:
     """A look at all processes of the host takes longer than a start, so that one look misses some."""
-    process.start(tmp_path, "ray", process.Command((sys.executable, "-c", STARTER)))
+    process.start(tmp_path, "ray", process.CommandLine((sys.executable, "-c", STARTER)))
     try:
         until("it has started some", lambda: len(process.strays(tmp_path, "ray")) > 3, 20)
         killed = await process.end_strays(tmp_path, "ray")

@@ -26,7 +26,7 @@ def test_a_root_that_writes_elsewhere(
     tmp_path: Path, node: str | None, shows: bool, astray: bool
 ) -> None:
     if shows:
-        root = process_files.Entry.of("root", os.getpid(), None, node)
+        root = process_files.ProcessEntry.of("root", os.getpid(), None, node)
         assert root is not None
         process_files.write(tmp_path, [root])
         process_files.beat(tmp_path)

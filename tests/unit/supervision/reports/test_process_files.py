@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from actors.runtime import host_identity
 from supervision.reports import process_files
-from supervision.reports.process_files import Entry
+from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pytest
 
 
-def this() -> Entry:
-    entry = Entry.of("root", os.getpid(), "shop")
+def this() -> ProcessEntry:
+    entry = ProcessEntry.of("root", os.getpid(), "shop")
     assert entry is not None
     return entry
 
@@ -38,7 +38,7 @@ def test_a_pid_that_was_given_away_is_nobody(tmp_path: Path) -> None:
 def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        entry = Entry.of("queue", child.pid)
+        entry = ProcessEntry.of("queue", child.pid)
         assert entry is not None
         process_files.write(tmp_path, [entry])
         assert process_files.read(tmp_path) == [entry]
@@ -46,7 +46,7 @@ def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Pat
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from here on
         assert not entry.alive
         assert process_files.read(tmp_path) == []
-        assert Entry.of("queue", child.pid) is None
+        assert ProcessEntry.of("queue", child.pid) is None
         assert process_files.names_any(tmp_path), "a kill leaves entries, unlike a stop"
         process_files.write(tmp_path, [])
         assert not process_files.names_any(tmp_path)
@@ -63,7 +63,7 @@ def test_no_list_and_a_broken_one_are_empty(tmp_path: Path) -> None:
 
 
 def test_of_another_host_the_root_is_believed_while_it_shows_itself(tmp_path: Path) -> None:
-    far = Entry.of("connection", 1, "shop", "elsewhere")
+    far = ProcessEntry.of("connection", 1, "shop", "elsewhere")
     assert far is not None
     process_files.write(tmp_path, [this(), far])
     assert process_files.read(tmp_path) == [this()], "no root ever showed itself"
@@ -92,8 +92,8 @@ def test_what_another_host_says_of_this_one_is_looked_at_here(
     here = host_identity.here()
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(host_identity, "here", lambda: "elsewhere")
-        living = Entry.of("state", os.getpid(), None, here)
-        dead = Entry.of("queue", 2**22 + 1, None, here)
+        living = ProcessEntry.of("state", os.getpid(), None, here)
+        dead = ProcessEntry.of("queue", 2**22 + 1, None, here)
         assert living is not None
         assert dead is not None
         process_files.write(tmp_path, [living, dead])

@@ -29,7 +29,7 @@ from actors.connection.protocol.receive.from_proto import (
 )
 from actors.connection.protocol.receive.history.history_file import Later, Unusable, bring, split
 from actors.connection.protocol.receive.history.past_message import Past
-from actors.connection.protocol.receive.message_source import Key
+from actors.connection.protocol.receive.message_source import MessageKey
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.protocol.receive.wrappers import of_web, read_parsed
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
     from actors.connection.protocol.receive.from_proto import Scene
-    from actors.connection.protocol.session_transactions import Link, Low
+    from actors.connection.protocol.session_transactions import Low, SessionLink
     from actors.connection.session.received.history_syncs import StoredNotification
     from actors.connection.session.session import Session
 
@@ -98,7 +98,7 @@ class HistoryWorker:
         session: Session,
         people: LidMapping,
         rosters: MemberLists,
-        socket: Link,
+        socket: SessionLink,
         *,
         web: HttpClient | None,
         hosts: MediaServers | None,
@@ -363,7 +363,7 @@ class HistoryWorker:
 
     def _add(self, past: Past) -> bool:
         """Put one message in, where it is one and is not there yet."""
-        key = Key(str(past.chat), str(past.sender), past.message_id)
+        key = MessageKey(str(past.chat), str(past.sender), past.message_id)
         if past.from_me and self._session.sent.was_sent(key.chat, key.message_id):
             return False
         if self._session.inbox.seen(*key):

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.receive.message_source import Key
+    from actors.connection.protocol.receive.message_source import MessageKey
     from actors.connection.protocol.receive.wrappers import Received
     from actors.connection.session.session import Session
     from actors.messages.content import Content
 
 
-class Opened(NamedTuple):
+class OpenedEdit(NamedTuple):
     """An edit in the inbox, in place of its placeholder: the keys of both items, None where it is stored."""
 
     placeholder: int | None
@@ -40,11 +40,11 @@ class EditOpener:
     def __init__(self, session: Session, people: LidMapping) -> None:
         self._session = session
         self._people = people
-        self._joined: list[Opened] = []
+        self._joined: list[OpenedEdit] = []
 
     def keep(
         self,
-        key: Key,
+        key: MessageKey,
         found: Received,
         plaintext: bytes,
         *,
@@ -61,8 +61,8 @@ class EditOpener:
             )
 
     def learn(
-        self, key: Key, said: Content, secret: bytes | None, author: str | None = None
-    ) -> list[Opened]:
+        self, key: MessageKey, said: Content, secret: bytes | None, author: str | None = None
+    ) -> list[OpenedEdit]:
         """Note the secret that came with a message, as `MessageSecrets.learn`, and open what waits for it."""
         self._session.secrets.learn(*key, said=said, secret=secret, author=author)
         if secret is None:
@@ -75,25 +75,25 @@ class EditOpener:
         for waits in self._session.sealed_edits.edited_by(person):
             self._joined += self._open_all(*waits)
 
-    def take_joined(self) -> list[Opened]:
+    def take_joined(self) -> list[OpenedEdit]:
         """The edits that `look_again` opened since the last call."""
         joined, self._joined = self._joined, []
         return joined
 
-    def _open_all(self, chat: str, sender: str, target: str) -> list[Opened]:
-        opened: list[Opened] = []
+    def _open_all(self, chat: str, sender: str, target: str) -> list[OpenedEdit]:
+        opened: list[OpenedEdit] = []
         # An edit may bring the secret of one that came before it.
         while one := self._next(chat, sender, target):
             opened.append(one)
         return opened
 
-    def _next(self, chat: str, sender: str, target: str) -> Opened | None:
+    def _next(self, chat: str, sender: str, target: str) -> OpenedEdit | None:
         for edit in self._session.sealed_edits.of_message(chat, sender, target):
             if (opened := self._open(edit)) is not None:
                 return opened
         return None
 
-    def _open(self, edit: SealedEdit) -> Opened | None:
+    def _open(self, edit: SealedEdit) -> OpenedEdit | None:
         """Put the edit in the inbox; None where nothing opens it, or it is there already."""
         received = wrappers.read(edit.plaintext)
         chat, sender = Address.parse(edit.chat), Address.parse(edit.sender)
@@ -123,4 +123,6 @@ class EditOpener:
             content=encode(said),
         )
         self._session.secrets.learn(*edit[:3], said=said, secret=found.secret)
-        return Opened(placeholder, self._session.refused.unsettled(*edit[:3])) if added else None
+        return (
+            OpenedEdit(placeholder, self._session.refused.unsettled(*edit[:3])) if added else None
+        )

@@ -10,7 +10,7 @@ from actors.connection.protocol.identities.addresses import GROUP, Address, pars
 from actors.connection.protocol.media.media_fields import transfer_of
 from actors.connection.protocol.receive import disappearing_timer
 from actors.connection.protocol.receive.from_proto import Forged, content_of, unsealed
-from actors.connection.protocol.receive.message_source import Key, arrival
+from actors.connection.protocol.receive.message_source import MessageKey, arrival
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.receive import wrappers
     from actors.connection.protocol.receive.from_proto import Scene
-    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
     from actors.messages.content import Content
@@ -58,7 +58,7 @@ class InboxWriter:
         self._hold = hold
 
     def store(
-        self, stanza: Node, source: Source, found: wrappers.Received, plaintext: bytes
+        self, stanza: Node, source: MessageSource, found: wrappers.Received, plaintext: bytes
     ) -> StanzaResult:
         """Put a message in the inbox, in the place of its placeholder where there is one."""
         scene = self._scene(stanza, source, found)
@@ -95,7 +95,7 @@ class InboxWriter:
             moved.append((placeholder, held))
         return StanzaResult(counted, news=news, held=held, moved=moved, task=task)
 
-    def set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
+    def set_timer(self, stanza: Node, source: MessageSource, plaintext: bytes) -> None:
         """A person sets after how long messages of the chat disappear."""
         found = disappearing_timer.of_protocol(plaintext, self.at(stanza))
         if found is not None:
@@ -110,7 +110,9 @@ class InboxWriter:
         """WhatsApp's time of a message, in seconds since the epoch; now where the stanza has none."""
         return stanza.number("t") or int(self._clock())
 
-    def _expect_file(self, key: Key, source: Source, found: wrappers.Received) -> bool:
+    def _expect_file(
+        self, key: MessageKey, source: MessageSource, found: wrappers.Received
+    ) -> bool:
         """Note with the message what its file takes, or why there will be none; True for the former."""
         transfer = transfer_of(found, **key._asdict(), from_me=source.from_me)
         if isinstance(transfer, str):
@@ -120,12 +122,12 @@ class InboxWriter:
             return True
         return False
 
-    def _is_admin(self, source: Source) -> bool:
+    def _is_admin(self, source: MessageSource) -> bool:
         roster = self._rosters.cached(source.chat)
         sender = self._people.canonical(source.sender)
         return roster is not None and self._rosters.is_admin(roster, sender)
 
-    def _scene(self, stanza: Node, source: Source, found: wrappers.Received) -> Scene:
+    def _scene(self, stanza: Node, source: MessageSource, found: wrappers.Received) -> Scene:
         return scene_of(
             self._session,
             self._people,
@@ -134,7 +136,7 @@ class InboxWriter:
             is_admin=lambda: self._is_admin(source),
         )
 
-    def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
+    def _chat(self, stanza: Node, source: MessageSource, destination: str | None) -> Address:
         """The chat of a message, which the copy of one that another own device sent names itself."""
         named = parse_optional(destination)
         if source.from_me and named is not None and "recipient" not in stanza.attrs:
@@ -144,7 +146,7 @@ class InboxWriter:
     def add(
         self,
         stanza: Node,
-        source: Source,
+        source: MessageSource,
         said: Content,
         destination: str | None = None,
         plaintext: bytes = b"",
@@ -172,7 +174,7 @@ class InboxWriter:
             self._expect_reading(stanza, key, said, at)
         return added
 
-    def _expect_reading(self, stanza: Node, key: Key, said: Content, at: int) -> None:
+    def _expect_reading(self, stanza: Node, key: MessageKey, said: Content, at: int) -> None:
         """Note the addresses of its read receipt; a change has none."""
         if isinstance(said, Change):
             return
@@ -185,7 +187,7 @@ class InboxWriter:
             at=at,
         )
 
-    def _expect_receipts(self, key: Key) -> None:
+    def _expect_receipts(self, key: MessageKey) -> None:
         """The account's phone wrote to a group: those who are in it are to get it."""
         roster = self._rosters.cached(Address.parse(key.chat))
         if roster is not None:
@@ -193,7 +195,7 @@ class InboxWriter:
             people = [one for one in others if one != key.sender]
             self._session.groups.expect_receipts(key.chat, key.message_id, people)
 
-    def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
+    def _named(self, stanza: Node, source: MessageSource, destination: str | None) -> MessageKey:
         chat = str(self._chat(stanza, source, destination))
         return self.key(stanza, source)._replace(chat=chat)
 
@@ -201,7 +203,7 @@ class InboxWriter:
         """The inbox item that the answer waits for; None where it leaves at once."""
         return self._session.refused.unsettled(*key) if self._hold else None
 
-    def key(self, stanza: Node, source: Source) -> Key:
+    def key(self, stanza: Node, source: MessageSource) -> MessageKey:
         """The name of a message, as far as its stanza tells it."""
         sender = self._people.canonical(source.sender)
-        return Key(str(source.chat), str(sender), stanza.attrs["id"])
+        return MessageKey(str(source.chat), str(sender), stanza.attrs["id"])

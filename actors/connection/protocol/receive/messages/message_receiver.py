@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.phone.placeholder_resend import Answer
-    from actors.connection.protocol.receive.message_source import Source
+    from actors.connection.protocol.phone.placeholder_resend import ResendAnswer
+    from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -63,7 +63,7 @@ class MessageReceiver:
         """Groups that WhatsApp does not tell of: nobody is taken for an admin there."""
 
     def repeated(
-        self, stanza: Node, source: Source, answers: tuple[Node, ...]
+        self, stanza: Node, source: MessageSource, answers: tuple[Node, ...]
     ) -> StanzaResult | None:
         """The outcome of a message that is stored already; None for another one."""
         key = self.key(stanza, source)
@@ -73,7 +73,7 @@ class MessageReceiver:
             return StanzaResult("message.repeated", task="history")
         return StanzaResult("message.repeated", answers, held=self.held(*key))
 
-    def read(self, source: Source, plaintext: bytes) -> wrappers.Received | None:
+    def read(self, source: MessageSource, plaintext: bytes) -> wrappers.Received | None:
         """The message in an unpadded plaintext; None where it is for the protocol only.
 
         Raises `MalformedMessage`, and `MembersWanted` where only the members show whether it counts.
@@ -92,7 +92,7 @@ class MessageReceiver:
     def take(
         self,
         stanza: Node,
-        source: Source,
+        source: MessageSource,
         plaintext: bytes,
         found: wrappers.Received | None,
         answers: tuple[Node, ...],
@@ -111,7 +111,7 @@ class MessageReceiver:
             return StanzaResult("message.silent", answers)
         return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
 
-    def resent(self, found: Answer, answers: tuple[Node, ...]) -> StanzaResult:
+    def resent(self, found: ResendAnswer, answers: tuple[Node, ...]) -> StanzaResult:
         """Put messages that the phone hands over in the place of their placeholders."""
         return self._resent.apply(found, answers, self._inbox.store)
 
@@ -123,11 +123,11 @@ class MessageReceiver:
         # With `hold` the worker that stores its messages answers it.
         return StanzaResult("message.history", () if self._hold else answers, task="history")
 
-    def _is_phone(self, source: Source) -> bool:
+    def _is_phone(self, source: MessageSource) -> bool:
         return source.from_me and source.sender.device == 0
 
     def put_placeholder(
-        self, stanza: Node, source: Source, answers: tuple[Node, ...] = ()
+        self, stanza: Node, source: MessageSource, answers: tuple[Node, ...] = ()
     ) -> StanzaResult:
         """Store a placeholder for the message, unless it is there; a resend replaces it."""
         added = self._inbox.add(stanza, source, Other(UNDECRYPTABLE))
@@ -137,14 +137,14 @@ class MessageReceiver:
             self._ask_phone(stanza, source, PHONE_DELAY)
         return StanzaResult(counted, answers, news=added, held=held, task="placeholder")
 
-    def _ask_phone(self, stanza: Node, source: Source, delay: float) -> None:
+    def _ask_phone(self, stanza: Node, source: MessageSource, delay: float) -> None:
         """Have the phone be asked for the message after so many seconds, if it has not come by then."""
         if stanza.attrs.get("category") != "peer":
             ask_at = self._clock() + delay if may_be_had(stanza, self._clock()) else None
             key = self.key(stanza, source)
             self._session.placeholders.note(*key, stanza=stanza.attrs, ask_at=ask_at)
 
-    def want(self, stanza: Node, source: Source) -> None:
+    def want(self, stanza: Node, source: MessageSource) -> None:
         """Note that the sender is asked for the message; the phone is, if it has not come by then."""
         self._session.inbox.want(
             **self.key(stanza, source)._asdict(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import SendRequest
 from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Reaction, Target, Text
 from tests import traced
@@ -71,7 +71,7 @@ async def test_no_direct_message_mixes_lids_and_numbers(
         await phone.send(1, "to a number")
         await phone.send(2, "to a LID", to=hidden)
         reaction = Reaction(Target(asked.message_id, hidden), "+")
-        await phone.engine.send(Outgoing(message_id(3), hidden, reaction))
+        await phone.engine.send(SendRequest(message_id(3), hidden, reaction))
         await got(simulator, CONTACT, "to a number")
 
         async def copies() -> bool:
@@ -107,7 +107,7 @@ async def test_a_conversation_goes_on_by_lid_where_it_was_by_number(
         await simulator.address(CONTACT, "lid")
         await simulator.say(CONTACT, ACCOUNT, "by LID")
         assert (await arrived(phone, "by LID")).chat == chat(CONTACT)
-        await phone.engine.send(Outgoing(message_id(2), chat(CONTACT), Text("after")))
+        await phone.engine.send(SendRequest(message_id(2), chat(CONTACT), Text("after")))
         await got(simulator, CONTACT, "before", "after")
         now = phone.engine._session.keys.ratchets(chat(CONTACT))
         assert [one.id for one in now] == [one.id for one in sessions]

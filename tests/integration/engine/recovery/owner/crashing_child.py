@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.engine import EngineEvents, SendRequest
 from actors.connection.native import open_engine
 from actors.connection.native.identities.addressing_mode import Routes
 from actors.connection.native.signal import prekeys
@@ -205,7 +205,7 @@ async def main(asked: dict[str, Any]) -> None:
     running = asyncio.create_task(run())
     await opened.wait()
     sends = [
-        asyncio.create_task(engine.send(Outgoing(number, chat, content(said))))
+        asyncio.create_task(engine.send(SendRequest(number, chat, content(said))))
         for number, chat, said in asked["sends"]
     ]
     for sent in sends:

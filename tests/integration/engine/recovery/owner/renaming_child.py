@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.config.settings import Settings
-    from actors.connection.engine import Engine, Outgoing
+    from actors.connection.engine import Engine, SendRequest
     from actors.connection.owner.reporter import Reporter
     from actors.redis.leases.lease_record import HeldItems
 
@@ -62,7 +62,7 @@ class LidLearner:
         self._step = step
         self.look = asyncio.Event()
 
-    async def send(self, message: Outgoing) -> float:
+    async def send(self, message: SendRequest) -> float:
         self._step.reached()
         with self._log.open("a") as file:
             file.write(json.dumps([message.chat, text_of(message.content)]) + "\n")

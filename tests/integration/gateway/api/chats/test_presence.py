@@ -12,7 +12,7 @@ import pytest
 
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
-from actors.redis.presence import Note, Presences
+from actors.redis.presence import PresenceNote, Presences
 from actors.runtime import host_identity
 from tests.integration.gateway.served import SHOP
 
@@ -54,7 +54,7 @@ async def test_a_person_is_not_seen_by_an_owner_that_is_gone(
     api: Api, presences: Presences, leases: Leases
 ) -> None:
     """G14: nobody knows whether the person still is online."""
-    await presences.note(SHOP, [Note(ANA, ANA, "available", time.time())])
+    await presences.note(SHOP, [PresenceNote(ANA, ANA, "available", time.time())])
     assert seen(api, ANA)["presence"] == "available"
     lease = await leases.take(
         SHOP, Owner("connection:gone", os.getpid(), host_identity.here(), "0:0")
@@ -74,20 +74,20 @@ async def test_a_person_is_seen_online_and_typing_and_gone(api: Api, presences: 
     }
     assert seen(api, "15550100002") == nothing
     now = time.time()
-    await presences.note(SHOP, [Note(ANA, ANA, "available", now)])
+    await presences.note(SHOP, [PresenceNote(ANA, ANA, "available", now)])
     told = seen(api, "+1 555 010-0002")
     at = told.pop("at")
     assert told == {key: value for key, value in nothing.items() if key != "at"} | {
         "presence": "available"
     }
     assert abs(datetime.fromisoformat(at).timestamp() - now) < 0.01
-    await presences.note(SHOP, [Note(ANA, ANA, "recording", now + 0.5)])
+    await presences.note(SHOP, [PresenceNote(ANA, ANA, "recording", now + 0.5)])
     assert seen(api, ANA)["typing"] == "recording"
     await presences.note(
         SHOP,
         [
-            Note(ANA, ANA, "paused", now + 1),
-            Note(ANA, ANA, "unavailable", now + 1, 1_790_000_000),
+            PresenceNote(ANA, ANA, "paused", now + 1),
+            PresenceNote(ANA, ANA, "unavailable", now + 1, 1_790_000_000),
         ],
     )
     told = seen(api, ANA)
@@ -98,7 +98,11 @@ async def test_a_person_is_seen_online_and_typing_and_gone(api: Api, presences: 
 async def test_each_participant_of_a_group_is_seen_typing(api: Api, presences: Presences) -> None:
     now = time.time()
     await presences.note(
-        SHOP, [Note(GROUP, ANA, "composing", now), Note(GROUP, BEN, "recording", now + 0.5)]
+        SHOP,
+        [
+            PresenceNote(GROUP, ANA, "composing", now),
+            PresenceNote(GROUP, BEN, "recording", now + 0.5),
+        ],
     )
     told = seen(api, GROUP)
     assert (told["chat"], told["presence"], told["typing"]) == (GROUP, "unknown", "recording")
@@ -109,7 +113,7 @@ async def test_each_participant_of_a_group_is_seen_typing(api: Api, presences: P
 async def test_presence_from_a_closed_socket_is_unknown(
     api: Api, presences: Presences, leases: Leases
 ) -> None:
-    await presences.note(SHOP, [Note(BEN, BEN, "available", time.time(), 1_790_000_000)])
+    await presences.note(SHOP, [PresenceNote(BEN, BEN, "available", time.time(), 1_790_000_000)])
     assert seen(api, BEN)["presence"] == "available"
     lease = await leases.read(SHOP)
     assert lease is not None

@@ -12,7 +12,7 @@ from actors.config.sources import resolve_settings
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
-from supervision.keeper.lock import Lock
+from supervision.keeper.lock import DirectoryLock
 from supervision.keeper.manifest import Plan
 from tests.integration.gateway.cli.doctor.examination import API_KEY, begun, failed
 from tests.processes.valkey import PASSWORD, free_port
@@ -98,6 +98,6 @@ def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor:
 
 
 def test_another_keeper_has_the_directory(data: Path, doctor: Examine) -> None:
-    with Lock(data):
+    with DirectoryLock(data):
         assert "--data" in failed(doctor(data), "keeper", "a keeper that is not of this machine")
     assert doctor(data)[0] == 0

@@ -12,7 +12,7 @@ from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from actors.state.documents import DELIVERIES, WEBHOOKS, Refused, StoreAway, Where
+from actors.state.documents import DELIVERIES, WEBHOOKS, StoreAway, Where, WriteRefused
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
@@ -56,7 +56,7 @@ class Store(SqliteDocuments):
             self.refused += 1
             raise StoreAway
         if self.strict and any(write.collection == WEBHOOKS for write in writes):
-            raise Refused("forbidden")
+            raise WriteRefused("forbidden")
         await asyncio.sleep(self.slow)
         await super().batch(writes)
         self.taken += 1

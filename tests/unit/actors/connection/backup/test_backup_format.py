@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from actors.connection.backup import backup_format
 from actors.connection.backup.backup_format import (
     CHUNK,
+    BackupTooLarge,
     Header,
     Tampered,
-    TooLarge,
     peek,
     rewrap,
     seal,
@@ -159,12 +159,12 @@ def test_a_newer_format_is_refused() -> None:
 def test_there_is_a_limit_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = sealed(bytes(3_000_000))
     monkeypatch.setattr(backup_format, "MAX_SESSION", 1_000_000)
-    with pytest.raises(TooLarge):
+    with pytest.raises(BackupTooLarge):
         opened(bomb)
-    with pytest.raises(TooLarge):
+    with pytest.raises(BackupTooLarge):
         sealed(bytes(3_000_000))
     monkeypatch.setattr(backup_format, "MAX_SEALED", 100_000)
-    with pytest.raises(TooLarge):
+    with pytest.raises(BackupTooLarge):
         sealed(LONG)
 
 

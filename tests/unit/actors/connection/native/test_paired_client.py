@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.engine import EngineEvents, SendRequest
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.native.paired_client import PairedClient
 from actors.connection.native.pairing import unpaired_client
@@ -227,7 +227,7 @@ async def test_an_announced_limit_holds_for_strangers(session: Session) -> None:
         assert limits.locked_until is not None
         wire.part._logged_in = True
         with pytest.raises(SendDeferred) as deferred:
-            await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
+            await wire.part.send(SendRequest(NUMBER, CAROL, Text("never")))
         assert deferred.value.until == limits.locked_until
         assert [one.tag for one in wire.sent] == ["ack"], "nothing of it left"
 
@@ -255,7 +255,7 @@ async def test_a_limit_holds_from_its_commit_on_before_its_report(session: Sessi
         )
         assert reported.empty(), "and it is not reported yet"
         with pytest.raises(SendDeferred) as deferred:
-            await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
+            await wire.part.send(SendRequest(NUMBER, CAROL, Text("never")))
         assert deferred.value.until == session.outreach.limits().locked_until
         assert (wire.sent, reported.qsize()) == ([], 0)
         may_go_on.set()

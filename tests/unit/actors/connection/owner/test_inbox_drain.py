@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMerge, InboxMessage
-from actors.connection.owner.inbox_drain import InboxDrain, Progress, Stage
+from actors.connection.owner.inbox_drain import InboxDrain, Stage, StepResult
 from actors.connection.owner.sender import Ticket
 from actors.messages.content import Delete, Target, encode
 from actors.redis.client import RedisAway
@@ -27,12 +27,12 @@ class Items:
         self.waiting = 1
         self.rounds = 0
 
-    async def step(self) -> Progress:
+    async def step(self) -> StepResult:
         if not self.waiting:
-            return Progress.EMPTY
+            return StepResult.EMPTY
         self.rounds += 1
         self.waiting = 0
-        return Progress.SETTLED
+        return StepResult.SETTLED
 
 
 async def turns() -> None:
@@ -121,9 +121,9 @@ async def test_what_an_admin_deletes_is_gone_from_the_queue_as_well() -> None:
 
 
 async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:
-    progress = [Progress.AWAY, Progress.AWAY, Progress.SETTLED, Progress.EMPTY]
+    progress = [StepResult.AWAY, StepResult.AWAY, StepResult.SETTLED, StepResult.EMPTY]
 
-    async def step() -> Progress:
+    async def step() -> StepResult:
         return progress.pop(0)
 
     stage = Stage(step)
@@ -152,7 +152,7 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
     drain = InboxDrain(
         Ticket("shop", 1), engine, cast("OutboundQueue", Away()), shelf, on_lost=lambda _: None
     )
-    assert await drain._messages._step() is Progress.SETTLED
+    assert await drain._messages._step() is StepResult.SETTLED
     assert 2000 not in engine.inbox
     assert len(engine.inbox) == 1000
     assert await drain._messages.once()
@@ -200,7 +200,7 @@ async def test_app_state_is_noted_in_order_up_to_the_end_of_a_full_sync() -> Non
     assert drain.age > 0
     shelf.away = False
     left = []
-    while await drain._messages._step() is Progress.SETTLED:
+    while await drain._messages._step() is StepResult.SETTLED:
         left.append(sorted(engine.inbox))
     assert left == [[1, 2, 3, 4, 5, 8], [3, 4, 5, 8], [4, 5, 8], [8], []]
     assert [each["key"] for each in shelf.app_state] == [1, 2, 3, 3, 4, 5]

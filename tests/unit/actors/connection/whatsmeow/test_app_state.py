@@ -25,7 +25,7 @@ def entry(
     return {"index": index, "operation": operation, "length": len(body)}, body
 
 
-def read(*entries: tuple[dict[str, Any], bytes]) -> app_state.Read:
+def read(*entries: tuple[dict[str, Any], bytes]) -> app_state.DeliveredChanges:
     told = {"changes": [each for each, _ in entries]}
     return app_state.read(told, b"".join(body for _, body in entries))
 

@@ -9,7 +9,7 @@ import pytest
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.receive import receipts
-from actors.connection.protocol.receive.message_source import Source, source_of
+from actors.connection.protocol.receive.message_source import MessageSource, source_of
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow.program.frames import Frame
 from actors.connection.whatsmeow.to_nodes import delivery_of
@@ -31,7 +31,7 @@ def people(tmp_path: Path) -> Iterator[LidMapping]:
     session.close()
 
 
-def source(people: LidMapping, **told: Any) -> Source | None:
+def source(people: LidMapping, **told: Any) -> MessageSource | None:
     told = {"message_id": "3EB0", "at": 7, **told}
     return source_of(delivery_of(8, "message", Frame(told, b"")), people)
 

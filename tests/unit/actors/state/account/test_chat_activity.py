@@ -14,7 +14,7 @@ from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.account.chat_activity import Activity
 from actors.state.connections import Connections
-from actors.state.documents import CHATS, CONNECTIONS, MESSAGES, Order, Refused, Where
+from actors.state.documents import CHATS, CONNECTIONS, MESSAGES, Order, Where, WriteRefused
 from actors.state.messages.removal import prune
 from actors.state.sqlite.store import SqliteDocuments
 
@@ -251,7 +251,7 @@ async def test_a_connection_whose_chats_are_refused_holds_up_no_other(
             nonlocal refused
             if any(write.id == "bazaar" for write in writes):
                 refused += 1
-                raise Refused("SQLITE_TOOBIG")
+                raise WriteRefused("SQLITE_TOOBIG")
             await batch(writes)
 
         monkeypatch.setattr(documents, "batch", refuses)

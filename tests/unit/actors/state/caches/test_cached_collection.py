@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
 from actors.state.caches.cached_collection import CachedCollection
-from actors.state.caches.local_copies import Copy
+from actors.state.caches.local_copies import LocalCopy
 from actors.state.documents import API_KEYS
 from actors.state.open_store import open_documents
 
@@ -31,7 +31,7 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
 class Reader:
     """A collection with the ids that it handed over, call by call."""
 
-    def __init__(self, documents: Documents, copy: Copy) -> None:
+    def __init__(self, documents: Documents, copy: LocalCopy) -> None:
         self.taken: list[list[str]] = []
         self.cached = CachedCollection(documents, API_KEYS, copy, self.take, clock=lambda: 7.0)
 
@@ -40,7 +40,7 @@ class Reader:
 
 
 async def test_documents_stay_while_the_store_is_away(documents: Documents, tmp_path: Path) -> None:
-    reader = Reader(documents, Copy(tmp_path / "copy.json"))
+    reader = Reader(documents, LocalCopy(tmp_path / "copy.json"))
     assert (reader.cached.fresh, reader.cached.read_at) == (False, None)
     assert await reader.cached.refresh()
     assert (reader.cached.fresh, reader.cached.read_at) == (True, 7.0)
@@ -55,7 +55,7 @@ async def test_documents_stay_while_the_store_is_away(documents: Documents, tmp_
 async def test_a_start_without_the_store_begins_with_the_copy(
     documents: Documents, tmp_path: Path
 ) -> None:
-    copy = Copy(tmp_path / "copy.json")
+    copy = LocalCopy(tmp_path / "copy.json")
     assert await Reader(documents, copy).cached.refresh()
     await documents.close()
     cold = Reader(documents, copy)
@@ -70,8 +70,8 @@ async def test_documents_that_cannot_be_taken_are_no_answer(
     def take(_: Sequence[Any]) -> None:
         raise KeyError("name")
 
-    cached = CachedCollection(documents, API_KEYS, Copy(tmp_path / "copy.json"), take)
+    cached = CachedCollection(documents, API_KEYS, LocalCopy(tmp_path / "copy.json"), take)
     with pytest.raises(KeyError):
         await cached.refresh()
     assert not cached.fresh
-    assert await Copy(tmp_path / "copy.json").read() is None
+    assert await LocalCopy(tmp_path / "copy.json").read() is None

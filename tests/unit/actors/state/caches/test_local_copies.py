@@ -4,7 +4,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from actors.config.sources import resolve_settings
-from actors.state.caches.local_copies import Copy, copy_of
+from actors.state.caches.local_copies import LocalCopy, copy_of
 from actors.state.documents import API_KEYS
 
 if TYPE_CHECKING:
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 async def test_a_copy_is_what_was_read_last_without_what_is_fleeting(tmp_path: Path) -> None:
     file = tmp_path / "copies" / "things.json"
-    assert await Copy(file).read() is None
-    copy = Copy(file)
+    assert await LocalCopy(file).read() is None
+    copy = LocalCopy(file)
     await copy.write([{"id": "a", "n": 1, "observed": {"beat": 1.0}, "fence": 2}])
-    assert await Copy(file).read() == [{"id": "a", "n": 1}]
+    assert await LocalCopy(file).read() == [{"id": "a", "n": 1}]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     await copy.write([])
-    assert await Copy(file).read() == []
+    assert await LocalCopy(file).read() == []
 
 
 async def test_what_is_the_same_is_not_written_again(tmp_path: Path) -> None:
     file = tmp_path / "things.json"
-    copy = Copy(file)
+    copy = LocalCopy(file)
     await copy.write([{"id": "a", "observed": {"beat": 1.0}}])
     written = file.stat().st_ino
     await copy.write([{"id": "a", "observed": {"beat": 2.0}}])
@@ -38,17 +38,17 @@ async def test_what_cannot_be_read_or_written_is_no_copy(
 ) -> None:
     file = tmp_path / "things.json"
     file.write_text("half of")
-    assert await Copy(file).read() is None
+    assert await LocalCopy(file).read() is None
 
     def full(*_: object) -> None:
         raise OSError
 
     monkeypatch.setattr("actors.state.caches.local_copies.write_atomically", full)
-    copy = Copy(file)
+    copy = LocalCopy(file)
     await copy.write([{"id": "a"}])
     monkeypatch.undo()
     await copy.write([{"id": "a"}])
-    assert await Copy(file).read() == [{"id": "a"}]
+    assert await LocalCopy(file).read() == [{"id": "a"}]
 
 
 async def test_a_store_in_the_data_directory_needs_none(tmp_path: Path) -> None:

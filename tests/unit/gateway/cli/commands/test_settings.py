@@ -12,11 +12,11 @@ import pytest
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
-from gateway.cli.commands.settings import FILE, Refused, change, edited
+from gateway.cli.commands.settings import FILE, SettingRefused, change, edited
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
-from supervision.reports.process_files import Entry
+from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def running(stopped: Path) -> Iterator[Path]:
     with subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment
     ) as child:
-        entry = Entry.of("keeper", child.pid)
+        entry = ProcessEntry.of("keeper", child.pid)
         assert entry is not None
         process_files.write(stopped, [entry], PROCESSES)
         yield stopped
@@ -96,7 +96,7 @@ def test_what_is_refused_changes_nothing(
     running: Path, name: str, value: str, sentence: str
 ) -> None:
     before = (running / "runtime.json").read_bytes()
-    with pytest.raises((Refused, InvalidSettings), match=sentence) as refusal:
+    with pytest.raises((SettingRefused, InvalidSettings), match=sentence) as refusal:
         change(running, name, value)
     assert "\n" not in str(refusal.value)
     assert (running / "runtime.json").read_bytes() == before
@@ -121,11 +121,11 @@ def test_what_the_environment_says_is_stronger(
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        entry = Entry.of("keeper", child.pid)
+        entry = ProcessEntry.of("keeper", child.pid)
         assert entry is not None
         process_files.write(stopped, [entry], PROCESSES)
         try:
-            with pytest.raises(Refused, match="environment"):
+            with pytest.raises(SettingRefused, match="environment"):
                 change(stopped, "WHATSAPP_VERSION", NEW)
         finally:
             child.kill()

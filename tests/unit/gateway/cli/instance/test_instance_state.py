@@ -10,10 +10,10 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
-from gateway.cli.instance.instance_state import Line, addresses, lines_of, missing
+from gateway.cli.instance.instance_state import ConnectionStatus, addresses, lines_of, missing
 from supervision.keeper.manifest import Plan
-from supervision.keeper.status_file import Note
-from supervision.reports.process_files import Entry
+from supervision.keeper.status_file import PartState
+from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ PLAN = Plan(8090)
 ROLES = ("keeper", "gateway", "valkey", "ray", "root", "queue", "state", "health")
 
 
-def entries(*roles: str) -> list[Entry]:
-    return [Entry(role, number, "now") for number, role in enumerate(roles, 1)]
+def entries(*roles: str) -> list[ProcessEntry]:
+    return [ProcessEntry(role, number, "now") for number, role in enumerate(roles, 1)]
 
 
 def connection(desired: str = "running") -> Connection:
@@ -50,7 +50,7 @@ def test_of_what_was_stopped_no_part_is_named() -> None:
 
 
 def test_a_part_that_is_not_ready_is_named() -> None:
-    notes = {"gateway": Note("gateway", "starting", 0.0)}
+    notes = {"gateway": PartState("gateway", "starting", 0.0)}
     assert missing(PLAN, entries(*ROLES), notes, []) == ["gateway is starting"]
 
 
@@ -88,7 +88,7 @@ def test_addresses_are_those_of_what_runs(tmp_path: Path) -> None:
     ],
 )
 def test_a_connection(desired: str, state: str, owner_lives: bool, well: bool, why: str) -> None:
-    tree = [Entry("connection", 7, "now", "shop")] if owner_lives else []
+    tree = [ProcessEntry("connection", 7, "now", "shop")] if owner_lives else []
     [line] = lines_of([connection(desired)], {"shop": lease(state, 7)}, tree)
     assert line.well is well, why
     assert (missing(PLAN, entries(*ROLES), {}, [line]) == []) is well, why
@@ -96,11 +96,11 @@ def test_a_connection(desired: str, state: str, owner_lives: bool, well: bool, w
 
 def test_a_connection_that_nobody_serves_yet() -> None:
     [line] = lines_of([connection()], {}, [])
-    assert line == Line("shop", "running", None, None)
+    assert line == ConnectionStatus("shop", "running", None, None)
     assert missing(PLAN, entries(*ROLES), {}, [line]) == ["connection shop has no process"]
 
 
 def test_a_process_that_serves_another_connection_is_no_owner() -> None:
-    tree = [Entry("connection", 7, "now", "kiosk")]
+    tree = [ProcessEntry("connection", 7, "now", "kiosk")]
     [line] = lines_of([connection()], {"shop": lease("open", 7)}, tree)
     assert line.pid is None

@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli.instance import logs
 from gateway.cli.instance.logs import run, shown
-from gateway.log_lines import Line, LineFilter
+from gateway.log_lines import LineFilter, LogLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,10 +74,10 @@ def test_lines(
 
 def test_a_line_for_a_person_has_no_escape_of_a_terminal() -> None:
     fields = {"timestamp": "T", "level": "info", "event": "asked", "action": "serve", "by": "x/1"}
-    assert shown(Line("root", {**fields, "connection": SHOP})) == (
+    assert shown(LogLine("root", {**fields, "connection": SHOP})) == (
         f"T  root  info  serve: asked  connection={SHOP}"
     )
-    assert shown(Line("valkey", {"event": "a\x1b[31mb"})) == "valkey  a\\x1b[31mb"
+    assert shown(LogLine("valkey", {"event": "a\x1b[31mb"})) == "valkey  a\\x1b[31mb"
 
 
 def test_what_is_not_there_is_a_sentence(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from gateway.cli.instance.instance_state import InstanceState, Usage
+from gateway.cli.instance.instance_state import InstanceState, ProcessUsage
 from gateway.cli.instance.status import table
-from supervision.reports.process_files import Entry
+from supervision.reports.process_files import ProcessEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HERE = Entry("gateway", 17, "now")
-THERE = Entry("connection", 17, "", "shop--K7Q2M9XA4TBC", "far/48ea521b/4026531836")
-FIGURES = {HERE: Usage("python", 64 << 20, 2.0)}
+HERE = ProcessEntry("gateway", 17, "now")
+THERE = ProcessEntry("connection", 17, "", "shop--K7Q2M9XA4TBC", "far/48ea521b/4026531836")
+FIGURES = {HERE: ProcessUsage("python", 64 << 20, 2.0)}
 
 
-def state(entries: list[Entry], usage: Mapping[Entry, Usage]) -> InstanceState:
+def state(entries: list[ProcessEntry], usage: Mapping[ProcessEntry, ProcessUsage]) -> InstanceState:
     return InstanceState(
         entries=entries, usage=usage, notes={}, connections=[], missing=[], addresses={}
     )

@@ -39,13 +39,13 @@ def test_what_does_not_run_is_refused(tmp_path: Path) -> None:
 
 def test_old_is_what_ran_when_it_began_also_for_the_one_that_goes_on(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    me = process_files.Entry.of("gateway", os.getpid())
+    me = process_files.ProcessEntry.of("gateway", os.getpid())
     assert me is not None
     process_files.write(tmp_path, [me], PROCESSES)
     old = upgrade._old(tmp_path)
     assert upgrade._is_old(old, me)
     with subprocess.Popen(["sleep", "60"]) as later:
-        new = process_files.Entry.of("gateway", later.pid)
+        new = process_files.ProcessEntry.of("gateway", later.pid)
         assert new is not None
         process_files.write(tmp_path, [new], PROCESSES)
         assert upgrade._old(tmp_path) == old
@@ -58,7 +58,7 @@ def test_for_other_code_than_it_began_with_all_that_runs_is_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run").mkdir()
-    me = process_files.Entry.of("gateway", os.getpid())
+    me = process_files.ProcessEntry.of("gateway", os.getpid())
     assert me is not None
     process_files.write(tmp_path, [], PROCESSES)
     assert upgrade._old(tmp_path) == set()

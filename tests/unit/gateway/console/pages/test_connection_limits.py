@@ -9,7 +9,7 @@ def settings(**values: object) -> Settings:
     return Settings.model_validate({"data": "/a", **values})
 
 
-def words(found: list[connection_limits.Limit]) -> dict[str, str]:
+def words(found: list[connection_limits.LimitText]) -> dict[str, str]:
     assert {one.setting for one in found} <= set(FIELDS)
     return {one.setting: one.text for one in found}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.webhooks.requests.body import PIECE, Body
+from gateway.webhooks.requests.body import PIECE, DeliveryBody
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ async def test_a_file_stands_in_it_as_base64(tmp_path: Path, size: int) -> None:
     data = bytes(number % 251 for number in range(size))
     file = tmp_path / "file"
     file.write_bytes(data)
-    with closing(Body(b'{"a":"', file.open("rb"), size, b'"}')) as body:
+    with closing(DeliveryBody(b'{"a":"', file.open("rb"), size, b'"}')) as body:
         expected = b'{"a":"' + base64.b64encode(data) + b'"}'
         assert b"".join(body.pieces()) == expected
         assert b"".join([piece async for piece in body.stream()]) == expected
@@ -32,12 +32,12 @@ def test_a_file_that_became_shorter_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"abc")
     with (
-        closing(Body(b"", file.open("rb"), 4)) as body,
+        closing(DeliveryBody(b"", file.open("rb"), 4)) as body,
         pytest.raises(OSError, match="shorter"),
     ):
         list(body.pieces())
 
 
 def test_one_without_a_file_is_whole() -> None:
-    body = Body(b"{}")
+    body = DeliveryBody(b"{}")
     assert (body.whole, list(body.pieces()), len(body)) == (b"{}", [b"{}"], 2)

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from actors.connection.native.pairing import link_code
-from actors.connection.native.pairing.link_code import ALPHABET, Opened, Unusable
+from actors.connection.native.pairing.link_code import ALPHABET, OpenCode, Unusable
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.protocol.wire_format.codec import decode, encode
@@ -21,10 +21,10 @@ IDENTITY_PRIVATE, IDENTITY = new_key_pair()
 KEYS = Keys(new_key_pair()[1], IDENTITY, IDENTITY_PRIVATE, os.urandom(32))
 
 
-def opened(code: str = "ABCD2345") -> tuple[Opened, Node]:
+def opened(code: str = "ABCD2345") -> tuple[OpenCode, Node]:
     """A code that is open, and the request that opened it, as the server reads that."""
     private, public = new_key_pair()
-    one = Opened(code, PHONE, private, REF)
+    one = OpenCode(code, PHONE, private, REF)
     request = link_code.hello(one, link_code.wrap(code, public), KEYS.noise_public)
     return one, decode(encode(request))
 

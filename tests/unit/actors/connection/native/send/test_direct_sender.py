@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.engine import EngineEvents, NotConnected, Outgoing, SendError
+from actors.connection.engine import EngineEvents, NotConnected, SendError, SendRequest
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
@@ -101,7 +101,7 @@ async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
     wire = AcknowledgingWire(world)
     wire.without = {CAROL}
     with pytest.raises(SendError) as failed:
-        await (await sender(world, wire)).send(Outgoing("3EB1", CAROL, Text("hi")))
+        await (await sender(world, wire)).send(SendRequest("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("no_devices", False)
     assert wire.sent == []
 
@@ -111,7 +111,7 @@ async def test_a_reaction_bears_the_time_that_it_is_given(world: World, at: floa
     """At each attempt the same; else that at which it leaves."""
     sending, now = await sender(world, AcknowledgingWire(world)), time.time() - 5
     sending._pipeline.clock = lambda: now
-    await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+"), at))
+    await sending.send(SendRequest("3EB1", CAROL, Reaction(Target("A", CAROL), "+"), at))
     plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
     sent: Any = proto.Message.FromString(plaintext)
@@ -124,7 +124,7 @@ async def test_a_session_that_goes_meanwhile_is_set_up_anew(world: World) -> Non
     wire = AcknowledgingWire(world)
     wire.meanwhile = True
     sending = await sender(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
@@ -139,7 +139,7 @@ async def test_a_device_whose_keys_are_missing_or_forged_holds_up_no_other(
     wire = AcknowledgingWire(world)
     setattr(wire, fault, {CAROL})
     sending = await sender(world, wire, LAPTOP)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, TABLET]
@@ -150,7 +150,7 @@ async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World
     wire = AcknowledgingWire(world)
     wire.unlinked = {LAPTOP}
     sending = await sender(world, wire, LAPTOP)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
@@ -168,7 +168,7 @@ async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
     async with world.session.transaction():
         world.session.keys.save_identity(ACCOUNT, own.identity_public)
         world.session.identities.save_devices(CAROL, [7, 0], time.time())
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, CAROL, TABLET]
@@ -179,7 +179,9 @@ async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: Wo
     wire = AcknowledgingWire(world)
     sending = await sender(world, wire)
     texts = [f"3EB{number:03}" for number in range(50)]
-    await asyncio.gather(*(sending.send(Outgoing(number, CAROL, Text(number))) for number in texts))
+    await asyncio.gather(
+        *(sending.send(SendRequest(number, CAROL, Text(number))) for number in texts)
+    )
     assert [message.attrs["id"] for message in wire.sent] == texts
     assert wire.asked == [CAROL, TABLET]
 
@@ -224,7 +226,7 @@ async def test_every_address_of_a_direct_message_is_a_lid(world: World) -> None:
     """The person's LID is asked for; keys, copies and the stanza name nobody by number (row 9)."""
     wire = ListingWire(world)
     sending = by_lid(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+")))
+    await sending.send(SendRequest("3EB1", CAROL, Reaction(Target("A", CAROL), "+")))
     (message,) = wire.sent
     assert message.attrs["to"] == CAROL_LID
     assert message.attrs["peer_recipient_pn"] == CAROL
@@ -245,7 +247,9 @@ async def test_every_address_of_a_direct_message_is_a_lid(world: World) -> None:
 async def test_what_a_direct_message_says_of_people_is_by_lid_too(world: World) -> None:
     """In the copy for the own devices the chat, in a reply whom it answers."""
     wire = ListingWire(world)
-    await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("yes", Quote(Target("A", CAROL)))))
+    await by_lid(world, wire).send(
+        SendRequest("3EB1", CAROL, Text("yes", Quote(Target("A", CAROL))))
+    )
     plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
     sent: Any = proto.Message.FromString(plaintext)
@@ -257,11 +261,11 @@ async def test_what_a_direct_message_says_of_people_is_by_lid_too(world: World) 
 
 async def test_a_session_by_number_serves_a_stanza_by_lid(world: World) -> None:
     wire = ListingWire(world)
-    await (await sender(world, wire, LAPTOP)).send(Outgoing("3EB1", CAROL, Text("hi")))
+    await (await sender(world, wire, LAPTOP)).send(SendRequest("3EB1", CAROL, Text("hi")))
     asked = len(wire.asked)
     async with world.session.transaction():
         world.session.learn_lid(CAROL_LID, CAROL)
-    await by_lid(world, wire).send(Outgoing("3EB2", CAROL, Text("hi again")))
+    await by_lid(world, wire).send(SendRequest("3EB2", CAROL, Text("hi again")))
     assert wire.asked[asked:] == []
     assert names(wire.sent[0]) == [CAROL, LAPTOP, TABLET]
     assert names(wire.sent[1]) == [CAROL_LID, "90000000000002:7@lid", "90000000000001:5@lid"]
@@ -270,12 +274,12 @@ async def test_a_session_by_number_serves_a_stanza_by_lid(world: World) -> None:
 async def test_an_attempt_after_a_lost_ack_keeps_its_addresses(world: World) -> None:
     """Its recipient sees it once, whatever was learned between (G3)."""
     wire = ListingWire(world)
-    await (await sender(world, wire, LAPTOP)).send(Outgoing("3EB1", CAROL, Text("hi")))
+    await (await sender(world, wire, LAPTOP)).send(SendRequest("3EB1", CAROL, Text("hi")))
     async with world.session.transaction():
         world.session.learn_lid(CAROL_LID, CAROL)
     sending = by_lid(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
-    await sending.send(Outgoing("3EB2", CAROL, Text("next")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB2", CAROL, Text("next")))
     assert [one.attrs["to"] for one in wire.sent] == [CAROL, CAROL, CAROL_LID]
 
 
@@ -289,10 +293,10 @@ async def test_a_hash_that_no_list_explains_is_asked_about_once(world: World) ->
 
     wire = DifferingWire(world)
     sending = by_lid(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     asked = len(wire.asked)
     for number in range(3):
-        await sending.send(Outgoing(f"3EB2{number}", CAROL, Text("hi")))
+        await sending.send(SendRequest(f"3EB2{number}", CAROL, Text("hi")))
     assert wire.asked[asked:] == []
     assert len(wire.sent) == 4, "nobody was missed"
 
@@ -318,8 +322,8 @@ async def test_what_is_refused_by_lid_goes_once_more_by_number(world: World) -> 
     """And so do the next ones: the account seems not to be migrated (whatsapp-rust #941)."""
     wire = RefusingWire(world)
     sending = by_lid(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
-    await sending.send(Outgoing("3EB2", CAROL, Text("next")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB2", CAROL, Text("next")))
     assert [(one.attrs["id"], one.attrs["to"]) for one in wire.sent] == [
         *(("3EB1", CAROL_LID), ("3EB1", CAROL), ("3EB2", CAROL)),
     ]
@@ -332,7 +336,7 @@ async def test_what_is_refused_by_number_as_well_is_refused_for_good(world: Worl
     wire = RefusingWire(world)
     wire.refused = (CAROL_LID, CAROL)
     with pytest.raises(SendError) as failed:
-        await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi")))
+        await by_lid(world, wire).send(SendRequest("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("refused_400", True)
     assert [one.attrs["to"] for one in wire.sent] == [CAROL_LID, CAROL]
     own = world.session.credentials.read()
@@ -347,7 +351,7 @@ async def test_an_account_that_is_migrated_tries_no_number(world: World) -> None
         world.session.credentials.save(replace(own, lid_migrated=True))
     wire = RefusingWire(world)
     with pytest.raises(SendError) as failed:
-        await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi")))
+        await by_lid(world, wire).send(SendRequest("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("refused_400", True)
     assert [one.attrs["to"] for one in wire.sent] == [CAROL_LID]
 
@@ -363,7 +367,7 @@ async def test_what_is_acknowledged_is_sent_whatever_the_disk_takes(
     wire, failed = RefusingWire(world), list[object]()
     monkeypatch.setattr(StoredCredentials, "save", full)
     monkeypatch.setattr(wire, "fail", failed.append)
-    assert await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi"))) == 900
+    assert await by_lid(world, wire).send(SendRequest("3EB1", CAROL, Text("hi"))) == 900
     assert [str(one) for one in failed] == [str(cause_of(SessionUnavailable("SQLITE_FULL")))]
 
 
@@ -380,10 +384,10 @@ async def test_a_message_whose_chat_gets_another_name_meanwhile_has_not_left(wor
     wire = LidWire(world)
     sending = by_lid(world, wire)
     with pytest.raises(NotConnected):
-        await sending.send(Outgoing("3EB1", CAROL_LID, Text("hi")))
+        await sending.send(SendRequest("3EB1", CAROL_LID, Text("hi")))
     assert world.session.names.chat_today(CAROL_LID) == CAROL
     assert wire.sent == []
     assert world.session.sent.plaintext(CAROL, "3EB1") is None
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     assert [one.attrs["to"] for one in wire.sent] == [CAROL_LID]
     assert world.session.sent.plaintext(CAROL, "3EB1") is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.engine import EngineEvents, SendError, SendRequest
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.send.direct_sender import DirectSender
@@ -75,19 +75,19 @@ async def test_a_chat_that_the_account_began_goes_on_under_a_cap(world: World) -
     """It takes no answer of the person's, and a refusal of a later message changes nothing."""
     wire = ErrorWire(world)
     sending = await sender(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     wire.error = 500
     with pytest.raises(SendError):
-        await sending.send(Outgoing("3EB2", CAROL, Text("hm")))
+        await sending.send(SendRequest("3EB2", CAROL, Text("hm")))
     wire.error = None
     async with world.session.transaction():
         world.session.outreach.note_cap(time.time() + 3600)
-    await sending.send(Outgoing("3EB3", CAROL, Text("ho")))
+    await sending.send(SendRequest("3EB3", CAROL, Text("ho")))
     assert [message.attrs["id"] for message in wire.sent] == ["3EB1", "3EB2", "3EB3"]
     async with world.session.transaction():
         world.session.outreach.note_lock(time.time() + 3600)
     with pytest.raises(SendDeferred):
-        await sending.send(Outgoing("3EB4", CAROL, Text("ha")))
+        await sending.send(SendRequest("3EB4", CAROL, Text("ha")))
 
 
 @pytest.mark.parametrize("error", [475, 463, 403])
@@ -96,12 +96,12 @@ async def test_a_first_message_that_is_refused_begins_no_chat(world: World, erro
     sending = await sender(world, wire)
     wire.error = error
     with pytest.raises(SendError):
-        await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+        await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     wire.error = None
     async with world.session.transaction():
         world.session.outreach.note_cap(time.time() + 3600)
     with pytest.raises(SendDeferred):
-        await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+        await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     assert len(wire.sent) == 1
 
 
@@ -115,7 +115,7 @@ async def test_whatsapp_knows_better_which_chats_are_new(world: World) -> None:
     wire.error = 475
     for _ in range(2):
         with pytest.raises(SendDeferred):
-            await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+            await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     assert len(wire.sent) == 1
 
 
@@ -124,11 +124,11 @@ async def test_a_message_whose_keys_were_asked_for_meanwhile_waits(world: World)
     wire = LimitingWire(world)
     sending = await sender(world, wire)
     with pytest.raises(SendDeferred) as deferred:
-        await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+        await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     assert deferred.value.until == world.session.outreach.limits().locked_until
     assert (wire.asked != [], wire.sent) == (True, [])
     assert world.session.sent.plaintext(CAROL, "3EB1") is None
     async with world.session.transaction():
         world.session.outreach.note_lock(None)
-    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    await sending.send(SendRequest("3EB1", CAROL, Text("hi")))
     assert [message.attrs["id"] for message in wire.sent] == ["3EB1"]

@@ -127,7 +127,7 @@ async def test_a_stored_limit_holds_from_the_first_moment(world: World) -> None:
     async with world.session.transaction():
         limit_enforcement.note(
             world.session,
-            (limit_queries.Lock(time.time() + 60), limit_queries.Cap(time.time() + 90)),
+            (limit_queries.AccountLock(time.time() + 60), limit_queries.Cap(time.time() + 90)),
         )
     again = World(world.session)
     assert again.deferred(STRANGER) is not None

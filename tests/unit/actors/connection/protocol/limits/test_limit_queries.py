@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.connection.protocol.limits import limit_queries
-from actors.connection.protocol.limits.limit_queries import Cap, Lock, UnreadableMex
+from actors.connection.protocol.limits.limit_queries import AccountLock, Cap, UnreadableMex
 from actors.connection.protocol.wire_format.nodes import Node
 
 NOW = 1_764_000_000.0
@@ -26,31 +26,31 @@ def notification(*said: Any) -> Node:
 @pytest.mark.parametrize(
     ("told", "limit"),
     [
-        ({"is_active": True, "time_enforcement_ends": f"{END}"}, Lock(END)),
-        ({"is_active": True, "time_enforcement_ends": END}, Lock(END)),
+        ({"is_active": True, "time_enforcement_ends": f"{END}"}, AccountLock(END)),
+        ({"is_active": True, "time_enforcement_ends": END}, AccountLock(END)),
         (
             {
                 "is_active": True,
                 "enforcement_type": "BIZ_QUALITY",
                 "time_enforcement_ends": f"{END}",
             },
-            Lock(END, "BIZ_QUALITY"),
+            AccountLock(END, "BIZ_QUALITY"),
         ),
         # what kind it is says nothing of whether it is
-        ({"is_active": True, "enforcement_type": "DEFAULT"}, Lock(NOW + 60, "DEFAULT")),
-        ({"is_active": True, "time_enforcement_ends": "0"}, Lock(NOW + 60)),
-        ({"is_active": True, "time_enforcement_ends": "soon"}, Lock(NOW + 60)),
-        ({"is_active": True, "time_enforcement_ends": "9" * 4000}, Lock(NOW + 60)),
-        ({"is_active": True, "time_enforcement_ends": True}, Lock(NOW + 60)),
-        ({"is_active": True, "time_enforcement_ends": float("nan")}, Lock(NOW + 60)),
-        ({"is_active": True, "time_enforcement_ends": 1e30}, Lock(NOW + 60)),
-        ({"is_active": False, "time_enforcement_ends": f"{END}"}, Lock(None)),
-        ({"is_active": "yes"}, Lock(None)),
-        ({"enforcement_type": "a person's words"}, Lock(None)),
-        ({}, Lock(None)),
+        ({"is_active": True, "enforcement_type": "DEFAULT"}, AccountLock(NOW + 60, "DEFAULT")),
+        ({"is_active": True, "time_enforcement_ends": "0"}, AccountLock(NOW + 60)),
+        ({"is_active": True, "time_enforcement_ends": "soon"}, AccountLock(NOW + 60)),
+        ({"is_active": True, "time_enforcement_ends": "9" * 4000}, AccountLock(NOW + 60)),
+        ({"is_active": True, "time_enforcement_ends": True}, AccountLock(NOW + 60)),
+        ({"is_active": True, "time_enforcement_ends": float("nan")}, AccountLock(NOW + 60)),
+        ({"is_active": True, "time_enforcement_ends": 1e30}, AccountLock(NOW + 60)),
+        ({"is_active": False, "time_enforcement_ends": f"{END}"}, AccountLock(None)),
+        ({"is_active": "yes"}, AccountLock(None)),
+        ({"enforcement_type": "a person's words"}, AccountLock(None)),
+        ({}, AccountLock(None)),
     ],
 )
-def test_a_time_lock(told: dict[str, Any], limit: Lock) -> None:
+def test_a_time_lock(told: dict[str, Any], limit: AccountLock) -> None:
     assert limit_queries.notified(notification({"data": {LOCKED: told}}), NOW) == (limit,)
     reply = Node("iq", {}, (Node("result", {}, json.dumps({"data": {CAPPED: told}}).encode()),))
     assert limit_queries.answered(reply, NOW) == (limit,)
@@ -96,7 +96,7 @@ def test_what_is_no_answer_changes_nothing(said: bytes) -> None:
 def test_what_is_of_no_limit_is_left_out() -> None:
     channel = {"data": {"xwa2_notify_newsletter_on_join": {"id": "1@newsletter"}}}
     lock = {"data": {LOCKED: {"is_active": False}, "xwa2_notify_linked_profiles": None}}
-    assert limit_queries.notified(notification(channel, lock), NOW) == (Lock(None),)
+    assert limit_queries.notified(notification(channel, lock), NOW) == (AccountLock(None),)
     assert limit_queries.notified(notification({"data": {LOCKED: None}}), NOW) == ()
     assert limit_queries.notified(Node("notification", {}, b"bytes"), NOW) == ()
     with pytest.raises(UnreadableMex):

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from actors.connection.protocol.media.reupload_request import Answer, answer, question
+from actors.connection.protocol.media.reupload_request import ReuploadAnswer, answer, question
 from actors.connection.protocol.wire_format.nodes import Node, proto
 from actors.connection.session.files.pending_downloads import Transfer
 
@@ -65,19 +65,19 @@ def test_in_a_group_it_says_whose_message_it_was() -> None:
 @pytest.mark.parametrize(
     ("said", "found"),
     [
-        (notification(), Answer("/new")),
-        (notification(RESULTS.NOT_FOUND, None), Answer(None)),
+        (notification(), ReuploadAnswer("/new")),
+        (notification(RESULTS.NOT_FOUND, None), ReuploadAnswer(None)),
         (notification(RESULTS.GENERAL_ERROR), None),
         (notification(RESULTS.DECRYPTION_ERROR), None),
         (notification(path=None), None),
         (notification(id_="B"), None),
         (notification(inner="B"), None),
         (notification(key=bytes(32)), None),
-        (Node("notification", {"id": "A"}, (Node("error", {"code": "2"}),)), Answer(None)),
+        (Node("notification", {"id": "A"}, (Node("error", {"code": "2"}),)), ReuploadAnswer(None)),
         (Node("notification", {"id": "A"}, (Node("error", {"code": "1"}),)), None),
         (Node("notification", {"id": "A"}), None),
         (Node("notification", {"id": "A"}, (Node("encrypt"),)), None),
     ],
 )
-def test_the_answer(said: Node, found: Answer | None) -> None:
+def test_the_answer(said: Node, found: ReuploadAnswer | None) -> None:
     assert answer(said, TRANSFER) == found

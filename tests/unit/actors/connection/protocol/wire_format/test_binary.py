@@ -13,7 +13,7 @@ from pyaileys.wabinary import BinaryNode, decode_decompressed_binary_node, encod
 from pyaileys.wabinary.constants import DOUBLE_BYTE_TOKENS, SINGLE_BYTE_TOKENS
 
 from actors.connection.protocol.wire_format import binary
-from actors.connection.protocol.wire_format.binary import Unreadable, read, write
+from actors.connection.protocol.wire_format.binary import UnreadableStanza, read, write
 from actors.connection.protocol.wire_format.codec import MalformedNode, decode, encode
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.protocol.wire_format.tokens import DOUBLE, SINGLE
@@ -141,7 +141,7 @@ def test_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for bomb in (many, attributes):
         tracemalloc.start()
         try:
-            with pytest.raises(Unreadable, match="too many parts"):
+            with pytest.raises(UnreadableStanza, match="too many parts"):
                 read(bomb, Node)
             _, peak = tracemalloc.get_traced_memory()
         finally:
@@ -151,7 +151,7 @@ def test_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sizes_that_are_not_there_are_not_reserved() -> None:
     for claim in (b"\xfe\xff\xff\xff\xff", b"\xfd\xff\xff\xff", b"\xf9\xff\xff"):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableStanza):
             read(b"\xf8\x02\x03" + claim, Node)
 
 
