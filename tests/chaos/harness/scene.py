@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BOTH = Guarantees(persists_before_ack=True, keeps_message_id=True)
 
-BURST = 40
+BURST = 20
 """Messages that come in at once, right before a fault."""
 
 SETTINGS = {
@@ -202,7 +202,7 @@ class Scene:
                         found[party.connection] = time.time() - (over or since)
             if len(found) == len(whom) or time.monotonic() > end:
                 return found
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def _flows(self, party: Party, since: float, marks: dict[str, int]) -> bool:
         """Whether it flows; a direction that did once is not asked for again."""

@@ -25,13 +25,16 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PAUSE = 0.2
+PAUSE = 0.5
 """Seconds between two messages of a lane."""
+
+HASTE = 0.1
+"""The same in a surge: some messages are on their way at each moment, and the machine has time for the fault."""
 
 ACCEPTED_WITHIN = 45.0
 """Seconds within which a send has to be answered by 202, during any fault (G8)."""
 
-FLOW = 40
+FLOW = 16
 """Messages that were given once a load flows."""
 
 HELD = 20
@@ -142,7 +145,7 @@ class Load:
         return [lane for lane in (*self.out, *self.incoming) if lane.party.connection == connection]
 
     def surge(self, *connections: str, seconds: float = float("inf")) -> None:
-        """As fast as it goes from now on, so that something is in flight whenever a kill falls."""
+        """Much faster from now on, so that something is in flight whenever a kill falls."""
         end = time.monotonic() + seconds
         for connection in connections or (party.connection for party in self.parties):
             self._hurried[connection] = end
@@ -308,13 +311,15 @@ class Load:
             await self._rest(party, self.pause / len(lanes))
 
     async def _rest(self, party: Party, seconds: float) -> None:
-        """Waits, unless a hurry or a stop is requested meanwhile."""
-        end = time.monotonic() + seconds
+        """Waits; no longer than `HASTE` while a hurry is requested, nor than until a stop is."""
+        begun = time.monotonic()
         while not self._stopping:
             now = time.monotonic()
-            if now >= end or now < self._hurried.get(party.connection, now):
+            hurries = now < self._hurried.get(party.connection, now)
+            left = begun + (min(HASTE, seconds) if hurries else seconds) - now
+            if left <= 0:
                 return
-            await asyncio.sleep(min(end - now, 0.1))
+            await asyncio.sleep(min(left, HASTE))
 
 
 class Traffic(Load):
