@@ -53,6 +53,7 @@ from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
 from gateway.webhooks.requests.delivery_body import DeliveryBodies
 from gateway.webhooks.requests.http_post import Posters
+from gateway.write_turns import WriteTurns
 from gateway.wrong_key_limiter import WrongKeyLimiter
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Backends:
     waits: ConcurrencyLimiter
     list_turns: KeyedSemaphores[str]
     read_turns: KeyedSemaphores[str]
+    write_turns: WriteTurns
     question_turns: KeyedSemaphores[str]
     piece_turns: KeyedSemaphores[str]
     guesses: WrongKeyLimiter
@@ -175,6 +177,7 @@ class Backends:
             waits=ConcurrencyLimiter(settings.concurrency_quota),
             list_turns=KeyedSemaphores(LISTS),
             read_turns=KeyedSemaphores(READS),
+            write_turns=WriteTurns(),
             question_turns=KeyedSemaphores(QUESTIONS),
             piece_turns=KeyedSemaphores(PIECES),
             guesses=WrongKeyLimiter(),

@@ -185,7 +185,12 @@ async def _let_in(operation: Operation, request: Request) -> ApiRequest[Any, Any
     if key is not None:
         waits = isinstance(query, WaitParameters) and backends.waits_for_outcome(query.wait)
         (backends.waits if waits else backends.requests).enter(request.scope, key)
-    content = None if operation.body is None else await _body(operation, operation.body, request)
+    given = b"" if operation.body is None else await body.read(request)
+    if key is not None and operation.method != "GET":
+        turn = backends.write_turns.turn(key.tenant)
+        if turn is not None:
+            await turn
+    content = None if operation.body is None else _body(operation, operation.body, request, given)
     return ApiRequest(backends, request, key, content, query)
 
 
@@ -222,8 +227,9 @@ def _defaults(model: type[BaseModel]) -> BaseModel:
     return model.model_validate({})
 
 
-async def _body(operation: Operation, model: type[BaseModel], request: Request) -> BaseModel:
-    content = await body.read(request)
+def _body(
+    operation: Operation, model: type[BaseModel], request: Request, content: bytes
+) -> BaseModel:
     if not content and operation.body_optional:
         return model()
     body.require_json(request)

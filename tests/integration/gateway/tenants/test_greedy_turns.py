@@ -1,10 +1,12 @@
-"""Questions to WhatsApp and downloads of a tenant take turns: another one's come between (G13)."""
+"""Sends, questions to WhatsApp and downloads of a tenant take turns: another one's come between (G13)."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import signal
 from contextlib import ExitStack, contextmanager
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,7 @@ from tests.integration.gateway.tenants.raw_requests import (
     begun,
     request,
     statuses,
+    unresting,
 )
 from tests.waiting import eventually, until
 
@@ -31,6 +34,23 @@ if TYPE_CHECKING:
 TO = "15550100002"
 MANY = 90
 """Requests of the greedy one that are on their way; it may have 100."""
+
+
+def test_sends(gateway: Gateway, greedy: Api, modest: Api) -> None:
+    """A few answers of the greedy one come between two of the modest one. Its key has it send one message alone."""
+    body = {"connection": "shop", "to": TO, "text": "w" * 60000}
+    sending = request(
+        greedy, "POST", "/api/messages", json.dumps(body).encode(), Idempotency_Key="one"
+    )
+    between = []
+    with unresting(gateway, sending, MANY) as came:
+        until("each of its requests had an answer", lambda: came() > MANY, 60)
+        for number in range(9):
+            before = came()
+            asked = {"connection": "other", "to": TO, "text": f"{number}"}
+            assert modest.post("/api/messages", json=asked).status_code == 202
+            between.append(came() - before)
+    assert median(between) < MANY / 3
 
 
 @pytest.mark.usefixtures("silent_owners")
