@@ -160,7 +160,15 @@ class Backends:
         posters = Posters(Guarded(private=settings.webhook_url_private))
         turn = Leadership(redis, keys.WEBHOOKS)
         bodies = DeliveryBodies(documents, leases, files)
-        deliverer = WebhookDispatcher(documents, webhooks, tail, posters, turn, bodies=bodies)
+        deliverer = WebhookDispatcher(
+            documents,
+            webhooks,
+            tail,
+            posters,
+            turn,
+            bodies=bodies,
+            floor=None if documents.billed else floor,
+        )
         fetcher = UrlFetcher(private=settings.media_url_private)
         backends = cls(
             settings=settings,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.redis.leases.leader_election import Leadership
+    from actors.runtime.limits.disk_floor import DiskFloor
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import EventTail
@@ -43,7 +44,8 @@ class WebhookDispatcher:
     """Runs workers. No event is lost with this process: the next leader goes on where the store says (at least once).
 
     While it holds the turn every webhook that is on has a worker; one that breaks is started
-    again. While Redis is away nobody delivers, and what happens waits in the store.
+    again. While Redis is away nobody delivers, and what happens waits in the store. So it does while the store's own
+    disk is below its `floor`: attempts and deliveries are documents too (G13).
     """
 
     def __init__(
@@ -55,14 +57,18 @@ class WebhookDispatcher:
         turn: Leadership,
         *,
         bodies: DeliveryBodies,
+        floor: DiskFloor | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`floor` is that of the disk with the store; None where that is elsewhere."""
         self._documents = documents
         self._webhooks = webhooks
         self._tail = tail
         self._posters = posters
         self._turn = turn
         self._bodies = bodies
+        self._floor = floor
+        self._low = False
         self._clock = clock
         self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
         self._workers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
@@ -121,11 +127,12 @@ class WebhookDispatcher:
             await self._turn.release()
 
     async def _round(self) -> None:
+        low = self._is_low()
         try:
             await self._list()
             held = self._turn.held
             # A gateway without anything to deliver does not ask who leads.
-            mine = bool(self._on()) and await self._turn.hold()
+            mine = bool(self._on()) and not low and await self._turn.hold()
             if mine and not held:
                 self._listed_at = None  # the former leader has noted its progress since
                 await self._list()
@@ -137,6 +144,15 @@ class WebhookDispatcher:
         await self._end([each for each in self._workers if each not in wanted])
         for webhook in wanted.values():
             await self._serve(webhook, share(len(wanted)))
+        if low:
+            await self._turn.release()  # to a host whose disk has room
+
+    def _is_low(self) -> bool:
+        low = self._floor is not None and self._floor.reached
+        if low != self._low:
+            self._low = low
+            log.warning("disk low" if low else "disk has room", action="webhooks")
+        return low
 
     async def _list(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import SecretStr
 
+from actors.runtime.limits.disk_floor import DiskFloor
 from supervision.keeper import log_rotation, process
 from supervision.keeper.parts import ports, probe, python_module, ray_head, valkey
 from supervision.keeper.parts.process_specs import PROCESSES, Part, parts
@@ -94,7 +95,11 @@ class Keeper:
             ]
             tasks.append(group.create_task(self._keep_root(), name="root"))
             tasks.append(group.create_task(self._write_again(), name="files"))
-            rotating = log_rotation.keep(self._settings.logs, self._settings.log_max_bytes)
+            rotating = log_rotation.keep(
+                self._settings.logs,
+                self._settings.log_max_bytes,
+                DiskFloor.of(self._settings, self._settings.logs),
+            )
             tasks.append(group.create_task(rotating, name="logs"))
             await self._left.wait()
             for task in tasks:

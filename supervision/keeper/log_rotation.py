@@ -17,8 +17,14 @@ import structlog
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.runtime.limits.disk_floor import DiskFloor
+
 KEPT = 4
 EVERY = 30.0  # seconds between two checks
+
+LOW_PART, LOW_KEPT = 10, 1
+LOW_EVERY = 2.0
+"""The part of its size that a log has while the disk is low, its older files then, and the seconds between two checks."""
 
 log = structlog.get_logger()
 
@@ -26,15 +32,20 @@ _turn = Lock()
 """Serializes rotation and `set_aside`: a file that is moved during the copy would be truncated."""
 
 
-async def keep(directory: Path, limit: int) -> None:
-    """Rotates the logs in `directory`, for ever; none is above `limit` bytes for long."""
+async def keep(directory: Path, limit: int, floor: DiskFloor) -> None:
+    """Rotates the logs in `directory`, for ever; none is above `limit` bytes for long.
+
+    While the disk is below its `floor` a log has a tenth of that, and one older file that has its newest lines.
+    """
     while True:
-        await asyncio.to_thread(rotate, directory, limit)
-        await asyncio.sleep(EVERY)
+        low = await floor.lately()
+        size, kept = (limit // LOW_PART, LOW_KEPT) if low else (limit, KEPT)
+        await asyncio.to_thread(rotate, directory, size, kept)
+        await asyncio.sleep(LOW_EVERY if low else EVERY)
 
 
-def rotate(directory: Path, limit: int) -> list[str]:
-    """Rotates each log that is larger than `limit` bytes; returns their names.
+def rotate(directory: Path, limit: int, kept: int = KEPT) -> list[str]:
+    """Rotates each log that is larger than `limit` bytes, to so many older ones that are `kept`; returns their names.
 
     Lines that come during the copy are copied too; one between the end of the copy and the truncation
     is lost. On a full disk a log is truncated without a copy: messages need the space more.
@@ -48,7 +59,7 @@ def rotate(directory: Path, limit: int) -> list[str]:
     for file in files:
         try:
             if file.stat().st_size > limit:
-                _cut(file)
+                _cut(file, kept)
                 cut.append(file.name)
         except OSError as error:
             log.warning("not cut", action="rotate", file=file.name, error=error.strerror)
@@ -59,7 +70,7 @@ def set_aside(file: Path) -> None:
     """Renames the log of this name to the newest older one, so that a new log can begin."""
     with _turn:
         if file.exists():
-            _shift(file)
+            _shift(file, KEPT)
             file.replace(older(file, 1))
 
 
@@ -68,10 +79,10 @@ def older(file: Path, number: int) -> Path:
     return file.with_name(f"{file.name}.{number}")
 
 
-def _cut(file: Path) -> None:
+def _cut(file: Path, kept: int) -> None:
     with _turn, file.open("r+b") as source:
         try:
-            _shift(file)
+            _shift(file, kept)
             descriptor = os.open(older(file, 1), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as target:
                 shutil.copyfileobj(source, target)
@@ -80,7 +91,10 @@ def _cut(file: Path) -> None:
         source.truncate(0)
 
 
-def _shift(file: Path) -> None:
-    for number in range(KEPT - 1, 0, -1):
+def _shift(file: Path, kept: int) -> None:
+    """Makes room for another older file, and removes what is beyond those that are kept."""
+    for number in range(kept, KEPT + 1):
+        older(file, number).unlink(missing_ok=True)
+    for number in range(kept - 1, 0, -1):
         if older(file, number).exists():
             older(file, number).replace(older(file, number + 1))

@@ -36,9 +36,14 @@ def open_engine(
     from actors.connection.native.engine import NativeEngine  # noqa: PLC0415
     from actors.connection.session.session import Session  # noqa: PLC0415
     from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
+    from actors.runtime.limits.disk_floor import DiskFloor  # noqa: PLC0415
 
     session = Session.open(directory / SESSION_FILE, epoch)
-    recorder = Recorder(settings.traces / f"{connection}.jsonl", "native")
+    recorder = Recorder(
+        settings.traces / f"{connection}.jsonl",
+        "native",
+        low=DiskFloor.of(settings, settings.logs).look,
+    )
     if settings.whatsapp_trace:
         recorder.start()
     return NativeEngine(settings, session, events, media=media, recorder=recorder)

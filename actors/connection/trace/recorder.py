@@ -27,13 +27,14 @@ class Recorder:
         file: Path,
         by: str,
         *,
+        low: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`by`: the engine whose traffic it is."""
+        """`by`: the engine whose traffic it is; `low` looks at the disk, and is called in a thread."""
         self.on = False
         self.on_turn: Callable[[bool], None] = lambda _: None
         """Called with whether it records, once that changed."""
-        self._path, self._by, self._clock = file, by, clock
+        self._path, self._by, self._low, self._clock = file, by, low, clock
         self._recording: TraceWriter | None = None
 
     def start(self) -> None:
@@ -43,7 +44,8 @@ class Recorder:
             from actors.connection.trace.trace_file import TraceFile  # noqa: PLC0415
             from actors.connection.trace.trace_writer import TraceWriter  # noqa: PLC0415
 
-            self._recording = TraceWriter(TraceFile(self._path, self._by), self._clock)
+            file = TraceFile(self._path, self._by, low=self._low)
+            self._recording = TraceWriter(file, self._clock)
             self._recording.start()
             self.on = True
             self.on_turn(True)

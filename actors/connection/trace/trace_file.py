@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 FORMAT: Final = 1
@@ -27,14 +27,21 @@ BATCH: Final = 2**18
 class TraceFile:
     """Appends lines, and begins another file once one has so many bytes; used by one thread.
 
-    A line that cannot be written is dropped and counted, and leaves no part. The next write tries
-    again, also where somebody took the file away.
+    A line that cannot be written, or for which the disk is too `low`, is dropped and counted, and leaves no part. The
+    next write tries again, also where somebody took the file away.
     """
 
-    def __init__(self, path: Path, by: str, most: int = FILE_BYTES) -> None:
-        """`by` is who records; `most` bytes a file has, or one batch of lines."""
+    def __init__(
+        self,
+        path: Path,
+        by: str,
+        most: int = FILE_BYTES,
+        low: Callable[[], bool] | None = None,
+    ) -> None:
+        """`by` is who records; `most` bytes a file has, or one batch of lines; `low` looks at the disk (`DiskFloor.look`)."""
         self._path = path
         self._most = most
+        self._low = low
         self._head = {"trace": FORMAT, "by": by, "began": datetime.now(UTC).date().isoformat()}
         self._part = 0
         self._descriptor: int | None = None
@@ -72,6 +79,8 @@ class TraceFile:
             self.error = None
 
     def _append(self, data: bytes) -> None:
+        if self._low is not None and self._low():
+            raise OSError(errno.ENOSPC, "the rest is for messages")
         descriptor = self._opened()
         size = os.fstat(descriptor).st_size
         if size and size + len(data) > self._most:

@@ -39,9 +39,14 @@ def open_engine(
     from actors.connection.session.session import Session  # noqa: PLC0415
     from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
     from actors.connection.whatsmeow.engine import WhatsmeowEngine  # noqa: PLC0415
+    from actors.runtime.limits.disk_floor import DiskFloor  # noqa: PLC0415
 
     session = Session.open(directory / SESSION_FILE, epoch)
-    recorder = Recorder(settings.traces / f"{connection}.jsonl", "whatsmeow")
+    recorder = Recorder(
+        settings.traces / f"{connection}.jsonl",
+        "whatsmeow",
+        low=DiskFloor.of(settings, settings.logs).look,
+    )
     if settings.whatsapp_trace:
         recorder.start()
     return WhatsmeowEngine(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from actors.runtime.limits import disk_floor
+from actors.runtime.limits.disk_floor import DiskFloor
 from supervision.keeper import log_rotation
 from supervision.keeper.process import CommandLine, outcome, start
+from tests.processes.small_disk import mount_small_disk
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +74,8 @@ def test_a_part_that_starts_while_its_log_is_cut_loses_nothing_of_it(
     starts = Thread(target=log_rotation.set_aside, args=(log,))
     shift = log_rotation._shift
 
-    def meanwhile(file: Path) -> None:
-        shift(file)
+    def meanwhile(file: Path, kept: int) -> None:
+        shift(file, kept)
         if starts.ident is None:
             starts.start()
             starts.join(0.3)
@@ -80,3 +86,40 @@ def test_a_part_that_starts_while_its_log_is_cut_loses_nothing_of_it(
     kept = [older for number in (1, 2) if (older := log_rotation.older(log, number)).exists()]
     assert "why it fell" * 100 in [file.read_text() for file in kept]
     assert not log.exists()
+
+
+async def test_below_the_floor_logs_give_room_to_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk of 1 MB: the newest lines stay, in a tenth of the place."""
+    for module, name in (
+        (log_rotation, "EVERY"),
+        (log_rotation, "LOW_EVERY"),
+        (disk_floor, "EVERY"),
+    ):
+        monkeypatch.setattr(module, name, 0.01)
+    size, looks = 0, 0
+
+    def reserve() -> int:
+        nonlocal looks
+        looks += 1
+        return size
+
+    with mount_small_disk(tmp_path / "disk") as disk:
+        log = disk / "gateway.log"
+        older = [log_rotation.older(log, number) for number in range(1, log_rotation.KEPT + 1)]
+        for file in older:
+            file.write_bytes(b"o" * 150_000)
+        log.write_bytes(b"n" * 100_000)
+        keeps = asyncio.create_task(log_rotation.keep(disk, 150_000, DiskFloor([disk], reserve)))
+        try:
+            await eventually("the disk is looked at", lambda: looks > 2, 10)
+            assert [file.stat().st_size for file in (log, *older)] == [100_000, *[150_000] * 4]
+            size = disk_floor.PART * 500_000
+            await eventually("the log is cut", lambda: log.stat().st_size == 0, 10)
+            assert [file.exists() for file in older] == [True, False, False, False]
+            assert older[0].read_bytes() == b"n" * 100_000
+        finally:
+            keeps.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeps

@@ -267,3 +267,21 @@ async def test_what_breaks_the_recorder_ends_the_trace_alone(recorder: Recorder)
     recorder.start()
     assert recorder.status()["tracing"]
     await recorder.stop()
+
+
+async def test_a_low_disk_takes_no_lines_and_the_gap_is_noted(tmp_path: Path) -> None:
+    low = True
+    made = Recorder(tmp_path / "shop.jsonl", "native", low=lambda: low)
+    made.start()
+    made.sent((PING, PING), [b"x", b"y"])
+    await eventually("both are dropped", lambda: made.status()["dropped"] == 2, 10)
+    assert made.status()["error"] == "ENOSPC"
+    assert not (tmp_path / "shop.jsonl").exists()
+    low = False
+    made.sent((PING,), [b"x"])
+    await eventually("it writes again", lambda: made.status()["lines"], 10)
+    made.sent((PING,), [b"x"])
+    await made.stop()
+    _, *rest = lines(tmp_path / "shop.jsonl")
+    assert next(each for each in rest if each.get("event") == "gap")["dropped"] == 2
+    assert made.status()["error"] is None
