@@ -78,15 +78,12 @@ def test_who_is_within_reach(owner: Owner | None, reachable: bool) -> None:
 
 def test_a_pid_namespace_is_a_host_of_its_own() -> None:
     """Its pids mean other processes, whatever its name says."""
-    words = [sys.executable, "-c", "from actors import hosts; print(hosts.here())"]
-    elsewhere = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--pid", "--fork", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if elsewhere.returncode:
+    apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if subprocess.run([*apart, "true"], check=False).returncode:
         pytest.skip("this system gives nobody a namespace")
+    code = "from actors.runtime import host_identity; print(host_identity.here())"
+    words = [sys.executable, "-c", code]
+    elsewhere = subprocess.run([*apart, *words], capture_output=True, text=True, check=True)
     assert elsewhere.stdout.strip() != host_identity.here()
     here = subprocess.run(words, capture_output=True, text=True, check=True)
     assert here.stdout.strip() == host_identity.here()
