@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys, subprocess
 from pathlib import Path
-from supervision.keeper.lock import Lock
-lock = Lock(Path(sys.argv[1]))
+from supervision.keeper.lock import DirectoryLock
+lock = DirectoryLock(Path(sys.argv[1]))
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=sys.stdin)
 print(child.pid, flush=True)
 child.wait()
