@@ -32,9 +32,9 @@ from supervision.reconcile import (
     Logout,
     MarkApplied,
     Settle,
-    Start,
+    StartActor,
     Step,
-    Stop,
+    StopActor,
     decide,
 )
 
@@ -206,9 +206,9 @@ class ConnectionReconciler:
         if (wanted := self._registry.wanted[connection]).deleted:
             await self._removal.begin(connection)  # Redis may have been away when it was deleted
         match step:
-            case Start():
+            case StartActor():
                 await self._start(wanted, step, lease)
-            case Stop() if child is not None:
+            case StopActor() if child is not None:
                 self._forgive(connection)
                 await self._end(child, "stop")
             case Logout() if child is not None:
@@ -225,7 +225,7 @@ class ConnectionReconciler:
             case Forget():
                 await self._forget(connection, lease)
 
-    async def _start(self, wanted: Connection, step: Start, lease: Lease | None) -> None:
+    async def _start(self, wanted: Connection, step: StartActor, lease: Lease | None) -> None:
         connection = wanted.id
         if step.forgive:
             self._forgive(connection)
@@ -255,7 +255,7 @@ class ConnectionReconciler:
         await self._pause(connection, left)
         return True
 
-    async def _serve(self, wanted: Connection, step: Start, lease: Lease | None) -> None:
+    async def _serve(self, wanted: Connection, step: StartActor, lease: Lease | None) -> None:
         connection = wanted.id
         began = time.monotonic()
         child = None

@@ -87,7 +87,7 @@ class MarkApplied:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartActor:
     """Starts an actor. `forgive`: at a person's request, so at once and with the whole restart budget.
 
     `forget`: the actor only deletes the device and ends, without a login. `trial`: the connection was
@@ -101,7 +101,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopActor:
     """Asks the actor to finish its work and to release the connection."""
 
     reason: str
@@ -137,7 +137,7 @@ class Configure:
     """Sends the changed settings of the connection to its actor."""
 
 
-Step = Nothing | MarkApplied | Start | Stop | Kill | Logout | Settle | Forget | Configure
+Step = Nothing | MarkApplied | StartActor | StopActor | Kill | Logout | Settle | Forget | Configure
 
 NOTHING = Nothing()
 
@@ -164,14 +164,14 @@ def decide(
         step = _with_actor(wanted, applied, lease, serving)
         return Configure() if step == NOTHING and not configured else step
     if wanted.deleted:
-        return Start("logout") if _unlinks(lease, fall) else Forget()
+        return StartActor("logout") if _unlinks(lease, fall) else Forget()
     if wanted.desired == "logged_out":
         return _logged_out(lease, fall)
     state = None if lease is None else lease.state
     if wanted.desired == "stopped":
         return NOTHING if state in {None, "stopped", "logged_out"} else Settle("stopped")
     if asked:
-        return Start("asked", forgive=True)
+        return StartActor("asked", forgive=True)
     return _to_run(lease, fall, auto_recovery=auto_recovery, now=now, settings_at=settings_at)
 
 
@@ -196,12 +196,12 @@ def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, servi
     if wanted.deleted or wanted.desired == "logged_out":
         return Logout()
     if wanted.desired == "stopped":
-        return Stop("asked")
+        return StopActor("asked")
     if wanted.generation > applied.generation:
-        return Stop("restart")
+        return StopActor("restart")
     if wanted.recover > applied.recover:
         healthy = lease is not None and lease.state in {"open", "pairing"}
-        return MarkApplied() if healthy else Stop("recover")
+        return MarkApplied() if healthy else StopActor("recover")
     return NOTHING
 
 
@@ -219,32 +219,32 @@ def _to_run(
         # A time in the future was written before the clock was set back.
         rests = 0 <= now - lease.since < HALF_OPEN
         if auto_recovery and cause == CRASH_LOOP and not rests:
-            return Start("half_open", trial=True)
+            return StartActor("half_open", trial=True)
         # The announced version is a setting: changed settings allow another try.
         if auto_recovery and cause == OUTDATED and settings_at > lease.since:
-            return Start("settings", forgive=True)
+            return StartActor("settings", forgive=True)
         return NOTHING
     if state == "logged_out":
         # A stop by WhatsApp lasts until a person requests a start; one by a person ends with the request.
-        return Start("asked") if cause == "asked" else NOTHING
+        return StartActor("asked") if cause == "asked" else NOTHING
     if fall is None:
-        return Start("desired")
+        return StartActor("desired")
     if fall.final or not auto_recovery:
         return Settle("failed", fall.cause)
     if fall.exhausted:
         return Settle("failed", CRASH_LOOP)
-    return Start(fall.cause)
+    return StartActor(fall.cause)
 
 
 def _logged_out(lease: Lease | None, fall: Fall | None) -> Step:
     if lease is None or lease.state == "logged_out":
         return NOTHING
     if _unlinks(lease, fall):
-        return Start("logout")
+        return StartActor("logout")
     cause = fall.cause if fall is not None and fall.final else lease.cause
     if _linked(lease, fall) and cause not in UNREADABLE:
         # WhatsApp accepts no login of the device, so it can only be unlinked locally.
-        return Start("logout", forget=True)
+        return StartActor("logout", forget=True)
     return Settle("logged_out", "asked")
 
 

@@ -39,13 +39,13 @@ ON_THE_WAY = 2
 """Batches: while Redis works on one, the next is written and the last is read."""
 
 
-class _Call(NamedTuple):
+class _RedisCall(NamedTuple):
     command: tuple[Any, ...]
     answer: asyncio.Future[Any]
     durable: bool
 
 
-def _next(waiting: deque[_Call]) -> list[_Call]:
+def _next(waiting: deque[_RedisCall]) -> list[_RedisCall]:
     """Remove the calls that go together, and return those whose callers did not give up."""
     batch = []
     for _ in range(min(BATCH, len(waiting))):
@@ -92,7 +92,7 @@ class RedisPipeline:
         self._asked.append((loop.time() + self._deadline, answer))
         if self._timer is None:
             self._expire()
-        self._calls.put(_Call(command, answer, durable and self._replicas > 0))
+        self._calls.put(_RedisCall(command, answer, durable and self._replicas > 0))
         return await answer
 
     def _expire(self) -> None:
@@ -146,7 +146,7 @@ class RedisPipeline:
         finally:
             await pool.release(connection)
 
-    async def _send(self, batch: list[_Call]) -> None:
+    async def _send(self, batch: list[_RedisCall]) -> None:
         outcomes: list[Any]
         began = time.monotonic()
         commands = [one.command for one in batch]

@@ -74,7 +74,7 @@ def shares(writes: Sequence[Write]) -> list[Sequence[Write]]:
 
 
 @dataclass(slots=True, eq=False)
-class _Call:
+class _WriteCall:
     writes: Sequence[Write]
     weights: Sequence[int]
     future: asyncio.Future[None]
@@ -93,7 +93,7 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    call: _Call
+    call: _WriteCall
     writes: Sequence[Write]
     last: bool
 
@@ -145,7 +145,7 @@ class Batcher:
         if self._closed:
             raise StoreAway("the batcher is closed")
         future = asyncio.get_running_loop().create_future()
-        call = _Call(tuple(writes), tuple(map(weight, writes)), future)
+        call = _WriteCall(tuple(writes), tuple(map(weight, writes)), future)
         self._calls.put(call)
         self._open.add(call.future)
         try:
@@ -177,7 +177,7 @@ class Batcher:
             self._pause.reset()
             self._tell_back()
 
-    def _take(self, calls: deque[_Call]) -> list[_Part]:
+    def _take(self, calls: deque[_WriteCall]) -> list[_Part]:
         """The writes of the next batch, oldest call first; a large call spans batches."""
         parts: list[_Part] = []
         room, bytes_left = self._limit, self._limit_bytes
@@ -251,7 +251,7 @@ class Batcher:
             log.info("store back", action="store_back", seconds=seconds)
 
 
-def _settle(call: _Call, error: Exception | None) -> None:
+def _settle(call: _WriteCall, error: Exception | None) -> None:
     if call.future.done():
         return
     if error is None:

@@ -136,7 +136,7 @@ async def _fetch(
             )
     except url_fetch.UrlRefused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None
-    except url_fetch.Unreachable as error:
+    except url_fetch.UrlUnreachable as error:
         raise Problem("media_unreachable", f"The file cannot be fetched: {error}.") from None
     except (url_fetch.DownloadTooLarge, FileTooLarge):
         raise too_large(wanted.kind.type, limit) from None

@@ -42,7 +42,7 @@ KEPT, KEPT_SECONDS = 256, 600.0
 """Previews that are remembered, and for how long: a link that goes to many is fetched once."""
 
 _JPEG: Final = b"\xff\xd8\xff"
-_FAILS: Final = (url_fetch.UrlRefused, url_fetch.Unreachable, url_fetch.DownloadTooLarge)
+_FAILS: Final = (url_fetch.UrlRefused, url_fetch.UrlUnreachable, url_fetch.DownloadTooLarge)
 
 
 class LinkPreviews:

@@ -35,7 +35,7 @@ class UrlRefused(Exception):  # noqa: N818 - reads as what it is
     """The URL may not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
-class Unreachable(Exception):  # noqa: N818
+class UrlUnreachable(Exception):  # noqa: N818
     """The URL could not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
@@ -45,7 +45,7 @@ class DownloadTooLarge(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file as it arrives, from `url` in the end; `mime` is as its server says. `chunks` raise `Unreachable`."""
+    """A file as it arrives, from `url` in the end; `mime` is as its server says. `chunks` raise `UrlUnreachable`."""
 
     url: str
     mime: str | None
@@ -80,7 +80,7 @@ class UrlFetcher:
 
     @asynccontextmanager
     async def fetch(self, url: str, *, limit: int) -> AsyncIterator[Fetched]:
-        """Yield the file at `url` as it arrives. Raises `UrlRefused`, `Unreachable` and `DownloadTooLarge`."""
+        """Yield the file at `url` as it arrives. Raises `UrlRefused`, `UrlUnreachable` and `DownloadTooLarge`."""
         try:
             async with asyncio.timeout(WHOLE):
                 for _ in range(REDIRECTS + 1):
@@ -90,9 +90,9 @@ class UrlFetcher:
                             continue
                         yield _fetched(response, url, limit)
                         return
-                raise Unreachable("it is redirected too often")
+                raise UrlUnreachable("it is redirected too often")
         except TimeoutError:
-            raise Unreachable("it takes too long") from None
+            raise UrlUnreachable("it takes too long") from None
 
     async def close(self) -> None:
         if "_pool" in vars(self):
@@ -147,24 +147,24 @@ class _problems:  # noqa: N801 - reads as what it does
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, Unknown):
-            raise Unreachable("its server's name is not known") from None
+            raise UrlUnreachable("its server's name is not known") from None
         if isinstance(error, Private):
             raise UrlRefused(
                 "its server has a private address, which MEDIA_URL_PRIVATE set to true would allow"
             ) from None
         if isinstance(error, httpcore.TimeoutException):
-            raise Unreachable("its server does not answer in time") from None
+            raise UrlUnreachable("its server does not answer in time") from None
         if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError)):
-            raise Unreachable("its server does not answer, or not whole") from None
+            raise UrlUnreachable("its server does not answer, or not whole") from None
         if isinstance(error, (httpcore.UnsupportedProtocol, UnicodeError, ValueError)):
             raise UrlRefused("it is no URL") from None
 
 
 def _fetched(response: httpcore.Response, url: str, limit: int) -> Fetched:
     if response.status != 200:
-        raise Unreachable(f"its server answers {response.status}")
+        raise UrlUnreachable(f"its server answers {response.status}")
     if (_header(response, b"content-encoding") or "identity").lower() != "identity":
-        raise Unreachable("its server compresses it, though it was asked not to")
+        raise UrlUnreachable("its server compresses it, though it was asked not to")
     length = _header(response, b"content-length") or ""
     if re.fullmatch(r"[0-9]{1,20}", length) and int(length) > limit:
         raise DownloadTooLarge

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.runtime.limits.quotas import Quota
     from gateway.http.api_keys import ApiKey
     from gateway.http.problems import Problem
-    from gateway.token_bucket import Verdict
+    from gateway.token_bucket import RateDecision
 
 KNOWN: Final = 4096
 """Quotas, and names of them, in memory before those that are whole again are forgotten."""
@@ -121,7 +121,7 @@ class RateLimiter:
             over = taken[_SHARED] = common.full_at
         return None
 
-    def _judge(self, name: Name, now: float, quota: int) -> Verdict:
+    def _judge(self, name: Name, now: float, quota: int) -> RateDecision:
         return judge(self._full_at.get(name, now), now, quota)
 
     def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:

@@ -49,7 +49,7 @@ class Type:
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class ClientMethod:
     """An operation: its parameters as a signature has them, and the statement that asks."""
 
     name: str
@@ -122,14 +122,14 @@ def _sentence(text: str) -> str:
     return text.replace("\n", " ").replace("\\", "\\\\").replace('"', "'")
 
 
-def _methods(document: Schema) -> Iterator[Method]:
+def _methods(document: Schema) -> Iterator[ClientMethod]:
     for path, methods in document["paths"].items():
         for verb, operation in methods.items():
             if operation["tags"] != ["pages"] and not operation.get("deprecated"):
                 yield _method(verb.upper(), path, operation)
 
 
-def _method(verb: str, path: str, operation: Schema) -> Method:
+def _method(verb: str, path: str, operation: Schema) -> ClientMethod:
     places: dict[str, list[Schema]] = {"path": [], "query": [], "header": []}
     for one in operation.get("parameters", ()):
         places[one["in"]].append(one)
@@ -154,7 +154,9 @@ def _method(verb: str, path: str, operation: Schema) -> Method:
     kind, statement = _answer(operation, asked)
     signature = (*parameters, *(("*", *more) if more else ()))
     meaning = f"{operation['summary']}. {operation.get('description', '')}".strip()
-    return Method(snake(operation["operationId"]), signature, kind, _sentence(meaning), statement)
+    return ClientMethod(
+        snake(operation["operationId"]), signature, kind, _sentence(meaning), statement
+    )
 
 
 def _take_body(body: Schema, parameters: list[str], more: list[str], asked: list[str]) -> None:

@@ -21,7 +21,7 @@ from actors.connection.backup.keyring import WrongKey
 from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
 from supervision.jobs import JOBS
-from supervision.jobs.job import CannotDo, Job
+from supervision.jobs.job import Job, JobFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def main(words: Sequence[str] | None = None) -> int:
 async def _run(job: Job, given: argparse.Namespace) -> int:
     try:
         result = await module(job.name).run(job, given)
-    except CannotDo as refusal:
+    except JobFailed as refusal:
         return _failed(job, refusal.code, str(refusal))
     except (RedisAway, StoreAway, BucketAway, WrongKey, Tampered) as error:
         return _failed(job, getattr(error, "code", "redis_away"), str(error))

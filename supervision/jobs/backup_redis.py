@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actors.redis.client import RedisAway
 from actors.redis.rdb import NotGiven, snapshot
 from actors.runtime.atomic_files import clear_scratch, write_atomically
-from supervision.jobs.job import CannotDo
+from supervision.jobs.job import JobFailed
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,7 +38,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     It has queued messages in plain text: store it like the data directory.
     """
     if given.keep < 1:
-        raise CannotDo("too_few", "--keep must be 1 or more.")
+        raise JobFailed("too_few", "--keep must be 1 or more.")
     directory = given.to or job.settings.data / "backups"
     if job.dry_run:
         size = await _size(job)
@@ -59,11 +59,11 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         size = await snapshot(job.settings, target, tell)
         removed = await asyncio.to_thread(_forget, directory, _names(mark), given.keep)
     except RedisAway:
-        raise CannotDo("redis_away", "Redis does not answer.") from None
+        raise JobFailed("redis_away", "Redis does not answer.") from None
     except NotGiven as refusal:
-        raise CannotDo(refusal.code, str(refusal)) from None
+        raise JobFailed(refusal.code, str(refusal)) from None
     except OSError as error:
-        raise CannotDo(
+        raise JobFailed(
             "not_written", f"{target} cannot be written: {error.strerror or type(error).__name__}."
         ) from None
     return {"bytes": size, "file": str(target), "removed": removed}

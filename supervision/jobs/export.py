@@ -15,7 +15,7 @@ from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state import shown
 from actors.state.account.app_state_pages import pages
 from actors.state.documents import MESSAGES, Order, Where
-from supervision.jobs.job import CannotDo, find_connection
+from supervision.jobs.job import JobFailed, find_connection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -102,8 +102,8 @@ def _begin(target: Path) -> tuple[Any, Path]:
     return os.fdopen(descriptor, "w"), scratch
 
 
-def _unwritable(place: Path, error: OSError) -> CannotDo:
-    return CannotDo("not_written", f"{place} cannot be written: {error.strerror}.")
+def _unwritable(place: Path, error: OSError) -> JobFailed:
+    return JobFailed("not_written", f"{place} cannot be written: {error.strerror}.")
 
 
 def _write(stream: Any, items: Any) -> None:

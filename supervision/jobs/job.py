@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
 
 
-class CannotDo(Exception):  # noqa: N818 - reads well without Error
+class JobFailed(Exception):  # noqa: N818 - reads well without Error
     """A job cannot run: a sentence for a person, and a stable `code`."""
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -65,12 +65,12 @@ class Job:
 
 
 def only(chosen: str | None, there: list[str]) -> list[str]:
-    """Returns the ids of a name or an id. Raises `CannotDo` where there is none."""
+    """Returns the ids of a name or an id. Raises `JobFailed` where there is none."""
     if chosen is None:
         return there
     found = [each for each in there if chosen in (each, name_of(each))]
     if not found:
-        raise CannotDo("unknown_connection", f"There is no connection {chosen!r}.")
+        raise JobFailed("unknown_connection", f"There is no connection {chosen!r}.")
     return found
 
 
@@ -78,12 +78,12 @@ async def find_connection(documents: Documents, named: str) -> tuple[str, Connec
     """Returns the id of the connection with that name or id, and its registration, None once deleted.
 
     A deleted connection is found by its id (`incarnation` in the API) while it has messages. Raises
-    `CannotDo`.
+    `JobFailed`.
     """
     found = await Connections(documents).get(named)
     if found is not None:
         return found.id, found
     where = [Where("connection", "==", named)]
     if named == name_of(named) or not (await documents.query(MESSAGES, where=where, limit=1)).items:
-        raise CannotDo("unknown_connection", f"There is no connection {named!r}.")
+        raise JobFailed("unknown_connection", f"There is no connection {named!r}.")
     return named, None

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.state.messages.removal import prune
-from supervision.jobs.job import CannotDo, find_connection
+from supervision.jobs.job import JobFailed, find_connection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -29,7 +29,7 @@ def options(parser: ArgumentParser) -> None:
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
     """Deletes documents past their retention, but no queued sends and no dead letters that can be retried."""
     if given.days < LEAST:
-        raise CannotDo("too_few_days", f"--days must be {LEAST} or more.")
+        raise JobFailed("too_few_days", f"--days must be {LEAST} or more.")
     documents = job.documents()
     connection = given.connection
     if connection is not None:

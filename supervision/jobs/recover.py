@@ -12,7 +12,7 @@ from actors.runtime import processes
 from actors.runtime.connection_ids import name_of
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
-from supervision.jobs.job import CannotDo, only
+from supervision.jobs.job import JobFailed, only
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -57,7 +57,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
             job.report(connection=name_of(connection), done=done, of=len(asked))
     if left:
         late = ", ".join(_names(left))
-        raise CannotDo("not_recovered", f"Not back within {given.within:g} s: {late}.")
+        raise JobFailed("not_recovered", f"Not back within {given.within:g} s: {late}.")
     return {"connections": len(chosen), "asked": _names(asked)}
 
 

@@ -11,7 +11,7 @@ from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.session_snapshot import beside, check, disclose
 from actors.connection.session.session import Session, SessionDamaged, SessionTooNew
-from supervision.jobs.job import CannotDo, only
+from supervision.jobs.job import JobFailed, only
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -43,7 +43,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
                 connection=copy.connection, copy=position, done=number, of=len(copies), **found
             )
     if damaged:
-        raise CannotDo("backup_damaged", f"{damaged} of {len(copies)} copies cannot be read.")
+        raise JobFailed("backup_damaged", f"{damaged} of {len(copies)} copies cannot be read.")
     return {"copies": len(copies), "damaged": 0}
 
 
@@ -80,7 +80,7 @@ async def verified(vault: Vault, copy: SessionCopy, scratch: Path) -> dict[str, 
 
 
 def vault_of(settings: Settings) -> Vault:
-    """Returns the vault of the settings. Raises `CannotDo` where they name none."""
+    """Returns the vault of the settings. Raises `JobFailed` where they name none."""
     if settings.session_storage_type == "local":
-        raise CannotDo("no_bucket", "There is no bucket: STORAGE_BUCKET names one.")
+        raise JobFailed("no_bucket", "There is no bucket: STORAGE_BUCKET names one.")
     return open_vault(settings, open_bucket(settings))

@@ -17,7 +17,11 @@ from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, pr
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
-from actors.connection.native.signal.signal_messages import Malformed, PrekeyMessage, SignalMessage
+from actors.connection.native.signal.signal_messages import (
+    MalformedSignalMessage,
+    PrekeyMessage,
+    SignalMessage,
+)
 from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
 from actors.connection.native.transport.frames import FrameBuffer, FrameTooLarge, frame
 from actors.connection.native.transport.noise import Handshake, Resumption
@@ -25,7 +29,7 @@ from actors.connection.protocol.identities.addresses import Address, parse_optio
 from actors.connection.protocol.phone import placeholder_resend
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.protocol.receive.history.history_file import Unusable, inflate, split
+from actors.connection.protocol.receive.history.history_file import UnusableHistory, inflate, split
 from actors.connection.protocol.send.to_proto import Place, write
 from actors.connection.protocol.wire_format.codec import MalformedNode, decode, encode
 from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node, parse, proto
@@ -209,11 +213,11 @@ def test_envelopes_in_one_another_are_read_or_malformed() -> None:
 @fuzzed(300)
 @given(damaged([bytes.fromhex(one) for one in RECORDED["signal"]]))
 def test_an_envelope_is_one_or_malformed(data: bytes) -> None:
-    with contextlib.suppress(Malformed):
+    with contextlib.suppress(MalformedSignalMessage):
         message = PrekeyMessage.decode(data)
         assert PrekeyMessage.decode(message.encode()) == message
         SignalMessage.decode(message.message)
-    with contextlib.suppress(Malformed):
+    with contextlib.suppress(MalformedSignalMessage):
         SignalMessage.decode(data)
 
 
@@ -270,15 +274,15 @@ def test_an_address_is_the_same_after_writing_it(text: str) -> None:
 @given(st.binary(max_size=200) | damaged([HANDED, GROUP_MESSAGE]))
 def test_a_groups_key_and_message_decode_or_are_refused(raw: bytes) -> None:
     for decode_ in (Distribution.decode, GroupMessage.decode):
-        with contextlib.suppress(Malformed):
+        with contextlib.suppress(MalformedSignalMessage):
             decode_(raw)
 
 
 @fuzzed(300)
 @given(st.binary(max_size=200) | damaged([HISTORY]))
 def test_a_history_is_split_or_refused(raw: bytes) -> None:
-    with contextlib.suppress(Unusable):
+    with contextlib.suppress(UnusableHistory):
         for _, part in split(raw):
             assert len(part) <= len(raw)
-    with contextlib.suppress(Unusable):
+    with contextlib.suppress(UnusableHistory):
         inflate([raw])

@@ -129,23 +129,23 @@ def _labelled(
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _EntryKind:
     """A kind of entry: how it is read, and the place in its index that names its subject."""
 
     read: Callable[[str, Any, Sequence[str], float | None], AppStateChange | None]
     named: int = 1
 
 
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "mute": _Kind(_mute),
-    "archive": _Kind(_archive),
-    "pin_v1": _Kind(_pin),
-    "markChatAsRead": _Kind(_unread),
-    "contact": _Kind(_contact),
-    "clearChat": _Kind(_emptied),
-    "deleteChat": _Kind(_emptied),
-    "label_edit": _Kind(_label),
-    "label_jid": _Kind(_labelled, named=2),
+_KINDS: Final[Mapping[str, _EntryKind]] = {
+    "mute": _EntryKind(_mute),
+    "archive": _EntryKind(_archive),
+    "pin_v1": _EntryKind(_pin),
+    "markChatAsRead": _EntryKind(_unread),
+    "contact": _EntryKind(_contact),
+    "clearChat": _EntryKind(_emptied),
+    "deleteChat": _EntryKind(_emptied),
+    "label_edit": _EntryKind(_label),
+    "label_jid": _EntryKind(_labelled, named=2),
 }
 
 

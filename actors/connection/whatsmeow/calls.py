@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.abilities.port import LONGEST_CALL_ID, Call
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import GROUP, parse_optional
-from actors.connection.whatsmeow.to_nodes import Delivery
+from actors.connection.whatsmeow.to_nodes import ProgramDelivery
 
 if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
@@ -29,7 +29,7 @@ class Calls:
 
     def call_of(self, stanza: Node) -> Call | None:
         """The call in a delivery; None where it has no caller or no usable id, or is the account's own."""
-        assert isinstance(stanza, Delivery)
+        assert isinstance(stanza, ProgramDelivery)
         told = stanza.told or {}
         caller, number = (
             str(told.get("caller") or told.get("from") or ""),

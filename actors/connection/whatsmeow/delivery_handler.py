@@ -23,7 +23,7 @@ from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWr
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
 from actors.connection.whatsmeow import app_state
-from actors.connection.whatsmeow.to_nodes import Delivery
+from actors.connection.whatsmeow.to_nodes import ProgramDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ class DeliveryHandler:
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
-        self._takes: Mapping[str, Callable[[Delivery], StanzaResult]] = {
+        self._takes: Mapping[str, Callable[[ProgramDelivery], StanzaResult]] = {
             "message": self._message,
             "undecryptable": self._message,
             "history": self._history,
@@ -82,7 +82,7 @@ class DeliveryHandler:
 
     async def take(self, stanza: Node) -> StanzaResult:
         """Apply one delivery; one of a kind that is not known changes nothing, and is answered."""
-        assert isinstance(stanza, Delivery)
+        assert isinstance(stanza, ProgramDelivery)
         self._messages.edits.take_joined()  # those of a delivery that failed
         learned = self._people.learn_from(stanza)
         take = self._takes.get(stanza.kind)
@@ -112,7 +112,7 @@ class DeliveryHandler:
             return StanzaResult("stanza.failed", (stanza,))
         return self._messages.put_placeholder(stanza, source, (stanza,))
 
-    def _message(self, stanza: Delivery) -> StanzaResult:
+    def _message(self, stanza: ProgramDelivery) -> StanzaResult:
         try:
             source = source_of(stanza, self._people)
         except Unparseable:
@@ -134,7 +134,7 @@ class DeliveryHandler:
             return self._messages.put_placeholder(stanza, source, (stanza,))
         return self._messages.take(stanza, source, stanza.body, found, (stanza,))
 
-    def _undecryptable(self, stanza: Delivery) -> StanzaResult:
+    def _undecryptable(self, stanza: ProgramDelivery) -> StanzaResult:
         source = source_of(stanza, self._people)
         assert source is not None
         key = self._messages.key(stanza, source)
@@ -150,18 +150,18 @@ class DeliveryHandler:
         # Never held: the program asks the sender once it is answered, and the resend is held.
         return StanzaResult("message.asked_for", (stanza,), wanted=stanza, task="placeholder")
 
-    def _history(self, stanza: Delivery) -> StanzaResult:
+    def _history(self, stanza: ProgramDelivery) -> StanzaResult:
         return self._messages.history(stanza.attrs["id"], stanza.body, (stanza,))
 
-    def _resent(self, stanza: Delivery) -> StanzaResult:
+    def _resent(self, stanza: ProgramDelivery) -> StanzaResult:
         request = str((stanza.told or {}).get("request_id", ""))
         found = placeholder_resend.answer_of(request, stanza.body)
         return self._messages.resent(found, (stanza,))
 
-    def _receipt(self, stanza: Delivery) -> StanzaResult:
+    def _receipt(self, stanza: ProgramDelivery) -> StanzaResult:
         return replace(self._receipts.receipt(stanza), answers=(stanza,))
 
-    def _group(self, stanza: Delivery) -> StanzaResult:
+    def _group(self, stanza: ProgramDelivery) -> StanzaResult:
         """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
         told = stanza.told or {}
         chat = parse_optional(str(told.get("chat", "")))
@@ -177,7 +177,7 @@ class DeliveryHandler:
         news |= self._group_news.note(chat, read)
         return StanzaResult("notification.group", (stanza,), news=news)
 
-    def _recipients(self, stanza: Delivery) -> StanzaResult:
+    def _recipients(self, stanza: ProgramDelivery) -> StanzaResult:
         """The members whom the program is about to send a message of the account to; it waits for the answer.
 
         Its list of a group is newer than the session's, which is asked for anew then.
@@ -193,7 +193,7 @@ class DeliveryHandler:
             self._rosters.forget(chat)
         return StanzaResult("recipients.noted", (stanza,))
 
-    def _mex(self, stanza: Delivery) -> StanzaResult:
+    def _mex(self, stanza: ProgramDelivery) -> StanzaResult:
         told = limit_queries.notified(
             Node("", {}, (Node("update", {}, stanza.body),)), self._clock()
         )
@@ -202,11 +202,11 @@ class DeliveryHandler:
         limit_enforcement.note(self._session, told)
         return StanzaResult("notification.limits", (stanza,), task="limits")
 
-    def _call(self, stanza: Delivery) -> StanzaResult:
+    def _call(self, stanza: ProgramDelivery) -> StanzaResult:
         """A call is stored nowhere: one that still rings comes again."""
         return StanzaResult("call.heard", (stanza,), task="call")
 
-    def _app_state(self, stanza: Delivery) -> StanzaResult:
+    def _app_state(self, stanza: ProgramDelivery) -> StanzaResult:
         """Note changes with the version that brings them; where some before them lack, ask for all."""
         told = stanza.told or {}
         found = app_state.read(told, stanza.body)
@@ -229,7 +229,7 @@ class DeliveryHandler:
         news = bool(found.changes) or after is None
         return StanzaResult("app_state.noted", (stanza,), news=news)
 
-    def _media_retried(self, stanza: Delivery) -> StanzaResult:
+    def _media_retried(self, stanza: ProgramDelivery) -> StanzaResult:
         """The account's phone was asked for a file that the servers lost."""
         told = stanza.told or {}
         for transfer in self._session.downloads.of_message(str(told.get("message_id", ""))):

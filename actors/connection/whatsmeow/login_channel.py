@@ -12,7 +12,7 @@ from actors.connection.limits.ack_errors import refused as refusal_of
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
-from actors.connection.whatsmeow.to_nodes import Delivery
+from actors.connection.whatsmeow.to_nodes import ProgramDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Link:
         if self.cause is not None:
             raise ConnectionLost(self.cause, written=False)
         for stanza in stanzas:
-            assert isinstance(stanza, Delivery)
+            assert isinstance(stanza, ProgramDelivery)
             self._pipe.answer(stanza.request, stanza.answer)
 
     async def ask(self, do: str, *, body: bytes = b"", **values: Any) -> Frame:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.login_channel import Link
-    from actors.connection.whatsmeow.to_nodes import Delivery
+    from actors.connection.whatsmeow.to_nodes import ProgramDelivery
     from actors.messages.content import ReadMark, SettingChange
 
 log = structlog.get_logger()
@@ -142,11 +142,11 @@ class PairedAccount:
         )
         self._start("receiver", self._receiver.run())
 
-    async def take(self, delivery: Delivery) -> None:
+    async def take(self, delivery: ProgramDelivery) -> None:
         """Take a delivery of the program; waits while too many do."""
         await self._receiver.put(delivery)
 
-    def knows(self, stanza: Delivery) -> bool:
+    def knows(self, stanza: ProgramDelivery) -> bool:
         """Whether the message of these addresses is stored."""
         return self._incoming.knows(stanza)
 

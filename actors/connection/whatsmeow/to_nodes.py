@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Node):
+class ProgramDelivery(Node):
     """A stanza that waits for the answer to the program's request of this number (`request`).
 
     `kind` is that request, `told` its header, `body` the bytes that it brought: of a message, what was
@@ -30,12 +30,12 @@ class Delivery(Node):
     answer: Mapping[str, Any] | None = None
 
 
-def delivery_of(request: int, kind: str, frame: Frame) -> Delivery:
+def delivery_of(request: int, kind: str, frame: Frame) -> ProgramDelivery:
     """The delivery in a request of the program."""
     told = frame.header
     make = _MADE.get(kind)
     tag, attrs, parts = (kind, {}, ()) if make is None else make(told)
-    return Delivery(tag, attrs, parts, request, kind, told, frame.body)
+    return ProgramDelivery(tag, attrs, parts, request, kind, told, frame.body)
 
 
 def _message(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:

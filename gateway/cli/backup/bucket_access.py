@@ -51,7 +51,7 @@ ABANDONED = 3600.0
 """Seconds after which no command can still be at work on its scratch file."""
 
 
-class CannotDo(Exception):  # noqa: N818 - reads as what it is
+class CommandFailed(Exception):  # noqa: N818 - reads as what it is
     """A command cannot run; the message is the reason, a sentence for a person."""
 
 
@@ -64,7 +64,7 @@ def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
         return asyncio.run(_done(work, Desk(settings)))
     except BucketAway as away:
         output.refuse(f"The bucket does not answer: {away.reason}.")
-    except (CannotDo, WrongKey, Tampered) as refusal:
+    except (CommandFailed, WrongKey, Tampered) as refusal:
         output.refuse(str(refusal))
     except RedisAway:
         output.refuse("Redis does not answer, so nobody can say who serves the connection.")
@@ -86,7 +86,7 @@ def _settings(data: Path) -> Settings:
     try:
         return resolve_settings(data=data)
     except InvalidSettings as error:
-        raise CannotDo(str(error)) from None
+        raise CommandFailed(str(error)) from None
 
 
 class Desk:
@@ -106,7 +106,7 @@ class Desk:
         if connection is not None:
             found = [file for file in found if _matches(file.parent.name, connection)]
             if not found:
-                raise CannotDo(f"There is no session of {connection} here.")
+                raise CommandFailed(f"There is no session of {connection} here.")
         for file in found:
             await asyncio.to_thread(_clear, file.parent)
             # Not where the owner puts its own.
@@ -182,7 +182,7 @@ class Desk:
         try:
             before = await leases.read(connection)
             if before is not None and before.owner is not None:
-                raise CannotDo(
+                raise CommandFailed(
                     f"{(name := name_of(connection))} is served:"
                     f" `teimoso connections stop {name}` first."
                 )
@@ -190,7 +190,7 @@ class Desk:
             try:
                 lease = await leases.take(connection, owner, with_file)
             except LeaseLost:
-                raise CannotDo(f"{connection} was deleted.") from None
+                raise CommandFailed(f"{connection} was deleted.") from None
             try:
                 await place(restoring, file, lease.epoch, engine=engine)
                 position = await asyncio.to_thread(Session.known_position, file)
@@ -205,14 +205,14 @@ class Desk:
         try:
             plan = Plan.load(self._settings.data)
         except UnreadableManifest as error:
-            raise CannotDo(str(error)) from None
+            raise CommandFailed(str(error)) from None
         named = self._settings.redis_url is not None or self._settings.redis_host is not None
         own = plan.valkey if plan is not None else not named
         return own and not running(self._settings.data)
 
     async def _copies(self, connection: str | None) -> list[SessionCopy]:
         if connection is not None and not is_connection(connection):
-            raise CannotDo(f"{connection!r} is not the id of a connection.")
+            raise CommandFailed(f"{connection!r} is not the id of a connection.")
         copies = await self._vault.copies()
         found = [
             copy for copy in copies if connection is None or _matches(copy.connection, connection)
@@ -222,13 +222,15 @@ class Desk:
     async def _registered(self, named: str) -> str | None:
         """The id of the connection; None where nobody has the name."""
         if not is_connection(named):
-            raise CannotDo(f"{named!r} is not the id of a connection.")
+            raise CommandFailed(f"{named!r} is not the id of a connection.")
         async with self._registry() as registry:
             found = await registry.get(name_of(named), deleted=True)
         if found is None:
             return None
         if found.deleted or named not in (found.name, found.id):
-            raise CannotDo(f"Another connection has the name {found.name}, or is being removed.")
+            raise CommandFailed(
+                f"Another connection has the name {found.name}, or is being removed."
+            )
         return found.id
 
     @asynccontextmanager
@@ -237,9 +239,13 @@ class Desk:
         try:
             yield Connections(documents)
         except StoreAway:
-            raise CannotDo("The state store does not say which connections there are.") from None
+            raise CommandFailed(
+                "The state store does not say which connections there are."
+            ) from None
         except ConnectionExists:
-            raise CannotDo("A connection of that name is being removed: try again soon.") from None
+            raise CommandFailed(
+                "A connection of that name is being removed: try again soon."
+            ) from None
         finally:
             await documents.close()
 
@@ -267,7 +273,7 @@ def _epoch(file: Path) -> int:
 
 def _chosen(connection: str, copies: list[SessionCopy], which: str | None) -> SessionCopy:
     if not copies:
-        raise CannotDo(f"There is no copy of {connection}.")
+        raise CommandFailed(f"There is no copy of {connection}.")
     if which is None:
         return copies[-1]
     found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", which, re.ASCII)
@@ -275,7 +281,9 @@ def _chosen(connection: str, copies: list[SessionCopy], which: str | None) -> Se
     for copy in copies:
         if copy.position == wanted:
             return copy
-    raise CannotDo(f"There is no copy {which} of {connection}; `teimoso backup list` names them.")
+    raise CommandFailed(
+        f"There is no copy {which} of {connection}; `teimoso backup list` names them."
+    )
 
 
 def _shown(copy: SessionCopy) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simulator.server.groups.group import Group, Groups
-    from simulator.server.groups.invites import GroupInvites, Invite
+    from simulator.server.groups.invites import GroupInvites, InviteCode
     from simulator.server.groups.membership import Membership
     from simulator.server.groups.nodes import GroupNodes
     from simulator.server.groups.notifications import GroupNotifications
@@ -89,7 +89,7 @@ class GroupEntry:
             return group, False
         return self._enter(group, number), True
 
-    def by_invite(self, group: Group, code: str, number: str) -> Invite:
+    def by_invite(self, group: Group, code: str, number: str) -> InviteCode:
         """Returns a person's private invite to the group. Raises QueryError: 406, or 410 where it is invalid now."""
         invite = self._invites.find(code)
         if invite is None or (invite.group_id, invite.number) != (group.id, number):

@@ -20,7 +20,7 @@ _LINK, _PRIVATE = 22, 16
 
 
 @dataclass(frozen=True)
-class Invite:
+class InviteCode:
     """A code of a group. `number` is the person it is for, empty for a link; `expires` in seconds, 0 for never."""
 
     code: str
@@ -50,7 +50,7 @@ class GroupInvites:
         """Revokes the group's link; returns the code of another one."""
         return self._issue(group, "", "", 0, _LINK).code
 
-    def private(self, group: Group, number: str, author: str) -> Invite:
+    def private(self, group: Group, number: str, author: str) -> InviteCode:
         """Issues a private invite, which revokes an earlier one of the person."""
         return self._issue(group, number, author, int(time.time()) + PRIVATE_SECONDS, _PRIVATE)
 
@@ -64,12 +64,12 @@ class GroupInvites:
         )
         return before is not None
 
-    def find(self, code: str) -> Invite | None:
+    def find(self, code: str) -> InviteCode | None:
         """Returns the invite of a code, also one that is not valid any more; None for an unknown one."""
         row = self._store.row("SELECT * FROM group_invites WHERE code = ?", code)
         if row is None:
             return None
-        return Invite(
+        return InviteCode(
             row["code"],
             row["group_id"],
             row["number"],
@@ -78,7 +78,7 @@ class GroupInvites:
             bool(row["revoked"]),
         )
 
-    def _of(self, group: Group, number: str) -> Invite | None:
+    def _of(self, group: Group, number: str) -> InviteCode | None:
         row = self._store.row(
             "SELECT code FROM group_invites WHERE group_id = ? AND number = ? AND revoked = 0",
             group.id,
@@ -86,9 +86,11 @@ class GroupInvites:
         )
         return None if row is None else self.find(row["code"])
 
-    def _issue(self, group: Group, number: str, author: str, expires: int, length: int) -> Invite:
+    def _issue(
+        self, group: Group, number: str, author: str, expires: int, length: int
+    ) -> InviteCode:
         self.revoke(group, number)
-        invite = Invite(
+        invite = InviteCode(
             "".join(secrets.choice(_LETTERS) for _ in range(length)),
             group.id,
             number,

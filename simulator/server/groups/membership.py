@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.server.groups.group import Group, Groups
-    from simulator.server.groups.invites import GroupInvites, Invite
+    from simulator.server.groups.invites import GroupInvites, InviteCode
     from simulator.server.groups.notifications import GroupNotifications
     from simulator.server.groups.settings import GroupSettings
     from simulator.server.rules.properties import Properties
@@ -35,7 +35,7 @@ class RefusedMember:
     """A refused change of one person: the code, and the private invite that the person may get instead."""
 
     code: int
-    invite: Invite | None = None
+    invite: InviteCode | None = None
 
 
 class Membership:

@@ -51,7 +51,7 @@ _ROOT: Final = Path(__file__).parents[3]
 _PACKAGES: Final = ("actors", "gateway", "supervision")
 
 
-class Start(NamedTuple):
+class WorkerStart(NamedTuple):
     """The start of a worker's process: all that Ray gave to it but its open files."""
 
     interpreter: str
@@ -86,7 +86,7 @@ class Template:
         os.close(self._lock)
         self._listener.close()
 
-    def serve(self) -> Start | None:
+    def serve(self) -> WorkerStart | None:
         """Returns in each forked worker; ``None`` in this process when the template has to end."""
         try:
             raylet = os.pidfd_open(int(os.environ[RAYLET]))
@@ -114,7 +114,7 @@ class Template:
     def _is_current(self) -> bool:
         return tuple(_code(self._libraries)) == self._code
 
-    def _fork(self, connection: socket.socket) -> Start | None:
+    def _fork(self, connection: socket.socket) -> WorkerStart | None:
         """Returns the start of a worker in the forked process, and ``None`` in the template."""
         connection.settimeout(HANDOVER_TIMEOUT)
         start, files = self._receive(connection)
@@ -137,13 +137,13 @@ class Template:
         _close(files)
         return start
 
-    def _receive(self, connection: socket.socket) -> tuple[Start | None, Sequence[int]]:
+    def _receive(self, connection: socket.socket) -> tuple[WorkerStart | None, Sequence[int]]:
         """Returns a start, unless it is not for this template, and descriptors in any case."""
         files: Sequence[int] = ()
         try:
             _, user = peer_of(connection)
             content, files, _, _ = socket.recv_fds(connection, REQUEST, 3)
-            start = Start(*ast.literal_eval(content.decode()))
+            start = WorkerStart(*ast.literal_eval(content.decode()))
             fits = (
                 user == os.getuid()
                 and len(files) == 3
@@ -168,7 +168,7 @@ def serve(listener: socket.socket, lock: int) -> None:
 
     That is its first fork, and later each fork for another worker; this process itself if it cannot be forked.
     """
-    own = Start(sys.executable, list(sys.argv), dict(os.environ), str(Path.cwd()))
+    own = WorkerStart(sys.executable, list(sys.argv), dict(os.environ), str(Path.cwd()))
     template = Template(listener, lock)
     os.environ[JOB] = NO_JOB
     for module in MODULES:
@@ -187,7 +187,7 @@ def serve(listener: socket.socket, lock: int) -> None:
     start.adopt()
 
 
-def _serve(template: Template) -> Start:
+def _serve(template: Template) -> WorkerStart:
     """Returns in forked workers alone: this process ends with the template."""
     status = 1
     try:

@@ -26,7 +26,7 @@ from actors.connection.session.session import Session
 from actors.connection.whatsmeow.login_channel import Link
 from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.program.pipe import Pipe
-from actors.connection.whatsmeow.to_nodes import Delivery
+from actors.connection.whatsmeow.to_nodes import ProgramDelivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -118,7 +118,7 @@ def around_answering(step: Step, kind: str, *, after: bool) -> None:
 
     async def send(self: Link, *stanzas: Node) -> None:
         count = sum(
-            isinstance(one, Delivery)
+            isinstance(one, ProgramDelivery)
             and one.kind == kind
             and bool((one.told or {}).get("changes", True))
             for one in stanzas

@@ -22,9 +22,9 @@ from supervision.reconcile import (
     Logout,
     MarkApplied,
     Settle,
-    Start,
+    StartActor,
     Step,
-    Stop,
+    StopActor,
     breaker,
     decide,
 )
@@ -59,19 +59,26 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ("its socket is down: its own business", wanted(), lease("reconnecting"), 3, None, NOTHING),
     ("a newer owner exists", wanted(), lease("open", epoch=4), 3, None, Kill("stale")),
     ("a newer owner, stopped", wanted("stopped"), lease("open", epoch=4), 3, None, Kill("stale")),
-    ("stop", wanted("stopped"), lease("open"), 3, None, Stop("asked")),
+    ("stop", wanted("stopped"), lease("open"), 3, None, StopActor("asked")),
     ("log out", wanted("logged_out"), lease("open"), 3, None, Logout()),
     ("delete unlinks the device", DELETED, lease("open"), 3, None, Logout()),
-    ("restart", wanted(generation=1), lease("open"), 3, None, Stop("restart")),
+    ("restart", wanted(generation=1), lease("open"), 3, None, StopActor("restart")),
     ("recover what is well", wanted(recover=1), lease("open"), 3, None, MarkApplied()),
     ("recover what shows a QR", wanted(recover=1), lease("pairing"), 3, None, MarkApplied()),
-    ("recover what is down", wanted(recover=1), lease("reconnecting"), 3, None, Stop("recover")),
+    (
+        "recover what is down",
+        wanted(recover=1),
+        lease("reconnecting"),
+        3,
+        None,
+        StopActor("recover"),
+    ),
     ("Redis was emptied: it finds out", wanted(), None, 3, None, NOTHING),
     # without one, to run
-    ("new", wanted(), None, None, None, Start("desired")),
-    ("cold start", wanted(), lease("open"), None, None, Start("desired")),
-    ("after `down`", wanted(), lease("stopped"), None, None, Start("desired")),
-    ("crashed", wanted(), lease("reconnecting"), None, CRASHED, Start("crashed")),
+    ("new", wanted(), None, None, None, StartActor("desired")),
+    ("cold start", wanted(), lease("open"), None, None, StartActor("desired")),
+    ("after `down`", wanted(), lease("stopped"), None, None, StartActor("desired")),
+    ("crashed", wanted(), lease("reconnecting"), None, CRASHED, StartActor("crashed")),
     ("replaced stays so", wanted(), lease("failed", "replaced", age=1e6), None, None, NOTHING),
     (
         "taken back: with a fresh lease",
@@ -79,7 +86,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", "replaced"),
         None,
         None,
-        Start("asked", forgive=True),
+        StartActor("asked", forgive=True),
     ),
     (
         "gave up while Redis was away",
@@ -104,7 +111,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", OUTDATED, age=30.0),
         None,
         None,
-        Start("settings", forgive=True),
+        StartActor("settings", forgive=True),
     ),
     (
         "banned, with other settings",
@@ -125,7 +132,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", CRASH_LOOP, age=HALF_OPEN),
         None,
         None,
-        Start("half_open", trial=True),
+        StartActor("half_open", trial=True),
     ),
     (
         "half open: the clock was set back",
@@ -133,7 +140,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", CRASH_LOOP, age=-3600.0),
         None,
         None,
-        Start("half_open", trial=True),
+        StartActor("half_open", trial=True),
     ),
     (
         "recover now",
@@ -141,7 +148,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", CRASH_LOOP),
         None,
         EXHAUSTED,
-        Start("asked", forgive=True),
+        StartActor("asked", forgive=True),
     ),
     (
         "restart what failed",
@@ -149,17 +156,17 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", "banned"),
         None,
         None,
-        Start("asked", forgive=True),
+        StartActor("asked", forgive=True),
     ),
     ("WhatsApp logged it out", wanted(), lease("logged_out", "logged_out"), None, None, NOTHING),
-    ("a person did", wanted(), lease("logged_out", "asked"), None, None, Start("asked")),
+    ("a person did", wanted(), lease("logged_out", "asked"), None, None, StartActor("asked")),
     (
         "pair again",
         wanted(generation=1),
         lease("logged_out", "logged_out"),
         None,
         None,
-        Start("asked", forgive=True),
+        StartActor("asked", forgive=True),
     ),
     # without one, not to run
     ("stopped", wanted("stopped"), lease("stopped"), None, None, NOTHING),
@@ -173,7 +180,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("stopped"),
         None,
         None,
-        Start("logout"),
+        StartActor("logout"),
     ),
     (
         "nothing to unlink",
@@ -198,7 +205,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
             lease("failed", cause),
             None,
             None,
-            Start("logout", forget=True),
+            StartActor("logout", forget=True),
         )
         for cause in ("bad_session", "replaced", "banned", OUTDATED, CRASH_LOOP)
     ),
@@ -208,7 +215,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("open"),
         None,
         Fall("bad_session", final=True),
-        Start("logout", forget=True),
+        StartActor("logout", forget=True),
     ),
     (
         "its session could not be read, which the lease does not know",
@@ -252,7 +259,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ),
     ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NOTHING),
     # deleted
-    ("deleted while stopped: unlink", DELETED, lease("stopped"), None, None, Start("logout")),
+    ("deleted while stopped: unlink", DELETED, lease("stopped"), None, None, StartActor("logout")),
     ("deleted and unlinked", DELETED, lease("logged_out"), None, None, Forget()),
     ("deleted before it was paired", DELETED, UNPAIRED, None, None, Forget()),
     ("deleted before it ran", DELETED, None, None, None, Forget()),
@@ -296,9 +303,9 @@ def test_step(
         (wanted(), lease("reconnecting"), CRASHED, Settle("failed", "crashed"), "it stays down"),
         (wanted(), lease("failed", "crashed"), None, NOTHING, "until it is asked for"),
         (wanted(), lease("failed", CRASH_LOOP, age=1e6), None, NOTHING, "no half-open either"),
-        (wanted(recover=1), lease("failed"), None, Start("asked", forgive=True), "asked for"),
+        (wanted(recover=1), lease("failed"), None, StartActor("asked", forgive=True), "asked for"),
         (wanted(), lease("failed", OUTDATED, age=1e6), None, NOTHING, "nor after new settings"),
-        (wanted(), None, None, Start("desired"), "a new connection starts all the same"),
+        (wanted(), None, None, StartActor("desired"), "a new connection starts all the same"),
     ],
 )
 def test_without_auto_recovery(
@@ -350,7 +357,7 @@ def test_a_record_on_trial_is_known_as_one() -> None:
 
 @pytest.mark.parametrize(
     ("connection", "step"),
-    [(wanted(), Configure()), (wanted(generation=1), Stop("restart")), (DELETED, Logout())],
+    [(wanted(), Configure()), (wanted(generation=1), StopActor("restart")), (DELETED, Logout())],
 )
 def test_settings_that_changed_reach_an_actor_that_stays(
     connection: Connection, step: Step

@@ -105,7 +105,7 @@ class CodePairing:
             finish = await asyncio.to_thread(link_code.finish, opened, self._keys, stanza)
             self.adv_secret = finish.adv_secret
             await self._socket.request(finish.request)
-        except (link_code.Unusable, RequestFailed, RequestTimeout) as error:
+        except (link_code.UnusableCode, RequestFailed, RequestTimeout) as error:
             log.warning("code void", action="link_code.void", error=type(error).__name__)
             await self._void()
 

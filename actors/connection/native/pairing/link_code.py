@@ -44,7 +44,7 @@ _CODE, _SALT, _IV, _NONCE, _KEY = 5, 32, 16, 12, 32  # bytes
 _ROUNDS: Final = 2 << 16
 
 
-class Unusable(Exception):  # noqa: N818 - reads as what it is
+class UnusableCode(Exception):  # noqa: N818 - reads as what it is
     """The phone's half, or WhatsApp's, is not as it must be."""
 
 
@@ -85,10 +85,10 @@ def wrap(code: str, public: bytes, draw: Callable[[int], bytes] = os.urandom) ->
 def unwrap(code: str, wrapped: bytes) -> bytes:
     """The public key under the code; another one, where it was put under another code.
 
-    Takes as long as `wrap`. Raises `Unusable`.
+    Takes as long as `wrap`. Raises `UnusableCode`.
     """
     if len(wrapped) != _SALT + _IV + _KEY:
-        raise Unusable("wrapped_key")
+        raise UnusableCode("wrapped_key")
     salt, iv, hidden = wrapped[:_SALT], wrapped[_SALT : _SALT + _IV], wrapped[_SALT + _IV :]
     return _under(code, salt, iv, hidden)
 
@@ -119,7 +119,7 @@ def finish(
     """The device's answer to the notification that the code was typed; as slow as `unwrap`.
 
     Whether the code was the right one shows on the phone alone, which cannot read the answer then.
-    Raises `Unusable`.
+    Raises `UnusableCode`.
     """
     about = stanza.child(STANZA) or Node(STANZA)
     phone_identity = raw(about.bytes_of("primary_identity_pub"))
@@ -155,7 +155,7 @@ def _agreed(private: bytes, public: bytes) -> bytes:
         key = X25519PublicKey.from_public_bytes(public)
         return X25519PrivateKey.from_private_bytes(private).exchange(key)
     except ValueError:  # of a wrong length, or one that agrees on nothing
-        raise Unusable("key") from None
+        raise UnusableCode("key") from None
 
 
 def _derived(secret: bytes, salt: bytes | None, info: bytes) -> bytes:

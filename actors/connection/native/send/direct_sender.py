@@ -12,7 +12,7 @@ import structlog
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addressing_mode import Routes
 from actors.connection.native.send.outgoing_message import DirectLetter
-from actors.connection.native.send.pipeline import Stanza
+from actors.connection.native.send.pipeline import OutgoingStanza
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -123,7 +123,7 @@ class DirectSender:
 
     async def _written(
         self, outgoing: SendRequest, chat: Address, upload: Upload | None, kind: Kind | None
-    ) -> tuple[DirectLetter, Stanza]:
+    ) -> tuple[DirectLetter, OutgoingStanza]:
         """The message as it leaves now: its addresses are those of the stanza."""
         self._check(chat)
         # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
@@ -150,8 +150,8 @@ class DirectSender:
             )
         )
 
-    def _stanza(self, letter: DirectLetter) -> tuple[DirectLetter, Stanza]:
-        return letter, Stanza(letter.everyone.devices, partial(self._encrypt, letter))
+    def _stanza(self, letter: DirectLetter) -> tuple[DirectLetter, OutgoingStanza]:
+        return letter, OutgoingStanza(letter.everyone.devices, partial(self._encrypt, letter))
 
     async def _everyone(self, chat: Address, route: Route) -> Everyone:
         """The devices of the chat's person and of the account, this one among them."""
@@ -227,7 +227,7 @@ class DirectSender:
                 return
             more = replace(letter, everyone=missed, missed=True)
 
-            async def written() -> tuple[DirectLetter, Stanza]:
+            async def written() -> tuple[DirectLetter, OutgoingStanza]:
                 return self._stanza(more)
 
             with self._pipeline.acknowledgement(letter.number) as acknowledged:

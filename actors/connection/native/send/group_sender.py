@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actors.connection.engine import SendError
 from actors.connection.limits.ack_errors import STALE_ADDRESSING
 from actors.connection.native.send.outgoing_message import GroupLetter
-from actors.connection.native.send.pipeline import Stanza
+from actors.connection.native.send.pipeline import OutgoingStanza
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
@@ -118,7 +118,7 @@ class GroupSender:
 
     async def _written(
         self, outgoing: SendRequest, chat: Address, upload: Upload | None
-    ) -> tuple[tuple[GroupLetter, _Handed], Stanza]:
+    ) -> tuple[tuple[GroupLetter, _Handed], OutgoingStanza]:
         wanted = mentions.of_content(outgoing.content)
         roster = await self._rosters.of(chat, mentions.people(wanted))
         named = self._rosters.named(roster)
@@ -146,7 +146,7 @@ class GroupSender:
         )
         handed = _Handed()
         encrypt = partial(self._encrypt, letter, handed)
-        return (letter, handed), Stanza(self._lacking(letter), encrypt, leave_alone=True)
+        return (letter, handed), OutgoingStanza(self._lacking(letter), encrypt, leave_alone=True)
 
     def _own(self, named: Mapping[Address, Address], roster: GroupMembers) -> Address:
         """The address by which the group names this device."""
@@ -270,8 +270,10 @@ class GroupSender:
                     await self._pipeline.leave(letter.chat, partial(self._missed, letter, device))
                     await self._pipeline.acknowledged(acknowledged)
 
-    async def _missed(self, letter: GroupLetter, device: Address) -> tuple[GroupLetter, Stanza]:
-        return letter, Stanza([device], partial(self._alone, letter, device))
+    async def _missed(
+        self, letter: GroupLetter, device: Address
+    ) -> tuple[GroupLetter, OutgoingStanza]:
+        return letter, OutgoingStanza([device], partial(self._alone, letter, device))
 
     async def _alone(
         self, letter: GroupLetter, device: Address, found: dict[Address, Bundle | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import SendError
-from actors.connection.native.send.pipeline import Stanza
+from actors.connection.native.send.pipeline import OutgoingStanza
 from actors.connection.protocol.send.send_acks import send_errors
 from actors.connection.protocol.wire_format.nodes import Node
 
@@ -39,8 +39,8 @@ class PeerMessages:
             parts = Node("meta", {"appdata": "default"}), encrypted, *identity
             return Node("message", attrs, parts)
 
-        async def written() -> tuple[None, Stanza]:
-            return None, Stanza([phone], encrypt)
+        async def written() -> tuple[None, OutgoingStanza]:
+            return None, OutgoingStanza([phone], encrypt)
 
         with self._pipeline.acknowledgement(number) as acknowledged:
             with send_errors():

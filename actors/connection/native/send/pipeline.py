@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Stanza(NamedTuple):
+class OutgoingStanza(NamedTuple):
     """A stanza that is about to leave.
 
     `devices` are those that it is encrypted for as far as they have sessions to set up; `encrypt` makes the
@@ -142,7 +142,9 @@ class SendPipeline:
         stamp = ack.number("t")
         return self.clock() if stamp is None else float(stamp)
 
-    async def leave(self, chat: Address, write: Callable[[], Awaitable[tuple[T, Stanza]]]) -> T:
+    async def leave(
+        self, chat: Address, write: Callable[[], Awaitable[tuple[T, OutgoingStanza]]]
+    ) -> T:
         """Have a letter leave for its devices, and return it once its stanza is written.
 
         `write` makes it, in the chat's turn; once more where a session went meanwhile. The turn gives the
@@ -159,7 +161,7 @@ class SendPipeline:
             return letter
         raise SendError("session_lost")
 
-    async def _put(self, stanza: Stanza) -> asyncio.Future[Node]:
+    async def _put(self, stanza: OutgoingStanza) -> asyncio.Future[Node]:
         found = await self.fanout.missing_bundles(stanza.devices, leave_alone=stanza.leave_alone)
         leaving = self._outgoing.put(lambda: stanza.encrypt(found))
         if found:

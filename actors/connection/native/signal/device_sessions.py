@@ -24,7 +24,7 @@ from actors.connection.native.signal.message_cipher import Identities
 from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signal_messages import (
     MAX_BYTES,
-    Malformed,
+    MalformedSignalMessage,
     PrekeyMessage,
     SignalMessage,
 )
@@ -243,7 +243,7 @@ class Signal:
                 return await self._trial.message(own, address, message, allowance)
             envelope = PrekeyMessage.decode(ciphertext)
             message = SignalMessage.decode(envelope.message)
-        except Malformed as error:
+        except MalformedSignalMessage as error:
             raise Undecryptable("invalid_message") from error
         known = self._session.keys.ratchet_of(address, envelope.base_key, envelope.identity_key)
         if known is not None:

@@ -20,7 +20,7 @@ from actors.connection.native.signal.sender_keys import (
     SenderKey,
     unseal,
 )
-from actors.connection.native.signal.signal_messages import Malformed
+from actors.connection.native.signal.signal_messages import MalformedSignalMessage
 from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.protocol.wire_format.nodes import parse, proto
 from actors.connection.session.identities.groups import KeyRow, OwnKeyRow
@@ -59,7 +59,7 @@ class GroupKeys:
             return
         try:
             key = SenderKey.of(Distribution.decode(handed.axolotlSenderKeyDistributionMessage))
-        except Malformed:
+        except MalformedSignalMessage:
             log.warning("malformed sender key", action="sender_key.refused")
             return
         self._prepared.drop((chat, device))
@@ -108,7 +108,7 @@ class GroupKeys:
         """A message, and its key. Raises `Undecryptable`."""
         try:
             message = GroupMessage.decode(raw)
-        except Malformed as error:
+        except MalformedSignalMessage as error:
             raise Undecryptable("invalid_message") from error
         stored = self._session.groups.sender_key(chat, device, message.key_id)
         if stored is None:

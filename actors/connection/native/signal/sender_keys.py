@@ -20,7 +20,7 @@ from actors.connection.native.signal import signatures
 from actors.connection.native.signal.chains import MAX_JUMP, following, seed, walk
 from actors.connection.native.signal.decryption_budget import SIGNATURE
 from actors.connection.native.signal.signal_messages import (
-    Malformed,
+    MalformedSignalMessage,
     blob,
     blob_field,
     curve_key,
@@ -63,12 +63,12 @@ class Distribution:
 
     @classmethod
     def decode(cls, raw: bytes) -> Distribution:
-        """Raises `Malformed`."""
+        """Raises `MalformedSignalMessage`."""
         found = fields(versioned(raw), numbers={1, 2}, blobs={3, 4})
         chain = blob(found, 3)
         iteration = number(found, 2, default=0)
         if len(chain) != 32 or iteration > MAX_ITERATION:
-            raise Malformed("not a chain")
+            raise MalformedSignalMessage("not a chain")
         return cls(number(found, 1, default=0), iteration, chain, curve_key(blob(found, 4)))
 
 
@@ -84,7 +84,7 @@ class GroupMessage:
 
     @classmethod
     def decode(cls, raw: bytes) -> GroupMessage:
-        """Raises `Malformed`. The signature is not checked here: that takes the sender's key."""
+        """Raises `MalformedSignalMessage`. The signature is not checked here: that takes the sender's key."""
         signed, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
         found = fields(versioned(signed), numbers={1, 2}, blobs={3})
         return cls(

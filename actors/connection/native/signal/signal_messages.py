@@ -2,7 +2,7 @@
 
 Both are a version byte (0x33) and a protobuf; a ``msg`` ends with 8 bytes of MAC. Reading is
 strict: a wrong version, truncation, a repeated field, a varint that is longer than it need be or a
-key that is no Curve25519 key is `Malformed`. Fields that are not known are passed over.
+key that is no Curve25519 key is `MalformedSignalMessage`. Fields that are not known are passed over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_UINT32 = 0xFFFF_FFFF
 
 
-class Malformed(ValueError):  # noqa: N818 - reads as what it is
+class MalformedSignalMessage(ValueError):  # noqa: N818 - reads as what it is
     """These bytes are no such message."""
 
 
@@ -40,7 +40,7 @@ class SignalMessage:
 
     @classmethod
     def decode(cls, raw: Bytes) -> SignalMessage:
-        """Raises `Malformed`. The MAC is not checked here: that takes the ratchet's key."""
+        """Raises `MalformedSignalMessage`. The MAC is not checked here: that takes the ratchet's key."""
         # Bytes too few for a MAC leave no body, in which fields are then missing.
         found = fields(versioned(raw)[:-MAC_BYTES], numbers={2, 3}, blobs={1, 4})
         return cls(
@@ -91,7 +91,7 @@ class PrekeyMessage:
 
     @classmethod
     def decode(cls, raw: bytes) -> PrekeyMessage:
-        """Raises `Malformed`. The message inside is not decoded."""
+        """Raises `MalformedSignalMessage`. The message inside is not decoded."""
         found = fields(versioned(raw), numbers={1, 5, 6}, blobs={2, 3, 4})
         return cls(
             registration_id=number(found, 5, default=0),
@@ -104,11 +104,11 @@ class PrekeyMessage:
 
 
 def versioned(raw: Bytes) -> memoryview:
-    """The bytes after the version byte, not copied. Raises `Malformed`, as all of these."""
+    """The bytes after the version byte, not copied. Raises `MalformedSignalMessage`, as all of these."""
     if len(raw) > MAX_BYTES:
-        raise Malformed("too large")
+        raise MalformedSignalMessage("too large")
     if not raw or raw[0] != VERSION:
-        raise Malformed("not version 3")
+        raise MalformedSignalMessage("not version 3")
     return memoryview(raw)[1:]
 
 
@@ -128,18 +128,18 @@ def fields(data: memoryview, *, numbers: set[int], blobs: set[int]) -> Fields:
             elif kind in (_FIXED64, _FIXED32):
                 size = 8 if kind == _FIXED64 else 4
             else:
-                raise Malformed("a wire type that is not in use")
+                raise MalformedSignalMessage("a wire type that is not in use")
             if size > len(data) - position:
-                raise Malformed("cut short")
+                raise MalformedSignalMessage("cut short")
             value, position = data[position : position + size], position + size
         if number == 0:
-            raise Malformed("field 0")
+            raise MalformedSignalMessage("field 0")
         if number not in numbers | blobs:
             continue
         if number in found:
-            raise Malformed("a field twice")
+            raise MalformedSignalMessage("a field twice")
         if kind != (_VARINT if number in numbers else _BYTES):
-            raise Malformed("a field of the wrong type")
+            raise MalformedSignalMessage("a field of the wrong type")
         found[number] = value
     return found
 
@@ -148,21 +148,21 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for index in range(10):
         if position + index >= len(data):
-            raise Malformed("cut short")
+            raise MalformedSignalMessage("cut short")
         byte = data[position + index]
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             if value >> 64 or (byte == 0 and index > 0):
-                raise Malformed("an overlong number")
+                raise MalformedSignalMessage("an overlong number")
             return value, position + index + 1
-    raise Malformed("an overlong number")
+    raise MalformedSignalMessage("an overlong number")
 
 
 def number(found: Fields, field: int, *, default: int | None = None) -> int:
     """A field of 32 bits."""
     value = found.get(field, default)
     if not isinstance(value, int) or value > _MAX_UINT32:
-        raise Malformed("a number is missing or too large")
+        raise MalformedSignalMessage("a number is missing or too large")
     return value
 
 
@@ -170,7 +170,7 @@ def view(found: Fields, field: int) -> memoryview:
     """A field of bytes, as the part of the message that it is."""
     value = found.get(field)
     if not isinstance(value, memoryview):
-        raise Malformed("a field is missing")
+        raise MalformedSignalMessage("a field is missing")
     return value
 
 
@@ -183,7 +183,7 @@ def curve_key(value: bytes) -> bytes:
     """The 32 bytes of a Curve25519 key that comes with its type."""
     # X25519 ignores the highest bit: with it set, a used first message would pass for another one.
     if len(value) != 33 or value[:1] != KEY_TYPE or value[32] & 0x80:
-        raise Malformed("not a Curve25519 key")
+        raise MalformedSignalMessage("not a Curve25519 key")
     return value[1:]
 
 

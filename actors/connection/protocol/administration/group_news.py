@@ -33,7 +33,7 @@ _CHANGES: Final[Mapping[str, MembersChange]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class GroupNews:
+class GroupNotification:
     """The content of one notification: its id, its time (seconds), who did it, new settings, changes of members."""
 
     id: str
@@ -43,7 +43,7 @@ class GroupNews:
     members: Mapping[MembersChange, Sequence[Address]] = field(default_factory=dict, repr=False)
 
 
-def read_notification(stanza: Node, account: Address, now: float) -> GroupNews:
+def read_notification(stanza: Node, account: Address, now: float) -> GroupNotification:
     """The news in a ``w:gp2``. A group into which the account came is one that it was added to."""
     settings: dict[str, Any] = {}
     members: dict[MembersChange, list[Address]] = {}
@@ -57,10 +57,10 @@ def read_notification(stanza: Node, account: Address, now: float) -> GroupNews:
     names = (stanza.attrs.get(name) for name in ("participant_pn", "participant"))
     by = next((one for name in names if (one := parse_optional(name)) is not None), None)
     at = float(stanza.number("t") or now)
-    return GroupNews(stanza.attrs.get("id", ""), at, by, settings, members)
+    return GroupNotification(stanza.attrs.get("id", ""), at, by, settings, members)
 
 
-def read_delivery(told: Mapping[str, Any], account: Address, now: float) -> GroupNews:
+def read_delivery(told: Mapping[str, Any], account: Address, now: float) -> GroupNotification:
     """The news in the whatsmeow program's delivery `group`."""
     names = ("subject", "description", "announce", "locked", "member_add_mode", "approval")
     settings = {name: told[name] for name in names if told.get(name) is not None}
@@ -75,7 +75,7 @@ def read_delivery(told: Mapping[str, Any], account: Address, now: float) -> Grou
         settings = {"subject": settings.get("subject", "")}
         members = {"added": [account]}
     by = parse_optional(told.get("sender_phone") or told.get("sender"))
-    return GroupNews(
+    return GroupNotification(
         str(told.get("notification", "")), float(told.get("at") or now), by, settings, members
     )
 
@@ -94,7 +94,7 @@ class GroupNewsWriter:
     def __init__(self, session: Session, people: LidMapping) -> None:
         self._session, self._people = session, people
 
-    def note(self, chat: Address, news: GroupNews) -> bool:
+    def note(self, chat: Address, news: GroupNotification) -> bool:
         """Put in each change; return whether there was one. One that comes twice in a row has one event."""
         by = None if news.by is None or not news.by.is_person else self._named(news.by)
         changes = [

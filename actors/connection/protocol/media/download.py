@@ -12,7 +12,7 @@ import structlog
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.protocol.media.cipher import Corrupt, FileDecryptor, sealed_size
 from actors.connection.protocol.media.failure_policy import Trouble
-from actors.connection.protocol.media.http_client import Unreachable, patience
+from actors.connection.protocol.media.http_client import ServerUnreachable, patience
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.protocol.media.upload import way
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -94,7 +94,7 @@ class FileDownloader:
                     limit=min(self._limit, transfer.size),
                     expected=transfer.sha256.hex(),
                 )
-        except (Unreachable, TimeoutError) as error:
+        except (ServerUnreachable, TimeoutError) as error:
             log.warning("download failed", action="media.fetch", reason=type(error).__name__)
             return Trouble.UNREACHABLE
         except Corrupt as error:

@@ -31,7 +31,7 @@ _LEAST_RATE: Final = 32 * 1024
 _ORIGIN: Final = "https://web.whatsapp.com"
 
 
-class Unreachable(Exception):  # noqa: N818 - reads as what it is
+class ServerUnreachable(Exception):  # noqa: N818 - reads as what it is
     """The server did not answer, or its answer broke off."""
 
 
@@ -60,18 +60,18 @@ class HttpClient:
 
     @asynccontextmanager
     async def get(self, url: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-        """The status of the answer, and its bytes as they come. Raises `Unreachable`."""
+        """The status of the answer, and its bytes as they come. Raises `ServerUnreachable`."""
         client = await self._client()
         async with AsyncExitStack() as stack:
             try:
                 response = await stack.enter_async_context(client.stream("GET", url))
             except _failures() as error:
-                raise Unreachable(type(error).__name__) from None
+                raise ServerUnreachable(type(error).__name__) from None
             # An error while they are used is not the server's doing.
             yield response.status_code, _chunks(response)
 
     async def post(self, url: str, body: AsyncIterable[bytes], size: int) -> tuple[int, bytes]:
-        """Send `size` bytes; the status of the answer, and what it says. Raises `Unreachable`."""
+        """Send `size` bytes; the status of the answer, and what it says. Raises `ServerUnreachable`."""
         client = await self._client()
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         try:
@@ -83,12 +83,12 @@ class HttpClient:
                 async for part in response.aiter_raw():
                     said += part
                     if len(said) > LONGEST_ANSWER:
-                        raise Unreachable("answers too much")
+                        raise ServerUnreachable("answers too much")
                 return response.status_code, bytes(said)
         except TimeoutError:
-            raise Unreachable("too slow") from None
+            raise ServerUnreachable("too slow") from None
         except _failures() as error:
-            raise Unreachable(type(error).__name__) from None
+            raise ServerUnreachable(type(error).__name__) from None
 
     async def close(self) -> None:
         """Close what is open."""
@@ -108,7 +108,7 @@ class HttpClient:
         except OSError as error:  # the authority cannot be read, or is none
             if self._opening is opening:
                 self._opening = None
-            raise Unreachable(type(error).__name__) from None
+            raise ServerUnreachable(type(error).__name__) from None
 
 
 def _open(authority: Path | None, proxy: ProxyAddress | None) -> httpx.AsyncClient:
@@ -143,6 +143,6 @@ async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
                 yield bytes(held)
                 held.clear()
     except _failures() as error:
-        raise Unreachable(type(error).__name__) from None
+        raise ServerUnreachable(type(error).__name__) from None
     if held:
         yield bytes(held)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import SendError
-from actors.connection.protocol.media.http_client import Unreachable, patience
+from actors.connection.protocol.media.http_client import ServerUnreachable, patience
 from actors.media.store import FileTooLarge, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PictureFiles:
                 if status != _OK:
                     raise SendError(UNFETCHED)
                 return await self._store.keep(chunks, limit=MOST_BYTES)
-        except (TimeoutError, Unreachable, FileTooLarge):
+        except (TimeoutError, ServerUnreachable, FileTooLarge):
             raise SendError(UNFETCHED) from None
         except StoreUnavailable as error:
             raise SendError(error.code) from None

@@ -16,7 +16,7 @@ import structlog
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.media.cipher import KEY_BYTES, FileEncryptor, sealed_size
-from actors.connection.protocol.media.http_client import CHUNK, Unreachable
+from actors.connection.protocol.media.http_client import CHUNK, ServerUnreachable
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.session.files.uploads import Upload
@@ -148,7 +148,7 @@ class Uploader:
             chunks = sealed_chunks(sealed.path, FileEncryptor(sealed.kind, sealed.key))
             try:
                 status, said = await self._web.post(url, chunks, sealed_size(sealed.size))
-            except Unreachable as error:
+            except ServerUnreachable as error:
                 log.warning("upload failed", action="media.upload", reason=str(error))
             else:
                 if status in _REFUSED:

@@ -42,7 +42,7 @@ class SkippedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _KeyTables:
     """Tables of one kind: the keys, and what they are of, with the device and what goes first."""
 
     rows: str
@@ -53,8 +53,8 @@ class _Kind:
     order: str
 
 
-_SESSIONS = _Kind("skipped_keys", "ratchet", "ratchets", "id", "address", "current, rank, id")
-_SENDER_KEYS = _Kind(
+_SESSIONS = _KeyTables("skipped_keys", "ratchet", "ratchets", "id", "address", "current, rank, id")
+_SENDER_KEYS = _KeyTables(
     "skipped_sender_keys", "sender_key", "sender_keys", "number", "sender", "number"
 )
 
@@ -150,7 +150,7 @@ class SkippedKeys(SessionPart):
         """As `bound`."""
         self._bound(_SENDER_KEYS, sender, number, added)
 
-    def _bound(self, kind: _Kind, device: str, last: int, added: int) -> None:
+    def _bound(self, kind: _KeyTables, device: str, last: int, added: int) -> None:
         """Drop the keys of whole sessions or sender keys: of `last` where its device has no other."""
         ((kept,),) = self._file.rows(
             f"SELECT coalesce(sum(kept), 0) FROM {kind.owners}"  # noqa: S608 - names of ours
@@ -176,7 +176,7 @@ class SkippedKeys(SessionPart):
             totals[most] -= dropped
             excess -= dropped
 
-    def _drop_oldest(self, kind: _Kind, device: str, last: int) -> int:
+    def _drop_oldest(self, kind: _KeyTables, device: str, last: int) -> int:
         """Drop the keys of what a device has used for longest, and of `last` last; return their number."""
         ((owner, kept),) = self._file.rows(
             f"SELECT {kind.id}, kept FROM {kind.owners} WHERE {kind.device} = ? AND kept > 0"  # noqa: S608

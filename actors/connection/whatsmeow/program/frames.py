@@ -16,7 +16,7 @@ _LENGTH: Final = struct.Struct(">I")
 _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
-class Malformed(Exception):  # noqa: N818 - reads as what it is
+class MalformedFrame(Exception):  # noqa: N818 - reads as what it is
     """The other end wrote what is no frame."""
 
 
@@ -37,19 +37,19 @@ def encode(header: Mapping[str, Any], body: bytes = b"") -> bytes:
 
 
 def decode(content: bytes) -> Frame:
-    """The frame in what follows its length. Raises `Malformed`."""
+    """The frame in what follows its length. Raises `MalformedFrame`."""
     if len(content) < _LENGTH.size:
-        raise Malformed("short")
+        raise MalformedFrame("short")
     (length,) = _LENGTH.unpack_from(content)
     end = _LENGTH.size + length
     if end > len(content):
-        raise Malformed("header")
+        raise MalformedFrame("header")
     try:
         header = json.loads(content[_LENGTH.size : end])
     except ValueError:
-        raise Malformed("json") from None
+        raise MalformedFrame("json") from None
     if not isinstance(header, dict):
-        raise Malformed("json")
+        raise MalformedFrame("json")
     return Frame(header, content[end:])
 
 
@@ -60,7 +60,7 @@ class Frames:
         self._rest = bytearray()
 
     def take(self, piece: bytes) -> Iterator[Frame]:
-        """The frames that are whole with this piece, in their order. Raises `Malformed`."""
+        """The frames that are whole with this piece, in their order. Raises `MalformedFrame`."""
         content: bytes | bytearray = piece
         if self._rest:
             self._rest += piece
@@ -69,7 +69,7 @@ class Frames:
         while len(content) - at >= size:
             (length,) = _LENGTH.unpack_from(content, at)
             if length > MOST:
-                raise Malformed("too large")
+                raise MalformedFrame("too large")
             if len(content) - at < size + length:
                 break
             begin, at = at + size, at + size + length

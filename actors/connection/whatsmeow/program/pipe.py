@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.whatsmeow.program import frames
-from actors.connection.whatsmeow.program.frames import Frame, Frames, Malformed
+from actors.connection.whatsmeow.program.frames import Frame, Frames, MalformedFrame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -80,7 +80,7 @@ class Pipe:
             while piece := await self._reader.read(PIECE):
                 for frame in arriving.take(piece):
                     await self._handle(frame)
-        except Malformed as error:
+        except MalformedFrame as error:
             log.error("pipe broken", action="pipe.malformed", reason=str(error))  # noqa: TRY400
         except OSError:
             return
@@ -160,7 +160,7 @@ class Pipe:
         elif isinstance(number, int):
             self._settle(number, frame)
         else:
-            raise Malformed("neither request nor answer nor event")
+            raise MalformedFrame("neither request nor answer nor event")
 
     def _settle(self, number: int, frame: Frame) -> None:
         answered = self._waiting.pop(number, None)

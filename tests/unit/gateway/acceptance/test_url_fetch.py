@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from gateway.acceptance.address_policy import is_public
 from gateway.acceptance.url_fetch import (
     DownloadTooLarge,
-    Unreachable,
     UrlFetcher,
     UrlRefused,
+    UrlUnreachable,
     checked,
 )
 from gateway.schemas.content.outbound_messages import URL
@@ -150,11 +150,11 @@ async def test_a_redirect_is_judged_like_the_first() -> None:
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (b"", Unreachable),
-        (b"no HTTP\r\n\r\n", Unreachable),
-        (OK[:-1], Unreachable),
-        (OK.replace(b"200", b"404"), Unreachable),
-        (OK.replace(b"Content-Type: image/png", b"Content-Encoding: gzip"), Unreachable),
+        (b"", UrlUnreachable),
+        (b"no HTTP\r\n\r\n", UrlUnreachable),
+        (OK[:-1], UrlUnreachable),
+        (OK.replace(b"200", b"404"), UrlUnreachable),
+        (OK.replace(b"Content-Type: image/png", b"Content-Encoding: gzip"), UrlUnreachable),
         (OK.replace(b"Length: 3", b"Length: 101"), DownloadTooLarge),
         (b"HTTP/1.1 302 Found\r\nLocation: gopher://x/\r\n\r\n", UrlRefused),
         (b"HTTP/1.1 302 Found\r\nLocation: http://a:b@x/\r\n\r\n", UrlRefused),
@@ -204,6 +204,6 @@ async def test_no_url_breaks_anything(url: str) -> None:
     names, network = Names([PUBLIC]), Network(OK)
     try:
         await fetch(url, names, network)
-    except (UrlRefused, Unreachable):
+    except (UrlRefused, UrlUnreachable):
         return
     assert [host for host, _ in network.reached] == [PUBLIC]

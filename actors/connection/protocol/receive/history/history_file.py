@@ -19,7 +19,7 @@ from actors.connection.protocol.media.cipher import (
     Corrupt,
     FileDecryptor,
 )
-from actors.connection.protocol.media.http_client import Unreachable, patience
+from actors.connection.protocol.media.http_client import ServerUnreachable, patience
 from actors.connection.protocol.media.media_fields import is_path
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -38,7 +38,7 @@ MAX_INFLATED: Final = 192 * 1024 * 1024
 _GONE: Final = frozenset({404, 410})
 
 
-class Unusable(Exception):  # noqa: N818 - reads as what it is
+class UnusableHistory(Exception):  # noqa: N818 - reads as what it is
     """Nothing will come of it: it is gone from the servers, or not what the phone named."""
 
 
@@ -47,7 +47,7 @@ class Later(Exception):  # noqa: N818
 
 
 async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
-    """The inflated history that a notification tells of. Raises `Unusable` or `Later`."""
+    """The inflated history that a notification tells of. Raises `UnusableHistory` or `Later`."""
     inline = told.initialHistBootstrapInlinePayload
     if inline:
         return await asyncio.to_thread(inflate, [inline])
@@ -57,7 +57,7 @@ async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
         and is_path(told.directPath)
     )
     if not whole:
-        raise Unusable("no file is named")
+        raise UnusableHistory("no file is named")
     try:
         connection = await hosts.get()
     except (ConnectionLost, NoLink, RequestFailed, RequestTimeout):
@@ -66,12 +66,12 @@ async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
     for host in connection.hosts:
         try:
             return await _fetch(host, told, web)
-        except Unusable:
+        except UnusableHistory:
             gone += 1
         except Later:
             hosts.avoid(host)
     if gone == len(connection.hosts):
-        raise Unusable("gone")
+        raise UnusableHistory("gone")
     raise Later("no server gives it")
 
 
@@ -86,44 +86,44 @@ async def _fetch(host: str, told: Any, web: HttpClient) -> bytes:
             web.get(_url(host, told)) as (status, chunks),
         ):
             if status in _GONE:
-                raise Unusable("gone")
+                raise UnusableHistory("gone")
             if status != 200:
                 raise Later("refused")
             async for chunk in chunks:
                 size += len(chunk)
                 if size > MAX_SEALED:
-                    raise Unusable("too large")
+                    raise UnusableHistory("too large")
                 parts.append(await asyncio.to_thread(opening.feed, chunk))
             parts.append(await asyncio.to_thread(opening.finish))
-    except (Unreachable, TimeoutError):
+    except (ServerUnreachable, TimeoutError):
         raise Later("unreachable") from None
     except Corrupt as error:
         if error.sealed_so:
-            raise Unusable("damaged") from None
+            raise UnusableHistory("damaged") from None
         raise Later("damaged on the way") from None
     return await asyncio.to_thread(inflate, parts)
 
 
 def inflate(parts: list[bytes]) -> bytes:
-    """The inflated parts. Raises `Unusable`, also where they are beyond the bound."""
+    """The inflated parts. Raises `UnusableHistory`, also where they are beyond the bound."""
     inflater = zlib.decompressobj()
     out = bytearray()
     try:
         for part in parts:
             out += inflater.decompress(part, MAX_INFLATED - len(out) + 1)
             if len(out) > MAX_INFLATED or inflater.unconsumed_tail:
-                raise Unusable("inflates beyond the bound")
+                raise UnusableHistory("inflates beyond the bound")
     except zlib.error:
-        raise Unusable("not deflated") from None
+        raise UnusableHistory("not deflated") from None
     if not inflater.eof:
-        raise Unusable("ends early")
+        raise UnusableHistory("ends early")
     return bytes(out)
 
 
 def split(history: bytes) -> Iterator[tuple[str, bytes]]:
     """The parts of a history that are messages themselves, each by the name of its field.
 
-    Raises `Unusable`, once what is before was given. A whole history is never parsed at once: the
+    Raises `UnusableHistory`, once what is before was given. A whole history is never parsed at once: the
     process would stand still meanwhile.
     """
     view, position = memoryview(history), 0
@@ -138,9 +138,9 @@ def split(history: bytes) -> Iterator[tuple[str, bytes]]:
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
         else:
-            raise Unusable("malformed")
+            raise UnusableHistory("malformed")
         if size > len(view) - position:
-            raise Unusable("malformed")
+            raise UnusableHistory("malformed")
         name = _NAMES.get(tag >> 3)
         if kind == 2 and name is not None:
             yield name, bytes(view[position : position + size])
@@ -162,7 +162,7 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, position + index + 1
-    raise Unusable("malformed")
+    raise UnusableHistory("malformed")
 
 
 def _url(host: str, told: Any) -> str:

@@ -27,7 +27,12 @@ from actors.connection.protocol.receive.from_proto import (
     content_of,
     unsealed,
 )
-from actors.connection.protocol.receive.history.history_file import Later, Unusable, bring, split
+from actors.connection.protocol.receive.history.history_file import (
+    Later,
+    UnusableHistory,
+    bring,
+    split,
+)
 from actors.connection.protocol.receive.history.past_message import Past
 from actors.connection.protocol.receive.message_source import MessageKey
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
@@ -160,7 +165,7 @@ class HistoryWorker:
             await self._store(told)
         except (ConnectionLost, *SessionRefusal):
             raise
-        except (Unusable, MalformedMessage) as error:
+        except (UnusableHistory, MalformedMessage) as error:
             await self._give_up(told, str(error))
             return
         except Later as later:

@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind as Cause
 from actors.connection.disconnects.consequences import Reconnect, consequence
-from actors.connection.protocol.media.http_client import HttpClient, Unreachable
+from actors.connection.protocol.media.http_client import HttpClient, ServerUnreachable
 from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse
 from actors.connection.whatsapp_version import NoVersion, newest
@@ -115,14 +115,14 @@ async def test_files_pass_through_the_proxy_and_break_off_when_it_changes(kind: 
         assert await read(web, named) == (200, PAGE + PAGE)
         assert proxy.tunnels[0][0] == HOST
         await web.use(None)
-        with pytest.raises(Unreachable):  # nobody else can resolve it
+        with pytest.raises(ServerUnreachable):  # nobody else can resolve it
             await read(web, named)
         # One that is under way on another way breaks off, in the words of a network that broke.
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServerUnreachable):
             await read(web, url, lambda: web.use(parse(proxy.url)))
         for wrong in (proxy.url_of(USER, "wrong"), f"{kind}://127.0.0.1:9"):
             await web.use(parse(wrong))
-            with pytest.raises(Unreachable) as failure:
+            with pytest.raises(ServerUnreachable) as failure:
                 await read(web, url)
             assert "wrong" not in str(failure.value)
         await web.close()

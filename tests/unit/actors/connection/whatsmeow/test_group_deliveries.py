@@ -10,7 +10,7 @@ from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
-from actors.connection.whatsmeow.to_nodes import Delivery
+from actors.connection.whatsmeow.to_nodes import ProgramDelivery
 
 if TYPE_CHECKING:
     from actors.connection.session.session import Session
@@ -28,7 +28,7 @@ async def test_a_group_keeps_its_newest_subject(session: Session) -> None:
         async with session.transaction():
             session.groups.save_members(GROUP, GroupMembers("", "pn", ()).encode(), 1.0)
             header = {"change": "changed", "chat": GROUP, **told}
-            outcome = await handler.take(Delivery("group", {}, (), 1, "group", header))
+            outcome = await handler.take(ProgramDelivery("group", {}, (), 1, "group", header))
         assert outcome.counted == "notification.group"
         assert session.groups.members(GROUP) is None
         return session.groups.subject(GROUP)

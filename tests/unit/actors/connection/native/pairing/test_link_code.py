@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from actors.connection.native.pairing import link_code
-from actors.connection.native.pairing.link_code import ALPHABET, OpenCode, Unusable
+from actors.connection.native.pairing.link_code import ALPHABET, OpenCode, UnusableCode
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.protocol.wire_format.codec import decode, encode
@@ -156,7 +156,7 @@ GOOD = X25519PrivateKey.generate().public_key().public_bytes_raw()
 )
 def test_what_cannot_be_used_is_refused(stanza: Node) -> None:
     one, _ = opened()
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableCode):
         link_code.finish(one, KEYS, stanza)
 
 

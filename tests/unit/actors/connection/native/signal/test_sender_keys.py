@@ -12,7 +12,11 @@ from actors.connection.native.signal import sender_keys
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
-from actors.connection.native.signal.signal_messages import Malformed, blob_field, number_field
+from actors.connection.native.signal.signal_messages import (
+    MalformedSignalMessage,
+    blob_field,
+    number_field,
+)
 from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.protocol.wire_format.nodes import proto
 from actors.connection.session.identities import skipped_keys
@@ -237,11 +241,11 @@ async def test_keys_go_with_the_key_that_they_are_of(device: Device) -> None:
     ],
 )
 def test_refuses_what_is_no_distribution(raw: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedSignalMessage):
         Distribution.decode(raw)
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x33", THIRD[:64], b"\x32" + THIRD[1:], THIRD[-70:]])
 def test_refuses_what_is_no_message(raw: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedSignalMessage):
         GroupMessage.decode(raw)

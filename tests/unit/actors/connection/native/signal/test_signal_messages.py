@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.connection.native.signal.signal_messages import (
     MAX_BYTES,
-    Malformed,
+    MalformedSignalMessage,
     PrekeyMessage,
     SignalMessage,
     header,
@@ -84,7 +84,7 @@ CIPHERTEXT = "220163"
     ],
 )
 def test_what_is_malformed_is_refused(raw: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedSignalMessage):
         SignalMessage.decode(raw)
 
 
@@ -100,12 +100,12 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         for start in (b"", b"\x33"):
             try:
                 kind.decode(start + raw)
-            except Malformed:
+            except MalformedSignalMessage:
                 continue
 
 
 @given(st.data())
 def test_a_cut_is_refused(data: st.DataObject) -> None:
     raw = FIRST.encode()
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedSignalMessage):
         PrekeyMessage.decode(raw[: data.draw(st.integers(0, len(raw) - 1))])

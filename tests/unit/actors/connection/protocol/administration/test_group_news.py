@@ -9,8 +9,8 @@ import pytest
 from actors.connection.abilities.app_state_changes import InboxAppState
 from actors.connection.protocol.administration.group_news import (
     MOST_PEOPLE,
-    GroupNews,
     GroupNewsWriter,
+    GroupNotification,
     read_delivery,
     read_notification,
 )
@@ -78,7 +78,7 @@ def test_both_engines_read_the_same(
     settings: dict[str, Any],
     members: dict[str, Sequence[Address]],
 ) -> None:
-    expected = GroupNews("A", 7.0, ANA, settings, members)  # type: ignore[arg-type]
+    expected = GroupNotification("A", 7.0, ANA, settings, members)  # type: ignore[arg-type]
     assert read_notification(notification(part), OWN, 9.0) == expected
     assert read_delivery(delivered(**delivery), OWN, 9.0) == expected
 
@@ -89,11 +89,11 @@ def test_a_lid_that_comes_with_its_number_is_that_person() -> None:
 
 
 def test_without_a_time_it_happened_now() -> None:
-    assert read_notification(Node("notification"), OWN, 9.0) == GroupNews("", 9.0)
-    assert read_delivery({}, OWN, 9.0) == GroupNews("", 9.0)
+    assert read_notification(Node("notification"), OWN, 9.0) == GroupNotification("", 9.0)
+    assert read_delivery({}, OWN, 9.0) == GroupNotification("", 9.0)
 
 
-async def noted(session: Session, *news: GroupNews) -> list[InboxAppState]:
+async def noted(session: Session, *news: GroupNotification) -> list[InboxAppState]:
     writer = GroupNewsWriter(session, LidMapping(session, OWN, None))
     async with session.transaction():
         for each in news:
@@ -109,8 +109,8 @@ async def test_news_are_items_of_the_chat(session: Session) -> None:
     settings = {"subject": "Them", "locked": True}
     setting, locked, members = await noted(
         session,
-        GroupNews("A", 7.0, ANA_LID, settings),
-        GroupNews("B", 8.0, None, {}, {"added": [BEN]}),
+        GroupNotification("A", 7.0, ANA_LID, settings),
+        GroupNotification("B", 8.0, None, {}, {"added": [BEN]}),
     )
     by = {"address": str(ANA), "sender_name": "Ana", "sender_lid": str(ANA_LID)}
     assert (setting.subject, setting.id, setting.setting, setting.at) == (
@@ -132,7 +132,7 @@ async def test_news_are_items_of_the_chat(session: Session) -> None:
 async def test_a_person_is_named_once_and_devices_and_groups_are_nobody(session: Session) -> None:
     people = [BEN, BEN.with_device(3), GROUP]
     (one,) = await noted(
-        session, GroupNews("A", 7.0, GROUP, {}, {"removed": people, "added": [GROUP]})
+        session, GroupNotification("A", 7.0, GROUP, {}, {"removed": people, "added": [GROUP]})
     )
     assert [each["address"] for each in one.value["people"]] == [str(BEN)]
     assert one.value["by"] is None
@@ -140,9 +140,9 @@ async def test_a_person_is_named_once_and_devices_and_groups_are_nobody(session:
 
 async def test_thousands_at_once_are_cut(session: Session) -> None:
     crowd = [Address.parse(f"{15550100000 + number}@s.whatsapp.net") for number in range(1000)]
-    (one,) = await noted(session, GroupNews("A", 7.0, None, {}, {"added": crowd}))
+    (one,) = await noted(session, GroupNotification("A", 7.0, None, {}, {"added": crowd}))
     assert len(one.value["people"]) == MOST_PEOPLE
 
 
 async def test_nothing_new_is_nothing(session: Session) -> None:
-    assert await noted(session, GroupNews("A", 7.0, ANA)) == []
+    assert await noted(session, GroupNotification("A", 7.0, ANA)) == []

@@ -12,7 +12,7 @@ import pytest
 from actors.connection.protocol.media.cipher import FileEncryptor
 from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.protocol.media.failure_policy import Trouble
-from actors.connection.protocol.media.http_client import Unreachable
+from actors.connection.protocol.media.http_client import ServerUnreachable
 from actors.connection.protocol.media.media_servers import MediaConnection, MediaServers, NoLink
 from actors.connection.session.files.pending_downloads import Transfer
 from tests.bare_files import BareFiles
@@ -48,7 +48,7 @@ class Scripted:
         self.asked.append(url)
         answer = self.answers[url.split("/")[2]]
         if answer is None:
-            raise Unreachable("down")
+            raise ServerUnreachable("down")
         data = answer if isinstance(answer, bytes) else b"no file"
 
         async def chunks() -> AsyncIterator[bytes]:

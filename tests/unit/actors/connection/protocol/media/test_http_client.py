@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.protocol.media.http_client import HttpClient, Unreachable
+from actors.connection.protocol.media.http_client import HttpClient, ServerUnreachable
 from tests import resets
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ async def body() -> AsyncIterator[bytes]:
 
 
 async def ask(web: HttpClient, url: str = NOWHERE) -> None:
-    with pytest.raises(Unreachable):
+    with pytest.raises(ServerUnreachable):
         await web.post(url, body(), 1)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ServerUnreachable):
         async with web.get(url):
             pass
 
@@ -51,5 +51,5 @@ async def test_a_server_that_resets_at_once() -> None:
         async with web.get(url):
             pass
 
-    assert {type(one) for one in await resets.asked(get)} == {Unreachable}
+    assert {type(one) for one in await resets.asked(get)} == {ServerUnreachable}
     await web.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import SendError
-from actors.connection.protocol.media.http_client import Unreachable
+from actors.connection.protocol.media.http_client import ServerUnreachable
 from actors.connection.protocol.media.picture_files import MOST_BYTES, PictureFiles
 from tests.bare_files import BareFiles
 
@@ -29,7 +29,7 @@ class Web:
     async def get(self, _: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         self.asked += 1
         if not self.status:
-            raise Unreachable("down")
+            raise ServerUnreachable("down")
         yield self.status, self._chunks()
 
     async def _chunks(self) -> AsyncIterator[bytes]:

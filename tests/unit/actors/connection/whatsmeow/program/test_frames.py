@@ -13,7 +13,7 @@ from actors.connection.whatsmeow.program.frames import (
     MOST,
     Frame,
     Frames,
-    Malformed,
+    MalformedFrame,
     decode,
     encode,
 )
@@ -52,7 +52,7 @@ def test_what_is_written_is_read_in_whatever_pieces_it_comes(
     ],
 )
 def test_what_is_no_frame_is_malformed(content: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedFrame):
         decode(content)
 
 
@@ -60,12 +60,12 @@ def test_what_is_no_frame_is_malformed(content: bytes) -> None:
 def test_nothing_else_is_raised(content: bytes) -> None:
     try:
         decode(content)
-    except Malformed:
+    except MalformedFrame:
         return
 
 
 def test_a_frame_beyond_the_bound_is_not_read() -> None:
-    with pytest.raises(Malformed, match="too large"):
+    with pytest.raises(MalformedFrame, match="too large"):
         list(Frames().take((MOST + 1).to_bytes(4) + b"x"))
     with pytest.raises(ValueError, match="too large"):
         encode({}, bytes(MOST))

@@ -8,7 +8,7 @@ import pytest
 from pyaileys.proto import WAProto_pb2
 
 from actors.connection.protocol.receive.history import history_file
-from actors.connection.protocol.receive.history.history_file import Unusable, inflate, split
+from actors.connection.protocol.receive.history.history_file import UnusableHistory, inflate, split
 from actors.connection.protocol.wire_format.nodes import proto
 
 
@@ -35,7 +35,7 @@ def test_inflates_what_comes_in_parts() -> None:
     ids=["nothing", "something else", "cut short"],
 )
 def test_refuses_what_is_not_whole(sealed: bytes) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableHistory):
         inflate([sealed])
 
 
@@ -45,9 +45,9 @@ def test_inflates_no_further_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(inflate([zlib.compress(bytes(10_000))])) == 10_000
     for count in (10_001, 1_000_000):
         bomb = zlib.compress(bytes(count))
-        with pytest.raises(Unusable, match="bound"):
+        with pytest.raises(UnusableHistory, match="bound"):
             inflate([bomb])
-        with pytest.raises(Unusable, match="bound"):
+        with pytest.raises(UnusableHistory, match="bound"):
             inflate([bomb[:20], bomb[20:]])
 
 
@@ -66,5 +66,5 @@ def test_splits_a_history_into_its_parts() -> None:
     [history()[:-1], b"\x12", b"\x12\xff\xff\xff\xff\x0f", b"\x80" * 11, b"\x13", b"\x15\x00"],
 )
 def test_refuses_what_is_no_history(data: bytes) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableHistory):
         list(split(data))
