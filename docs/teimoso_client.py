@@ -141,6 +141,18 @@ class Accepted(TypedDict):
     error: str | None
 
 
+class AccountPacing(TypedDict):
+    """The number of messages that the service lets an account send; those beyond it wait in their order."""
+
+    reason: Literal["new_account", "settings"] | None
+    messages_per_minute: int | None
+    messages_per_day: int | None
+    new_chats_per_day: int | None
+    day: int | None
+    new_for_days: int | None
+    linked_at: str | None
+
+
 class AddedConnection(TypedDict):
     """The connection, and the webhook that was asked for with it."""
 
@@ -159,6 +171,7 @@ class AddedConnection(TypedDict):
     pairing_step: Literal["qr", "code", "passkey"] | None
     limited_until: str | None
     limit_reason: Literal["time_lock", "new_chats_capped"] | None
+    pacing: AccountPacing
     refused_documents: int
     deferred_files: int
     over_budget_files: int
@@ -487,6 +500,7 @@ class Connection(TypedDict):
     pairing_step: Literal["qr", "code", "passkey"] | None
     limited_until: str | None
     limit_reason: Literal["time_lock", "new_chats_capped"] | None
+    pacing: AccountPacing
     refused_documents: int
     deferred_files: int
     over_budget_files: int

@@ -198,6 +198,7 @@ class Backends:
                 liveness=liveness,
                 spool=spool,
                 room=room,
+                settings=settings,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
                 files_room=partial(files_room, settings),
             ),
@@ -268,6 +269,7 @@ class Backends:
                 each,
                 leases.get(each.id),
                 alive=self.liveness.of(each.id, leases.get(each.id)),
+                settings=self.settings,
             )
             for each in connections
         ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.config.settings import Settings
     from actors.health.resources import Disk
     from actors.queue.outbound_queue import Counts, OutboundQueue
     from actors.queue.records import Flow
@@ -78,11 +79,12 @@ class SnapshotReader:
         liveness: Liveness,
         spool: Spool,
         room: RedisMemoryMonitor,
+        settings: Settings,
         places: Sequence[Path],
         files_room: Callable[[], int | None],
     ) -> None:
         """`places` are where the service writes to; `files_room` is called in a thread, for the field of `InstanceSnapshot`."""
-        self._places, self._files_room = places, files_room
+        self._settings, self._places, self._files_room = settings, places, files_room
         self._redis = redis
         self._documents = documents
         self._lanes = lanes
@@ -124,6 +126,7 @@ class SnapshotReader:
                         each,
                         leases.get(each.id),
                         alive=self._liveness.of(each.id, leases.get(each.id)),
+                        settings=self._settings,
                     )
                     for each in registered
                 ],

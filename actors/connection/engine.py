@@ -241,7 +241,8 @@ class EngineEvents:
     was committed; `on_presence` somebody came, went, types or stopped; `on_version_end` WhatsApp accepts
     the announced version until then (seconds since the epoch), or as long as can be seen (None);
     `on_passkey` what linking by passkey waits for, or `NO_PASSKEY`; `on_call` a call rings or is over;
-    `on_limits` to whom the account may write, at each login and whenever that changes.
+    `on_limits` to whom the account may write, at each login and whenever that changes. `new_chats` is no event: it
+    returns how many chats the account may begin on a day, 0 for any number.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
@@ -254,6 +255,7 @@ class EngineEvents:
     on_passkey: Callable[[Passkey], Awaitable[None]] = field(default=_ignore)
     on_call: Callable[[Call], Awaitable[None]] = field(default=_ignore)
     on_limits: Callable[[Limits], Awaitable[None]] = field(default=_ignore)
+    new_chats: Callable[[], int] = field(default=int)
 
 
 class SendError(Exception):
@@ -288,6 +290,10 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     @property
     def account(self) -> str | None:
         """The canonical address of the paired account, None before pairing."""
+
+    @property
+    def linked_at(self) -> float | None:
+        """The time at which the account was linked first, in seconds since the epoch; None where nothing is known."""
 
     async def run(self) -> Cause:
         """Connect, pair or log in, serve until the socket closes; return why. Raises only cancellation."""

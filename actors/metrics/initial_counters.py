@@ -16,6 +16,7 @@ _FIRST: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("teimoso_stanzas_unanswered", {"stanza": "message"}),
     ("teimoso_sends_deferred", {"reason": "reach_out_limited"}),
     ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
+    ("teimoso_sends_deferred", {"reason": "new_chats_paced"}),
     ("teimoso_zombies", {}),
     ("teimoso_documents_set_aside", {}),
     *(

@@ -46,6 +46,7 @@ from actors.queue.retry_policy import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
 from actors.redis.leases.leases import LeaseLost
+from actors.runtime.limits import account_pace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
+    from actors.runtime.limits.account_pace import AccountPace
     from actors.runtime.limits.limits import LimitReached
     from actors.runtime.limits.quotas import QuotaPart
 
@@ -202,6 +204,7 @@ class OutboundQueue(LaneJoins):
         *,
         sent: Mapping[str, float] | None = None,
         ahead: bool = False,
+        linked_at: float | None = None,
     ) -> Claim:
         """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
 
@@ -214,7 +217,8 @@ class OutboundQueue(LaneJoins):
 
         Raises `LeaseLost`, and the proofs in `sent` count all the same. Messages that are due are readied
         first; if `next_due` is not after `now`, more is due than one script readies: claim again.
-        A message that the pacing forbids stays in its lane.
+        A message that the pacing forbids stays in its lane; an account that was linked at `linked_at` may be
+        paced for that.
 
         A `OutboundQueue` remembers what it handed out, so that a claim whose answer was lost is handed
         out again by the next. So one `OutboundQueue` claims for a connection, and each job ends in
@@ -227,7 +231,10 @@ class OutboundQueue(LaneJoins):
             for message_id, owed in list(claimed.owed.items()):
                 if claimed.owed.get(message_id) is owed:
                     await self._report(connection, claimed, message_id, owed)
-            rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
+            pacing = self._pacing
+            if linked_at is not None:
+                pacing = Pacing.of(self._settings, self.pace(linked_at, now))
+            rests = pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
             proofs = claimed.proofs(own_ids(connection, sent or {}), now)
             with claimed.reporting(proofs):
                 outcome, *answer = await self._run(
@@ -238,10 +245,11 @@ class OutboundQueue(LaneJoins):
                     *(part for name, proof in proofs.items() for part in (name, proof.args[-1])),
                     epoch,
                     limit,
-                    int(ahead and not self._pacing),
+                    int(ahead and not pacing),
                     self._settings.queue_concurrency,
-                    self._pacing.interval,
-                    self._pacing.longest,
+                    pacing.interval,
+                    pacing.longest,
+                    pacing.per_day,
                     len(rests),
                     *rests,
                     *claimed.tries,
@@ -255,6 +263,10 @@ class OutboundQueue(LaneJoins):
             for row in rows:
                 claimed.tries[row[0]] = int(row[8])
         return Claim(tuple(job_of(connection, row) for row in rows), float(due) if due else None)
+
+    def pace(self, linked_at: float | None, now: float | None = None) -> AccountPace:
+        """The limits of an account that was linked then; None is an account that is not new."""
+        return account_pace.pace(self._settings, linked_at, clock(now))
 
     async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109
         """Return when something may have become claimable, or after `timeout` seconds.

@@ -155,10 +155,11 @@ class QueueReader:
             pipeline.zcard(of.dead)
             pipeline.zrange(of.since, 0, 0, withscores=True)
             pipeline.zrange(of.scheduled, 0, 0, withscores=True)
+            pipeline.hget(of.counters, "paced")
         async with reach():
             answers = await pipeline.execute() if connections else []
         return {
-            connection: _counts(answers[8 * number : 8 * number + 8])
+            connection: _counts(answers[9 * number : 9 * number + 9])
             for number, connection in enumerate(connections)
         }
 
@@ -309,14 +310,15 @@ async def bytes_many(redis: Redis, connections: Collection[str]) -> dict[str, in
 
 
 def _counts(answers: Sequence[Any]) -> Counts:
-    opened, flying, ahead, held, scheduled, dead, *firsts = answers
+    opened, flying, ahead, held, scheduled, dead, *firsts, paced = answers
     active = flying + ahead
+    oldest = min((float(first[0][1]) for first in firsts if first), default=None)
     return Counts(
         waiting=opened - active - held - scheduled,
         active=active,
         delayed=held + scheduled,
         dead=dead,
-        oldest_at=min((float(first[0][1]) for first in firsts if first), default=None),
+        oldest_at=None if oldest is None else max(oldest, float(paced or 0)),
     )
 
 

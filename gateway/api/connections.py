@@ -67,7 +67,9 @@ async def create(call: ApiRequest[NewConnection, None]) -> Response:
         detail = "It is still being removed; try again soon." if error.deleting else None
         raise Problem("connection_exists", detail) from None
     await _noted(call.backends, registered)
-    shown: Answer = presenters.connection(registered, None, alive=False)
+    shown: Answer = presenters.connection(
+        registered, None, alive=False, settings=call.backends.settings
+    )
     if webhook is not None:
         call.backends.deliverer.look()
         told = event_presenters.webhook(webhook, webhook.progress.cursor)
@@ -303,7 +305,7 @@ OPERATIONS = (
         "The QR to scan, as JSON, PNG or SVG by Accept",
         "connections",
         scan,
-        {200: Gives("The QR.", response_models.Qr, media_types=qr.MEDIA_TYPES)},
+        {200: Gives("The QR.", qr.Qr, media_types=qr.MEDIA_TYPES)},
         "admin",
         refuses=("nothing_to_scan", "not_acceptable", "redis_away", "store_away"),
     ),

@@ -74,7 +74,9 @@ async def request(call: ApiRequest[Phone, None]) -> Response:
     phone = call.body.phone
     served = lease is not None and lease.owner is not None
     alive = call.backends.liveness.of(registered.id, lease)
-    _check(presenters.connection(registered, lease, alive=alive), phone, served=served)
+    settings = call.backends.settings
+    shown = presenters.connection(registered, lease, alive=alive, settings=settings)
+    _check(shown, phone, served=served)
     told = await answered(call, registered, "pairing_code", {"phone": phone})
     if "error" in told:
         raise _refusal(told)

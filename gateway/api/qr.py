@@ -5,15 +5,25 @@ from __future__ import annotations
 import io
 
 import segno
+from pydantic import Field
 from starlette.responses import Response
 
 from gateway.http.endpoint import written
 from gateway.http.problems import Problem
-from gateway.http.response_base import rfc3339
-from gateway.schemas import response_models
+from gateway.http.response_base import Answer, Time, rfc3339
 
 MEDIA_TYPES = ("application/json", "image/png", "image/svg+xml")
 _SCALE = 8  # pixels a module: a phone reads it from an arm's length
+
+
+class Qr(Answer):
+    """The code that the phone has to scan."""
+
+    qr: str = Field(
+        description="The text that the QR image shows; it is drawn as it is.",
+        examples=["https://wa.me/settings/linked_devices#2@…,…,…,…,1"],
+    )
+    expires_at: Time
 
 
 def chosen(accept: str) -> str:
@@ -37,7 +47,7 @@ def shown(media_type: str, text: str, expires_at: float) -> Response:
     expires = rfc3339(expires_at)
     assert expires is not None
     if media_type == "application/json":
-        return written(response_models.Qr(qr=text, expires_at=expires), Vary="Accept")
+        return written(Qr(qr=text, expires_at=expires), Vary="Accept")
     picture = io.BytesIO()
     kind = "png" if media_type == "image/png" else "svg"
     segno.make_qr(text, error="l").save(picture, kind=kind, scale=_SCALE)

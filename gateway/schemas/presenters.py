@@ -15,6 +15,7 @@ from actors.state.fields import source_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response_base import rfc3339
+from gateway.schemas.account_pacing import account_pacing
 from gateway.schemas.content.content_presenters import message_fields
 from gateway.schemas.people.people import person
 from gateway.schemas.response_models import (
@@ -33,6 +34,7 @@ from supervision.reconcile import breaker
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from actors.config.settings import Settings
     from actors.queue.outbound_queue import Counts, Record, Status
     from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection as Registered
@@ -48,7 +50,12 @@ FINAL = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
 
 
 def connection(
-    registered: Registered, lease: Lease | None, *, alive: bool, now: float | None = None
+    registered: Registered,
+    lease: Lease | None,
+    *,
+    alive: bool,
+    settings: Settings,
+    now: float | None = None,
 ) -> Connection:
     """A connection as it should be and as it was last seen.
 
@@ -84,6 +91,7 @@ def connection(
         version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
         limited_until=rfc3339(limited_until),
         limit_reason=limit_reason,
+        pacing=account_pacing(settings, None if lease is None else lease.linked_at, now),
         refused_documents=held.refused_documents + (0 if lease is None else lease.refused_sends),
         deferred_files=held.deferred_files,
         over_budget_files=held.over_budget_files,

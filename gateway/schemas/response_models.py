@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response_base import Answer, Time
+from gateway.schemas.account_pacing import AccountPacing  # noqa: TC001 - pydantic reads it
 from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic reads them at run time
     Content,
     Former,
@@ -70,6 +71,7 @@ class Connection(Answer):
         description="`time_lock`: WhatsApp takes the account for one that reaches out too much."
         " `new_chats_capped`: it began as many new chats as it may for now."
     )
+    pacing: AccountPacing
     refused_documents: int = Field(
         description="Items received and messages sent that the state store refuses for good: `GET …/refused-documents` lists"
         " them (alert `document_refused`).",
@@ -102,16 +104,6 @@ class Connection(Answer):
 class Connections(Answer):
     items: list[Connection]
     next: str | None
-
-
-class Qr(Answer):
-    """The code that the phone has to scan."""
-
-    qr: str = Field(
-        description="The text that the QR image shows; it is drawn as it is.",
-        examples=["https://wa.me/settings/linked_devices#2@…,…,…,…,1"],
-    )
-    expires_at: Time
 
 
 class GroupMember(Answer):

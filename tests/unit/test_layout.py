@@ -73,6 +73,7 @@ SHARED = {
     "actors.runtime.group_commit",
     "actors.runtime.host_identity",
     "actors.runtime.hidden_imports",
+    "actors.runtime.limits.account_pace",
     "actors.runtime.limits.disk_floor",
     "actors.runtime.limits.keyed_semaphores",
     "actors.runtime.limits.limits",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from actors.connection.disconnects.causes import Kind
 from actors.health.health_texts import BY_HAND, CAUSES
+from actors.runtime.limits.account_pace import STEPS
+from gateway.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -65,3 +70,34 @@ def test_links_lead_somewhere(name: str) -> None:
             heads = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
             made = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
             assert anchor in made, link
+
+
+SECTION = "Real WhatsApp in five minutes"
+
+
+def test_the_readmes_first_screen_leads_to_the_five_minutes() -> None:
+    first = (ROOT / "README.md").read_text().split("\n## ", 1)[0]
+    assert "](docs/real-account.md#real-whatsapp-in-five-minutes)" in first
+    assert f"\n## {SECTION}\n" in PAGE
+
+
+def test_the_commands_of_the_five_minutes_are_commands() -> None:
+    section = PAGE.split(f"## {SECTION}\n", 1)[1].split("\n## ", 1)[0]
+    lines = re.findall(r"^   (teimoso .+)$", section, re.MULTILINE)
+    assert len(lines) == 7
+    for line in lines:
+        command: Any = typer.main.get_command(app)
+        _, *words = shlex.split(line)
+        while (commands := getattr(command, "commands", None)) is not None:
+            command = commands[words.pop(0)]
+        command.make_context(line, words)  # raises for an option or argument that it has not
+
+
+def test_the_steps_of_a_new_account_are_those_of_the_code() -> None:
+    table = PAGE.split("| days since it was linked |", 1)[1].split("\n\n", 1)[0]
+    shown = re.findall(r"^\| (\d+) to (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", table, re.MULTILINE)
+    first_days = [1, *(each.last_day + 1 for each in STEPS[:-1])]
+    assert [tuple(map(int, row)) for row in shown] == [
+        (first, *each) for first, each in zip(first_days, STEPS, strict=True)
+    ]
+    assert f"| from {STEPS[-1].last_day + 1} on |" in table

@@ -90,12 +90,41 @@ class MessageSettings(Section):
             " dead letter that can be sent again"
         ),
     )
-    pacing_messages_per_minute: int = Field(
-        0,
+    pacing_new_accounts: bool = Field(
+        True,
+        validation_alias="PACING_NEW_ACCOUNTS",
+        description=(
+            "whether an account at WhatsApp is paced for 28 days after it was linked, by limits that grow with its age "
+            "([steps](real-account.md#pacing-for-a-new-account)) where one of the next three is not set; an account of the "
+            "simulator is not"
+        ),
+    )
+    pacing_messages_per_minute: int | None = Field(
+        None,
         ge=0,
         le=60_000,
         validation_alias="PACING_MESSAGES_PER_MINUTE",
-        description="messages that one connection sends in a minute, spread evenly; `0` is no limit",
+        description=(
+            "messages that one connection sends in a minute, spread evenly; `0` is no limit, and so is none but "
+            "for a new account"
+        ),
+    )
+    pacing_messages_per_day: int | None = Field(
+        None,
+        ge=0,
+        le=10_000_000,
+        validation_alias="PACING_MESSAGES_PER_DAY",
+        description="messages that one connection sends in a day (UTC); the others wait for the next; likewise",
+    )
+    pacing_new_chats_per_day: int | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        validation_alias="PACING_NEW_CHATS_PER_DAY",
+        description=(
+            "chats that one connection begins in a day (UTC) with people who never wrote; a person who answers that "
+            "day does not count; messages to others wait for the next day, answers and groups go on; likewise"
+        ),
     )
     pacing_chat_gap: Pause = Field(
         0,

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 class EngineBase:
     """Refuses each ability with `unsupported_by_engine`; an engine overrides the methods of those that it has."""
 
+    @property
+    def linked_at(self) -> float | None:
+        """Nothing is known of the account's age."""
+        return None
+
     def extend(self, seconds: float) -> None:
         """Nothing outlives this process."""
 

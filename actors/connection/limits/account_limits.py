@@ -1,7 +1,7 @@
-"""Decides which limit of WhatsApp (time-lock, new-chat cap) a message to a new person waits for, and until when (pure).
+"""Decides which limit (time-lock, new-chat cap, pacing) a message to a new person waits for, and until when (pure).
 
 WhatsApp has two limits: a time-lock (it takes the account for one that reaches out too much, and refuses with
-463) and a cap on new chats (475). Times are seconds since the epoch.
+463) and a cap on new chats (475). The third is the service's own pacing of new chats. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 REACH_OUT_LIMITED: Final = "reach_out_limited"
 NEW_CHATS_CAPPED: Final = "new_chats_capped"
+NEW_CHATS_PACED: Final = "new_chats_paced"
 """The codes of messages that wait for the end of a limit."""
 
 TIME_LOCK: Final = "time_lock"
@@ -24,29 +25,36 @@ UNTOLD_CAP: Final = 3600.0
 class Limits:
     """The limits of an account until when; None where there is none.
 
-    `told`: WhatsApp said when the cap ends; else it is looked again then.
+    `told`: WhatsApp said when the cap ends; else it is looked again then. `paced_until`: no further chat is
+    begun until then by the pacing of new chats.
     """
 
     locked_until: float | None = None
     capped_until: float | None = None
     told: bool = True
+    paced_until: float | None = None
 
     def at(self, now: float) -> Limits:
         """Those of them that are not over."""
         return Limits(
-            None if self.locked_until is None or self.locked_until <= now else self.locked_until,
-            None if self.capped_until is None or self.capped_until <= now else self.capped_until,
+            _ahead(self.locked_until, now),
+            _ahead(self.capped_until, now),
             self.told,
+            _ahead(self.paced_until, now),
         )
 
     @property
     def ends(self) -> dict[str, float | None]:
         """The end of each by the code of the messages that wait for it."""
-        return {REACH_OUT_LIMITED: self.locked_until, NEW_CHATS_CAPPED: self.capped_until}
+        return {
+            REACH_OUT_LIMITED: self.locked_until,
+            NEW_CHATS_CAPPED: self.capped_until,
+            NEW_CHATS_PACED: self.paced_until,
+        }
 
     @property
     def shown(self) -> ShownLimit:
-        """The limit that people are shown: the time-lock before the cap, and no guess."""
+        """The limit of WhatsApp that people are shown: the time-lock before the cap, and no guess."""
         if self.locked_until is not None:
             return ShownLimit(self.locked_until, TIME_LOCK)
         if self.capped_until is not None and self.told:
@@ -86,14 +94,18 @@ NONE: Final = Limits()
 def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> LimitWait | None:
     """The limit that a message waits for, with its end; None where it may leave.
 
-    A message to a group, or to somebody who ever wrote (`answers`), waits for neither. In a chat that the
-    account itself began (`begun`) it does not wait for the cap. Of two limits the one that ends later counts.
+    A message to a group, or to somebody who ever wrote (`answers`), waits for none. In a chat that the
+    account itself began (`begun`) it waits for the time-lock alone. Of several the one that ends last counts.
     """
     if answers:
         return None
     ends = [
         LimitWait(code, end)
         for code, end in limits.at(now).ends.items()
-        if end is not None and not (begun and code == NEW_CHATS_CAPPED)
+        if end is not None and not (begun and code != REACH_OUT_LIMITED)
     ]
     return max(ends, key=lambda each: each.until, default=None)
+
+
+def _ahead(end: float | None, now: float) -> float | None:
+    return None if end is None or end <= now else end

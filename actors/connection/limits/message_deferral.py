@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE, REACH_OUT_LIMITED
+from actors.connection.limits.account_limits import (
+    NEW_CHATS_CAPPED,
+    NEW_CHATS_PACED,
+    NONE,
+    REACH_OUT_LIMITED,
+)
 from actors.connection.limits.ack_errors import MALFORMED
 from actors.metrics.counters import measures
 from actors.queue.outbound_queue import LeaseLost
@@ -27,7 +32,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CODES = (REACH_OUT_LIMITED, NEW_CHATS_CAPPED)
+BEGUN = (NEW_CHATS_CAPPED, NEW_CHATS_PACED)
+"""The codes of limits that hold for no chat that was begun."""
+CODES = (REACH_OUT_LIMITED, *BEGUN)
 PAUSE = 1.0
 """Seconds between tries while Redis is away."""
 
@@ -74,7 +81,7 @@ class MessageDeferral:
     def lift_for(self, messages: Iterable[InboxMessage]) -> None:
         """Lift the limits for persons who wrote one of these messages.
 
-        The account's phone begins a chat with a message to somebody: for that chat the cap alone is lifted.
+        The account's phone begins a chat with a message to somebody: for that chat the time-lock stays.
         """
         if self._now == NONE:
             return
@@ -83,7 +90,7 @@ class MessageDeferral:
             if each.sender == each.chat:
                 found |= {(code, each.chat) for code in CODES}
             elif each.from_me:
-                found.add((NEW_CHATS_CAPPED, each.chat))
+                found |= {(code, each.chat) for code in BEGUN}
         if news := found - self._heard:
             self._heard |= news
             self._news |= news

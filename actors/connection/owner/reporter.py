@@ -113,6 +113,7 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
+        self._linked_at = lease.linked_at
         self._held = lease.held
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
@@ -204,6 +205,12 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
+    def linked(self, at: float | None) -> None:
+        """The account was linked first then; None where nothing is known."""
+        if at != self._linked_at:
+            self._linked_at = at
+            self._for_lease.set()
+
     def holds(self, held: HeldItems) -> None:
         """Report the items that the session holds back."""
         if held != self._held:
@@ -269,6 +276,7 @@ class Reporter:
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
             held=self._held,
+            linked_at=self._linked_at,
         )
         if kept:
             self._in_lease = shown

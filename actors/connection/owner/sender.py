@@ -211,6 +211,7 @@ class Sender:
                 self._clock(),
                 sent={each.id: each.at for each in sent},
                 ahead=ahead and not self.joins.unfinished,
+                linked_at=self._engine.linked_at,
             )
             told = True
             if sent and self.joins.unfinished:

@@ -141,6 +141,7 @@ class Serving:
             on_version_end=self._reporter.version_ends,
             on_call=self._calls.received,
             on_limits=self._standing.update,
+            new_chats=lambda: self._lanes.pace(self._engine.linked_at).new_chats_per_day,
         )
 
     @property
@@ -165,6 +166,7 @@ class Serving:
         stored, and serving ends as ``logged_out``.
         """
         self._engine = engine
+        self._reporter.linked(engine.linked_at)
         ticket = Ticket(self._lease.connection, self._lease.epoch)
         self._sender = Sender(
             ticket,
@@ -238,6 +240,7 @@ class Serving:
 
     async def _on_paired(self, account: str) -> None:
         if self._is_mine(account):
+            self._reporter.linked(self._engine.linked_at)
             self._report("connecting", account=account)
 
     async def _on_open(self) -> None:

@@ -43,6 +43,11 @@ class SessionInbox(SessionRefusedItems):
         """The names of chats that the session learnt."""
         return self._session.names
 
+    @property
+    def linked_at(self) -> float | None:
+        """The time at which the account was linked first."""
+        return self._session.account_link.first_at
+
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
         return self._session.inbox.pending(kind, limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 26
+VERSION = 27
 
 CHANGES = {
     2: """
@@ -341,6 +341,13 @@ CREATE TABLE group_subjects (chat TEXT PRIMARY KEY, subject TEXT NOT NULL) STRIC
 """,
     26: """
 -- Nothing here. The file of keys beside it, whatsmeow.db, has records that an older program cannot read.
+""",
+    27: """
+-- The time at which the account was linked first, 0 where that was under an older release.
+ALTER TABLE file ADD COLUMN linked_at REAL;
+UPDATE file SET linked_at = 0
+    WHERE EXISTS (SELECT 1 FROM credentials WHERE json_extract(data, '$.device') IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM sent_ids)
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

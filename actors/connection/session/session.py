@@ -23,6 +23,7 @@ from actors.connection.session.file import (
 )
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
+from actors.connection.session.identities.account_link import AccountLink
 from actors.connection.session.identities.chat_renames import ChatRenames
 from actors.connection.session.identities.contact_devices import ContactDevices
 from actors.connection.session.identities.contact_names import ContactNames
@@ -80,6 +81,7 @@ class Session(SessionFile):
         self.skipped_keys = SkippedKeys(self)
         self.credentials = StoredCredentials(self, self.keys)
         self.linked_device = LinkedDevices(self)
+        self.account_link = AccountLink(self)
         self.identities = ContactDevices(self)
         self.names = ChatRenames(self, self.identities)
         self.push_names = PushNames(self)

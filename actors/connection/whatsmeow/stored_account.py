@@ -49,6 +49,7 @@ class StoredAccount:
         if device != known:
             async with self._session.transaction():
                 self._session.linked_device.save(device)
+                self._session.account_link.note()
             self._know(device)
 
     async def forget(self) -> None:

@@ -40,9 +40,9 @@ local function look_ahead(jobs, flights, followed, known)
     end
 end
 
--- `interval` and `longest` are those of the pacing, `...` the gaps that follow the jobs (`rests` of
+-- `interval`, `longest` and `per_day` are those of the pacing, `...` the gaps that follow the jobs (`rests` of
 -- them), and then the attempts that the claimer has.
-function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, rests, ...)
+function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, per_day, rests, ...)
     if not owns(epoch) then
         return {'lost'}
     end
@@ -85,8 +85,9 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
             table.insert(jobs, job(id))
         end
     end
-    local room, paced = pace(math.min(limit - #jobs, concurrency - #flights), tonumber(interval))
-    local is_paced = tonumber(interval) > 0 or tonumber(rests) > 0
+    per_day = tonumber(per_day)
+    local room, paced = pace(math.min(limit - #jobs, concurrency - #flights), tonumber(interval), per_day)
+    local is_paced = tonumber(interval) > 0 or tonumber(rests) > 0 or per_day > 0
     local taken, set_aside = 0, 0
     local alone = #flights == 1 and crashed(job(flights[1][2]))
     while taken < room and set_aside < PROMOTE and not alone do
@@ -109,6 +110,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
                 table.insert(jobs, give(FLIGHT, first, chat, turn))
                 if is_paced and first[6] == '1' then
                     call('HSET', message(first[1]), 'paced_at', NOW)
+                    spend_of_day(per_day)
                 end
                 table.insert(flights, {chat, first[1]})
                 known[first[1]] = true
@@ -118,7 +120,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
         end
     end
     if taken > 0 then
-        paced = spend(tonumber(interval))
+        paced = spend(tonumber(interval), jobs[#jobs][1])
     end
     local more = call('EXISTS', READY) == 1
     -- Only where no other chat waits for its turn.
@@ -205,7 +207,7 @@ function transitions.unclaim(epoch, ...)
         elseif in_flight(record, pairs[i + 1]) then
             step_back(record[2])
             land(record[2], call('HGET', FLIGHT, record[2]))
-            call('HINCRBY', message(id), 'attempts', -1)
+            take_back(id)
             write(id, sequence(), 'status', 'queued')
         end
     end

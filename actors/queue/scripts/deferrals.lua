@@ -18,7 +18,8 @@ function transitions.defer(epoch, id, tries, code, until_)
     call('HDEL', FLIGHT, record[2])
     call('ZADD', HELD, until_ + set_back(), id)
     call('ZADD', SINCE, until_, record[2])
-    call('HINCRBY', message(id), 'attempts', -1)
+    take_back(id)
+    give_pause_back(id)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', until_)
     -- A process that waits for a claim has to learn when the next one is due.

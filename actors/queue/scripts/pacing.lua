@@ -1,7 +1,8 @@
--- Spaces a connection's messages, at all and to one chat, by the pauses that `../pacing.py` computes. It is
--- kept here and not in the owner, so that an owner that dies spends nothing twice. Who is paced is
+-- Spaces a connection's messages, at all and to one chat, by the pauses that `../pacing.py` computes, and counts those of
+-- a day. It is kept here and not in the owner, so that an owner that dies spends nothing twice. Who is paced is
 -- not claimed, and what is not claimed is no attempt.
---   counters.paced   from when the connection may claim again
+--   counters.paced, paced_by   from when the connection may claim again, and the message that was claimed last
+--   counters.day, day_sent   a day (of the epoch, UTC), and the messages that were first attempted on it
 --   gaps, resting    chats that were claimed lately; those among them that would be ready
 
 -- Exact to a microsecond, where Lua's own text of a number of seconds is not.
@@ -30,9 +31,51 @@ local function rested(longest)
     return true
 end
 
+local DAY = 86400
+
+local function day_of(time)
+    return math.floor(tonumber(time) / DAY)
+end
+
+-- How many left today.
+local function of_day()
+    local known = call('HMGET', COUNTERS, 'day', 'day_sent')
+    return tonumber(known[1] or 0) == day_of(NOW) and tonumber(known[2]) or 0
+end
+
+local function count_of_day(sent)
+    call('HSET', COUNTERS, 'day', day_of(NOW), 'day_sent', sent)
+end
+
+-- One left, for the first time.
+local function spend_of_day(per_day)
+    if per_day > 0 then
+        count_of_day(of_day() + 1)
+    end
+end
+
+-- A claimed message did not leave: no attempt counts, nor does it among those of the day of its first one.
+local function take_back(id)
+    local attempts, at = call('HINCRBY', message(id), 'attempts', -1), call('HGET', message(id), 'paced_at')
+    if attempts == 0 and at and day_of(at) == day_of(NOW) and of_day() > 0 then
+        count_of_day(of_day() - 1)
+    end
+end
+
 -- How many of `room` may leave now, and from when the next may, where none may.
-local function pace(room, interval)
-    if room <= 0 or interval == 0 then
+local function pace(room, interval, per_day)
+    if room <= 0 or (interval == 0 and per_day == 0) then
+        return room
+    end
+    if per_day > 0 then
+        room = math.min(room, per_day - of_day())
+        if room <= 0 then
+            local paced = string.format('%.6f', (day_of(NOW) + 1) * DAY)
+            call('HSET', COUNTERS, 'paced', paced)
+            return 0, paced
+        end
+    end
+    if interval == 0 then
         return room
     end
     local paced = call('HGET', COUNTERS, 'paced') or NOW
@@ -47,11 +90,18 @@ local function pace(room, interval)
 end
 
 -- One left: from when the next may.
-local function spend(interval)
+local function spend(interval, id)
     if interval > 0 then
         local paced = after(interval)
-        call('HSET', COUNTERS, 'paced', paced)
+        call('HSET', COUNTERS, 'paced', paced, 'paced_by', id)
         return paced
+    end
+end
+
+-- A message that was to leave does not: the next one has not to wait for it.
+local function give_pause_back(id)
+    if call('HGET', COUNTERS, 'paced_by') == id then
+        call('HDEL', COUNTERS, 'paced', 'paced_by')
     end
 end
 

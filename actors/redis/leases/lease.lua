@@ -12,6 +12,7 @@
 --   version_ends_at    when WhatsApp stops accepting the version that the owner announced
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
+--   linked_at      when the account was linked first, 0 under an older release
 --   refused_documents    how many items the state store refuses, set aside in the session
 --   refused_sends        how many finished messages the queue keeps for that reason (its scripts write it)
 --   refused_full         1 where one more has no room there
@@ -79,7 +80,7 @@ end
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
     obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
     passkey_left, limited_until, limit_reason, mistaken_at, refused_documents,
-    deferred_files, over_budget_files, refused_full)
+    deferred_files, over_budget_files, refused_full, linked_at)
     if not owns(epoch) then
         return 'lost'
     end
@@ -97,6 +98,9 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     if deferred_files then
         call('HSET', LEASE, 'deferred_files', deferred_files, 'over_budget_files', over_budget_files,
             'refused_full', refused_full or '')
+    end
+    if linked_at then
+        call('HSET', LEASE, 'linked_at', linked_at)
     end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)

@@ -98,6 +98,7 @@ class Lease:
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last. `refused_sends` are messages of the
     queue whose view the state store refuses until a person decides; the queue counts them, and a new owner changes nothing.
+    At `linked_at` the account was linked first, 0 under an older release.
     """
 
     connection: str
@@ -121,6 +122,7 @@ class Lease:
     mistaken_at: float | None = None
     held: HeldItems = NONE_HELD
     refused_sends: int = 0
+    linked_at: float | None = None
 
 
 def read_lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
@@ -153,6 +155,7 @@ def read_lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         mistaken_at=time_of(fields.get("mistaken_at")),
         held=HeldItems.read(fields),
         refused_sends=int(fields.get("refused_sends") or 0),
+        linked_at=time_of(fields.get("linked_at")),
     )
 
 

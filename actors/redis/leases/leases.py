@@ -131,6 +131,7 @@ class Leases:
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
         held: HeldItems = NONE_HELD,
+        linked_at: float | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -156,6 +157,7 @@ class Leases:
             limit_reason or "",
             mistaken_at or "",
             *held.arguments,
+            "" if linked_at is None else linked_at,
         )
         return bool(outcome == "kept")
 

@@ -67,6 +67,10 @@ def show(connection: Connection, data: Data = DATA, key: Key = None, as_json: Js
     with Api(directory(data), key) as api:
         answer = api.get(f"/api/connections/{segment(connection)}")
     output.show_one(answer, as_json=as_json)
+    pacing = answer.get("pacing", {})
+    if not as_json and pacing.get("reason") == "new_account":
+        why = f"new account, day {pacing['day']} of {pacing['new_for_days']}"
+        output.console().print(f"{answer['id']} is paced: {why}.", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.console.code_texts import size, took
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.config.settings import Settings
 
 
@@ -18,9 +20,11 @@ class LimitText(NamedTuple):
     setting: str
 
 
-def pacing(settings: Settings) -> list[LimitText]:
-    """Return the pace at which a connection sends."""
-    each = settings.pacing_messages_per_minute
+def pacing(settings: Settings, account: Mapping[str, Any]) -> list[LimitText]:
+    """Return the pace at which a connection sends; `account` is `pacing` of the API's answer."""
+    each, day, new = (
+        account[name] for name in ("messages_per_minute", "messages_per_day", "new_chats_per_day")
+    )
     gap, jitter = settings.pacing_chat_gap / 1000, settings.pacing_chat_jitter / 1000
     many = settings.queue_concurrency
     return [
@@ -29,6 +33,16 @@ def pacing(settings: Settings) -> list[LimitText]:
             f"{each:,}, spread evenly" if each else "as many as there are",
             "PACING_MESSAGES_PER_MINUTE",
         ),
+        LimitText(
+            "Messages a day",
+            f"{day:,}, from midnight to midnight (UTC)" if day else "as many as there are",
+            "PACING_MESSAGES_PER_DAY",
+        ),
+        LimitText(
+            "New chats a day",
+            f"{new:,}, with people who never wrote" if new else "as many as there are",
+            "PACING_NEW_CHATS_PER_DAY",
+        ),
         LimitText("Pause in a chat", _pause(gap, jitter), "PACING_CHAT_GAP"),
         LimitText(
             "On their way at a time",
@@ -36,6 +50,13 @@ def pacing(settings: Settings) -> list[LimitText]:
             "QUEUE_CONCURRENCY",
         ),
     ]
+
+
+def new_account(account: Mapping[str, Any]) -> str | None:
+    """The reason for the pace of an account that is new; None where it is not."""
+    if account["reason"] != "new_account":
+        return None
+    return f"new account, day {account['day']} of {account['new_for_days']}"
 
 
 def limits(settings: Settings) -> list[LimitText]:

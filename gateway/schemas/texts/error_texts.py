@@ -20,6 +20,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "reach_out_limited": "WhatsApp lets the account write to nobody new for now. It waits for the end of that.",
     "new_chats_capped": "The account began as many new chats as WhatsApp allows for now. It waits for the end"
     " of that.",
+    "new_chats_paced": "The account began as many new chats today as its pacing allows. It waits for midnight, UTC.",
     "malformed_stanza": "WhatsApp takes the message for malformed: a mistake of this service.",
     "group_addressing_stale": "WhatsApp refused the group's addresses twice; they are asked for anew.",
     "unknown_media": "Its file is gone.",

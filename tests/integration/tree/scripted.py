@@ -48,6 +48,7 @@ class ScriptedEngine(Learnt, EngineBase):
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
     recorder = Recorder(Path(), "native")
     """Off; a test that records has one of its own."""
+    linked_at: float | None = None
 
     def __init__(self, events: EngineEvents | None = None, *, opens: bool = True) -> None:
         self.events = events or EngineEvents()

@@ -171,6 +171,7 @@ class UnpairedClient:
                     by_number_until=None,
                 )
             )
+            self._session.account_link.note()
             self._session.keys.save_identity(str(account), paired.account_key)
             if paired.lid is not None:
                 self._session.learn_lid(str(paired.lid.canonical), str(account))

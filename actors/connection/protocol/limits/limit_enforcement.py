@@ -1,26 +1,29 @@
-"""Rejects sends to new people while WhatsApp limits the account; queries limits, and stores them in the session file."""
+"""Defers sends to new people while the account is limited or paced; queries and stores WhatsApp's limits."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits import account_limits
-from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NEW_CHATS_PACED, NONE
 from actors.connection.limits.ack_errors import REACH_OUT_REFUSED, SendDeferred
 from actors.connection.protocol.limits import limit_queries
 from actors.connection.protocol.limits.limit_queries import AccountLock, Cap, UnreadableMex
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.session_transactions import transaction
+from actors.runtime.limits.account_pace import DAY, next_day
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents
+    from actors.connection.limits.account_limits import Limits
     from actors.connection.protocol.identities.addresses import Address
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.session_transactions import Requester
@@ -48,7 +51,8 @@ class LimitEnforcement:
 
     Under a cap on new chats, a chat that the account itself began goes on. A refusal alone limits nothing:
     it makes the account ask. A limit is in the session file before its notification is acknowledged, and
-    counts until it ends or WhatsApp reports another one, whatever dies.
+    counts until it ends or WhatsApp reports another one, whatever dies. Beside that, the account begins no more
+    chats on a day than its owner allows (`EngineEvents.new_chats`).
     """
 
     def __init__(
@@ -71,16 +75,19 @@ class LimitEnforcement:
         self._start = start
         self._clock = clock
         self._asked: dict[str, float] = {}
+        self._told_pace: float | None = None
 
     def check(self, chat: Address) -> None:
         """Raises `SendDeferred` where a message to this person has to wait."""
         # Read anew: a notification may have been committed a moment ago.
-        limits = self._session.outreach.limits()
-        if limits.at(self._clock()) == NONE:
+        limits, most = self._session.outreach.limits(), self._events.new_chats()
+        if not most and limits.at(self._clock()) == NONE:
             return
         person = self._people.canonical(chat)
         answers = person == self._people.account or self._session.outreach.wrote(str(person))
         begun = answers or self._session.outreach.begun(str(person))
+        if not begun:
+            limits = self._with_pace(limits, most)
         if waits := account_limits.wait(limits, self._clock(), answers=answers, begun=begun):
             raise SendDeferred(*waits)
 
@@ -88,6 +95,9 @@ class LimitEnforcement:
         """WhatsApp refused a message: see what holds for the others. Raises `NotConnected`."""
         if refused.code == REACH_OUT_REFUSED:
             self.ask(limit_queries.lock_query())
+        elif isinstance(refused, SendDeferred) and refused.code == NEW_CHATS_PACED:
+            if refused.until != self._told_pace:
+                await self.tell()
         elif isinstance(refused, SendDeferred) and self._is_news(refused):
             try:
                 async with transaction(self._session, self._socket):
@@ -110,8 +120,18 @@ class LimitEnforcement:
             self.ask(limit_queries.cap_query())
 
     async def tell(self) -> None:
-        """Tell the owner what the session has; also where it is the same."""
-        await self._events.on_limits(self._session.outreach.limits())
+        """Tell the owner what holds; also where it is the same."""
+        limits = self._with_pace(self._session.outreach.limits(), self._events.new_chats())
+        self._told_pace = limits.paced_until
+        await self._events.on_limits(limits)
+
+    def _with_pace(self, limits: Limits, most: int) -> Limits:
+        """The limits, and the next day where so many chats were begun today."""
+        now = self._clock()
+        today = now // DAY * DAY
+        if not most or self._session.outreach.begun_since(today) < most:
+            return limits
+        return replace(limits, paced_until=next_day(now))
 
     def ask(self, query: Node) -> None:
         """Ask for a limit, unless that was done just now."""

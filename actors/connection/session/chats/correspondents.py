@@ -81,6 +81,11 @@ class Correspondents(SessionPart):
         """Whether either side of this chat, a canonical address, ever wrote."""
         return self._file.row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
 
+    def begun_since(self, at: float) -> int:
+        """The number of chats that this device began from then on, and whose person did not write since."""
+        row = self._file.row(_BEGUN_SINCE, (at,))
+        return 0 if row is None else int(row[0])
+
     def begun_by(self, chat: str) -> str | None:
         """The message by which the account began this chat; None where the person wrote, or nobody."""
         row = self._file.row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
@@ -101,4 +106,8 @@ class Correspondents(SessionPart):
         self._file.write("DELETE FROM correspondents WHERE chat = ?", (old,))
 
 
+_BEGUN_SINCE = """
+SELECT count(*) FROM sent_ids JOIN correspondents USING (chat)
+    WHERE sent_ids.at >= ? AND correspondents.began = sent_ids.message_id
+"""
 _LIMITS = "SELECT kind, until, told FROM limits"

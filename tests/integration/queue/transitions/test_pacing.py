@@ -11,6 +11,7 @@ import pytest_asyncio
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis import keys
 from actors.redis.leases.leases import Leases
+from actors.runtime.limits.account_pace import DAY
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -221,3 +222,117 @@ async def test_many_chats_that_rest_are_set_aside_in_bounded_steps(paced: Paced)
     while not (claim := await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now)).jobs:
         assert claim.next_due == desk.now
     assert claim.jobs[0].text == "behind them"
+
+
+async def test_a_day_has_its_messages_and_the_next_one_too(paced: Paced) -> None:
+    """Over several owners; a retry is no further message."""
+    desk = await paced(pacing_messages_per_day=3)
+    desk.now = 10 * DAY - 100.0
+    for number in range(7):
+        await desk.accept(f"{number}", (ANA, BEN)[number % 2])
+    assert await desk.claimed() == ["0", "1"]
+    await desk.fail("0", retry_in=1)
+    await desk.complete("1")
+    assert await desk.claimed() == ["3"]
+    await desk.complete("3")
+    desk.now += 1
+    assert (await desk.claimed(), await due(desk)) == ([], 10 * DAY), "not even the retry"
+    desk = await paced(pacing_messages_per_day=3)
+    desk.now = 10 * DAY - 1.0
+    assert (await desk.claimed(), await due(desk)) == ([], 10 * DAY)
+    desk.now = 10 * DAY
+    # The retry counted on the day before.
+    assert [text for _, text in await sent_in(desk, DAY)] == ["5", "0", "2", "4"]
+    assert [text for _, text in await sent_in(desk, DAY)] == ["6"]
+
+
+async def sent_in(desk: Desk, seconds: float) -> list[tuple[float, str]]:
+    """Everything that may leave within so many seconds; the clock stands at their end then."""
+    end, log = desk.now + seconds, []
+    while desk.now < end:
+        claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+        for job in claim.jobs:
+            log.append((desk.now, job.text))
+            desk.ids[job.text] = job.id
+            await desk.complete(job.text)
+        if not claim.jobs:
+            desk.now = min(claim.next_due or end, end)
+    desk.now = end
+    return log
+
+
+async def test_the_pace_of_a_day_and_of_a_minute_hold_together(paced: Paced) -> None:
+    desk = await paced(pacing_messages_per_day=2, pacing_messages_per_minute=6)
+    desk.now = 10 * DAY
+    for number in range(3):
+        await desk.accept(f"{number}")
+    assert await sent(desk) == [(0, "0"), (10, "1"), (DAY, "2")]
+
+
+@pytest.mark.parametrize("how", ["defer", "unclaim"])
+async def test_a_message_that_does_not_leave_takes_no_place_of_the_day(
+    paced: Paced, how: str
+) -> None:
+    desk = await paced(pacing_messages_per_day=1)
+    desk.now = 10 * DAY
+    await desk.accept("a", ANA)
+    await desk.accept("b", BEN)
+    assert await desk.claimed() == ["a"]
+    if how == "defer":
+        await desk.defer("a", desk.now + DAY, "new_chats_paced")
+        assert await desk.claimed() == ["b"]
+    else:
+        await desk.unclaim("a")
+        assert await desk.claimed() == ["a"]
+    assert (await desk.claimed(), await due(desk)) == ([], 11 * DAY)
+
+
+async def test_a_message_that_is_deferred_leaves_its_pause_to_the_next(paced: Paced) -> None:
+    """Where another one was claimed since, the pause is that one's."""
+    desk = await paced(pacing_messages_per_minute=1)
+    for text, chat in (("a", ANA), ("b", BEN), ("e", EVA), ("l", LEO)):
+        await desk.accept(text, chat)
+
+    assert await desk.claimed() == ["a"]
+    await desk.defer("a", desk.now + DAY, "new_chats_paced")
+    assert await desk.claimed() == ["b"]
+    desk.now += 60
+    assert await desk.claimed() == ["e"]
+    await desk.defer("b", desk.now + DAY, "new_chats_paced")
+    assert (await desk.claimed(), await due(desk)) == ([], desk.now + 60)
+
+
+async def test_a_message_that_its_pace_holds_back_is_not_late(paced: Paced) -> None:
+    """Nor once its time has come, until it could have left."""
+    desk = await paced(pacing_messages_per_day=1)
+    desk.now = 10 * DAY
+    await desk.accept("a", ANA)
+    await desk.accept("b", BEN)
+    assert (await desk.counts()).oldest_at == 10 * DAY
+    assert await desk.claimed() == ["a"]
+    await desk.complete("a")
+    assert await desk.claimed() == []
+    assert (await desk.counts()).oldest_at == 11 * DAY
+
+
+async def test_a_new_account_is_paced_by_its_age(paced: Paced) -> None:
+    """Without a setting; one that is old, or of which nothing is known, is not."""
+    desk = await paced()
+    desk.now = 100 * DAY
+    for number in range(5):
+        await desk.accept(f"{number}", (ANA, BEN, EVA, LEO, ANA)[number])
+
+    async def claim(linked_at: float | None) -> list[str]:
+        claim = await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now, linked_at=linked_at)
+        for job in claim.jobs:
+            desk.ids[job.text] = job.id
+            await desk.complete(job.text)
+        return [job.text for job in claim.jobs]
+
+    assert await claim(99 * DAY) == ["0"]
+    assert await claim(99 * DAY) == []
+    desk.now += 15
+    assert await claim(99 * DAY) == ["1"]
+    assert await claim(0.0) == ["2"]
+    assert await claim(None) == ["3"]
+    assert await claim(72 * DAY) == ["4"]

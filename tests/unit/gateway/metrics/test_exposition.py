@@ -22,7 +22,7 @@ from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import GaugeFamilies
 from gateway.metrics.webhook_backlog import Behind, WebhookBacklog
 from gateway.schemas import presenters
-from tests.unit.gateway.schemas.test_presenters import LEASE, REGISTERED
+from tests.unit.gateway.schemas.test_presenters import LEASE, REGISTERED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def rendered(
     told: ActorTotals = NOTHING, own: Sequence[Sample] = (), **changes: Any
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     values: dict[str, Any] = {
-        "connections": [presenters.connection(REGISTERED, LEASE, alive=True)],
+        "connections": [presenters.connection(REGISTERED, LEASE, alive=True, settings=SETTINGS)],
         "counts": {"shop": Counts(1, 2, 3, 4, 90.0)},
         "flows": {"shop": FLOW},
         "redis": True,
@@ -141,7 +141,9 @@ def test_what_a_connection_should_be(
     registered: dict[str, Any], lease: dict[str, Any], wanted: int, breaker: int
 ) -> None:
     held = replace(LEASE, **{"since": time.time(), **lease})
-    one = presenters.connection(replace(REGISTERED, **registered), held, alive=True)
+    one = presenters.connection(
+        replace(REGISTERED, **registered), held, alive=True, settings=SETTINGS
+    )
     series = rendered(connections=[one])
     assert series["teimoso_connection_wanted", ("shop",)] == wanted
     assert series["teimoso_connection_breaker_state", ("shop",)] == breaker
@@ -149,19 +151,23 @@ def test_what_a_connection_should_be(
 
 def test_a_limit_is_shown_by_the_time_that_is_left() -> None:
     lease = replace(LEASE, limited_until=700.0, limit_reason="time_lock")
-    one = presenters.connection(REGISTERED, lease, alive=True, now=100.0)
+    one = presenters.connection(REGISTERED, lease, alive=True, settings=SETTINGS, now=100.0)
     assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 600
-    one = presenters.connection(REGISTERED, LEASE, alive=True)
+    one = presenters.connection(REGISTERED, LEASE, alive=True, settings=SETTINGS)
     assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 0
 
 
 def test_refused_documents_are_counted() -> None:
-    one = presenters.connection(REGISTERED, replace(LEASE, held=HeldItems(3)), alive=True)
+    one = presenters.connection(
+        REGISTERED, replace(LEASE, held=HeldItems(3)), alive=True, settings=SETTINGS
+    )
     assert rendered(connections=[one])["teimoso_connection_refused_documents", ("shop",)] == 3
 
 
 def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
-    one = presenters.connection(REGISTERED, replace(LEASE, held=HeldItems(0, 3, 1)), alive=True)
+    one = presenters.connection(
+        REGISTERED, replace(LEASE, held=HeldItems(0, 3, 1)), alive=True, settings=SETTINGS
+    )
     series = rendered(connections=[one], files_room=0)
     assert series["teimoso_connection_deferred_files", ("shop", "room")] == 2
     assert series["teimoso_connection_deferred_files", ("shop", "next_day")] == 1
@@ -173,7 +179,7 @@ def test_the_end_of_a_version_is_shown_by_the_time_that_is_left() -> None:
     name = "teimoso_connection_version_ends_seconds"
     for ends_at, left in ((700.0, 600), (50.0, 0), (None, math.inf)):
         lease = replace(LEASE, version_ends_at=ends_at)
-        one = presenters.connection(REGISTERED, lease, alive=True, now=100.0)
+        one = presenters.connection(REGISTERED, lease, alive=True, settings=SETTINGS, now=100.0)
         assert rendered(connections=[one])[name, ("shop",)] == left
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.queue.records import Counts, Record
 from actors.redis.leases.leases import Lease
 from actors.state.connections import Connection, Observed
 from gateway.schemas import presenters
 
+SETTINGS = Settings.model_validate({})
 REGISTERED = Connection(
     id="shop",
     engine="native",
@@ -54,7 +56,9 @@ RECORD = Record(
     [("running", "connecting"), ("stopped", "stopped"), ("logged_out", "logged_out")],
 )
 def test_before_any_owner_the_wish_is_the_state(desired: Any, state: str) -> None:
-    seen = presenters.connection(replace(REGISTERED, desired=desired), None, alive=False)
+    seen = presenters.connection(
+        replace(REGISTERED, desired=desired), None, alive=False, settings=SETTINGS
+    )
     assert (seen.state, seen.epoch, seen.restarts, seen.account) == (state, 0, 0, None)
     assert seen.since == "1970-01-01T00:01:40.000Z"
 
@@ -79,8 +83,11 @@ def test_an_alert_has_its_reason_of_the_last_round_while_it_is_active() -> None:
 
 def test_the_end_of_the_announced_version_is_shown() -> None:
     lease = replace(LEASE, version_ends_at=2000000000.0)
-    assert presenters.connection(REGISTERED, LEASE, alive=True).version_ends_at is None
-    shown = presenters.connection(REGISTERED, lease, alive=True)
+    assert (
+        presenters.connection(REGISTERED, LEASE, alive=True, settings=SETTINGS).version_ends_at
+        is None
+    )
+    shown = presenters.connection(REGISTERED, lease, alive=True, settings=SETTINGS)
     assert shown.version_ends_at == "2033-05-18T03:33:20.000Z"
 
 
@@ -90,10 +97,10 @@ def test_the_end_of_the_announced_version_is_shown() -> None:
 def test_a_limit_is_shown_until_it_is_over(now: float, until: str | None) -> None:
     """Also where its owner is gone, and says nothing more."""
     lease = replace(LEASE, owner=None, limited_until=2000000000.0, limit_reason="time_lock")
-    shown = presenters.connection(REGISTERED, lease, alive=False, now=now)
+    shown = presenters.connection(REGISTERED, lease, alive=False, settings=SETTINGS, now=now)
     assert shown.limited_until == until
     assert shown.limit_reason == ("time_lock" if until else None)
-    unlimited = presenters.connection(REGISTERED, LEASE, alive=True)
+    unlimited = presenters.connection(REGISTERED, LEASE, alive=True, settings=SETTINGS)
     assert (unlimited.limited_until, unlimited.limit_reason) == (None, None)
 
 
@@ -109,14 +116,18 @@ def test_a_limit_is_shown_until_it_is_over(now: float, until: str | None) -> Non
     ],
 )
 def test_the_newer_view_wins(observed: Observed | None, state: str, remark: str) -> None:
-    seen = presenters.connection(replace(REGISTERED, observed=observed), LEASE, alive=True)
+    seen = presenters.connection(
+        replace(REGISTERED, observed=observed), LEASE, alive=True, settings=SETTINGS
+    )
     assert seen.state == state, remark
     assert seen.account == "15550100001@s.whatsapp.net", remark
 
 
 def test_without_a_lease_the_store_tells() -> None:
     observed = Observed("open", epoch=7, since=5.0, account="a", restarts=1, cause="network")
-    seen = presenters.connection(replace(REGISTERED, observed=observed), None, alive=True)
+    seen = presenters.connection(
+        replace(REGISTERED, observed=observed), None, alive=True, settings=SETTINGS
+    )
     assert (seen.state, seen.cause, seen.epoch, seen.restarts) == ("open", "network", 7, 1)
 
 
@@ -124,10 +135,14 @@ def test_without_a_lease_the_store_tells() -> None:
 def test_none_is_open_whose_owner_is_not_known_to_be_alive(lease: Lease | None) -> None:
     """G14."""
     observed = Observed("open", epoch=2, since=5.0)
-    seen = presenters.connection(replace(REGISTERED, observed=observed), lease, alive=False)
+    seen = presenters.connection(
+        replace(REGISTERED, observed=observed), lease, alive=False, settings=SETTINGS
+    )
     assert seen.state == "reconnecting"
     failed = replace(observed, state="failed", epoch=9)
-    seen = presenters.connection(replace(REGISTERED, observed=failed), lease, alive=False)
+    seen = presenters.connection(
+        replace(REGISTERED, observed=failed), lease, alive=False, settings=SETTINGS
+    )
     assert seen.state == "failed"
 
 
@@ -172,3 +187,30 @@ def test_the_queue_adds_up() -> None:
     queue = presenters.queue(["a", "b", "gone"], counts)
     assert (queue.waiting, queue.active, queue.delayed, queue.dead) == (11, 22, 33, 44)
     assert [lane.oldest_at for lane in queue.items] == ["1970-01-01T00:00:05.000Z", None]
+
+
+@pytest.mark.parametrize(
+    ("flags", "linked_at", "shown"),
+    [
+        ({}, 2e9, ("new_account", 4, 50, 3, 1, 28, "2033-05-18T03:33:20.000Z")),
+        (
+            {"pacing_new_chats_per_day": 9},
+            2e9,
+            ("new_account", 4, 50, 9, 1, 28, "2033-05-18T03:33:20.000Z"),
+        ),
+        (
+            {"pacing_new_accounts": False},
+            2e9,
+            (None, None, None, None, None, None, "2033-05-18T03:33:20.000Z"),
+        ),
+        ({"pacing_messages_per_day": 9}, 0.0, ("settings", None, 9, None, None, None, None)),
+        ({}, None, (None, None, None, None, None, None, None)),
+    ],
+)
+def test_the_pace_is_shown_with_its_reason(
+    flags: dict[str, Any], linked_at: float | None, shown: tuple[Any, ...]
+) -> None:
+    settings = Settings.model_validate(flags)
+    lease = replace(LEASE, linked_at=linked_at)
+    seen = presenters.connection(REGISTERED, lease, alive=True, settings=settings, now=2e9 + 1)
+    assert tuple(seen.pacing.model_dump().values()) == shown

@@ -7,7 +7,7 @@ import pytest
 from actors.connection.limits.account_limits import NONE, Limits, wait
 
 NOW = 1000.0
-LOCK, CAP = "reach_out_limited", "new_chats_capped"
+LOCK, CAP, PACE = "reach_out_limited", "new_chats_capped", "new_chats_paced"
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ LOCK, CAP = "reach_out_limited", "new_chats_capped"
         (Limits(1060.0, 1050.0), (LOCK, 1060.0)),
         (Limits(1050.0, 1060.0), (CAP, 1060.0)),
         (Limits(900.0, 1060.0), (CAP, 1060.0)),
+        (Limits(paced_until=1060.0), (PACE, 1060.0)),
+        (Limits(paced_until=1000.0), None),
+        (Limits(1050.0, 1040.0, paced_until=1060.0), (PACE, 1060.0)),
+        (Limits(1050.0, 1060.0, paced_until=1040.0), (CAP, 1060.0)),
     ],
 )
 def test_a_stranger_waits_for_the_later_end(
@@ -37,6 +41,8 @@ def test_a_stranger_waits_for_the_later_end(
         (Limits(None, 1060.0, told=False), None),
         (Limits(1060.0), (LOCK, 1060.0)),
         (Limits(1050.0, 1060.0), (LOCK, 1050.0)),
+        (Limits(paced_until=1060.0), None),
+        (Limits(1050.0, paced_until=1060.0), (LOCK, 1050.0)),
     ],
 )
 def test_a_chat_that_the_account_began_waits_for_no_cap(
@@ -55,6 +61,7 @@ def test_a_chat_that_the_account_began_waits_for_no_cap(
         (Limits(900.0, 1060.0), (1060.0, "new_chats_capped")),
         (Limits(900.0, 900.0), (None, None)),
         (Limits(NOW, NOW), (None, None)),
+        (Limits(paced_until=1060.0), (None, None)),
     ],
 )
 def test_the_shown_limit_is_the_one_that_whatsapp_announced(

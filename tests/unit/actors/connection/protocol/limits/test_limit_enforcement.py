@@ -22,6 +22,7 @@ from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
+from actors.runtime.limits.account_pace import DAY, next_day
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -62,15 +63,32 @@ class World:
         self.told: list[Limits] = []
         self.counts: Counter[str] = Counter()
         self.running: list[Coroutine[object, object, None]] = []
+        self.new_chats = 0
+        self.ahead = 0.0
         self.people = LidMapping(session, Address.parse(DEVICE), None)
         self.limits = LimitEnforcement(
             session,
             cast("Socket", self.server),
             self.people,
-            EngineEvents(on_limits=self._tell),
+            EngineEvents(on_limits=self._tell, new_chats=lambda: self.new_chats),
             self.counts,
             start=lambda _, work: self.running.append(work),
+            clock=self.clock,
         )
+
+    def clock(self) -> float:
+        return time.time() + self.ahead
+
+    async def sends(self, chat: str, message_id: str) -> None:
+        """Send a message, as engines do; raises `SendDeferred`."""
+        try:
+            self.limits.check(Address.parse(chat))
+        except SendDeferred as deferred:
+            await self.limits.met(deferred)
+            raise
+        async with self.session.transaction():
+            self.session.sent.remember(chat, message_id, b"", self.clock())
+            self.session.outreach.note_begun(chat, message_id)
 
     async def _tell(self, limits: Limits) -> None:
         self.told.append(limits)
@@ -211,3 +229,61 @@ async def test_a_session_that_takes_nothing_is_no_attempt(world: World) -> None:
 def test_an_error_of_another_kind_is_no_limit() -> None:
     assert not isinstance(refused(500, 0.0), SendDeferred)
     assert isinstance(refused(475, 0.0), SendError)
+
+
+async def test_no_more_chats_are_begun_on_a_day_than_the_owner_allows(world: World) -> None:
+    """Chats that were begun go on, and so do answers; the next day has as many again."""
+    world.ahead = DAY - time.time() % DAY  # not around midnight
+    world.new_chats = 2
+    async with world.session.transaction():
+        world.session.outreach.note_correspondent(FRIEND)
+    await world.sends(people(1), "A1")
+    await world.sends(people(2), "B1")
+    midnight = next_day(world.clock())
+    for number in (3, 4):
+        with pytest.raises(SendDeferred) as deferred:
+            await world.sends(people(number), f"C{number}")
+        assert (deferred.value.code, deferred.value.until) == ("new_chats_paced", midnight)
+    assert world.told == [Limits(paced_until=midnight)], "once"
+    await world.sends(people(1), "A2")
+    await world.sends(FRIEND, "D1")
+    assert world.deferred(ACCOUNT) is None
+    world.ahead += DAY
+    await world.sends(people(3), "C3")
+    await world.sends(people(4), "C4")
+    with pytest.raises(SendDeferred):
+        await world.sends(people(5), "E1")
+    assert world.told[1:] == [Limits(paced_until=midnight + DAY)]
+
+
+async def test_a_person_who_answers_on_the_day_leaves_the_place_to_another(world: World) -> None:
+    world.ahead = DAY - time.time() % DAY
+    world.new_chats = 1
+    await world.sends(people(1), "A1")
+    assert world.deferred(people(2)) is not None
+    async with world.session.transaction():
+        world.session.outreach.note_correspondent(people(1))
+    await world.sends(people(2), "B1")
+
+
+async def test_the_owner_may_allow_more_at_any_time_and_learns_at_the_login(world: World) -> None:
+    world.ahead = DAY - time.time() % DAY
+    world.new_chats = 1
+    await world.sends(people(1), "A1")
+    await world.limits.tell()
+    assert world.told == [Limits(paced_until=next_day(world.clock()))]
+    world.new_chats = 0
+    assert world.deferred(people(2)) is None
+    await world.limits.tell()
+    assert world.told[1:] == [NONE]
+
+
+async def test_what_the_phone_began_is_none_of_this_devices_chats(world: World) -> None:
+    world.new_chats = 1
+    async with world.session.transaction():
+        world.session.outreach.note_begun(people(1), "A1")
+    assert world.deferred(people(2)) is None
+
+
+def people(number: int) -> str:
+    return f"1555010008{number}@s.whatsapp.net"
