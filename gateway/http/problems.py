@@ -134,6 +134,9 @@ KINDS = _kinds(
     Kind(422, "control_character", "The text has a control character"),
     Kind(422, "media_empty", "The file is empty"),
     Kind(422, "media_type_mismatch", "The file is of another kind than the message"),
+    Kind(
+        422, "conversion_unavailable", "The file has to be converted, and ffmpeg is not installed"
+    ),
     Kind(422, "media_refused", "The URL may not be fetched"),
     Kind(422, "media_unreachable", "The URL cannot be fetched"),
     Kind(422, "unknown_parameter", "There is no such query parameter"),

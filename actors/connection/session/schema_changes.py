@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 26
+VERSION = 27
 
 CHANGES = {
     2: """
@@ -341,6 +341,18 @@ CREATE TABLE group_subjects (chat TEXT PRIMARY KEY, subject TEXT NOT NULL) STRIC
 """,
     26: """
 -- Nothing here. The file of keys beside it, whatsmeow.db, has records that an older program cannot read.
+""",
+    27: """
+-- Files that were sent, by the file that the caller gave: what their messages say of them.
+CREATE TABLE file_details (
+    kind TEXT NOT NULL,
+    given BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    mime TEXT,
+    seconds INTEGER, width INTEGER, height INTEGER, thumbnail BLOB, waveform BLOB,
+    at REAL NOT NULL,
+    PRIMARY KEY (kind, given)
+) STRICT, WITHOUT ROWID
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

@@ -11,6 +11,7 @@ ALICE = "15550100002@s.whatsapp.net"
 DAY = 86_400.0
 
 AS_IN_18 = """
+DROP TABLE file_details;
 ALTER TABLE inbox DROP COLUMN received_at; ALTER TABLE inbox DROP COLUMN place;
 DROP TABLE chat_order;
 DROP TABLE contact_names; DROP TABLE group_subjects;
