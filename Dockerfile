@@ -31,7 +31,7 @@ FROM python:3.11-slim-bookworm
 # The base image's release holds their versions; a pinned one is gone from the mirrors with the next security fix.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates tini \
+    && apt-get install --yes --no-install-recommends ca-certificates ffmpeg tini \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 teimoso \
     && useradd --uid 10001 --gid teimoso --no-create-home --home-dir /data --shell /usr/sbin/nologin teimoso \

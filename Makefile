@@ -187,7 +187,7 @@ test-whatsmeow: setup-test
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
-	@.ci/debian strace prometheus systemd chromium
+	@.ci/debian strace prometheus systemd chromium ffmpeg
 
 ## resolve the locks again: hashes without addresses
 lock: setup-test

@@ -23,6 +23,7 @@ Code = Literal[
     "connection_forbidden",
     "connection_not_open",
     "control_character",
+    "conversion_unavailable",
     "cross_site",
     "delete_too_late",
     "disk_reserve",

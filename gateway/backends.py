@@ -13,6 +13,7 @@ import structlog
 
 from actors.connection.backup.open_vault import open_bucket
 from actors.health.resources import files_room
+from actors.media.conversion import ffmpeg
 from actors.media.open_store import open_store
 from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.spool.file import Spool
@@ -38,7 +39,6 @@ from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import KnownConnections
-from gateway.conversion.ffmpeg import Ffmpeg
 from gateway.http import limit_problems
 from gateway.http.api_keys import ApiKeyCache
 from gateway.http.rate_limiter import RateLimiter
@@ -219,7 +219,11 @@ class Backends:
             posters=posters,
             files=files,
             fetcher=fetcher,
-            previews=LinkPreviews(fetcher, Ffmpeg(), partial(_may_preview, settings, known)),
+            previews=LinkPreviews(
+                fetcher,
+                ffmpeg.of_host(settings, ffmpeg.PREVIEWS),
+                partial(_may_preview, settings, known),
+            ),
         )
         await backends.known.refresh()
         running = (

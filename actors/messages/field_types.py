@@ -122,7 +122,12 @@ Seconds = Annotated[
     Annotated[int, Field(ge=0, le=86_400), BeforeValidator(whole)] | None,
     Field(description="Its length in seconds."),
 ]
-Voice = Annotated[bool, Field(description="As a voice note: Opus in Ogg, if phones shall play it.")]
+Voice = Annotated[
+    bool,
+    Field(
+        description="As a voice note. Sound that is not Opus in Ogg, of one channel, is converted, for which ffmpeg is needed."
+    ),
+]
 
 Animated = Annotated[bool, Field(description="Whether its WebP has more than one picture.")]
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from actors.media.conversion import ffmpeg, formats
+from actors.media.directory import step
 from actors.media.store import FileTooLarge
 from actors.messages.content import Audio, File
 from gateway.acceptance import url_fetch
@@ -42,6 +45,7 @@ _USUAL: Final = {
     "sticker": "image/webp",
 }
 NOT_KEPT: Final = "No file with this SHA-256 is kept: upload it first."
+_PLAYED_VIDEO: Final = "a video is MP4 with H.264 (8 bits, 4:2:0) and AAC"
 _VOICE: Final = "audio/ogg; codecs=opus"
 _MIME: Final = re.compile(MIME)
 _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
@@ -60,7 +64,7 @@ async def file_content(
     """The content to send, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
-    `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep_given`.
+    `media_refused`, `media_unreachable`, `conversion_unavailable`; raises as `Files.find` and `Files.keep_given`.
     """
     if wanted.media.url is None:
         assert wanted.media.sha256 is not None
@@ -76,7 +80,25 @@ async def file_content(
     content = wanted.content(file=File(sha256, size, "", name), reply_to=quote)
     voice = isinstance(content, Audio) and content.voice
     mime = mime_of(content.type, wanted.mime or declared, voice=voice)
+    await require_playable(backends, wanted.connection, content)
     return replace(content, file=replace(content.file, mime=mime))
+
+
+async def require_playable(backends: Backends, connection: str, content: Media) -> None:
+    """Problem `conversion_unavailable`, where the file would have to be converted and ffmpeg is not installed here."""
+    voice = isinstance(content, Audio) and content.voice
+    if not formats.needs_format(content.type, voice=voice) or ffmpeg.is_installed():
+        return
+    path = await backends.files.find(content.file.sha256, connection)
+    if path is None:
+        raise Problem("unknown_media", NOT_KEPT)
+    facts = await step(partial(formats.facts_of, path, content.type, voice=voice))
+    if not facts.plays:
+        played = "a voice note is Opus in Ogg, of one channel" if voice else _PLAYED_VIDEO
+        raise Problem(
+            "conversion_unavailable",
+            f"It has to be converted, for which ffmpeg is missing on this host: {played}.",
+        )
 
 
 def fits(kind: str, size: int) -> None:

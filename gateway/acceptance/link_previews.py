@@ -12,17 +12,17 @@ import time
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from actors.media.conversion import recipes
+from actors.media.conversion.ffmpeg import NotConverted, NotInstalled
 from actors.messages.content import LinkPreview
 from gateway.acceptance import page_description, url_fetch
-from gateway.conversion import recipes
-from gateway.conversion.ffmpeg import NotConverted, NotInstalled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from actors.media.conversion.ffmpeg import Ffmpeg
     from gateway.acceptance.page_description import PageDescription
     from gateway.acceptance.url_fetch import UrlFetcher
-    from gateway.conversion.ffmpeg import Ffmpeg
 
 WITHIN: Final = 3.0
 """Seconds for all of a preview: name, connection, page, picture."""

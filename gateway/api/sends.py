@@ -376,6 +376,7 @@ OPERATIONS = (
             "media_empty",
             "media_too_large",
             "media_type_mismatch",
+            "conversion_unavailable",
             "media_refused",
             "media_unreachable",
             "media_unavailable",

@@ -138,6 +138,9 @@ KINDS = _kinds(
     ProblemKind(422, "control_character", "The text has a control character"),
     ProblemKind(422, "media_empty", "The file is empty"),
     ProblemKind(422, "media_type_mismatch", "The file is of another kind than the message"),
+    ProblemKind(
+        422, "conversion_unavailable", "The file has to be converted, and ffmpeg is not installed"
+    ),
     ProblemKind(422, "media_refused", "The URL may not be fetched"),
     ProblemKind(422, "media_unreachable", "The URL cannot be fetched"),
     ProblemKind(422, "unknown_parameter", "There is no such query parameter"),

@@ -353,6 +353,9 @@ def _media_fields(part: Any) -> dict[str, Any]:
     for name in ("file_name", "title", "seconds", "ptt", "width", "height", "is_animated"):
         if name in part.DESCRIPTOR.fields_by_name and part.HasField(name):
             fields[name] = getattr(part, name)
+    for name, shown in (("jpeg_thumbnail", "thumbnail"), ("waveform", "waveform")):
+        if name in part.DESCRIPTOR.fields_by_name and part.HasField(name):
+            fields[shown] = base64.b64encode(getattr(part, name)).decode()
     return fields
 
 

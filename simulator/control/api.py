@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulator.contacts.devices import HostedDeviceError, NoDeviceError
@@ -49,6 +49,7 @@ from simulator.wire.protocol_library import PN_SERVER
 from simulator.wire.static_key import Certificate
 
 if TYPE_CHECKING:
+    from simulator.media.store import StoredFile
     from simulator.server.companions import Companion
     from simulator.server_state import ServerState
 
@@ -113,26 +114,39 @@ class Control:
         code = field(body, "code", str)
         return _linked(await self._world.code_pairing.enter(self._number(request), code))
 
+    async def file(self, request: Request) -> Response:
+        """Returns the file of a message as a phone shows it."""
+        kind, part, _ = self._media(request)
+        content = self._world.media.plaintext(kind, part)
+        if content is None:
+            raise ProblemError(404, "no_such_media", "a phone could not fetch that file")
+        return Response(content, media_type="application/octet-stream")
+
     async def media(self, request: Request) -> JSONResponse:
         """Sets the `status` of downloads of a message's file, or deletes the file."""
         body, world = await body_of(request), self._world
         status, lost = optional(body, "status", 410), optional(body, "lost", False)
         if not 200 <= status <= 599:
             raise ProblemError(400, "bad_status", "status must be one of HTTP's")
-        found = world.store.row(
+        _, part, held = self._media(request)
+        world.media.answer_by(part.direct_path, status)
+        if lost:
+            world.media.file(held.token).unlink(missing_ok=True)
+        return JSONResponse({"status": status, "lost": lost})
+
+    def _media(self, request: Request) -> tuple[str, Any, StoredFile]:
+        """Returns the kind and the part of the message with this id, and its stored file."""
+        found = self._world.store.row(
             "SELECT content FROM said WHERE id = ?1 UNION ALL"
             " SELECT content FROM inbox WHERE id = ?1",
             request.path_params["id"],
         )
         message = Message.FromString(bytes(found["content"]) if found is not None else b"")
         part = media_in(message)
-        held = None if part is None else world.media.at(part[1].direct_path)
+        held = None if part is None else self._world.media.at(part[1].direct_path)
         if part is None or held is None:
             raise ProblemError(404, "no_such_media", "there is no message of that id with a file")
-        world.media.answer_by(part[1].direct_path, status)
-        if lost:
-            world.media.file(held.token).unlink(missing_ok=True)
-        return JSONResponse({"status": status, "lost": lost})
+        return *part, held
 
     async def faults(self, request: Request) -> JSONResponse:
         faults, query = self._world.faults, request.query_params
@@ -193,7 +207,7 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
         HTTPException,
         Exception,
     )
-    endpoint = Callable[[Request], Awaitable[JSONResponse]]
+    endpoint = Callable[[Request], Awaitable[Response]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
     app_state, profiles = AppStateRoutes(world), ProfileRoutes(world)
     accounts, rules = AccountRoutes(world), RuleRoutes(world)
@@ -244,6 +258,7 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
         ("/groups/{id}/join", groups.join, ["POST"]),
         ("/groups/{id}/requests", groups.requests, ["POST"]),
         ("/groups/{id}/retry", groups.retry, ["POST"]),
+        ("/media/{id}", control.file, ["GET"]),
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),
         ("/unanswered", answers.unanswered, ["GET", "DELETE"]),

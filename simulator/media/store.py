@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.media.encryption import USES, MediaError, Sealed, opened, seal
+from simulator.media.encryption import USES, MediaError, Sealed, decrypted, opened, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,6 +144,14 @@ class MediaStore:
         if length != part.file_length:
             return {"media": "bad-length"}
         return {"media": "ok", "sha256": digest.hex(), "length": length}
+
+    def plaintext(self, kind: str, part: Any) -> bytes | None:
+        """Returns the file of a message as it was before its encryption; None where a phone would show none."""
+        held = self.at(part.direct_path)
+        if held is None or self.read(kind, part)["media"] != "ok":
+            return None
+        with self.file(held.token).open("rb") as source:
+            return b"".join(decrypted(source, held.size, kind, part.media_key))
 
     def _mac(self, signed: str) -> str:
         return hmac.digest(self._secret, signed.encode(), hashlib.sha256).hex()

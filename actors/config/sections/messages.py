@@ -185,6 +185,16 @@ class FileSettings(Section):
             "brings is always needed"
         ),
     )
+    media_conversion_seconds: int = Field(
+        120,
+        ge=10,
+        le=3600,
+        validation_alias="MEDIA_CONVERSION_SECONDS",
+        description=(
+            "seconds that ffmpeg, where it is installed, has for a voice note or a video of a format that WhatsApp's apps"
+            " do not play"
+        ),
+    )
     media_url_private: bool = Field(
         False,
         validation_alias="MEDIA_URL_PRIVATE",

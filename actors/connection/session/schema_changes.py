@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 27
+VERSION = 28
 
 CHANGES = {
     2: """
@@ -348,6 +348,18 @@ ALTER TABLE file ADD COLUMN linked_at REAL;
 UPDATE file SET linked_at = 0
     WHERE EXISTS (SELECT 1 FROM credentials WHERE json_extract(data, '$.device') IS NOT NULL)
         OR EXISTS (SELECT 1 FROM sent_ids)
+""",
+    28: """
+-- Files that were sent, by the file that the caller gave: what their messages say of them.
+CREATE TABLE file_details (
+    kind TEXT NOT NULL,
+    given BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    mime TEXT,
+    seconds INTEGER, width INTEGER, height INTEGER, thumbnail BLOB, waveform BLOB,
+    at REAL NOT NULL,
+    PRIMARY KEY (kind, given)
+) STRICT, WITHOUT ROWID
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

@@ -21,6 +21,7 @@ from actors.connection.session.file import (
     StaleEpoch,
     make_directory,
 )
+from actors.connection.session.files.file_details import SentFileDetails
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.account_link import AccountLink
@@ -97,6 +98,7 @@ class Session(SessionFile):
         self.aliases = MessageAliases(self)
         self.downloads = Downloads(self)
         self.uploads = Uploads(self)
+        self.file_details = SentFileDetails(self)
         self.history_syncs = HistorySyncs(self)
         self.app_state = AppState(self, self.names, self.contact_names)
         self.phone_statuses = PhoneMessageReceipts(self)
@@ -199,6 +201,7 @@ class Session(SessionFile):
             self.sent,
             self.groups,
             self.uploads,
+            self.file_details,
             self.secrets,
             self.sealed_edits,
             self.placeholders,
@@ -228,5 +231,6 @@ class Session(SessionFile):
             self.placeholders,
             self.sent,
             self.uploads,
+            self.file_details,
         ):
             part.forget_all()

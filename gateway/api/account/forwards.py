@@ -72,6 +72,8 @@ async def _accept(
         assert brought is not None
         await media.file_of(call.backends, brought, connection.id)
         attachments.fits(content.type, content.file.size)
+        if not content.forwarding_score:  # what somebody else sent goes as it is
+            await attachments.require_playable(call.backends, connection.id, content)
     return await sends.accept_content(
         call, Send.of(connection.id, body.to, content, **fields), content, key
     )
@@ -105,6 +107,7 @@ OPERATIONS = (
             "media_gone",
             "media_empty",
             "media_too_large",
+            "conversion_unavailable",
             "media_unavailable",
             "disk_reserve",
             "vault_away",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conformance.processes import FOREIGN, until
+from tests.media_samples import film
 
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
@@ -140,7 +141,7 @@ def test_polls_and_votes(simulator: Simulator, versatile: Client, friend: str, m
 @pytest.mark.differs(tryx="D9")
 @pytest.mark.parametrize("media", MEDIA)
 def test_sends_a_file(simulator: Simulator, versatile: Client, friend: str, media: str) -> None:
-    data = f"a file for {friend}".encode() * 1000
+    data = film() if media == "video" else f"a file for {friend}".encode() * 1000
     more = {"text": "look"} if media in ("image", "video", "document") else {}
     encoded = base64.b64encode(data).decode()
     item = simulator.item(friend, versatile.say(friend, media, data=encoded, **more))

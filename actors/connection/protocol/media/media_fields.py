@@ -12,6 +12,7 @@ from actors.messages.content import Audio, Document, File, Image, Sticker, Video
 
 if TYPE_CHECKING:
     from actors.connection.protocol.receive.wrappers import Received
+    from actors.connection.session.files.file_details import FileDetails
     from actors.connection.session.files.uploads import Upload
     from actors.messages.content import Media, Quote
 
@@ -98,11 +99,15 @@ def put(message: Any, said: Media, upload: Upload) -> Any:
     part.url, part.directPath = upload.url, upload.direct_path
     part.mediaKey, part.mediaKeyTimestamp = upload.key, int(upload.at)
     part.fileSha256, part.fileEncSha256 = upload.sha256, upload.sealed_sha256
-    part.fileLength, part.mimetype = upload.size, said.file.mime
+    details = upload.details
+    part.fileLength = upload.size
+    part.mimetype = (details and details.mime) or said.file.mime
     if isinstance(said, Image | Video | Document) and said.caption is not None:
         part.caption = said.caption
     if isinstance(said, Video | Audio) and said.seconds is not None:
         part.seconds = said.seconds
+    if details is not None:
+        _describe(part, said, details)
     if isinstance(said, Audio):
         part.ptt = said.voice
     if isinstance(said, Document):
@@ -110,6 +115,19 @@ def put(message: Any, said: Media, upload: Upload) -> Any:
     if isinstance(said, Sticker):
         part.isAnimated = said.animated
     return part
+
+
+def _describe(part: Any, said: Media, details: FileDetails) -> None:
+    """Write what apps show of the file before they fetch it; the length is the caller's where that is given."""
+    if isinstance(said, Video | Audio) and said.seconds is None and details.seconds is not None:
+        part.seconds = details.seconds
+    if isinstance(said, Image | Video):
+        if details.width is not None and details.height is not None:
+            part.width, part.height = details.width, details.height
+        if details.thumbnail is not None:
+            part.jpegThumbnail = details.thumbnail
+    if isinstance(said, Audio) and details.waveform is not None:
+        part.waveform = details.waveform
 
 
 def _part(message: Any, said: Media) -> Any:

@@ -10,6 +10,7 @@ from actors.connection.protocol.media.download_admission import Bounds
 from actors.connection.protocol.media.download_worker import DownloadWorker
 from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.protocol.media.media_servers import MediaServers
+from actors.connection.protocol.media.outgoing_files import OutgoingFiles
 from actors.connection.protocol.media.picture_files import PictureFiles
 from actors.connection.protocol.media.upload import Uploader
 from actors.connection.protocol.session_transactions import SessionRefusal
@@ -46,7 +47,9 @@ class FileTransfers:
         self.hosts = MediaServers()
         self._on_refusal = on_refusal
         self.pictures = PictureFiles(store, self.web)
-        self.uploader = Uploader(session, store, self.web, self.hosts)
+        self.uploader = Uploader(
+            session, store, self.web, self.hosts, OutgoingFiles(settings, store)
+        )
         fetcher = FileDownloader(store, self.web, self.hosts, limit=settings.media_max_bytes)
         bounds = Bounds(
             settings.media_max_bytes,

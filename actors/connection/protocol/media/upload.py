@@ -1,4 +1,7 @@
-"""Encrypts and uploads the file of an outgoing message to the media servers, once per message across retries."""
+"""Encrypts and uploads the file of an outgoing message to the media servers, once per message across retries.
+
+`outgoing_files` converts and describes it before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import base64
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -18,16 +22,20 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.media.cipher import KEY_BYTES, FileEncryptor, sealed_size
 from actors.connection.protocol.media.http_client import CHUNK, ServerUnreachable
 from actors.connection.protocol.media.media_servers import NoLink
+from actors.connection.protocol.media.outgoing_files import recipe_of
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.session.files.uploads import Upload
 from actors.media.store import StoreUnavailable
+from actors.messages.content import Audio
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
-    from pathlib import Path
 
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaConnection, MediaServers
+    from actors.connection.protocol.media.outgoing_files import OutgoingFiles
+    from actors.connection.session.files.file_details import FileDetails
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
     from actors.messages.content import Media
@@ -75,6 +83,7 @@ class Uploader:
         store: MediaStore,
         web: HttpClient,
         hosts: MediaServers,
+        files: OutgoingFiles,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -82,36 +91,87 @@ class Uploader:
         self._store = store
         self._web = web
         self._hosts = hosts
+        self._files = files
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._conversions = KeyedSemaphores[tuple[str, str]](1)
 
     async def upload(self, message_id: str, said: Media) -> Upload:
         """Upload the file of a message, and return its place. Raises `SendError`, or what `Socket.request` raises.
 
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
-        will not take it; both are permanent.
+        will not take it; both are permanent. As `OutgoingFiles`, where it has to be converted.
         """
+        upload = await self._known(message_id, said)
+        if upload is not None:
+            return upload
+        given = await self._find(said)
+        facts = await self._files.facts(given, said)
+        if not facts.plays:
+            return await self._converted(message_id, said, given)
+        kind, sha256 = _key(said)
+        details = self._session.file_details.find(kind, bytes.fromhex(sha256))
+        if details is None or details.sha256.hex() != sha256 or not details.is_shown:
+            details = await self._files.describe(given, said, facts, given.parent)
+        return await self._uploaded(message_id, said, given, details)
+
+    async def _converted(self, message_id: str, said: Media, given: Path) -> Upload:
+        """Upload the result of a conversion: once within a day, however many messages bring it."""
+        async with self._conversions.of(_key(said)):
+            upload = await self._known(message_id, said)
+            if upload is not None:
+                return upload
+            with await self._files.convert(given, said) as made:
+                path = Path(f"/proc/self/fd/{made.fileno()}")  # it has no other name
+                facts = await self._files.facts(path, said)
+                details = await self._files.describe(path, said, facts, given.parent)
+                details = replace(details, mime=recipe_of(said).mime)
+                return await self._uploaded(message_id, said, path, details, converted=True)
+
+    async def _known(self, message_id: str, said: Media) -> Upload | None:
+        """The upload of this message within a day; of another one where it forwards or was converted to the same."""
+        kind, given = _key(said)
+        details = self._session.file_details.find(kind, bytes.fromhex(given))
+        sent = bytes.fromhex(given) if details is None else details.sha256
         known = self._session.uploads.find(message_id)
-        if known is not None and (known.kind, known.sha256.hex()) == (said.type, said.file.sha256):
-            return known
+        if known is not None and (known.kind, known.sha256) == (said.type, sent):
+            return replace(known, details=details)
+        if said.forwarding_score is None and sent.hex() == given:
+            return None
+        # As WhatsApp's clients forward it.
+        known = self._session.uploads.of_file(said.type, sent)
+        if known is None:
+            return None
+        async with self._session.transaction():
+            self._session.uploads.remember(message_id, known)
+        return replace(known, details=details)
+
+    async def _uploaded(
+        self,
+        message_id: str,
+        said: Media,
+        path: Path,
+        details: FileDetails,
+        *,
+        converted: bool = False,
+    ) -> Upload:
         async with self._turns:
-            upload = self._forwarded(said)
             try:
-                upload = upload or await self._send(await self._seal(said))
+                sealed = await self._seal(path, said.type)
+                if not converted and sealed.sha256 != details.sha256:
+                    log.error("file is not what it is called", action="media.damaged")
+                    raise SendError(MISSING, permanent=True)
+                upload = await self._send(sealed)
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
-            async with self._session.transaction():
-                self._session.uploads.remember(message_id, upload)
-        return upload
+        kind, given = _key(said)
+        details = replace(details, sha256=sealed.sha256)
+        async with self._session.transaction():
+            self._session.uploads.remember(message_id, upload)
+            self._session.file_details.remember(kind, bytes.fromhex(given), details)
+        return replace(upload, details=details)
 
-    def _forwarded(self, said: Media) -> Upload | None:
-        """The upload of a forwarded file for an earlier message of a day, as WhatsApp's clients forward it."""
-        if said.forwarding_score is None:
-            return None
-        return self._session.uploads.of_file(said.type, bytes.fromhex(said.file.sha256))
-
-    async def _seal(self, said: Media) -> _Sealed:
-        """The hash goes before the bytes, so they are sealed twice rather than kept in between."""
+    async def _find(self, said: Media) -> Path:
         try:
             path = await self._store.find(said.file.sha256)
         except BucketAway:
@@ -120,17 +180,18 @@ class Uploader:
             raise SendError(error.code) from None
         if path is None:
             raise SendError(MISSING, permanent=True)
+        return path
+
+    async def _seal(self, path: Path, kind: str) -> _Sealed:
+        """The hash goes before the bytes, so they are sealed twice rather than kept in between."""
         key = secrets.token_bytes(KEY_BYTES)
-        sealing = FileEncryptor(said.type, key)
+        sealing = FileEncryptor(kind, key)
         try:
             async for _ in sealed_chunks(path, sealing):
                 pass
         except OSError:
             raise SendError("media_unreadable") from None
-        if sealing.sha256.hex() != said.file.sha256:
-            log.error("file is not what it is called", action="media.damaged")
-            raise SendError(MISSING, permanent=True)
-        return _Sealed(path, said.type, key, sealing.sha256, sealing.sealed_sha256, sealing.size)
+        return _Sealed(path, kind, key, sealing.sha256, sealing.sealed_sha256, sealing.size)
 
     async def _send(self, sealed: _Sealed) -> Upload:
         for _ in range(2):
@@ -192,6 +253,11 @@ async def sealed_chunks(path: Path, sealing: FileEncryptor) -> AsyncGenerator[by
         yield sealing.finish()
     finally:
         file.close()
+
+
+def _key(said: Media) -> tuple[str, str]:
+    """The kind that a file is sent as, and its SHA-256 (hex): equal for messages that say the same of it."""
+    return "voice" if isinstance(said, Audio) and said.voice else said.type, said.file.sha256
 
 
 def way(kind: str) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.session.session_part import SessionPart
+
+if TYPE_CHECKING:
+    from actors.connection.session.files.file_details import FileDetails
 
 UPLOAD_SECONDS: Final = 86_400.0
 """Seconds for which an upload is relied on; the media servers keep it for weeks."""
@@ -13,7 +16,10 @@ UPLOAD_SECONDS: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The place and the key of an uploaded file; `at` is its time, in seconds since the epoch."""
+    """The place and the key of an uploaded file; `at` is its time, in seconds since the epoch.
+
+    `details` describe the file in the message that is to leave, and are stored apart from its place.
+    """
 
     kind: str
     key: bytes = field(repr=False)
@@ -23,6 +29,7 @@ class Upload:
     sealed_sha256: bytes
     size: int
     at: float
+    details: FileDetails | None = None
 
 
 class Uploads(SessionPart):

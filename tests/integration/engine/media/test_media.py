@@ -37,6 +37,7 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
+from tests.media_samples import film, voice_note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -109,7 +110,7 @@ async def test_each_kind_reaches_the_contact(simulator: Simulator, tmp_path: Pat
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         data = {kind: secrets.token_bytes(70_001 + number) for number, kind in enumerate(KINDS)}
-        data["sticker"] = b""
+        data |= {"sticker": b"", "video": film(), "audio": voice_note()}
 
         async def file(kind: str, mime: str, name: str | None = None) -> File:
             return await kept(tmp_path, data[kind], mime, name)
@@ -124,7 +125,7 @@ async def test_each_kind_reaches_the_contact(simulator: Simulator, tmp_path: Pat
         ]
         shown: dict[str, dict[str, Any]] = {
             "image": {},
-            "video": {"seconds": 7},
+            "video": {"seconds": 7, "width": 320, "height": 240},
             "audio": {"seconds": 3, "ptt": True},
             "document": {"file_name": "bill.pdf"},
             "sticker": {"is_animated": True},

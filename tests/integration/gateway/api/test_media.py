@@ -17,6 +17,7 @@ from actors.messages.content import Document, File, encode
 from actors.state.documents import MESSAGES
 from tests.integration.gateway.files import ANA, PNG, code, digest, kept, send, unlike, upload
 from tests.integration.gateway.served import KEY, ROOT, SHOP, Gateway
+from tests.media_samples import film, voice_note
 from tests.processes import forked
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
 def test_each_kind_says_what_it_is(
     api: Api, kind: str, mime: str, more: dict[str, Any], content: Any
 ) -> None:
-    told = upload(api, unlike(), mime)
+    played = {"video": film(), "audio": voice_note()}
+    told = upload(api, played.get(kind, unlike()), mime)
     accepted = send(api, {"sha256": told["sha256"]}, kind, **more)
     assert accepted.status_code == 202, accepted.text
     message = api.get(f"/api/messages/{accepted.json()['id']}").json()

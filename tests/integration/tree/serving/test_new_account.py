@@ -19,7 +19,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.engine import Outgoing
+    from actors.connection.engine import SendRequest
     from actors.queue.outbound_queue import Record
     from tests.integration.tree.conftest import Served
 
@@ -86,7 +86,7 @@ async def test_chats_beyond_those_of_a_day_wait_and_people_who_write_are_answere
     await served.begin()
     begun: set[str] = set()
 
-    async def answer(message: Outgoing) -> float:
+    async def answer(message: SendRequest) -> float:
         person = message.chat.partition("@")[0]
         most = served.engine.events.new_chats()
         full = len(begun) >= most > 0

@@ -41,6 +41,7 @@ from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.received.phone_message_receipts import PhoneMessageReceipts
 from actors.connection.session.session import Session
+from actors.media.conversion import ffmpeg
 from actors.messages.content import Text, unpack
 from tests.bare_files import BareFiles
 
@@ -135,6 +136,19 @@ def before_calling(step: Step, kind: type, method: str) -> None:
     setattr(kind, method, called)
 
 
+def in_mid_conversion(step: Step) -> None:
+    """While ffmpeg runs."""
+    original = asyncio.create_subprocess_exec
+
+    async def run(*command: Any, **options: Any) -> Any:
+        process = await original(*command, **options)
+        if any("ffmpeg" in str(word) for word in command):
+            step.reached()
+        return process
+
+    ffmpeg.asyncio.create_subprocess_exec = run  # type: ignore[attr-defined]
+
+
 POINTS: dict[str, Callable[[Step], None]] = {
     "before_preparing": lambda step: before_calling(step, Signal, "prepare"),
     "before_decrypting": before_decrypting,
@@ -165,6 +179,7 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_file_commit": lambda step: before_commit(step, Downloads, "end"),
     "before_deferral_commit": lambda step: before_commit(step, Downloads, "defer"),
     "after_deferral_commit": lambda step: before_commit(step, Downloads, "defer", after=True),
+    "in_mid_conversion": in_mid_conversion,
     "in_mid_upload": lambda step: before_calling(step, FileEncryptor, "feed"),
     "before_upload_commit": lambda step: before_commit(step, Uploads, "remember"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.schemas.examples import FILE, PATH
 from tests.integration.gateway.api.reference.test_schemathesis import Rest
+from tests.media_samples import film, voice_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,10 +70,16 @@ MIMES = {
 }
 
 
+CONTENTS = {"video": film(), "audio": voice_note()}
+"""Files that WhatsApp's apps play, of kinds that are converted otherwise."""
+
+
 def kept(api: Api, kind: str) -> str:
     """The SHA-256 of a file that a message of this kind may bring."""
     headers = {"Content-Type": MIMES[kind]}
-    answer = api.post("/api/media", content=kind.encode() * 100, headers=headers)
+    answer = api.post(
+        "/api/media", content=CONTENTS.get(kind, kind.encode() * 100), headers=headers
+    )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["sha256"])
 

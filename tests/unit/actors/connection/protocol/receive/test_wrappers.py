@@ -58,14 +58,14 @@ def test_kinds(message: dict[str, object], expected: object) -> None:
     assert shown(proto.Message(**message).SerializeToString()) == expected
 
 
-UNDECLARED = b"\x82\x01\x03jpg"  # field 16 of a picture, its thumbnail
+UNDECLARED = b"\x92\x01\x03abc"  # field 18 of a picture, a part of its hashes
 
 
 def test_fields_that_are_not_declared_go_along() -> None:
     inner = proto.Message.ImageMessage(caption="look").SerializeToString() + UNDECLARED
     picture = b"\x1a" + bytes([len(inner)]) + inner
     unread = proto.Message.FromString(picture)
-    assert not hasattr(unread.imageMessage, "jpegThumbnail")
+    assert not hasattr(unread.imageMessage, "firstScanSidecar")
     copy = proto.Message.FromString(wrappers.device_sent(picture, CHAT))
     assert copy.deviceSentMessage.message.SerializeToString() == picture
     found = wrappers.read(wrappers.device_sent(picture, CHAT))

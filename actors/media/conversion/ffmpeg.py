@@ -8,25 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import shutil
 import signal
 import tempfile
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
+from actors.runtime.limits.host_turns import HostTurns
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from actors.config.settings import Settings
+
 PROGRAM: Final = "ffmpeg"
 AT_ONCE: Final = 2
-"""Runs at once in a gateway's process; of one connection one, so that others get the next turn."""
+"""Runs at once of a host, of each kind; of one connection one, so that others get the next turn."""
+
+CONVERSIONS: Final = "conversions"
+PREVIEWS: Final = "previews"
+"""The kinds of runs: a small picture does not wait for films."""
 
 MEMORY: Final = 1_500_000
 """Kilobytes of address space; a film of 1080 lines takes a third of it."""
 
+_THREADS: Final = 2
 _BOUNDED: Final = (
     'ulimit -v "$0" && ulimit -t "$1" && ulimit -f "$2" && shift 2 && exec nice -n 10 "$@"'
 )
@@ -38,7 +47,7 @@ _FORMATS: Final = (
     "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe"
 )
 _READS: Final = (
-    *("-nostdin", "-hide_banner", "-loglevel", "quiet", "-threads", "2"),
+    *("-nostdin", "-hide_banner", "-loglevel", "quiet", "-threads", str(_THREADS)),
     *("-max_alloc", str(256 * 2**20)),
     *("-protocol_whitelist", "file", "-format_whitelist", _FORMATS),
 )
@@ -49,7 +58,11 @@ class NotInstalled(Exception):  # noqa: N818 - reads as what it is
 
 
 class NotConverted(Exception):  # noqa: N818 - reads as what it is
-    """ffmpeg made nothing of the file. The message is for the caller."""
+    """ffmpeg made nothing of the file, and will not: why, in words."""
+
+
+class TooSlow(NotConverted):
+    """ffmpeg was not done in time, which a host with less to do may change."""
 
 
 def is_installed() -> bool:
@@ -60,8 +73,8 @@ def is_installed() -> bool:
 class Ffmpeg:
     """Reads a file and returns what ffmpeg makes of it. A run that breaks a bound is ended, and leaves nothing."""
 
-    def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, turns: HostTurns) -> None:
+        self._turns = turns
         self._own_turns = KeyedSemaphores[str](1)
 
     async def run(
@@ -73,20 +86,51 @@ class Ffmpeg:
         limit: int,
         within: float,
     ) -> bytes:
-        """The output of these arguments, of at most `limit` bytes, `within` seconds from its turn on.
+        """The output of these arguments, as of `make`. Raises as that."""
+        with await self.make(source, arguments, unit=unit, limit=limit, within=within) as made:
+            return await asyncio.to_thread(os.pread, made.fileno(), limit, 0)
 
-        Runs of a `unit` come one after the other. Raises `NotInstalled`, `NotConverted`.
+    async def make(
+        self,
+        source: Path | bytes,
+        arguments: Sequence[str],
+        *,
+        unit: str,
+        limit: int,
+        within: float,
+        place: Path | None = None,
+    ) -> IO[bytes]:
+        """A file without a name that has the output of these arguments, of 1 to `limit` bytes; the caller closes it.
+
+        It is in the directory `place`, by default in that of temporary files. Runs of a `unit` come one after the other; each has `within` seconds
+        from its turn on. Raises `NotInstalled`, `NotConverted`, and OSError where the source is gone.
         """
         program = shutil.which(PROGRAM)
         if program is None:
             raise NotInstalled
-        async with self._own_turns.of(unit), self._turns:
+        async with self._own_turns.of(unit), self._turns.turn() as turn:
             # By its number: the end of a name would choose a format that reads other files, too.
-            with _opened(source) as given, tempfile.TemporaryFile() as made:
-                files = (given.fileno(), made.fileno())
-                command = (program, *_READS, "-i", f"file:/dev/fd/{files[0]}", *arguments)
-                await _run((*command, "-y", f"file:/dev/fd/{files[1]}"), files, limit, within)
-                return await asyncio.to_thread(_read, made.fileno(), limit)
+            made = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+            try:
+                with _opened(source) as given:
+                    files = (given.fileno(), made.fileno())
+                    command = (program, *_READS, "-i", f"file:/dev/fd/{files[0]}", *arguments)
+                    # A run that outlives this process keeps its turn.
+                    await _run(
+                        (*command, "-y", f"file:/dev/fd/{files[1]}"), (*files, turn), limit, within
+                    )
+                _require_output(made, limit)
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+
+def of_host(settings: Settings, kind: str) -> Ffmpeg:
+    """Runs of this kind, with the turns of this host."""
+    # Hosts may share the directory, but no turns.
+    name = f"{kind}-{platform.node()}" if settings.several_hosts else kind
+    return Ffmpeg(HostTurns(settings.data, name, AT_ONCE))
 
 
 def _opened(source: Path | bytes) -> IO[bytes]:
@@ -105,7 +149,7 @@ async def _run(command: Sequence[str], files: Sequence[int], limit: int, within:
             "-c",
             _BOUNDED,
             str(MEMORY),
-            str(max(1, int(within))),
+            str(_THREADS * max(1, int(within))),
             str(limit // _BLOCK + 1),
         ),
         *command,
@@ -121,7 +165,7 @@ async def _run(command: Sequence[str], files: Sequence[int], limit: int, within:
         async with asyncio.timeout(within):
             status = await process.wait()
     except TimeoutError:
-        raise NotConverted(f"it takes longer than {within:g} s") from None
+        raise TooSlow(f"it takes longer than {within:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -131,17 +175,16 @@ async def _run(command: Sequence[str], files: Sequence[int], limit: int, within:
         raise NotConverted(_too_large(limit))
     if status:
         raise NotConverted(
-            "it is damaged, needs too much memory, or is of a format that is not read"
+            "it is damaged, needs too much memory or time, or is of a format that is not read"
         )
 
 
-def _read(file: int, limit: int) -> bytes:
-    size = os.fstat(file).st_size
+def _require_output(made: IO[bytes], limit: int) -> None:
+    size = os.fstat(made.fileno()).st_size
     if size > limit:
         raise NotConverted(_too_large(limit))
     if not size:
         raise NotConverted("nothing came of it")
-    return os.pread(file, size, 0)
 
 
 def _too_large(limit: int) -> str:

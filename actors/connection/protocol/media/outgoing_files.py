@@ -1,0 +1,135 @@
+"""Converts a file that WhatsApp's apps do not play, and describes one for its message: thumbnail, waveform, length."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import IO, TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.engine import SendError
+from actors.connection.session.files.file_details import FileDetails
+from actors.media.conversion import ffmpeg, formats, recipes
+from actors.media.store import StoreFull, StoreUnavailable
+from actors.messages.content import Audio, Image, Video
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.config.settings import Settings
+    from actors.media.conversion.facts import Facts
+    from actors.media.store import MediaStore
+    from actors.messages.content import Media
+
+log = structlog.get_logger()
+
+UNAVAILABLE: Final = "conversion_unavailable"
+NOT_CONVERTED: Final = "media_not_converted"
+TOO_SLOW: Final = "conversion_too_slow"
+
+LARGEST: Final = 16 * 2**20
+"""Bytes of a converted file, as WhatsApp takes them."""
+
+SIDE: Final = 100
+THUMBNAIL: Final = 8 * 1024
+"""Pixels and bytes of a thumbnail."""
+
+WITHIN: Final = 10.0
+"""Seconds for a thumbnail or a waveform; a message goes without where that is not enough."""
+
+
+def recipe_of(said: Media) -> recipes.Recipe:
+    """The conversion of a file that is sent as this kind."""
+    return recipes.VOICE if isinstance(said, Audio) else recipes.VIDEO
+
+
+class OutgoingFiles:
+    """The files of one connection's messages on their way out, one conversion and one description at a time.
+
+    A converted file has no name on the disk: after a death the next attempt converts anew.
+    """
+
+    def __init__(self, settings: Settings, store: MediaStore) -> None:
+        self._store = store
+        self._within = float(settings.media_conversion_seconds)
+        self._conversions = ffmpeg.of_host(settings, ffmpeg.CONVERSIONS)
+        self._previews = ffmpeg.of_host(settings, ffmpeg.PREVIEWS)
+
+    async def facts(self, path: Path, said: Media) -> Facts:
+        """Return what the head of the file tells. Raises `SendError`.
+
+        A file that another person sent is forwarded as it is: that person's app took it.
+        """
+        voice = isinstance(said, Audio) and said.voice
+        try:
+            found = await asyncio.to_thread(formats.facts_of, path, said.type, voice=voice)
+        except OSError:
+            raise SendError("media_unreadable") from None
+        return found.played if said.forwarding_score else found
+
+    async def convert(self, given: Path, said: Media) -> IO[bytes]:
+        """Return the file as WhatsApp's apps play it, without a name; the caller closes it. Raises `SendError`.
+
+        ``conversion_unavailable``: ffmpeg is not installed on this host; ``media_not_converted``: it made nothing of the file.
+        Both are permanent. ``conversion_too_slow``, ``disk_reserve``, ``media_unavailable``: it may be tried again.
+        """
+        try:
+            if await self._store.room() < LARGEST:
+                raise SendError(StoreFull.code)
+            return await self._conversions.make(
+                given,
+                recipe_of(said).arguments,
+                unit="",
+                limit=LARGEST,
+                within=self._within,
+                place=given.parent,
+            )
+        except ffmpeg.NotInstalled:
+            raise SendError(UNAVAILABLE, permanent=True) from None
+        except ffmpeg.NotConverted as error:
+            slow = isinstance(error, ffmpeg.TooSlow)
+            log.warning("not converted", action="media.convert", reason=str(error))
+            raise SendError(TOO_SLOW if slow else NOT_CONVERTED, permanent=not slow) from None
+        except StoreUnavailable as error:
+            raise SendError(error.code) from None
+        except OSError:
+            raise SendError("media_unreadable") from None
+
+    async def describe(self, path: Path, said: Media, facts: Facts, place: Path) -> FileDetails:
+        """Return what the message says of a file that is sent; without ffmpeg what its head tells.
+
+        `place` is the directory for what ffmpeg writes.
+        """
+        voice = isinstance(said, Audio) and said.voice
+        thumbnail, waveform, seconds = None, None, facts.seconds
+        if isinstance(said, Image | Video):
+            made = await self._preview(path, recipes.thumbnail(SIDE), THUMBNAIL, place)
+            if made is not None:
+                with made:
+                    thumbnail = made.read()
+        elif isinstance(said, Audio) and (voice or seconds is None):
+            made = await self._preview(path, recipes.SOUND, recipes.SAMPLES, place)
+            if made is not None:
+                with made:
+                    seconds = seconds or recipes.seconds_of(made)
+                    waveform = await asyncio.to_thread(recipes.waveform_of, made) if voice else None
+        return FileDetails(
+            bytes.fromhex(said.file.sha256),
+            recipes.VOICE.mime if voice and facts.plays else None,
+            seconds,
+            facts.width,
+            facts.height,
+            thumbnail,
+            waveform,
+        )
+
+    async def _preview(
+        self, path: Path, arguments: tuple[str, ...], limit: int, place: Path
+    ) -> IO[bytes] | None:
+        """The output of ffmpeg; None where that fails."""
+        try:
+            return await self._previews.make(
+                path, arguments, unit="", limit=limit, within=WITHIN, place=place
+            )
+        except (ffmpeg.NotInstalled, ffmpeg.NotConverted, OSError):
+            return None
