@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -42,6 +43,7 @@ def test_parts_of_a_total(total: int, connections: int, reserved: int, shared: i
         (["b"], {"a": 6, "c": 6}, 5, "instance"),
         (["b"], {"a": 6, "c": 6, "d": 4}, 2, None),  # its own part, whatever the others have
         (["b"], {"a": 6, "c": 6, "d": 4}, 3, "instance"),
+        (["b"], {"a": 6, "c": 6, "d": 1}, 4, None),  # below its part nobody takes from the rest
         ([ALL], {}, 12, None),  # `each` is for connections
         ([ALL], {}, 13, "instance"),
         ([ALL], {"a": 6, "c": 6, "d": 4}, 2, None),
@@ -135,6 +137,30 @@ def test_whatever_is_asked_for_each_gets_its_part_and_the_total_holds(seed: int)
             assert not part, "its own part"
         assert used.total() <= QUOTA.total.size
         assert all(used[each] <= 6 for each in units[:4])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_left_is_what_a_check_lets_in(seed: int) -> None:
+    chance = random.Random(seed)
+    quota = replace(QUOTA, each=None, connections=chance.choice([0, 1, 4, 30]))
+    for _ in range(50):
+        used = {unit: chance.randint(0, 7) for unit in ("a", "b", "c", ALL)}
+        elsewhere = chance.randint(0, 4)
+        for unit in (*used, "d"):
+            left = quota.left(unit, used, elsewhere=elsewhere)
+            assert left >= 0
+            if left:
+                quota.check([unit], used, left, elsewhere=elsewhere)
+            with pytest.raises(LimitReached):
+                quota.check([unit], used, left + 1, elsewhere=elsewhere)
+
+
+def test_a_quota_without_a_total_or_with_too_small_a_one_gets_another() -> None:
+    none = replace(QUOTA, total=replace(QUOTA.total, size=0))
+    assert QUOTA.within(30) is QUOTA
+    assert none.within(30) == replace(QUOTA, total=replace(QUOTA.total, size=30))
+    assert QUOTA.at_least(19) == QUOTA.at_least(20) == QUOTA
+    assert QUOTA.at_least(21) == replace(QUOTA, total=replace(QUOTA.total, size=21))
 
 
 def test_units() -> None:

@@ -86,9 +86,13 @@ def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
     assert until(midnight) == midnight + LONGEST_WAIT
 
 
-def test_a_disk_without_room_is_looked_at_each_hour() -> None:
-    found = asked(replace(FREE, room=49))
-    assert found == DeferredFiles(Deferral.DISK, 49, None, NOW + LONGEST_WAIT)
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [(replace(FREE, room=49), Deferral.DISK), (replace(FREE, part=49), Deferral.PART)],
+)
+def test_a_disk_or_a_part_without_room_is_looked_at_each_hour(left: Left, reason: Deferral) -> None:
+    found = asked(left)
+    assert found == DeferredFiles(reason, 49, None, NOW + LONGEST_WAIT)
 
 
 def test_a_disk_that_refused_a_file_refuses_all_that_are_as_large() -> None:
