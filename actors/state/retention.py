@@ -40,7 +40,7 @@ RETRY_PAUSE = 60.0
 OLDEST = 20
 """Documents of events that one look takes: each may have 700 kB."""
 
-PAUSE = 0.05
+RETENTION_PAUSE_SECONDS = 0.05
 """Seconds between two batches of one round."""
 
 FINISHED = ("sent", "delivered", "read", "cancelled")
@@ -132,7 +132,7 @@ class Retention:
             removed += len(old)
             if len(old) < OLDEST:
                 return removed
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETENTION_PAUSE_SECONDS)
 
     async def _remove(self, collection: str, where: Sequence[Where], ended: str) -> int:
         """Of those that are found, what ended before the bound of the last condition."""
@@ -149,7 +149,7 @@ class Retention:
             after = page.next
             if after is None:
                 return removed
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETENTION_PAUSE_SECONDS)
 
 
 def _removal(collection: str, document: Document) -> Write:

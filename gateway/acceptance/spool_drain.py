@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from gateway.redis_memory import RedisMemoryMonitor
 
 BATCH = 200
-PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
+SPOOL_POLL_SECONDS = (
+    0.5  # seconds between looks while there is nothing to do, or nothing can be done
+)
 REGISTRY_TIMEOUT = 2.0  # seconds for the state store to say whether a connection is there
 ASIDE = 1.0
 OVER = 1.0
@@ -105,7 +107,7 @@ class SpoolDrain:
                 log.info("spool drained", action="drain_spool", count=moved)
             else:
                 try:
-                    async with asyncio.timeout(PAUSE):
+                    async with asyncio.timeout(SPOOL_POLL_SECONDS):
                         await self._wake.wait()
                 except TimeoutError:
                     continue

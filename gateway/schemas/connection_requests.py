@@ -30,7 +30,7 @@ ProxyUrl = Annotated[
         {
             "type": "string",
             "minLength": 10,
-            "maxLength": address.LONGEST,
+            "maxLength": address.MAX_PROXY_URL_CHARACTERS,
             "pattern": address.PATTERN,
             "not": {"pattern": address.SHOWN_PATTERN},
             "examples": ["socks5://shop:secret@proxy.example.com:1080"],

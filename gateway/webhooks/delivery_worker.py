@@ -250,7 +250,7 @@ class DeliveryWorker:
             lane.busy = False
             self._journal.moved()
             if attempt is None or isinstance(attempt, FileAwaited):
-                self._hold_back(lane, delivery, attempt)
+                self._hold(lane, delivery, attempt)
             elif delivery is None:
                 self._found_nothing(lane, result.spills)
             elif attempt is UNWANTED:
@@ -271,9 +271,7 @@ class DeliveryWorker:
         if not self._lanes.held and not self._lanes.behind:
             self._parked = 0
 
-    def _hold_back(
-        self, lane: ChatLane, delivery: Delivery | None, file: FileAwaited | None
-    ) -> None:
+    def _hold(self, lane: ChatLane, delivery: Delivery | None, file: FileAwaited | None) -> None:
         """Have an event tried later that could not be, or that waits for its file or its chat's former lane."""
         until = self._clock() if file is None else file.until
         self._lanes.hold_on(lane, 0.0 if lane.file_news else until)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AGAIN: Final = 15.0
-LONGEST: Final = 900.0
+MAX_BACKUP_RETRY_SECONDS: Final = 900.0
 """Seconds between two tries after a failure, which double."""
 
 LOOK: Final = 60.0
@@ -64,7 +64,7 @@ class InstanceBackups:
                 reason = getattr(error, "reason", error.code)
                 log.warning("not backed up", action="instance_backup", reason=reason)
                 await self._note(self._failing or time.time())
-                await asyncio.sleep(doubled(failures, 2 * AGAIN, LONGEST))
+                await asyncio.sleep(doubled(failures, 2 * AGAIN, MAX_BACKUP_RETRY_SECONDS))
 
     async def _left(self) -> float:
         """Seconds until a backup is due."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CODES = (REACH_OUT_LIMITED, NEW_CHATS_CAPPED)
-PAUSE = 1.0
+REDIS_RETRY_SECONDS = 1.0
 """Seconds between tries while Redis is away."""
 
 LONGEST_SLEEP = 60.0
@@ -143,7 +143,7 @@ class MessageDeferral:
                 async with self._turn:
                     await self._carry()
             except RedisAway:
-                pause = PAUSE
+                pause = REDIS_RETRY_SECONDS
             except LeaseLost:
                 self._on_lost("lost")
             with suppress(TimeoutError):

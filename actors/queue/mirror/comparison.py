@@ -35,7 +35,7 @@ ALONE = 200
 """Messages of a connection, at most, that are looked up one by one since no page of documents had them."""
 SETTLED = 12.0
 """Seconds after which a difference that is still there is not the lag of the view (`upkeep.LAG`)."""
-PAUSE = 0.02
+COMPARISON_PAUSE_SECONDS = 0.02
 """Seconds between two pages."""
 
 
@@ -108,7 +108,7 @@ class Comparison:
                 after = page.next
                 if after is None or taken.total() == MOST * len(connections):
                     break
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(COMPARISON_PAUSE_SECONDS)
         return jobs
 
     async def _judged(self, jobs: dict[str, Document]) -> dict[str, str | None]:
@@ -124,7 +124,7 @@ class Comparison:
                 for message_id, standing in page.items():
                     id_ = api_id(connection, message_id)
                     judged[id_] = difference(standing, jobs[id_])
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(COMPARISON_PAUSE_SECONDS)
         return judged
 
     async def _unseen(self, connections: Collection[str], jobs: Collection[str]) -> list[str]:
@@ -134,7 +134,7 @@ class Comparison:
             ids = await self._reader.unfinished(connection, MOST)
             alone = [each for each in ids if api_id(connection, each) not in jobs][:ALONE]
             found += [api_id(connection, each) for each in alone]
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(COMPARISON_PAUSE_SECONDS)
         return found
 
     async def _again(self, suspects: Sequence[str]) -> Differences:

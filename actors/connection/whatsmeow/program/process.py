@@ -12,7 +12,7 @@ import structlog
 from actors.connection.engine import EngineNotInstalled
 from actors.connection.whatsmeow.program.executable import find
 from actors.connection.whatsmeow.program.pipe import Pipe
-from actors.connection.whatsmeow.program.program_log import LONGEST, ProgramLog
+from actors.connection.whatsmeow.program.program_log import MAX_LOG_LINE_BYTES, ProgramLog
 from actors.connection.whatsmeow.program.timer_slack import SLACK, timer_slack
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Program:
                         stdin=asyncio.subprocess.DEVNULL,
                         stdout=asyncio.subprocess.PIPE,
                         stderr=asyncio.subprocess.STDOUT,
-                        limit=LONGEST,
+                        limit=MAX_LOG_LINE_BYTES,
                     )
             except BaseException:
                 ours.close()

@@ -17,9 +17,9 @@ from actors.connection import whatsapp_version
 from actors.connection.whatsapp_version import (
     BUILT_IN,
     DAY,
+    FAILED_LOOKUP_PAUSE_SECONDS,
     FILE,
-    LONGEST,
-    PAUSE,
+    MAX_PAGE_BYTES,
     Known,
     NoVersion,
     Versions,
@@ -84,8 +84,12 @@ def test_the_version_that_is_announced(known: Known, announced: str, remark: str
         (Known(), True, "never read"),
         (Known(NEWER, NOW - DAY + 1, NOW - DAY + 1), False, "read within a day"),
         (Known(NEWER, NOW - DAY, NOW - DAY), True, "read a day ago"),
-        (Known(NEWER, NOW - DAY, NOW - PAUSE + 1), False, "tried in vain a moment ago"),
-        (Known(tried_at=NOW - PAUSE), True, "tried in vain ten minutes ago"),
+        (
+            Known(NEWER, NOW - DAY, NOW - FAILED_LOOKUP_PAUSE_SECONDS + 1),
+            False,
+            "tried in vain a moment ago",
+        ),
+        (Known(tried_at=NOW - FAILED_LOOKUP_PAUSE_SECONDS), True, "tried in vain ten minutes ago"),
         (Known(NEWER, NOW + 9, NOW + 9), True, "by a clock that was set back"),
     ],
 )
@@ -172,7 +176,7 @@ def test_no_redirect_is_followed() -> None:
 
 
 def test_a_page_without_end_is_read_to_its_bound() -> None:
-    with serving(sw=b" " * LONGEST + PAGE) as server, pytest.raises(NoVersion):
+    with serving(sw=b" " * MAX_PAGE_BYTES + PAGE) as server, pytest.raises(NoVersion):
         newest(server.url, soon())
 
 
@@ -225,7 +229,9 @@ async def test_a_look_up_that_fails_holds_no_login_up_for_long(tmp_path: Path) -
         assert await versions(tmp_path, server).announced() == BUILT_IN
         assert server.asked == ["/sw.js", "/"]
         server.answers["/sw.js"] = (200, PAGE)
-        assert await versions(tmp_path, server, NOW + PAUSE).announced() == NEWER
+        assert (
+            await versions(tmp_path, server, NOW + FAILED_LOOKUP_PAUSE_SECONDS).announced() == NEWER
+        )
 
 
 async def test_a_login_waits_no_longer_than_a_look_up_may_take(
