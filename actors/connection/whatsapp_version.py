@@ -35,7 +35,7 @@ log = structlog.get_logger()
 BUILT_IN: Final = "2.3000.1045649367"
 """The version of August 2026: announced as long as the page was never read."""
 
-FILE: Final = "whatsapp_version.json"
+VERSION_FILE: Final = "whatsapp_version.json"
 """In the data directory: what is known, shared by all connections of the host."""
 
 BROWSER: Final = (
@@ -165,7 +165,7 @@ class Versions:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._file = settings.data / FILE
+        self._file = settings.data / VERSION_FILE
         self._clock = clock
         self._override = False
         self._last = BUILT_IN

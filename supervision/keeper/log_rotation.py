@@ -17,7 +17,7 @@ import structlog
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEPT = 4
+LOGS_KEPT = 4
 EVERY = 30.0  # seconds between two checks
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ def set_aside(file: Path) -> None:
 
 
 def older(file: Path, number: int) -> Path:
-    """Returns the path of an older log: 1 is the newest, `KEPT` the oldest."""
+    """Returns the path of an older log: 1 is the newest, `LOGS_KEPT` the oldest."""
     return file.with_name(f"{file.name}.{number}")
 
 
@@ -81,6 +81,6 @@ def _cut(file: Path) -> None:
 
 
 def _shift(file: Path) -> None:
-    for number in range(KEPT - 1, 0, -1):
+    for number in range(LOGS_KEPT - 1, 0, -1):
         if older(file, number).exists():
             older(file, number).replace(older(file, number + 1))

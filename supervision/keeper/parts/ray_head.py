@@ -126,7 +126,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
             # Two heaps for all threads: otherwise each thread keeps the memory that it once used.
             "MALLOC_ARENA_MAX": "2",
             "RAY_ROTATION_MAX_BYTES": str(log_bytes),
-            "RAY_ROTATION_BACKUP_COUNT": str(log_rotation.KEPT),
+            "RAY_ROTATION_BACKUP_COUNT": str(log_rotation.LOGS_KEPT),
             "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
         },
     )

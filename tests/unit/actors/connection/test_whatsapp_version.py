@@ -18,8 +18,8 @@ from actors.connection.whatsapp_version import (
     BUILT_IN,
     DAY,
     FAILED_LOOKUP_PAUSE_SECONDS,
-    FILE,
     MAX_PAGE_BYTES,
+    VERSION_FILE,
     Known,
     NoVersion,
     Versions,
@@ -135,8 +135,8 @@ def test_what_is_known_is_read_back() -> None:
     ],
 )
 def test_a_file_that_is_damaged_says_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
-    assert read(tmp_path / FILE) == Known()
+    (tmp_path / VERSION_FILE).write_text(text)
+    assert read(tmp_path / VERSION_FILE) == Known()
 
 
 @pytest.mark.parametrize("body", FORMS)
@@ -255,11 +255,11 @@ async def test_a_version_that_is_set_is_never_looked_up(tmp_path: Path) -> None:
         assert await chosen.announced() == OLDER
         assert not await chosen.another()
         assert server.asked == []
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / VERSION_FILE).exists()
 
 
 async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
+    (tmp_path / VERSION_FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
     with serving(sw=PAGE) as server:
         first = versions(tmp_path, server)
         assert await first.announced() == OLDER
@@ -270,21 +270,21 @@ async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) 
         assert await again.announced() == NEWER
         assert not await again.another()
         assert not await again.another()
-        assert set(read(tmp_path / FILE).refused) == {OLDER, NEWER}
+        assert set(read(tmp_path / VERSION_FILE).refused) == {OLDER, NEWER}
 
 
 async def test_one_look_up_after_a_refusal_serves_all_who_met_it(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
+    (tmp_path / VERSION_FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
     for page, found in ((OLDER, False), (NEWER, True)):
         with serving(sw=b'"client_revision":%s,' % page.split(".")[2].encode()) as server:
             server.pause = 0.2
             refused = [versions(tmp_path, server, NOW + 1) for _ in range(4)]
             if not found:  # the newest that is built in was refused as well
-                known = read(tmp_path / FILE).refuse(BUILT_IN, NOW)
-                (tmp_path / FILE).write_text(known.to_json())
+                known = read(tmp_path / VERSION_FILE).refuse(BUILT_IN, NOW)
+                (tmp_path / VERSION_FILE).write_text(known.to_json())
             else:
-                known = replace(read(tmp_path / FILE), tried_at=NOW)
-                (tmp_path / FILE).write_text(known.to_json())
+                known = replace(read(tmp_path / VERSION_FILE), tried_at=NOW)
+                (tmp_path / VERSION_FILE).write_text(known.to_json())
             for each in refused:
                 await each.announced()
             assert await asyncio.gather(*(each.another() for each in refused)) == [found] * 4
@@ -309,7 +309,7 @@ async def test_the_end_of_a_version_is_known_to_all_who_announce_it(tmp_path: Pa
 async def test_what_is_known_holds_no_secret_and_is_written_whole(tmp_path: Path) -> None:
     with serving(sw=PAGE) as server:
         await versions(tmp_path, server).announced()
-    assert json.loads((tmp_path / FILE).read_text()) == {
+    assert json.loads((tmp_path / VERSION_FILE).read_text()) == {
         "version": NEWER,
         "found_at": NOW,
         "tried_at": NOW,
