@@ -39,7 +39,7 @@ ANSWER_MILLISECONDS: Final = 10_000
 """Milliseconds for which an answer can be fetched."""
 
 FIRST_LOOK, LAST_LOOK = 0.01, 0.1
-GRACE: Final = 5.0
+LATE_REPLY_SECONDS: Final = 5.0
 """Seconds longer than asked that a blocked wait may take before the server counts as away."""
 
 
@@ -111,7 +111,7 @@ class Commands:
         if self._blocking is None:
             self._blocking = connect(self._settings, blocking=True)
         of = keys.of(connection)
-        async with reach(deadline=timeout + GRACE):
+        async with reach(deadline=timeout + LATE_REPLY_SECONDS):
             popped: Any = await self._blocking.blpop([of.commands], timeout=max(timeout, 0.01))
         if popped is None:
             return None

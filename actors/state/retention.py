@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY = 3600.0
+RETENTION_ROUND_SECONDS = 3600.0
 RETRY_PAUSE = 60.0
 """Seconds between two rounds, and until the next while the store is away."""
 
@@ -95,11 +95,11 @@ class Retention:
                 log.error("not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400
                 with suppress(StoreAway):  # noted again by the next round
                     await own_mistakes.note(self._documents, "prune")
-                await asyncio.sleep(EVERY)
+                await asyncio.sleep(RETENTION_ROUND_SECONDS)
                 continue
             if removed:
                 log.info("pruned", action="prune", documents=removed)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(RETENTION_ROUND_SECONDS)
 
     async def prune(self) -> int:
         """One round; how many documents it removed. Raises `StoreAway`."""

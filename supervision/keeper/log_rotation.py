@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOGS_KEPT = 4
-EVERY = 30.0  # seconds between two checks
+ROTATION_CHECK_SECONDS = 30.0  # seconds between two checks
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ async def keep(directory: Path, limit: int) -> None:
     """Rotates the logs in `directory`, for ever; none is above `limit` bytes for long."""
     while True:
         await asyncio.to_thread(rotate, directory, limit)
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(ROTATION_CHECK_SECONDS)
 
 
 def rotate(directory: Path, limit: int) -> list[str]:

@@ -24,7 +24,7 @@ ADDRESS: Final = "/console/logs"
 SHOWN: Final = 200
 TAIL: Final = 262_144
 """Bytes of each file that are looked at."""
-EVERY: Final = 5
+LOG_REFRESH_SECONDS: Final = 5
 """Seconds between two looks of a page that lies open."""
 MAX_SEARCH_CHARACTERS: Final = 200
 """Characters of a search that count."""
@@ -47,7 +47,7 @@ async def show(view: ConsoleRequest) -> Response:
         wanted=wanted,
         part=wanted.parts[0] if wanted.parts else None,
         tail=TAIL,
-        every=EVERY,
+        every=LOG_REFRESH_SECONDS,
     )
 
 

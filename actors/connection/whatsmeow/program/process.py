@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-GRACE: Final = 5.0
+PROGRAM_END_SECONDS: Final = 5.0
 """Seconds that the program has to end once the pipe is closed; then it is killed."""
 
 
@@ -80,7 +80,7 @@ class Program:
         """End it: by the end of the pipe, or by a signal where that is not enough."""
         self.pipe.close()
         try:
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(PROGRAM_END_SECONDS):
                 await asyncio.shield(self.over)
         except TimeoutError:
             self._hung = True

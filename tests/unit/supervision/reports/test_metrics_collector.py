@@ -136,7 +136,7 @@ async def test_a_mistake_that_an_actor_counted_is_noted_once_the_store_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next root goes on with the counts of the former, and a report that comes again is no new mistake."""
-    monkeypatch.setattr(metrics_collector, "EVERY", 0.001)
+    monkeypatch.setattr(metrics_collector, "METRICS_WRITE_SECONDS", 0.001)
     shop, tries = child(), list[str]()
 
     async def note(action: str) -> bool:

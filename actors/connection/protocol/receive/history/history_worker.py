@@ -19,7 +19,7 @@ from actors.connection.protocol.identities.addresses import (
     parse_optional,
 )
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.protocol.media.cipher import KINDS
+from actors.connection.protocol.media.cipher import MEDIA_KINDS
 from actors.connection.protocol.receive.disappearing_timer import MAX_TIMER_SECONDS
 from actors.connection.protocol.receive.from_proto import (
     LONGEST_ID,
@@ -390,7 +390,7 @@ class HistoryWorker:
             body=None,
             content=None if is_plain(said) else encode(said),
         )
-        if added and said.type in KINDS:
+        if added and said.type in MEDIA_KINDS:
             self._session.downloads.add_file(*key, "failed", NOT_FETCHED, past=True)
         return added
 
