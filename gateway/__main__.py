@@ -1,7 +1,7 @@
 """Runs the gateway (API, console, webhooks) under uvicorn until SIGTERM: `python -m gateway --data DIR`.
 
 Exit status 1 with one sentence on stderr when it cannot start. On SIGTERM the socket closes, what
-is being answered gets `GRACE` seconds, and callers that wait for a message get what is known.
+is being answered gets `GATEWAY_SHUTDOWN_SECONDS` seconds, and callers that wait for a message get what is known.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-GRACE = 10  # seconds
+GATEWAY_SHUTDOWN_SECONDS = 10  # seconds
 BACKLOG = 2048
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ def main() -> int:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=GATEWAY_SHUTDOWN_SECONDS,
     )
     host, port = listening.getsockname()[:2]
     log.info("listening", action="listening", host=host, port=port)

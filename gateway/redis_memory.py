@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY = 1.0
+MEMORY_CHECK_SECONDS = 1.0
 """Seconds between two readings: sends that are accepted meanwhile fit into what the limit leaves free."""
 
 
@@ -84,7 +84,7 @@ class RedisMemoryMonitor:
         self.budgets = replace(self.budgets, total=total, used=used, taken=taken)
 
     async def run(self) -> None:
-        """Read every `EVERY` seconds, until cancelled."""
+        """Read every `MEMORY_CHECK_SECONDS` seconds, until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(MEMORY_CHECK_SECONDS)

@@ -52,7 +52,7 @@ RULES: Final = (
     "page_silent",  # the page gets no answer
     "hold_files",  # the media servers send half of a file, and the rest after the end of the fault
 )
-KINDS: Final = INSTANT + RULES
+FAULT_KINDS: Final = INSTANT + RULES
 # Faults without an account, which affect all clients.
 SERVER_WIDE: Final = ("page_fails", "page_silent", "hold_files")
 
@@ -144,8 +144,8 @@ def requested(body: Any, fault_id: int) -> Fault:
     server_wide = body.get("kind") in SERVER_WIDE
     if "kind" not in body or not ("account" in body or server_wide):
         raise FaultError("account and kind are needed")
-    if body["kind"] not in KINDS:
-        raise FaultError(f"kind must be one of {', '.join(KINDS)}")
+    if body["kind"] not in FAULT_KINDS:
+        raise FaultError(f"kind must be one of {', '.join(FAULT_KINDS)}")
     if body.get("count", 1) < 1 or body.get("seconds", 0) < 0:
         raise FaultError("count and seconds must be positive")
     if body["kind"] == "reorder" and body.get("count", 2) < 2:

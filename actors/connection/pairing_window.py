@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WITHIN: Final = 6.0
 """Seconds that a code waits for a socket over which it can be asked for."""
 
-FRESH: Final = 0.6
+CODE_TIME_SHARE: Final = 0.6
 """The share of a socket's time that has to be left for a code: somebody has to type it."""
 
 
@@ -40,7 +40,7 @@ class PairingWindow:
 
         Where those are few `renew` is called once, to have another socket. Raises `NotConnected`.
         """
-        if self._there.is_set() and self._until - self._clock() < FRESH * self._lasts:
+        if self._there.is_set() and self._until - self._clock() < CODE_TIME_SHARE * self._lasts:
             self._there.clear()
             renew()
         try:

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 BUILT_IN: Final = "2.3000.1045649367"
 """The version of August 2026: announced as long as the page was never read."""
 
-FILE: Final = "whatsapp_version.json"
+VERSION_FILE: Final = "whatsapp_version.json"
 """In the data directory: what is known, shared by all connections of the host."""
 
 BROWSER: Final = (
@@ -47,13 +47,13 @@ BROWSER: Final = (
 DAY: Final = 86_400.0
 """Seconds after which the page is read again, and a refusal no longer counts."""
 
-PAUSE: Final = 600.0
+FAILED_LOOKUP_PAUSE_SECONDS: Final = 600.0
 """Seconds between two look-ups that failed, so that a login is not delayed each time."""
 
 WITHIN: Final = 8.0
 """Seconds that a look-up takes at most, waiting for that of another process included."""
 
-LONGEST: Final = 2 * 2**20
+MAX_PAGE_BYTES: Final = 2 * 2**20
 """Bytes that are read of a page."""
 
 _END: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
@@ -108,7 +108,9 @@ class Known:
 
     def due(self, now: float) -> bool:
         """Whether the page is to be read before a login."""
-        return not _within(DAY, self.found_at, now) and not _within(PAUSE, self.tried_at, now)
+        return not _within(DAY, self.found_at, now) and not _within(
+            FAILED_LOOKUP_PAUSE_SECONDS, self.tried_at, now
+        )
 
     def asked(self, found: str | None, now: float) -> Known:
         """After a look-up, which may have found nothing."""
@@ -163,7 +165,7 @@ class Versions:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._file = settings.data / FILE
+        self._file = settings.data / VERSION_FILE
         self._clock = clock
         self._override = False
         self._last = BUILT_IN
@@ -322,9 +324,9 @@ def _revision(
     opener = urllib.request.build_opener(_Stay, *urllib_handlers.handlers(proxy))
     with opener.open(asked, timeout=_left(until)) as response:
         kept, size = b"", 0
-        while size < LONGEST:
+        while size < MAX_PAGE_BYTES:
             _left(until)
-            chunk = response.read1(min(_CHUNK, LONGEST - size))
+            chunk = response.read1(min(_CHUNK, MAX_PAGE_BYTES - size))
             kept, size = kept + (chunk or b"\n"), size + len(chunk)
             if (found := _REVISION.search(kept)) is not None:
                 revision = int(found[1])

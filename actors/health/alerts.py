@@ -27,7 +27,9 @@ Key = tuple[str, str | None]  # the reason's name and its subject
 PATIENT = frozenset({"cpu_high", "memory_high", "redis_slow", "store_slow", "queue_backlog"})
 RAISE_AFTER = 2  # rounds, for those that have peaks; the others are raised at once
 CLEAR_AFTER = 2  # rounds
-LONGEST = 86_400.0  # seconds from one telling to the next, unless the first pause is longer
+MAX_REPEAT_PAUSE_SECONDS = (
+    86_400.0  # seconds from one telling to the next, unless the first pause is longer
+)
 CRITICAL = frozenset(
     {
         "redis_away",
@@ -82,7 +84,7 @@ class Alert:
 
     def due(self, at: float, every: float) -> bool:
         """Return whether to repeat it; `every` is the first pause in seconds, 0 is never."""
-        pause = max(every, doubled(self.repeats + 1, every, LONGEST))
+        pause = max(every, doubled(self.repeats + 1, every, MAX_REPEAT_PAUSE_SECONDS))
         told_at = self.raised_at if self.told_at is None else self.told_at
         # A report in the future was made before the clock was set back.
         return every > 0 and not 0 <= at - told_at < pause

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT = 3.0  # seconds after which something counts as away
 OF_LATE = 1800.0  # seconds for which it counts that a connection was a zombie
 COMPARED = 86_400.0  # seconds for which a comparison of queue and store counts
-MOST = 50  # recovery actions that are read for that: a storm of falls is another alert's
+MAX_PROBED_DOCUMENTS = (
+    50  # recovery actions that are read for that: a storm of falls is another alert's
+)
 SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 
 
@@ -191,7 +193,7 @@ class Probes:
                     RECOVERY_ACTIONS,
                     where=[Where("at", ">=", self._wall() - OF_LATE)],
                     order=[Order("at", descending=True)],
-                    limit=MOST,
+                    limit=MAX_PROBED_DOCUMENTS,
                 )
         except (StoreAway, TimeoutError):
             return None

@@ -46,7 +46,7 @@ class Point:
         )
 
 
-FILE = RecordFile(Point, Path("run") / "resources.json")
+RESOURCE_FILE = RecordFile(Point, Path("run") / "resources.json")
 
 
 def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
@@ -62,9 +62,9 @@ def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
 
 def write(data: Path, points: tuple[Point, ...]) -> None:
     """Replace the file. Raises OSError."""
-    FILE.write(data, points, synced=False)  # after a power cut the hour may begin anew
+    RESOURCE_FILE.write(data, points, synced=False)  # after a power cut the hour may begin anew
 
 
 def read(data: Path) -> tuple[Point, ...]:
     """The last written figures, oldest first; none where there are none, or of another release."""
-    return tuple(FILE.read(data))
+    return tuple(RESOURCE_FILE.read(data))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Before = Callable[[str, int], Awaitable[None]]
 
-BATCH: Final = 2**20
+FILE_WRITE_BYTES: Final = 2**20
 """Bytes that are collected before a thread writes them."""
 
 TEMPORARY: Final = ".tmp-"
@@ -70,7 +70,7 @@ class DirectoryStore:
                 if size > limit:
                     raise FileTooLarge
                 held += chunk
-                if len(held) >= BATCH:
+                if len(held) >= FILE_WRITE_BYTES:
                     await step(writer.write, bytes(held))
                     held.clear()
             await step(writer.write, bytes(held))

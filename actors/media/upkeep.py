@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.media.ledger import Ledger
     from actors.state.documents import Documents
 
-LOOK: Final = 2.0
+COPY_CHECK_SECONDS: Final = 2.0
 """Seconds between looks at what is to be copied, of a gateway."""
 
 SELDOM: Final = 10.0
@@ -78,7 +78,7 @@ class FileUpkeep:
         self._waits = waits
         self._clock = clock
         self._mistaken = partial(own_mistakes.note_once, documents)
-        self._every = SELDOM if waits is None or copies is None else LOOK
+        self._every = SELDOM if waits is None or copies is None else COPY_CHECK_SECONDS
         self._tidied: float | None = None
 
     async def run(self) -> None:

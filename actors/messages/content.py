@@ -47,13 +47,58 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "EVERYBODY", "EXCERPT", "KINDS", "MANY_TIMES",
-    "MINTED", "MOST_MENTIONS", "NOTICES", "Audio", "Card", "Change", "ChatChange", "Contact",
-    "Content", "Delete", "Document", "Edit", "File", "Forwardable", "Image", "LinkPreview", "Location",
+    "CHANGES",
+    "CONTENT_KINDS",
+    "DELETE_SECONDS",
+    "EDIT_SECONDS",
+    "EVERYBODY",
+    "EXCERPT",
+    "MANY_TIMES",
+    "MINTED",
+    "MOST_MENTIONS",
+    "NOTICES",
+    "Audio",
+    "Card",
+    "Change",
+    "ChatChange",
+    "Contact",
+    "Content",
+    "Delete",
+    "Document",
+    "Edit",
+    "File",
+    "Forwardable",
+    "Image",
+    "LinkPreview",
+    "Location",
     "Media",
-    "Mentions", "Notice", "Other", "Pin", "Poll", "PollVote", "Quote", "Reaction", "ReadMark",
-    "Sendable", "SettingChange", "Star", "Sticker", "Target", "Text", "UnknownContent", "Video", "Worded", "decode",
-    "encode", "file_of", "is_plain", "pack", "reworded", "text_of", "unpack", "without_preview",
+    "Mentions",
+    "Notice",
+    "Other",
+    "Pin",
+    "Poll",
+    "PollVote",
+    "Quote",
+    "Reaction",
+    "ReadMark",
+    "Sendable",
+    "SettingChange",
+    "Star",
+    "Sticker",
+    "Target",
+    "Text",
+    "UnknownContent",
+    "Video",
+    "Worded",
+    "decode",
+    "encode",
+    "file_of",
+    "is_plain",
+    "pack",
+    "reworded",
+    "text_of",
+    "unpack",
+    "without_preview",
 ]  # fmt: skip
 
 VERSION: Final = 1
@@ -94,8 +139,13 @@ Forwardable = Text | Location | Contact | Media
 It is 0 of one that forwards an own message, which WhatsApp does not mark.
 """
 
-KINDS: Final[Mapping[str, type[Sendable]]] = {kind.type: kind for kind in get_args(Sendable)}
-_DECODED: Final[Mapping[str, Any]] = {**KINDS, **{kind.type: kind for kind in get_args(Notice)}}
+CONTENT_KINDS: Final[Mapping[str, type[Sendable]]] = {
+    kind.type: kind for kind in get_args(Sendable)
+}
+_DECODED: Final[Mapping[str, Any]] = {
+    **CONTENT_KINDS,
+    **{kind.type: kind for kind in get_args(Notice)},
+}
 
 
 def text_of(content: Content) -> str | None:

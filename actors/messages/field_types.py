@@ -82,7 +82,7 @@ SendableText = Annotated[
         {
             "type": "string",
             "minLength": 1,
-            "maxLength": text_validation.LONGEST,
+            "maxLength": text_validation.MAX_TEXT_CHARACTERS,
             "pattern": text_validation.PATTERN,
             "description": "The text; control characters other than tab and line ends are refused.",
             "examples": ["hi"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 65_536  # characters; WhatsApp's limit for a text message
+MAX_TEXT_CHARACTERS = 65_536  # characters; WhatsApp's limit for a text message
 
 # C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -28,9 +28,10 @@ def sendable(text: str) -> str:
     """The text itself; raises `InvalidText` when WhatsApp would refuse or mangle it."""
     if not text or text.isspace():
         raise InvalidText("text_empty", "the text has nothing but white space")
-    if len(text) > LONGEST:
+    if len(text) > MAX_TEXT_CHARACTERS:
         raise InvalidText(
-            "text_too_long", f"the text has {len(text)} characters, WhatsApp allows {LONGEST}"
+            "text_too_long",
+            f"the text has {len(text)} characters, WhatsApp allows {MAX_TEXT_CHARACTERS}",
         )
     found = None if text.isprintable() else _CONTROL.search(text)
     if found:

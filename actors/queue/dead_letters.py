@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DAY = 24 * 3600
-BATCH = 100
+LETTERS_PER_SCRIPT = 100
 """Letters that one script looks at."""
 LOOKED_AT = 5_000
 """Letters that one redrive reads; it returns where the next one continues."""
@@ -107,7 +107,7 @@ class DeadLetters(RefusedViews):
                     f"({behind}",
                     last[0][1],
                     start=0,
-                    num=BATCH,
+                    num=LETTERS_PER_SCRIPT,
                     withscores=True,
                 )
             if not page:
@@ -138,11 +138,11 @@ class DeadLetters(RefusedViews):
         Returns how many.
         """
         now, count = clock(now), 0
-        for begin in range(0, len(message_ids), BATCH):
+        for begin in range(0, len(message_ids), LETTERS_PER_SCRIPT):
             left = len(message_ids) if limit is None else limit - count
             if left <= 0:
                 break
-            batch = message_ids[begin : begin + BATCH]
+            batch = message_ids[begin : begin + LETTERS_PER_SCRIPT]
             found, _ = await self._redrive(connection, which, left, now, batch, named=True)
             count += found
         return count
@@ -158,7 +158,9 @@ class DeadLetters(RefusedViews):
         go when those of other finished messages do.
         """
         now, total = clock(now), 0
-        while pruned := await self._run(connection, "prune", now, now - keep_days * DAY, BATCH):
+        while pruned := await self._run(
+            connection, "prune", now, now - keep_days * DAY, LETTERS_PER_SCRIPT
+        ):
             total += pruned
         return total
 

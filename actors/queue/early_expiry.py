@@ -30,7 +30,7 @@ GOAL: Final = 0.65
 """The share that is left then: each time all keys are read, so seldom."""
 PART_FROM: Final = 0.9
 """The share of the first half of Redis's memory from which on a connection is to have no more than its part."""
-PAUSE: Final = 3600.0
+EXPIRY_RECHECK_SECONDS: Final = 3600.0
 """Seconds until a connection is looked at again whose messages could not leave: within an hour more of them can."""
 
 FOR_ALL: Final = 2**40
@@ -69,7 +69,9 @@ class EarlyExpiry:
         # Once more, where some of the first hours could not leave.
         again = [each for each, size in left.items() if size > goal and hours[each] < FOR_ALL]
         left |= await self._free(dict.fromkeys(again, FOR_ALL))
-        self._paused |= {each: now + PAUSE for each, size in left.items() if size > goal}
+        self._paused |= {
+            each: now + EXPIRY_RECHECK_SECONDS for each, size in left.items() if size > goal
+        }
 
     async def _free(self, hours: Mapping[str, int]) -> dict[str, int]:
         """Let expire what leaves by these hours of connections; return the bytes that each has left."""

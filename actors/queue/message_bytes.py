@@ -15,7 +15,7 @@ from actors.redis.client import reach
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
-BATCH = 100
+RECORDS_PER_SCRIPT = 100
 """Records that one script counts."""
 LEAST = 1000
 """Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
@@ -64,7 +64,7 @@ class MessageBytes(QueueReader):
     async def _records_of(
         self, connections: Collection[str]
     ) -> AsyncIterator[tuple[str, Sequence[str]]]:
-        """Message ids of these connections' records, `BATCH` of one connection at most; an id may come twice."""
+        """Message ids of these connections' records, `RECORDS_PER_SCRIPT` of one connection at most; an id may come twice."""
         found: dict[str, list[str]] = defaultdict(list)
         cursor = 0
         while True:
@@ -76,9 +76,9 @@ class MessageBytes(QueueReader):
                 if connection in connections:
                     found[connection].append(message_id)
             for connection, ids in found.items():
-                while len(ids) >= BATCH or (ids and not cursor):
-                    yield connection, ids[:BATCH]
-                    del ids[:BATCH]
+                while len(ids) >= RECORDS_PER_SCRIPT or (ids and not cursor):
+                    yield connection, ids[:RECORDS_PER_SCRIPT]
+                    del ids[:RECORDS_PER_SCRIPT]
             if not cursor:
                 return
 

@@ -62,7 +62,7 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
 # Seconds beyond its time that a blocked wait may take before the server counts as away.
-GRACE = 5.0
+CLAIM_REPLY_SECONDS = 5.0
 
 __all__ = [
     "ALL",
@@ -275,7 +275,7 @@ class OutboundQueue(LaneJoins):
         """
         if self._blocking is None:
             self._blocking = connect(self._settings, blocking=True)
-        async with reach(deadline=timeout + GRACE):
+        async with reach(deadline=timeout + CLAIM_REPLY_SECONDS):
             # 0 would block for ever.
             await self._blocking.blpop([keys.of(connection).wake], timeout=max(timeout, 0.01))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-BATCH = 100
+MESSAGES_PER_SCRIPT = 100
 """Messages that one script looks at."""
 
 
@@ -117,11 +117,13 @@ class Outcomes(DeadLetters):
         meant = _meant(codes, until)
         while True:
             async with reach():
-                found: Any = await self._redis.zscan(held, cursor, count=BATCH)
+                found: Any = await self._redis.zscan(held, cursor, count=MESSAGES_PER_SCRIPT)
             cursor, page = found
             ids = [id_ for id_, _ in page]
-            for begin in range(0, len(ids), BATCH):
-                await self._lift(connection, epoch, meant, now, ids[begin : begin + BATCH])
+            for begin in range(0, len(ids), MESSAGES_PER_SCRIPT):
+                await self._lift(
+                    connection, epoch, meant, now, ids[begin : begin + MESSAGES_PER_SCRIPT]
+                )
             if not cursor:
                 return
 
@@ -139,10 +141,10 @@ class Outcomes(DeadLetters):
         # The one that is held has those before it that are more urgent and came later.
         while True:
             async with reach():
-                ids: Any = await self._redis.zrange(lane, begin, begin + BATCH - 1)
+                ids: Any = await self._redis.zrange(lane, begin, begin + MESSAGES_PER_SCRIPT - 1)
             if not ids or await self._lift(connection, epoch, meant, now, ids):
                 return
-            begin += BATCH
+            begin += MESSAGES_PER_SCRIPT
 
     async def _lift(
         self, connection: str, epoch: int, meant: tuple[str, str], now: float, ids: Sequence[str]

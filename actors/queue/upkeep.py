@@ -38,7 +38,7 @@ COMPARE_EVERY = 15.0
 MIRROR_EVERY = 0.5
 LONGEST_PAUSE = 5.0
 """Seconds between two rounds, and at most while Redis or the store is away."""
-GRACE = 5.0
+LOOP_END_SECONDS = 5.0
 """Seconds that the loops have to end."""
 
 ALL_EVERY = 2.0
@@ -87,7 +87,7 @@ class QueueUpkeep:
             for loop in broken:
                 loop.result()
         finally:
-            await end_tasks(loops, GRACE)
+            await end_tasks(loops, LOOP_END_SECONDS)
 
     async def list_connections(self) -> None:
         """Read which connections there are; until it succeeds again, the known ones count."""

@@ -1,7 +1,7 @@
 """Passes commands from the gateway to the owner of a connection through Redis, and the answers back.
 
 Commands are not durable: the owner executes a command within its time or not at all, and its caller gets
-the outcome either way. At most `MOST` wait for a connection, of `MOST_BYTES` each; every key expires by itself.
+the outcome either way. At most `MAX_WAITING_COMMANDS` wait for a connection, of `MOST_BYTES` each; every key expires by itself.
 
     gateway                                  owner
     SET command:ID  RPUSH commands ID   →    BLPOP commands, GETDEL command:ID (gone: too late)
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-MOST: Final = 100
+MAX_WAITING_COMMANDS: Final = 100
 """Commands that wait for one connection at most."""
 
 MOST_BYTES: Final = 16_384
@@ -35,11 +35,11 @@ MOST_BYTES: Final = 16_384
 
 TEXT: Final = files("actors.redis").joinpath("commands.lua").read_text()
 
-KEPT: Final = 10_000
+ANSWER_MILLISECONDS: Final = 10_000
 """Milliseconds for which an answer can be fetched."""
 
 FIRST_LOOK, LAST_LOOK = 0.01, 0.1
-GRACE: Final = 5.0
+LATE_REPLY_SECONDS: Final = 5.0
 """Seconds longer than asked that a blocked wait may take before the server counts as away."""
 
 
@@ -86,7 +86,7 @@ class Commands:
         async with reach():
             put = await self._put(
                 keys=[of.commands, of.command(id_)],
-                args=[MOST, id_, command, int(seconds * 1000)],
+                args=[MAX_WAITING_COMMANDS, id_, command, int(seconds * 1000)],
             )
         if not put:
             raise TooMany
@@ -111,7 +111,7 @@ class Commands:
         if self._blocking is None:
             self._blocking = connect(self._settings, blocking=True)
         of = keys.of(connection)
-        async with reach(deadline=timeout + GRACE):
+        async with reach(deadline=timeout + LATE_REPLY_SECONDS):
             popped: Any = await self._blocking.blpop([of.commands], timeout=max(timeout, 0.01))
         if popped is None:
             return None
@@ -126,7 +126,7 @@ class Commands:
         """Answer the caller, if it still waits."""
         key = keys.of(command.connection).answer(command.id)
         async with reach():
-            await self._redis.set(key, json.dumps(told), px=KEPT)
+            await self._redis.set(key, json.dumps(told), px=ANSWER_MILLISECONDS)
 
     async def close(self) -> None:
         """Close the blocking connection of `next`; not the client, which is the caller's."""

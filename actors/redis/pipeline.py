@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-BATCH = 128
+SCRIPTS_PER_BATCH = 128
 """Scripts that go together at most: a batch holds up Redis and its callers for about 5 ms."""
 
 REPLICAS_WITHIN = (4, 16, 80, 400, 1500)
@@ -48,7 +48,7 @@ class _RedisCall(NamedTuple):
 def _next(waiting: deque[_RedisCall]) -> list[_RedisCall]:
     """Remove the calls that go together, and return those whose callers did not give up."""
     batch = []
-    for _ in range(min(BATCH, len(waiting))):
+    for _ in range(min(SCRIPTS_PER_BATCH, len(waiting))):
         call = waiting.popleft()
         if not call.answer.done():
             batch.append(call)

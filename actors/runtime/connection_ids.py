@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
+CONNECTION_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 SUFFIX = r"[A-Z][0-9A-Z]{11}"
 """A capital letter begins it, and no name has one, so that an id has one reading."""
-ID = rf"{NAME}(?:--{SUFFIX})?"
+ID = rf"{CONNECTION_NAME}(?:--{SUFFIX})?"
 
-_NAME, _ID = re.compile(NAME), re.compile(ID)
+_NAME, _ID = re.compile(CONNECTION_NAME), re.compile(ID)
 _CHARACTERS = string.ascii_uppercase + string.digits
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MARK = "ray::"
 """The beginning of the titles that Ray gives the processes of its actors."""
 
-LOOK = 0.01
+PROCESS_POLL_SECONDS = 0.01
 
 
 def is_actor(pid: int) -> bool:
@@ -51,7 +51,7 @@ def end(pid: int, since: float, within: float) -> bool:
     while _lives(process):
         if time.monotonic() > deadline:
             return False
-        time.sleep(LOOK)
+        time.sleep(PROCESS_POLL_SECONDS)
     return True
 
 

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY = 3600.0
+RETENTION_ROUND_SECONDS = 3600.0
 RETRY_PAUSE = 60.0
 """Seconds between two rounds, and until the next while the store is away."""
 
 OLDEST = 20
 """Documents of events that one look takes: each may have 700 kB."""
 
-PAUSE = 0.05
+RETENTION_PAUSE_SECONDS = 0.05
 """Seconds between two batches of one round."""
 
 FINISHED = ("sent", "delivered", "read", "cancelled")
@@ -95,11 +95,11 @@ class Retention:
                 log.error("not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400
                 with suppress(StoreAway):  # noted again by the next round
                     await own_mistakes.note(self._documents, "prune")
-                await asyncio.sleep(EVERY)
+                await asyncio.sleep(RETENTION_ROUND_SECONDS)
                 continue
             if removed:
                 log.info("pruned", action="prune", documents=removed)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(RETENTION_ROUND_SECONDS)
 
     async def prune(self) -> int:
         """One round; how many documents it removed. Raises `StoreAway`."""
@@ -132,7 +132,7 @@ class Retention:
             removed += len(old)
             if len(old) < OLDEST:
                 return removed
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETENTION_PAUSE_SECONDS)
 
     async def _remove(self, collection: str, where: Sequence[Where], ended: str) -> int:
         """Of those that are found, what ended before the bound of the last condition."""
@@ -149,7 +149,7 @@ class Retention:
             after = page.next
             if after is None:
                 return removed
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETENTION_PAUSE_SECONDS)
 
 
 def _removal(collection: str, document: Document) -> Write:

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from gateway.connection_cache import KnownConnections
     from gateway.redis_memory import RedisMemoryMonitor
 
-BATCH = 200
-PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
+SENDS_PER_ROUND = 200
+SPOOL_POLL_SECONDS = (
+    0.5  # seconds between looks while there is nothing to do, or nothing can be done
+)
 REGISTRY_TIMEOUT = 2.0  # seconds for the state store to say whether a connection is there
 ASIDE = 1.0
 OVER = 1.0
@@ -105,7 +107,7 @@ class SpoolDrain:
                 log.info("spool drained", action="drain_spool", count=moved)
             else:
                 try:
-                    async with asyncio.timeout(PAUSE):
+                    async with asyncio.timeout(SPOOL_POLL_SECONDS):
                         await self._wake.wait()
                 except TimeoutError:
                     continue
@@ -115,7 +117,7 @@ class SpoolDrain:
         now = time.monotonic()
         aside = [chat for chat, (_, until) in self._aside.items() if until > now]
         self._over = {each: until for each, until in self._over.items() if until > now}
-        waiting = await self._spool.oldest(BATCH, aside, self._over)
+        waiting = await self._spool.oldest(SENDS_PER_ROUND, aside, self._over)
         if not waiting:
             if not self._over:  # else it is asked when their time is over
                 self.away = False
@@ -124,7 +126,7 @@ class SpoolDrain:
         with held(self._lock) as ours:
             if not ours:
                 return 0
-            oldest = await self._spool.oldest(BATCH, aside, self._over)
+            oldest = await self._spool.oldest(SENDS_PER_ROUND, aside, self._over)
             try:
                 names = await self._names(oldest)
             except RedisAway:
@@ -234,7 +236,7 @@ class SpoolDrain:
     async def _end_unreadable(self) -> None:
         """Also of those that who died meanwhile moved aside. Raises `StoreAway`."""
         while True:
-            number, records = await self._spool.unreadable(self._ended, BATCH)
+            number, records = await self._spool.unreadable(self._ended, SENDS_PER_ROUND)
             if number == self._ended:
                 return
             if records:

@@ -73,7 +73,9 @@ def _page(openapi: Callable[[], dict[str, Any]], port: int) -> tuple[bytes, str]
         .render(
             document=document,
             port=port,
-            problems=sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code)),
+            problems=sorted(
+                problems.PROBLEM_KINDS.values(), key=lambda kind: (kind.status, kind.code)
+            ),
             script=script,
             fields=lambda schema: field_tables.rows(schema, known),
             kinds_of=lambda schema: field_tables.kinds(schema, known),

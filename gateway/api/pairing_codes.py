@@ -43,7 +43,7 @@ PhoneNumber = Annotated[
         {
             "type": "string",
             "minLength": 7,
-            "maxLength": addresses.LONGEST,
+            "maxLength": addresses.MAX_ADDRESS_CHARACTERS,
             "pattern": addresses.NUMBER_PATTERN,
             "description": "The account's number, international, of 7 to 15 digits (with at most +,"
             " spaces, dashes and parentheses).",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.cli.api_client import Api
 
 PIECE = 2**20
-KINDS = ("image", "video", "audio", "document", "sticker")
+FILE_KINDS = ("image", "video", "audio", "document", "sticker")
 
 _PICTURES = ("image/jpeg", "image/png")
 _FILMS = ("video/mp4", "video/3gpp")

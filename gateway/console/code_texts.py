@@ -178,7 +178,7 @@ PROMISES: Final[Mapping[str, str]] = {
 }
 
 DEFERRED: Final[Mapping[str, str]] = file_deferral.TEXTS
-KINDS: Final[Mapping[str, str]] = {
+KIND_TEXTS: Final[Mapping[str, str]] = {
     "image": "Picture",
     "video": "Video",
     "audio": "Audio",
@@ -226,7 +226,7 @@ def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
         return "Deleted"
     text = " ".join((message["text"] or "").split())
     if not text:
-        return meaning(KINDS, message["type"])
+        return meaning(KIND_TEXTS, message["type"])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

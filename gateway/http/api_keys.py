@@ -39,7 +39,7 @@ Scope = Literal["admin", "send", "read", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PREFIX = "tmo_"
-FRESH = 5.0  # seconds: how late a revoked key is noticed
+KEYS_FRESH_SECONDS = 5.0  # seconds: how late a revoked key is noticed
 KEYS_RETRY_PAUSE = 1.0  # seconds between reads of all keys while the store does not answer
 _STORE_TIMEOUT = 2.0  # seconds
 _GLANCE = 0.5  # seconds that a known key waits for the store, after a time in which nobody asked
@@ -207,7 +207,7 @@ class ApiKeyCache:
     """Finds keys in memory; of a key that is not there it reads the document, and never for a known fresh key.
 
     While the store is away the keys that were read before stay valid, those of the copy where
-    none were. A key that was revoked stops working within `FRESH` seconds; a new one works at once.
+    none were. A key that was revoked stops working within `KEYS_FRESH_SECONDS` seconds; a new one works at once.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class ApiKeyCache:
         return await self._find(key.hash) is not None
 
     async def renew(self) -> None:
-        """Know in this process what was just made or taken back; elsewhere it takes `FRESH`.
+        """Know in this process what was just made or taken back; elsewhere it takes `KEYS_FRESH_SECONDS`.
 
         While the store does not answer it takes as long here.
         """
@@ -265,7 +265,7 @@ class ApiKeyCache:
         found = self._keys.get(hashed)
         if found is None:
             found = await self._look_up(_id(hashed), hashed, address)
-        elif self._due(FRESH):
+        elif self._due(KEYS_FRESH_SECONDS):
             idle = self._idle()
             reading = self._refresh()  # in the background: a known key never waits for the store
             if idle:
@@ -319,7 +319,7 @@ class ApiKeyCache:
             or self._tried_at > self._stored.read_at
         ):
             return False
-        return self._clock() - self._stored.read_at > 2 * FRESH
+        return self._clock() - self._stored.read_at > 2 * KEYS_FRESH_SECONDS
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._reading is None:

@@ -137,7 +137,7 @@ def refusals(operation: Operation) -> dict[int, list[problems.ProblemKind]]:
     if operation.upload:
         codes.update(dict.fromkeys(_WITH_UPLOAD))
     by_status: dict[int, list[problems.ProblemKind]] = {}
-    for kind in (problems.KINDS[code] for code in sorted(codes)):
+    for kind in (problems.PROBLEM_KINDS[code] for code in sorted(codes)):
         by_status.setdefault(kind.status, []).append(kind)
     return dict(sorted(by_status.items()))
 

@@ -46,7 +46,7 @@ def _kinds(*kinds: ProblemKind) -> dict[str, ProblemKind]:
     return {kind.code: kind for kind in kinds}
 
 
-KINDS = _kinds(
+PROBLEM_KINDS = _kinds(
     ProblemKind(400, "malformed_request", "This is not an HTTP request that can be read"),
     ProblemKind(400, "malformed_json", "The body is not JSON that can be read"),
     ProblemKind(400, "invalid_cursor", "The cursor is not one that this service gave"),
@@ -187,7 +187,7 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
         **extra: Any,
     ) -> None:
         super().__init__(code)
-        self.kind = KINDS[code]
+        self.kind = PROBLEM_KINDS[code]
         self.detail = detail or f"{self.kind.title}."
         self.headers = dict(headers or {})
         self.extra = extra
@@ -246,7 +246,7 @@ def named(name: str) -> str:
 
 def _code(found: ErrorDetails, parameters: bool) -> str:
     kind = found["type"]
-    if kind in KINDS:  # raised by this service's own validators
+    if kind in PROBLEM_KINDS:  # raised by this service's own validators
         return "invalid_parameter" if parameters and kind == "invalid_field" else kind
     if parameters:
         return "unknown_parameter" if kind == "extra_forbidden" else "invalid_parameter"

@@ -59,7 +59,7 @@ class ActorCounters:
         return self._last
 
     def _read(self) -> None:
-        written = (self._data / metrics_file.FILE).stat().st_mtime_ns
+        written = (self._data / metrics_file.METRICS_FILE).stat().st_mtime_ns
         if written == self._written:
             return
         plain = metrics_file.read(self._data)

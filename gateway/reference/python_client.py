@@ -71,7 +71,7 @@ def module(document: Schema) -> str:
     }
     (event,) = document["webhooks"]["event"]["post"]["requestBody"]["content"].values()
     return environment.get_template("client.py.jinja").render(
-        codes=sorted(problems.KINDS),
+        codes=sorted(problems.PROBLEM_KINDS),
         types=[_type(name, one) for name, one in schemas.items() if "properties" in one],
         aliases=[
             *(

@@ -40,7 +40,7 @@ def _described(pattern: str, others: str, examples: list[str]) -> WithJsonSchema
         {
             "type": "string",
             "minLength": 7,
-            "maxLength": addresses.LONGEST,
+            "maxLength": addresses.MAX_ADDRESS_CHARACTERS,
             "pattern": pattern,
             "description": f"{_NUMBER}{others}",
             "examples": examples,

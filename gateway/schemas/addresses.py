@@ -13,11 +13,11 @@ LID = r"[1-9][0-9]{5,19}@lid"
 GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us"
 _LID = re.compile(LID, re.ASCII)
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
-LONGEST = 64  # characters
+MAX_ADDRESS_CHARACTERS = 64  # characters
 
 
 # The patterns of `number`, `canonical` and `person`, for readers of JSON Schema.
-_APART = "[ ()-]{0,3}"  # so that no number is longer than `LONGEST`
+_APART = "[ ()-]{0,3}"  # so that no number is longer than `MAX_ADDRESS_CHARACTERS`
 _NUMBER = rf"\+?{_APART}[1-9]({_APART}[0-9]){{6,14}}{_APART}"
 NUMBER_PATTERN = f"^{_NUMBER}$"
 PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"

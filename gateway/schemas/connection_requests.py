@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from actors.connection.proxy import address
 from actors.messages.field_types import SendableText  # noqa: TC001 - pydantic reads it
-from actors.runtime.connection_ids import NAME
+from actors.runtime.connection_ids import CONNECTION_NAME
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.text_pattern import TextPattern
 from gateway.schemas.request_models import Body, Engine, WebhookUrl
@@ -30,7 +30,7 @@ ProxyUrl = Annotated[
         {
             "type": "string",
             "minLength": 10,
-            "maxLength": address.LONGEST,
+            "maxLength": address.MAX_PROXY_URL_CHARACTERS,
             "pattern": address.PATTERN,
             "not": {"pattern": address.SHOWN_PATTERN},
             "examples": ["socks5://shop:secret@proxy.example.com:1080"],
@@ -63,7 +63,7 @@ class NewConnection(Body):
     id: Annotated[
         str,
         TextPattern(
-            f"^{NAME}$",
+            f"^{CONNECTION_NAME}$",
             "use 1 to 64 lower-case letters, digits, - and _, a letter or digit first, as in shop-2",
         ),
     ] = Field(description="The name of the connection from now on.", examples=["shop"])

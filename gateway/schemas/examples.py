@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 TIME = "2030-01-01T09:00:00.000Z"
-FILE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+FILE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 """Example of the SHA-256 of a file that was uploaded."""
 
 PATH = {
@@ -59,19 +59,30 @@ MESSAGES: Mapping[str, Mapping[str, Any]] = {
     "image": {
         **_TO,
         "type": "image",
-        "media": {"sha256": FILE},
+        "media": {"sha256": FILE_EXAMPLE},
         "caption": "The menu of this week",
     },
-    "video": {**_TO, "type": "video", "media": {"sha256": FILE}, "caption": "How to set it up"},
-    "audio": {**_TO, "type": "audio", "media": {"sha256": FILE}, "voice": True, "seconds": 7},
+    "video": {
+        **_TO,
+        "type": "video",
+        "media": {"sha256": FILE_EXAMPLE},
+        "caption": "How to set it up",
+    },
+    "audio": {
+        **_TO,
+        "type": "audio",
+        "media": {"sha256": FILE_EXAMPLE},
+        "voice": True,
+        "seconds": 7,
+    },
     "document": {
         **_TO,
         "type": "document",
-        "media": {"sha256": FILE},
+        "media": {"sha256": FILE_EXAMPLE},
         "name": "invoice.pdf",
         "caption": "Your invoice",
     },
-    "sticker": {**_TO, "type": "sticker", "media": {"sha256": FILE}},
+    "sticker": {**_TO, "type": "sticker", "media": {"sha256": FILE_EXAMPLE}},
     "poll_vote": {**_CHANGED, "type": "poll_vote", "options": ["tea"]},
     "reaction": {**_CHANGED, "type": "reaction", "emoji": "👍"},
     "pin": {**_CHANGED, "type": "pin", "seconds": 604_800},
@@ -87,7 +98,7 @@ _NAMED: dict[str, Any] = {
     "sender": "15550100002@s.whatsapp.net",
     "address": "15550100002@s.whatsapp.net",
     "account": "15550100001@s.whatsapp.net",
-    "sha256": FILE,
+    "sha256": FILE_EXAMPLE,
     "engine": "native",
     "type": "text",
     "text": "hi",

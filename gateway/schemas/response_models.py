@@ -18,7 +18,7 @@ from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic 
     ShownPreview,
     Vote,
 )
-from gateway.schemas.examples import FILE
+from gateway.schemas.examples import FILE_EXAMPLE
 from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.request_models import Status  # noqa: TC001
 
@@ -152,7 +152,7 @@ class Crash(Answer):
 class Uploaded(Answer):
     """A file that is kept, for messages to name by its SHA-256."""
 
-    sha256: str = Field(examples=[FILE])
+    sha256: str = Field(examples=[FILE_EXAMPLE])
     size: int = Field(description="Bytes.")
     mime: str
     name: str | None

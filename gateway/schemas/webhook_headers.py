@@ -1,4 +1,4 @@
-"""Validates a webhook's custom HTTP headers, parses them from `NAME: VALUE` lines, and defines the mask for their values."""
+"""Validates a webhook's custom HTTP headers, parses them from `HEADER_NAME: VALUE` lines, and defines the mask for their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MASK: Final = "***"
 MOST, NAME_LONGEST, LONGEST = 20, 64, 1024
 """Headers of a webhook, characters of a name and of a value."""
 
-NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+HEADER_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 VALUE = r"^[!-~]([ -~]*[!-~])?$"
 
 RESERVED: Final = frozenset(
@@ -51,7 +51,7 @@ def _usable(headers: dict[str, str]) -> dict[str, str]:
     if len(set(names)) < len(names):
         raise _refused("a header is named twice")
     for name, value in headers.items():
-        if len(name) > NAME_LONGEST or not re.fullmatch(NAME[1:-1], name):
+        if len(name) > NAME_LONGEST or not re.fullmatch(HEADER_NAME[1:-1], name):
             raise _refused("the name of a header has letters, digits, hyphens and underscores")
         if name.lower() in RESERVED or name.lower().startswith(RESERVED_FIRST):
             raise _refused("a header has a name that is reserved")
@@ -73,7 +73,7 @@ Headers = Annotated[
         {
             "type": "object",
             "maxProperties": MOST,
-            "propertyNames": {"pattern": NAME, "maxLength": NAME_LONGEST},
+            "propertyNames": {"pattern": HEADER_NAME, "maxLength": NAME_LONGEST},
             "additionalProperties": {
                 "type": "string",
                 "minLength": 1,

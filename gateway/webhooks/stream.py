@@ -17,7 +17,7 @@ from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
 from gateway.concurrency import leave
 from gateway.connection_access import resolve
-from gateway.http.api_keys import FRESH
+from gateway.http.api_keys import KEYS_FRESH_SECONDS
 from gateway.http.endpoint import ApiRequest, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT, ENDLESS
@@ -77,7 +77,7 @@ class Stream(Response):
 
     Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
     reader that does not take what it is sent is cut off, and goes on from the last id it has; one
-    whose key is revoked gets nothing more within twice `FRESH`.
+    whose key is revoked gets nothing more within twice `KEYS_FRESH_SECONDS`.
     """
 
     media_type = MEDIA_TYPE
@@ -167,7 +167,7 @@ class Stream(Response):
                 spoke = time.monotonic()
             elif not look.events:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, FRESH)):
+                    async with asyncio.timeout(min(left, KEYS_FRESH_SECONDS)):
                         await self._tail.news(self._cursor)
 
     async def is_allowed(self) -> bool:

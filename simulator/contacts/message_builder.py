@@ -33,7 +33,7 @@ MAX_OPTIONS: Final = 12
 _COMMON: Final = {"to", "type", "device", "addressing", "count", "unavailable"}
 _FILE: Final = ("data", "size", "mimetype", "reply_to")
 # fields of each type beside the common ones
-KINDS: Final[dict[str, set[str]]] = {
+MESSAGE_FIELDS: Final[dict[str, set[str]]] = {
     "text": {"text", "reply_to", "secret"},
     "reaction": {"target", "text"},
     "pin": {"target", "seconds"},
@@ -100,10 +100,10 @@ class MessageBuilder:
     def check(self, body: dict[str, Any]) -> str:
         """Returns the type of a request, and checks that it has no fields of other types."""
         kind = optional(body, "type", "text")
-        if kind not in KINDS:
-            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(KINDS)}")
+        if kind not in MESSAGE_FIELDS:
+            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(MESSAGE_FIELDS)}")
         for name in body:
-            if name not in _COMMON | KINDS[kind]:
+            if name not in _COMMON | MESSAGE_FIELDS[kind]:
                 raise ProblemError(400, "unknown_field", f"a {kind} has no field {name!r}")
         return kind
 
@@ -175,7 +175,7 @@ class MessageBuilder:
     def _media_maker(self, kind: str) -> Callable[[dict[str, Any], Any], Any]:
         def make(body: dict[str, Any], _: Any) -> Any:
             fields: dict[str, Any] = {"mimetype": _short(body, "mimetype") or _MIMETYPES[kind]}
-            for name in KINDS[kind] & body.keys() - {*_FILE, "text", "thumbnail"}:
+            for name in MESSAGE_FIELDS[kind] & body.keys() - {*_FILE, "text", "thumbnail"}:
                 fields[name] = _field_of_media(body, name)
             if "thumbnail" in body:
                 fields["jpeg_thumbnail"] = _bytes(body, "thumbnail")

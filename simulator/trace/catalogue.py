@@ -14,11 +14,11 @@ from simulator.trace.features import Conversation, Feature, features
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FILE: Final = Path(__file__).with_name("catalogue.json")
+CATALOGUE_FILE: Final = Path(__file__).with_name("catalogue.json")
 """Direction, kind, part, attribute and values, one within the other."""
 
 
-def load(file: Path = FILE) -> set[Feature]:
+def load(file: Path = CATALOGUE_FILE) -> set[Feature]:
     return {
         Feature(direction, kind, part, name, value)
         for direction, kinds in json.loads(file.read_text()).items()
@@ -29,7 +29,7 @@ def load(file: Path = FILE) -> set[Feature]:
     }
 
 
-def save(known: Iterable[Feature], file: Path = FILE) -> None:
+def save(known: Iterable[Feature], file: Path = CATALOGUE_FILE) -> None:
     """Writes the features, so that a change of one changes one line."""
     written: dict[str, Any] = {}
     for one in sorted(known):

@@ -69,7 +69,7 @@ async def parts(settings: Settings, scratch: Path, *, runs: bool) -> AsyncIterat
     lists = sorted(settings.data.glob("media*.db"))
     async for part in _databases(settings.data, lists, scratch):
         yield part
-    for name in (RUNTIME_FILE, manifest.FILE):
+    for name in (RUNTIME_FILE, manifest.MANIFEST_FILE):
         if (settings.data / name).exists():
             yield BackupPart(name, settings.data / name)
 

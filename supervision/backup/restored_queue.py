@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 LOAD: Final = 600.0
-LOOK: Final = 0.05
+LOADING_POLL_SECONDS: Final = 0.05
 """Seconds that a long log takes to load, and between two looks."""
 
-GRACE: Final = 30.0
-EVERY: Final = 10**9
+VALKEY_END_SECONDS: Final = 30.0
+ALL_MESSAGES: Final = 10**9
 """Messages of a connection that are looked at: all."""
 
 Proof = Literal["sent", "delivered", "read"]
@@ -64,7 +64,7 @@ async def served(data: Path, settings: Settings) -> AsyncIterator[Redis]:
             while not await probe.ping(port, password):
                 if process.is_over(entry):
                     raise QueueUnreadable(process.last_words(data, "valkey"))
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(LOADING_POLL_SECONDS)
         there = {"redis_url": None, "redis_host": "127.0.0.1", "redis_port": port}
         secret = {"redis_password": SecretStr(password), "redis_replicas": 0}
         redis = connect(settings.model_copy(update={**there, **secret}))
@@ -75,7 +75,7 @@ async def served(data: Path, settings: Settings) -> AsyncIterator[Redis]:
     except TimeoutError:
         raise QueueUnreadable("it does not answer") from None
     finally:
-        await process.stop([entry], GRACE)
+        await process.stop([entry], VALKEY_END_SECONDS)
 
 
 async def settle(
@@ -89,7 +89,7 @@ async def settle(
     lanes, sent, cancelled = OutboundQueue(redis, settings), 0, 0
     for connection in connections:
         newest = 0
-        for message_id in await lanes.unfinished(connection, EVERY):
+        for message_id in await lanes.unfinished(connection, ALL_MESSAGES):
             id_ = api_id(connection, message_id)
             seen = await documents.get(MESSAGES, id_)
             if seen is None:

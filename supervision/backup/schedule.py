@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AGAIN: Final = 15.0
-LONGEST: Final = 900.0
+MAX_BACKUP_RETRY_SECONDS: Final = 900.0
 """Seconds between two tries after a failure, which double."""
 
-LOOK: Final = 60.0
+TARGET_CHECK_SECONDS: Final = 60.0
 """Seconds after which the target is asked again for its newest backup: a person may have made one."""
 
 NOTE: Final = "instance_backup"
@@ -58,13 +58,15 @@ class InstanceBackups:
                     log.info("backed up", action="instance_backup", name=str(made.name))
                 failures = 0
                 await self._note(None)
-                await asyncio.sleep(LOOK if left <= 0 else min(left, LOOK))
+                await asyncio.sleep(
+                    TARGET_CHECK_SECONDS if left <= 0 else min(left, TARGET_CHECK_SECONDS)
+                )
             except (BackupFailed, BucketAway) as error:
                 failures += 1
                 reason = getattr(error, "reason", error.code)
                 log.warning("not backed up", action="instance_backup", reason=reason)
                 await self._note(self._failing or time.time())
-                await asyncio.sleep(doubled(failures, 2 * AGAIN, LONGEST))
+                await asyncio.sleep(doubled(failures, 2 * AGAIN, MAX_BACKUP_RETRY_SECONDS))
 
     async def _left(self) -> float:
         """Seconds until a backup is due."""

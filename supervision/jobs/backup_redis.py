@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
-NAME = "redis-{}-%Y%m%dT%H%M%SZ.rdb"
+SNAPSHOT_NAME = "redis-{}-%Y%m%dT%H%M%SZ.rdb"
 MARK = "backups.mark"
 STEP = 1 << 22  # bytes between two reports of the progress
 
@@ -88,7 +88,7 @@ def mark_of(data: Path) -> str:
 
 
 def _free(directory: Path, mark: str) -> Path:
-    while (target := directory / time.strftime(NAME.format(mark), time.gmtime())).exists():
+    while (target := directory / time.strftime(SNAPSHOT_NAME.format(mark), time.gmtime())).exists():
         time.sleep(0.1)  # a copy of the same second exists
     return target
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
-LOOK = 0.5  # seconds
+RECOVERY_POLL_SECONDS = 0.5  # seconds
 WELL = frozenset({"open", "pairing"})
 """States without anything to recover: `pairing` waits for a person."""
 
@@ -49,7 +49,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     await poke(redis)
     left, deadline = list(asked), time.monotonic() + given.within
     while left and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(RECOVERY_POLL_SECONDS)
         back = [one for one in left if await _state(leases, one) in WELL]
         left = [one for one in left if one not in back]
         for connection in back:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
 
-LOOK = 0.1  # seconds between two probes of a part that starts
+PART_CHECK_SECONDS = 0.1  # seconds between two probes of a part that starts
 PULSE = 5.0  # seconds between two probes of a part that is ready
 ADOPTION = 6.0  # seconds that Ray has to restart the root by itself
 ROOT_PATIENCE = 60.0  # seconds without a root until the keeper starts another one
@@ -171,7 +171,7 @@ class Keeper:
             if time.monotonic() > deadline:
                 await process.kill([entry])
                 raise Fallen(f"it did not answer within {part.patience:.0f} s")
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(PART_CHECK_SECONDS)
         words = process.last_words(self._data, part.role)
         raise Fallen(f"it ended while it started: {words}" if words else "it ended at once")
 
@@ -257,7 +257,7 @@ class Keeper:
         while not self._root_lives():
             if time.monotonic() >= deadline or not self._ray.is_set():
                 return False
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(PART_CHECK_SECONDS)
         return True
 
     async def _root_gone(self) -> tuple[str, bool]:

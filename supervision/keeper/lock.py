@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILE = "keeper.lock"
+LOCK_FILE = "keeper.lock"
 
 
 class Held(Exception):  # noqa: N818 - reads well without Error
@@ -21,7 +21,7 @@ class DirectoryLock:
 
     def __init__(self, data: Path) -> None:
         """Takes the lock, without waiting. Raises `Held`."""
-        self._descriptor = os.open(data / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -40,7 +40,7 @@ class DirectoryLock:
 
 def held(data: Path) -> bool:
     """Returns whether a process holds the lock now."""
-    if not (data / FILE).exists():
+    if not (data / LOCK_FILE).exists():
         return False
     try:
         DirectoryLock(data).release()

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from actors.runtime.limits.disk_floor import DiskFloor
 
-KEPT = 4
-EVERY = 30.0  # seconds between two checks
+LOGS_KEPT = 4
+ROTATION_CHECK_SECONDS = 30.0  # seconds between two checks
 
-LOW_PART, LOW_KEPT = 10, 1
-LOW_EVERY = 2.0
+LOW_PART, LOW_LOGS_KEPT = 10, 1
+LOW_ROTATION_CHECK_SECONDS = 2.0
 """The part of its size that a log has while the disk is low, its older files then, and the seconds between two checks."""
 
 log = structlog.get_logger()
@@ -39,12 +39,12 @@ async def keep(directory: Path, limit: int, floor: DiskFloor) -> None:
     """
     while True:
         low = await floor.lately()
-        size, kept = (limit // LOW_PART, LOW_KEPT) if low else (limit, KEPT)
+        size, kept = (limit // LOW_PART, LOW_LOGS_KEPT) if low else (limit, LOGS_KEPT)
         await asyncio.to_thread(rotate, directory, size, kept)
-        await asyncio.sleep(LOW_EVERY if low else EVERY)
+        await asyncio.sleep(LOW_ROTATION_CHECK_SECONDS if low else ROTATION_CHECK_SECONDS)
 
 
-def rotate(directory: Path, limit: int, kept: int = KEPT) -> list[str]:
+def rotate(directory: Path, limit: int, kept: int = LOGS_KEPT) -> list[str]:
     """Rotates each log that is larger than `limit` bytes, to so many older ones that are `kept`; returns their names.
 
     Lines that come during the copy are copied too; one between the end of the copy and the truncation
@@ -70,12 +70,12 @@ def set_aside(file: Path) -> None:
     """Renames the log of this name to the newest older one, so that a new log can begin."""
     with _turn:
         if file.exists():
-            _shift(file, KEPT)
+            _shift(file, LOGS_KEPT)
             file.replace(older(file, 1))
 
 
 def older(file: Path, number: int) -> Path:
-    """Returns the path of an older log: 1 is the newest, `KEPT` the oldest."""
+    """Returns the path of an older log: 1 is the newest, `LOGS_KEPT` the oldest."""
     return file.with_name(f"{file.name}.{number}")
 
 
@@ -93,7 +93,7 @@ def _cut(file: Path, kept: int) -> None:
 
 def _shift(file: Path, kept: int) -> None:
     """Makes room for another older file, and removes what is beyond those that are kept."""
-    for number in range(kept, KEPT + 1):
+    for number in range(kept, LOGS_KEPT + 1):
         older(file, number).unlink(missing_ok=True)
     for number in range(kept - 1, 0, -1):
         if older(file, number).exists():

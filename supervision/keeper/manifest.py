@@ -14,7 +14,7 @@ from actors.runtime.atomic_files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILE = "instance.json"
+MANIFEST_FILE = "instance.json"
 CONTROL_PORT = 18_081
 """The default port of the simulator's control API."""
 
@@ -51,20 +51,20 @@ class Plan:
 
     def save(self, data: Path) -> None:
         """Writes the manifest atomically."""
-        write_atomically(data / FILE, json.dumps(asdict(self), indent=1))
+        write_atomically(data / MANIFEST_FILE, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, data: Path) -> Plan | None:
         """Reads the manifest in `data`; ``None`` before the first start. Raises `UnreadableManifest`."""
         try:
-            text = (data / FILE).read_text()
+            text = (data / MANIFEST_FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
-            raise UnreadableManifest(data / FILE) from error
+            raise UnreadableManifest(data / MANIFEST_FILE) from error
         from pydantic import TypeAdapter  # noqa: PLC0415 - heavy, and not needed to be named
 
         try:
             return TypeAdapter(cls).validate_json(text, strict=True)
         except ValueError as error:
-            raise UnreadableManifest(data / FILE) from error
+            raise UnreadableManifest(data / MANIFEST_FILE) from error

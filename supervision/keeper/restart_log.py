@@ -16,7 +16,7 @@ from actors.state.recovery_actions import recovery_action
 if TYPE_CHECKING:
     from actors.state.documents import Document
 
-KEPT = 100
+RESTARTS_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Restart:
         )
 
 
-FILE = RecordFile(Restart, Path("run") / "restarts.json")
+RESTART_FILE = RecordFile(Restart, Path("run") / "restarts.json")
 
 
 class Restarts:
@@ -54,10 +54,10 @@ class Restarts:
 
     def add(self, role: str, cause: str, seconds: float) -> None:
         """Adds a finished restart. Raises OSError, and then the next call writes it."""
-        self._kept = [*self._kept, Restart(role, cause, time.time(), seconds)][-KEPT:]
-        FILE.write(self._data, self._kept)
+        self._kept = [*self._kept, Restart(role, cause, time.time(), seconds)][-RESTARTS_KEPT:]
+        RESTART_FILE.write(self._data, self._kept)
 
 
 def read(data: Path) -> list[Restart]:
     """Returns the logged restarts, the newest last; none without a readable file."""
-    return FILE.read(data)
+    return RESTART_FILE.read(data)

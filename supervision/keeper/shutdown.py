@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MARK = "run/stopping"
 """A file that exists during a stop, so that no supervisor starts the instance again."""
 
-GRACE = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}  # seconds
+ROLE_GRACE_SECONDS = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}  # seconds
 DRAIN = 40.0  # seconds, the loading of Ray included
 KEEPER_GRACE = 10.0  # seconds for the end of the keeper
 
@@ -77,7 +77,7 @@ async def _stop_all(data: Path, report: Callable[[str], None]) -> list[ProcessEn
     async def end(role: str) -> None:
         if role in running:
             report(role)
-            left = await process.stop([running[role]], GRACE[role])
+            left = await process.stop([running[role]], ROLE_GRACE_SECONDS[role])
             # Ray waits longer for its actors, which have released everything by now.
             killed.extend(entry for entry in left if role != "ray")
 
@@ -88,7 +88,9 @@ async def _stop_all(data: Path, report: Callable[[str], None]) -> list[ProcessEn
     await end("simulator")
     await end("valkey")
     left = await process.end_strays(data)
-    killed.extend(entry for entry in left if entry.role in GRACE and entry.role != "ray")
+    killed.extend(
+        entry for entry in left if entry.role in ROLE_GRACE_SECONDS and entry.role != "ray"
+    )
     process_files.write(data, (), PROCESSES)
     process_files.write(data, ())
     return killed

@@ -29,7 +29,7 @@ class PartState:
     attached: bool = False
 
 
-FILE = RecordFile(PartState, Path("run") / "parts.json")
+STATUS_FILE = RecordFile(PartState, Path("run") / "parts.json")
 
 
 class StatusFile:
@@ -59,9 +59,9 @@ class StatusFile:
 
     def write(self) -> None:
         """Writes the file. Raises OSError."""
-        FILE.write(self._data, self._notes.values())
+        STATUS_FILE.write(self._data, self._notes.values())
 
 
 def read(data: Path) -> list[PartState]:
     """Returns the states that the last keeper wrote; the caller checks first whether it lives."""
-    return FILE.read(data)
+    return STATUS_FILE.read(data)

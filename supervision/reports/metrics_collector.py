@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY = 2.0
+METRICS_WRITE_SECONDS = 2.0
 """Seconds between two writes."""
 
 FALLS = ("crashed", "hung")
@@ -35,7 +35,7 @@ ROLES = ("connection", "state", "queue", "health", "root", "gateway", "valkey", 
 
 
 class MetricsCollector:
-    """Writes the totals every `EVERY` seconds. On a full disk the file stays old, and the gateway reports that."""
+    """Writes the totals every `METRICS_WRITE_SECONDS` seconds. On a full disk the file stays old, and the gateway reports that."""
 
     def __init__(self, data: Path, lag: Lag) -> None:
         self._data = data
@@ -120,14 +120,14 @@ class MetricsCollector:
                         "not written", action="metrics", error=os.strerror(error.errno or 0)
                     )
                 self._failed = True
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(METRICS_WRITE_SECONDS)
 
     async def _note_mistakes(self, note: Callable[[str], Awaitable[bool]]) -> None:
         while True:
             for action, total in self._totals.by_label(OWN_MISTAKES, "action").items():
                 if total <= self._noted.get(action, 0) or await note(action):
                     self._noted[action] = total
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(METRICS_WRITE_SECONDS)
 
 
 def _process(memory: float, lag: float, uptime: float) -> list[Sample]:

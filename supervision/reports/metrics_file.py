@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actors.metrics.counters import Sample, Value
 
-FILE = Path("run") / "tally.json"
+METRICS_FILE = Path("run") / "tally.json"
 
 _Key: TypeAlias = "tuple[str, tuple[tuple[str, str], ...]]"
 
@@ -134,7 +134,7 @@ class MetricsTotals:
 
 def write(data: Path, plain: Mapping[str, Any]) -> None:
     """Replaces the file. Raises OSError."""
-    target = data / FILE
+    target = data / METRICS_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     # Not synced: a power cut may reset the totals, which loses no message.
     write_atomically(target, json.dumps(plain), synced=False)
@@ -143,7 +143,7 @@ def write(data: Path, plain: Mapping[str, Any]) -> None:
 def read(data: Path) -> dict[str, Any] | None:
     """Returns the last written metrics, None where none can be read."""
     try:
-        plain = json.loads((data / FILE).read_text())
+        plain = json.loads((data / METRICS_FILE).read_text())
     except (OSError, ValueError):
         return None
     return plain if isinstance(plain, dict) else None

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-KEPT = 1000
+ACTIONS_KEPT = 1000
 RETRY_PAUSE = 1.0
 
 
 class RecoveryLog:
     """Writes `recovery_actions` in the background, so that no recovery waits for the store.
 
-    While the store is away the newest `KEPT` actions wait in memory.
+    While the store is away the newest `ACTIONS_KEPT` actions wait in memory.
     """
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self._waiting: deque[Document] = deque(maxlen=KEPT)
+        self._waiting: deque[Document] = deque(maxlen=ACTIONS_KEPT)
         self._look = asyncio.Event()
 
     def record(

@@ -31,7 +31,7 @@ def hold(directory: Path) -> None:
     """
     found = recorded(directory)
     if os.environ.get(WRITES) == "write":
-        with catalogue.FILE.open("r+") as file:
+        with catalogue.CATALOGUE_FILE.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             catalogue.save(catalogue.load() | found)
     known = {(one.direction, one.kind) for one in catalogue.load()}
@@ -41,4 +41,4 @@ def hold(directory: Path) -> None:
         if (one.direction, one.kind) not in known and not one.kind.startswith("iq error")
     )
     told = "\n".join(" ".join(filter(None, one)) for one in new[:50])
-    assert not new, f"not in {catalogue.FILE.name}; run with {WRITES}=write:\n{told}"
+    assert not new, f"not in {catalogue.CATALOGUE_FILE.name}; run with {WRITES}=write:\n{told}"

@@ -266,7 +266,7 @@ def absent(kind: str) -> str | None:
         return (
             None
             if executable.find()
-            else f"{executable.NAME} is not built: `make whatsmeow` does it"
+            else f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it"
         )
     if kind in FOREIGN and not (_environment(kind) / "installed").exists():
         return f"{kind} is not installed: `make setup-test` does it where there is a wheel of it"

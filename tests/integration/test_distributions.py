@@ -165,7 +165,7 @@ LOADED, DYNAMIC, INTERPRETER = 1, 2, 3
 def test_the_program_is_static() -> None:
     """It needs no library of the host: nothing in it is linked when it starts."""
     if not executable.BUILT.exists():
-        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
+        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
     kinds = segments(executable.BUILT)
     assert LOADED in kinds
     assert not kinds & {DYNAMIC, INTERPRETER}
@@ -187,7 +187,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
     if shutil.which("go") is None:
         pytest.skip("Go is not installed: the program has no distribution")
     if not executable.BUILT.exists():
-        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
+        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
     place = tmp_path_factory.mktemp("dist")
     subprocess.run([ROOT / ".ci/whatsmeow-dist", place], check=True)
     (wheel,), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
@@ -201,7 +201,7 @@ def test_the_programs_wheel_puts_it_on_the_path(
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv/bin/python"
     subprocess.run([*UV, "pip", "install", "--python", python, "--no-deps", wheel], check=True)
-    found = shutil.which(executable.NAME, path=str(tmp_path / "venv/bin"))
+    found = shutil.which(executable.EXECUTABLE_NAME, path=str(tmp_path / "venv/bin"))
     assert found is not None
     told = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
     assert told.startswith("whatsmeow v0.0.0-")
@@ -227,7 +227,7 @@ def test_the_programs_distributions_have_their_licences_and_the_source(
     ours = {str(file.relative_to(BRIDGE)) for file in files}
     ours |= {"go.mod", "go.sum", "COPYING", "NOTICE.md"}
     assert ours <= {name.partition("/")[2] for name in sources}
-    assert not [name for name in sources if name.endswith(f"/{executable.NAME}")]
+    assert not [name for name in sources if name.endswith(f"/{executable.EXECUTABLE_NAME}")]
 
 
 def test_the_licence_of_each_module_is_named() -> None:

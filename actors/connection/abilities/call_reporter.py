@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_PAUSE
 from actors.connection.refused_items.bisection import unless_refused
 from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
@@ -63,7 +63,9 @@ class CallReporter:
         """Write calls to the StateManager."""
         while True:
             await self._for_calls.wait()
-            if not await persist(self._write, StateAway, first=PAUSE, longest=LONGEST_PAUSE):
+            if not await persist(
+                self._write, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+            ):
                 self._on_lost("lost")
 
     async def _write(self) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PAUSE = 0.2
+REPORT_PAUSE_SECONDS = 0.2
 """Seconds between two reports to Redis."""
 
 WAITING = 1000
@@ -90,7 +90,7 @@ class PresenceReporter:
             news, self._news = self._news, {}
             with suppress(RedisAway):
                 await presences.note(self._connection, list(news.values()))
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(REPORT_PAUSE_SECONDS)
 
     async def _renew(self, presences: Presences, engine: Engine) -> None:
         while True:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.address_changes.port import NamedChats
     from actors.queue.outbound_queue import ClaimedMessage, OutboundQueue, Renamed
 
-BATCH: Final = 200
+NAMES_PER_REPORT: Final = 200
 """Names that one round reports, in one round trip."""
 
 
@@ -114,14 +114,14 @@ class ChangeReporter:
                 )  # or the next owner skips the names of this round
             self._inherited = await self._lanes.unfinished_joins(self._owner[0])
             self.ask(self._inherited)
-        news, learnt = self._names.renamings(self._told, BATCH), self._names.renamed_to
+        news, learnt = self._names.renamings(self._told, NAMES_PER_REPORT), self._names.renamed_to
         again = (each._replace(new=self._name(each.old)) for each in self._joining.values())
         round_ = {each.old: each for each in (*again, *news)}
         for each in round_.values():
             taken = [*following.pop(each.old, ()), *following.pop(each.new, ())]
             self._put_down.setdefault(each.old, []).extend(job.id for job in taken)
         answers = await asyncio.gather(*map(self._rename, round_.values()), return_exceptions=True)
-        more = len(news) == BATCH
+        more = len(news) == NAMES_PER_REPORT
         for each, renamed in zip(round_.values(), answers, strict=True):
             if isinstance(renamed, BaseException):
                 continue

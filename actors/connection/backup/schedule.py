@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_PAUSE: Final = 1.0
-LONGEST: Final = 15.0
+BUCKET_RETRY_SECONDS: Final = 15.0
 """Seconds between tries while the bucket is away."""
 
 KEYS_SCRATCH: Final = "keys.snapshot"
@@ -108,7 +108,7 @@ class BackupSchedule:
                 pause, failures = self._every, 0
             else:
                 failures += 1
-                pause = doubled(failures, 2 * RETRY_PAUSE, min(LONGEST, self._every))
+                pause = doubled(failures, 2 * RETRY_PAUSE, min(BUCKET_RETRY_SECONDS, self._every))
                 # A copy that is requested now would fail as well.
                 await asyncio.sleep(RETRY_PAUSE)
 

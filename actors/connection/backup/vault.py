@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-KEPT: Final = 5
+COPIES_KEPT: Final = 5
 """Copies of a connection that stay; the others go once a newer one is there."""
 
 _NAME: Final = re.compile(rf"sessions/({connection_ids.ID})/(\d{{12}})-(\d{{12}})", re.ASCII)
@@ -145,9 +145,9 @@ class Vault:
 
     async def prune(self, copies: Sequence[SessionCopy]) -> list[SessionCopy]:
         """Remove all but the newest; those that are left."""
-        for copy in copies[:-KEPT]:
+        for copy in copies[:-COPIES_KEPT]:
             await self._bucket.delete(copy.name)
-        return list(copies[-KEPT:])
+        return list(copies[-COPIES_KEPT:])
 
     async def forget(self, connection: str) -> None:
         """Remove every copy of a deleted connection."""

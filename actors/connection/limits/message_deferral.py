@@ -35,7 +35,7 @@ log = structlog.get_logger()
 BEGUN = (NEW_CHATS_CAPPED, NEW_CHATS_PACED)
 """The codes of limits that hold for no chat that was begun."""
 CODES = (REACH_OUT_LIMITED, *BEGUN)
-PAUSE = 1.0
+REDIS_RETRY_SECONDS = 1.0
 """Seconds between tries while Redis is away."""
 
 LONGEST_SLEEP = 60.0
@@ -150,7 +150,7 @@ class MessageDeferral:
                 async with self._turn:
                     await self._carry()
             except RedisAway:
-                pause = PAUSE
+                pause = REDIS_RETRY_SECONDS
             except LeaseLost:
                 self._on_lost("lost")
             with suppress(TimeoutError):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WAIT = 20.0
-PAUSE = 1.0
+COMMAND_WAIT_SECONDS = 1.0
 """Seconds for which Redis is asked to wait for a command, and between tries while it is away."""
 
 AT_ONCE = 8
@@ -84,7 +84,7 @@ class CommandHandler:
                 try:
                     command = await self._commands.next(self._connection, WAIT)
                 except RedisAway:
-                    await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(COMMAND_WAIT_SECONDS)
                     continue
                 if command is not None:
                     task = asyncio.create_task(self._do(command))

@@ -24,7 +24,7 @@ APART: Final = 60.0
 REFETCH_PERIOD: Final = 86_400.0
 """Seconds after which a group is asked for again that was not among those listed."""
 
-MOST: Final = 10_000
+MAX_REQUESTED_GROUPS: Final = 10_000
 """Groups that are remembered as asked for."""
 
 
@@ -70,7 +70,7 @@ class GroupNames:
             except Exception as error:  # noqa: BLE001 - no name is a reason to end what serves
                 log_mistake("groups not listed", "groups", error, connection=self._connection)
             else:
-                if len(self._asked) + len(wanted) > MOST:
+                if len(self._asked) + len(wanted) > MAX_REQUESTED_GROUPS:
                     self._asked.clear()
                 self._asked |= dict.fromkeys(wanted, self._clock())
             await asyncio.sleep(APART)

@@ -22,7 +22,7 @@ import structlog
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMessage
-from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_PAUSE
 from actors.connection.refused_items.bisection import store_each
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T", bound="_Keyed")
 
-BATCH = 200
+ITEMS_PER_ROUND = 200
 
 APART = 0.2
 """Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
@@ -134,7 +134,7 @@ class InboxDrain:
     async def finish(self) -> None:
         """Settle all that is there, however often it takes: there may be no successor."""
         while not await self.once():  # noqa: ASYNC110 - what it waits for is elsewhere
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(FIRST_RETRY_SECONDS)
 
     async def _store(self) -> StepResult:
         await self._count()
@@ -142,13 +142,13 @@ class InboxDrain:
         merges = await self._engine.pending("merge", 1)
         if merges:
             return await self._merge(merges[0])
-        messages = await self._engine.pending("message", BATCH)
+        messages = await self._engine.pending("message", ITEMS_PER_ROUND)
         if not messages:
             progress = await self._note_what_became()
             if progress is not StepResult.EMPTY:
                 return progress
             # A history sync only while no live message waits: thousands hold up nobody.
-            messages = await self._engine.pending("history", BATCH)
+            messages = await self._engine.pending("history", ITEMS_PER_ROUND)
         if not messages:
             return StepResult.EMPTY
         if self.on_messages is not None:
@@ -252,8 +252,8 @@ class InboxDrain:
 
     async def _note_what_became(self) -> StepResult:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""
-        statuses = await self._engine.pending("status", BATCH)
-        files = [] if statuses else await self._engine.pending("file", BATCH)
+        statuses = await self._engine.pending("status", ITEMS_PER_ROUND)
+        files = [] if statuses else await self._engine.pending("file", ITEMS_PER_ROUND)
         items = [*statuses, *files]
         if not items:
             return await self._note_app_state()
@@ -272,7 +272,7 @@ class InboxDrain:
 
     async def _note_app_state(self) -> StepResult:
         """In the order of their keys, up to the end of a full sync."""
-        items = await self._engine.pending("app_state", BATCH)
+        items = await self._engine.pending("app_state", ITEMS_PER_ROUND)
         if not items:
             return StepResult.EMPTY
         if isinstance(items[0], InboxReplaced):
@@ -303,7 +303,7 @@ class InboxDrain:
         return StepResult.AWAY
 
     async def _note(self) -> StepResult:
-        receipts = await self._engine.pending("receipt", BATCH)
+        receipts = await self._engine.pending("receipt", ITEMS_PER_ROUND)
         if not receipts:
             return StepResult.EMPTY
         try:
@@ -373,7 +373,7 @@ class Stage:
         self._look.set()
 
     async def run(self) -> None:
-        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
+        pause = DoublingPause(FIRST_RETRY_SECONDS, LONGEST_PAUSE)
         while True:
             self._look.clear()
             if await self.once():

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-PAUSE = 0.2
+FIRST_RETRY_SECONDS = 0.2
 LONGEST_PAUSE = 2.0
 """Seconds between tries while Redis or the StateManager is away."""
 
@@ -161,14 +161,18 @@ class Reporter:
         """Write each report to the lease record; for the life of the epoch."""
         while True:
             await self._for_lease.wait()
-            if not await persist(self._write_lease, RedisAway, first=PAUSE, longest=LONGEST_PAUSE):
+            if not await persist(
+                self._write_lease, RedisAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+            ):
                 self._on_lost("lost")
 
     async def tell_state(self) -> None:
         """Write each report to the StateManager; for the life of the epoch."""
         while True:
             await self._for_state.wait()
-            await persist(self._write_state, StateAway, first=PAUSE, longest=LONGEST_PAUSE)
+            await persist(
+                self._write_state, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+            )
 
     async def tell_pairing(self) -> None:
         """Write to the StateManager that a QR or a code is shown; for the life of the epoch.
@@ -179,7 +183,7 @@ class Reporter:
         while True:
             await self._for_notices.wait()
             if not await persist(
-                self._write_notices, StateAway, first=PAUSE, longest=LONGEST_PAUSE
+                self._write_notices, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
             ):
                 self._on_lost("lost")
 
@@ -221,7 +225,9 @@ class Reporter:
         """Write limits of the account to the StateManager; for the life of the epoch."""
         while True:
             await self._for_limit.wait()
-            if not await persist(self._write_limit, StateAway, first=PAUSE, longest=LONGEST_PAUSE):
+            if not await persist(
+                self._write_limit, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+            ):
                 self._on_lost("lost")
 
     def beaten(self) -> None:
@@ -238,8 +244,18 @@ class Reporter:
         try:
             async with asyncio.timeout(within):
                 await asyncio.gather(
-                    persist(self._release, RedisAway, first=PAUSE, longest=PAUSE),
-                    persist(self._write_state, StateAway, first=PAUSE, longest=PAUSE),
+                    persist(
+                        self._release,
+                        RedisAway,
+                        first=FIRST_RETRY_SECONDS,
+                        longest=FIRST_RETRY_SECONDS,
+                    ),
+                    persist(
+                        self._write_state,
+                        StateAway,
+                        first=FIRST_RETRY_SECONDS,
+                        longest=FIRST_RETRY_SECONDS,
+                    ),
                 )
         except TimeoutError:
             log.warning("not released", action="release", connection=self._connection)

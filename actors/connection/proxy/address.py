@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-LONGEST: Final = 2048
+MAX_PROXY_URL_CHARACTERS: Final = 2048
 """Characters of a URL, at most."""
 
 _LONGEST_WORD: Final = 255
@@ -85,7 +85,7 @@ def parse(url: str) -> ProxyAddress:
 
     ``socks5h`` is the same as ``socks5``: the proxy resolves names, always.
     """
-    if len(url) > LONGEST or not _WHOLE.fullmatch(url):
+    if len(url) > MAX_PROXY_URL_CHARACTERS or not _WHOLE.fullmatch(url):
         lacks = _USER.match(url) is not None
         raise InvalidProxy(f"a user needs a password; {_FORM}" if lacks else _FORM)
     try:

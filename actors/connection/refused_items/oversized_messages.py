@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LONGEST: Final = 300_000
+MAX_DOCUMENT_TEXT_BYTES: Final = 300_000
 """Bytes of a message's words that its document has at most. Those of WhatsApp's own apps, 65,536 characters, fit.
 
 Later changes by others have the rest of Firestore's 1 MiB (`actors/state/messages/applied_changes.py`).
@@ -82,7 +82,7 @@ class OversizedMessages:
         fitted: list[dict[str, Any]] = []
         for item in items:
             as_file = item.get("as_file")
-            if not as_file and _size(item) <= LONGEST:
+            if not as_file and _size(item) <= MAX_DOCUMENT_TEXT_BYTES:
                 fitted.append(dict(item))
                 continue
             try:
@@ -141,7 +141,7 @@ class OversizedMessages:
 def _size(item: Mapping[str, Any]) -> int:
     """Bytes of the item's words, as far as they matter: characters where these are few."""
     words = [word for word in (item["text"], item.get("content")) if word]
-    if sum(map(len, words)) * 4 <= LONGEST:
+    if sum(map(len, words)) * 4 <= MAX_DOCUMENT_TEXT_BYTES:
         return 0
     return max(len(word.encode(errors="replace")) for word in words)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from actors.connection.session.file import SessionFile
 
-MOST: Final = 10_000
+MAX_CACHED_ROWS: Final = 10_000
 """Values that one cache keeps; beyond that it begins anew."""
 
 Value = TypeVar("Value")
@@ -38,7 +38,7 @@ class RowCache(Generic[Value]):
         except KeyError:
             pass
         found = self._read(key)
-        if len(self._values) >= MOST:
+        if len(self._values) >= MAX_CACHED_ROWS:
             self._values.clear()
         self._values[key] = found
         return found

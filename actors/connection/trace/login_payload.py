@@ -25,9 +25,9 @@ _FLAGS: Final = {
     (33,): "pull",
     (41,): "lid_db_migrated",
 }
-"""Numbers that are shown where they are below `MOST`."""
+"""Numbers that are shown where they are below `FLAG_LIMIT`."""
 
-MOST: Final = 10_000
+FLAG_LIMIT: Final = 10_000
 
 _MESSAGES: Final = {(5,), (6,), (5, 2)}
 _VERSION: Final = (5, 2)
@@ -47,7 +47,7 @@ def shape(payload: bytes) -> dict[str, Any]:
             version[path[-1]] = min(value or 0, 2**32 - 1)
         elif (name := ".".join(map(str, path))) not in fields and len(fields) < MOST_FIELDS:
             fields.append(name)
-        if path in _FLAGS and value is not None and value < MOST:
+        if path in _FLAGS and value is not None and value < FLAG_LIMIT:
             shown[_FLAGS[path]] = value
     if version:
         shown["version"] = ".".join(str(version[number]) for number in sorted(version)[:5])

@@ -20,7 +20,7 @@ FILE_BYTES: Final = 8 * 2**20
 OLDER: Final = 3
 """Bytes of a file at most, and how many older ones are kept."""
 
-BATCH: Final = 2**18
+TRACE_WRITE_BYTES: Final = 2**18
 """Bytes that are written at a time, about; less where a file may have less than four times as many."""
 
 
@@ -55,7 +55,7 @@ class TraceFile:
         for line in lines:
             batch.append(_written(line))
             size += len(batch[-1])
-            if size >= min(BATCH, self._most // 4):
+            if size >= min(TRACE_WRITE_BYTES, self._most // 4):
                 self._write(batch)
                 batch, size = [], 0
         if batch:

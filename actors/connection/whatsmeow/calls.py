@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.whatsmeow.login_channel import Link
 
-MOST: Final = 100
+MAX_REMEMBERED_CALLS: Final = 100
 """Calls that are remembered, to be refused."""
 
 
@@ -44,7 +44,7 @@ class Calls:
         rings = told.get("state") == "offered"
         if rings:
             self._callers[number] = caller
-            while len(self._callers) > MOST:
+            while len(self._callers) > MAX_REMEMBERED_CALLS:
                 self._callers.popitem(last=False)
         else:
             self._callers.pop(number, None)

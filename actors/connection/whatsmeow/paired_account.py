@@ -35,7 +35,7 @@ from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.whatsmeow import app_state, media_queries
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
-from actors.connection.whatsmeow.program.frames import MOST
+from actors.connection.whatsmeow.program.frames import MAX_FRAME_BYTES
 from actors.connection.whatsmeow.queries.group_requests import ProgramGroupRequests
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
@@ -333,7 +333,7 @@ class PairedAccount:
 
     async def _hand_on(self, history: bytes) -> None:
         """The library keeps addresses and tokens that came with a history, unless that is too large for a frame."""
-        if len(history) >= MOST // 2:
+        if len(history) >= MAX_FRAME_BYTES // 2:
             self._counts["history.too_large"] += 1
             log.warning("history not learnt", action="history.too_large", bytes=len(history))
             return

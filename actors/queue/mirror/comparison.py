@@ -29,13 +29,13 @@ COMPARISON = "comparison"
 """The document of `HEALTH_STATUS` with what the last comparison found."""
 UNFINISHED = ("queued", "waiting", "sending", "dead")
 PAGE = 200
-MOST = 2_000
+MAX_COMPARED_DOCUMENTS = 2_000
 """Documents of each status, and messages, that one comparison looks at of each connection: the oldest."""
 ALONE = 200
 """Messages of a connection, at most, that are looked up one by one since no page of documents had them."""
 SETTLED = 12.0
 """Seconds after which a difference that is still there is not the lag of the view (`upkeep.LAG`)."""
-PAUSE = 0.02
+COMPARISON_PAUSE_SECONDS = 0.02
 """Seconds between two pages."""
 
 
@@ -102,13 +102,13 @@ class Comparison:
                 for each in page.items:
                     connection = each["connection"]
                     wanted = connection in connections and each.get("expired_at") is None
-                    if wanted and taken[connection] < MOST:
+                    if wanted and taken[connection] < MAX_COMPARED_DOCUMENTS:
                         taken[connection] += 1
                         jobs[each["id"]] = each
                 after = page.next
-                if after is None or taken.total() == MOST * len(connections):
+                if after is None or taken.total() == MAX_COMPARED_DOCUMENTS * len(connections):
                     break
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(COMPARISON_PAUSE_SECONDS)
         return jobs
 
     async def _judged(self, jobs: dict[str, Document]) -> dict[str, str | None]:
@@ -124,17 +124,17 @@ class Comparison:
                 for message_id, standing in page.items():
                     id_ = api_id(connection, message_id)
                     judged[id_] = difference(standing, jobs[id_])
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(COMPARISON_PAUSE_SECONDS)
         return judged
 
     async def _unseen(self, connections: Collection[str], jobs: Collection[str]) -> list[str]:
         """Return API ids of the queue's messages without a document in `jobs`, which may be on a page that was not read."""
         found: list[str] = []
         for connection in connections:
-            ids = await self._reader.unfinished(connection, MOST)
+            ids = await self._reader.unfinished(connection, MAX_COMPARED_DOCUMENTS)
             alone = [each for each in ids if api_id(connection, each) not in jobs][:ALONE]
             found += [api_id(connection, each) for each in alone]
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(COMPARISON_PAUSE_SECONDS)
         return found
 
     async def _again(self, suspects: Sequence[str]) -> Differences:

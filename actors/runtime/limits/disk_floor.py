@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.runtime.limits.limits import LimitReached
 
-EVERY: Final = 1.0
+DISK_CHECK_SECONDS: Final = 1.0
 """Seconds between two looks; messages that are taken meanwhile fit into what is left."""
 
 LOOK_TIMEOUT: Final = 1.0
@@ -64,12 +64,14 @@ class DiskFloor:
         return self.reached
 
     async def lately(self) -> bool:
-        """Return what a look in a thread found that is no older than `EVERY`.
+        """Return what a look in a thread found that is no older than `DISK_CHECK_SECONDS`.
 
         Where the disks do not answer within `LOOK_TIMEOUT` the one before counts, and no other begins.
         """
         now = time.monotonic()
-        if self._looking is None or (self._looking.done() and now - self._began >= EVERY):
+        if self._looking is None or (
+            self._looking.done() and now - self._began >= DISK_CHECK_SECONDS
+        ):
             self._began = now
             self._looking = asyncio.ensure_future(asyncio.to_thread(self.look))
         if not self._looking.done():
@@ -78,12 +80,12 @@ class DiskFloor:
         return self._looking.result() if self._looking.done() else self.reached
 
     async def room(self) -> None:
-        """Return once no disk has less left; one is looked at every `EVERY` seconds."""
+        """Return once no disk has less left; one is looked at every `DISK_CHECK_SECONDS` seconds."""
         while await self.lately():  # noqa: ASYNC110 - a disk reports nothing
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(DISK_CHECK_SECONDS)
 
     async def run(self) -> None:
-        """Look in a thread every `EVERY` seconds, until cancelled."""
+        """Look in a thread every `DISK_CHECK_SECONDS` seconds, until cancelled."""
         while True:
             await asyncio.to_thread(self.look)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(DISK_CHECK_SECONDS)

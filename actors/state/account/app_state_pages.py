@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document, Documents
 
-PAUSE = 0.05
+APP_STATE_PAUSE_SECONDS = 0.05
 """Seconds between two batches, so that other writers have their turn."""
 
 
@@ -39,4 +39,4 @@ async def forget(documents: Documents, connection: str) -> None:
     """Remove them all: names of people, above all. Safe to repeat; raises `StoreAway`."""
     async for collection, items in pages(documents, connection):
         await documents.batch([Write("delete", collection, each["id"]) for each in items])
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(APP_STATE_PAUSE_SECONDS)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAGE: Final = 400
 """Messages that are read at a time; with the chats and the place they fit into one batch."""
 
-PAUSE: Final = 0.1
+BACKFILL_PAUSE_SECONDS: Final = 0.1
 """Seconds between two pages, so that other writers have their turn."""
 
 RETRY_PAUSE: Final = 60.0
@@ -88,7 +88,7 @@ async def _note(documents: Documents, connection: str, after: str | None) -> Non
         if after is None:
             log.info("chats noted", action="chat_backfill", connection=connection, chats=len(noted))
             return
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(BACKFILL_PAUSE_SECONDS)
 
 
 def _past(document: Document) -> Activity | None:

@@ -26,7 +26,7 @@ its document is deleted."""
 
 OPEN: Final = ("waiting", "behind", "repeat")
 
-KEPT: Final = 20
+ATTEMPTS_KEPT: Final = 20
 """Attempts of a delivery that are kept, the last ones."""
 
 BUCKET: Final = 100
@@ -84,7 +84,7 @@ class Delivery:
 
     def tried(self, attempt: Attempt, status: Status, retry_at: float | None = None) -> Delivery:
         """The delivery after an attempt."""
-        tries = (*self.tries, attempt)[-KEPT:]
+        tries = (*self.tries, attempt)[-ATTEMPTS_KEPT:]
         attempts = self.attempts + 1
         return replace(self, status=status, attempts=attempts, tries=tries, retry_at=retry_at)
 

@@ -22,7 +22,7 @@ from actors.state.messages.applied_changes import (
     renamed,
     settled,
 )
-from actors.state.messages.file_states import KEPT, PENDING, later
+from actors.state.messages.file_states import PENDING, STORED_STATE, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,7 +80,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     if (content := content_of(item)) is not None:
         document["content"] = shown(content)
         if file_of(content) is not None:
-            document["media"] = dict(KEPT if item.get("kept") else PENDING)
+            document["media"] = dict(STORED_STATE if item.get("kept") else PENDING)
     return document
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document, Documents
 
-PAUSE = 0.05
+REMOVAL_PAUSE_SECONDS = 0.05
 """Seconds between two batches, so that other writers have their turn."""
 
 DONE = frozenset({"received", "sent", "delivered", "read", "cancelled"})
@@ -51,7 +51,7 @@ async def prune(
         after = page.next
         if after is None:
             break
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(REMOVAL_PAUSE_SECONDS)
     if not dry_run:
         await _forget_chats(documents, before, connection)
     return removed
@@ -70,7 +70,7 @@ async def _forget_chats(documents: Documents, before: float, connection: str | N
             await documents.batch([chat_activity.forgetting(each, before) for each in page.items])
         if len(page.items) < BATCH_LIMIT:
             return
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(REMOVAL_PAUSE_SECONDS)
 
 
 def _may_go(message: Document, letters: float) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document, Documents
 
-KEPT = 50
+ENDED_GRANTS_KEPT = 50
 """Ended keys that stay, and ended webhooks: the newest of each."""
 
 
@@ -32,7 +32,7 @@ async def end_limited(
             if connection in (each["connections"] or ()):
                 await documents.batch(_ending(collection, each["id"], connection, now, seq))
         ended = [each for each in items if each.get("ended_at") is not None]
-        for each in sorted(ended, key=lambda each: -each["ended_at"])[KEPT:]:
+        for each in sorted(ended, key=lambda each: -each["ended_at"])[ENDED_GRANTS_KEPT:]:
             if collection == WEBHOOKS:
                 await Webhooks(documents).delete(each["id"])
             else:

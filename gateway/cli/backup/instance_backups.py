@@ -21,7 +21,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.atomic_files import write_atomically
 from actors.state.documents import StoreAway
 from gateway.cli import output
-from gateway.cli.commands.settings import FILE, SettingRefused, edited
+from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, edited
 from gateway.cli.instance.preparation import running
 from gateway.http.response_base import rfc3339
 from gateway.setting_texts import NAMES
@@ -110,8 +110,8 @@ def _remember_settings(data: Path, given: Settings) -> bool:
             continue
         if value != _default(field, known):
             text = edited(text, name, _written(value))
-    write_atomically(data / FILE, text)
-    replace(plan, ports={}, settings_file=str(data / FILE)).save(data)
+    write_atomically(data / SETTINGS_FILE, text)
+    replace(plan, ports={}, settings_file=str(data / SETTINGS_FILE)).save(data)
     return not plan.valkey
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gateway.cli.file_transfer import KINDS, kind_of, mime_of, upload
+from gateway.cli.file_transfer import FILE_KINDS, kind_of, mime_of, upload
 from gateway.schemas.texts import error_texts
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ def _file(asked: SendArguments) -> dict[str, Any]:
     assert asked.file is not None
     mime = mime_of(asked.file)
     kind = asked.kind or ("audio" if asked.voice else kind_of(mime))
-    if kind not in KINDS:
-        raise typer.BadParameter(f"--type is one of {', '.join(KINDS)}.")
+    if kind not in FILE_KINDS:
+        raise typer.BadParameter(f"--type is one of {', '.join(FILE_KINDS)}.")
     if asked.voice and kind != "audio":
         raise typer.BadParameter("--voice is for sound.")
     made: dict[str, Any] = {"type": kind}

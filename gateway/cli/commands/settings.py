@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Settings of the instance.", no_args_is_help=True)
 
-FILE = "settings.env"
+SETTINGS_FILE = "settings.env"
 """The settings file of an instance that was started without one."""
 
 _PLAIN = re.compile(r"[\w./:@,+-]*", re.ASCII)
@@ -98,7 +98,7 @@ def change(data: Path, name: str, value: str) -> Path:
         raise SettingRefused(f"There is no instance in {data}.")
     plan = Plan.load(data)
     named = Path(plan.settings_file) if plan is not None and plan.settings_file else None
-    file = named or data / FILE
+    file = named or data / SETTINGS_FILE
     text = edited(file.read_text() if file.exists() else "", name, value)
     settings = _resolved(data, text)
     field = NAMES.get(name)

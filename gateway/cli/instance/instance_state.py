@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from actors.config.settings import Settings
-from actors.connection.whatsmeow.program.executable import NAME
+from actors.connection.whatsmeow.program.executable import EXECUTABLE_NAME
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
@@ -120,7 +120,7 @@ async def look(data: Path) -> InstanceState:
     processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
     known = {entry.pid for entry in (*processes, *tree) if entry.here}
     rest = [entry for entry in process.strays(data, "ray") if entry.pid not in known]
-    programs = process.programs(tree, NAME)
+    programs = process.programs(tree, EXECUTABLE_NAME)
     entries = _ordered([*processes, *tree, *programs], rest)
     keeper = any(entry.role == "keeper" for entry in processes)
     notes = {note.role: note for note in status_file.read(data)} if keeper else {}

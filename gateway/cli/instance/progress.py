@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
 STARTUP_TIMEOUT = 420.0  # seconds for everything
-LOOK = 0.15  # seconds
+PROGRESS_POLL_SECONDS = 0.15  # seconds
 SERVING = frozenset({"root", "state", "connection"})
 """The roles of a tree that has begun to serve."""
 
@@ -132,7 +132,7 @@ def wait(
                 raise NotStarted(f"The root does not start {lacking}. Logs of Ray: {data / 'ray'}")
         if failed:
             raise NotStarted("\n".join(_sentence(data, note) for note in failed))
-        time.sleep(LOOK)
+        time.sleep(PROGRESS_POLL_SECONDS)
 
 
 def begun(tree: set[str]) -> bool:

@@ -53,7 +53,7 @@ It holds for the code that it was begun with alone: for any other, each process 
 """
 
 MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
-LOOK = 0.2  # seconds
+UPGRADE_POLL_SECONDS = 0.2  # seconds
 BACK = 90.0  # seconds that a part has to be back
 RENEWED = 300.0  # seconds that a Ray task has for the services
 
@@ -227,7 +227,7 @@ async def _one(
                 f"{name_of(before.connection)} was {before.state} and is {state} after {within:.0f} s,"
                 " so the others go on with the old code."
             )
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(UPGRADE_POLL_SECONDS)
 
 
 def _serves_new(data: Path, lease: Lease, old: Old) -> bool:
@@ -280,4 +280,4 @@ async def _until(
         if time.monotonic() > deadline:
             why = f" ({missing()})" if missing() else ""
             raise Stopped(f"{what.capitalize()} is not back within {BACK:.0f} s{why}.")
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(UPGRADE_POLL_SECONDS)

@@ -74,7 +74,7 @@ def _refusals(operation: Mapping[str, Any]) -> list[str]:
         for status, answer in operation["responses"].items()
         if int(status) >= 400
         for code in _CODE.findall(answer["description"])
-        if code in problems.KINDS
+        if code in problems.PROBLEM_KINDS
     ]
 
 
@@ -176,7 +176,7 @@ def _json(value: object) -> str:
 
 
 def _problems(common: set[str]) -> str:
-    kinds = sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code))
+    kinds = sorted(problems.PROBLEM_KINDS.values(), key=lambda kind: (kind.status, kind.code))
     rows = "".join(
         f"| {kind.status} | `{kind.code}` | {kind.title}{' *' if kind.code in common else ''} |\n"
         for kind in kinds

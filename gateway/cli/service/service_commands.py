@@ -139,7 +139,7 @@ def _scope(system: bool | None) -> Scope:
 
 
 def _file(name: str, scope: Scope, root: Path) -> Path:
-    if not units.NAME.fullmatch(name):
+    if not units.UNIT_NAME.fullmatch(name):
         raise CannotInstall(f"{name!r} is no name of a unit: small letters, digits, - _ and . are.")
     place = units.directory(scope, root.absolute(), Path.home())
     return place / f"{name}.service"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Scope = Literal["system", "user"]
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,60}", re.ASCII)
+UNIT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,60}", re.ASCII)
 MEMORY = re.compile(r"([1-9][0-9]{0,14}[KMGT]?|[1-9][0-9]?%|infinity)", re.ASCII)
 STOP = 150
 """Seconds that a stop may take: the drain, Ray, the simulator and Valkey, each with its own."""

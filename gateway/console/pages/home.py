@@ -93,7 +93,7 @@ async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Re
             "logout": losses.of_logout(found),
             "delete": losses.of_deletion(found, lane, bucket=bucket),
         },
-        kept=losses.KEPT,
+        kept=losses.MESSAGES_STAY,
         alerts=[one for one in _alerts(health) if one["incarnation"] == found["incarnation"]],
         recoveries=recoveries,
         pacing=connection_limits.pacing(view.backends.settings, found["pacing"]),

@@ -24,9 +24,9 @@ ADDRESS: Final = "/console/logs"
 SHOWN: Final = 200
 TAIL: Final = 262_144
 """Bytes of each file that are looked at."""
-EVERY: Final = 5
+LOG_REFRESH_SECONDS: Final = 5
 """Seconds between two looks of a page that lies open."""
-LONGEST: Final = 200
+MAX_SEARCH_CHARACTERS: Final = 200
 """Characters of a search that count."""
 
 
@@ -47,7 +47,7 @@ async def show(view: ConsoleRequest) -> Response:
         wanted=wanted,
         part=wanted.parts[0] if wanted.parts else None,
         tail=TAIL,
-        every=EVERY,
+        every=LOG_REFRESH_SECONDS,
     )
 
 
@@ -58,7 +58,7 @@ def _wanted(query: Mapping[str, str]) -> LineFilter:
         parts=(part,) if part else (),
         connection=query.get("connection") or None,
         level=level if level in LEVELS else None,
-        text=query.get("text", "").strip()[:LONGEST] or None,
+        text=query.get("text", "").strip()[:MAX_SEARCH_CHARACTERS] or None,
     )
 
 

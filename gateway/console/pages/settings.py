@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/settings"
-EVERY: Final = 15
+SETTINGS_REFRESH_SECONDS: Final = 15
 """Seconds between two looks of a page that lies open."""
 
 
@@ -59,7 +59,7 @@ async def show(view: ConsoleRequest) -> Response:
         ],
         count=sum(row.changed for _, _, rows in sections for row in rows),
         changed=changed,
-        every=EVERY,
+        every=SETTINGS_REFRESH_SECONDS,
     )
 
 

@@ -66,7 +66,9 @@ def _shown(kind: type[Sendable]) -> type[Answer] | None:
 
 
 MODELS: Final[Mapping[str, type[Answer]]] = {
-    name: model for name, kind in content.KINDS.items() if (model := _shown(kind)) is not None
+    name: model
+    for name, kind in content.CONTENT_KINDS.items()
+    if (model := _shown(kind)) is not None
 }
 """The models of `content` in answers, by the type of the message."""
 

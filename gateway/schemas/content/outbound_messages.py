@@ -26,7 +26,7 @@ from actors.runtime import connection_ids
 from actors.runtime.text_pattern import TextPattern
 from gateway.schemas.address_fields import Address, Chat, Mentions  # noqa: TC001 - pydantic reads them
 from gateway.schemas.content.content_fields import requested
-from gateway.schemas.examples import FILE
+from gateway.schemas.examples import FILE_EXAMPLE
 from gateway.schemas.request_models import Body, ConnectionId, Moment
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class FileMessage(StandaloneMessage):
     media: Given = Field(
         description='`{"sha256": …}` names one that was uploaded, `{"url": …}` is fetched before'
         " the answer.",
-        examples=[{"sha256": FILE}],
+        examples=[{"sha256": FILE_EXAMPLE}],
     )
     mime: (
         Annotated[

@@ -9,7 +9,7 @@ from pydantic import Field
 from actors.runtime.text_pattern import TextPattern
 from gateway.http.response_base import Answer
 from gateway.schemas.content.outbound_messages import SHA256
-from gateway.schemas.examples import FILE
+from gateway.schemas.examples import FILE_EXAMPLE
 from gateway.schemas.request_models import Body
 
 LONGEST_NAME = 25
@@ -45,7 +45,7 @@ class NewPicture(Body):
     """The picture of a group: a JPEG that was uploaded (`POST /api/media`)."""
 
     picture: Picture = Field(
-        description="The SHA-256 of the file, as its upload has it.", examples=[FILE]
+        description="The SHA-256 of the file, as its upload has it.", examples=[FILE_EXAMPLE]
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-KEPT: Final = "Its messages stay until their retention ends."
+MESSAGES_STAY: Final = "Its messages stay until their retention ends."
 
 _USES: Final[Mapping[str, str]] = {
     "send": "sending messages",

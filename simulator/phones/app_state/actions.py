@@ -37,7 +37,7 @@ class SettingKind:
     flag: str = ""
 
 
-KINDS: Final = {
+SETTING_KINDS: Final = {
     "contact": SettingKind("critical_unblock_low", "contact", "contact_action", 2),
     "archive": SettingKind("regular_low", "archive", "archive_chat_action", 3, "archived"),
     "pin": SettingKind("regular_low", "pin_v1", "pin_action", 5, "pinned"),
@@ -105,13 +105,13 @@ class Actions:
         """Returns the setting of the salt of privacy tokens; without a salt its removal."""
         if salt:
             return self._setting("salt", (), {"salt": salt})
-        return AppStateSetting(KINDS["salt"], (KINDS["salt"].name,), None)
+        return AppStateSetting(SETTING_KINDS["salt"], (SETTING_KINDS["salt"].name,), None)
 
     def described(self, body: dict[str, Any]) -> AppStateSetting:
         """Returns the setting that a request describes. Raises ProblemError."""
         kind = field(body, "type", str)
-        if kind not in KINDS:
-            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(KINDS)}")
+        if kind not in SETTING_KINDS:
+            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(SETTING_KINDS)}")
         mode = optional(body, "addressing", "pn")
         if mode not in ADDRESSINGS:
             raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
@@ -127,7 +127,7 @@ class Actions:
         if kind == "star":
             index += self._message(body, ADDRESSINGS[mode])
         if optional(body, "remove", False):
-            return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), None)
+            return AppStateSetting(SETTING_KINDS[kind], (SETTING_KINDS[kind].name, *index), None)
         return self._setting(kind, index, self._fields(kind, body))
 
     def shown(self, collection: str, index: Sequence[str], action: bytes) -> dict[str, Any]:
@@ -136,7 +136,9 @@ class Actions:
         `type` is its name in app state for a kind that the simulator does not know.
         """
         value = SyncActionValue.FromString(action)
-        found = next(((word, kind) for word, kind in KINDS.items() if kind.name == index[0]), None)
+        found = next(
+            ((word, kind) for word, kind in SETTING_KINDS.items() if kind.name == index[0]), None
+        )
         shown: dict[str, Any] = {"collection": collection, "index": list(index)}
         if found is None:
             return {"type": index[0], **shown}
@@ -164,7 +166,7 @@ class Actions:
         return shown
 
     def _fields(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-        flag = KINDS[kind].flag
+        flag = SETTING_KINDS[kind].flag
         if flag:
             fields: dict[str, Any] = {flag: optional(body, flag, kind != "label")}
             if kind == "mute" and fields[flag]:
@@ -186,13 +188,13 @@ class Actions:
     ) -> AppStateSetting:
         value, now = SyncActionValue(), time.time()
         value.timestamp = int(now * 1000)
-        part = getattr(value, KINDS[kind].action)
+        part = getattr(value, SETTING_KINDS[kind].action)
         part.SetInParent()
         for name, given in fields.items():
             setattr(part, name, given)
         if kind in _RANGED:
             part.message_range.last_message_timestamp = int(now)
-        return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), value)
+        return AppStateSetting(SETTING_KINDS[kind], (SETTING_KINDS[kind].name, *index), value)
 
     def _message(self, body: dict[str, Any], server: str) -> tuple[str, ...]:
         """Returns the key of a message in its chat: id, `from_me`, sender."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.phones.app_state.actions import KINDS, PUSH_NAME, is_name
+from simulator.phones.app_state.actions import PUSH_NAME, SETTING_KINDS, is_name
 from simulator.phones.app_state.collections import NAMES
 from simulator.phones.app_state.external_blobs import with_external_mutations
 from simulator.phones.app_state.patches import REMOVE, SET, SettingChange, sealed_patch
@@ -102,7 +102,7 @@ class PhoneSettings:
 
         Without `notify` the companions get no notification. An `external` patch has its mutations in a file.
         """
-        if setting.kind is KINDS["salt"]:
+        if setting.kind is SETTING_KINDS["salt"]:
             self._tokens.salted(number, _salt(setting))
         if self._apply(number, setting, external=external):
             self.read(number, setting.kind.collection)

@@ -59,7 +59,7 @@ The defaults wake them permanently. None of these detects a death or a hang.
 """
 
 OBJECT_STORE = 80_000_000  # bytes: actors pass only references and small values
-LONGEST = 36
+MAX_TEMPORARY_PATH_CHARACTERS = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
 and Ray appends up to 67."""
 
@@ -126,7 +126,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
             # Two heaps for all threads: otherwise each thread keeps the memory that it once used.
             "MALLOC_ARENA_MAX": "2",
             "RAY_ROTATION_MAX_BYTES": str(log_bytes),
-            "RAY_ROTATION_BACKUP_COUNT": str(log_rotation.KEPT),
+            "RAY_ROTATION_BACKUP_COUNT": str(log_rotation.LOGS_KEPT),
             "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
         },
     )
@@ -174,7 +174,7 @@ def tidy(data: Path) -> None:
 def temporary(data: Path) -> Path:
     """Returns the directory of Ray's sockets and logs: in the data directory if the sockets' paths fit."""
     own = data / "ray" / "tmp"
-    if len(str(own)) <= LONGEST:
+    if len(str(own)) <= MAX_TEMPORARY_PATH_CHARACTERS:
         return own
     return FALLBACK / f"tmo-{os.getuid()}-{hashlib.sha256(str(data).encode()).hexdigest()[:10]}"
 

@@ -33,7 +33,7 @@ GO: Final = b"go"
 REFUSED: Final = b"refused"
 """The answer of a template that lives on, and cannot be this worker."""
 
-LOOK: Final = 0.5
+TEMPLATE_POLL_SECONDS: Final = 0.5
 """Seconds until a template that has not answered is looked at, and then between two looks."""
 TEMPLATE_TIMEOUT: Final = 20.0
 """Seconds that a worker waits for a template that runs, imports included; then it imports for itself."""
@@ -118,7 +118,7 @@ def _hand_over(address: str, end: float) -> bytes:
     The fork goes on only after this process's last word, so two processes are never one worker.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-        connection.settimeout(LOOK)
+        connection.settimeout(TEMPLATE_POLL_SECONDS)
         try:
             connection.connect(address)
             template, user = peer_of(connection)

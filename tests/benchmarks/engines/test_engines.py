@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from tests.benchmarks.figures import Figures
 
 pytestmark = pytest.mark.skipif(
-    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None,
+    reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
 )
 
 ROUNDS: Final = int(os.environ.get("ROUNDS", "3"))

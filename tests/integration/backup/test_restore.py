@@ -18,7 +18,7 @@ from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.records import split_id
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from gateway.cli.commands.settings import FILE
+from gateway.cli.commands.settings import SETTINGS_FILE
 from supervision.backup import parts, restored_queue
 from supervision.backup.backup_store import BackupName, Manifest
 from supervision.backup.unfinished import MARK
@@ -57,10 +57,10 @@ async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
     assert registered.id == SHOP
     record = (await queued(second, [waiting]))[waiting]
     assert (record.status, record.text) == ("queued", WORDS)
-    assert "DEAD_LETTER_RETENTION_DAYS=3" in (second / FILE).read_text()
+    assert "DEAD_LETTER_RETENTION_DAYS=3" in (second / SETTINGS_FILE).read_text()
     plan = Plan.load(second)
     assert plan is not None
-    assert plan.settings_file == str(second / FILE)
+    assert plan.settings_file == str(second / SETTINGS_FILE)
 
 
 async def test_each_part_is_copied_before_those_that_get_its_items(

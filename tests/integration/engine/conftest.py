@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 MISSING = pytest.mark.skipif(
-    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None,
+    reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
 )
 
 

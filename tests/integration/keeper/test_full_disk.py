@@ -38,15 +38,15 @@ async def test_a_full_disk_does_not_end_the_keeper(
     )
     keeper = Keeper(tmp_path, settings, Plan(port, valkey=False, ray=False))
     # Neither replacing a directory by a file nor making one in a file works, for root neither.
-    (tmp_path / status_file.FILE.path).unlink()
-    for name in (PROCESSES, status_file.FILE.path):
+    (tmp_path / status_file.STATUS_FILE.path).unlink()
+    for name in (PROCESSES, status_file.STATUS_FILE.path):
         (tmp_path / name / "in the way").mkdir(parents=True)
     (tmp_path / "logs").write_text("in the way")
     running = asyncio.create_task(keeper.run())
     try:
         await asyncio.sleep(1)
         assert not running.done()
-        for name in (PROCESSES, status_file.FILE.path):
+        for name in (PROCESSES, status_file.STATUS_FILE.path):
             (tmp_path / name / "in the way").rmdir()
             (tmp_path / name).rmdir()
         (tmp_path / "logs").unlink()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision.keeper import process
-from supervision.keeper.manifest import FILE, Plan
+from supervision.keeper.manifest import MANIFEST_FILE, Plan
 from tests.processes import forked
 
 if TYPE_CHECKING:
@@ -221,23 +221,23 @@ def test_a_directory_of_somebody_else(data: Path) -> None:
 def test_a_plan_that_is_garbage(data: Path, content: str) -> None:
     """Nothing is guessed: the ports in it may be those of what runs."""
     data.mkdir()
-    (data / FILE).write_text(content)
+    (data / MANIFEST_FILE).write_text(content)
     for words in (("up", "--detach"), ("simulate", "phone", "15550100001")):
-        assert FILE in sentence(teimoso(*words, "--data", data))
+        assert MANIFEST_FILE in sentence(teimoso(*words, "--data", data))
     seen = teimoso("status", "--json", "--data", data)
     assert seen.returncode == 3
     status = json.loads(seen.stdout)
     assert status["ready"] is False
-    assert FILE in status["missing"][0]
+    assert MANIFEST_FILE in status["missing"][0]
     examined = teimoso("doctor", "--json", "--data", data)
     assert examined.returncode == 1
-    assert FILE in examined.stdout
-    assert tree(data) == {str(data / FILE): content.encode()}
+    assert MANIFEST_FILE in examined.stdout
+    assert tree(data) == {str(data / MANIFEST_FILE): content.encode()}
 
 
 def test_a_plan_from_before_a_field_existed(data: Path) -> None:
     data.mkdir()
-    (data / FILE).write_text('{"port": 8090}')
+    (data / MANIFEST_FILE).write_text('{"port": 8090}')
     assert Plan.load(data) == Plan(8090)
 
 

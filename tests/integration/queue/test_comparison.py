@@ -182,7 +182,7 @@ async def test_it_reads_page_after_page_and_no_more_than_its_bound(
     await desk.redis.flushdb()
     monkeypatch.setattr(comparison, "PAGE", 2)
     assert await compared(desk, documents) == Differences(missing=11)
-    monkeypatch.setattr(comparison, "MOST", 6)
+    monkeypatch.setattr(comparison, "MAX_COMPARED_DOCUMENTS", 6)
     assert await compared(desk, documents) == Differences(missing=6)
 
 
@@ -199,7 +199,7 @@ async def test_one_connections_backlog_hides_no_other_ones_loss(
     for key in await desk.redis.keys(f"*{OTHER}*"):
         await desk.redis.delete(key)
     monkeypatch.setattr(comparison, "PAGE", 2)
-    monkeypatch.setattr(comparison, "MOST", 4)
+    monkeypatch.setattr(comparison, "MAX_COMPARED_DOCUMENTS", 4)
     assert await compared(desk, documents, OTHER) == Differences(missing=2)
 
 

@@ -138,7 +138,7 @@ async def test_the_bucket_away_and_back(
 ) -> None:
     """G11: it heals by itself, and what waits for it outlives the process."""
     monkeypatch.setattr(upkeep, "LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(upkeep, "LOOK", 0.1)
+    monkeypatch.setattr(upkeep, "COPY_CHECK_SECONDS", 0.1)
     away = bucket.rename(tmp_path / "elsewhere")
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")

@@ -21,7 +21,7 @@ async def test_one_call_asks_a_silent_bucket(
 ) -> None:
     monkeypatch.setattr(blocking_bucket, "ANSWER", 0.3)
     monkeypatch.setattr(blocking_bucket, "SILENT", 0.2)
-    monkeypatch.setattr(blocking_bucket, "PAUSE", 1.0)
+    monkeypatch.setattr(blocking_bucket, "SILENT_BUCKET_SECONDS", 1.0)
     bucket = DirectoryBucket(tmp_path)
     await bucket.write("sound", b"content")
     os.mkfifo(tmp_path / "hangs")

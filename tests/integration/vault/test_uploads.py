@@ -14,7 +14,7 @@ import pytest
 
 from actors.connection.backup.bucket.directory import TEMPORARY, DirectoryBucket
 from actors.connection.backup.keyring import Keyring
-from actors.connection.backup.vault import KEPT, SessionCopy, Vault
+from actors.connection.backup.vault import COPIES_KEPT, SessionCopy, Vault
 from actors.connection.session.session import Session
 from actors.redis.leases.lease_record import Position
 from tests.processes import forked
@@ -151,7 +151,7 @@ async def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
     file = tmp_path.with_name("session.db")
     session = Session.open(file, 4)
     copies: list[SessionCopy] = []
-    for number in range(KEPT + 3):
+    for number in range(COPIES_KEPT + 3):
         async with session.transaction():
             session.sent.remember("chat", str(number), b"text", 2e9)
         copy = await vault.keep("shop", file, file.with_name("scratch"))
@@ -159,7 +159,7 @@ async def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
         copies = await vault.prune([*copies, copy])
     session.close()
     there = [copy.position for copy in await vault.copies("shop")]
-    assert there == [Position(4, commit) for commit in range(4, KEPT + 4)]
+    assert there == [Position(4, commit) for commit in range(4, COPIES_KEPT + 4)]
 
 
 def _uploading(bucket: str, file: Path) -> forked.Popen:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from actors.connection.actor import ConnectionActor
 
 pytestmark = pytest.mark.skipif(
-    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None,
+    reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
 )
 
 COUNT = 40
@@ -180,7 +181,7 @@ def programs() -> set[int]:
     return {
         pid
         for pid, comm in comms.items()
-        if comm.exists() and comm.read_text().startswith(executable.NAME[:COMMAND])
+        if comm.exists() and comm.read_text().startswith(executable.EXECUTABLE_NAME[:COMMAND])
     }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     if executable.find() is None:
-        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
+        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
     one = Simulator(tmp_path_factory.mktemp("simulator") / "data")
     try:
         yield one

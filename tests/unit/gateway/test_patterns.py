@@ -34,7 +34,7 @@ def test_addresses(written: str) -> None:
     else:
         taken = True
     assert (ADDRESS.fullmatch(written) is not None) is taken
-    assert not taken or 7 <= len(written) <= addresses.LONGEST
+    assert not taken or 7 <= len(written) <= addresses.MAX_ADDRESS_CHARACTERS
     number = taken and "@" not in written
     assert (NUMBER.fullmatch(written) is not None) is number
     if number:

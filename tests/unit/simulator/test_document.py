@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from simulator.contacts.message_builder import KINDS
+from simulator.contacts.message_builder import MESSAGE_FIELDS
 from simulator.control.api import application
 from simulator.faults import INSTANT, RULES, requested
 from simulator.server.rules.properties import ACCOUNT as ACCOUNT_PROPERTIES
@@ -92,10 +92,10 @@ async def test_a_contact_behaves_at_first_as_is_written(world: ServerState) -> N
 
 def test_the_types_are_those_that_can_be_said() -> None:
     named = {kind: takes for kind, takes, _ in rows("type")}
-    assert list(named) == list(KINDS)
+    assert list(named) == list(MESSAGE_FIELDS)
     for kind, takes in named.items():
         words = set(re.findall(r"[a-z_]+", takes))
-        fields = KINDS[kind] - {"reply_to"}
+        fields = MESSAGE_FIELDS[kind] - {"reply_to"}
         fields -= {"data", "size", "mimetype"} if "file" in words else set()
         assert fields <= words, kind
 

@@ -27,19 +27,21 @@ ANSWER: Final = 50.0
 SILENT: Final = 5.0
 """Seconds after which a call that fails had no answer."""
 
-PAUSE: Final = 5.0
+SILENT_BUCKET_SECONDS: Final = 5.0
 """Seconds for which no call is made after one without an answer."""
 
 
 class BlockingBucket(ABC):
     """Implements `Bucket` by the blocking calls of a subclass. Raises as the port says.
 
-    After a call without an answer all others raise `BucketAway` at once for `PAUSE` seconds; then one asks again.
+    After a call without an answer all others raise `BucketAway` at once for `SILENT_BUCKET_SECONDS` seconds; then one asks again.
     """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "bucket")
-        self._breaker = Breaker(limit=1, cooldown=PAUSE, longest=PAUSE)
+        self._breaker = Breaker(
+            limit=1, cooldown=SILENT_BUCKET_SECONDS, longest=SILENT_BUCKET_SECONDS
+        )
 
     async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
         """See the port."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.session.session import Session
 
-FRESH: Final = 86_400.0
+DEVICES_FRESH_SECONDS: Final = 86_400.0
 """Seconds that a device list is trusted without news of a change."""
 
 
@@ -71,7 +71,7 @@ class Devices:
     def cached(self, person: Address) -> Installed | None:
         """As `of` as far as it is known and fresh; None where WhatsApp has to be asked."""
         cached = self._session.identities.devices(str(person))
-        if cached is None or self._clock() - cached.fetched_at >= FRESH:
+        if cached is None or self._clock() - cached.fetched_at >= DEVICES_FRESH_SECONDS:
             return None
         return Installed(cached.numbers, cached.hosted)
 

@@ -11,7 +11,7 @@ from actors.runtime.backoff import DoublingPause
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
 
-BATCH: Final = 100
+STANZAS_PER_REQUEST: Final = 100
 """Stanzas that are asked for at a time."""
 
 FIRST_SILENCE, LONGEST_SILENCE = 3.0, 60.0
@@ -69,7 +69,7 @@ class OfflineQueue:
 
     async def _batch(self, patience: float) -> bool:
         """Wait for the end of a batch, or until nothing comes; whether anything came."""
-        while self._of_batch < BATCH and self._left > 0:
+        while self._of_batch < STANZAS_PER_REQUEST and self._left > 0:
             self._came.clear()
             try:
                 async with asyncio.timeout(patience):
@@ -81,4 +81,4 @@ class OfflineQueue:
 
 def request() -> Node:
     """The stanza that asks for a batch."""
-    return Node("ib", {}, (Node("offline_batch", {"count": str(BATCH)}),))
+    return Node("ib", {}, (Node("offline_batch", {"count": str(STANZAS_PER_REQUEST)}),))

@@ -35,7 +35,7 @@ BYTES: Final = 1_024
 ORDINARY: Final = 150
 """An ordinary message on the current session takes less; more is not computed inside a transaction."""
 
-MOST: Final = 500
+MAX_UNVERIFIED_HMACS: Final = 500
 """One message takes no more before its MAC is checked."""
 
 BURST: Final = 20_000
@@ -104,7 +104,7 @@ class Budgets:
         """
         exhausted = self.exhausted(device)
         ordinary = base + ORDINARY
-        most = ordinary if exhausted else max(MOST, ordinary)
+        most = ordinary if exhausted else max(MAX_UNVERIFIED_HMACS, ordinary)
         allowed = Allowance(most, size, exhausted=exhausted)
         try:
             yield allowed

@@ -31,7 +31,7 @@ WANTED: Final = 812
 FEW: Final = 300
 """Below this many on the server, the device uploads more."""
 
-LOOK: Final = 3600.0
+SIGNED_PREKEY_CHECK_SECONDS: Final = 3600.0
 """Seconds between two looks at the signed prekey's age."""
 
 UNKNOWN: Final = frozenset({404, 406})
@@ -81,7 +81,7 @@ class Prekeys:
     async def keep_fresh(self) -> None:
         """Replace the signed prekey whenever it is too old, for ever. Raises `ConnectionLost`."""
         while True:
-            await asyncio.sleep(min(LOOK, self._age))
+            await asyncio.sleep(min(SIGNED_PREKEY_CHECK_SECONDS, self._age))
             async with self._busy:
                 await self._rotate_if_old()
 

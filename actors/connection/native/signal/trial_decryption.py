@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.connection.native.signal.chains import MAX_JUMP, seed, walk
-from actors.connection.native.signal.decryption_budget import ACCEPTANCE, AGREEMENT, LOADING, MOST
+from actors.connection.native.signal.decryption_budget import (
+    ACCEPTANCE,
+    AGREEMENT,
+    LOADING,
+    MAX_UNVERIFIED_HMACS,
+)
 from actors.connection.native.signal.key_agreement import BadKey, respond
 from actors.connection.native.signal.message_cipher import Identities, unseal
 from actors.connection.native.signal.ratchet import Chain, Ratchet
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.signal_keys import StoredRatchet
     from actors.connection.session.session import Session
 
-_TRIED = MOST // (LOADING + AGREEMENT) + 1
+_TRIED = MAX_UNVERIFIED_HMACS // (LOADING + AGREEMENT) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from actors.connection.protocol.wire_format.nodes import proto
 if TYPE_CHECKING:
     from actors.connection.protocol.identities.addresses import Address
 
-NAME = "Teimoso"
+LINKED_DEVICE_NAME = "Teimoso"
 """The name that the phone lists under its linked devices."""
 
 
@@ -97,7 +97,9 @@ def _common(version: str) -> Any:
 
 def _device_properties() -> bytes:
     kind = proto.DeviceProps
-    properties = kind(os=NAME, platformType=kind.PlatformType.CHROME, requireFullSync=False)
+    properties = kind(
+        os=LINKED_DEVICE_NAME, platformType=kind.PlatformType.CHROME, requireFullSync=False
+    )
     properties.version.primary = 0
     properties.version.secondary = 1
     properties.version.tertiary = 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.media.picture_files import PictureFiles
     from actors.connection.protocol.media.transfers import FileTransfers
 
-FRESH: Final = 3600.0
+PICTURE_FRESH_SECONDS: Final = 3600.0
 """Seconds for which a picture is not asked for again: WhatsApp limits an account that asks often."""
 
 MOST_PICTURES: Final = 1000
@@ -94,7 +94,7 @@ class ProfileAdministration:
         async with self._turns.of(address):
             known = self._known.get(address)
             there = known is not None and await self._is_there(files, known.picture)
-            if known is not None and there and self._clock() - known.at < FRESH:
+            if known is not None and there and self._clock() - known.at < PICTURE_FRESH_SECONDS:
                 return known.picture
             with self._login.asking(OF_PICTURES):
                 found = await self._find(address)

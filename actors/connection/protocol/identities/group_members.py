@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
-FRESH: Final = 86_400.0
+MEMBERS_FRESH_SECONDS: Final = 86_400.0
 """Seconds that a list of members is trusted without news of a change."""
 
 MOST_MEMBERS: Final = 5_000
@@ -212,7 +212,7 @@ class MemberLists:
         Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
         stored = self._session.groups.members(str(chat))
-        if stored is not None and self._clock() - stored.fetched_at < FRESH:
+        if stored is not None and self._clock() - stored.fetched_at < MEMBERS_FRESH_SECONDS:
             roster = GroupMembers.decode(stored.roster)
             wanted = {self._people.account, *map(self._people.canonical, also)}
             if wanted <= self.persons(roster).keys():

@@ -25,7 +25,7 @@ _LOCK: Final = ("xwa2_notify_account_reachout_timelock", "xwa2_fetch_account_rea
 _CAP: Final = ("xwa2_notify_new_chat_messages_capping_info_update", "xwa2_message_capping_info")
 _CAPPED: Final = "CAPPED"
 
-LONGEST: Final = 64 * 1024
+MAX_LIMIT_ANSWER_BYTES: Final = 64 * 1024
 """Bytes of one answer; those of limits have some hundred."""
 
 UNTOLD_LOCK: Final = 60.0
@@ -93,7 +93,7 @@ def notified(notification: Node, now: float) -> tuple[AccountLock | Cap, ...]:
 
 
 def _data(told: bytes) -> Mapping[str, Any]:
-    if len(told) > LONGEST:
+    if len(told) > MAX_LIMIT_ANSWER_BYTES:
         raise UnreadableMex("too_large")
     try:
         said = json.loads(told)

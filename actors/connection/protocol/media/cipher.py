@@ -28,7 +28,7 @@ _WORDS: Final = {
     "document": b"WhatsApp Document Keys",
 }
 
-KINDS: Final = frozenset(_WORDS)
+MEDIA_KINDS: Final = frozenset(_WORDS)
 """The kinds of message that bring a file."""
 
 HISTORY: Final = "history"

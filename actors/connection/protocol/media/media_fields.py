@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from actors.connection.protocol.media.cipher import HASH_BYTES, KEY_BYTES, KINDS
+from actors.connection.protocol.media.cipher import HASH_BYTES, KEY_BYTES, MEDIA_KINDS
 from actors.connection.protocol.media.failure_policy import UNUSABLE, VIEW_ONCE
 from actors.connection.session.files.pending_downloads import Transfer
 from actors.messages.content import Audio, Document, File, Image, Sticker, Video
@@ -33,7 +33,7 @@ DEFAULT_MIME: Final = {
 
 def media_of(received: Received, reply_to: Quote | None) -> Media | None:
     """The message's description of its file; None where it names none."""
-    if received.type not in KINDS:
+    if received.type not in MEDIA_KINDS:
         return None
     part = getattr(received.message, received.part)
     if len(part.fileSha256) != HASH_BYTES or part.fileLength > LARGEST:
@@ -60,7 +60,7 @@ def transfer_of(
     received: Received, *, chat: str, sender: str, message_id: str, from_me: bool
 ) -> Transfer | str | None:
     """The way to fetch the file of a message; the code of why it is not fetched; None without a file."""
-    if received.type not in KINDS:
+    if received.type not in MEDIA_KINDS:
         return None
     part = getattr(received.message, received.part)
     if received.view_once or getattr(part, "viewOnce", False):

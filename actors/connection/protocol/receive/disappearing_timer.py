@@ -13,7 +13,7 @@ from actors.connection.protocol.wire_format.nodes import parse, proto
 if TYPE_CHECKING:
     from actors.connection.protocol.receive.wrappers import Received
 
-LONGEST: Final = 365 * 86_400
+MAX_TIMER_SECONDS: Final = 365 * 86_400
 """Seconds; WhatsApp's clients offer 90 days at most."""
 
 
@@ -52,4 +52,4 @@ def of_message(received: Received, at: float) -> Setting | None:
 
 
 def _setting(seconds: int, set_at: int, at: float) -> Setting:
-    return Setting(min(seconds, LONGEST), min(float(set_at), at) if set_at > 0 else at)
+    return Setting(min(seconds, MAX_TIMER_SECONDS), min(float(set_at), at) if set_at > 0 else at)

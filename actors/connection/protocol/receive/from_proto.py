@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.protocol.media.cipher import KINDS
+from actors.connection.protocol.media.cipher import MEDIA_KINDS
 from actors.connection.protocol.media.media_fields import media_of
 from actors.connection.protocol.mentions import received as mentions_of
 from actors.connection.protocol.receive import wrappers
@@ -303,5 +303,5 @@ _READERS: Final = {
     "edit": _edit,
     "delete": _delete,
     "poll_vote": _vote,
-    **dict.fromkeys(KINDS, _media),
+    **dict.fromkeys(MEDIA_KINDS, _media),
 }

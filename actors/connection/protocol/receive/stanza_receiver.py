@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-BATCH: Final = 64
+STANZAS_PER_COMMIT: Final = 64
 """Stanzas that share a commit at most."""
 
 WAITING: Final = 1024
@@ -130,7 +130,7 @@ class Receiver:
         await self._queue.put(stanza)
         loop = asyncio.get_running_loop()
         wait = self._committed_at + APART - loop.time() if stanza.tag == "receipt" else 0.0
-        if wait <= 0 or self._queue.qsize() >= BATCH:
+        if wait <= 0 or self._queue.qsize() >= STANZAS_PER_COMMIT:
             self._due.set()
         elif not self._due_later:
             self._due_later = True
@@ -174,7 +174,7 @@ class Receiver:
                 rest = following
 
     def _batch(self, first: Sequence[Node]) -> list[Node]:
-        count = min(BATCH - len(first), self._queue.qsize())
+        count = min(STANZAS_PER_COMMIT - len(first), self._queue.qsize())
         return [*first, *(self._queue.get_nowait() for _ in range(count))]
 
     async def _admitted(self, batch: list[Node]) -> tuple[list[Node], int]:

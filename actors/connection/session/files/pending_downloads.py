@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import FileStatus
     from actors.messages.file_deferral import Deferral
 
-FILE: Final = "file"
+FILE_ITEM: Final = "file"
 """The kind of an inbox item with the outcome of a download."""
 
 PAST_FILE: Final = "past_file"
@@ -145,7 +145,7 @@ class Downloads(SessionPart):
         what = " SELECT ?7, chat, sender, message_id, ?8, 'deferred', ?6, 0, 'live' FROM transfers"
         news = self._file.write(
             f"{into}{what}{which} AND deferred IS NOT ?6 ORDER BY rowid",
-            (*values, FILE, int(now)),
+            (*values, FILE_ITEM, int(now)),
         )
         self._file.write(
             f"UPDATE transfers SET deferred = ?6, next_at = ?7{which}",  # noqa: S608
@@ -233,7 +233,7 @@ class Downloads(SessionPart):
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'live')",
             (
-                PAST_FILE if past else FILE,
+                PAST_FILE if past else FILE_ITEM,
                 *(chat, sender, message_id, int(self._file.clock()), status, error),
             ),
         )
@@ -248,7 +248,7 @@ class Downloads(SessionPart):
             "SELECT inbox.key, inbox.chat, inbox.sender, inbox.message_id, inbox.type, inbox.text"
             " FROM inbox LEFT JOIN tombstones USING (chat, sender, message_id)"
             " WHERE inbox.kind = ? AND tombstones.inbox IS NULL ORDER BY inbox.key LIMIT ?",
-            (FILE, limit),
+            (FILE_ITEM, limit),
         )
         if (
             not rows

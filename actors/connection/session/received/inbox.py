@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.session.files.pending_downloads import FILE
+from actors.connection.session.files.pending_downloads import FILE_ITEM
 from actors.connection.session.received.app_state import APP_STATE
 from actors.connection.session.session_part import SessionPart
 
@@ -242,7 +242,7 @@ class Inbox(SessionPart):
         """The oldest unsettled items of a kind, oldest first; those of the others cost nothing."""
         if kind == "status":
             return self._phone_statuses.due(limit)
-        if kind == FILE:
+        if kind == FILE_ITEM:
             return self._downloads.due_files(limit)
         if kind == APP_STATE:
             return self._app_state.pending(limit)

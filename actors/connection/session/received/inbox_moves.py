@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.session.files.pending_downloads import FILE, PAST_FILE
+from actors.connection.session.files.pending_downloads import FILE_ITEM, PAST_FILE
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class InboxMoves(SessionPart):
                 self._file.write(
                     "UPDATE inbox SET sender = ?"
                     " WHERE kind IN (?, ?) AND chat = ? AND sender = ? AND message_id = ?",
-                    (pn, FILE, PAST_FILE, chat, lid, message_id),
+                    (pn, FILE_ITEM, PAST_FILE, chat, lid, message_id),
                 )
                 self._file.write(
                     "UPDATE OR IGNORE transfers SET sender = ?"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 REFUSED: Final = "refused"
 """The kind of a row that is set aside."""
 
-MOST: Final = 1000
+MAX_REFUSED_ROWS: Final = 1000
 """Rows that a session sets aside at most."""
 
 MOST_BYTES: Final = 32 * 2**20
@@ -26,7 +26,7 @@ class RefusedRows(SessionPart):
     def set_aside(self, key: int, *, bounded: bool = True) -> bool:
         """Take the row out of the pending ones. One that is not there, or is set aside already, stays so.
 
-        False, and it stays pending, where that would be more than `MOST` or `MOST_BYTES`.
+        False, and it stays pending, where that would be more than `MAX_REFUSED_ROWS` or `MOST_BYTES`.
         """
         if bounded and not self._has_room_aside(key):
             return False
@@ -50,7 +50,7 @@ class RefusedRows(SessionPart):
             (key,),
         )
         assert row is not None
-        return count < MOST and int(row[0]) <= MOST_BYTES
+        return count < MAX_REFUSED_ROWS and int(row[0]) <= MOST_BYTES
 
     def count(self) -> int:
         """The number of rows that are set aside."""

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-NAME: Final = "teimoso-whatsmeow"
-BUILT: Final = Path(__file__).parents[1] / "bridge" / NAME
+EXECUTABLE_NAME: Final = "teimoso-whatsmeow"
+BUILT: Final = Path(__file__).parents[1] / "bridge" / EXECUTABLE_NAME
 """The place where `make whatsmeow` puts it."""
 
 DATABASE: Final = "whatsmeow.db"
@@ -19,5 +19,5 @@ def find() -> Path | None:
     """The program's file, where it was built or on the `PATH`; None where it is not installed."""
     if BUILT.is_file() and os.access(BUILT, os.X_OK):
         return BUILT
-    found = shutil.which(NAME)
+    found = shutil.which(EXECUTABLE_NAME)
     return None if found is None else Path(found)

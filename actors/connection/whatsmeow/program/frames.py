@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MOST: Final = 64 * 1024 * 1024
+MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a frame after its own length."""
 
 _LENGTH: Final = struct.Struct(">I")
@@ -28,10 +28,10 @@ class Frame(NamedTuple):
 
 
 def encode(header: Mapping[str, Any], body: bytes = b"") -> bytes:
-    """The bytes of a frame. Raises `ValueError` where they are more than `MOST`."""
+    """The bytes of a frame. Raises `ValueError` where they are more than `MAX_FRAME_BYTES`."""
     said = _JSON.encode(header).encode()
     length = _LENGTH.size + len(said) + len(body)
-    if length > MOST:
+    if length > MAX_FRAME_BYTES:
         raise ValueError("frame too large")
     return b"".join((_LENGTH.pack(length), _LENGTH.pack(len(said)), said, body))
 
@@ -68,7 +68,7 @@ class Frames:
         at, size = 0, _LENGTH.size
         while len(content) - at >= size:
             (length,) = _LENGTH.unpack_from(content, at)
-            if length > MOST:
+            if length > MAX_FRAME_BYTES:
                 raise MalformedFrame("too large")
             if len(content) - at < size + length:
                 break

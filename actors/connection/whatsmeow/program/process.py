@@ -12,7 +12,7 @@ import structlog
 from actors.connection.engine import EngineNotInstalled
 from actors.connection.whatsmeow.program.executable import find
 from actors.connection.whatsmeow.program.pipe import Pipe
-from actors.connection.whatsmeow.program.program_log import LONGEST, ProgramLog
+from actors.connection.whatsmeow.program.program_log import MAX_LOG_LINE_BYTES, ProgramLog
 from actors.connection.whatsmeow.program.timer_slack import SLACK, timer_slack
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-GRACE: Final = 5.0
+PROGRAM_END_SECONDS: Final = 5.0
 """Seconds that the program has to end once the pipe is closed; then it is killed."""
 
 
@@ -56,7 +56,7 @@ class Program:
                         stdin=asyncio.subprocess.DEVNULL,
                         stdout=asyncio.subprocess.PIPE,
                         stderr=asyncio.subprocess.STDOUT,
-                        limit=LONGEST,
+                        limit=MAX_LOG_LINE_BYTES,
                     )
             except BaseException:
                 ours.close()
@@ -80,7 +80,7 @@ class Program:
         """End it: by the end of the pipe, or by a signal where that is not enough."""
         self.pipe.close()
         try:
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(PROGRAM_END_SECONDS):
                 await asyncio.shield(self.over)
         except TimeoutError:
             self._hung = True

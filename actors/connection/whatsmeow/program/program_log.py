@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LONGEST: Final = 64 * 1024
+MAX_LOG_LINE_BYTES: Final = 64 * 1024
 """Bytes of a line; of a longer one nothing is logged."""
 
 MOST_FRAMES: Final = 24

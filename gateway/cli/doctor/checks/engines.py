@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.cli.doctor.check_result import CheckResult
 
-NAME = "whatsmeow"
+CHECK_NAME = "whatsmeow"
 DAY = 86_400
 OLD = 30 * DAY
 """Seconds after which WhatsApp may have changed what the library does not know yet."""
@@ -33,7 +33,7 @@ async def whatsmeow() -> list[CheckResult]:
         return []
     version = await _version(program)
     if version is None:
-        return [fail(NAME, f"{program} does not run", "`make whatsmeow` anew")]
+        return [fail(CHECK_NAME, f"{program} does not run", "`make whatsmeow` anew")]
     return [judged(version, time.time())]
 
 
@@ -45,13 +45,15 @@ def judged(version: str, now: float) -> CheckResult:
     except ValueError:
         made = None
     if made is None:
-        return warn(NAME, f"the program does not tell the date of its library ({version[:40]})")
+        return warn(
+            CHECK_NAME, f"the program does not tell the date of its library ({version[:40]})"
+        )
     age = now - made.timestamp()
     words = f"of {made:%Y-%m-%d}, {max(0, int(age // DAY))} days old"
     if age <= OLD:
-        return ok(NAME, words)
+        return ok(CHECK_NAME, words)
     return warn(
-        NAME,
+        CHECK_NAME,
         f"{words}: WhatsApp may have changed since",
         "`make whatsmeow-bump`, or a newer teimoso-whatsmeow; then restart its connections",
     )
@@ -77,4 +79,4 @@ async def _version(program: Path) -> str | None:
         await process.wait()
         return None
     name, _, version = output.decode("ascii", "replace").strip().partition(" ")
-    return version if process.returncode == 0 and name == NAME else None
+    return version if process.returncode == 0 and name == CHECK_NAME else None

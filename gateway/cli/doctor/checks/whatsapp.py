@@ -80,7 +80,7 @@ async def _way(host: str, port: int, proxy: ProxyAddress | None) -> dict[str, An
 def _version(settings: Settings) -> CheckResult:
     """The version of WhatsApp Web for the native engine's next login, and its end."""
     name, now = "whatsapp version", time.time()
-    known = whatsapp_version.read(settings.data / whatsapp_version.FILE)
+    known = whatsapp_version.read(settings.data / whatsapp_version.VERSION_FILE)
     announced, whence = settings.whatsapp_version, "set by WHATSAPP_VERSION"
     page = why = None
     if announced is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import psutil
 
 from actors.connection.engine import installed
-from actors.connection.whatsmeow.program.executable import NAME as PROGRAM
+from actors.connection.whatsmeow.program.executable import EXECUTABLE_NAME as PROGRAM
 from supervision.keeper import process as processes
 from tests.processes.instance import gone, until
 from tests.waiting import passes

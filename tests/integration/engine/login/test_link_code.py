@@ -26,7 +26,7 @@ async def types(simulator: Simulator, code: str) -> None:
 async def test_late_codes_get_a_socket_with_all_of_its_time(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairing_window, "FRESH", 2.0)  # every socket counts as an old one
+    monkeypatch.setattr(pairing_window, "CODE_TIME_SHARE", 2.0)  # every socket counts as an old one
     async with device(simulator, tmp_path) as made:
         first = await asyncio.wait_for(made.qrs.get(), PATIENCE)
         code = await made.engine.pairing_code(chat(ACCOUNT))

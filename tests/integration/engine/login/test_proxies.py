@@ -17,7 +17,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import SendRequest
-from actors.connection.whatsapp_version import FILE
+from actors.connection.whatsapp_version import VERSION_FILE
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import arrived, became, kept, says
 from tests.integration.engine.recovery.owner.test_crash import prepare
@@ -195,7 +195,7 @@ async def test_every_connection_of_the_process_goes_to_the_proxy(
     data = secrets.token_bytes(10_000)
     file = Document(await kept(tmp_path, data, "application/pdf"))
     await simulator.says(CONTACT, ACCOUNT, type="document", size=1000)
-    (tmp_path / FILE).unlink()  # the page is read again
+    (tmp_path / VERSION_FILE).unlink()  # the page is read again
     trace = tmp_path / "connects"
     with Proxy(kind or "http") as proxy:
         asked = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.protocol.receive.stanza_receiver import BATCH
+from actors.connection.protocol.receive.stanza_receiver import STANZAS_PER_COMMIT
 from tests.integration.engine.messages.catchup import catch_up
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -45,16 +45,16 @@ async def test_bad_ones_among_them_spoil_no_other(
         await until(phone.messages)
         await until(lambda: _idle(simulator))  # or it comes again, and a fault strikes that
         await phone.settle_all()
-    await simulator.say(CONTACT, ACCOUNT, "text", count=3 * BATCH)
+    await simulator.say(CONTACT, ACCOUNT, "text", count=3 * STANZAS_PER_COMMIT)
     fault = await simulator.fault("garble", count=SPREAD)
     async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
-        await until(lambda: _count(phone, 3 * BATCH), 60)
+        await until(lambda: _count(phone, 3 * STANZAS_PER_COMMIT), 60)
         assert await simulator.struck(fault) == SPREAD
         texts = [one.text for one in await phone.messages()]
         assert phone.engine.counts["message.asked_for"] == SPREAD
         assert phone.engine.counts["stanza.failed"] == 0
         await until(lambda: _idle(simulator))
-    assert sorted(texts, key=_number) == [f"text {n}" for n in range(1, 3 * BATCH + 1)]
+    assert sorted(texts, key=_number) == [f"text {n}" for n in range(1, 3 * STANZAS_PER_COMMIT + 1)]
     orderly = [one for one in texts if _number(one) > SPREAD]
     assert orderly == sorted(orderly, key=_number)
 

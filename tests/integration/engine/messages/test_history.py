@@ -125,7 +125,7 @@ async def test_a_history_too_large_for_a_frame_is_stored_all_the_same(
     engine: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program of whatsmeow does not get it, and a count shows that; the native engine has none."""
-    monkeypatch.setattr(paired_account, "MOST", 100)
+    monkeypatch.setattr(paired_account, "MAX_FRAME_BYTES", 100)
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator.history(conversations=[long_talk(CONTACT, 2)])

@@ -36,7 +36,7 @@ async def waits_for_room(phone: Device) -> None:
 async def test_messages_wait_at_whatsapp(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     reserve(simulator, tmp_path, beyond_the_free(tmp_path))
     async with device(simulator, tmp_path, kind=kind) as phone:
         await pair(simulator, phone)
@@ -57,7 +57,7 @@ async def test_messages_wait_at_whatsapp(
 async def test_a_history_goes_on_where_it_was(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     monkeypatch.setattr(history_worker, "SHARE", 10)
     async with device(simulator, tmp_path, kind=kind) as phone:
 
@@ -80,7 +80,7 @@ async def test_settings_of_the_phone_come_later(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The native engine reads none."""
-    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     async with device(simulator, tmp_path, kind="whatsmeow") as phone:
 
         async def archived() -> list[Any]:

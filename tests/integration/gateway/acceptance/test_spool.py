@@ -16,7 +16,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.state.documents import HEALTH_STATUS
 from actors.state.open_store import open_documents
-from gateway.acceptance.spool_drain import BATCH
+from gateway.acceptance.spool_drain import SENDS_PER_ROUND
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.unlimited import UNLIMITED
 
@@ -306,7 +306,7 @@ def test_a_chat_that_cannot_be_moved_holds_up_no_other_and_is_reported(
 ) -> None:
     """G4, G11: also one with more messages than the drain takes at a time."""
     own_valkey.kill()
-    stuck = [send(own_gateway, f"{number:03}", CHATS[0]) for number in range(BATCH + 10)]
+    stuck = [send(own_gateway, f"{number:03}", CHATS[0]) for number in range(SENDS_PER_ROUND + 10)]
     other = send(own_gateway, "other", CHATS[1])
     assert own_gateway.process is not None
     own_gateway.process.send_signal(signal.SIGSTOP)

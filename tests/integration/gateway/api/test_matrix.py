@@ -20,7 +20,7 @@ from actors.redis.client import connect
 from gateway.app import OPERATIONS
 from gateway.http.endpoint import Operation
 from gateway.http.openapi import refusals
-from gateway.http.problems import KINDS
+from gateway.http.problems import PROBLEM_KINDS
 from tests.integration.gateway.api.bad_inputs import (
     NO_ENCODINGS,
     NO_KEYS,
@@ -169,7 +169,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         return answer.status_code, ""
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
-    assert problem["status"] == answer.status_code == KINDS[problem["code"]].status
+    assert problem["status"] == answer.status_code == PROBLEM_KINDS[problem["code"]].status
     assert problem["detail"].endswith(".")
     assert not any(secret in answer.text for secret in SECRETS), answer.text
     return answer.status_code, problem["code"]

@@ -379,7 +379,7 @@ async def test_a_key_that_is_revoked_is_logged_out(gateway: Gateway, documents: 
         until(
             "the guest is logged out",
             lambda: guest.get("/").url.path == "/console/login",
-            api_keys.FRESH + api_keys.KEYS_RETRY_PAUSE + 3,
+            api_keys.KEYS_FRESH_SECONDS + api_keys.KEYS_RETRY_PAUSE + 3,
         )
         assert guest.part("/").status_code == 401
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.http.problems import KINDS
+from gateway.http.problems import PROBLEM_KINDS
 from gateway.http.server import HEAD
 from tests.integration.gateway.served import KEY
 
@@ -50,7 +50,7 @@ def problem(answer: bytes) -> dict[str, Any]:
     assert b"\r\nx-request-id: " in head.lower()
     found: dict[str, Any] = json.loads(body)
     assert f" {found['status']} ".encode() in head.splitlines()[0]
-    assert KINDS[found["code"]].status == found["status"]
+    assert PROBLEM_KINDS[found["code"]].status == found["status"]
     return found
 
 

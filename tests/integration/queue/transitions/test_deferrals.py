@@ -94,7 +94,7 @@ async def test_a_limit_that_is_lifted_lets_all_go_at_once(desk: Desk) -> None:
 async def test_more_are_lifted_than_one_script_looks_at(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "BATCH", 3)
+    monkeypatch.setattr(outcomes, "MESSAGES_PER_SCRIPT", 3)
     chats = [f"1555020{number:04}@s.whatsapp.net" for number in range(40)]
     for chat in chats:
         await desk.accept(chat, chat)
@@ -111,7 +111,7 @@ async def test_more_are_lifted_than_one_script_looks_at(
 async def test_one_chat_goes_on_though_more_urgent_ones_stand_before_what_waits(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "BATCH", 2)
+    monkeypatch.setattr(outcomes, "MESSAGES_PER_SCRIPT", 2)
     await desk.accept("a", ANA)
     await desk.accept("b", BEN)
     await desk.claim()

@@ -92,7 +92,7 @@ async def test_nobody_does_what_nobody_waits_for_any_more(served: Served) -> Non
 async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "MOST", 3)
+    monkeypatch.setattr(lane, "MAX_WAITING_COMMANDS", 3)
     waiting = [
         asyncio.ensure_future(served.commands.ask("shop", "presence", {}, 0.5)) for _ in range(3)
     ]
@@ -116,7 +116,7 @@ async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
 async def test_no_more_wait_than_may_however_many_are_asked_at_once(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "MOST", 3)
+    monkeypatch.setattr(lane, "MAX_WAITING_COMMANDS", 3)
     asked = [served.commands.ask("shop", "presence", {}, 0.5) for _ in range(20)]
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert sorted(type(each).__name__ for each in results) == ["NoAnswer"] * 3 + ["TooMany"] * 17

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.owner.inbox_drain import BATCH
+from actors.connection.owner.inbox_drain import ITEMS_PER_ROUND
 from actors.connection.session.file import SessionUnavailable
 from tests.integration.tree.conftest import PACE
 from tests.waiting import eventually
@@ -100,7 +100,7 @@ async def test_receipts_go_on_through_a_long_outage_of_the_state_manager(served:
     for record in records:
         await served.becomes(record, "sent")
     served.shelf.away = True
-    served.engine.inbox = {key: incoming(key) for key in range(BATCH + 50)}
+    served.engine.inbox = {key: incoming(key) for key in range(ITEMS_PER_ROUND + 50)}
     for number, record in enumerate(records):
         asked = served.shelf.asked
         key = 1000 + number
@@ -114,11 +114,11 @@ async def test_receipts_go_on_through_a_long_outage_of_the_state_manager(served:
             return served.shelf.asked > asked + 1
 
         await eventually("the state manager is asked again, in vain", again, 10)
-    assert len(served.engine.inbox) == BATCH + 50
+    assert len(served.engine.inbox) == ITEMS_PER_ROUND + 50
     served.shelf.away = False
 
     async def stored() -> bool:
-        return len(served.shelf.messages) == BATCH + 50 and not served.engine.inbox
+        return len(served.shelf.messages) == ITEMS_PER_ROUND + 50 and not served.engine.inbox
 
     await eventually("all is stored", stored, 10)
 

@@ -117,7 +117,7 @@ async def test_a_full_disk_is_waited_out_without_a_login(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """WhatsApp may take repeated logins for abuse; why there is none is shown all the while."""
-    monkeypatch.setattr(disk_floor, "EVERY", 0.01)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.01)
     reserve = MORE_THAN_THERE_IS
     await served.begin(floor=DiskFloor([tmp_path], lambda: reserve))
     await served.state("open")

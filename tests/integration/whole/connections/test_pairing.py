@@ -21,7 +21,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.mark.skipif(
-    executable.find() is None, reason=f"{executable.NAME} is not built: `make whatsmeow` does it"
+    executable.find() is None,
+    reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
 )
 def test_the_passkey_links_a_device_of_whatsmeow(instance: Instance) -> None:
     """The challenge goes from the program to the API, and the assertion back; a browser parses the options.

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.usefixtures("is_open"),
     pytest.mark.skipif(
         executable.find() is None,
-        reason=f"{executable.NAME} is not built: `make whatsmeow` does it",
+        reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
     ),
 ]
 

@@ -17,9 +17,9 @@ from actors.connection import whatsapp_version
 from actors.connection.whatsapp_version import (
     BUILT_IN,
     DAY,
-    FILE,
-    LONGEST,
-    PAUSE,
+    FAILED_LOOKUP_PAUSE_SECONDS,
+    MAX_PAGE_BYTES,
+    VERSION_FILE,
     Known,
     NoVersion,
     Versions,
@@ -84,8 +84,12 @@ def test_the_version_that_is_announced(known: Known, announced: str, remark: str
         (Known(), True, "never read"),
         (Known(NEWER, NOW - DAY + 1, NOW - DAY + 1), False, "read within a day"),
         (Known(NEWER, NOW - DAY, NOW - DAY), True, "read a day ago"),
-        (Known(NEWER, NOW - DAY, NOW - PAUSE + 1), False, "tried in vain a moment ago"),
-        (Known(tried_at=NOW - PAUSE), True, "tried in vain ten minutes ago"),
+        (
+            Known(NEWER, NOW - DAY, NOW - FAILED_LOOKUP_PAUSE_SECONDS + 1),
+            False,
+            "tried in vain a moment ago",
+        ),
+        (Known(tried_at=NOW - FAILED_LOOKUP_PAUSE_SECONDS), True, "tried in vain ten minutes ago"),
         (Known(NEWER, NOW + 9, NOW + 9), True, "by a clock that was set back"),
     ],
 )
@@ -131,8 +135,8 @@ def test_what_is_known_is_read_back() -> None:
     ],
 )
 def test_a_file_that_is_damaged_says_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
-    assert read(tmp_path / FILE) == Known()
+    (tmp_path / VERSION_FILE).write_text(text)
+    assert read(tmp_path / VERSION_FILE) == Known()
 
 
 @pytest.mark.parametrize("body", FORMS)
@@ -172,7 +176,7 @@ def test_no_redirect_is_followed() -> None:
 
 
 def test_a_page_without_end_is_read_to_its_bound() -> None:
-    with serving(sw=b" " * LONGEST + PAGE) as server, pytest.raises(NoVersion):
+    with serving(sw=b" " * MAX_PAGE_BYTES + PAGE) as server, pytest.raises(NoVersion):
         newest(server.url, soon())
 
 
@@ -225,7 +229,9 @@ async def test_a_look_up_that_fails_holds_no_login_up_for_long(tmp_path: Path) -
         assert await versions(tmp_path, server).announced() == BUILT_IN
         assert server.asked == ["/sw.js", "/"]
         server.answers["/sw.js"] = (200, PAGE)
-        assert await versions(tmp_path, server, NOW + PAUSE).announced() == NEWER
+        assert (
+            await versions(tmp_path, server, NOW + FAILED_LOOKUP_PAUSE_SECONDS).announced() == NEWER
+        )
 
 
 async def test_a_login_waits_no_longer_than_a_look_up_may_take(
@@ -249,11 +255,11 @@ async def test_a_version_that_is_set_is_never_looked_up(tmp_path: Path) -> None:
         assert await chosen.announced() == OLDER
         assert not await chosen.another()
         assert server.asked == []
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / VERSION_FILE).exists()
 
 
 async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
+    (tmp_path / VERSION_FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
     with serving(sw=PAGE) as server:
         first = versions(tmp_path, server)
         assert await first.announced() == OLDER
@@ -264,21 +270,21 @@ async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) 
         assert await again.announced() == NEWER
         assert not await again.another()
         assert not await again.another()
-        assert set(read(tmp_path / FILE).refused) == {OLDER, NEWER}
+        assert set(read(tmp_path / VERSION_FILE).refused) == {OLDER, NEWER}
 
 
 async def test_one_look_up_after_a_refusal_serves_all_who_met_it(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
+    (tmp_path / VERSION_FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
     for page, found in ((OLDER, False), (NEWER, True)):
         with serving(sw=b'"client_revision":%s,' % page.split(".")[2].encode()) as server:
             server.pause = 0.2
             refused = [versions(tmp_path, server, NOW + 1) for _ in range(4)]
             if not found:  # the newest that is built in was refused as well
-                known = read(tmp_path / FILE).refuse(BUILT_IN, NOW)
-                (tmp_path / FILE).write_text(known.to_json())
+                known = read(tmp_path / VERSION_FILE).refuse(BUILT_IN, NOW)
+                (tmp_path / VERSION_FILE).write_text(known.to_json())
             else:
-                known = replace(read(tmp_path / FILE), tried_at=NOW)
-                (tmp_path / FILE).write_text(known.to_json())
+                known = replace(read(tmp_path / VERSION_FILE), tried_at=NOW)
+                (tmp_path / VERSION_FILE).write_text(known.to_json())
             for each in refused:
                 await each.announced()
             assert await asyncio.gather(*(each.another() for each in refused)) == [found] * 4
@@ -303,7 +309,7 @@ async def test_the_end_of_a_version_is_known_to_all_who_announce_it(tmp_path: Pa
 async def test_what_is_known_holds_no_secret_and_is_written_whole(tmp_path: Path) -> None:
     with serving(sw=PAGE) as server:
         await versions(tmp_path, server).announced()
-    assert json.loads((tmp_path / FILE).read_text()) == {
+    assert json.loads((tmp_path / VERSION_FILE).read_text()) == {
         "version": NEWER,
         "found_at": NOW,
         "tried_at": NOW,

@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"at": 1}]', "null", '[{"more": 1}]'])
 def test_what_another_release_wrote_is_nothing(tmp_path: Path, content: str) -> None:
-    file = tmp_path / resource_history.FILE.path
+    file = tmp_path / resource_history.RESOURCE_FILE.path
     file.parent.mkdir()
     file.write_text(content)
     assert resource_history.read(tmp_path) == ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.media.directory import BATCH, TEMPORARY
+from actors.media.directory import FILE_WRITE_BYTES, TEMPORARY
 from actors.media.store import FileTooLarge, StoreFull, StoreUnavailable
 from tests.bare_files import BareFiles
 from tests.processes.small_disk import mount_small_disk
@@ -36,7 +36,7 @@ def everything(root: Path) -> list[Path]:
 async def test_a_file_is_kept_under_what_it_holds_for_its_owner_alone(tmp_path: Path) -> None:
     root = tmp_path / "media"
     store = BareFiles(root)
-    content = os.urandom(3 * BATCH + 17)
+    content = os.urandom(3 * FILE_WRITE_BYTES + 17)
     digest, size = await store.keep(pieces(content[:10], b"", content[10:]), limit=LIMIT)
     assert (digest, size) == (hashlib.sha256(content).hexdigest(), len(content))
     file = await store.find(digest)
@@ -57,7 +57,7 @@ async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
 async def test_the_same_file_is_kept_once_however_often_it_comes(tmp_path: Path) -> None:
     root = tmp_path / "media"
     stores = [BareFiles(root) for _ in range(3)]
-    content = os.urandom(2 * BATCH)
+    content = os.urandom(2 * FILE_WRITE_BYTES)
     kept = await asyncio.gather(
         *(store.keep(pieces(content), limit=LIMIT) for store in stores for _ in range(5))
     )
@@ -79,8 +79,8 @@ async def test_a_file_that_was_damaged_is_mended_by_the_next_upload(tmp_path: Pa
     ("chunks", "fails", "expected", "raised"),
     [
         ((b"x" * LIMIT, b"x"), None, None, FileTooLarge),
-        ((b"x" * BATCH, b"x"), ConnectionResetError(), None, ConnectionResetError),
-        ((b"x" * BATCH, b"x"), None, "0" * 64, ValueError),
+        ((b"x" * FILE_WRITE_BYTES, b"x"), ConnectionResetError(), None, ConnectionResetError),
+        ((b"x" * FILE_WRITE_BYTES, b"x"), None, "0" * 64, ValueError),
     ],
     ids=["more than allowed", "its sender went away", "another digest than announced"],
 )
@@ -128,7 +128,7 @@ async def test_one_that_is_cancelled_while_it_writes_leaves_nothing(
 
     monkeypatch.setattr(os, "write", slow)
     store = BareFiles(tmp_path / "media")
-    keeping = asyncio.create_task(store.keep(pieces(b"x" * BATCH), limit=LIMIT))
+    keeping = asyncio.create_task(store.keep(pieces(b"x" * FILE_WRITE_BYTES), limit=LIMIT))
     await writing.wait()
     keeping.cancel()
     await asyncio.sleep(0.1)
@@ -146,7 +146,7 @@ async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
     begun, go = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
-        yield b"x" * BATCH
+        yield b"x" * FILE_WRITE_BYTES
         begun.set()
         await go.wait()
         yield b"y"
@@ -158,7 +158,7 @@ async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
     assert not (root / f"{TEMPORARY}left").exists()
     go.set()
     digest, size = await keeping
-    assert size == BATCH + 1
+    assert size == FILE_WRITE_BYTES + 1
     assert {file.name for file in everything(root)} == {digest, other}
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages.text_validation import LONGEST, InvalidText, sendable
+from actors.messages.text_validation import MAX_TEXT_CHARACTERS, InvalidText, sendable
 
 
-@pytest.mark.parametrize("text", ["hi", "two\nlines\tand a tab\r\n", "x" * LONGEST, "👋🏽", " a "])
+@pytest.mark.parametrize(
+    "text", ["hi", "two\nlines\tand a tab\r\n", "x" * MAX_TEXT_CHARACTERS, "👋🏽", " a "]
+)
 def test_sendable(text: str) -> None:
     assert sendable(text) == text
 
@@ -15,7 +17,7 @@ def test_sendable(text: str) -> None:
     [
         ("", "text_empty"),
         (" \n\t", "text_empty"),
-        ("x" * (LONGEST + 1), "text_too_long"),
+        ("x" * (MAX_TEXT_CHARACTERS + 1), "text_too_long"),
         ("a\0b", "control_character"),
         ("a\x1bb", "control_character"),
         ("a\x7f", "control_character"),

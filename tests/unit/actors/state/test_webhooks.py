@@ -8,7 +8,7 @@ import pytest
 
 from actors.state.documents import DELIVERED, DELIVERIES
 from actors.state.events.deliveries import (
-    KEPT,
+    ATTEMPTS_KEPT,
     Attempt,
     Delivery,
     delivered,
@@ -110,8 +110,8 @@ async def test_attempts_that_got_through_at_once_share_documents(documents: Docu
 def test_a_delivery_keeps_its_last_attempts_and_how_many_there_were() -> None:
     told = NumberedEvent(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
     delivery = Delivery("hook", told, "waiting", "shop/a")
-    for number in range(KEPT + 5):
+    for number in range(ATTEMPTS_KEPT + 5):
         delivery = delivery.tried(Attempt.of(float(number), 500, 0.1), "waiting", 9.0)
-    assert (delivery.attempts, len(delivery.tries)) == (KEPT + 5, KEPT)
-    assert delivery.tries[-1].at == KEPT + 4
+    assert (delivery.attempts, len(delivery.tries)) == (ATTEMPTS_KEPT + 5, ATTEMPTS_KEPT)
+    assert delivery.tries[-1].at == ATTEMPTS_KEPT + 4
     assert Delivery.of(delivery.document) == delivery

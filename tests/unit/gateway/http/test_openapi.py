@@ -10,7 +10,7 @@ from actors.messages import content
 from gateway import app
 from gateway.app import OPERATIONS
 from gateway.http.openapi import refusals
-from gateway.http.problems import KINDS
+from gateway.http.problems import PROBLEM_KINDS
 from tests.api_document import DOCUMENT
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_every_problem_is_promised_somewhere() -> None:
         for kind in kinds
     }
     # what the router and the console refuse belongs to no operation
-    assert set(KINDS) - promised == {"not_found", "method_not_allowed", "cross_site"}
+    assert set(PROBLEM_KINDS) - promised == {"not_found", "method_not_allowed", "cross_site"}
 
 
 def test_without_a_key_health_and_pages_alone_are_open() -> None:
@@ -110,7 +110,7 @@ def test_the_type_of_a_message_names_its_model() -> None:
     message = DOCUMENT["components"]["schemas"]["NewMessage"]
     mapped = message["discriminator"]["mapping"]
     assert message["discriminator"]["propertyName"] == "type"
-    assert set(mapped) == set(content.KINDS)
+    assert set(mapped) == set(content.CONTENT_KINDS)
     assert {one["$ref"] for one in message["oneOf"]} == set(mapped.values())
     for kind, reference in mapped.items():
         schema = DOCUMENT["components"]["schemas"][reference.rsplit("/", 1)[1]]

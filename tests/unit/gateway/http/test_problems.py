@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.http.problems import KINDS, Problem, from_validation
+from gateway.http.problems import PROBLEM_KINDS, Problem, from_validation
 from gateway.schemas.connection_requests import NewConnection
 from gateway.schemas.content.outbound_messages import NewMessage, StandaloneMessage
 from gateway.schemas.request_models import ListMessages
@@ -150,4 +150,4 @@ def test_the_form_of_a_problem() -> None:
 
 
 def test_titles_differ() -> None:
-    assert len({kind.title for kind in KINDS.values()}) == len(KINDS)
+    assert len({kind.title for kind in PROBLEM_KINDS.values()}) == len(PROBLEM_KINDS)

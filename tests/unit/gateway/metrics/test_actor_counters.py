@@ -54,7 +54,7 @@ async def test_of_a_silent_root_only_the_totals_are_left(
 async def test_an_old_file_is_not_taken_for_a_living_root(tmp_path: Path) -> None:
     write(tmp_path, 3)
     old = time.time() - 3600
-    os.utime(tmp_path / metrics_file.FILE, (old, old))
+    os.utime(tmp_path / metrics_file.METRICS_FILE, (old, old))
     told = await ActorCounters(tmp_path).look()
     assert not told.up
     assert told.totals
@@ -65,5 +65,5 @@ async def test_half_a_file_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, 3)
     read = ActorCounters(tmp_path)
     before = await read.look()
-    (tmp_path / metrics_file.FILE).write_text("{")
+    (tmp_path / metrics_file.METRICS_FILE).write_text("{")
     assert await read.look() == before

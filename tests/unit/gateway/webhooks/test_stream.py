@@ -113,7 +113,7 @@ async def test_a_reader_that_wants_none_of_the_events_gets_a_sign_of_life(
 async def test_a_reader_whose_key_is_revoked_gets_nothing_more(
     documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "FRESH", 0.1)
+    monkeypatch.setattr(stream, "KEYS_FRESH_SECONDS", 0.1)
     async with reading(documents) as told:
         (said,) = await store_messages(documents, 1)
         await eventually("it is delivered", lambda: said in told.text, SOON)

@@ -42,16 +42,16 @@ def test_who_has_it_open_goes_on_in_the_same_file(tmp_path: Path) -> None:
             assert log_rotation.rotate(tmp_path, 200) == ["gateway.log"]
         writer.stdin.close()
     assert (log.read_text(), (tmp_path / "small.log").read_text()) == ("", "x" * 100)
-    kept = [log_rotation.older(log, number) for number in range(1, log_rotation.KEPT + 1)]
+    kept = [log_rotation.older(log, number) for number in range(1, log_rotation.LOGS_KEPT + 1)]
     assert [file.read_text()[0] for file in kept] == ["6", "5", "4", "3"]
-    assert len(list(tmp_path.iterdir())) == 2 + log_rotation.KEPT
+    assert len(list(tmp_path.iterdir())) == 2 + log_rotation.LOGS_KEPT
     assert all(file.stat().st_mode & 0o077 == 0 for file in kept)
 
 
 def test_what_cannot_be_copied_is_cut_all_the_same(tmp_path: Path) -> None:
     log = tmp_path / "state.log"
     log.write_text("x" * 300)
-    for number in range(1, log_rotation.KEPT + 1):
+    for number in range(1, log_rotation.LOGS_KEPT + 1):
         (log_rotation.older(log, number) / "in the way").mkdir(parents=True)
     assert log_rotation.rotate(tmp_path, 200) == ["state.log"]
     assert log.read_text() == ""
@@ -93,8 +93,8 @@ async def test_below_the_floor_logs_give_room_to_messages(
 ) -> None:
     """On a disk of 1 MB: the newest lines stay, in a tenth of the place."""
     for module, name in (
-        (log_rotation, "EVERY"),
-        (log_rotation, "LOW_EVERY"),
+        (log_rotation, "ROTATION_CHECK_SECONDS"),
+        (log_rotation, "LOW_ROTATION_CHECK_SECONDS"),
         (disk_floor, "EVERY"),
     ):
         monkeypatch.setattr(module, name, 0.01)
@@ -107,7 +107,7 @@ async def test_below_the_floor_logs_give_room_to_messages(
 
     with mount_small_disk(tmp_path / "disk") as disk:
         log = disk / "gateway.log"
-        older = [log_rotation.older(log, number) for number in range(1, log_rotation.KEPT + 1)]
+        older = [log_rotation.older(log, number) for number in range(1, log_rotation.LOGS_KEPT + 1)]
         for file in older:
             file.write_bytes(b"o" * 150_000)
         log.write_bytes(b"n" * 100_000)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.keeper.restart_log import FILE, KEPT, Restart, Restarts, read
+from supervision.keeper.restart_log import RESTART_FILE, RESTARTS_KEPT, Restart, Restarts, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    (tmp_path / FILE.path).parent.mkdir()
+    (tmp_path / RESTART_FILE.path).parent.mkdir()
     return tmp_path
 
 
@@ -30,16 +30,18 @@ def test_the_next_keeper_goes_on_where_the_last_one_ended(data: Path) -> None:
 
 def test_the_newest_are_kept(data: Path) -> None:
     kept = Restarts(data)
-    for number in range(KEPT + 3):
+    for number in range(RESTARTS_KEPT + 3):
         kept.add("gateway", "crashed", float(number))
-    assert [one.seconds for one in read(data)] == [float(number) for number in range(3, KEPT + 3)]
+    assert [one.seconds for one in read(data)] == [
+        float(number) for number in range(3, RESTARTS_KEPT + 3)
+    ]
 
 
 def test_a_restart_that_the_disk_did_not_take_is_written_with_the_next(data: Path) -> None:
     kept = Restarts(data)
-    obstacle = data / FILE.path / "in the way"
+    obstacle = data / RESTART_FILE.path / "in the way"
     obstacle.mkdir(parents=True)  # no file replaces a directory
-    with pytest.raises(OSError, match=FILE.path.name):
+    with pytest.raises(OSError, match=RESTART_FILE.path.name):
         kept.add("gateway", "crashed", 1.0)
     obstacle.rmdir()
     obstacle.parent.rmdir()
@@ -49,7 +51,7 @@ def test_a_restart_that_the_disk_did_not_take_is_written_with_the_next(data: Pat
 
 @pytest.mark.parametrize("content", ["", "[", "{}", '[{"role": "gateway"}]', '["x"]'])
 def test_a_file_that_cannot_be_read_is_no_history(data: Path, content: str) -> None:
-    (data / FILE.path).write_text(content)
+    (data / RESTART_FILE.path).write_text(content)
     assert read(data) == []
 
 

@@ -46,7 +46,7 @@ async def written(
     collector: MetricsCollector, data: Path, *children: Child
 ) -> dict[tuple[str, ...], Any]:
     """Series by name and labels, from the file."""
-    (data / metrics_file.FILE).unlink(missing_ok=True)
+    (data / metrics_file.METRICS_FILE).unlink(missing_ok=True)
     keeping = asyncio.ensure_future(collector.run(children, unreachable))
     async with asyncio.timeout(10):
         while (plain := metrics_file.read(data)) is None:  # noqa: ASYNC110 - a file tells nobody
@@ -136,7 +136,7 @@ async def test_a_mistake_that_an_actor_counted_is_noted_once_the_store_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next root goes on with the counts of the former, and a report that comes again is no new mistake."""
-    monkeypatch.setattr(metrics_collector, "EVERY", 0.001)
+    monkeypatch.setattr(metrics_collector, "METRICS_WRITE_SECONDS", 0.001)
     shop, tries = child(), list[str]()
 
     async def note(action: str) -> bool:
@@ -149,7 +149,7 @@ async def test_a_mistake_that_an_actor_counted_is_noted_once_the_store_can(
         collector.report(shop, {"measures": counted})
         running = asyncio.ensure_future(collector.run([shop], note))
         for _ in range(9):
-            (tmp_path / metrics_file.FILE).unlink(missing_ok=True)
+            (tmp_path / metrics_file.METRICS_FILE).unlink(missing_ok=True)
             while metrics_file.read(tmp_path) is None:  # noqa: ASYNC110 - a file tells nobody
                 await asyncio.sleep(0.001)
         await end_tasks([running], 1.0)

@@ -111,7 +111,7 @@ def test_a_file_that_says_nothing_begins_anew(tmp_path: Path) -> None:
     assert shown(second) == {SHOP: 3}
     assert second.counted == {"gateway.1.restarted"}
     for text in ("", "[]", '{"totals": 1}', '{"totals": [], "heard": []}', '{"totals": [[1]]}'):
-        (tmp_path / metrics_file.FILE).write_text(text)
+        (tmp_path / metrics_file.METRICS_FILE).write_text(text)
         assert shown(metrics_file.resumed(tmp_path)) == {}
 
 

@@ -19,8 +19,8 @@ from actors.connection.protocol.identities.addresses import (
     parse_optional,
 )
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.protocol.media.cipher import KINDS
-from actors.connection.protocol.receive.disappearing_timer import LONGEST
+from actors.connection.protocol.media.cipher import MEDIA_KINDS
+from actors.connection.protocol.receive.disappearing_timer import MAX_TIMER_SECONDS
 from actors.connection.protocol.receive.from_proto import (
     LONGEST_ID,
     Forged,
@@ -44,12 +44,7 @@ from actors.connection.protocol.session_transactions import (
     require_room,
     transaction,
 )
-from actors.connection.protocol.wire_format.nodes import (
-    MAX_NUMBER,
-    MalformedMessage,
-    parse,
-    proto,
-)
+from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage, parse, proto
 from actors.connection.session.identities.push_names import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
@@ -312,7 +307,7 @@ class HistoryWorker:
         set_at = conversation.ephemeralSettingTimestamp
         async with transaction(self._session, self._socket):
             news = self._pair(number, lid)
-            seconds = min(conversation.ephemeralExpiration, LONGEST)
+            seconds = min(conversation.ephemeralExpiration, MAX_TIMER_SECONDS)
             if (seconds or set_at) and set_at <= self._clock():
                 chat = str(self._people.canonical(Address.parse(conversation.id)))
                 self._session.timers.note(chat, seconds, float(set_at))
@@ -395,7 +390,7 @@ class HistoryWorker:
             body=None,
             content=None if is_plain(said) else encode(said),
         )
-        if added and said.type in KINDS:
+        if added and said.type in MEDIA_KINDS:
             self._session.downloads.add_file(*key, "failed", NOT_FETCHED, past=True)
         return added
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.reference.code_samples import samples
-from gateway.schemas.examples import FILE, MESSAGES, PATH
+from gateway.schemas.examples import FILE_EXAMPLE, MESSAGES, PATH
 from tests.integration.gateway.api.reference.test_examples import MIMES, kept, sent
 from tests.integration.gateway.api.reference.test_schemathesis import Rest
 from tests.integration.gateway.served import KEY
@@ -66,5 +66,5 @@ async def test_a_message_of_each_type_is_sent_by_its_sample(
         files, text, poll = await asyncio.to_thread(prepared)
         for kind in MESSAGES:  # a deletion is the last
             about = {"poll_vote": poll}.get(kind, text)
-            said = await answered(kind, {PATH["id"]: about, FILE: files.get(kind, "")})
+            said = await answered(kind, {PATH["id"]: about, FILE_EXAMPLE: files.get(kind, "")})
             assert '"status":"sent"' in said.replace(" ", ""), f"{kind}: {said}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.schemas.examples import FILE, PATH
+from gateway.schemas.examples import FILE_EXAMPLE, PATH
 from tests.integration.gateway.api.reference.test_schemathesis import Rest
 from tests.media_samples import film, voice_note
 
@@ -138,7 +138,7 @@ def test_each_example_can_be_asked(own_gateway: Gateway) -> None:
                 PATH["id"]: about,
                 PATH["webhook"]: hook,
                 PATH["key"]: key,
-                FILE: files.get(kind, FILE),
+                FILE_EXAMPLE: files.get(kind, FILE_EXAMPLE),
             }
             written, concrete = json.dumps(body), path
             for name, value in PATH.items():

@@ -129,7 +129,7 @@ async def test_a_limit_is_kept_and_the_next_goes_on_behind_it(desk: Desk) -> Non
 async def test_a_backlog_is_looked_at_in_bounded_steps(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "BATCH", 3)
+    monkeypatch.setattr(dead_letters, "LETTERS_PER_SCRIPT", 3)
     for number in range(11):
         await die(desk, f"{number}", code="last" if number == 10 else "other")
     desk.now += 1
@@ -148,7 +148,7 @@ async def test_what_dies_meanwhile_is_not_meant(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else letters that die at once would be redriven for ever."""
-    monkeypatch.setattr(dead_letters, "BATCH", 1)
+    monkeypatch.setattr(dead_letters, "LETTERS_PER_SCRIPT", 1)
     for text in ("1", "2"):
         await die(desk, text)
     run, rounds = desk.lanes._redrive, 0
@@ -189,7 +189,7 @@ async def test_letters_are_forgotten_after_their_time(desk: Desk) -> None:
 
 
 async def test_many_are_forgotten_in_steps(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letters, "BATCH", 2)
+    monkeypatch.setattr(dead_letters, "LETTERS_PER_SCRIPT", 2)
     for number in range(7):
         await die(desk, f"{number}")
     await desk.lanes.prune(SHOP, 1, desk.now + 86_400 - 1)

@@ -17,7 +17,7 @@ from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.native.paired_client import PairedClient
 from actors.connection.native.pairing import unpaired_client
 from actors.connection.native.pairing.unpaired_client import UnpairedClient
-from actors.connection.native.receive.offline_queue import BATCH
+from actors.connection.native.receive.offline_queue import STANZAS_PER_REQUEST
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
@@ -299,16 +299,18 @@ async def test_the_queue_is_asked_for_to_its_end(session: Session) -> None:
                     wire.more.clear()
                     await wire.more.wait()
 
-        for count in ("0", f"{BATCH + 1}"):
+        for count in ("0", f"{STANZAS_PER_REQUEST + 1}"):
             wire.coming.put_nowait(Node("ib", {}, (Node("offline_preview", {"count": count}),)))
         await asked(1)
-        for number in range(BATCH):
+        for number in range(STANZAS_PER_REQUEST):
             tag = ("receipt", "notification", "call", "presence")[number % 4]
             wire.coming.put_nowait(
                 Node(tag, {"id": f"{number}", "from": CAROL, "offline": "1", "t": "5"})
             )
         await asked(2)
-        wire.coming.put_nowait(Node("ib", {}, (Node("offline", {"count": f"{BATCH + 1}"}),)))
+        wire.coming.put_nowait(
+            Node("ib", {}, (Node("offline", {"count": f"{STANZAS_PER_REQUEST + 1}"}),))
+        )
         await wire.acknowledged(Node("call", {"id": "last", "from": CAROL}))
         assert len([one for one in wire.sent if one.tag == "ib"]) == 2
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import InboxMessage, NotConnected
 from actors.connection.owner import group_names
-from actors.connection.owner.group_names import MOST, REFETCH_PERIOD, GroupNames
+from actors.connection.owner.group_names import MAX_REQUESTED_GROUPS, REFETCH_PERIOD, GroupNames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -119,10 +119,10 @@ async def test_groups_that_were_asked_for_are_remembered_within_bounds(
     engine = Engine()
     names = GroupNames("shop")
     async with running(names, engine):
-        for begin in range(0, 3 * MOST, MOST // 2):
+        for begin in range(0, 3 * MAX_REQUESTED_GROUPS, MAX_REQUESTED_GROUPS // 2):
             names.look(
                 replace(UNNAMED, chat=f"{10_000 + number}@g.us")
-                for number in range(begin, begin + MOST // 2)
+                for number in range(begin, begin + MAX_REQUESTED_GROUPS // 2)
             )
             await settle()
-        assert 0 < len(names._asked) <= MOST
+        assert 0 < len(names._asked) <= MAX_REQUESTED_GROUPS

@@ -12,7 +12,11 @@ import pytest_asyncio
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
-from actors.connection.refused_items.oversized_messages import LONGEST, SHOWN, OversizedMessages
+from actors.connection.refused_items.oversized_messages import (
+    MAX_DOCUMENT_TEXT_BYTES,
+    SHOWN,
+    OversizedMessages,
+)
 from actors.connection.session.inbox_methods import SessionInbox
 from actors.connection.session.session import Session
 from actors.media.open_store import open_store
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from actors.messages.content import Content
 
 ANA = "15550100002@s.whatsapp.net"
-LONG = "words \N{EARTH GLOBE EUROPE-AFRICA}" * (LONGEST // 5)
+LONG = "words \N{EARTH GLOBE EUROPE-AFRICA}" * (MAX_DOCUMENT_TEXT_BYTES // 5)
 PHOTO = File("a" * 64, 7, "image/jpeg", "photo.jpg")
 ITS = Target("A", ANA)
 
@@ -154,7 +158,7 @@ async def test_a_message_with_a_file_goes_on_bringing_it(
 async def test_what_a_file_is_called_may_be_long_too(
     words: OversizedMessages, files: LocalFiles
 ) -> None:
-    named = Document(File("a" * 64, 7, "x" * LONGEST, LONG))
+    named = Document(File("a" * 64, 7, "x" * MAX_DOCUMENT_TEXT_BYTES, LONG))
     rest, behind = await words.fitted([item(named)])
     assert len(rest["content"]) < 2000
     assert decode((await bytes_of(files, behind)).decode()) == named

@@ -99,7 +99,7 @@ async def test_an_undone_share_leaves_what_another_share_changed(timers: Timers)
 
 
 async def test_a_full_cache_begins_anew(timers: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_cache, "MOST", 2)
+    monkeypatch.setattr(row_cache, "MAX_CACHED_ROWS", 2)
     for chat in ("a", "b", "c", "c", "a"):
         timers.cache.get(chat)
     assert timers.reads == ["a", "b", "c", "a"]

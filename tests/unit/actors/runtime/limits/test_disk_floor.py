@@ -60,7 +60,7 @@ async def test_a_disk_is_not_looked_at_for_each_message(
     floor = DiskFloor([tmp_path], reserve)
     assert [await floor.lately() for _ in range(100)] == [True] * 100
     assert len(looks) < 50
-    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     seen = len(looks)
     assert await floor.lately()
     assert len(looks) == seen + 1
@@ -70,7 +70,7 @@ async def test_a_disk_that_hangs_holds_up_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last look counts meanwhile, and one thread waits for the disk."""
-    monkeypatch.setattr(disk_floor, "EVERY", 0.0)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     monkeypatch.setattr(disk_floor, "LOOK_TIMEOUT", 0.01)
     looks, answers = 0, threading.Event()
 
@@ -92,7 +92,7 @@ async def test_a_disk_that_hangs_holds_up_nothing(
 async def test_who_waits_for_room_goes_on_once_there_is_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_floor, "EVERY", 0.01)
+    monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.01)
     reserve = 2**50
     floor = DiskFloor([tmp_path], lambda: reserve)
     waits = asyncio.ensure_future(floor.room())

@@ -15,7 +15,7 @@ from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import API_KEYS, WEBHOOKS
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
-from actors.state.tenants.ended_grants import KEPT, end_limited, with_ended
+from actors.state.tenants.ended_grants import ENDED_GRANTS_KEPT, end_limited, with_ended
 from actors.state.webhooks import Secret, Webhook, WebhookEnded, Webhooks, progressing
 from gateway.http.api_keys import ApiKeyCache, create, ensure_first
 from tests.unlimited import UNLIMITED
@@ -86,7 +86,7 @@ async def test_a_webhook_gets_nothing_once_its_last_connection_is_gone(
 
 
 async def test_the_newest_that_ended_are_kept(documents: Documents) -> None:
-    for number in range(KEPT + 3):
+    for number in range(ENDED_GRANTS_KEPT + 3):
         name = f"c{number}--A00000000000"
         await connect(documents, name)
         await create(documents, name=name, scopes=["read"], connections=[name], quota=UNLIMITED)
@@ -94,7 +94,7 @@ async def test_the_newest_that_ended_are_kept(documents: Documents) -> None:
         await end_limited(documents, name, clock=partial(float, number))
     for collection in (API_KEYS, WEBHOOKS):
         left = [each["ended_at"] for each in (await documents.query(collection)).items]
-        assert len(left) <= KEPT + 1
+        assert len(left) <= ENDED_GRANTS_KEPT + 1
         assert min(left) >= 2.0
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
-from gateway.cli.commands.settings import FILE, SettingRefused, change, edited
+from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, change, edited
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
@@ -78,7 +78,7 @@ def test_the_instances_own_file_is_changed(stopped: Path) -> None:
     replace(Plan(9000), settings_file=str(own)).save(stopped)
     assert change(stopped, "WHATSAPP_VERSION", "2.3000.5") == own
     assert own.read_text() == "# ours\nWHATSAPP_VERSION=2.3000.5\nMAX_RESTARTS=3\n"
-    assert not (stopped / FILE).exists()
+    assert not (stopped / SETTINGS_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_is_refused_changes_nothing(
         change(running, name, value)
     assert "\n" not in str(refusal.value)
     assert (running / "runtime.json").read_bytes() == before
-    assert not (running / FILE).exists()
+    assert not (running / SETTINGS_FILE).exists()
 
 
 @pytest.mark.parametrize("where", ["here", "keeper"])
@@ -129,7 +129,7 @@ def test_what_the_environment_says_is_stronger(
                 change(stopped, "WHATSAPP_VERSION", NEW)
         finally:
             child.kill()
-    assert not (stopped / FILE).exists()
+    assert not (stopped / SETTINGS_FILE).exists()
 
 
 @pytest.mark.parametrize("value", ["plain", "two words", "it's", 'a "b" #c', "back\\slash", ""])

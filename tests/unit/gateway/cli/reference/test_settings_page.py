@@ -13,7 +13,7 @@ from gateway.app import OPERATIONS
 from gateway.cli.reference import api_page, command_page, settings_page
 from gateway.cli.reference.settings_page import ROOT
 from gateway.http.openapi import refusals
-from gateway.http.problems import KINDS
+from gateway.http.problems import PROBLEM_KINDS
 from gateway.setting_texts import FIELDS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_the_example_is_a_settings_file_that_changes_nothing(
 
 def test_every_operation_is_documented_with_its_scope_and_every_problem() -> None:
     page = api_page.markdown()
-    starred = {code for code in KINDS if re.search(rf"\| `{code}` \| .* \* \|\n", page)}
+    starred = {code for code in PROBLEM_KINDS if re.search(rf"\| `{code}` \| .* \* \|\n", page)}
     for operation in OPERATIONS:
         _, told, rest = page.partition(f"### `{operation.method} {operation.path}`\n")
         assert told, operation.path
@@ -70,7 +70,7 @@ def test_every_operation_is_documented_with_its_scope_and_every_problem() -> Non
         assert all(f"| `{name}` | query | " in section for name in asked["properties"])
         assert ("\n| field | type | required |" in section) is (operation.body is not None)
     assert starred >= {"unauthorized", "malformed_request"}
-    assert all(f"| `{code}` |" in page for code in KINDS)
+    assert all(f"| `{code}` |" in page for code in PROBLEM_KINDS)
 
 
 def test_every_command_is_on_its_page_and_each_of_its_options_is_explained() -> None:

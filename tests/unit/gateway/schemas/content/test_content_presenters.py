@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.messages.content import (
-    KINDS,
+    CONTENT_KINDS,
     Audio,
     Card,
     Contact,
@@ -83,7 +83,7 @@ def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> Non
     assert "secret" not in str(answer), "what keys the votes, and words that are elsewhere"
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(CONTENT_KINDS))
 def test_a_reply_without_content_is_shown_as_one(kind: str) -> None:
     """A contact may send a broken file, or a place nowhere, as a reply: only the reference is known of it."""
     answer = presented(Other(kind, "hi", Quote(TARGET)), text="hi")

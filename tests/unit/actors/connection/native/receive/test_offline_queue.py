@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.native.receive.offline_queue import BATCH, OfflineQueue
+from actors.connection.native.receive.offline_queue import STANZAS_PER_REQUEST, OfflineQueue
 
 if TYPE_CHECKING:
     import pytest
@@ -29,7 +29,7 @@ class Server:
         self.asked += 1
         if self.asked <= self.late:
             return
-        for _ in range(min(BATCH, self.left)):
+        for _ in range(min(STANZAS_PER_REQUEST, self.left)):
             self.left -= 1
             self.queue.arrived()
 
@@ -40,7 +40,12 @@ class Server:
 
 async def test_all_of_it_is_asked_for_batch_by_batch() -> None:
     """At once where a batch is whole, without waiting for silence."""
-    for count, questions in ((1, 1), (BATCH, 1), (BATCH + 1, 2), (5 * BATCH, 5)):
+    for count, questions in (
+        (1, 1),
+        (STANZAS_PER_REQUEST, 1),
+        (STANZAS_PER_REQUEST + 1, 2),
+        (5 * STANZAS_PER_REQUEST, 5),
+    ):
         server = Server(count, patience=60)
         await server.hand_out(count)
         assert (server.left, server.asked) == (0, questions)

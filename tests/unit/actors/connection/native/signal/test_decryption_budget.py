@@ -7,7 +7,7 @@ import pytest
 from actors.connection.native.signal import decryption_budget
 from actors.connection.native.signal.decryption_budget import (
     BURST,
-    MOST,
+    MAX_UNVERIFIED_HMACS,
     ORDINARY,
     RATE,
     Allowance,
@@ -87,15 +87,17 @@ def test_an_authentic_message_pays_outside_a_transaction_whatever_is_left() -> N
 def test_a_budget_runs_out_and_fills_up_again_and_is_one_devices() -> None:
     clock = Clock()
     budgets = Budgets(clock)
-    assert left(budgets, MALLORY) == MOST
+    assert left(budgets, MALLORY) == MAX_UNVERIFIED_HMACS
     spend(budgets, MALLORY, BURST)
     assert left(budgets, MALLORY) == ORDINARY
-    assert left(budgets, ALICE) == MOST
+    assert left(budgets, ALICE) == MAX_UNVERIFIED_HMACS
     clock.now += 1 / RATE
-    assert left(budgets, MALLORY) == MOST
+    assert left(budgets, MALLORY) == MAX_UNVERIFIED_HMACS
     clock.now += 1_000_000
     spend(budgets, MALLORY, BURST - 1)
-    assert left(budgets, MALLORY) == MOST, "it was filled to the brim, and no further"
+    assert left(budgets, MALLORY) == MAX_UNVERIFIED_HMACS, (
+        "it was filled to the brim, and no further"
+    )
     spend(budgets, MALLORY, ORDINARY + 1)
     assert left(budgets, MALLORY) == ORDINARY
 
@@ -104,11 +106,11 @@ def test_ordinary_messages_cost_no_budget() -> None:
     budgets = Budgets(Clock())
     for _ in range(BURST):
         spend(budgets, MALLORY, ORDINARY)
-    assert left(budgets, MALLORY) == MOST
+    assert left(budgets, MALLORY) == MAX_UNVERIFIED_HMACS
     with budgets.allowance(MALLORY, 0, base=500) as allowance:
         allowance.pay(500 + ORDINARY)
     spend(budgets, MALLORY, BURST - 1)
-    assert left(budgets, MALLORY) == MOST
+    assert left(budgets, MALLORY) == MAX_UNVERIFIED_HMACS
 
 
 def test_a_bounded_number_of_budgets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +120,7 @@ def test_a_bounded_number_of_budgets_is_kept(monkeypatch: pytest.MonkeyPatch) ->
         spend(budgets, device, BURST)
     spend(budgets, "d", BURST)
     found = {device: left(budgets, device) for device in "abcd"}
-    assert found == {"a": ORDINARY, "b": MOST, "c": ORDINARY, "d": ORDINARY}
+    assert found == {"a": ORDINARY, "b": MAX_UNVERIFIED_HMACS, "c": ORDINARY, "d": ORDINARY}
 
 
 def test_what_was_prepared_holds_until_the_owners_keys_change() -> None:

@@ -15,8 +15,8 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.administration.group_administration import Named
 from actors.connection.protocol.administration.open_login import OpenLogin
 from actors.connection.protocol.administration.profile_administration import (
-    FRESH,
     MOST_PICTURES,
+    PICTURE_FRESH_SECONDS,
     FoundPicture,
     ProfileAdministration,
 )
@@ -126,11 +126,11 @@ async def test_a_picture_is_asked_for_once_an_hour_and_fetched_once(login: Login
     )
     assert first == again
     assert (login.whatsapp.asked, login.files.fetched) == ([("picture", ANA)], ["https://a/1"])
-    login.now += FRESH
+    login.now += PICTURE_FRESH_SECONDS
     login.whatsapp.found = FoundPicture("1", "https://a/another-address")
     assert await login.profiles.picture(ANA) == first
     assert (len(login.whatsapp.asked), login.files.fetched) == (2, ["https://a/1"])
-    login.now += FRESH
+    login.now += PICTURE_FRESH_SECONDS
     login.whatsapp.found = FoundPicture("2", "https://a/2")
     second = await login.profiles.picture(ANA)
     assert second is not None

@@ -83,7 +83,7 @@ def test_a_cap_on_new_chats(told: dict[str, Any], limit: Cap) -> None:
         b'{"data": null}',
         b'{"errors": [{"message": "no"}], "data": {"xwa2_message_capping_info": {}}}',
         b'{"a": ' * 20_000,
-        b'{"data": {"x": "' + b"x" * limit_queries.LONGEST + b'"}}',
+        b'{"data": {"x": "' + b"x" * limit_queries.MAX_LIMIT_ANSWER_BYTES + b'"}}',
     ],
 )
 def test_what_is_no_answer_changes_nothing(said: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.protocol.receive import disappearing_timer, wrappers
-from actors.connection.protocol.receive.disappearing_timer import LONGEST, Setting
+from actors.connection.protocol.receive.disappearing_timer import MAX_TIMER_SECONDS, Setting
 from actors.connection.protocol.send.to_proto import Place, write
 from actors.connection.protocol.wire_format.nodes import proto
 from actors.messages.content import (
@@ -57,7 +57,7 @@ def said(seconds: int, set_at: int = 0) -> bytes:
         (setting(DAY), (Setting(DAY, 900.0), None)),
         (setting(DAY, 2**40), (Setting(DAY, 900.0), None)),
         (setting(0, 800), (Setting(0, 800.0), None)),
-        (setting(2**32 - 1, 800), (Setting(LONGEST, 800.0), None)),
+        (setting(2**32 - 1, 800), (Setting(MAX_TIMER_SECONDS, 800.0), None)),
         (wrappers.device_sent(setting(DAY, 800), CONTACT), (Setting(DAY, 800.0), CONTACT)),
         (said(DAY, 800), None),
         (text("hi"), None),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session.received.inbox import UNDECRYPTABLE
-from actors.connection.session.received.refused_rows import MOST, MOST_BYTES
+from actors.connection.session.received.refused_rows import MAX_REFUSED_ROWS, MOST_BYTES
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
@@ -169,16 +169,16 @@ async def test_so_many_are_set_aside_and_the_next_stays_pending(session: Session
             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x <= ?)"
             " INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
             " SELECT 'message', ?, ?, 'M' || x, 1, 'text', 'hi', 0, 'live' FROM n",
-            (MOST, ALICE, ALICE),
+            (MAX_REFUSED_ROWS, ALICE, ALICE),
         )
-        assert all(session.refused.set_aside(key) for key in range(1, MOST + 1))
-    assert not await sets_aside(session, MOST + 1)
-    assert session.refused.count() == MOST
-    assert waiting(session) == [f"M{MOST + 1}"]
+        assert all(session.refused.set_aside(key) for key in range(1, MAX_REFUSED_ROWS + 1))
+    assert not await sets_aside(session, MAX_REFUSED_ROWS + 1)
+    assert session.refused.count() == MAX_REFUSED_ROWS
+    assert waiting(session) == [f"M{MAX_REFUSED_ROWS + 1}"]
     assert [item.key for item in session.refused.items(1, 0)] == [1], "the oldest are kept"
     async with session.transaction():
         assert session.refused.discard(7)
-    assert await sets_aside(session, MOST + 1)
+    assert await sets_aside(session, MAX_REFUSED_ROWS + 1)
     assert waiting(session) == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.connection.whatsmeow.program.frames import (
-    MOST,
+    MAX_FRAME_BYTES,
     Frame,
     Frames,
     MalformedFrame,
@@ -66,6 +66,6 @@ def test_nothing_else_is_raised(content: bytes) -> None:
 
 def test_a_frame_beyond_the_bound_is_not_read() -> None:
     with pytest.raises(MalformedFrame, match="too large"):
-        list(Frames().take((MOST + 1).to_bytes(4) + b"x"))
+        list(Frames().take((MAX_FRAME_BYTES + 1).to_bytes(4) + b"x"))
     with pytest.raises(ValueError, match="too large"):
-        encode({}, bytes(MOST))
+        encode({}, bytes(MAX_FRAME_BYTES))

@@ -64,7 +64,7 @@ async def test_no_program_is_no_finding(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_program_that_does_not_run_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    file = tmp_path / executable.NAME
+    file = tmp_path / executable.EXECUTABLE_NAME
     file.write_text(program)
     file.chmod(0o755)
     monkeypatch.setattr(executable, "BUILT", file)
@@ -74,7 +74,7 @@ async def test_a_program_that_does_not_run_fails(
 
 async def test_the_program_tells_the_version_that_is_pinned() -> None:
     if not executable.BUILT.exists():
-        pytest.skip(f"{executable.NAME} is not built: `make whatsmeow` does it")
+        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
     pinned = next(
         line.split()[1]
         for line in (executable.BUILT.parent / "go.mod").read_text().splitlines()
