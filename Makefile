@@ -11,7 +11,7 @@ MINUTES ?= 10
 SEED ?= 1
 GO ?= go
 GO_VERSION := 1.26
-FUZZ ?= 300000x
+FUZZ ?= 20000x
 # As the program is built: what is compiled for one of its checks is there for the others, but for the race detector's.
 PLAIN := GOFLAGS=-trimpath CGO_ENABLED=0
 BRIDGE := actors/connection/whatsmeow/bridge
@@ -30,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow mutation docs site debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go fuzz-go test-whatsmeow mutation docs site debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -72,6 +72,7 @@ mutation: setup-test .venv/mutation/installed
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian
 	@$(MAKE) -s whatsmeow-if-possible
+	@$(MAKE) -s fuzz-go FUZZ=3000000x
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos/test_storm.py; \
 	storm=$$?; \
 	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py \
@@ -147,6 +148,11 @@ test-go: setup
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
 		&& $(GO) test $$race $$($(GO) list ./... | grep -v /tests$$) \
 		&& export $(PLAIN) && PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -count=1 ./tests \
+		&& $(MAKE) -s -C $(CURDIR) fuzz-go
+
+## the program's decoder with FUZZ made-up frames
+fuzz-go:
+	@$(HAVE_MODULES) || exit 0; cd $(BRIDGE) && export GOTOOLCHAIN=local $(PLAIN) \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 
 ## the engine with its program: its column of the conformance scenarios, and its own tests

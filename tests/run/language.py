@@ -160,6 +160,8 @@ def _python(source: str, nodes: Iterable[ast.AST]) -> Iterator[Passage]:
             docstrings.add(id(node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield Passage(node.lineno, _flat(node.value), opens=id(node) in docstrings)
+    if "#" not in source:
+        return  # no comment: to take the source apart is most of the work
     block: list[str] = []
     begin = last = 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

@@ -95,7 +95,7 @@ async def test_below_the_floor_logs_give_room_to_messages(
     for module, name in (
         (log_rotation, "ROTATION_CHECK_SECONDS"),
         (log_rotation, "LOW_ROTATION_CHECK_SECONDS"),
-        (disk_floor, "EVERY"),
+        (disk_floor, "DISK_CHECK_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.01)
     size, looks = 0, 0

@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 
 SOON = 30.0
 
+CODE = ray_worker.__file__
 WORKER = """
-import json, os, signal, sys
+import sys
+
+worker = {"__name__": "ray_worker"}
+exec(open(sys.argv[4]).read(), worker)
+place = worker["find_place"](sys.argv[1])
+
+import json, os, signal
 from pathlib import Path
-from supervision.keeper.parts import ray_worker, worker_imports, worker_template
+from supervision.keeper.parts import worker_imports, worker_template
 
 worker_template._ROOT = Path(sys.argv[2])
 worker_template.MODULES = ("slow",)
-place = ray_worker.find_place(sys.argv[1])
 worker_imports.run = lambda: None
 worker_template.run(place)
 
@@ -54,7 +60,7 @@ facts = [os.getpid(), os.getppid(), os.getpgid(0), state]
 print(json.dumps(facts), flush=True)
 sys.stdin.readline()
 """
-"""The steps of `ray_worker`, with a module that imports once its gate is open, and a project without files."""
+"""The steps of `ray_worker`, by its file, with a module that imports once its gate is open, and a project without files."""
 
 SLOW = "import os, time\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.01)\n"
 
@@ -88,7 +94,7 @@ class Node:
     def begin(self, given: str, where: Path | None = None, **more: str) -> subprocess.Popen[str]:
         """Starts a process for a worker."""
         process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, self.address, str(self.code), given],
+            [sys.executable, "-c", WORKER, self.address, str(self.code), given, CODE],
             env={
                 **os.environ,
                 "GIVEN": "all",
