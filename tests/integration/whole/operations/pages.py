@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.processes import forked_command
 from tests.processes.instance import API_KEY, TEIMOSO
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ def commands(page: str, title: str) -> list[str]:
 
 def run(instance: Instance, command: str) -> str:
     """In a shell, as a person has it; what it printed. One that fails fails the test."""
+    found_first = forked_command.directory(), TEIMOSO.parent
     done = subprocess.run(
         ["bash", "-c", command],
         env={
             **os.environ,
-            "PATH": f"{TEIMOSO.parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join((*map(str, found_first), os.environ["PATH"])),
             "TEIMOSO_DATA": str(instance.data),
             "TEIMOSO_API_KEY": API_KEY,
             "URL": f"http://127.0.0.1:{instance.port}",
