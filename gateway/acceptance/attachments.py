@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.media.store import TooLarge
@@ -133,6 +134,7 @@ async def _fetch(
                 limit=limit,
                 units=(wanted.connection,),
                 living=backends.known.ids,
+                turns=partial(backends.upload_turns.of, wanted.connection),
             )
     except url_fetch.Refused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None
