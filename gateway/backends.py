@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -81,6 +82,9 @@ QUESTIONS = 16
 PIECES = 2
 """Pieces of files that one tenant has read at once, each by a thread of the few that the process has."""
 
+UPLOAD_STEPS = min(32, (os.cpu_count() or 1) + 4)
+"""Steps of a tenant's uploads at once: all threads that asyncio has, so that a tenant alone loses nothing."""
+
 
 async def _may_preview(settings: Settings, known: KnownConnections, connection: str) -> bool:
     """Whether links are fetched for a connection: not where its traffic goes through a proxy, which this would pass by."""
@@ -113,6 +117,7 @@ class Backends:
     write_turns: WriteTurns
     question_turns: KeyedSemaphores[str]
     piece_turns: KeyedSemaphores[str]
+    upload_turns: KeyedSemaphores[str]
     guesses: WrongKeyLimiter
     observer: SnapshotReader
     spool: Spool
@@ -188,6 +193,7 @@ class Backends:
             write_turns=WriteTurns(),
             question_turns=KeyedSemaphores(QUESTIONS),
             piece_turns=KeyedSemaphores(PIECES),
+            upload_turns=KeyedSemaphores(UPLOAD_STEPS),
             guesses=WrongKeyLimiter(),
             observer=SnapshotReader(
                 redis,

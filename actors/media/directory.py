@@ -9,7 +9,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +17,10 @@ from actors.media.store import DIGEST, FileTooLarge, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     Before = Callable[[str, int], Awaitable[None]]
+    Turns = Callable[[], AbstractAsyncContextManager[None]]
 
 FILE_WRITE_BYTES: Final = 2**20
 """Bytes that are collected before a thread writes them."""
@@ -60,8 +62,12 @@ class DirectoryStore:
         limit: int,
         before: Before,
         expected: str | None = None,
+        turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        """See the port. `before` is awaited with digest and size before the file appears; what it raises, `keep` does."""
+        """See the port. `before` is awaited with digest and size before the file appears; what it raises, `keep` does.
+
+        Each step that a thread takes is one of the `turns`, and none is held while a chunk is awaited.
+        """
 
         async def fill(writer: FileWriter) -> None:
             held, size = bytearray(), 0
@@ -71,11 +77,13 @@ class DirectoryStore:
                     raise FileTooLarge
                 held += chunk
                 if len(held) >= FILE_WRITE_BYTES:
-                    await step(writer.write, bytes(held))
+                    async with turns():
+                        await step(writer.write, bytes(held))
                     held.clear()
-            await step(writer.write, bytes(held))
+            async with turns():
+                await step(writer.write, bytes(held))
 
-        return await self.keep_filled(fill, before=before, expected=expected)
+        return await self.keep_filled(fill, before=before, expected=expected, turns=turns)
 
     async def keep_filled(
         self,
@@ -83,19 +91,23 @@ class DirectoryStore:
         *,
         before: Before,
         expected: str | None = None,
+        turns: Turns = nullcontext,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
         writer = FileWriter(self._directory, await step(self._reserve))
         try:
-            await step(self._prepare)
-            await step(writer.open)
+            async with turns():
+                await step(self._prepare)
+                await step(writer.open)
             await fill(writer)
             digest = writer.digest
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
-            await step(writer.sync)
+            async with turns():
+                await step(writer.sync)
             await before(digest, writer.size)
-            await step(writer.publish)
+            async with turns():
+                await step(writer.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
             await asyncio.shield(asyncio.to_thread(writer.drop))

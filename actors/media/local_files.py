@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
-    from actors.media.directory import FileWriter
+    from actors.media.directory import FileWriter, Turns
     from actors.media.ledger import LedgerEntry
     from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
@@ -82,13 +83,14 @@ class LocalFiles:
         units: Collection[str],
         living: Collection[str] | None = None,
         announced: int = 0,
+        turns: Turns = nullcontext,
     ) -> tuple[str, int]:
         """Keep an upload of a caller for these units (`actors.runtime.limits.quotas`); else as the port's `keep`.
 
         Raises `LimitReached` where MEDIA_LIMIT (without one, the disk) has no room for them, and where a connection of them
         has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
         connections that exist, None while that is unknown. A file is refused before a byte of it is read where its
-        `announced` size (bytes; 0: unknown) has no room on the disk, or in a budget.
+        `announced` size (bytes; 0: unknown) has no room on the disk, or in a budget. `turns` are those of its steps on the disk.
         """
         room = await self.room()
         if room < max(announced, 1):
@@ -114,7 +116,7 @@ class LocalFiles:
                 yield chunk
 
         with self._coming.upload(used, now) as came:
-            return await self._store.keep(counted(came), limit=limit, before=admit)
+            return await self._store.keep(counted(came), limit=limit, before=admit, turns=turns)
 
     def of(self, connection: str) -> ConnectionFiles:
         """Return the same files for the engine of this connection."""

@@ -155,6 +155,7 @@ async def _fetch(
                 limit=limit,
                 units=(wanted.connection,),
                 living=backends.known.ids,
+                turns=partial(backends.upload_turns.of, wanted.connection),
             )
     except url_fetch.UrlRefused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None

@@ -26,11 +26,11 @@ from gateway.schemas import response_models
 from gateway.schemas.request_models import UploadParameters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
+    from actors.media.directory import Turns
     from gateway.backends import Backends
 
 PIECE: Final = 262_144
@@ -67,6 +67,7 @@ async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
             units=call.key.units,
             living=backends.known.ids,
             announced=announced,
+            turns=partial(backends.upload_turns.of, call.key.tenant),
         )
     except FileTooLarge:
         raise _too_large(limit) from None
@@ -182,9 +183,7 @@ def _opened(file: Path) -> tuple[BinaryIO, int]:
     return stream, os.fstat(stream.fileno()).st_size
 
 
-async def _pieces(
-    stream: BinaryIO, start: int, end: int, turns: Callable[[], AbstractAsyncContextManager[None]]
-) -> AsyncIterator[bytes]:
+async def _pieces(stream: BinaryIO, start: int, end: int, turns: Turns) -> AsyncIterator[bytes]:
     with stream:
         stream.seek(start)
         while start < end:

@@ -19,6 +19,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import StoreUnavailable
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
+from actors.runtime.limits.keyed_semaphores import NoTurn
 from actors.runtime.limits.limits import LimitReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limit_problems, problems, rate_limiter
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.header_fields import Fields
     from gateway.http.response_base import Answer
+
+TURN_SECONDS = 20.0
+"""The longest wait of a read for others of its tenant: while the state store hangs, each of those takes seconds."""
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -158,17 +162,21 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
+    NoTurn: ("store_away", "Earlier requests of the caller have no answer yet; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
 }
 telling_what_is_away = _TellingWhatIsAway()
 
 
 async def handled(operation: Operation, call: ApiRequest[Any, Any]) -> Response:
-    """Return the handler's answer. Reads of one tenant wait for each other, so that others' answers come between."""
+    """Return the handler's answer. Reads of one tenant wait for each other, so that others' answers come between.
+
+    Raises `NoTurn` for one that waits longer than `TURN_SECONDS`.
+    """
     if operation.method != "GET" or operation.scope is None or operation.waits:
         return await operation.handler(call)
     turns = call.backends.list_turns if operation.lists else call.backends.read_turns
-    async with turns.of(call.key.tenant):
+    async with turns.of(call.key.tenant, TURN_SECONDS):
         return await operation.handler(call)
 
 

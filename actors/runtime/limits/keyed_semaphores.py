@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 
+class NoTurn(Exception):  # noqa: N818 - reads as what it is
+    """No turn of the key came in time."""
+
+
 class _Turns(asyncio.Semaphore):
     """The semaphore of one key, and how many tasks have or want it."""
 
@@ -26,13 +30,20 @@ class KeyedSemaphores(Generic[K]):
         self._turns: dict[K, _Turns] = {}
 
     @asynccontextmanager
-    async def of(self, key: K) -> AsyncIterator[None]:
-        """Wait for a turn of the key, and have it until the block ends."""
+    async def of(self, key: K, within: float | None = None) -> AsyncIterator[None]:
+        """Wait for a turn of the key, and have it until the block ends. Raises `NoTurn` after `within` seconds."""
         turns = self._turns.setdefault(key, _Turns(self._at_once))
         turns.wanted += 1
         try:
-            async with turns:
+            try:
+                async with asyncio.timeout(within if turns.locked() else None):
+                    await turns.acquire()
+            except TimeoutError:
+                raise NoTurn from None
+            try:
                 yield
+            finally:
+                turns.release()
         finally:
             turns.wanted -= 1
             # A semaphore that was just released for a task that waits does not say that it is locked.

@@ -69,8 +69,8 @@ def unresting(gateway: Gateway, content: bytes, count: int) -> Iterator[Callable
 
 
 def _read_answer(stream: BufferedReader) -> None:
-    """Read one answer of status 200 or 202."""
-    assert stream.readline().split()[1] in {b"200", b"202"}
+    """Read one answer of status 200, 201 or 202."""
+    assert stream.readline().split()[1] in {b"200", b"201", b"202"}
     length = 0
     while (line := stream.readline()) != b"\r\n":
         if line.lower().startswith(b"content-length:"):

@@ -1,4 +1,4 @@
-"""Sends, questions to WhatsApp and downloads of a tenant take turns: another one's come between (G13)."""
+"""Sends, uploads, questions to WhatsApp and downloads of a tenant take turns: another one's come between (G13)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def test_sends(gateway: Gateway, greedy: Api, modest: Api) -> None:
             before = came()
             asked = {"connection": "other", "to": TO, "text": f"{number}"}
             assert modest.post("/api/messages", json=asked).status_code == 202
+            between.append(came() - before)
+    assert median(between) < MANY / 3
+
+
+def test_uploads(gateway: Gateway, greedy: Api, modest: Api) -> None:
+    """A few answers of the greedy one come between two of the modest one."""
+    uploading = request(greedy, "POST", "/api/media", unlike())
+    between = []
+    with unresting(gateway, uploading, MANY) as came:
+        until("each of its requests had an answer", lambda: came() > MANY, 60)
+        for _ in range(9):
+            before = came()
+            assert modest.post("/api/media", content=unlike()).status_code == 201
             between.append(came() - before)
     assert median(between) < MANY / 3
 

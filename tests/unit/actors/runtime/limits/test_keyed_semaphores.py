@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores, NoTurn
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -50,3 +50,27 @@ async def test_a_task_that_is_cancelled_or_fails_leaves_nothing() -> None:
         async with turns.of("a"):
             raise ValueError("own")
     assert not vars(turns)["_turns"]
+
+
+async def test_one_that_gives_up_takes_no_turn() -> None:
+    turns, free = KeyedSemaphores[str](1), asyncio.Event()
+
+    async def wait(within: float | None) -> None:
+        async with turns.of("a", within):
+            await free.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(wait(0.01))  # it has its turn, however long it goes on
+        await asyncio.sleep(0)
+        last = tasks.create_task(wait(None))
+        with pytest.raises(NoTurn):
+            await wait(0.01)
+        assert not last.done()
+        free.set()
+    assert not vars(turns)["_turns"]
+
+
+async def test_an_error_of_a_turn_is_its_own() -> None:
+    with pytest.raises(TimeoutError):
+        async with KeyedSemaphores[str](1).of("a", 10):
+            raise TimeoutError
