@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
 from actors.connection.protocol.media.download import FileDownloader
+from actors.connection.protocol.media.outgoing_files import OutgoingFiles
 from actors.connection.session.chats.unread import UnreadMessages
+from actors.connection.session.files.file_details import SentFileDetails
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.groups import Groups
@@ -39,7 +41,8 @@ CLASSES: dict[str, type] = {
     one.__name__: one
     for one in (
         *(AppState, Downloads, HistorySyncs, Inbox, Placeholders, SealedEdits, UnreadMessages),
-        *(FileDownloader, FileDecryptor, FileEncryptor, Groups, PairedAccount, Uploads),
+        *(FileDownloader, FileDecryptor, FileEncryptor, Groups, OutgoingFiles, PairedAccount),
+        *(SentFileDetails, Uploads),
     )
 }
 

@@ -43,21 +43,20 @@ async def test_without_ffmpeg_the_refusal_says_what_is_missing(
         ("video", {}, film(codec=b"hvc1"), film(), "H.264"),
     )
     async with here(gateway) as client:
-        monkeypatch.setenv("PATH", str(tmp_path))
 
-        async def sent(content: bytes, kind: str, more: dict[str, bool]) -> Any:
-            told = upload(api, content, f"{kind}/x")
-            media = {"sha256": told["sha256"]}
+        async def sent(kind: str, content: bytes, more: dict[str, bool]) -> Any:
+            media = {"sha256": upload(api, content, f"{kind}/x")["sha256"]}
             body = {"connection": "shop", "to": ANA, "type": kind, "media": media, **more}
             return await client.post("/api/messages", json=body)
 
+        monkeypatch.setenv("PATH", str(tmp_path))
         for kind, more, other, played, format_ in cases:
             before = (await client.get("/api/queue")).json()
-            refused = await sent(other, kind, more)
+            refused = await sent(kind, other, more)
             assert code(refused) == (422, "conversion_unavailable")
             assert "ffmpeg" in refused.json()["detail"]
             assert format_ in refused.json()["detail"]
             assert (await client.get("/api/queue")).json() == before
-            assert (await sent(played, kind, more)).status_code == 202
+            assert (await sent(kind, played, more)).status_code == 202
         # As a file of sound it goes as it is.
-        assert (await sent(unlike(), "audio", {})).status_code == 202
+        assert (await sent("audio", unlike(), {})).status_code == 202

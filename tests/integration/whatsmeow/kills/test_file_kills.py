@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.protocol.media.http_client import CHUNK
-from actors.messages.content import Document, File
+from actors.messages.content import Audio, Document, File
 from tests.bare_files import BareFiles
 from tests.integration.whatsmeow.kills.test_kills import outlived
+from tests.media_samples import made, needs_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,6 +101,34 @@ def test_each_file_is_sent_once_and_uploaded_once(town: Town) -> None:
         assert (got["content"]["media"], got["text"]) == ("ok", "the bill")
         assert got["content"]["sha256"] == digest
         assert [one["id"] for one in town.simulator.inbox(town.friend)].count(id_) == 1
+    town.goes_on(device)
+
+
+@needs_ffmpeg
+def test_a_file_is_converted_anew_and_sent_once(town: Town, tmp_path: Path) -> None:
+    device = town.linked(files=True)
+    for number, (dies, victim) in enumerate(
+        (
+            ("before_call OutgoingFiles.describe", "self"),
+            ("before_call OutgoingFiles.describe", "program"),
+            ("before_commit SentFileDetails.remember", "self"),
+            ("after_commit SentFileDetails.remember", "self"),
+        )
+    ):
+        tone = ("-f", "lavfi", "-i", f"sine=duration={number + 1}")
+        data = made(tmp_path / f"{number}.wav", *tone)
+        digest = asyncio.run(kept(device.directory, data))
+        said = Audio(File(digest, len(data), "audio/wav"), voice=True)
+        device.arm(dies, victim, 1)
+        id_ = device.begin(town.friend, said)
+        device = outlived(town, device, victim)
+        device.begin(town.friend, said, id_)
+        device.wait("sent", id=id_)
+        got = town.simulator.item(town.friend, id_)["content"]
+        assert (got["media"], got["mimetype"]) == ("ok", "audio/ogg; codecs=opus")
+        assert (got["seconds"], len(base64.b64decode(got["waveform"]))) == (number + 1, 64)
+        assert [one["id"] for one in town.simulator.inbox(town.friend)].count(id_) == 1
+    assert all(len(name) == 64 for name in names(device.directory)), "nothing half is left"
     town.goes_on(device)
 
 

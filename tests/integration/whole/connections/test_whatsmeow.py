@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from actors.connection.whatsmeow.program import executable
 from tests.integration.gateway.reader import KEY_HEADER, Reader
 from tests.integration.whole.shop import ACCOUNT as SHOPS
 from tests.integration.whole.shop import SHOP
+from tests.media_samples import needs_ffmpeg, probed, wav
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -293,3 +295,26 @@ def test_calls_are_refused_and_their_callers_written_to(instance: Instance, stal
 
 def said(item: dict[str, Any]) -> str:
     return str(item["text"])
+
+
+@needs_ffmpeg
+def test_a_voice_note_of_another_format_arrives_as_apps_play_it(
+    instance: Instance, stall: str, tmp_path: Path
+) -> None:
+    headers = {"Content-Type": "audio/wav"}
+    tone = instance.api.post("/api/media", content=wav(tmp_path), headers=headers).json()
+    body = {
+        "connection": stall,
+        "to": CONTACT,
+        "type": "audio",
+        "voice": True,
+        "media": {"sha256": tone["sha256"]},
+    }
+    sent = instance.api.post("/api/messages?wait=20", json=body).json()
+    (got,) = (one for one in instance.inbox(CONTACT) if one["id"] == sent["message_id"])
+    content = got["content"]
+    assert (content["media"], content["mimetype"]) == ("ok", "audio/ogg; codecs=opus")
+    assert (content["seconds"], content["ptt"]) == (3, True)
+    assert len(base64.b64decode(content["waveform"])) == 64
+    file = instance.simulator.get(f"/media/{sent['message_id']}").raise_for_status().content
+    assert probed(file)["codecs"] == {"audio": "opus"}

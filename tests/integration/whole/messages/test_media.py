@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.whole.messages.test_kinds import arrived, becomes, says, sends
-from tests.integration.whole.shop import ACCOUNT, CONTACT, STRANGER, fault, struck
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, fault, struck
+from tests.media_samples import made, needs_ffmpeg, probed, wav
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.processes.instance import Instance
 
@@ -162,3 +166,67 @@ def test_a_killed_connection_fetches_what_waits(instance: Instance, receiver: Re
         kinds = [event["type"] for event in events_about(receiver, one["id"])]
         assert kinds == ["message.received", "message.media"]
     becomes(instance, listed[0]["id"], status="received")
+
+
+@needs_ffmpeg
+def test_a_voice_note_and_a_video_of_other_formats_arrive_as_apps_play_them(
+    instance: Instance, tmp_path: Path
+) -> None:
+    """Through a death of the connection in the midst; one that cannot be converted is dead with its reason."""
+    tone = keeps(instance, wav(tmp_path), "audio/wav")
+    sent = sends(instance, type="audio", voice=True, media=tone)
+    got = arrived(instance, sent["message_id"])["content"]
+    assert (got["media"], got["mimetype"]) == ("ok", "audio/ogg; codecs=opus")
+    assert (got["seconds"], len(base64.b64decode(got["waveform"]))) == (3, 64)
+    assert probed(shown(instance, sent))["codecs"] == {"audio": "opus"}
+    assert instance.message(sent["id"])["media"]["sha256"] == tone["sha256"]
+
+    film = ("-f", "lavfi", "-i", "testsrc2=duration=15:size=640x480:rate=25", "-q:v", "9")
+    long = keeps(instance, made(tmp_path / "a.avi", *film), "video/x-msvideo")
+    body: dict[str, Any] = {
+        "connection": SHOP,
+        "to": CONTACT,
+        "type": "video",
+        "media": long,
+    }
+    key = {"Idempotency-Key": "a long film"}
+    accepted = instance.api.post("/api/messages", json=body, headers=key)
+    assert accepted.status_code == 202, accepted.text
+    owner = instance.process("connection", SHOP)
+    until("it is being converted", lambda: "ffmpeg" in names_below(owner), 30)
+    owner.kill()
+    until("it arrived", lambda: instance.message(accepted.json()["id"])["sent_at"], 120)
+    again = instance.api.post("/api/messages", json=body, headers=key)
+    assert again.json()["id"] == accepted.json()["id"]
+    found = [one for one in instance.inbox(CONTACT) if one["id"] == accepted.json()["message_id"]]
+    assert len(found) == 1
+    content = found[0]["content"]
+    assert (content["media"], content["width"], content["height"]) == ("ok", 640, 480)
+    assert base64.b64decode(content["thumbnail"]).startswith(b"\xff\xd8\xff")
+    assert probed(shown(instance, accepted.json()))["codecs"] == {"video": "h264"}
+
+    noise = keeps(instance, os.urandom(9000), "audio/mpeg")
+    body |= {"type": "audio", "media": noise}
+    identity = instance.api.post("/api/messages", json=body | {"voice": True}).json()["id"]
+    until("it is dead", lambda: instance.message(identity)["status"] == "dead", 30)
+    assert instance.message(identity)["error"] == "media_not_converted"
+
+
+def keeps(instance: Instance, content: bytes, mime: str) -> dict[str, str]:
+    """Uploads a file; its name in a send."""
+    answer = instance.api.post("/api/media", content=content, headers={"Content-Type": mime})
+    return {"sha256": answer.raise_for_status().json()["sha256"]}
+
+
+def shown(instance: Instance, message: dict[str, Any]) -> bytes:
+    """The file of a message, as the contact's phone shows it."""
+    return instance.simulator.get(f"/media/{message['message_id']}").raise_for_status().content
+
+
+def names_below(owner: psutil.Process) -> set[str]:
+    """The names of the processes that this one started."""
+    found = set()
+    for child in owner.children(recursive=True):
+        with suppress(psutil.Error):
+            found.add(child.name())
+    return found
