@@ -1,4 +1,4 @@
-"""Validates a webhook's custom HTTP headers, parses them from `HEADER_NAME: VALUE` lines, and defines the mask for their values."""
+"""Validates and parses the HTTP headers that a webhook adds, and defines the mask of their values."""
 
 from __future__ import annotations
 

@@ -38,6 +38,8 @@ async def test_a_process_that_inherited_a_turn_has_it_until_its_end(tmp_path: Pa
         )
     assert turns._free() is None
     assert HostTurns(tmp_path, "other", 1)._free() is not None
-    await child.communicate()
+    assert child.stdin is not None
+    child.stdin.close()
+    await child.wait()
     async with AsyncExitStack() as stack:
         assert os.fstat(await stack.enter_async_context(turns.turn()))
