@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -19,7 +19,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -38,6 +38,19 @@ PAGES = (
     "/console/settings?changed=true",
     "/console/logs",
 )
+
+ALIKE = 3
+"""Rows of one form that axe looks at: the logs have two hundred, and what it finds in one it finds in all."""
+SHORTEN = """most => {
+  main.dataset.live = "";  // so that the page does not fetch them again
+  const seen = {};
+  for (const row of document.querySelectorAll("main li")) {
+    const parts = [row, ...row.querySelectorAll("*")].map(one => one.tagName + one.getAttribute("class"));
+    const form = [...new Set(parts)].join();
+    seen[form] = (seen[form] || 0) + 1;
+    if (seen[form] > most) row.remove();
+  }
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -334,17 +347,22 @@ def test_axe_finds_nothing_on_pages_that_are_full(page: Page, hook: str, errors:
             page.goto(address)
             return full.count() > 1
 
-        page.set_viewport_size(DESK)
-        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        appear(page, DESK, "light")
         until(f"{address} is full", filled, 20)
         fits(page, address)
-        found += [f"{address} {one}" for one in violations(page)]
-        page.set_viewport_size(PHONE)
-        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        appear(page, PHONE, "dark")
         fits(page, address)
+        page.evaluate(SHORTEN, ALIKE)
         rules = () if "conversations" in address else APPEARANCE
         found += [f"{address} {one}" for one in violations(page, rules=rules)]
+        appear(page, DESK, "light")
+        found += [f"{address} {one}" for one in violations(page)]
     assert not found, "\n".join(found)
+
+
+def appear(page: Page, size: ViewportSize, scheme: Literal["light", "dark"]) -> None:
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
 
 
 def fits(page: Page, address: str) -> None:

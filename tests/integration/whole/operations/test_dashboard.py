@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("is_open")
 STANDS_BY = "ray::ConnectionActor"
+REFRESH = 2.0
+"""Seconds between two looks at the page, which Ray gathers from all of its processes, and renews each half a minute."""
 
 
 @pytest.fixture
@@ -71,7 +74,10 @@ def test_it_tells_whom_a_process_serves_as_far_as_ray_can(
 
     def shown() -> bool:
         seen = titles(dashboard)
-        return (seen.get(before), seen.get(standby)) == (serving, STANDS_BY)
+        found = (seen.get(before), seen.get(standby)) == (serving, STANDS_BY)
+        if not found:
+            time.sleep(REFRESH)
+        return found
 
     until("the workers are shown", shown, 40)
     instance.kill("connection", SHOP)
