@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from redis.asyncio import Redis
 
     from tests.integration.gateway.served import Api
     from tests.processes.valkey import Valkey
@@ -118,13 +119,13 @@ def modest(gateway: Gateway) -> Iterator[Api]:
 
 
 @pytest_asyncio.fixture
-async def silent_owners(gateway: Gateway) -> AsyncIterator[None]:
-    """Owners of the open connections that answer no command."""
+async def silent_owners(gateway: Gateway) -> AsyncIterator[Redis]:
+    """Owners of the open connections that answer no command; the Redis where those wait."""
     redis = connect(gateway.settings)
     leases = Leases(redis)
     owner = Owner("connection:silent", os.getpid(), host_identity.here())
     for connection in (SHOP, OTHER):
         lease = await leases.take(connection, owner)
         await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
-    yield
+    yield redis
     await redis.aclose()

@@ -9,10 +9,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import TYPE_CHECKING
 
-import pytest
-
 from actors.redis import keys
-from actors.redis.client import connect
 from gateway.backends import QUESTIONS
 from tests.integration.gateway.files import send, unlike, upload
 from tests.integration.gateway.served import OTHER, SHOP
@@ -28,6 +25,8 @@ from tests.waiting import eventually, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from redis.asyncio import Redis
 
     from tests.integration.gateway.served import Api, Gateway
 
@@ -66,13 +65,13 @@ def test_uploads(gateway: Gateway, greedy: Api, modest: Api) -> None:
     assert median(between) < MANY / 3
 
 
-@pytest.mark.usefixtures("silent_owners")
-async def test_questions_to_whatsapp(gateway: Gateway, greedy: Api, modest: Api) -> None:
+async def test_questions_to_whatsapp(
+    gateway: Gateway, greedy: Api, modest: Api, silent_owners: Redis
+) -> None:
     """So many of the greedy one are in Redis, and the modest one's as soon as it is asked."""
-    redis = connect(gateway.settings)
 
     async def waiting(connection: str) -> int:
-        return int(await redis.llen(keys.of(connection).commands))
+        return int(await silent_owners.llen(keys.of(connection).commands))
 
     async def reached(connection: str, count: int) -> bool:
         return await waiting(connection) == count
@@ -86,7 +85,6 @@ async def test_questions_to_whatsapp(gateway: Gateway, greedy: Api, modest: Api)
             await eventually("the modest one's waits too", lambda: reached(OTHER, 1), 10)
             assert await waiting(SHOP) == QUESTIONS
             assert not answered(held)
-    await redis.aclose()
 
 
 def sent_file(caller: Api, connection: str) -> tuple[str, str]:
