@@ -17,7 +17,7 @@ log = structlog.get_logger()
 EVERY, EVERY_HUNG = 0.5, 0.1
 """Seconds between two pings, and while Redis hangs; a call that waits for long brings the next one forward."""
 
-WITHIN: Final = 0.3
+PROBE_SECONDS: Final = 0.3
 """Seconds that Redis has for an answer; a busy one takes milliseconds.
 
 With the time after which a call is doubtful this is 0.4 s at most, so that an answer comes within half a second."""
@@ -61,7 +61,7 @@ async def _hangs(redis: Redis) -> bool:
     """Whether Redis neither answers nor refuses: a server that is gone refuses each call at once."""
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + WITHIN
+        due = loop.time() + PROBE_SECONDS
         try:
             async with asyncio.timeout_at(due):
                 await redis.ping()

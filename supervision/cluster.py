@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 NAMESPACE = "teimoso"
-ROOT = "root"
+ROOT_ACTOR = "root"
 
 TOKEN = Path("ray") / "token"
 ADDRESS = Path("ray") / "address"
@@ -181,13 +181,13 @@ def address(settings: Settings) -> str:
 
 def start_root(data: Path) -> ActorHandle:
     """Creates the root, or returns it; needs `connect`. From then on Ray restarts it for ever."""
-    return ActorHandle(ROOT, _create("root", ROOT, data))
+    return ActorHandle(ROOT_ACTOR, _create("root", ROOT_ACTOR, data))
 
 
 def find_root() -> ActorHandle | None:
     """Returns the root, None when there is none; needs `connect`."""
-    raw = _find(ROOT)
-    return None if raw is None else ActorHandle(ROOT, raw)
+    raw = _find(ROOT_ACTOR)
+    return None if raw is None else ActorHandle(ROOT_ACTOR, raw)
 
 
 def _create(role: str, name: str, data: Path) -> Any:

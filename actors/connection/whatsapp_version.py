@@ -50,7 +50,7 @@ DAY: Final = 86_400.0
 FAILED_LOOKUP_PAUSE_SECONDS: Final = 600.0
 """Seconds between two look-ups that failed, so that a login is not delayed each time."""
 
-WITHIN: Final = 8.0
+LOOKUP_SECONDS: Final = 8.0
 """Seconds that a look-up takes at most, waiting for that of another process included."""
 
 MAX_PAGE_BYTES: Final = 2 * 2**20
@@ -160,7 +160,7 @@ class Versions:
 
     The page is read by one process of a host at a time, once a day, whatever the number of
     connections. Reading it is bounded; when it fails, the newest version that is known serves, and
-    no login waits longer for it than `WITHIN`.
+    no login waits longer for it than `LOOKUP_SECONDS`.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
@@ -223,7 +223,7 @@ class Versions:
         if (after := change(before)) == before and not due(before):
             return before
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(LOOKUP_SECONDS):
                 return await asyncio.to_thread(self._renewed, change, due)
         except (OSError, TimeoutError) as error:
             log.warning("version not kept", action="version.failed", error=type(error).__name__)
@@ -231,7 +231,7 @@ class Versions:
 
     def _renewed(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
         """As `_known`, in a thread. Raises TimeoutError, and OSError where nothing can be written."""
-        until = time.monotonic() + WITHIN
+        until = time.monotonic() + LOOKUP_SECONDS
         with self._alone(until):
             before = self._read()
             known = change(before)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-ANSWER_SECONDS = 10.0  # a disk that hangs is away
+WRITE_SECONDS = 10.0  # a disk that hangs is away
 BUSY_SECONDS = 5.0  # how long another process may hold the write lock
 GROUP_LIMIT = 256  # jobs that share one commit
 WAITING_LIMIT = 8192  # jobs that wait for the thread, callers that gave up among them
@@ -101,7 +101,7 @@ class SqliteWriter:
         """Run a job and return its result. Raises `away`, also where the disk hangs, or what `run` raised."""
         future = asyncio.wrap_future(self.submit(run, writes=writes))
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(WRITE_SECONDS):
                 return await future
         except TimeoutError:
             raise self._away("no answer in time") from None

@@ -1,7 +1,7 @@
 """Fetches title, description and thumbnail of the page that a text links to, before the text is accepted.
 
 Addresses are judged as those of files (`address_policy`). A preview that fails, takes too long or finds no place is
-left out: no text waits longer for it than `WITHIN`, and none is refused.
+left out: no text waits longer for it than `PREVIEW_SECONDS`, and none is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.acceptance.url_fetch import UrlFetcher
     from gateway.conversion.ffmpeg import Ffmpeg
 
-WITHIN: Final = 3.0
+PREVIEW_SECONDS: Final = 3.0
 """Seconds for all of a preview: name, connection, page, picture."""
 
 PAGE: Final = 512 * 1024
@@ -83,7 +83,7 @@ class LinkPreviews:
     async def _fetch(self, link: str, connection: str) -> LinkPreview | None:
         page, picture = None, None
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(PREVIEW_SECONDS):
                 page = await self._page(link)
                 if page is not None and page.picture is not None:
                     picture = await self._thumbnail(page.picture, connection)
@@ -123,7 +123,7 @@ class LinkPreviews:
                 recipes.thumbnail(SIDE),
                 unit=connection,
                 limit=THUMBNAIL,
-                within=WITHIN,
+                within=PREVIEW_SECONDS,
             )
         except (NotInstalled, NotConverted):
             return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gateway.schemas.response_models import Connection
 
-WAITING: Final = frozenset({"pairing", "connecting", "reconnecting"})
+BEFORE_PAIRING: Final = frozenset({"pairing", "connecting", "reconnecting"})
 """States in which the connection may come to wait for a phone within the seconds that a caller waits."""
 
 LATER: Final = 60
@@ -92,7 +92,7 @@ async def get(call: ApiRequest[None, None]) -> Response:
 def _check(now: Connection, phone: str, *, served: bool) -> None:
     if now.state == "open":
         raise Problem("already_linked")
-    if now.state not in WAITING or not served:
+    if now.state not in BEFORE_PAIRING or not served:
         raise Problem("not_pairing", f"The connection is {now.state}.", state=now.state)
     if now.account not in {None, phone}:
         raise Problem("other_account", "It was linked to another number before.")

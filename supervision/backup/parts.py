@@ -105,7 +105,7 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     if position != NOWHERE:
         yield BackupPart(f"{place}/{SESSION_FILE}", copy)
     remove(copy)
-    mark = directory / directory_owner.MARK
+    mark = directory / directory_owner.OWNER_MARK
     if mark.exists():
         yield BackupPart(f"{place}/{mark.name}", mark)
     async for part in _databases(directory.parent.parent, _older(directory), scratch):

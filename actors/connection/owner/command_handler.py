@@ -34,7 +34,7 @@ COMMAND_WAIT_SECONDS = 1.0
 AT_ONCE = 8
 """Commands that are done at a time; the rest waits, as long as its askers do."""
 
-WITHIN = 15.0
+COMMAND_TIMEOUT_SECONDS = 15.0
 """Seconds after which nobody waits for what is still being done."""
 
 
@@ -95,7 +95,7 @@ class CommandHandler:
 
     async def _do(self, command: Command) -> None:
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS):
                 told = await self._done(command)
         except SendError as error:
             told = {"error": error.code}

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     Old = set[tuple[int, str]]
 
-MARK = "run/upgrade"
+UPGRADE_MARK = "run/upgrade"
 """The processes at the beginning of an upgrade, while it goes on: all others have the new code already.
 
 It holds for the code that it was begun with alone: for any other, each process is old.
@@ -129,20 +129,20 @@ def _old(data: Path) -> Old:
     """
     code = code_digest()
     try:
-        begun = json.loads((data / MARK).read_text())
+        begun = json.loads((data / UPGRADE_MARK).read_text())
         if begun["code"] == code:
             return {(pid, start) for pid, start in begun["old"]}
     except (OSError, ValueError, TypeError, KeyError):
         pass
     there = [*process_files.read(data, PROCESSES), *process_files.read(data)]
     old = {(one.pid, one.started) for one in there}
-    write_atomically(data / MARK, json.dumps({"code": code, "old": sorted(old)}))
+    write_atomically(data / UPGRADE_MARK, json.dumps({"code": code, "old": sorted(old)}))
     return old
 
 
 def forget(data: Path) -> None:
     """Drop the mark of an upgrade that did not come to its end."""
-    (data / MARK).unlink(missing_ok=True)
+    (data / UPGRADE_MARK).unlink(missing_ok=True)
 
 
 async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gateway.console.console_request import ConsoleRequest
 
-ROOT: Final = "/console/conversations"
+CONVERSATIONS_PATH: Final = "/console/conversations"
 LISTED: Final = 40
 """Conversations on a page of the list."""
 
@@ -45,7 +45,7 @@ async def first(view: ConsoleRequest) -> Response:
     listed = await view.ask("listConnections")
     items = sorted(listed["items"], key=lambda one: one["account"] is None)
     if items:
-        return view.to(f"{ROOT}/{items[0]['id']}")
+        return view.to(f"{CONVERSATIONS_PATH}/{items[0]['id']}")
     return await _shown(view, None, None, said=PagePart(None), listed=PagePart({"items": []}))
 
 
@@ -239,7 +239,7 @@ async def _shown(
         next_list=None if listed.data is None else _next(view, listed.data["next"]),
         later_list=bool(view.query.get("list")),
         earlier_page=bool(view.query.get("after")),
-        shown_kinds=conversation_groups.SHOWN,
+        shown_kinds=conversation_groups.INLINE_IMAGE_TYPES,
         given=view.form,
         once=_once(view, problem),
     )
@@ -265,14 +265,16 @@ def _query(fields: Mapping[str, str | None]) -> str:
 
 def address(name: str | None, chat: str | None) -> str:
     """The page of a conversation, of a connection's conversations, or of all."""
-    return "/".join((ROOT, *(quote(part) for part in (name, chat) if part is not None)))
+    return "/".join(
+        (CONVERSATIONS_PATH, *(quote(part) for part in (name, chat) if part is not None))
+    )
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {
-    ROOT: {"GET": Ask(first)},
-    f"{ROOT}/{{connection}}": {"GET": Ask(of_connection)},
-    f"{ROOT}/{{connection}}/{{chat}}": {"GET": Ask(conversation), "POST": Ask(say)},
-    f"{ROOT}/{{connection}}/{{chat}}/read": {"POST": Ask(read)},
+    CONVERSATIONS_PATH: {"GET": Ask(first)},
+    f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": Ask(of_connection)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {"GET": Ask(conversation), "POST": Ask(say)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": Ask(read)},
     "/console/media": {"POST": Ask(upload, upload=True)},
     "/console/media/{id}": {"GET": Ask(file)},
 }

@@ -63,5 +63,5 @@ async def act(view: ConsoleRequest) -> Response:
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {
-    f"{conversations.ROOT}/{{connection}}/{{chat}}/{{action}}": {"POST": Ask(act)},
+    f"{conversations.CONVERSATIONS_PATH}/{{connection}}/{{chat}}/{{action}}": {"POST": Ask(act)},
 }

@@ -123,7 +123,7 @@ async def test_of_many_news_the_newest_is_reported(
         await note(self, connection, notes)
 
     monkeypatch.setattr(Presences, "note", counted)
-    monkeypatch.setattr(presence_module, "WAITING", 10)
+    monkeypatch.setattr(presence_module, "MAX_WAITING_PRESENCES", 10)
     await served.begin()
     chats = [f"155501000{number:02}@s.whatsapp.net" for number in range(20)]
     for chat in chats:

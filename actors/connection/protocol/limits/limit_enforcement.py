@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-APART: Final = 60.0
+LIMIT_QUERY_PAUSE_SECONDS: Final = 60.0
 """Seconds between two questions for the same limit at least, however many messages are refused."""
 
 
@@ -117,7 +117,7 @@ class LimitEnforcement:
         """Ask for a limit, unless that was done just now."""
         number = query.children("query")[0].attrs["query_id"]
         now = time.monotonic()
-        if now - self._asked.get(number, -APART) >= APART:
+        if now - self._asked.get(number, -LIMIT_QUERY_PAUSE_SECONDS) >= LIMIT_QUERY_PAUSE_SECONDS:
             self._asked[number] = now
             self._start("limits", self._learn(query))
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
-from actors.connection.session.received.refused_rows import REFUSED
+from actors.connection.session.received.refused_rows import REFUSED_ITEM
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class AppState(SessionPart):
         self._note_lid(new)
         self._file.write(
             "UPDATE inbox SET chat = ? WHERE kind IN (?, ?) AND chat = ?",
-            (new, APP_STATE, REFUSED, old),
+            (new, APP_STATE, REFUSED_ITEM, old),
         )
         return True
 

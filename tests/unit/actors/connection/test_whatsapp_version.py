@@ -237,7 +237,7 @@ async def test_a_look_up_that_fails_holds_no_login_up_for_long(tmp_path: Path) -
 async def test_a_login_waits_no_longer_than_a_look_up_may_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whatsapp_version, "WITHIN", 0.5)
+    monkeypatch.setattr(whatsapp_version, "LOOKUP_SECONDS", 0.5)
     with serving(sw=PAGE) as server, held(tmp_path / "whatsapp_version.lock"):
         async with asyncio.timeout(20):
             assert await versions(tmp_path, server).announced() == BUILT_IN
