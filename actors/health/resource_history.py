@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from actors.runtime.limits.durations import HOUR
 from actors.runtime.record_files import RecordFile
 
 if TYPE_CHECKING:
     from actors.health.resources import Usage
 
-HOUR = 3600.0
 POINT_PAUSE_SECONDS = 5.0
 """Seconds between two points at least: a monitor that looks more often keeps no more."""
 

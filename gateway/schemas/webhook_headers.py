@@ -1,4 +1,4 @@
-"""Validates a webhook's custom HTTP headers, parses them from `HEADER_NAME: VALUE` lines, and defines the mask for their values."""
+"""Validates a webhook's custom HTTP headers, parses them from `NAME: VALUE` lines, and defines the mask for their values."""
 
 from __future__ import annotations
 

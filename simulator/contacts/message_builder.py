@@ -1,6 +1,6 @@
 """Builds protobuf messages of simulated people from JSON requests to the control API.
 
-The `type` of a request is one of KINDS, by default `text`. `reply_to` and `target` are ids of messages
+The `type` of a request is one of `MESSAGE_FIELDS`, by default `text`. `reply_to` and `target` are ids of messages
 in the same chat.
 """
 

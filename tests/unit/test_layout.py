@@ -73,6 +73,7 @@ SHARED = {
     "actors.runtime.host_identity",
     "actors.runtime.hidden_imports",
     "actors.runtime.limits.disk_floor",
+    "actors.runtime.limits.durations",
     "actors.runtime.limits.keyed_semaphores",
     "actors.runtime.limits.limits",
     "actors.runtime.owner_liveness",

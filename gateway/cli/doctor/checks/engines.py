@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.connection.whatsmeow.program import executable
+from actors.runtime.limits.durations import DAY
 from gateway.cli.doctor.check_result import fail, ok, warn
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from gateway.cli.doctor.check_result import CheckResult
 
 CHECK_NAME = "whatsmeow"
-DAY = 86_400
 OLD = 30 * DAY
 """Seconds after which WhatsApp may have changed what the library does not know yet."""
 
