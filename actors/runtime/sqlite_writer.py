@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WRITE_SECONDS = 10.0  # a disk that hangs is away
-BUSY_SECONDS = 5.0  # how long another process may hold the write lock
+BUSY_SECONDS = 5.0  # for which a writer waits for another process's transaction on its file
 GROUP_LIMIT = 256  # jobs that share one commit
 WAITING_LIMIT = 8192  # jobs that wait for the thread, callers that gave up among them
 CACHE_KIB = 8192  # a full batch and its indexes fit: what does not is written twice

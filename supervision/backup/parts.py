@@ -16,8 +16,7 @@ from actors.config.settings import RUNTIME_FILE
 from actors.connection import whatsmeow
 from actors.connection.backup.restore import OLDER
 from actors.connection.backup.session_snapshot import beside, enclose, remove, snapshot
-from actors.connection.native import SESSION_FILE
-from actors.connection.session import directory_owner
+from actors.connection.session import SESSION_FILE, directory_owner
 from actors.connection.session.file import NOWHERE
 from actors.connection.session.session import Session, SessionUnavailable
 from actors.media.store import DIGEST

@@ -15,7 +15,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
 from actors.connection.backup.session_snapshot import disclose
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.media.store import StoreUnavailable
 from actors.redis.leases.leases import Leases

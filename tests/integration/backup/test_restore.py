@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.settings import Settings
 from actors.connection.backup.keyring import Keyring
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.records import split_id
