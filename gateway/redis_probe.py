@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY, EVERY_HUNG = 0.5, 0.1
+PING_PAUSE_SECONDS, HUNG_PING_PAUSE_SECONDS = 0.5, 0.1
 """Seconds between two pings, and while Redis hangs; a call that waits for long brings the next one forward."""
 
 PROBE_SECONDS: Final = 0.3
@@ -42,7 +42,7 @@ async def watch(redis: Redis) -> None:
             if hangs != outage.noted:
                 outage.note(hangs)
                 log.info("redis hangs" if hangs else "redis back", action="redis.watched")
-            await _pause(doubted, EVERY_HUNG if hangs else EVERY)
+            await _pause(doubted, HUNG_PING_PAUSE_SECONDS if hangs else PING_PAUSE_SECONDS)
     finally:
         outage.doubted = None
         outage.note(hangs=False)

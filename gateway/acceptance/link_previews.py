@@ -38,7 +38,7 @@ SIDE: Final = 192
 AT_ONCE, OF_ONE = 16, 4
 """Pages that a gateway's process fetches at once, and of them those of one connection."""
 
-KEPT, KEPT_SECONDS = 256, 600.0
+PREVIEWS_KEPT, PREVIEW_KEPT_SECONDS = 256, 600.0
 """Previews that are remembered, and for how long: a link that goes to many is fetched once."""
 
 _JPEG: Final = b"\xff\xd8\xff"
@@ -74,9 +74,9 @@ class LinkPreviews:
             self._fetching[connection] -= 1
             if not self._fetching[connection]:
                 del self._fetching[connection]
-        self._kept[link] = (time.monotonic() + KEPT_SECONDS, found)
+        self._kept[link] = (time.monotonic() + PREVIEW_KEPT_SECONDS, found)
         self._kept.move_to_end(link)
-        while len(self._kept) > KEPT:
+        while len(self._kept) > PREVIEWS_KEPT:
             self._kept.popitem(last=False)
         return found
 

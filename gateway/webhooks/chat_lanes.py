@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
-from gateway.webhooks.delivery_policy import LONGEST
+from gateway.webhooks.delivery_policy import MAX_PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -280,7 +280,7 @@ class ChatLanes:
     def end_file_waits(self, now: float) -> None:
         """Queue the chats that waited for a file until `now`."""
         # As `take_retry`, where the clock was set back.
-        while (until := self.next_file_wait()) is not None and not now < until <= now + LONGEST:
+        while (until := self.next_file_wait()) is not None and not now < until <= now + MAX_PAUSE:
             _, _, lane = heapq.heappop(self._file_waits)
             lane.file_until = None
             self.queue(lane)
@@ -305,7 +305,7 @@ class ChatLanes:
     def take_retry(self, now: float) -> ChatLane | None:
         """A lane whose head is due, busy from now on."""
         # Never later than after the longest pause, though the clock was set back.
-        while (at := self.due()) is not None and not now < at <= now + LONGEST:
+        while (at := self.due()) is not None and not now < at <= now + MAX_PAUSE:
             _, _, lane = heapq.heappop(self._due)
             if not self._waits(lane):
                 lane.busy, lane.file_news = True, False

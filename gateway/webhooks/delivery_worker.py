@@ -392,7 +392,7 @@ class DeliveryWorker:
         now, waits = self._clock(), []
         if len(self._tasks) < self.slots:
             dues = self._lanes.next_file_wait(), self._lanes.due() if self._may_retry else None
-            waits = [min(due - now, delivery_policy.LONGEST) for due in dues if due is not None]
+            waits = [min(due - now, delivery_policy.MAX_PAUSE) for due in dues if due is not None]
             if self._lanes.has_new and self._tasks.new == 0:
                 waits.append(self._endpoint.left(now))
         if self._journal.wait is not None:

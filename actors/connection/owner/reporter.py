@@ -45,7 +45,7 @@ _KINDS: Final[Mapping[type[Shown], Noticed]] = {Qr: "qr", PairingCode: "code", P
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class StateReport:
     """The observed state of a connection, as `whatsapp_connection_states` keeps it under ``observed``."""
 
     state: str
@@ -92,7 +92,7 @@ class Reporter:
         self._connection = lease.connection
         self._on_lost = on_lost
         self._clock = clock
-        self._now = Observed(
+        self._now = StateReport(
             state=lease.state,
             cause=lease.cause,
             epoch=lease.epoch,
@@ -119,7 +119,7 @@ class Reporter:
         self._for_state.set()  # that this epoch serves is news
 
     @property
-    def now(self) -> Observed:
+    def now(self) -> StateReport:
         """The newest report."""
         return self._now
 

@@ -45,7 +45,7 @@ WAIT = 20.0
 GATHER = 0.005
 """Seconds that an outcome waits for others, where its chat goes on meanwhile."""
 
-PAUSE, LONGEST_PAUSE = 0.1, 1.0
+FIRST_SEND_PAUSE, LONGEST_SEND_PAUSE = 0.1, 1.0
 NOT_OPEN_AFTER_ALL = 0.2
 """Seconds without claims after a send found the socket closed before `run` said so."""
 
@@ -178,14 +178,14 @@ class Sender:
             try:
                 await self._lanes.wait(self._owner[0], WAIT)
             except RedisAway:
-                await asyncio.sleep(LONGEST_PAUSE)
+                await asyncio.sleep(LONGEST_SEND_PAUSE)
             self._look.set()
 
     async def _join_and_claim(self) -> float | None:
         """As `_claim`, once Redis has all names of chats."""
         step = "done" if self._untold else await self.joins.step(self._next)
         if step == "away":
-            return LONGEST_PAUSE
+            return LONGEST_SEND_PAUSE
         again = await self._claim(takes=step == "done")
         return 0.0 if step == "more" else again
 
@@ -217,7 +217,7 @@ class Sender:
                 self._look.set()
             self._flying -= {each.attempt for each in sent}
         except RedisAway:
-            return LONGEST_PAUSE
+            return LONGEST_SEND_PAUSE
         except LeaseLost:
             told = True
             self._on_lost("lost")
@@ -373,7 +373,7 @@ class Sender:
 
     async def _tell(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
         """Tell an outcome until Redis has it; its answer, or None once the lease is lost."""
-        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
+        pause = DoublingPause(FIRST_SEND_PAUSE, LONGEST_SEND_PAUSE)
         refused = False
         try:
             while True:
