@@ -279,7 +279,7 @@ class RootSupervisor(Shell):
             asked = self._look_now.is_set()
             self._look_now.clear()
             await self._confirm_if_possible()
-            await self._registry.refresh(asked=asked)
+            await self._registry.refresh(requested=asked)
             await self._connections.reconcile_all()
             self._looked.set()
             await self._children.look()

@@ -53,8 +53,8 @@ def refusing(
             raise
         except MISTAKES as error:
             # Its kind only: a traceback could quote what was to be stored (G10).
-            said = {"method": method.__name__, "kind": type(error).__name__}
-            log.error("mistake", action="store_mistake", **said)  # noqa: TRY400
+            fields = {"method": method.__name__, "kind": type(error).__name__}
+            log.error("mistake", action="store_mistake", **fields)  # noqa: TRY400
             measures.count("teimoso_state_store_refusals", reason="mistake")
             raise WriteRefused("mistake") from None
 

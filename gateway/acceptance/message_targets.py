@@ -227,10 +227,10 @@ def of_document(document: Mapping[str, Any], *, api: bool) -> Found:
 
 def _poll(packed: Mapping[str, Any] | None) -> Poll | None:
     try:
-        said = None if packed is None else unpack(packed)
+        content = None if packed is None else unpack(packed)
     except UnknownContent:
         return None
-    return said if isinstance(said, Poll) else None
+    return content if isinstance(content, Poll) else None
 
 
 def _card(given: NumberCard | VcardCard) -> Card:

@@ -75,10 +75,10 @@ async def request(call: ApiRequest[Phone, None]) -> Response:
     served = lease is not None and lease.owner is not None
     alive = call.backends.liveness.of(registered.id, lease)
     _check(presenters.connection(registered, lease, alive=alive), phone, served=served)
-    told = await answered(call, registered, "pairing_code", {"phone": phone})
-    if "error" in told:
-        raise _refusal(told)
-    return written(_shown(told["text"], told["expires_at"]), 201)
+    answer = await answered(call, registered, "pairing_code", {"phone": phone})
+    if "error" in answer:
+        raise _refusal(answer)
+    return written(_shown(answer["text"], answer["expires_at"]), 201)
 
 
 async def get(call: ApiRequest[None, None]) -> Response:
@@ -98,12 +98,12 @@ def _check(now: Connection, phone: str, *, served: bool) -> None:
         raise Problem("other_account", "It was linked to another number before.")
 
 
-def _refusal(told: Mapping[str, Any]) -> Problem:
-    error = told["error"]
+def _refusal(answer: Mapping[str, Any]) -> Problem:
+    error = answer["error"]
     if error == "not_connected":
         return Problem("whatsapp_away")
     if error == "pairing_code_limited":
-        return Problem(error, headers={"Retry-After": str(told.get("wait", LATER))})
+        return Problem(error, headers={"Retry-After": str(answer.get("wait", LATER))})
     if error in {"already_linked", "pairing_code_refused"}:
         return Problem(error)
     return Problem("not_answered", "There is no code.", reason=error)

@@ -154,10 +154,10 @@ async def _deleted(backends: Backends, connection: Registered, began: float) -> 
     successor = await backends.known.renewed(connection.name)
     if successor is None and at is not None and at < began:
         return Problem("unknown_connection")
-    told = (
+    statement = (
         None if successor is None else "Another connection has this id now. Send again to use it."
     )
-    return Problem("connection_deleted", told)
+    return Problem("connection_deleted", statement)
 
 
 async def _accept(

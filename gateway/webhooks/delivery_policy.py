@@ -35,13 +35,13 @@ HOPELESS = (UNREADABLE, SUPERSEDED)
 """No failures of the endpoint; another attempt would change nothing."""
 
 
-def judged(attempt: Attempt, told: NumberedEvent, now: float) -> Verdict:
+def judged(attempt: Attempt, numbered: NumberedEvent, now: float) -> Verdict:
     """The verdict on an attempt to deliver an event."""
     if attempt.error is None:
         return "delivered"
     if attempt.status == GONE:
         return "gone"
-    return "dead" if attempt.error in HOPELESS or now - told.at >= DELIVERY_PERIOD else "retry"
+    return "dead" if attempt.error in HOPELESS or now - numbered.at >= DELIVERY_PERIOD else "retry"
 
 
 def pause(failures: int, chance: float) -> float:

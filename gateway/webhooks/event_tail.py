@@ -72,7 +72,7 @@ class EventTail:
         if self._seq is not None and seq >= self._seq:
             return Look([], more=False)
         if kept and kept[0].seq <= seq + 1:
-            return Look([told for told in kept if told.seq > seq], more=False)
+            return Look([event for event in kept if event.seq > seq], more=False)
         return await self._read(seq)
 
     async def news(self, seq: int) -> None:

@@ -43,12 +43,12 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     if job.dry_run:
         size = await _size(job)
         return {"bytes": size, "file": None}
-    target, told = directory, 0
+    target, reported = directory, 0
 
     def tell(done: int) -> None:
-        nonlocal told
-        if done - told >= STEP:
-            told = done
+        nonlocal reported
+        if done - reported >= STEP:
+            reported = done
             job.report(bytes=done)
 
     try:

@@ -70,15 +70,15 @@ class CallReporter:
 
     async def _write(self) -> bool:
         self._for_calls.clear()
-        told = list(self._waiting)
-        items = [asdict(call) for call in told]
-        if told:
+        reported = list(self._waiting)
+        items = [asdict(call) for call in reported]
+        if reported:
             noting = self._state.note_calls(self._connection, self._epoch, items)
             connection = self._connection
             kept = await unless_refused(noting, connection=connection, action="report_calls")
             if kept is False:
                 return False
-        for call in told:
+        for call in reported:
             if call in self._waiting:
                 self._waiting.remove(call)
         return True

@@ -96,18 +96,18 @@ class CommandHandler:
     async def _do(self, command: Command) -> None:
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS):
-                told = await self._done(command)
+                answer = await self._done(command)
         except SendError as error:
-            told = {"error": error.code}
+            answer = {"error": error.code}
         except RedisAway:
-            told = {"error": "redis_away"}
+            answer = {"error": "redis_away"}
         except Exception as error:  # noqa: BLE001 - the caller gets every error
             log_mistake(
                 "command broke", "command", error, connection=self._connection, kind=command.kind
             )
-            told = {"error": "command_failed"}
+            answer = {"error": "command_failed"}
         try:
-            await self._commands.answer(command, told)
+            await self._commands.answer(command, answer)
         except RedisAway:
             return  # the asker learns as much by itself
 

@@ -294,13 +294,13 @@ class Reporter:
     async def _write_notices(self) -> bool:
         self._for_notices.clear()
         waiting = sorted(self._notices.values(), key=lambda notice: notice.number)
-        told = [notice for notice in waiting if notice.number <= self._in_lease]
-        if told:
-            items = [asdict(notice) for notice in told]
+        reported = [notice for notice in waiting if notice.number <= self._in_lease]
+        if reported:
+            items = [asdict(notice) for notice in reported]
             noting = self._state.note_pairing(self._connection, self._now.epoch, items)
             if await self._stored(noting, "report_pairing") is False:
                 return False
-        for notice in told:
+        for notice in reported:
             if self._notices.get(notice.kind) == notice:
                 del self._notices[notice.kind]
         return True

@@ -147,7 +147,7 @@ class Sender:
                         await self._look.wait()
         finally:
             self._claiming = False
-            _answer(self._sent, told=False)
+            _answer(self._sent, reported=False)
             await end_tasks([listening], 1.0)
 
     async def stop(self, grace: float) -> None:
@@ -203,7 +203,7 @@ class Sender:
         free = max(0, self._concurrency - len(self._flying) + len(sent)) if ahead else 0
         if not free and not sent:
             return again
-        told = False
+        reported = False
         try:
             claim = await self._lanes.claim(
                 *self._owner,
@@ -212,18 +212,18 @@ class Sender:
                 sent={each.id: each.at for each in sent},
                 ahead=ahead and not self.joins.unfinished,
             )
-            told = True
+            reported = True
             if sent and self.joins.unfinished:
                 self._look.set()
             self._flying -= {each.attempt for each in sent}
         except RedisAway:
             return LONGEST_SEND_PAUSE
         except LeaseLost:
-            told = True
+            reported = True
             self._on_lost("lost")
             return None
         finally:
-            _answer(sent, told=told)
+            _answer(sent, reported=reported)
         self.joins.ask(claim.unnamed)
         for job in claim.jobs:
             if job.chat in self._out:
@@ -294,13 +294,13 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
-            said = await self._said(job)
+            content = await self._said(job)
             self.joins.check(job.chat)
-            if isinstance(said, Notice):
-                await notify(self._engine, job.chat, said, job.said_at or self._clock())
+            if isinstance(content, Notice):
+                await notify(self._engine, job.chat, content, job.said_at or self._clock())
                 return self._clock()
             began = time.monotonic()
-            outgoing = SendRequest(job.message_id, job.chat, said, job.said_at)
+            outgoing = SendRequest(job.message_id, job.chat, content, job.said_at)
             at = await self._engine.send(outgoing)
             measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:
@@ -317,16 +317,16 @@ class Sender:
     async def _said(self, job: ClaimedMessage) -> Content:
         """The content to send. Raises `SendError` where it can be made into nothing any more."""
         try:
-            said = job.said
+            content = job.said
         except UnknownContent:
             raise SendError("unsupported_type", permanent=True) from None
-        if isinstance(said, Change | Star) and said.target.sender is None:
+        if isinstance(content, Change | Star) and content.target.sender is None:
             # It stood before this one in the lane, and may have died there.
             with suppress(RedisAway):
-                target = await self._lanes.get(f"{self._owner[0]}.{said.target.message_id}")
-                if target is not None and (refusal := target.refuses(said, self._clock())):
+                target = await self._lanes.get(f"{self._owner[0]}.{content.target.message_id}")
+                if target is not None and (refusal := target.refuses(content, self._clock())):
                     raise SendError(refusal, permanent=True)
-        return said
+        return content
 
     async def _report_with_claim(self, sent: _Sent, within: float) -> bool:
         """Whether the next claim reported it to Redis; there is one after `within` seconds at the latest."""
@@ -390,7 +390,7 @@ class Sender:
             self._untold -= refused
 
 
-def _answer(sent: Sequence[_Sent], *, told: bool) -> None:
+def _answer(sent: Sequence[_Sent], *, reported: bool) -> None:
     for each in sent:
         if not each.told.done():
-            each.told.set_result(told)
+            each.told.set_result(reported)

@@ -281,7 +281,7 @@ class FirestoreDocuments:
             names.append(head)
         before, transaction = await self._read(client, names, transaction=True)
         after = dict(before)
-        told: list[Event] = []
+        events: list[Event] = []
         now = time.time()
         known = None if before.get(head) is None else decode(before[head])
         wanted = is_wanted(known, now)
@@ -290,8 +290,8 @@ class FirestoreDocuments:
                 there = after[step.name]
                 after[step.name] = step.apply(there)
                 if wanted:
-                    told += step.events(there, after[step.name])
-            for collection, identity, data in packed(known, told, now):
+                    events += step.events(there, after[step.name])
+            for collection, identity, data in packed(known, events, now):
                 name = self._name(collection, identity)
                 after[name] = encode(name, data)
         except BaseException:

@@ -85,35 +85,38 @@ class Uploader:
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def upload(self, message_id: str, said: Media) -> Upload:
+    async def upload(self, message_id: str, content: Media) -> Upload:
         """Upload the file of a message, and return its place. Raises `SendError`, or what `Socket.request` raises.
 
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
         will not take it; both are permanent.
         """
         known = self._session.uploads.find(message_id)
-        if known is not None and (known.kind, known.sha256.hex()) == (said.type, said.file.sha256):
+        if known is not None and (known.kind, known.sha256.hex()) == (
+            content.type,
+            content.file.sha256,
+        ):
             return known
         async with self._turns:
-            upload = self._forwarded(said)
+            upload = self._forwarded(content)
             try:
-                upload = upload or await self._send(await self._seal(said))
+                upload = upload or await self._send(await self._seal(content))
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
             async with self._session.transaction():
                 self._session.uploads.remember(message_id, upload)
         return upload
 
-    def _forwarded(self, said: Media) -> Upload | None:
+    def _forwarded(self, content: Media) -> Upload | None:
         """The upload of a forwarded file for an earlier message of a day, as WhatsApp's clients forward it."""
-        if said.forwarding_score is None:
+        if content.forwarding_score is None:
             return None
-        return self._session.uploads.of_file(said.type, bytes.fromhex(said.file.sha256))
+        return self._session.uploads.of_file(content.type, bytes.fromhex(content.file.sha256))
 
-    async def _seal(self, said: Media) -> _Sealed:
+    async def _seal(self, content: Media) -> _Sealed:
         """The hash goes before the bytes, so they are sealed twice rather than kept in between."""
         try:
-            path = await self._store.find(said.file.sha256)
+            path = await self._store.find(content.file.sha256)
         except BucketAway:
             raise SendError(BucketAway.code) from None
         except StoreUnavailable as error:
@@ -121,16 +124,16 @@ class Uploader:
         if path is None:
             raise SendError(MISSING, permanent=True)
         key = secrets.token_bytes(KEY_BYTES)
-        sealing = FileEncryptor(said.type, key)
+        sealing = FileEncryptor(content.type, key)
         try:
             async for _ in sealed_chunks(path, sealing):
                 pass
         except OSError:
             raise SendError("media_unreadable") from None
-        if sealing.sha256.hex() != said.file.sha256:
+        if sealing.sha256.hex() != content.file.sha256:
             log.error("file is not what it is called", action="media.damaged")
             raise SendError(MISSING, permanent=True)
-        return _Sealed(path, said.type, key, sealing.sha256, sealing.sealed_sha256, sealing.size)
+        return _Sealed(path, content.type, key, sealing.sha256, sealing.sealed_sha256, sealing.size)
 
     async def _send(self, sealed: _Sealed) -> Upload:
         for _ in range(2):
@@ -147,7 +150,7 @@ class Uploader:
             url = _url(host, sealed, connection.auth)
             chunks = sealed_chunks(sealed.path, FileEncryptor(sealed.kind, sealed.key))
             try:
-                status, said = await self._web.post(url, chunks, sealed_size(sealed.size))
+                status, answer = await self._web.post(url, chunks, sealed_size(sealed.size))
             except ServerUnreachable as error:
                 log.warning("upload failed", action="media.upload", reason=str(error))
             else:
@@ -155,7 +158,7 @@ class Uploader:
                     raise _Refused
                 if status in _PERMANENT:
                     raise SendError(f"media_refused_{status}", permanent=True)
-                found = _places(said) if status == 200 else None
+                found = _places(answer) if status == 200 else None
                 if found is not None:
                     return Upload(
                         sealed.kind,
@@ -205,10 +208,10 @@ def _url(host: str, sealed: _Sealed, auth: str) -> str:
     return f"https://{host}/mms/{way(sealed.kind)}/{token}?{query}"
 
 
-def _places(said: bytes) -> tuple[str, str] | None:
+def _places(body: bytes) -> tuple[str, str] | None:
     """The URL and the direct path in what a server answered; None where it names none."""
     try:
-        answer: Any = json.loads(said)
+        answer: Any = json.loads(body)
         found = answer["url"], answer["direct_path"]
     except (ValueError, LookupError, TypeError):
         return None

@@ -122,10 +122,10 @@ class AppState(SessionPart):
             id_ = self._names.chat_today(id_)
             self._note_lid(id_)
         at = self._file.clock() if change.at is None else change.at
-        told = {"epoch": self._file.epoch, "value": change.value, "at": at, "as": change.id}
+        document = {"epoch": self._file.epoch, "value": change.value, "at": at, "as": change.id}
         if change.removed:
-            told["removed"] = True
-        content = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+            document["removed"] = True
+        content = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         source = "live" if news else "history"
         self._put_row((id_, change.subject, collection, change.setting, source, content))
         if change.subject == "contact" and change.setting == "name":

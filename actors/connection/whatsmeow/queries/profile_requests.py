@@ -27,8 +27,8 @@ class ProgramProfileRequests:
 
     async def picture(self, chat: Address) -> FoundPicture:
         """See the port."""
-        told = await self._ask("picture", chat=str(chat))
-        return FoundPicture(str(told.get("picture", "")), str(told.get("url", "")))
+        answer = await self._ask("picture", chat=str(chat))
+        return FoundPicture(str(answer.get("picture", "")), str(answer.get("url", "")))
 
     async def set_picture(self, group: Address | None, jpeg: bytes | None) -> None:
         """See the port."""

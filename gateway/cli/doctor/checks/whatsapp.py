@@ -52,8 +52,8 @@ async def whatsapp(settings: Settings) -> list[CheckResult]:
             head = await reader.read(8192)
             writer.close()
     except tunnel.ProxyFailed as failed:
-        said = f"{host}:{port} is not reached{through}: {failed.cause}"
-        return [warn("whatsapp", said, PROXIES[failed.cause.kind])]
+        sentence = f"{host}:{port} is not reached{through}: {failed.cause}"
+        return [warn("whatsapp", sentence, PROXIES[failed.cause.kind])]
     except (OSError, TimeoutError) as error:
         why = "no answer" if isinstance(error, TimeoutError) else type(error).__name__
         do = "the network, the name server or a firewall: it needs TCP and TLS to that port"
