@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY, EVERY_HUNG = 0.5, 0.1
+PING_PAUSE_SECONDS, HUNG_PING_PAUSE_SECONDS = 0.5, 0.1
 """Seconds between two pings, and while Redis hangs; a call that waits for long brings the next one forward."""
 
-WITHIN: Final = 0.3
+PROBE_SECONDS: Final = 0.3
 """Seconds that Redis has for an answer; a busy one takes milliseconds.
 
 With the time after which a call is doubtful this is 0.4 s at most, so that an answer comes within half a second."""
@@ -42,7 +42,7 @@ async def watch(redis: Redis) -> None:
             if hangs != outage.noted:
                 outage.note(hangs)
                 log.info("redis hangs" if hangs else "redis back", action="redis.watched")
-            await _pause(doubted, EVERY_HUNG if hangs else EVERY)
+            await _pause(doubted, HUNG_PING_PAUSE_SECONDS if hangs else PING_PAUSE_SECONDS)
     finally:
         outage.doubted = None
         outage.note(hangs=False)
@@ -61,7 +61,7 @@ async def _hangs(redis: Redis) -> bool:
     """Whether Redis neither answers nor refuses: a server that is gone refuses each call at once."""
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + WITHIN
+        due = loop.time() + PROBE_SECONDS
         try:
             async with asyncio.timeout_at(due):
                 await redis.ping()

@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from simulator.listeners import run
-from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS
+from simulator.server.delivery.answer_deadlines import ANSWER_DEADLINE_SECONDS
 
 
 def _port(value: str) -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument(
         "--answer-seconds",
         type=float,
-        default=ANSWER_SECONDS,
+        default=ANSWER_DEADLINE_SECONDS,
         help="deadline for the answer to a stanza",
     )
     options = parser.parse_args()

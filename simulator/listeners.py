@@ -19,7 +19,7 @@ from websockets.asyncio.server import serve
 from simulator.control.api import application
 from simulator.media.certificate import certified
 from simulator.media.routes import media_application
-from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS
+from simulator.server.delivery.answer_deadlines import ANSWER_DEADLINE_SECONDS
 from simulator.server_state import ServerState
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def run(
     media_port: int,
     data: Path,
     *,
-    answer_seconds: float = ANSWER_SECONDS,
+    answer_seconds: float = ANSWER_DEADLINE_SECONDS,
 ) -> None:
     """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once all listeners are open.
 

@@ -30,7 +30,7 @@ from simulator.phones.placeholder_resend import PlaceholderResend
 from simulator.phones.scan_demands import ScanDemands
 from simulator.server.calls import Calls
 from simulator.server.companions import Companions
-from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS, AnswerDeadlines
+from simulator.server.delivery.answer_deadlines import ANSWER_DEADLINE_SECONDS, AnswerDeadlines
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.stanza_router import StanzaRouter
 from simulator.server.dispatcher import Dispatcher
@@ -75,7 +75,7 @@ class ServerState(RuleState):
     answers leave after the commit.
     """
 
-    def __init__(self, data: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, data: Path, *, answer_seconds: float = ANSWER_DEADLINE_SECONDS) -> None:
         """`answer_seconds`: the deadline for a client's answer to a stanza."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")

@@ -9,23 +9,22 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from supervision import actor_classes
+from supervision.ray_files import ADDRESS_FILE, TOKEN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.config.settings import Settings
 
 log = structlog.get_logger()
 
 NAMESPACE = "teimoso"
-ROOT = "root"
-
-TOKEN = Path("ray") / "token"
-ADDRESS = Path("ray") / "address"
+ROOT_ACTOR = "root"
 
 
 class ActorDead(Exception):  # noqa: N818 - reads well without Error
@@ -176,18 +175,18 @@ def address(settings: Settings) -> str:
     """Returns the cluster's address: a setting, or the one in the file that the keeper wrote."""
     if settings.ray_address is not None:
         return settings.ray_address
-    return (settings.data / ADDRESS).read_text().strip()
+    return (settings.data / ADDRESS_FILE).read_text().strip()
 
 
 def start_root(data: Path) -> ActorHandle:
     """Creates the root, or returns it; needs `connect`. From then on Ray restarts it for ever."""
-    return ActorHandle(ROOT, _create("root", ROOT, data))
+    return ActorHandle(ROOT_ACTOR, _create("root", ROOT_ACTOR, data))
 
 
 def find_root() -> ActorHandle | None:
     """Returns the root, None when there is none; needs `connect`."""
-    raw = _find(ROOT)
-    return None if raw is None else ActorHandle(ROOT, raw)
+    raw = _find(ROOT_ACTOR)
+    return None if raw is None else ActorHandle(ROOT_ACTOR, raw)
 
 
 def _create(role: str, name: str, data: Path) -> Any:

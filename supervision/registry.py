@@ -46,14 +46,14 @@ class Registry:
         self._applied: dict[str, Applied] = {}
         self.wanted: dict[str, Connection] = {}
 
-    async def refresh(self, *, asked: bool = True) -> bool:
+    async def refresh(self, *, requested: bool = True) -> bool:
         """Reads the desired state; returns False, and changes nothing, without an answer of the store.
 
-        A store with paid reads is read when `asked`, otherwise every `BILLED_EVERY` seconds.
+        A store with paid reads is read when `requested`, otherwise every `BILLED_EVERY` seconds.
         """
         read_at = self._stored.read_at
         fresh = read_at is not None and time.monotonic() - read_at < BILLED_EVERY
-        if fresh and self._documents.billed and not asked:
+        if fresh and self._documents.billed and not requested:
             return True
         return await self._stored.refresh()
 

@@ -34,7 +34,7 @@ from actors.state.caches.local_copies import copy_of
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents
 from supervision.children import RENEWED, Children
-from supervision.cluster import ROOT, ActorDead, CallRefused, CallTimeout, Cluster
+from supervision.cluster import ROOT_ACTOR, ActorDead, CallRefused, CallTimeout, Cluster
 from supervision.connection_reconciler import ConnectionReconciler
 from supervision.keeper import restart_log
 from supervision.previous_owner import PreviousOwners
@@ -83,7 +83,7 @@ class RootSupervisor(Shell):
     own it ends at once: neither the state nor the files that the keeper reads are there.
     """
 
-    def __init__(self, data: str, name: str = ROOT) -> None:
+    def __init__(self, data: str, name: str = ROOT_ACTOR) -> None:
         super().__init__(data, name)
         self._deciding: list[asyncio.Task[None]] = []
         self._reporting: list[asyncio.Task[None]] = []
@@ -279,7 +279,7 @@ class RootSupervisor(Shell):
             asked = self._look_now.is_set()
             self._look_now.clear()
             await self._confirm_if_possible()
-            await self._registry.refresh(asked=asked)
+            await self._registry.refresh(requested=asked)
             await self._connections.reconcile_all()
             self._looked.set()
             await self._children.look()

@@ -33,14 +33,14 @@ class RootGeneration:
         async with self._beginning:
             if self._number is None:
                 async with reach():
-                    self._number = int(await self._redis.eval(_BEGIN, 1, keys.ROOT))
+                    self._number = int(await self._redis.eval(_BEGIN, 1, keys.NEWEST_ROOT))
             return self._number
 
     async def is_newest(self) -> bool:
         """Returns whether no root began later; begins if it did not yet. Raises `RedisAway`."""
         number = await self.begin()
         async with reach():
-            newest = int(await self._redis.get(keys.ROOT) or 0)
+            newest = int(await self._redis.get(keys.NEWEST_ROOT) or 0)
             if newest < number:  # Redis was emptied: the next number has to be higher
-                await self._redis.set(keys.ROOT, number)
+                await self._redis.set(keys.NEWEST_ROOT, number)
         return newest <= number

@@ -11,7 +11,7 @@ from actors.connection.engine import NotConnected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WITHIN: Final = 6.0
+CODE_SOCKET_TIMEOUT: Final = 6.0
 """Seconds that a code waits for a socket over which it can be asked for."""
 
 CODE_TIME_SHARE: Final = 0.6
@@ -44,7 +44,7 @@ class PairingWindow:
             self._there.clear()
             renew()
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(CODE_SOCKET_TIMEOUT):
                 await self._there.wait()
         except TimeoutError:
             raise NotConnected from None

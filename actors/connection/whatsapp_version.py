@@ -44,13 +44,13 @@ BROWSER: Final = (
 )
 """The User-Agent header. WhatsApp gives its page to browsers alone."""
 
-DAY: Final = 86_400.0
+VERSION_FRESH_SECONDS: Final = 86_400.0
 """Seconds after which the page is read again, and a refusal no longer counts."""
 
 FAILED_LOOKUP_PAUSE_SECONDS: Final = 600.0
 """Seconds between two look-ups that failed, so that a login is not delayed each time."""
 
-WITHIN: Final = 8.0
+LOOKUP_SECONDS: Final = 8.0
 """Seconds that a look-up takes at most, waiting for that of another process included."""
 
 MAX_PAGE_BYTES: Final = 2 * 2**20
@@ -98,17 +98,17 @@ class Known:
 
     def serves(self, now: float) -> bool:
         """Whether the page named a version within the last day, and WhatsApp did not refuse it."""
-        fresh = self.version is not None and _within(DAY, self.found_at, now)
+        fresh = self.version is not None and _within(VERSION_FRESH_SECONDS, self.found_at, now)
         return fresh and not self.is_refused(self.version or "", now)
 
     def is_refused(self, version: str, now: float) -> bool:
         """Whether WhatsApp refused it within the last day."""
         at = self.refused.get(version)
-        return at is not None and _within(DAY, at, now)
+        return at is not None and _within(VERSION_FRESH_SECONDS, at, now)
 
     def due(self, now: float) -> bool:
         """Whether the page is to be read before a login."""
-        return not _within(DAY, self.found_at, now) and not _within(
+        return not _within(VERSION_FRESH_SECONDS, self.found_at, now) and not _within(
             FAILED_LOOKUP_PAUSE_SECONDS, self.tried_at, now
         )
 
@@ -120,7 +120,9 @@ class Known:
 
     def refuse(self, version: str, now: float) -> Known:
         """After WhatsApp refused `version`; what was refused long ago is forgotten."""
-        recent = {each: at for each, at in self.refused.items() if _within(DAY, at, now)}
+        recent = {
+            each: at for each, at in self.refused.items() if _within(VERSION_FRESH_SECONDS, at, now)
+        }
         return replace(self, refused={**recent, version: now})
 
     def ending(self, version: str, at: str | None, now: float) -> Known:
@@ -129,7 +131,7 @@ class Known:
         A later end than the one that is known changes nothing, nor does one that is no number: only a
         stanza without a time takes it back (whatsapp-rust, ib.rs).
         """
-        ends = {each: end for each, end in self.ends.items() if end > now - DAY}
+        ends = {each: end for each, end in self.ends.items() if end > now - VERSION_FRESH_SECONDS}
         if at is None:
             ends.pop(version, None)
         elif _END.fullmatch(at) and int(at) < ends.get(version, float("inf")):
@@ -160,7 +162,7 @@ class Versions:
 
     The page is read by one process of a host at a time, once a day, whatever the number of
     connections. Reading it is bounded; when it fails, the newest version that is known serves, and
-    no login waits longer for it than `WITHIN`.
+    no login waits longer for it than `LOOKUP_SECONDS`.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
@@ -223,7 +225,7 @@ class Versions:
         if (after := change(before)) == before and not due(before):
             return before
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(LOOKUP_SECONDS):
                 return await asyncio.to_thread(self._renewed, change, due)
         except (OSError, TimeoutError) as error:
             log.warning("version not kept", action="version.failed", error=type(error).__name__)
@@ -231,7 +233,7 @@ class Versions:
 
     def _renewed(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
         """As `_known`, in a thread. Raises TimeoutError, and OSError where nothing can be written."""
-        until = time.monotonic() + WITHIN
+        until = time.monotonic() + LOOKUP_SECONDS
         with self._alone(until):
             before = self._read()
             known = change(before)

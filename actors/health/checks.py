@@ -291,8 +291,10 @@ def _budgets(connections: Mapping[str, ConnectionSample], limit: int) -> list[Re
 
 def _sentence(seen: ConnectionSample, auto_recovery: bool) -> str:
     cause = seen.cause if seen.state in ENDED else seen.obstacle
-    told = health_texts.CAUSES if auto_recovery else {**health_texts.CAUSES, **health_texts.BY_HAND}
-    known = told.get(cause or "")
+    texts = (
+        health_texts.CAUSES if auto_recovery else {**health_texts.CAUSES, **health_texts.BY_HAND}
+    )
+    known = texts.get(cause or "")
     if known is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:

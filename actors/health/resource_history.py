@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from actors.runtime.limits.durations import HOUR
 from actors.runtime.record_files import RecordFile
 
 if TYPE_CHECKING:
     from actors.health.resources import Usage
 
-HOUR = 3600.0
-APART = 5.0
+POINT_PAUSE_SECONDS = 5.0
 """Seconds between two points at least: a monitor that looks more often keeps no more."""
 
 
@@ -55,7 +55,7 @@ def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
     Points in the future, from before the clock was set back, are dropped.
     """
     before = tuple(each for each in points if point.at - HOUR < each.at <= point.at)
-    if before and point.at - before[-1].at < APART:
+    if before and point.at - before[-1].at < POINT_PAUSE_SECONDS:
         return before
     return (*before, point)
 

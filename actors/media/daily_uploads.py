@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.limits.durations import DAY
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from actors.runtime.limits.limits import Limit, LimitReached
-
-DAY: Final = 24 * 3600.0
-"""Seconds of a day, which begins at midnight UTC."""
 
 UPLOADED: Final = """CREATE TABLE IF NOT EXISTS uploaded (
     day INTEGER NOT NULL,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.media.store import DIGEST, FileTooLarge, StoreFull, StoreUnavailable, room_for_files
+from actors.runtime.atomic_files import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 FILE_WRITE_BYTES: Final = 2**20
 """Bytes that are collected before a thread writes them."""
-
-TEMPORARY: Final = ".tmp-"
-"""The prefix of a file that is being written; its writer holds a lock on it."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -151,7 +149,7 @@ class FileWriter:
         with self._turn:
             while self._descriptor < 0 and not self._dropped:
                 self._descriptor, self._name = tempfile.mkstemp(
-                    prefix=TEMPORARY, dir=self._directory
+                    prefix=TEMPORARY_PREFIX, dir=self._directory
                 )
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
                 # A sweep before the lock took it for a dead process's.
@@ -209,7 +207,7 @@ def place(directory: Path, sha256: str) -> Path | None:
 
 def sweep(directory: Path) -> None:
     """Remove what processes left that died while they wrote; what one still writes is locked."""
-    for left in directory.glob(f"{TEMPORARY}*"):
+    for left in directory.glob(f"{TEMPORARY_PREFIX}*"):
         with suppress(OSError):
             descriptor = os.open(left, os.O_RDWR | os.O_CLOEXEC)
             try:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import BucketCopies
-from actors.media.daily_uploads import DAY, UploadsUnderway, refusal
+from actors.media.daily_uploads import UploadsUnderway, refusal
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import FileUpkeep
 from actors.messages.file_deferral import Deferral
+from actors.runtime.limits.durations import DAY
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import ALL

@@ -14,11 +14,11 @@ from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import Record, record_of, split_id
 from actors.redis import keys
 from actors.redis.client import reach
+from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DAY = 24 * 3600
 LETTERS_PER_SCRIPT = 100
 """Letters that one script looks at."""
 LOOKED_AT = 5_000

@@ -194,10 +194,10 @@ async def is_cluster(redis: Redis) -> bool:
     """
     async with reach():
         try:
-            told: Any = await redis.info("cluster")
+            info: Any = await redis.info("cluster")
         except ResponseError:
             return False  # it forbids INFO
-    return bool(told.get("cluster_enabled"))
+    return bool(info.get("cluster_enabled"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +307,7 @@ async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
     """
     async with reach():
         try:
-            told: Any = await redis.info("memory")
+            info: Any = await redis.info("memory")
         except (NoPermissionError, AuthorizationError):
             return None
         except ResponseError as error:
@@ -315,7 +315,7 @@ async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
             if "unknown command" not in str(error).lower():
                 raise
             return None
-    return memory_of(told, limit, contained=container_memory() if _is_here(redis) else None)
+    return memory_of(info, limit, contained=container_memory() if _is_here(redis) else None)
 
 
 def _is_here(redis: Redis) -> bool:
@@ -324,10 +324,10 @@ def _is_here(redis: Redis) -> bool:
     return "path" in known or known.get("host") in _HERE
 
 
-def memory_of(told: Any, limit: int = 0, *, contained: int | None = None) -> RedisMemory:
+def memory_of(info: Any, limit: int = 0, *, contained: int | None = None) -> RedisMemory:
     """Return the memory that an answer to INFO reports; `limit` as in `memory`, `contained` that of its container."""
-    maxmemory = int(told.get("maxmemory") or 0)
-    machine = int(told.get("total_system_memory") or 0)
+    maxmemory = int(info.get("maxmemory") or 0)
+    machine = int(info.get("total_system_memory") or 0)
     if contained is not None and machine:
         machine = min(machine, contained)
     bounds = [
@@ -335,5 +335,5 @@ def memory_of(told: Any, limit: int = 0, *, contained: int | None = None) -> Red
         int(MAXMEMORY_SHARE * maxmemory),
     ]
     return RedisMemory(
-        int(told["used_memory"]), min((each for each in bounds if each), default=None)
+        int(info["used_memory"]), min((each for each in bounds if each), default=None)
     )

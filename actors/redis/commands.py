@@ -97,8 +97,8 @@ class Commands:
             async with reach():
                 answer: Any = await self._redis.getdel(of.answer(id_))
             if answer is not None:
-                told: dict[str, Any] = json.loads(answer)
-                return told
+                outcome: dict[str, Any] = json.loads(answer)
+                return outcome
         async with reach():
             await self._redis.delete(of.command(id_))
         raise NoAnswer
@@ -116,17 +116,17 @@ class Commands:
         if popped is None:
             return None
         async with reach():
-            asked: Any = await self._redis.getdel(of.command(popped[1]))
-        if asked is None:
+            request: Any = await self._redis.getdel(of.command(popped[1]))
+        if request is None:
             return None
-        command = json.loads(asked)
+        command = json.loads(request)
         return Command(popped[1], connection, command["kind"], command["args"])
 
-    async def answer(self, command: Command, told: Mapping[str, Any]) -> None:
+    async def answer(self, command: Command, outcome: Mapping[str, Any]) -> None:
         """Answer the caller, if it still waits."""
         key = keys.of(command.connection).answer(command.id)
         async with reach():
-            await self._redis.set(key, json.dumps(told), px=ANSWER_MILLISECONDS)
+            await self._redis.set(key, json.dumps(outcome), px=ANSWER_MILLISECONDS)
 
     async def close(self) -> None:
         """Close the blocking connection of `next`; not the client, which is the caller's."""

@@ -76,7 +76,7 @@ MESSAGES = "teimoso:{*}:message:*"
 """A pattern of the records of all connections."""
 POKE = "teimoso:poke"
 WEBHOOKS = "teimoso:webhooks"
-ROOT = "teimoso:newest_root"
+NEWEST_ROOT = "teimoso:newest_root"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 State = Literal["available", "unavailable", "composing", "recording", "paused"]
 
-DAY: Final = 86_400.0
+PRESENCE_SECONDS: Final = 86_400.0
 """Seconds for which a person is watched, and for which their last presence is kept."""
 
 TYPING: Final = 25.0
@@ -81,7 +81,7 @@ class Presences:
         written: dict[str, dict[str, Any]] = {}
         for one in notes:
             key = of.typing(one.chat) if one.types else of.presence(one.chat)
-            lasts = TYPING if one.types else DAY
+            lasts = TYPING if one.types else PRESENCE_SECONDS
             into = written.setdefault(key, _nothing(lasts))
             if one.state == "paused":
                 into["gone"].append(one.who)
@@ -121,10 +121,10 @@ class Presences:
         key = keys.of(connection).watched
         async with reach():
             asked = self._redis.pipeline(transaction=True)
-            asked.zadd(key, {chat: now + DAY})
+            asked.zadd(key, {chat: now + PRESENCE_SECONDS})
             asked.zremrangebyscore(key, "-inf", now)
             asked.zremrangebyrank(key, 0, -WATCHED - 1)
-            asked.pexpire(key, int(DAY * 1000))
+            asked.pexpire(key, int(PRESENCE_SECONDS * 1000))
             await asked.execute()
 
     async def watched(self, connection: str, now: float) -> list[str]:
@@ -140,7 +140,7 @@ class Presences:
         key = keys.of(connection).shown
         async with reach():
             if available:
-                await self._redis.set(key, "available", px=int(DAY * 1000))
+                await self._redis.set(key, "available", px=int(PRESENCE_SECONDS * 1000))
             else:
                 await self._redis.delete(key)
 

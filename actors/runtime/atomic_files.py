@@ -8,10 +8,13 @@ import re
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+TEMPORARY_PREFIX: Final = ".tmp-"
+"""Prefix of the name of a file that is being written in a store; what a dead writer left is removed later."""
 
 
 def write_atomically(file: Path, text: str, *, synced: bool = True) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from actors.redis.leases.leases import Lease
 
-MARK = "ray::"
+RAY_TITLE_PREFIX = "ray::"
 """The beginning of the titles that Ray gives the processes of its actors."""
 
 PROCESS_POLL_SECONDS = 0.01
@@ -87,7 +87,7 @@ def _actor(pid: int) -> psutil.Process | None:
         words = process.cmdline()
     except psutil.Error:
         return None
-    return process if words and words[0].startswith(MARK) and _lives(process) else None
+    return process if words and words[0].startswith(RAY_TITLE_PREFIX) and _lives(process) else None
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-ANSWER_SECONDS = 10.0  # a disk that hangs is away
-BUSY_SECONDS = 5.0  # how long another process may hold the write lock
+WRITE_SECONDS = 10.0  # a disk that hangs is away
+BUSY_SECONDS = 5.0  # for which a writer waits for another process's transaction on its file
 GROUP_LIMIT = 256  # jobs that share one commit
 WAITING_LIMIT = 8192  # jobs that wait for the thread, callers that gave up among them
 CACHE_KIB = 8192  # a full batch and its indexes fit: what does not is written twice
@@ -101,7 +101,7 @@ class SqliteWriter:
         """Run a job and return its result. Raises `away`, also where the disk hangs, or what `run` raised."""
         future = asyncio.wrap_future(self.submit(run, writes=writes))
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(WRITE_SECONDS):
                 return await future
         except TimeoutError:
             raise self._away("no answer in time") from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.runtime.limits.durations import DAY, HOUR
 from actors.state import own_mistakes
 from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.batcher import Batcher, refusing, shares
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Write
 
-HOUR = 3600.0
-DAY = 24 * HOUR
 SHARE = (TELLING_LIMIT - 1) // 2
 """Messages that one call moves at most: each takes two writes, and one goes before them all."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS = 8.0  # below the timeout of a connection, which then calls again
+BATCH_SECONDS = 8.0  # below the timeout of a connection, which then calls again
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries while the store is away
 MISTAKES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """Errors that come of what is to be written, and come again whenever it is."""
@@ -53,8 +53,8 @@ def refusing(
             raise
         except MISTAKES as error:
             # Its kind only: a traceback could quote what was to be stored (G10).
-            said = {"method": method.__name__, "kind": type(error).__name__}
-            log.error("mistake", action="store_mistake", **said)  # noqa: TRY400
+            fields = {"method": method.__name__, "kind": type(error).__name__}
+            log.error("mistake", action="store_mistake", **fields)  # noqa: TRY400
             measures.count("teimoso_state_store_refusals", reason="mistake")
             raise WriteRefused("mistake") from None
 
@@ -115,7 +115,7 @@ class Batcher:
         *,
         limit: int = TELLING_LIMIT,
         limit_bytes: int = BATCH_BYTES,
-        answer_seconds: float = ANSWER_SECONDS,
+        answer_seconds: float = BATCH_SECONDS,
         first_pause: float = FIRST_PAUSE,
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:

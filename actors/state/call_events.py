@@ -22,7 +22,7 @@ def calling(connection: str, call: Document) -> Write:
     event = of_call(connection, call)
 
     def change(document: Document) -> Document | None:
-        told = document.get("calls") or []
-        return None if event.id in told else {**document, "calls": [*told, event.id][-TOLD:]}
+        calls = document.get("calls") or []
+        return None if event.id in calls else {**document, "calls": [*calls, event.id][-TOLD:]}
 
     return updating(connection, change, tells=lambda *_: (event,))

@@ -113,8 +113,8 @@ class Retention:
             where = (Where("status", "==", status), Where("updated_at", "<", now - keep))
             removed += await self._remove(JOBS, where, "updated_at")
         removed += await self._remove(FILE_OWNERS, (Where("at", "<", now - self._files),), "at")
-        for told in (DELIVERIES, DELIVERED):
-            removed += await self._remove(told, (Where("at", "<", now - self._events),), "at")
+        for collection in (DELIVERIES, DELIVERED):
+            removed += await self._remove(collection, (Where("at", "<", now - self._events),), "at")
         if self._messages:
             removed += await prune(
                 self._documents, before=now - self._messages, letters=now - self._letters

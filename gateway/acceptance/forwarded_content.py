@@ -29,13 +29,13 @@ def forwarded(document: Mapping[str, Any]) -> Forwardable:
     """
     found = of_document(document, api=".in." not in document["id"])
     require_there(found)
-    said = _content(document)
-    if not isinstance(said, Forwardable) or (isinstance(said, Text) and not said.text):
+    content = _content(document)
+    if not isinstance(content, Forwardable) or (isinstance(content, Text) and not content.text):
         raise Problem("not_forwardable")
-    if isinstance(said, Worded):
-        said = replace(reworded(said, lambda written: found.text or written), mentions=None)
+    if isinstance(content, Worded):
+        content = replace(reworded(content, lambda written: found.text or written), mentions=None)
     return replace(
-        said, reply_to=None, forwarding_score=score_of(said.forwarding_score, own=found.own)
+        content, reply_to=None, forwarding_score=score_of(content.forwarding_score, own=found.own)
     )
 
 

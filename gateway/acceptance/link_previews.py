@@ -1,7 +1,7 @@
 """Fetches title, description and thumbnail of the page that a text links to, before the text is accepted.
 
 Addresses are judged as those of files (`address_policy`). A preview that fails, takes too long or finds no place is
-left out: no text waits longer for it than `WITHIN`, and none is refused.
+left out: no text waits longer for it than `PREVIEW_SECONDS`, and none is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.acceptance.page_description import PageDescription
     from gateway.acceptance.url_fetch import UrlFetcher
 
-WITHIN: Final = 3.0
+PREVIEW_SECONDS: Final = 3.0
 """Seconds for all of a preview: name, connection, page, picture."""
 
 PAGE: Final = 512 * 1024
@@ -38,7 +38,7 @@ SIDE: Final = 192
 AT_ONCE, OF_ONE = 16, 4
 """Pages that a gateway's process fetches at once, and of them those of one connection."""
 
-KEPT, KEPT_SECONDS = 256, 600.0
+PREVIEWS_KEPT, PREVIEW_KEPT_SECONDS = 256, 600.0
 """Previews that are remembered, and for how long: a link that goes to many is fetched once."""
 
 _JPEG: Final = b"\xff\xd8\xff"
@@ -74,16 +74,16 @@ class LinkPreviews:
             self._fetching[connection] -= 1
             if not self._fetching[connection]:
                 del self._fetching[connection]
-        self._kept[link] = (time.monotonic() + KEPT_SECONDS, found)
+        self._kept[link] = (time.monotonic() + PREVIEW_KEPT_SECONDS, found)
         self._kept.move_to_end(link)
-        while len(self._kept) > KEPT:
+        while len(self._kept) > PREVIEWS_KEPT:
             self._kept.popitem(last=False)
         return found
 
     async def _fetch(self, link: str, connection: str) -> LinkPreview | None:
         page, picture = None, None
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(PREVIEW_SECONDS):
                 page = await self._page(link)
                 if page is not None and page.picture is not None:
                     picture = await self._thumbnail(page.picture, connection)
@@ -123,7 +123,7 @@ class LinkPreviews:
                 recipes.thumbnail(SIDE),
                 unit=connection,
                 limit=THUMBNAIL,
-                within=WITHIN,
+                within=PREVIEW_SECONDS,
             )
         except (NotInstalled, NotConverted):
             return None

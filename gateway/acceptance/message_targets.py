@@ -53,8 +53,10 @@ if TYPE_CHECKING:
         StandaloneMessage,
     )
 
-_NO_TARGETS = NOTICES | CHANGES
-_UNSENT = frozenset({"dead", "cancelled"})
+NO_TARGETS = NOTICES | CHANGES
+"""Types of content to which no other message refers."""
+UNSENT = frozenset({"dead", "cancelled"})
+"""States of a message that never left, so that nothing refers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ async def find(
     Problems: `unknown_target`, `target_elsewhere`, `target_deleted`, `target_not_sent`. Raises `StoreAway`.
     """
     found = await _look(backends, connection, id, words=words)
-    if found is None or found.type in _NO_TARGETS:
+    if found is None or found.type in NO_TARGETS:
         raise Problem("unknown_target")
     if found.chat != chat and not await _is_same(backends, connection, found.chat, chat):
         raise Problem("target_elsewhere")
@@ -174,7 +176,7 @@ def require_there(found: Found) -> None:
     if found.deleted:
         raise Problem("target_deleted")
     later = found.send_at is not None and found.send_at > time.time() and found.sent_at is None
-    if found.status in _UNSENT or later:
+    if found.status in UNSENT or later:
         raise Problem("target_not_sent")
 
 
@@ -225,10 +227,10 @@ def of_document(document: Mapping[str, Any], *, api: bool) -> Found:
 
 def _poll(packed: Mapping[str, Any] | None) -> Poll | None:
     try:
-        said = None if packed is None else unpack(packed)
+        content = None if packed is None else unpack(packed)
     except UnknownContent:
         return None
-    return said if isinstance(said, Poll) else None
+    return content if isinstance(content, Poll) else None
 
 
 def _card(given: NumberCard | VcardCard) -> Card:

@@ -72,8 +72,8 @@ async def create(call: ApiRequest[NewConnection, None]) -> Response:
     )
     if webhook is not None:
         call.backends.deliverer.look()
-        told = event_presenters.webhook(webhook, webhook.progress.cursor)
-        added = webhook_models.AddedWebhook(**told, secret=webhook.secrets[0].secret)
+        presented = event_presenters.webhook(webhook, webhook.progress.cursor)
+        added = webhook_models.AddedWebhook(**presented, secret=webhook.secrets[0].secret)
         shown = webhook_models.AddedConnection(**dict(shown), webhook=added)
     return written(shown, 201, Location=f"/api/connections/{registered.name}")
 

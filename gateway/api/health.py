@@ -49,7 +49,7 @@ async def health(call: ApiRequest[None, None]) -> Response:
     """Without a key the short form; with one, what stands behind it too."""
     backends = call.backends
     key = await _shown(call)
-    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
+    seen, tree = await asyncio.gather(backends.observer.look(), backends.tree.look())
     status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
     spooled = seen.spool.count if seen.spool else 0
     plain = summary.summary(
@@ -71,7 +71,7 @@ async def health(call: ApiRequest[None, None]) -> Response:
         "queue": {**plain["queue"], "dead": plain["queue"]["failed"]},
         "reasons": reasons,
         "alerts": _alerts(seen, key),
-        "breakers": _breakers(told),
+        "breakers": _breakers(tree),
         "redis": health_responses.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,
@@ -108,7 +108,7 @@ def _breakers(counts: ActorTotals) -> dict[str, str]:
 
 def _alerts(seen: InstanceSnapshot, key: ApiKey) -> list[response_models.AlertAnswer]:
     """Those that the monitor said were active; a key for some connections sees theirs alone."""
-    told = (seen.latest or {}).get("alerts") or []
+    alerts = (seen.latest or {}).get("alerts") or []
     return [
         response_models.AlertAnswer(
             name=alert["name"],
@@ -118,7 +118,7 @@ def _alerts(seen: InstanceSnapshot, key: ApiKey) -> list[response_models.AlertAn
             reason=alert["reason"],
             raised_at=rfc3339(alert["raised_at"]) or "",
         )
-        for alert in sorted(told, key=lambda alert: -alert["raised_at"])
+        for alert in sorted(alerts, key=lambda alert: -alert["raised_at"])
         if alert["subject"] is None or key.reaches(alert["subject"])
     ]
 
@@ -162,13 +162,13 @@ async def metrics(call: ApiRequest[None, None]) -> Response:
     backends = call.backends
     if call.key.connections is not None:
         raise Problem("connection_forbidden", "This tells of all: the key is for some only.")
-    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
+    seen, tree = await asyncio.gather(backends.observer.look(), backends.tree.look())
     for connection in seen.connections:
         backends.metrics.expect(connection.incarnation)
     return Response(
         backends.metrics.render(
             GaugeFamilies(seen),
-            CounterFamilies(told, backends.metrics.own),
+            CounterFamilies(tree, backends.metrics.own),
             WebhookBacklog(backends.deliverer.behind(), time.time()),
         ),
         headers={"Content-Type": CONTENT_TYPE},

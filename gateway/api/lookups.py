@@ -53,14 +53,16 @@ REFUSES = (
 async def number(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call)
     wanted = _chat(call.path["number"])
-    told = await ask(call, registered, "lookup", {"chat": wanted})
+    answer = await ask(call, registered, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
-    return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
+    return written(
+        Number(number=digits, on_whatsapp=answer["chat"] is not None, chat=answer["chat"])
+    )
 
 
 async def groups(call: ApiRequest[None, None]) -> Response:
-    told = await ask(call, await resolve_path(call), "groups", {})
-    found = [response_models.Group.model_validate(one) for one in told["groups"]]
+    answer = await ask(call, await resolve_path(call), "groups", {})
+    found = [response_models.Group.model_validate(one) for one in answer["groups"]]
     return written(
         response_models.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat)))
     )
@@ -87,14 +89,14 @@ async def ask(
     alive = lease is not None and call.backends.liveness.of(connection, lease)
     if lease is None or lease.state != "open" or not alive:
         raise Problem("connection_not_open")
-    told = await answered(call, registered, kind, args)
-    if told.get("error") == "not_connected":
+    answer = await answered(call, registered, kind, args)
+    if answer.get("error") == "not_connected":
         raise Problem("connection_not_open")
-    if told.get("error") in FINAL:
-        raise Problem(told["error"])  # asked again, it is answered the same
-    if "error" in told:
-        raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])
-    return told
+    if answer.get("error") in FINAL:
+        raise Problem(answer["error"])  # asked again, it is answered the same
+    if "error" in answer:
+        raise Problem("not_answered", "WhatsApp did not do it.", reason=answer["error"])
+    return answer
 
 
 async def answered(

@@ -163,8 +163,10 @@ def disposition(name: str | None) -> str:
     if name is None:
         return "attachment"
     plain = _SAFE.sub("_", name)
-    told = f'attachment; filename="{plain}"'
-    return told if plain == name else f"{told}; filename*=UTF-8''{quote(name, safe='')}"
+    disposition = f'attachment; filename="{plain}"'
+    return (
+        disposition if plain == name else f"{disposition}; filename*=UTF-8''{quote(name, safe='')}"
+    )
 
 
 async def _some(given: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gateway.schemas.response_models import Connection
 
-WAITING: Final = frozenset({"pairing", "connecting", "reconnecting"})
+BEFORE_PAIRING: Final = frozenset({"pairing", "connecting", "reconnecting"})
 """States in which the connection may come to wait for a phone within the seconds that a caller waits."""
 
 LATER: Final = 60
@@ -77,10 +77,10 @@ async def request(call: ApiRequest[Phone, None]) -> Response:
     settings = call.backends.settings
     shown = presenters.connection(registered, lease, alive=alive, settings=settings)
     _check(shown, phone, served=served)
-    told = await answered(call, registered, "pairing_code", {"phone": phone})
-    if "error" in told:
-        raise _refusal(told)
-    return written(_shown(told["text"], told["expires_at"]), 201)
+    answer = await answered(call, registered, "pairing_code", {"phone": phone})
+    if "error" in answer:
+        raise _refusal(answer)
+    return written(_shown(answer["text"], answer["expires_at"]), 201)
 
 
 async def get(call: ApiRequest[None, None]) -> Response:
@@ -94,18 +94,18 @@ async def get(call: ApiRequest[None, None]) -> Response:
 def _check(now: Connection, phone: str, *, served: bool) -> None:
     if now.state == "open":
         raise Problem("already_linked")
-    if now.state not in WAITING or not served:
+    if now.state not in BEFORE_PAIRING or not served:
         raise Problem("not_pairing", f"The connection is {now.state}.", state=now.state)
     if now.account not in {None, phone}:
         raise Problem("other_account", "It was linked to another number before.")
 
 
-def _refusal(told: Mapping[str, Any]) -> Problem:
-    error = told["error"]
+def _refusal(answer: Mapping[str, Any]) -> Problem:
+    error = answer["error"]
     if error == "not_connected":
         return Problem("whatsapp_away")
     if error == "pairing_code_limited":
-        return Problem(error, headers={"Retry-After": str(told.get("wait", LATER))})
+        return Problem(error, headers={"Retry-After": str(answer.get("wait", LATER))})
     if error in {"already_linked", "pairing_code_refused"}:
         return Problem(error)
     return Problem("not_answered", "There is no code.", reason=error)

@@ -59,17 +59,21 @@ async def seen(call: ApiRequest[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
     chat = (await backends.lanes.names(connection, [chat]))[chat]
-    told = await backends.presences.read(connection, chat, time.time())
+    presence = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)
     alive = backends.liveness.of(connection, lease)
-    return written(shown(chat, told, lease if alive else None))
+    return written(shown(chat, presence, lease if alive else None))
 
 
-def shown(chat: str, told: ChatPresence, lease: Lease | None) -> Chat:
+def shown(chat: str, presence: ChatPresence, lease: Lease | None) -> Chat:
     """Presence and typing in a chat; a presence that an earlier socket reported may be over."""
     since = lease.since if lease is not None and lease.state == "open" else None
-    known = told.at if since is not None and told.at is not None and told.at >= since else None
-    newest = sorted(told.typing.items(), key=lambda pair: pair[1][1], reverse=True)
+    known = (
+        presence.at
+        if since is not None and presence.at is not None and presence.at >= since
+        else None
+    )
+    newest = sorted(presence.typing.items(), key=lambda pair: pair[1][1], reverse=True)
     typists = [
         Typist(participant=who, typing=cast("Any", state), at=rfc3339(at) or "")
         for who, (state, at) in newest
@@ -77,8 +81,8 @@ def shown(chat: str, told: ChatPresence, lease: Lease | None) -> Chat:
     times = [at for _, (_, at) in newest[:1]] + ([] if known is None else [known])
     return Chat(
         chat=chat,
-        presence=cast("Any", "unknown" if known is None else told.presence),
-        last_seen=rfc3339(told.last_seen),
+        presence=cast("Any", "unknown" if known is None else presence.presence),
+        last_seen=rfc3339(presence.last_seen),
         typing=typists[0].typing if typists else None,
         at=rfc3339(max(times, default=None)),
         participants=[one for one in typists if one.participant != chat],

@@ -20,6 +20,7 @@ from actors.queue.outbound_queue import (
 )
 from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolFull, SpoolUnavailable
+from actors.runtime.limits.durations import DAY
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, message_targets, outcome_wait
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from gateway.schemas.content.outbound_messages import StandaloneMessage
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
-DAY = 86_400.0
 _AGAIN = (
     "Neither Redis nor the disk takes it; the message may be accepted all the same."
     " Repeat it with the same Idempotency-Key, and it is sent once."
@@ -154,10 +154,10 @@ async def _deleted(backends: Backends, connection: Registered, began: float) -> 
     successor = await backends.known.renewed(connection.name)
     if successor is None and at is not None and at < began:
         return Problem("unknown_connection")
-    told = (
+    statement = (
         None if successor is None else "Another connection has this id now. Send again to use it."
     )
-    return Problem("connection_deleted", told)
+    return Problem("connection_deleted", statement)
 
 
 async def _accept(

@@ -50,10 +50,10 @@ async def _trace(call: ApiRequest[None, None], action: str) -> Response:
     lease = await call.backends.leases.read(registered.id)
     if lease is None or lease.owner is None or not call.backends.liveness.of(registered.id, lease):
         raise Problem("connection_not_open", "Nobody serves the connection now.")
-    told = await answered(call, registered, "trace", {"action": action})
-    if "tracing" not in told:
-        raise Problem("not_answered", "The recorder was not reached.", reason=told["error"])
-    return written(Trace.model_validate(told))
+    answer = await answered(call, registered, "trace", {"action": action})
+    if "tracing" not in answer:
+        raise Problem("not_answered", "The recorder was not reached.", reason=answer["error"])
+    return written(Trace.model_validate(answer))
 
 
 _PATH = "/api/connections/{connection}/trace"

@@ -151,6 +151,6 @@ def _sentence(response: Response) -> str:
         problem = {}
     if not isinstance(problem, dict):
         problem = {}
-    said = problem.get("detail") or problem.get("title") or problem.get("error")
-    sentence = str(said or response.reason_phrase)
+    words = problem.get("detail") or problem.get("title") or problem.get("error")
+    sentence = str(words or response.reason_phrase)
     return f"{sentence[:1].upper()}{sentence[1:]} ({response.status_code})"

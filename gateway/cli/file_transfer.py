@@ -47,12 +47,12 @@ def upload(api: Api, file: Path) -> dict[str, Any]:
             stream.seek(0, 2)
             size = stream.tell()
             stream.seek(0)
-            told: dict[str, Any] = api.put_in(
+            uploaded: dict[str, Any] = api.put_in(
                 "/api/media",
                 _pieces(stream),
                 {"Content-Type": mime_of(file), "Content-Length": str(size)},
             )
-            return told
+            return uploaded
     except OSError as error:
         refuse(f"{file} cannot be read: {error.strerror or type(error).__name__}.")
 

@@ -12,13 +12,13 @@ class Unsatisfiable(Exception):  # noqa: N818 - reads as what it is
     """The file has nothing of what is asked for."""
 
 
-def part(asked: str | None, condition: str | None, tag: str, size: int) -> tuple[int, int] | None:
+def part(header: str | None, condition: str | None, tag: str, size: int) -> tuple[int, int] | None:
     """The begin and the end of the requested part; None for all of it. Raises `Unsatisfiable`.
 
     A header that cannot be read counts as none, and so does one for another file (`condition` is
     If-Range). Several ranges at once are answered by all of it.
     """
-    found = None if asked is None else _RANGE.fullmatch(asked.strip())
+    found = None if header is None else _RANGE.fullmatch(header.strip())
     if found is None or (condition is not None and condition.strip() != f'"{tag}"'):
         return None
     first, last = found[1], found[2]
@@ -35,9 +35,9 @@ def part(asked: str | None, condition: str | None, tag: str, size: int) -> tuple
     return start, end
 
 
-def is_known(asked: str | None, tag: str) -> bool:
-    """Whether the caller has this very file (`asked` is If-None-Match)."""
-    if asked is None:
+def is_known(header: str | None, tag: str) -> bool:
+    """Whether the caller has this very file (`header` is If-None-Match)."""
+    if header is None:
         return False
-    tags = [each.strip().removeprefix("W/") for each in asked.split(",")]
+    tags = [each.strip().removeprefix("W/") for each in header.split(",")]
     return "*" in tags or f'"{tag}"' in tags

@@ -125,5 +125,5 @@ class RateLimiter:
         return judge(self._full_at.get(name, now), now, quota)
 
     def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:
-        told = b'"key";r=%d;t=%d' % (left, math.ceil(full_in))
-        return (self._policy, (b"ratelimit", told))
+        header = b'"key";r=%d;t=%d' % (left, math.ceil(full_in))
+        return (self._policy, (b"ratelimit", header))

@@ -45,29 +45,29 @@ class FieldRow:
     meaning: str
 
 
-def rows(schema: Schema, known: Mapping[str, Schema]) -> list[FieldRow]:
-    """The fields of an object, each before those within it. `known` are the document's schemas by name."""
-    return list(_rows(_resolved(schema, known), known, "", 1))
+def rows(schema: Schema, schemas: Mapping[str, Schema]) -> list[FieldRow]:
+    """The fields of an object, each before those within it. `schemas` are the document's schemas by name."""
+    return list(_rows(_resolved(schema, schemas), schemas, "", 1))
 
 
-def kinds(schema: Schema, known: Mapping[str, Schema]) -> dict[str, Schema]:
+def kinds(schema: Schema, schemas: Mapping[str, Schema]) -> dict[str, Schema]:
     """The objects that it may be instead of one another, by their `type`; none where it is one object."""
-    found = _resolved(schema, known).get("oneOf", ())
+    found = _resolved(schema, schemas).get("oneOf", ())
     return {
         one["properties"]["type"]["const"]: one
-        for one in (_resolved(each, known) for each in found)
+        for one in (_resolved(each, schemas) for each in found)
     }
 
 
 def _rows(
-    schema: Schema, known: Mapping[str, Schema], above: str, depth: int
+    schema: Schema, schemas: Mapping[str, Schema], above: str, depth: int
 ) -> Iterator[FieldRow]:
     required = set(schema.get("required", ()))
     for name, found in schema.get("properties", {}).items():
         path = f"{above}{name}"
         yield FieldRow(
             path,
-            type_of(found, known),
+            type_of(found, schemas),
             name in required,
             _default(found),
             ", ".join(_limits(found)),
@@ -75,8 +75,8 @@ def _rows(
         )
         if depth < _DEEPEST:
             yield from _united(
-                list(_rows(inner, known, f"{path}{suffix}.", depth + 1))
-                for suffix, inner in _inner(found, known)
+                list(_rows(inner, schemas, f"{path}{suffix}.", depth + 1))
+                for suffix, inner in _inner(found, schemas)
             )
 
 
@@ -91,41 +91,41 @@ def _united(kinds: Iterable[list[FieldRow]]) -> Iterator[FieldRow]:
         yield replace(same[0], required=everywhere)
 
 
-def _inner(schema: Schema, known: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
+def _inner(schema: Schema, schemas: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
     """The objects that a field may be, or be a list of."""
-    for one in _options(schema, known):
+    for one in _options(schema, schemas):
         if one.get("properties"):
             yield "", one
         elif "items" in one:
-            yield from ((f"[]{suffix}", inner) for suffix, inner in _inner(one["items"], known))
+            yield from ((f"[]{suffix}", inner) for suffix, inner in _inner(one["items"], schemas))
 
 
-def type_of(schema: Schema, known: Mapping[str, Schema]) -> str:
+def type_of(schema: Schema, schemas: Mapping[str, Schema]) -> str:
     """The type in words, as in "text or null"."""
-    found = dict.fromkeys(_type(one, known) for one in _options(schema, known))
+    found = dict.fromkeys(_type(one, schemas) for one in _options(schema, schemas))
     return " or ".join(found)
 
 
-def _type(schema: Schema, known: Mapping[str, Schema]) -> str:
+def _type(schema: Schema, schemas: Mapping[str, Schema]) -> str:
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {type_of(schema.get('items', {}), known)}"
+        return f"list of {type_of(schema.get('items', {}), schemas)}"
     return _FORMATS.get(schema.get("format", "")) or _TYPES.get(schema.get("type", ""), "any")
 
 
-def _options(schema: Schema, known: Mapping[str, Schema]) -> list[Schema]:
+def _options(schema: Schema, schemas: Mapping[str, Schema]) -> list[Schema]:
     """The schema, or what it may be instead, without references."""
-    schema = _resolved(schema, known)
+    schema = _resolved(schema, schemas)
     given = [] if schema.get("properties") else schema.get("anyOf") or schema.get("oneOf") or []
-    return [each for one in given for each in _options(one, known)] or [schema]
+    return [each for one in given for each in _options(one, schemas)] or [schema]
 
 
-def _resolved(schema: Schema, known: Mapping[str, Schema]) -> Schema:
+def _resolved(schema: Schema, schemas: Mapping[str, Schema]) -> Schema:
     while "$ref" in schema:
-        schema = known[schema["$ref"].rsplit("/", 1)[1]]
+        schema = schemas[schema["$ref"].rsplit("/", 1)[1]]
     return schema
 
 

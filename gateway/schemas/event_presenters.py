@@ -43,25 +43,25 @@ class PairingText:
 VOID: Final = PairingText()
 
 
-def event(told: NumberedEvent, pairing: PairingText = VOID) -> answers.EventAnswer:
+def event(numbered: NumberedEvent, pairing: PairingText = VOID) -> answers.EventAnswer:
     """The event as webhooks and readers get it. Raises `UnreadableEvent`."""
     try:
-        return _event(told, pairing)
+        return _event(numbered, pairing)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # Its text could quote a message.
         raise UnreadableEvent(type(error).__name__) from None
 
 
-def _event(told: NumberedEvent, pairing: PairingText) -> answers.EventAnswer:
-    happened = told.event
+def _event(numbered: NumberedEvent, pairing: PairingText) -> answers.EventAnswer:
+    happened = numbered.event
     document = happened.data
     common: dict[str, Any] = {
         "id": happened.id,
-        "seq": told.seq,
+        "seq": numbered.seq,
         "timestamp": rfc3339(happened.at),
         "connection": presenters.named(happened.connection),
         "incarnation": happened.connection,
-        "cut": told.cut,
+        "cut": numbered.cut,
         "type": happened.type,
     }
     if happened.type in _PLAIN:
@@ -74,42 +74,42 @@ def _event(told: NumberedEvent, pairing: PairingText) -> answers.EventAnswer:
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
             return answers.AlertEvent(**common, data=presenters.alert(_readable(document), {}))
-    return answers.StepEvent(**common, data=_step(told))
+    return answers.StepEvent(**common, data=_step(numbered))
 
 
-def written(told: NumberedEvent, pairing: PairingText = VOID) -> bytes:
+def written(numbered: NumberedEvent, pairing: PairingText = VOID) -> bytes:
     """The event as JSON, on one line. Raises `UnreadableEvent`."""
-    found = event(told, pairing)
+    found = event(numbered, pairing)
     return found.__pydantic_serializer__.to_json(found)
 
 
 def with_file(
-    told: NumberedEvent, base64: str | None, omitted: Literal["too_large", "unavailable"] | None
+    numbered: NumberedEvent, base64: str | None, omitted: Literal["too_large", "unavailable"] | None
 ) -> bytes:
     """A ``message.received`` as JSON, with its file as `base64` or the reason why that is `omitted`. Raises `UnreadableEvent`."""
-    found = event(told)
+    found = event(numbered)
     if isinstance(found, answers.ReceivedEvent) and found.data.media is not None:
         found.data.media.base64, found.data.media.base64_omitted = base64, omitted
     return found.__pydantic_serializer__.to_json(found)
 
 
-def webhook(known: Webhook, seq: int) -> dict[str, Any]:
+def webhook(stored: Webhook, seq: int) -> dict[str, Any]:
     """The fields of `response_models.Webhook`; `seq` is the number of the last event."""
-    progress = known.progress
+    progress = stored.progress
     return {
-        "id": known.id,
-        "url": known.url,
-        "events": None if known.events is None else list(known.events),
-        "connections": presenters.limited(known.connections, known.ended),
-        "enabled": known.off is None and known.ended_at is None,
-        "disabled_because": "ended" if known.ended_at is not None else known.off,
-        "created_at": rfc3339(known.created_at),
-        "headers": dict.fromkeys(known.headers, MASK),
-        "media": "apart" if known.media_wait is None else "wait",
-        "media_wait": known.media_wait,
-        "base64": known.base64_limit is not None,
-        "base64_limit": known.base64_limit,
-        "waiting": known.behind(seq),
+        "id": stored.id,
+        "url": stored.url,
+        "events": None if stored.events is None else list(stored.events),
+        "connections": presenters.limited(stored.connections, stored.ended),
+        "enabled": stored.off is None and stored.ended_at is None,
+        "disabled_because": "ended" if stored.ended_at is not None else stored.off,
+        "created_at": rfc3339(stored.created_at),
+        "headers": dict.fromkeys(stored.headers, MASK),
+        "media": "apart" if stored.media_wait is None else "wait",
+        "media_wait": stored.media_wait,
+        "base64": stored.base64_limit is not None,
+        "base64_limit": stored.base64_limit,
+        "waiting": stored.behind(seq),
         "held_chats": progress.held,
         "failing_since": rfc3339(progress.failing_since),
         "attempts": progress.attempts,
@@ -130,7 +130,7 @@ def attempt(made: Attempt) -> webhook_models.Attempt:
     )
 
 
-def trial(known: Webhook, identity: str, now: float) -> answers.TestEvent:
+def trial(stored: Webhook, identity: str, now: float) -> answers.TestEvent:
     """The event of a test, as its endpoint gets it."""
     return answers.TestEvent(
         id=identity,
@@ -140,23 +140,23 @@ def trial(known: Webhook, identity: str, now: float) -> answers.TestEvent:
         incarnation=None,
         cut=False,
         type="webhook.test",
-        data=answers.TestedWebhook(webhook=known.id),
+        data=answers.TestedWebhook(webhook=stored.id),
     )
 
 
 def delivery(
-    told: NumberedEvent, known: Webhook, kept: Delivery | None, first: Attempt | None
+    numbered: NumberedEvent, stored: Webhook, kept: Delivery | None, first: Attempt | None
 ) -> webhook_models.Delivery:
     """The progress of an event's delivery: one that is `kept` has a document of its own.
 
     `first` is the attempt at one that got through at once.
     """
     common: dict[str, Any] = {
-        "id": str(told.seq),
-        "event_id": told.event.id,
-        "type": told.event.type if told.event.type in TYPES else UNREADABLE,
-        "connection": presenters.named(told.event.connection),
-        "at": rfc3339(told.event.at),
+        "id": str(numbered.seq),
+        "event_id": numbered.event.id,
+        "type": numbered.event.type if numbered.event.type in TYPES else UNREADABLE,
+        "connection": presenters.named(numbered.event.connection),
+        "at": rfc3339(numbered.event.at),
     }
     if kept is not None:
         last = kept.tries[-1] if kept.tries else None
@@ -171,7 +171,7 @@ def delivery(
             retry_at=rfc3339(kept.retry_at),
             tries=[attempt(each) for each in kept.tries],
         )
-    waiting = first is None and not known.progress.dealt(told.seq)
+    waiting = first is None and not stored.progress.dealt(numbered.seq)
     return webhook_models.Delivery(
         **common,
         status="waiting" if waiting else "delivered",
@@ -187,16 +187,16 @@ def _readable(document: Document) -> Document:
     return {**document, "reason": document["reason"] or ""}
 
 
-def _step(told: NumberedEvent) -> answers.MessageStep:
-    document = told.event.data
+def _step(numbered: NumberedEvent) -> answers.MessageStep:
+    document = numbered.event.data
     return answers.MessageStep(
         id=document["id"],
         message_id=document["message_id"],
         connection=name_of(document["connection"]),
         chat=document["chat"],
         type=document["type"],
-        status=cast("answers.Step", told.event.type.partition(".")[2]),
-        at=rfc3339(told.event.at) or "",
+        status=cast("answers.Step", numbered.event.type.partition(".")[2]),
+        at=rfc3339(numbered.event.at) or "",
         attempts=document.get("attempts") or 0,
         error=document.get("error"),
         uncertain=bool(document.get("uncertain")),

@@ -208,36 +208,36 @@ def of_answer(model: type[BaseModel]) -> Any:
     return _value("", schema, schema.get("$defs", {}))
 
 
-def _value(name: str, schema: dict[str, Any], known: dict[str, Any]) -> Any:
+def _value(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     if "$ref" in schema:
-        return _value(name, known[schema["$ref"].rsplit("/", 1)[1]], known)
+        return _value(name, schemas[schema["$ref"].rsplit("/", 1)[1]], schemas)
     if "examples" in schema:
         return schema["examples"][0]
-    for told in ("const", "default"):
-        if told in schema:
-            return schema[told]
+    for keyword in ("const", "default"):
+        if keyword in schema:
+            return schema[keyword]
     options = schema.get("anyOf") or schema.get("oneOf") or [schema]
     if _NAMED.get(name, "") is None and {"type": "null"} in options:
         return None
-    return _plain(name, next(each for each in options if each.get("type") != "null"), known)
+    return _plain(name, next(each for each in options if each.get("type") != "null"), schemas)
 
 
-def _plain(name: str, schema: dict[str, Any], known: dict[str, Any]) -> Any:
+def _plain(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     if schema.keys() & {"$ref", "anyOf", "oneOf", "const"}:
-        return _value(name, schema, known)
+        return _value(name, schema, schemas)
     if "enum" in schema:
         return schema["enum"][0]
     if "properties" in schema:
         own = _OF_MODEL.get(schema.get("title", ""), {})
         return {
-            field: own[field] if field in own else _value(field, of, known)
+            field: own[field] if field in own else _value(field, of, schemas)
             for field, of in schema["properties"].items()
         }
     if schema.get("format") == "date-time":
         return TIME
     match schema.get("type"):
         case "array":
-            return [_value(name, schema["items"], known)]
+            return [_value(name, schema["items"], schemas)]
         case "string":
             return _NAMED[name]
         case kind:

@@ -230,12 +230,12 @@ def recovery(document: Document) -> RecoveryAction:
     return RecoveryAction(**{**document, **shown})
 
 
-def _crash(told: Document) -> Crash:
+def _crash(crash: Document) -> Crash:
     return Crash(
-        sending_at=_time(told, "sending_at"),
-        noticed_at=_time(told, "noticed_at"),
-        epoch=told["epoch"],
-        cause=told["cause"],
+        sending_at=_time(crash, "sending_at"),
+        noticed_at=_time(crash, "noticed_at"),
+        epoch=crash["epoch"],
+        cause=crash["cause"],
     )
 
 

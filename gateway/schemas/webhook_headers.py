@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MASK: Final = "***"
 """In place of a value, in every answer."""
 
-MOST, NAME_LONGEST, LONGEST = 20, 64, 1024
+MAX_HEADERS, MAX_HEADER_NAME_CHARACTERS, MAX_HEADER_VALUE_CHARACTERS = 20, 64, 1024
 """Headers of a webhook, characters of a name and of a value."""
 
 HEADER_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
@@ -46,16 +46,16 @@ def from_lines(lines: Iterable[str]) -> dict[str, str]:
 def _usable(headers: dict[str, str]) -> dict[str, str]:
     """Headers that can go with a delivery; a refusal never repeats a value."""
     names = [name.lower() for name in headers]
-    if len(headers) > MOST:
-        raise _refused(f"a webhook has {MOST} headers at most")
+    if len(headers) > MAX_HEADERS:
+        raise _refused(f"a webhook has {MAX_HEADERS} headers at most")
     if len(set(names)) < len(names):
         raise _refused("a header is named twice")
     for name, value in headers.items():
-        if len(name) > NAME_LONGEST or not re.fullmatch(HEADER_NAME[1:-1], name):
+        if len(name) > MAX_HEADER_NAME_CHARACTERS or not re.fullmatch(HEADER_NAME[1:-1], name):
             raise _refused("the name of a header has letters, digits, hyphens and underscores")
         if name.lower() in RESERVED or name.lower().startswith(RESERVED_FIRST):
             raise _refused("a header has a name that is reserved")
-        if len(value) > LONGEST or not re.fullmatch(VALUE[1:-1], value):
+        if len(value) > MAX_HEADER_VALUE_CHARACTERS or not re.fullmatch(VALUE[1:-1], value):
             raise _refused("the value of a header is visible ASCII, with spaces within")
         if value == MASK:
             raise _refused("the value of a header is masked: give the value itself")
@@ -72,12 +72,12 @@ Headers = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "maxProperties": MOST,
-            "propertyNames": {"pattern": HEADER_NAME, "maxLength": NAME_LONGEST},
+            "maxProperties": MAX_HEADERS,
+            "propertyNames": {"pattern": HEADER_NAME, "maxLength": MAX_HEADER_NAME_CHARACTERS},
             "additionalProperties": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": LONGEST,
+                "maxLength": MAX_HEADER_VALUE_CHARACTERS,
                 "pattern": VALUE,
             },
             "description": "Headers that go with each delivery, an `Authorization` say. Their values are secrets:"

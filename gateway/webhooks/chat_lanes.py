@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
-from gateway.webhooks.delivery_policy import LONGEST
+from gateway.webhooks.delivery_policy import MAX_PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -132,25 +132,25 @@ class ChatLanes:
         opened = [at for _, at in self._open.values()]
         return min((*heads, *opened), default=None)
 
-    def read(self, told: NumberedEvent, *, wanted: bool) -> int:
+    def read(self, numbered: NumberedEvent, *, wanted: bool) -> int:
         """Take the next event of the log in; how many before it were gone already."""
         missing = 0
-        while told.seq > self.seen + 1:
-            gap = self._ahead[0][0] if self._ahead else told.seq
-            first = min(gap, told.seq)
+        while numbered.seq > self.seen + 1:
+            gap = self._ahead[0][0] if self._ahead else numbered.seq
+            first = min(gap, numbered.seq)
             missing += first - self._seen - 1
             self._seen = first - 1
-        if told.seq <= self._seen:
+        if numbered.seq <= self._seen:
             return missing
-        self._seen = told.seq
+        self._seen = numbered.seq
         if wanted:
-            self._open[told.seq] = told.size, told.event.at
-            self._bytes += told.size
-            lane = self.lane(lane_of(told.event))
-            lane.waiting.append(told)
+            self._open[numbered.seq] = numbered.size, numbered.event.at
+            self._bytes += numbered.size
+            lane = self.lane(lane_of(numbered.event))
+            lane.waiting.append(numbered)
             self.queue(lane)
-        if _ends_file(told.event):
-            self._file_ended(told.event)
+        if _ends_file(numbered.event):
+            self._file_ended(numbered.event)
         if self._unread:
             waiting, self._unread = self._unread, []
             for each in waiting:
@@ -162,12 +162,12 @@ class ChatLanes:
         former = self._lanes.get(former_lane_of(event) or "")
         return former is not None and not former.empty
 
-    def must_wait(self, lane: ChatLane, told: NumberedEvent) -> bool:
+    def must_wait(self, lane: ChatLane, numbered: NumberedEvent) -> bool:
         """Whether the event, which is in this lane, has to wait for some of the former lane of its chat.
 
         The lane is queued again once that may be over.
         """
-        return self._must_wait(lane, told.seq, former_lane_of(told.event))
+        return self._must_wait(lane, numbered.seq, former_lane_of(numbered.event))
 
     def finish(self, seq: int) -> None:
         """It was delivered, or a document has it."""
@@ -227,13 +227,13 @@ class ChatLanes:
     def restore(self, delivery: Delivery, *, at_once: bool) -> None:
         """Hold the head of a lane that was stored by a former process, `at_once` or when it is due."""
         assert delivery.lane is not None
-        lane, told = self.lane(delivery.lane), delivery.told
+        lane, numbered = self.lane(delivery.lane), delivery.told
         if lane.head is not None:
             return  # found once that one is dealt with
-        lane.behind, lane.last = True, told.seq
+        lane.behind, lane.last = True, numbered.seq
         retry_at = 0.0 if at_once else delivery.retry_at or 0.0
-        former = None if delivery.attempts else former_lane_of(told.event)
-        self.hold(lane, told.seq, told.event.at, delivery.attempts, retry_at, former=former)
+        former = None if delivery.attempts else former_lane_of(numbered.event)
+        self.hold(lane, numbered.seq, numbered.event.at, delivery.attempts, retry_at, former=former)
 
     def hold_on(self, lane: ChatLane, retry_at: float) -> None:
         """No attempt could be made: its head, where it has one, is due then."""
@@ -280,7 +280,7 @@ class ChatLanes:
     def end_file_waits(self, now: float) -> None:
         """Queue the chats that waited for a file until `now`."""
         # As `take_retry`, where the clock was set back.
-        while (until := self.next_file_wait()) is not None and not now < until <= now + LONGEST:
+        while (until := self.next_file_wait()) is not None and not now < until <= now + MAX_PAUSE:
             _, _, lane = heapq.heappop(self._file_waits)
             lane.file_until = None
             self.queue(lane)
@@ -305,7 +305,7 @@ class ChatLanes:
     def take_retry(self, now: float) -> ChatLane | None:
         """A lane whose head is due, busy from now on."""
         # Never later than after the longest pause, though the clock was set back.
-        while (at := self.due()) is not None and not now < at <= now + LONGEST:
+        while (at := self.due()) is not None and not now < at <= now + MAX_PAUSE:
             _, _, lane = heapq.heappop(self._due)
             if not self._waits(lane):
                 lane.busy, lane.file_news = True, False

@@ -20,7 +20,7 @@ Verdict = Literal["delivered", "retry", "dead", "gone"]
 DELIVERY_PERIOD = 86_400.0
 """Seconds for which an event is tried."""
 
-FIRST, LONGEST = 1.0, 300.0
+FIRST_RETRY_PAUSE, MAX_PAUSE = 1.0, 300.0
 """Seconds between two attempts; it doubles, up to that: so late an endpoint is found back."""
 
 DOWN = 3
@@ -35,18 +35,18 @@ HOPELESS = (UNREADABLE, SUPERSEDED)
 """No failures of the endpoint; another attempt would change nothing."""
 
 
-def judged(attempt: Attempt, told: NumberedEvent, now: float) -> Verdict:
+def judged(attempt: Attempt, numbered: NumberedEvent, now: float) -> Verdict:
     """The verdict on an attempt to deliver an event."""
     if attempt.error is None:
         return "delivered"
     if attempt.status == GONE:
         return "gone"
-    return "dead" if attempt.error in HOPELESS or now - told.at >= DELIVERY_PERIOD else "retry"
+    return "dead" if attempt.error in HOPELESS or now - numbered.at >= DELIVERY_PERIOD else "retry"
 
 
 def pause(failures: int, chance: float) -> float:
     """Seconds until the next attempt after so many that failed; `chance` is random, from 0 to 1."""
-    return backoff(failures, FIRST, LONGEST, chance, floor=0.5)
+    return backoff(failures, FIRST_RETRY_PAUSE, MAX_PAUSE, chance, floor=0.5)
 
 
 class EndpointBreaker:
@@ -77,7 +77,7 @@ class EndpointBreaker:
 
     def left(self, now: float) -> float:
         """Seconds until the next new event may go; never longer than the longest pause."""
-        return min(self._opens_at - now, LONGEST) if self.down else 0.0
+        return min(self._opens_at - now, MAX_PAUSE) if self.down else 0.0
 
     def took(self, now: float) -> bool:
         """It took an event; whether it was down before."""

@@ -198,14 +198,14 @@ class DeliveryWorker:
             self._unread.extend(look.events)
             self._at_end = not look.events
         while self._unread and self._wants_more:
-            told = self._unread.popleft()
-            wanted = self._webhook.wants(told.event) or self._lanes.follows(told.event)
-            self._missed += self._lanes.read(told, wanted=wanted)
+            event = self._unread.popleft()
+            wanted = self._webhook.wants(event.event) or self._lanes.follows(event.event)
+            self._missed += self._lanes.read(event, wanted=wanted)
             self._journal.moved()
         if self._lanes.full and not (self._endpoint.down and self._lanes.has_new):
-            for lane, told in self._lanes.spill():
-                status: Status = "waiting" if told.seq == lane.head else "behind"
-                self._journal.put(Delivery(self._webhook.id, told, status, lane.key), urgent=True)
+            for lane, event in self._lanes.spill():
+                status: Status = "waiting" if event.seq == lane.head else "behind"
+                self._journal.put(Delivery(self._webhook.id, event, status, lane.key), urgent=True)
                 self._parked += 1
 
     def _start(self) -> None:
@@ -277,14 +277,14 @@ class DeliveryWorker:
         self._lanes.hold_on(lane, 0.0 if lane.file_news else until)
         if delivery is None or lane.head is not None or lane.key == REPEATS:
             return
-        told, former = delivery.told, former_lane_of(delivery.told.event)
+        event, former = delivery.told, former_lane_of(delivery.told.event)
         if not lane.behind:
             if file is not None:
                 self._lanes.wait_for_file(lane, until)
         elif file is not None or former is not None:
             retry_at = 0.0 if file is None or lane.file_news else until
-            lane.last = told.seq
-            self._lanes.hold(lane, told.seq, told.event.at, 0, retry_at, former=former)
+            lane.last = event.seq
+            self._lanes.hold(lane, event.seq, event.event.at, 0, retry_at, former=former)
             waiting = replace(delivery, status="waiting", retry_at=retry_at or None)
             self._endings.put(waiting, more=False)
 
@@ -312,20 +312,20 @@ class DeliveryWorker:
         measures.count(ATTEMPTS, outcome=status)
 
     def _judge(self, lane: ChatLane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
-        now, told = self._clock(), delivery.told
-        verdict = delivery_policy.judged(attempt, told, now)
+        now, event = self._clock(), delivery.told
+        verdict = delivery_policy.judged(attempt, event, now)
         if verdict == "retry" and lane.head is None and len(self._lanes.held) >= HELD:
             verdict = "dead"
         measures.count(ATTEMPTS, outcome=verdict)
         if fresh:
             lane.waiting.popleft()
-        lane.last = told.seq
+        lane.last = event.seq
         if verdict == "delivered":
             if self._endpoint.took(now):
                 self._lanes.retry_now()
             if fresh:
-                self._lanes.finish(told.seq)
-                self._journal.took(told.seq, attempt)
+                self._lanes.finish(event.seq)
+                self._journal.took(event.seq, attempt)
                 return
         else:
             self._failed(delivery, attempt, verdict, now)
@@ -333,7 +333,7 @@ class DeliveryWorker:
             retry_at = now + delivery_policy.pause(delivery.attempts + 1, self._chance())
             tried = delivery.tried(attempt, "waiting", retry_at)
             self._parked += fresh
-            self._lanes.hold(lane, told.seq, told.event.at, tried.attempts, retry_at)
+            self._lanes.hold(lane, event.seq, event.event.at, tried.attempts, retry_at)
         else:
             tried = delivery.tried(attempt, "delivered" if verdict == "delivered" else "dead")
             self._parked -= not fresh
@@ -392,7 +392,7 @@ class DeliveryWorker:
         now, waits = self._clock(), []
         if len(self._tasks) < self.slots:
             dues = self._lanes.next_file_wait(), self._lanes.due() if self._may_retry else None
-            waits = [min(due - now, delivery_policy.LONGEST) for due in dues if due is not None]
+            waits = [min(due - now, delivery_policy.MAX_PAUSE) for due in dues if due is not None]
             if self._lanes.has_new and self._tasks.new == 0:
                 waits.append(self._endpoint.left(now))
         if self._journal.wait is not None:

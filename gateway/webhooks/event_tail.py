@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 ACTION = "read_events"
 
-EVERY, BILLED_EVERY = 0.2, 1.0
+EVENT_POLL_SECONDS, BILLED_POLL_SECONDS = 0.2, 1.0
 """Seconds between two looks while somebody follows; the second where each look is paid for."""
 
 AWAY_EVERY = 1.0
-KEPT, KEPT_BYTES = 500, 8_000_000
+EVENTS_IN_MEMORY, EVENT_BYTES_IN_MEMORY = 500, 8_000_000
 """Events, and their bytes, that are kept in memory; who is further behind reads the store."""
 
 PACKS = 3
@@ -46,7 +46,7 @@ class EventTail:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._log = EventLog(documents)
-        self._every = BILLED_EVERY if documents.billed else EVERY
+        self._every = BILLED_POLL_SECONDS if documents.billed else EVENT_POLL_SECONDS
         self._noted = 0
         self._kept: deque[NumberedEvent] = deque()
         self._bytes = 0
@@ -72,7 +72,7 @@ class EventTail:
         if self._seq is not None and seq >= self._seq:
             return Look([], more=False)
         if kept and kept[0].seq <= seq + 1:
-            return Look([told for told in kept if told.seq > seq], more=False)
+            return Look([event for event in kept if event.seq > seq], more=False)
         return await self._read(seq)
 
     async def news(self, seq: int) -> None:
@@ -129,7 +129,9 @@ class EventTail:
     def _keep(self, events: list[NumberedEvent]) -> None:
         self._kept.extend(events)
         self._bytes += sum(each.size for each in events)
-        while len(self._kept) > KEPT or (self._bytes > KEPT_BYTES and len(self._kept) > 1):
+        while len(self._kept) > EVENTS_IN_MEMORY or (
+            self._bytes > EVENT_BYTES_IN_MEMORY and len(self._kept) > 1
+        ):
             self._bytes -= self._kept.popleft().size
 
     def _wake(self) -> None:

@@ -83,23 +83,23 @@ class LaneAttempts:
         now = self._clock()
         if delivery is None:
             return NOTHING
-        told = delivery.told
-        if delivery.lane is not None and told.seq <= self.webhook.begun:
+        event = delivery.told
+        if delivery.lane is not None and event.seq <= self.webhook.begun:
             return Attempt.of(now, delivery_policy.SUPERSEDED, 0.0)
-        kept_order = delivery.lane is not None and former_lane_of(told.event) is not None
-        if kept_order and not self.webhook.wants(told.event):
+        kept_order = delivery.lane is not None and former_lane_of(event.event) is not None
+        if kept_order and not self.webhook.wants(event.event):
             return UNWANTED
         try:
             # A repeat that a person wants has waited before.
             waits = may_wait and delivery.lane is not None
-            body = await self._bodies.of(told, self.webhook, now, may_wait=waits)
+            body = await self._bodies.of(event, self.webhook, now, may_wait=waits)
         except UnreadableEvent:
             return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)
         if isinstance(body, FileAwaited):
             return body
         with closing(body):
             return await signed_request.attempt(
-                self._poster, self.webhook, told.event.id, body, now
+                self._poster, self.webhook, event.event.id, body, now
             )
 
     async def _head(self, seq: int) -> Delivery | None:

@@ -9,6 +9,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from actors.runtime.limits.durations import DAY
 from actors.state.events.log import EventLog
 from gateway.concurrency import ConcurrencyLimiter
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
     from gateway.http.api_keys import ApiKey
-
-DAY = 86_400.0
 
 
 class ReaderLimits:

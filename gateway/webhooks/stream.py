@@ -151,12 +151,12 @@ class Stream(Response):
                 spoke = time.monotonic()
                 await asyncio.sleep(HEARTBEAT / 3)
                 continue
-            for told in look.events:
-                if told.seq > self._cursor + 1:
-                    yield _gap(self._cursor, told.seq)
+            for event in look.events:
+                if event.seq > self._cursor + 1:
+                    yield _gap(self._cursor, event.seq)
                     spoke = time.monotonic()
-                self._cursor = told.seq
-                if self._wanted.takes(told.event) and (text := await self.text(told)):
+                self._cursor = event.seq
+                if self._wanted.takes(event.event) and (text := await self.text(event)):
                     yield text
                     spoke = time.monotonic()
             left = spoke + HEARTBEAT - time.monotonic()
@@ -174,18 +174,18 @@ class Stream(Response):
         """Whether the reader may read on. Raises `StoreAway`."""
         return await self._ring.holds(self._wanted.key)
 
-    async def text(self, told: NumberedEvent) -> bytes | None:
+    async def text(self, event: NumberedEvent) -> bytes | None:
         """The event as the reader gets it; None for one that cannot be read."""
         may_link = self._wanted.key.may("admin")
         try:
             try:
-                data = await event_body.body(told, self._leases, may_link=may_link)
+                data = await event_body.body(event, self._leases, may_link=may_link)
             except RedisAway:  # the stream goes on without Redis
-                data = event_presenters.written(told, PairingText(withheld="redis_away"))
+                data = event_presenters.written(event, PairingText(withheld="redis_away"))
         except UnreadableEvent:
-            log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
+            log.error("event not readable", action="events", type=event.event.type)  # noqa: TRY400
             return None
-        return b"id: %d\nevent: %b\ndata: %b\n\n" % (told.seq, told.event.type.encode(), data)
+        return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.seq, event.event.type.encode(), data)
 
 
 def _gap(after: int, following: int) -> bytes:

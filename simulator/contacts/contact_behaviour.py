@@ -155,8 +155,8 @@ class ContactBehaviour:
         speaker = self._endpoints.get(number, device)
         if speaker is None or device == HOSTED_DEVICE:
             raise NoDeviceError
-        said = message(self._people.named(number), group.server)
-        content = self._chat_timers.with_timer(said, group.chat, number)
+        sent = message(self._people.named(number), group.server)
+        content = self._chat_timers.with_timer(sent, group.chat, number)
         if not self._group_behaviour.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)
@@ -182,11 +182,11 @@ class ContactBehaviour:
         Returns whether the message was sent again.
         """
         number, device = asked
-        said = self._sent.find(number, message_id, device)
+        content = self._sent.find(number, message_id, device)
         speaker = self._endpoints.get(number, device)
-        if said is None or speaker is None:
+        if content is None or speaker is None:
             return False
-        to = said["recipient"] or number
+        to = content["recipient"] or number
         group = self._groups.named(to) if is_group(to) else None
         if companion.number not in ((number, to) if group is None else group.members):
             return False
@@ -202,7 +202,7 @@ class ContactBehaviour:
                 companion,
                 group,
                 message_id=message_id,
-                content=said_content(said),
+                content=said_content(content),
                 bundle=keys,
                 count=count,
             )
@@ -211,8 +211,8 @@ class ContactBehaviour:
             self._people.named(number),
             self._people.named(to),
             message_id,
-            said_content(said),
-            said["addressing"],
+            said_content(content),
+            content["addressing"],
         )
         self._write(speaker, companion, spoken, bundle=keys, count=count)
         return True

@@ -1,6 +1,6 @@
 """Builds protobuf messages of simulated people from JSON requests to the control API.
 
-The `type` of a request is one of KINDS, by default `text`. `reply_to` and `target` are ids of messages
+The `type` of a request is one of `MESSAGE_FIELDS`, by default `text`. `reply_to` and `target` are ids of messages
 in the same chat.
 """
 
@@ -228,17 +228,17 @@ def _edit(body: dict[str, Any], target: Target) -> Any:
 
 
 def text_of_request(body: dict[str, Any]) -> str:
-    said: str = field(body, "text", str)
-    if not 0 < len(said) <= MAX_TEXT:
+    words: str = field(body, "text", str)
+    if not 0 < len(words) <= MAX_TEXT:
         raise ProblemError(400, "bad_text", f"text must have 1 to {MAX_TEXT} characters")
-    return said
+    return words
 
 
 def _short(body: dict[str, Any], name: str) -> str:
-    said: str = optional(body, name, "")
-    if len(said) > MAX_NAME:
+    words: str = optional(body, name, "")
+    if len(words) > MAX_NAME:
         raise ProblemError(400, "bad_text", f"{name} must have at most {MAX_NAME} characters")
-    return said
+    return words
 
 
 def _file(body: dict[str, Any]) -> Iterable[bytes]:

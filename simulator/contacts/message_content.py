@@ -63,8 +63,8 @@ class Target:
         }
 
 
-def text(said: str) -> Any:
-    return Message(conversation=said)
+def text(words: str) -> Any:
+    return Message(conversation=words)
 
 
 def reaction(target: Target, emoji: str) -> Any:
@@ -86,13 +86,13 @@ def pin(target: Target, seconds: int) -> Any:
     return message
 
 
-def edit(target: Target, said: str, *, wrapped: bool) -> Any:
+def edit(target: Target, words: str, *, wrapped: bool) -> Any:
     """Builds an edit: wrapped in an `edited_message`, as by phones, or bare, as by Baileys."""
     message = Message()
     inner = message.edited_message.message if wrapped else message
     inner.protocol_message.type = EDIT
     inner.protocol_message.timestamp_ms = int(time.time() * 1000)
-    inner.protocol_message.edited_message.conversation = said
+    inner.protocol_message.edited_message.conversation = words
     fill(inner.protocol_message.key, target)
     return message
 
@@ -226,7 +226,7 @@ def media_in(message: Any) -> tuple[str, Any] | None:
 def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     """Returns kind, text and other fields for an inbox; the kind None for messages that no app shows."""
     message = unwrapped(message)
-    kind, said, fields = _described(message)
+    kind, words, fields = _described(message)
     part = None if kind is None else _quoting_part(message)
     if part is not None and part.context_info.stanza_id:
         quoted = described(part.context_info.quoted_message)
@@ -242,7 +242,7 @@ def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
         fields["mentions"] = list(part.context_info.mentioned_jid)
     if part is not None and part.context_info.is_forwarded:
         fields["forwarded"] = part.context_info.forwarding_score
-    return kind, said, fields
+    return kind, words, fields
 
 
 def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
@@ -374,9 +374,9 @@ def _quoting_part(message: Any) -> Any:
 def _extend(message: Any) -> None:
     """Turns a plain text into an extended one, which has a `context_info`."""
     if message.conversation:
-        said = message.conversation
+        words = message.conversation
         message.ClearField("conversation")
-        message.extended_text_message.text = said
+        message.extended_text_message.text = words
 
 
 def fill(key: Any, target: Target) -> None:

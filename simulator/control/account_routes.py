@@ -97,8 +97,8 @@ class AccountRoutes:
         if not all(isinstance(one, str) for one in contacts):
             raise ProblemError(400, "wrong_type", "contacts must be a list of numbers")
         with world.store.transaction():
-            told = world.migration_sync.migrate(number, contacts)
-        return JSONResponse({"number": number, "migrated": True, "told": told})
+            migrated = world.migration_sync.migrate(number, contacts)
+        return JSONResponse({"number": number, "migrated": True, "told": migrated})
 
     async def prekeys(self, request: Request) -> JSONResponse:
         """Deletes all but `keep` one-time prekeys of each device of the account."""

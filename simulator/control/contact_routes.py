@@ -101,8 +101,8 @@ class ContactRoutes:
             text = text_of_request(body)
             bodies = [body | {"text": f"{text} {index}"} for index in range(1, count + 1)]
 
-        def message(said: dict[str, Any]) -> Callable[[Person, str], Any]:
-            return lambda speaker, server: composer.message(said, speaker, to, server)
+        def message(sent: dict[str, Any]) -> Callable[[Person, str], Any]:
+            return lambda speaker, server: composer.message(sent, speaker, to, server)
 
         ids: list[str] = []
         try:

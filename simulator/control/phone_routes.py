@@ -68,8 +68,8 @@ class PhoneRoutes:
                 return JSONResponse({"ids": ids, "told": []}, status_code=201)
             if not companions:
                 raise ProblemError(409, "no_companion", "the account has no linked device")
-            told = [world.history.send(companion, chunk) for companion in companions]
-        return JSONResponse({"ids": ids, "told": told}, status_code=201)
+            sent = [world.history.send(companion, chunk) for companion in companions]
+        return JSONResponse({"ids": ids, "told": sent}, status_code=201)
 
     async def read(self, request: Request) -> JSONResponse:
         """Marks messages as read on the phone; receipts follow the account's privacy settings."""

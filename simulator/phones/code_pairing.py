@@ -150,13 +150,13 @@ class CodePairing:
             raise ScanError(409, "link_code_expired", "the code has expired")
         return hello
 
-    def _content(self, connection: Connection, asked: Any) -> list[Any]:
+    def _content(self, connection: Connection, stage_node: Any) -> list[Any]:
         try:
-            match text_of(asked, "stage"):
+            match text_of(stage_node, "stage"):
                 case "companion_hello":
-                    return [self._begin(connection, asked)]
+                    return [self._begin(connection, stage_node)]
                 case "companion_finish":
-                    self._finish(connection, asked)
+                    self._finish(connection, stage_node)
                     return []
                 case "get_country_code":
                     return [Node("country_code", {"iso": _COUNTRY})]
@@ -164,24 +164,24 @@ class CodePairing:
             pass
         raise _refusal(400)
 
-    def _begin(self, connection: Connection, asked: Any) -> Any:
+    def _begin(self, connection: Connection, stage_node: Any) -> Any:
         """Registers a client that shows a code.
 
         A number without WhatsApp is refused like a malformed one: WhatsApp Web has no refusal for it.
         """
-        jid, faults = jid_of(asked, "jid"), self._faults
+        jid, faults = jid_of(stage_node, "jid"), self._faults
         person = self._people.at(jid) if jid is not None and jid.server == PN_SERVER else None
         if person is None or not person.registered:
             raise _refusal(400)
         refused = faults.strike(person.number, "refuse_link_code")
         if refused is not None:
             raise _refusal(refused.code)
-        wrapped = bytes_of(asked, "link_code_pairing_wrapped_companion_ephemeral_pub")
+        wrapped = bytes_of(stage_node, "link_code_pairing_wrapped_companion_ephemeral_pub")
         if (
             len(wrapped) != WRAPPED
-            or bytes_of(asked, "companion_server_auth_key_pub") != connection.client_static
-            or not _PLATFORM.fullmatch(_written(asked, "companion_platform_id"))
-            or not _DISPLAY.fullmatch(_written(asked, "companion_platform_display"))
+            or bytes_of(stage_node, "companion_server_auth_key_pub") != connection.client_static
+            or not _PLATFORM.fullmatch(_written(stage_node, "companion_platform_id"))
+            or not _DISPLAY.fullmatch(_written(stage_node, "companion_platform_display"))
         ):
             raise _refusal(400)
         for other in self._of(connection):
@@ -200,10 +200,13 @@ class CodePairing:
         )
         return Node(TAG, {"stage": "companion_hello"}, [Node(_REF, {}, ref)])
 
-    def _finish(self, connection: Connection, asked: Any) -> None:
+    def _finish(self, connection: Connection, stage_node: Any) -> None:
         """Passes the client's keys on to the waiting phone."""
-        ref, identity = bytes_of(asked, _REF), bytes_of(asked, "companion_identity_public")
-        bundle = bytes_of(asked, "link_code_pairing_wrapped_key_bundle")
+        ref, identity = (
+            bytes_of(stage_node, _REF),
+            bytes_of(stage_node, "companion_identity_public"),
+        )
+        bundle = bytes_of(stage_node, "link_code_pairing_wrapped_key_bundle")
         hello = next((one for one in self._of(connection) if one.ref == ref), None)
         if hello is None or hello.finish is None or hello.finish.done():
             raise _refusal(400)
@@ -225,9 +228,9 @@ class CodePairing:
         After a code that the phone could not use the notification has no keys, as in whatsmeow's
         issue 884. WhatsApp Web shows another code then.
         """
-        told = Node(TAG, {"stage": stage}, [Node(_REF, {}, hello.ref), *content])
+        stanza = Node(TAG, {"stage": stage}, [Node(_REF, {}, hello.ref), *content])
         attrs = {"from": SERVER, "type": TAG, "id": secrets.token_hex(8), "t": int(time.time())}
-        hello.connection.push(Node("notification", attrs, [told]))
+        hello.connection.push(Node("notification", attrs, [stanza]))
 
     def _of(self, connection: Connection) -> list[_Hello]:
         return [hello for hello in self._hellos.values() if hello.connection is connection]
@@ -246,8 +249,8 @@ def _refusal(code: int | None) -> QueryError:
     return QueryError(code or 500, REFUSALS.get(code or 500, "refused"))
 
 
-def _written(asked: Any, tag: str) -> bytes:
+def _written(stage_node: Any, tag: str) -> bytes:
     """Returns the content of a descendant, which clients write as text or as bytes."""
-    child = asked.get_child(tag)
+    child = stage_node.get_child(tag)
     content = b"" if child is None else child.content
     return content if isinstance(content, bytes) else str(content).encode()

@@ -176,11 +176,11 @@ class HistorySyncs:
             conversation.ephemeral_expiration = timer
         if not is_group(chat):
             self._add_tokens(conversation, number, chat)
-        for said in _objects(described, "messages"):
+        for message in _objects(described, "messages"):
             if len(ids) >= MAX_MESSAGES:
                 raise ProblemError(400, "too_many", f"at most {MAX_MESSAGES} messages at once")
             info = conversation.messages.add(msg_order_id=len(ids) + 1).message
-            ids.append(self._message(info, number, chat, said, server))
+            ids.append(self._message(info, number, chat, message, server))
             conversation.conversation_timestamp = max(
                 conversation.conversation_timestamp, info.message_timestamp
             )
@@ -194,15 +194,17 @@ class HistorySyncs:
         if given is not None:
             conversation.tc_token_sender_timestamp = given[1]
 
-    def _message(self, info: Any, number: str, chat: str, said: dict[str, Any], server: str) -> str:
+    def _message(
+        self, info: Any, number: str, chat: str, message: dict[str, Any], server: str
+    ) -> str:
         """Fills one message of the history; returns its id."""
-        own = optional(said, "from_me", False)
-        author = number if own else optional(said, "from", "" if is_group(chat) else chat)
+        own = optional(message, "from_me", False)
+        author = number if own else optional(message, "from", "" if is_group(chat) else chat)
         speaker = self._people.named(author.lstrip("+"))
-        spoken = {name: value for name, value in said.items() if name not in _OWN}
+        spoken = {name: value for name, value in message.items() if name not in _OWN}
         self._composer.check(spoken)
         info.message.CopyFrom(self._composer.message(spoken, speaker, chat, server))
-        info.key.id = optional(said, "id", f"3EB0{secrets.token_hex(9).upper()}")
+        info.key.id = optional(message, "id", f"3EB0{secrets.token_hex(9).upper()}")
         info.key.remote_jid = (
             str(self._groups.named(chat).address)
             if is_group(chat)
@@ -211,7 +213,7 @@ class HistorySyncs:
         info.key.from_me = speaker.number == number
         if is_group(chat) and not info.key.from_me:
             info.key.participant = info.participant = str(speaker.address(server))
-        info.message_timestamp = _small(said, "at", int(time.time()))
+        info.message_timestamp = _small(message, "at", int(time.time()))
         info.status, info.push_name = _READ, speaker.name
         return str(info.key.id)
 

@@ -67,14 +67,14 @@ class Passkey:
                 for name in ("clientDataJSON", "authenticatorData", "signature")
             )
             client = json.loads(client_data)
-            said = (read(answer["rawId"]), client["type"], read(client["challenge"]))
+            claims = (read(answer["rawId"]), client["type"], read(client["challenge"]))
             signed = data + hashlib.sha256(client_data).digest()
             self._key.public_key().verify(signature, signed, ec.ECDSA(hashes.SHA256()))
         except (ValueError, KeyError, TypeError, AttributeError, InvalidSignature):
             return False
         rp_id, flags = data[:32], data[32] if len(data) > 32 else 0
         return (
-            said == (self.credential, "webauthn.get", challenge)
+            claims == (self.credential, "webauthn.get", challenge)
             and client.get("origin") == ORIGIN
             and rp_id == hashlib.sha256(RP_ID.encode()).digest()
             and flags & _PRESENT_AND_VERIFIED[0] == _PRESENT_AND_VERIFIED[0]

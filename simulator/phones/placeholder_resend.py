@@ -70,9 +70,9 @@ class PlaceholderResend:
         request = message.protocol_message.peer_data_operation_request_message
         if request.peer_data_operation_request_type != _PLACEHOLDER_RESEND:
             return
-        told = Message()
-        told.protocol_message.type = _RESPONSE
-        response = told.protocol_message.peer_data_operation_request_response_message
+        answer = Message()
+        answer.protocol_message.type = _RESPONSE
+        response = answer.protocol_message.peer_data_operation_request_response_message
         response.peer_data_operation_request_type = _PLACEHOLDER_RESEND
         response.stanza_id = request_id
         for asked in request.placeholder_message_resend_request:
@@ -82,23 +82,23 @@ class PlaceholderResend:
                 part = result.placeholder_message_resend_response
                 part.web_message_info_bytes = info.SerializeToString()
         self._store.count(companion.number, "placeholder_resends")
-        self._contact_behaviour.to_companion(companion, told)
+        self._contact_behaviour.to_companion(companion, answer)
 
     def _info(self, number: str, key: Any) -> Any:
         """Returns the message of a key, None where the account's phone does not have it."""
-        said = self._store.row("SELECT * FROM said WHERE id = ?", key.id)
-        if said is None or not self.resends(number) or not self._is_in_chats(number, said):
+        row = self._store.row("SELECT * FROM said WHERE id = ?", key.id)
+        if row is None or not self.resends(number) or not self._is_in_chats(number, row):
             return None
-        info = WebMessageInfo(message_timestamp=int(said["at"]))
+        info = WebMessageInfo(message_timestamp=int(row["at"]))
         info.key.CopyFrom(key)
-        info.message.CopyFrom(said_content(said))
-        info.push_name = self._people.named(said["number"]).name
+        info.message.CopyFrom(said_content(row))
+        info.push_name = self._people.named(row["number"]).name
         if key.HasField("participant"):
             info.participant = key.participant
         return info
 
-    def _is_in_chats(self, number: str, said: Any) -> bool:
-        """Returns whether the message of a row of `said` is in a chat of the account."""
-        if is_group(said["recipient"]):
-            return number in self._groups.named(said["recipient"]).members
-        return number in (said["number"], said["recipient"])
+    def _is_in_chats(self, number: str, row: Any) -> bool:
+        """Returns whether the message of a row of `row` is in a chat of the account."""
+        if is_group(row["recipient"]):
+            return number in self._groups.named(row["recipient"]).members
+        return number in (row["number"], row["recipient"])

@@ -11,7 +11,7 @@ import structlog
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
-from simulator.server.rules.address_rules import REFUSED
+from simulator.server.rules.address_rules import BAD_ADDRESS_ERROR
 from simulator.server.rules.new_chat_limits import LOCKED
 from simulator.wire.protocol_library import (
     GROUP_SERVER,
@@ -103,7 +103,7 @@ class MessageRouter:
             self._to_group(connection, companion, message, to)
             return
         if self._addresses.refuse(account, message):
-            self._refuse(connection, companion, message, REFUSED)
+            self._refuse(connection, companion, message, BAD_ADDRESS_ERROR)
             return
         chat_at = self._chat(companion, message, to)
         chat = self._people.at(chat_at)

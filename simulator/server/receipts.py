@@ -171,14 +171,12 @@ class Receipts:
 
         The author gets a receipt as the privacy settings allow, the account's linked devices always.
         """
-        said = self._store.row(
-            "SELECT * FROM said WHERE id = ? AND number != ?", message_id, number
-        )
-        if said is None:
+        row = self._store.row("SELECT * FROM said WHERE id = ? AND number != ?", message_id, number)
+        if row is None:
             return False
-        chat, reader = said["recipient"], (number, PHONE)
+        chat, reader = row["recipient"], (number, PHONE)
         group = JID(chat.partition("@")[0], GROUP_SERVER) if is_group(chat) else None
-        author = self._people.named(said["number"]).address(said["addressing"])
+        author = self._people.named(row["number"]).address(row["addressing"])
         hidden = group is None and self._privacy.hides_reading(number)
         kind = "read-self" if hidden else "read"
         self._note_read(reader, [message_id], kind, author=author, group=group)

@@ -16,8 +16,7 @@ from actors.config.settings import RUNTIME_FILE
 from actors.connection import whatsmeow
 from actors.connection.backup.restore import OLDER
 from actors.connection.backup.session_snapshot import beside, enclose, remove, snapshot
-from actors.connection.native import SESSION_FILE
-from actors.connection.session import directory_owner
+from actors.connection.session import SESSION_FILE, directory_owner
 from actors.connection.session.file import NOWHERE
 from actors.connection.session.session import Session, SessionUnavailable
 from actors.media.store import DIGEST
@@ -105,7 +104,7 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     if position != NOWHERE:
         yield BackupPart(f"{place}/{SESSION_FILE}", copy)
     remove(copy)
-    mark = directory / directory_owner.MARK
+    mark = directory / directory_owner.OWNER_MARK
     if mark.exists():
         yield BackupPart(f"{place}/{mark.name}", mark)
     async for part in _databases(directory.parent.parent, _older(directory), scratch):

@@ -15,7 +15,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
 from actors.connection.backup.session_snapshot import disclose
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.media.store import StoreUnavailable
 from actors.redis.leases.leases import Leases
@@ -23,7 +23,7 @@ from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.backup import restored_queue, session_placement
 from supervision.backup.restored_queue import Ended, QueueUnreadable
-from supervision.backup.unfinished import MARK, unfinished
+from supervision.backup.unfinished import UNFINISHED_RESTORE, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,11 +94,11 @@ def require_empty(data: Path) -> None:
 
 def _begin(data: Path) -> None:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (data / MARK).touch(mode=0o600)
+    (data / UNFINISHED_RESTORE).touch(mode=0o600)
     for left in data.iterdir():
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
-        elif left.name != MARK:
+        elif left.name != UNFINISHED_RESTORE:
             left.unlink()
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-MARK: Final = "restore.unfinished"
+UNFINISHED_RESTORE: Final = "restore.unfinished"
 
 
 def unfinished(data: Path) -> bool:
     """Whether a restore into the directory was begun and not finished."""
-    return (data / MARK).exists()
+    return (data / UNFINISHED_RESTORE).exists()
 
 
 def finish(data: Path) -> None:
     """Let the instance be started: everything is there, and on disk."""
     os.sync()
-    (data / MARK).unlink()
+    (data / UNFINISHED_RESTORE).unlink()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from supervision.jobs.job import Job
 
 SNAPSHOT_NAME = "redis-{}-%Y%m%dT%H%M%SZ.rdb"
-MARK = "backups.mark"
+BACKUPS_MARK = "backups.mark"
 STEP = 1 << 22  # bytes between two reports of the progress
 
 
@@ -43,12 +43,12 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     if job.dry_run:
         size = await _size(job)
         return {"bytes": size, "file": None}
-    target, told = directory, 0
+    target, reported = directory, 0
 
     def tell(done: int) -> None:
-        nonlocal told
-        if done - told >= STEP:
-            told = done
+        nonlocal reported
+        if done - reported >= STEP:
+            reported = done
             job.report(bytes=done)
 
     try:
@@ -79,7 +79,7 @@ def mark_of(data: Path) -> str:
 
     It is a file of the data directory and moves with it. Raises OSError.
     """
-    file = data / MARK
+    file = data / BACKUPS_MARK
     with suppress(FileNotFoundError):
         if re.fullmatch("[0-9a-f]{8}", known := file.read_text().strip()):
             return known

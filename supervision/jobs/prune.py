@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.limits.durations import DAY
 from actors.state.messages.removal import prune
 from supervision.jobs.job import JobFailed, find_connection
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
-DAY = 86_400.0
 LEAST = 30
 """Days for which a tombstone has to identify a message that WhatsApp delivers again."""
 

@@ -14,7 +14,7 @@ def code_digest() -> str:
     """Returns the digest of the project's files and of the installed distributions. Takes tenths of a second."""
     digest = hashlib.sha256()
     for package in PACKAGES:
-        root = python_module.ROOT / package
+        root = python_module.PACKAGES_DIRECTORY / package
         for file in sorted(root.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 content = hashlib.sha256(file.read_bytes()).hexdigest()

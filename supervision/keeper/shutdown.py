@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from supervision.reports.process_files import ProcessEntry
 
-MARK = "run/stopping"
+STOPPING_MARK = "run/stopping"
 """A file that exists during a stop, so that no supervisor starts the instance again."""
 
 ROLE_GRACE_SECONDS = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}  # seconds
@@ -36,7 +36,7 @@ async def stop(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:
 
     `report` is called with each part before its stop. Raises `Held` while another stop is in progress.
     """
-    mark = data / MARK
+    mark = data / STOPPING_MARK
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
     lock = await _take_over(data)
@@ -50,12 +50,12 @@ async def stop(data: Path, report: Callable[[str], None]) -> list[ProcessEntry]:
 
 def stopping(data: Path) -> bool:
     """Returns whether a stop began and did not finish."""
-    return (data / MARK).exists()
+    return (data / STOPPING_MARK).exists()
 
 
 def forget(data: Path) -> None:
     """Removes the mark of an unfinished stop."""
-    (data / MARK).unlink(missing_ok=True)
+    (data / STOPPING_MARK).unlink(missing_ok=True)
 
 
 async def _take_over(data: Path) -> DirectoryLock:

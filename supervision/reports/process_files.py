@@ -83,8 +83,8 @@ def read(data: Path, file: Path = TREE) -> list[ProcessEntry]:
     Entries of other hosts count while the heartbeat of the root is recent.
     """
     entries = RecordFile(ProcessEntry, file).read(data)
-    told = any(not entry.here for entry in entries) and _root_shows(data)
-    return [entry for entry in entries if (entry.alive if entry.here else told)]
+    shown = any(not entry.here for entry in entries) and _root_shows(data)
+    return [entry for entry in entries if (entry.alive if entry.here else shown)]
 
 
 def names_any(data: Path, file: Path = TREE) -> bool:

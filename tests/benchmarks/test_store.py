@@ -15,8 +15,8 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
+from actors.runtime.limits.durations import HOUR
 from actors.state import own_mistakes
-from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
 from actors.state.observed_states import ObservedStates
 from actors.state.open_store import open_documents

@@ -80,6 +80,7 @@ SHARED = {
     "actors.runtime.limits.account_pace",
     "actors.runtime.limits.disk_floor",
     "actors.runtime.limits.host_turns",
+    "actors.runtime.limits.durations",
     "actors.runtime.limits.keyed_semaphores",
     "actors.runtime.limits.limits",
     "actors.runtime.owner_liveness",

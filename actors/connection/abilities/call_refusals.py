@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-WAITING: Final = 100
+MAX_WAITING_REFUSALS: Final = 100
 """Calls, and texts, that wait at most; the oldest are dropped."""
 
 RINGS: Final = 120.0
@@ -54,8 +54,8 @@ class CallRefusals:
     ) -> None:
         self._connection, self._lanes, self._options = connection, lanes, options
         self._clock = clock
-        self._ringing: deque[Call] = deque(maxlen=WAITING)
-        self._late: deque[tuple[Call, str]] = deque(maxlen=WAITING)
+        self._ringing: deque[Call] = deque(maxlen=MAX_WAITING_REFUSALS)
+        self._late: deque[tuple[Call, str]] = deque(maxlen=MAX_WAITING_REFUSALS)
         self._due, self._for_late = asyncio.Event(), asyncio.Event()
 
     def received(self, call: Call) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.connection.state_manager.port import State
     from actors.redis.leases.leases import Lease
 
-WAITING: Final = 100
+MAX_WAITING_CALLS: Final = 100
 """Calls that wait for the StateManager at most; the oldest are dropped."""
 
 
@@ -46,7 +46,7 @@ class CallReporter:
         self._state, self._refusals = state, refusals
         self._connection, self._epoch = lease.connection, lease.epoch
         self._on_lost = on_lost
-        self._waiting: deque[Call] = deque(maxlen=WAITING)
+        self._waiting: deque[Call] = deque(maxlen=MAX_WAITING_CALLS)
         self._for_calls = asyncio.Event()
 
     async def received(self, call: Call) -> None:
@@ -70,15 +70,15 @@ class CallReporter:
 
     async def _write(self) -> bool:
         self._for_calls.clear()
-        told = list(self._waiting)
-        items = [asdict(call) for call in told]
-        if told:
+        reported = list(self._waiting)
+        items = [asdict(call) for call in reported]
+        if reported:
             noting = self._state.note_calls(self._connection, self._epoch, items)
             connection = self._connection
             kept = await unless_refused(noting, connection=connection, action="report_calls")
             if kept is False:
                 return False
-        for call in told:
+        for call in reported:
             if call in self._waiting:
                 self._waiting.remove(call)
         return True

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 REPORT_PAUSE_SECONDS = 0.2
 """Seconds between two reports to Redis."""
 
-WAITING = 1000
+MAX_WAITING_PRESENCES = 1000
 """News that wait to be reported at most; the oldest are dropped."""
 
 AWAY = 1.0
@@ -58,7 +58,7 @@ class PresenceReporter:
         key = note.chat, note.who, note.types
         self._news.pop(key, None)
         self._news[key] = note
-        if len(self._news) > WAITING:
+        if len(self._news) > MAX_WAITING_PRESENCES:
             del self._news[next(iter(self._news))]
         self._came.set()
 

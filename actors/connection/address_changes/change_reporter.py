@@ -105,10 +105,10 @@ class ChangeReporter:
 
     async def _step(self, following: dict[str, list[ClaimedMessage]]) -> bool:
         if self._told is None:
-            told = await self._lanes.noted_renames(self._owner[0])
+            reported = await self._lanes.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.
-            self._told = self._noted = told if told <= self._at_start else 0
-            if told > self._told:
+            self._told = self._noted = reported if reported <= self._at_start else 0
+            if reported > self._told:
                 await self._lanes.note_renamed(
                     *self._owner, 0
                 )  # or the next owner skips the names of this round
@@ -161,8 +161,8 @@ class ChangeReporter:
     @property
     def _finished(self) -> int:
         """The number of the last name that is reported and whose lanes are one, as are those before it."""
-        told = self._told or 0
-        return min([told, *(each.number - 1 for each in self._joining.values())])
+        reported = self._told or 0
+        return min([reported, *(each.number - 1 for each in self._joining.values())])
 
     @property
     def _is_noted(self) -> bool:

@@ -8,13 +8,14 @@ import time
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.connection.backup.quarantine import DRAINED, remove_former
 from actors.connection.backup.restore import OLDER
 from actors.connection.owner.inbox_drain import InboxDrain
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import (
     Session,
     SessionBlocked,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()
-
-LIVE: Final = "session.db"
 
 
 class StrandedInbox:
@@ -90,7 +89,7 @@ class StrandedInbox:
         if not transfers and not refused:
             return
         try:
-            with closing(Session.open(self._directory / LIVE, self._ticket.epoch)) as live:
+            with closing(Session.open(self._directory / SESSION_FILE, self._ticket.epoch)) as live:
                 async with live.transaction():
                     live.refused.adopt(refused)
                     for transfer in transfers:
@@ -105,7 +104,7 @@ async def empty(ticket: Ticket, directory: Path, lanes: OutboundQueue, state: St
     False where something has to be tried again later. A file that cannot be read is passed over.
     """
     older = (directory / OLDER).glob("*/session.db")
-    for file in (*sorted(older), directory / LIVE):
+    for file in (*sorted(older), directory / SESSION_FILE):
         try:
             if (known := Session.known_position(file)).epoch:
                 mine = replace(ticket, epoch=max(ticket.epoch, known.epoch))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.connection.session import SESSION_FILE
+
 # Other engines use modules of this package, and pay for no engine of it: imported where it is opened.
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from actors.media.store import MediaStore
 
 __all__ = ["open_engine", "renew_session"]
-
-SESSION_FILE = "session.db"
 
 
 def open_engine(

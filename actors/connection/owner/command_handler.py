@@ -34,7 +34,7 @@ COMMAND_WAIT_SECONDS = 1.0
 AT_ONCE = 8
 """Commands that are done at a time; the rest waits, as long as its askers do."""
 
-WITHIN = 15.0
+COMMAND_TIMEOUT_SECONDS = 15.0
 """Seconds after which nobody waits for what is still being done."""
 
 
@@ -95,19 +95,19 @@ class CommandHandler:
 
     async def _do(self, command: Command) -> None:
         try:
-            async with asyncio.timeout(WITHIN):
-                told = await self._done(command)
+            async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS):
+                answer = await self._done(command)
         except SendError as error:
-            told = {"error": error.code}
+            answer = {"error": error.code}
         except RedisAway:
-            told = {"error": "redis_away"}
+            answer = {"error": "redis_away"}
         except Exception as error:  # noqa: BLE001 - the caller gets every error
             log_mistake(
                 "command broke", "command", error, connection=self._connection, kind=command.kind
             )
-            told = {"error": "command_failed"}
+            answer = {"error": "command_failed"}
         try:
-            await self._commands.answer(command, told)
+            await self._commands.answer(command, answer)
         except RedisAway:
             return  # the asker learns as much by itself
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-APART: Final = 60.0
+GROUP_REQUEST_PAUSE_SECONDS: Final = 60.0
 """Seconds between two requests, of whatever groups."""
 
 REFETCH_PERIOD: Final = 86_400.0
@@ -53,7 +53,7 @@ class GroupNames:
                 self._look.set()
 
     async def run(self, engine: Engine) -> None:
-        """Ask whenever `look` found something, at most once in `APART` seconds."""
+        """Ask whenever `look` found something, at most once in `GROUP_REQUEST_PAUSE_SECONDS` seconds."""
         while True:
             await self._look.wait()
             self._look.clear()
@@ -73,4 +73,4 @@ class GroupNames:
                 if len(self._asked) + len(wanted) > MAX_REQUESTED_GROUPS:
                     self._asked.clear()
                 self._asked |= dict.fromkeys(wanted, self._clock())
-            await asyncio.sleep(APART)
+            await asyncio.sleep(GROUP_REQUEST_PAUSE_SECONDS)

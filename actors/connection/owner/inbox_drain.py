@@ -47,7 +47,7 @@ T = TypeVar("T", bound="_Keyed")
 
 ITEMS_PER_ROUND = 200
 
-APART = 0.2
+ROUND_PAUSE_SECONDS = 0.2
 """Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
 
 
@@ -108,8 +108,8 @@ class InboxDrain:
         """Is called with the items that the session holds back, at first and at each change."""
         self._held: HeldItems | None = None
         self._full = False
-        self._messages = Stage(self._store, apart=APART)
-        self._receipts = Stage(self._note, apart=APART)
+        self._messages = Stage(self._store, apart=ROUND_PAUSE_SECONDS)
+        self._receipts = Stage(self._note, apart=ROUND_PAUSE_SECONDS)
 
     def look(self) -> None:
         """Something new is in the inbox."""

@@ -45,7 +45,7 @@ _KINDS: Final[Mapping[type[Shown], Noticed]] = {Qr: "qr", PairingCode: "code", P
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class StateReport:
     """The observed state of a connection, as `whatsapp_connection_states` keeps it under ``observed``."""
 
     state: str
@@ -92,7 +92,7 @@ class Reporter:
         self._connection = lease.connection
         self._on_lost = on_lost
         self._clock = clock
-        self._now = Observed(
+        self._now = StateReport(
             state=lease.state,
             cause=lease.cause,
             epoch=lease.epoch,
@@ -120,7 +120,7 @@ class Reporter:
         self._for_state.set()  # that this epoch serves is news
 
     @property
-    def now(self) -> Observed:
+    def now(self) -> StateReport:
         """The newest report."""
         return self._now
 
@@ -302,13 +302,13 @@ class Reporter:
     async def _write_notices(self) -> bool:
         self._for_notices.clear()
         waiting = sorted(self._notices.values(), key=lambda notice: notice.number)
-        told = [notice for notice in waiting if notice.number <= self._in_lease]
-        if told:
-            items = [asdict(notice) for notice in told]
+        reported = [notice for notice in waiting if notice.number <= self._in_lease]
+        if reported:
+            items = [asdict(notice) for notice in reported]
             noting = self._state.note_pairing(self._connection, self._now.epoch, items)
             if await self._stored(noting, "report_pairing") is False:
                 return False
-        for notice in told:
+        for notice in reported:
             if self._notices.get(notice.kind) == notice:
                 del self._notices[notice.kind]
         return True

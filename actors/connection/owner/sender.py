@@ -45,7 +45,7 @@ WAIT = 20.0
 GATHER = 0.005
 """Seconds that an outcome waits for others, where its chat goes on meanwhile."""
 
-PAUSE, LONGEST_PAUSE = 0.1, 1.0
+FIRST_SEND_PAUSE, LONGEST_SEND_PAUSE = 0.1, 1.0
 NOT_OPEN_AFTER_ALL = 0.2
 """Seconds without claims after a send found the socket closed before `run` said so."""
 
@@ -147,7 +147,7 @@ class Sender:
                         await self._look.wait()
         finally:
             self._claiming = False
-            _answer(self._sent, told=False)
+            _answer(self._sent, reported=False)
             await end_tasks([listening], 1.0)
 
     async def stop(self, grace: float) -> None:
@@ -178,14 +178,14 @@ class Sender:
             try:
                 await self._lanes.wait(self._owner[0], WAIT)
             except RedisAway:
-                await asyncio.sleep(LONGEST_PAUSE)
+                await asyncio.sleep(LONGEST_SEND_PAUSE)
             self._look.set()
 
     async def _join_and_claim(self) -> float | None:
         """As `_claim`, once Redis has all names of chats."""
         step = "done" if self._untold else await self.joins.step(self._next)
         if step == "away":
-            return LONGEST_PAUSE
+            return LONGEST_SEND_PAUSE
         again = await self._claim(takes=step == "done")
         return 0.0 if step == "more" else again
 
@@ -203,7 +203,7 @@ class Sender:
         free = max(0, self._concurrency - len(self._flying) + len(sent)) if ahead else 0
         if not free and not sent:
             return again
-        told = False
+        reported = False
         try:
             claim = await self._lanes.claim(
                 *self._owner,
@@ -213,18 +213,18 @@ class Sender:
                 ahead=ahead and not self.joins.unfinished,
                 linked_at=self._engine.linked_at,
             )
-            told = True
+            reported = True
             if sent and self.joins.unfinished:
                 self._look.set()
             self._flying -= {each.attempt for each in sent}
         except RedisAway:
-            return LONGEST_PAUSE
+            return LONGEST_SEND_PAUSE
         except LeaseLost:
-            told = True
+            reported = True
             self._on_lost("lost")
             return None
         finally:
-            _answer(sent, told=told)
+            _answer(sent, reported=reported)
         self.joins.ask(claim.unnamed)
         for job in claim.jobs:
             if job.chat in self._out:
@@ -295,13 +295,13 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
-            said = await self._said(job)
+            content = await self._said(job)
             self.joins.check(job.chat)
-            if isinstance(said, Notice):
-                await notify(self._engine, job.chat, said, job.said_at or self._clock())
+            if isinstance(content, Notice):
+                await notify(self._engine, job.chat, content, job.said_at or self._clock())
                 return self._clock()
             began = time.monotonic()
-            outgoing = SendRequest(job.message_id, job.chat, said, job.said_at)
+            outgoing = SendRequest(job.message_id, job.chat, content, job.said_at)
             at = await self._engine.send(outgoing)
             measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:
@@ -318,16 +318,16 @@ class Sender:
     async def _said(self, job: ClaimedMessage) -> Content:
         """The content to send. Raises `SendError` where it can be made into nothing any more."""
         try:
-            said = job.said
+            content = job.said
         except UnknownContent:
             raise SendError("unsupported_type", permanent=True) from None
-        if isinstance(said, Change | Star) and said.target.sender is None:
+        if isinstance(content, Change | Star) and content.target.sender is None:
             # It stood before this one in the lane, and may have died there.
             with suppress(RedisAway):
-                target = await self._lanes.get(f"{self._owner[0]}.{said.target.message_id}")
-                if target is not None and (refusal := target.refuses(said, self._clock())):
+                target = await self._lanes.get(f"{self._owner[0]}.{content.target.message_id}")
+                if target is not None and (refusal := target.refuses(content, self._clock())):
                     raise SendError(refusal, permanent=True)
-        return said
+        return content
 
     async def _report_with_claim(self, sent: _Sent, within: float) -> bool:
         """Whether the next claim reported it to Redis; there is one after `within` seconds at the latest."""
@@ -374,7 +374,7 @@ class Sender:
 
     async def _tell(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
         """Tell an outcome until Redis has it; its answer, or None once the lease is lost."""
-        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
+        pause = DoublingPause(FIRST_SEND_PAUSE, LONGEST_SEND_PAUSE)
         refused = False
         try:
             while True:
@@ -391,7 +391,7 @@ class Sender:
             self._untold -= refused
 
 
-def _answer(sent: Sequence[_Sent], *, told: bool) -> None:
+def _answer(sent: Sequence[_Sent], *, reported: bool) -> None:
     for each in sent:
         if not each.told.done():
-            each.told.set_result(told)
+            each.told.set_result(reported)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.disconnects.causes import Cause
     from actors.connection.disconnects.consequences import Consequence
     from actors.connection.engine import Engine, InboxMessage
-    from actors.connection.owner.reporter import Observed, Shown
+    from actors.connection.owner.reporter import Shown, StateReport
     from actors.connection.state_manager.port import State
     from actors.queue.outbound_queue import OutboundQueue
     from actors.redis.commands import Commands
@@ -145,7 +145,7 @@ class Serving:
         )
 
     @property
-    def now(self) -> Observed:
+    def now(self) -> StateReport:
         """The observed state of the connection."""
         return self._reporter.now
 

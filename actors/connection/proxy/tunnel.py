@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.connection.proxy.address import ProxyAddress
 
-WITHIN: Final = 10.0
+PROXY_CONNECT_SECONDS: Final = 10.0
 """Seconds that a proxy has to connect to WhatsApp."""
 
 WRONG_PASSWORD: Final = 407
@@ -48,7 +48,9 @@ async def connect(proxy: ProxyAddress, host: str, port: int) -> socket.socket:
     from python_socks.async_.asyncio import Proxy  # noqa: PLC0415 - where there is no proxy, not loaded
 
     with _failures(proxy):
-        return await Proxy(*_arguments(proxy), rdns=True).connect(host, port, timeout=WITHIN)
+        return await Proxy(*_arguments(proxy), rdns=True).connect(
+            host, port, timeout=PROXY_CONNECT_SECONDS
+        )
 
 
 def connect_blocking(proxy: ProxyAddress, host: str, port: int, within: float) -> socket.socket:

@@ -33,7 +33,7 @@ MAX_DOCUMENT_TEXT_BYTES: Final = 300_000
 Later changes by others have the rest of Firestore's 1 MiB (`actors/state/messages/applied_changes.py`).
 """
 
-SHOWN: Final = 1000
+EXCERPT_CHARACTERS: Final = 1000
 """Characters of longer words that stay in the message; of what a file is called, a fifth."""
 
 CHUNK: Final = 65_536
@@ -94,7 +94,7 @@ class OversizedMessages:
 
     async def _shortened(self, item: Mapping[str, Any]) -> list[dict[str, Any]]:
         file = await self._kept(item)
-        shown = (item["text"] or "")[:SHOWN] or None
+        shown = (item["text"] or "")[:EXCERPT_CHARACTERS] or None
         content = _content(item)
         document = {
             **item,
@@ -119,7 +119,7 @@ class OversizedMessages:
     async def _kept(self, item: Mapping[str, Any]) -> File:
         text, content = item["text"] or "", item.get("content") or ""
         name, mime, words = "message.txt", "text/plain; charset=utf-8", text
-        if len(text) <= SHOWN:
+        if len(text) <= EXCERPT_CHARACTERS:
             name, mime, words = "message.json", "application/json", content
         return await self._keep(item["sender"], words.encode(errors="replace"), name, mime)
 
@@ -155,9 +155,9 @@ def _content(item: Mapping[str, Any]) -> Any:
 
 def _short(content: Media) -> Media:
     """The content with the beginning of its words, and without what it quotes."""
-    file, most = content.file, SHOWN // 5
+    file, most = content.file, EXCERPT_CHARACTERS // 5
     named = replace(file, mime=file.mime[:most], name=file.name and file.name[:most])
     if isinstance(content, Image | Video | Document):
-        caption = content.caption and content.caption[:SHOWN]
+        caption = content.caption and content.caption[:EXCERPT_CHARACTERS]
         return replace(content, file=named, reply_to=None, caption=caption)
     return replace(content, file=named, reply_to=None)

@@ -2,3 +2,8 @@
 
 Keys and devices are in `identities`; copies of the file are `actors/connection/backup`.
 """
+
+from typing import Final
+
+SESSION_FILE: Final = "session.db"
+"""In the directory of a connection, of all engines."""

@@ -14,13 +14,13 @@ from actors.runtime.atomic_files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-MARK: Final = "created_at"
+OWNER_MARK: Final = "created_at"
 
 
 def is_anothers(directory: Path, created_at: float) -> bool:
     """Whether it is of a connection of the same id that was created at another time."""
     try:
-        return (directory / MARK).read_text() != repr(created_at)
+        return (directory / OWNER_MARK).read_text() != repr(created_at)
     except FileNotFoundError:
         return False
 
@@ -34,9 +34,9 @@ def begin(directory: Path, created_at: float) -> None:
         for entry in directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != MARK:
+            elif entry.name != OWNER_MARK:
                 entry.unlink()
-        (directory / MARK).unlink()
-    if not (directory / MARK).exists():
+        (directory / OWNER_MARK).unlink()
+    if not (directory / OWNER_MARK).exists():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(directory / MARK, repr(created_at))
+        write_atomically(directory / OWNER_MARK, repr(created_at))

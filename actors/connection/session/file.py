@@ -18,15 +18,13 @@ from actors.connection.session.schema_changes import CHANGES, VERSION
 from actors.connection.session.skipped_keys_migration import move_skipped_keys
 from actors.redis.leases.lease_record import Position
 from actors.runtime.limits.limits import DISK_RESERVE
+from actors.runtime.sqlite_writer import BUSY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
 NOWHERE = Position(0, 0)
-
-BUSY_SECONDS = 5.0
-"""Seconds for which a writer waits for another process's transaction on the same file."""
 
 # The transaction that the running code is inside of. A context variable and not the task: what a
 # transaction awaits may run as a task of its own, and an unrelated task must not slip its writes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.connection.session import SESSION_FILE
 from actors.connection.whatsmeow.program.executable import DATABASE
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from actors.media.store import MediaStore
 
 __all__ = ["DATABASE", "copy_keys", "open_engine", "renew_session"]
-
-SESSION_FILE = "session.db"
 
 
 def open_engine(

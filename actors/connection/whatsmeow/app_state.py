@@ -34,11 +34,11 @@ class DeliveredChanges:
     name: str | None = field(default=None, repr=False)
 
 
-def read(told: Mapping[str, Any], body: bytes) -> DeliveredChanges:
+def read(report: Mapping[str, Any], body: bytes) -> DeliveredChanges:
     """Read a delivery `app_state`. Settings that nobody here shows are left out, and so are unreadable ones."""
     found: list[AppStateChange] = []
     name = None
-    for index, action, removed in _entries(told, body):
+    for index, action, removed in _entries(report, body):
         if index[0] == _OWN_NAME:
             name = name if removed else action.pushNameSetting.name or name
         elif (change := _change(index, action)) is not None:
@@ -46,10 +46,10 @@ def read(told: Mapping[str, Any], body: bytes) -> DeliveredChanges:
     return DeliveredChanges(found, name)
 
 
-def _entries(told: Mapping[str, Any], body: bytes) -> Iterator[tuple[list[str], Any, bool]]:
+def _entries(report: Mapping[str, Any], body: bytes) -> Iterator[tuple[list[str], Any, bool]]:
     """The index, the action and whether it was removed, of each entry; `body` has one action after the other."""
     at = 0
-    for each in told.get("changes") or ():
+    for each in report.get("changes") or ():
         piece, at = body[at : at + each["length"]], at + each["length"]
         index = [str(part) for part in each.get("index") or ()]
         try:

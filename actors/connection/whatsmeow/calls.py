@@ -30,32 +30,32 @@ class Calls:
     def call_of(self, stanza: Node) -> Call | None:
         """The call in a delivery; None where it has no caller or no usable id, or is the account's own."""
         assert isinstance(stanza, ProgramDelivery)
-        told = stanza.told or {}
+        report = stanza.told or {}
         caller, number = (
-            str(told.get("caller") or told.get("from") or ""),
-            str(told.get("call", "")),
+            str(report.get("caller") or report.get("from") or ""),
+            str(report.get("call", "")),
         )
-        names = (told.get("caller_phone"), caller, told.get("caller_lid"))
+        names = (report.get("caller_phone"), caller, report.get("caller_lid"))
         persons = [one for name in names if (one := parse_optional(name)) and one.is_person]
         if not persons or not 0 < len(number) <= LONGEST_CALL_ID:
             return None
         if any(map(self._people.is_account, persons)):
             return None
-        rings = told.get("state") == "offered"
+        rings = report.get("state") == "offered"
         if rings:
             self._callers[number] = caller
             while len(self._callers) > MAX_REMEMBERED_CALLS:
                 self._callers.popitem(last=False)
         else:
             self._callers.pop(number, None)
-        group = parse_optional(told.get("group"))
+        group = parse_optional(report.get("group"))
         person = self._people.canonical(persons[0])
         return Call(
             number,
             str(person),
-            int(told.get("at") or time.time()),
+            int(report.get("at") or time.time()),
             "offered" if rings else "ended",
-            bool(told.get("video")),
+            bool(report.get("video")),
             str(group) if group is not None and group.server == GROUP else None,
             **self._people.naming(person),
         )

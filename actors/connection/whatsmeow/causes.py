@@ -46,19 +46,19 @@ def from_word(word: str, detail: str = "") -> Cause:
     return Cause(_WORDS.get(word, Kind.NETWORK), word if word in _KNOWN else "program")
 
 
-def from_ended(told: Mapping[str, Any], now: float) -> Cause:
+def from_ended(report: Mapping[str, Any], now: float) -> Cause:
     """The cause in the event ``ended``. `now` is in seconds since the epoch."""
-    by = told.get("by")
-    attrs = _texts(told.get("attrs"))
+    by = report.get("by")
+    attrs = _texts(report.get("attrs"))
     if by == "failure":
         return from_failure(attrs, now)
     if by == "stream_error":
-        children = told.get("children")
+        children = report.get("children")
         parts = children.items() if isinstance(children, dict) else ()
         return from_stream_error(attrs, {str(tag): _texts(part) for tag, part in parts})
     if by == "close":
         return from_close(None)
-    return from_word(str(told.get("cause")), str(told.get("detail")))
+    return from_word(str(report.get("cause")), str(report.get("detail")))
 
 
 def _texts(attrs: object) -> dict[str, str]:

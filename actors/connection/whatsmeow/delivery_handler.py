@@ -163,17 +163,17 @@ class DeliveryHandler:
 
     def _group(self, stanza: ProgramDelivery) -> StanzaResult:
         """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
-        told = stanza.told or {}
-        chat = parse_optional(str(told.get("chat", "")))
+        report = stanza.told or {}
+        chat = parse_optional(str(report.get("chat", "")))
         if chat is None:
             return StanzaResult("notification.ignored", (stanza,))
         self._rosters.forget(chat)
-        self._rosters.note_subject(chat, str(told.get("subject") or ""))
-        gone = (parse_optional(str(one)) for one in told.get("left") or ())
+        self._rosters.note_subject(chat, str(report.get("subject") or ""))
+        gone = (parse_optional(str(one)) for one in report.get("left") or ())
         persons = [self._people.canonical(one) for one in gone if one is not None]
-        at = int(told.get("at") or self._clock())
+        at = int(report.get("at") or self._clock())
         news = self._receipts.leave_out(chat, persons, at)
-        read = group_news.read_delivery(told, self._people.account, self._clock())
+        read = group_news.read_delivery(report, self._people.account, self._clock())
         news |= self._group_news.note(chat, read)
         return StanzaResult("notification.group", (stanza,), news=news)
 
@@ -182,9 +182,9 @@ class DeliveryHandler:
 
         Its list of a group is newer than the session's, which is asked for anew then.
         """
-        told = stanza.told or {}
-        chat, number = Address.parse(str(told["chat"])), str(told["message_id"])
-        found = (parse_optional(str(one)) for one in told.get("persons") or ())
+        report = stanza.told or {}
+        chat, number = Address.parse(str(report["chat"])), str(report["message_id"])
+        found = (parse_optional(str(one)) for one in report.get("persons") or ())
         persons = {self._people.canonical(one) for one in found if one is not None}
         others = map(str, persons - {self._people.account})
         self._session.groups.expect_receipts(str(chat), number, others)
@@ -194,12 +194,12 @@ class DeliveryHandler:
         return StanzaResult("recipients.noted", (stanza,))
 
     def _mex(self, stanza: ProgramDelivery) -> StanzaResult:
-        told = limit_queries.notified(
+        limits = limit_queries.notified(
             Node("", {}, (Node("update", {}, stanza.body),)), self._clock()
         )
-        if not told:
+        if not limits:
             return StanzaResult("notification.ignored", (stanza,))
-        limit_enforcement.note(self._session, told)
+        limit_enforcement.note(self._session, limits)
         return StanzaResult("notification.limits", (stanza,), task="limits")
 
     def _call(self, stanza: ProgramDelivery) -> StanzaResult:
@@ -208,20 +208,20 @@ class DeliveryHandler:
 
     def _app_state(self, stanza: ProgramDelivery) -> StanzaResult:
         """Note changes with the version that brings them; where some before them lack, ask for all."""
-        told = stanza.told or {}
-        found = app_state.read(told, stanza.body)
-        session, collection, after = self._session, str(told["collection"]), told.get("after")
-        begun = told.get("begun")
+        report = stanza.told or {}
+        found = app_state.read(report, stanza.body)
+        session, collection, after = self._session, str(report["collection"]), report.get("after")
+        begun = report.get("begun")
         if found.name is not None:
             session.push_names.save(str(self._people.account), found.name)
-        if told.get("more"):
+        if report.get("more"):
             begun = session.app_state.note_part(collection, found.changes, begun)
             return StanzaResult(
                 "app_state.part", (replace(stanza, answer={"begun": begun}),), news=True
             )
         # A change after version 0, where the library has nothing, is one if the session has nothing either.
         fits = after != 0 or session.app_state.version(collection) == 0
-        version, changes = int(told["version"]), found.changes
+        version, changes = int(report["version"]), found.changes
         if not fits or not session.app_state.note(
             collection, version, changes, after=after, begun=begun
         ):
@@ -231,12 +231,12 @@ class DeliveryHandler:
 
     def _media_retried(self, stanza: ProgramDelivery) -> StanzaResult:
         """The account's phone was asked for a file that the servers lost."""
-        told = stanza.told or {}
-        for transfer in self._session.downloads.of_message(str(told.get("message_id", ""))):
-            if (code := told.get("error")) is not None:
+        report = stanza.told or {}
+        for transfer in self._session.downloads.of_message(str(report.get("message_id", ""))):
+            if (code := report.get("error")) is not None:
                 found = reupload_request.refused(str(code))
             else:
-                iv = bytes.fromhex(str(told.get("iv", "")))
+                iv = bytes.fromhex(str(report.get("iv", "")))
                 found = reupload_request.opened(iv, stanza.body, transfer)
             if found is None:
                 continue

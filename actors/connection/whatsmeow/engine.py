@@ -318,9 +318,9 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
 
     async def _open(self) -> tuple[Program, list[int]]:
         version = await self._versions.announced()
-        program, told = await self._programs.start()
-        if told is not None:
-            await self._identity.learn(told)
+        program, report = await self._programs.start()
+        if report is not None:
+            await self._identity.learn(report)
         return program, [int(part) for part in version.split(".")]
 
     async def _serve(self, program: Program, version: list[int]) -> Cause:

@@ -114,56 +114,56 @@ class Events:
                 self._link.fail(Cause(Kind.NETWORK, "engine_failed"))
 
     async def _handle(self, event: str, frame: Frame) -> None:
-        told = frame.header
+        report = frame.header
         handle = self._handlers.get(event)
         if handle is not None:
-            await handle(told)
+            await handle(report)
 
     async def _void_code(self, _: Any) -> None:
         await self._events.on_code(NO_CODE)
 
-    async def _ask_for_passkey(self, told: Any) -> None:
-        await self._events.on_passkey(_passkey(told))
+    async def _ask_for_passkey(self, report: Any) -> None:
+        await self._events.on_passkey(_passkey(report))
 
-    async def _pair(self, told: Any) -> None:
-        await self._identity.learn(told)
+    async def _pair(self, report: Any) -> None:
+        await self._identity.learn(report)
         if (account := self._identity.account) is not None:
             await self._events.on_paired(account)
 
-    async def _open(self, told: Any) -> None:
+    async def _open(self, report: Any) -> None:
         if self._paired is not None:
-            await self._identity.learn(told)
+            await self._identity.learn(report)
             await self._events.on_version_end(self._versions.ends_at)
             await self._paired.open()
 
-    async def _note_version_end(self, told: Any) -> None:
-        await self._versions.note_end(str(told.get("at", "")))
+    async def _note_version_end(self, report: Any) -> None:
+        await self._versions.note_end(str(report.get("at", "")))
         await self._events.on_version_end(self._versions.ends_at)
 
     async def _count_mistake(self, _: Any) -> None:
         measures.count(OWN_MISTAKES, action="stanza.failed")  # the program has logged it
 
-    async def _end(self, told: Any) -> None:
+    async def _end(self, report: Any) -> None:
         asked = Cause(Kind.LOGGED_OUT, "asked")
-        found = causes.from_ended(told, time.time())
+        found = causes.from_ended(report, time.time())
         self._link.fail(asked if self.asked_to_leave else found)
 
-    async def _show_qr(self, told: Any) -> None:
+    async def _show_qr(self, report: Any) -> None:
         if not self._qrs:
             self._offering.begin(QRS_LAST)
         self._qrs += 1
-        await self._events.on_qr(Qr(str(told["text"]), _expires_at(told)))
+        await self._events.on_qr(Qr(str(report["text"]), _expires_at(report)))
 
-    async def _show_presence(self, told: Any) -> None:
+    async def _show_presence(self, report: Any) -> None:
         people = self._identity.people
-        chat, who = (parse_optional(str(told.get(name, ""))) for name in ("chat", "who"))
-        state = told.get("state")
+        chat, who = (parse_optional(str(report.get(name, ""))) for name in ("chat", "who"))
+        state = report.get("state")
         if people is None or chat is None or who is None or state not in _STATES:
             return
         if not who.is_person or people.is_account(who):
             return
         named = str(people.canonical(who))
-        last = told.get("last_seen")
+        last = report.get("last_seen")
         await self._events.on_presence(
             Presence(
                 str(chat) if chat.server == GROUP else named,
@@ -173,9 +173,9 @@ class Events:
             )
         )
 
-    async def _learn(self, told: Any) -> None:
+    async def _learn(self, report: Any) -> None:
         """Note pairs of a LID's user and a number's that the library learnt."""
-        people, news, pairs = self._identity.people, False, told.get("pairs")
+        people, news, pairs = self._identity.people, False, report.get("pairs")
         if people is None or not isinstance(pairs, list):
             return
         async with self._session.transaction():
@@ -200,13 +200,13 @@ class Events:
             self._recorder.received(stanza, len(frame.body))
 
 
-def _expires_at(told: Any) -> float:
-    return time.time() + float(told.get("expires_ms", 0)) / 1000
+def _expires_at(report: Any) -> float:
+    return time.time() + float(report.get("expires_ms", 0)) / 1000
 
 
-def _passkey(told: Any) -> Passkey:
-    if "options" in told:
-        return Passkey.challenge(told["options"], _expires_at(told))
-    if "code" in told:
-        return Passkey.confirmation(str(told["code"]), _expires_at(told))
+def _passkey(report: Any) -> Passkey:
+    if "options" in report:
+        return Passkey.challenge(report["options"], _expires_at(report))
+    if "code" in report:
+        return Passkey.confirmation(str(report["code"]), _expires_at(report))
     return NO_PASSKEY

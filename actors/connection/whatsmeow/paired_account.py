@@ -150,11 +150,11 @@ class PairedAccount:
         """Whether the message of these addresses is stored."""
         return self._incoming.knows(stanza)
 
-    def sent(self, told: Mapping[str, Any]) -> bytes | None:
+    def sent(self, report: Mapping[str, Any]) -> bytes | None:
         """The plaintext of a message that was sent, for a device that could not read it; None for any other."""
-        chat = parse_optional(str(told.get("chat", "")))
-        device = parse_optional(str(told.get("requester", "")))
-        number = str(told.get("message_id", ""))
+        chat = parse_optional(str(report.get("chat", "")))
+        device = parse_optional(str(report.get("requester", "")))
+        number = str(report.get("message_id", ""))
         if (
             chat is None
             or device is None

@@ -110,12 +110,12 @@ class ProgramSender:
 
         A later message of a chat waits for the file of an earlier one. Raises `SendError`.
         """
-        said = outgoing.content
+        content = outgoing.content
         async with self._order(chat):
-            if self._uploader is None or not isinstance(said, Media):
+            if self._uploader is None or not isinstance(content, Media):
                 return None
             with send_errors():
-                return await self._uploader.upload(outgoing.message_id, said)
+                return await self._uploader.upload(outgoing.message_id, content)
 
     async def _attempt(self, outgoing: SendRequest, chat: Address, upload: Upload | None) -> float:
         async with self._turn(chat):

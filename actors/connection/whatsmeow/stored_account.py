@@ -36,9 +36,9 @@ class StoredAccount:
         known = self._session.linked_device.read()
         return None if known is None else known.banned_until
 
-    async def learn(self, told: Mapping[str, Any]) -> None:
+    async def learn(self, report: Mapping[str, Any]) -> None:
         """Keep whose device it is, by the program's words. Raises what the session refuses with."""
-        jid, lid = told.get("jid"), told.get("lid")
+        jid, lid = report.get("jid"), report.get("lid")
         known = self._session.linked_device.read()
         if not jid:
             if known is not None:

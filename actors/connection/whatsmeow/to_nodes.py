@@ -32,57 +32,57 @@ class ProgramDelivery(Node):
 
 def delivery_of(request: int, kind: str, frame: Frame) -> ProgramDelivery:
     """The delivery in a request of the program."""
-    told = frame.header
+    report = frame.header
     make = _MADE.get(kind)
-    tag, attrs, parts = (kind, {}, ()) if make is None else make(told)
-    return ProgramDelivery(tag, attrs, parts, request, kind, told, frame.body)
+    tag, attrs, parts = (kind, {}, ()) if make is None else make(report)
+    return ProgramDelivery(tag, attrs, parts, request, kind, report, frame.body)
 
 
-def _message(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
+def _message(report: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
     attrs = {
-        "id": _text(told, "message_id"),
-        "t": _text(told, "at"),
-        "notify": _text(told, "push_name"),
-        "category": _text(told, "category"),
-        **_addresses(told),
+        "id": _text(report, "message_id"),
+        "t": _text(report, "at"),
+        "notify": _text(report, "push_name"),
+        "category": _text(report, "category"),
+        **_addresses(report),
     }
-    if told.get("offline"):
+    if report.get("offline"):
         attrs["offline"] = "1"
-    kind = _text(told, "kind")
+    kind = _text(report, "kind")
     parts = (Node("unavailable", {"type": kind}),) if kind else ()
     return "message", _without_empty(attrs), parts
 
 
-def _receipt(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
-    ids = [str(one) for one in told.get("ids") or ()]
+def _receipt(report: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
+    ids = [str(one) for one in report.get("ids") or ()]
     attrs = {
         "id": ids[0] if ids else "",
-        "t": _text(told, "at"),
-        "type": _text(told, "type"),
-        **_addresses(told),
+        "t": _text(report, "at"),
+        "type": _text(report, "type"),
+        **_addresses(report),
     }
     items = tuple(Node("item", {"id": one}) for one in ids[1:])
     return "receipt", _without_empty(attrs), (Node("list", {}, items),) if items else ()
 
 
-def _call(told: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
+def _call(report: Mapping[str, Any]) -> tuple[str, dict[str, str], tuple[Node, ...]]:
     attrs = {
-        "from": _text(told, "caller"),
-        "sender_pn": _text(told, "caller_phone"),
-        "sender_lid": _text(told, "caller_lid"),
+        "from": _text(report, "caller"),
+        "sender_pn": _text(report, "caller_phone"),
+        "sender_lid": _text(report, "caller_lid"),
     }
     return "call", _without_empty(attrs), ()
 
 
-def _addresses(told: Mapping[str, Any]) -> dict[str, str]:
+def _addresses(report: Mapping[str, Any]) -> dict[str, str]:
     """The addresses on the wire: whence, by whom, to whom, and the other ones of these people."""
-    chat, sender = _text(told, "chat"), _text(told, "sender")
-    other, theirs = _text(told, "sender_alt"), _text(told, "recipient_alt")
+    chat, sender = _text(report, "chat"), _text(report, "sender")
+    other, theirs = _text(report, "sender_alt"), _text(report, "recipient_alt")
     where = parse_optional(chat)
     if where is not None and (where.server == GROUP or is_list(where)):
         return {"from": chat, "participant": sender, **_other("participant", other)}
     found = {"from": sender, **_other("sender", other)}
-    if told.get("from_me"):
+    if report.get("from_me"):
         found |= {"recipient": chat, **_other("peer_recipient", theirs)}
     elif where is None or not where.is_person:
         found["from"] = chat
@@ -96,8 +96,8 @@ def _other(who: str, address: str) -> dict[str, str]:
     return {f"{who}_{'lid' if found.server == LID else 'pn'}": address}
 
 
-def _text(told: Mapping[str, Any], name: str) -> str:
-    value = told.get(name)
+def _text(report: Mapping[str, Any], name: str) -> str:
+    value = report.get(name)
     return "" if value is None else str(value)
 
 

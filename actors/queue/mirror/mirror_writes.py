@@ -60,8 +60,8 @@ def without_words(record: Record) -> list[Write]:
     """The writes of a record whose words the store does not take: no text, no content, no change of another."""
     shown = {**message(record), "text": None, "content": None}
     by, keep = ("at", "revision"), _kept(record)
-    told = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, tells=of_message)
-    return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), told]
+    advance = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, tells=of_message)
+    return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), advance]
 
 
 def is_unknown(record: Record) -> bool:
@@ -152,24 +152,24 @@ def deleted(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def _change(record: Record) -> Change | None:
     try:
-        said = record.said if record.content else None
+        content = record.said if record.content else None
     except UnknownContent:
         return None  # a newer release accepted it, and notes it
-    return said if isinstance(said, Change) else None
+    return content if isinstance(content, Change) else None
 
 
 def _content(record: Record) -> Document | None:
     """As the document has it: the words of an edit are in the message that it changed."""
     try:
-        said = record.said if record.content else None
+        content = record.said if record.content else None
     except UnknownContent:
         return None
-    if said is None:
+    if content is None:
         return None
-    packed = pack(said)
-    if isinstance(said, PollVote):
+    packed = pack(content)
+    if isinstance(content, PollVote):
         packed.pop("secret", None)  # it stands with the poll
-    if isinstance(said, Edit) and record.status in PROVEN:
+    if isinstance(content, Edit) and record.status in PROVEN:
         del packed["text"]
     return packed
 

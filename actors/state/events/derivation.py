@@ -212,14 +212,14 @@ def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]
     """The events that a write of an alert's document emits."""
     if after is None:
         return ()
-    told: list[Event] = []
+    events: list[Event] = []
     if before is None:
-        told.append(_alert("alert.raised", after, after["raised_at"]))
+        events.append(_alert("alert.raised", after, after["raised_at"]))
     elif after["active"] and after.get("repeats", 0) > before.get("repeats", 0):
-        told.append(_alert("alert.repeated", after, after["told_at"], after["repeats"]))
+        events.append(_alert("alert.repeated", after, after["told_at"], after["repeats"]))
     if not after["active"] and (before is None or before["active"]):
-        told.append(_alert("alert.cleared", after, after["cleared_at"]))
-    return told
+        events.append(_alert("alert.cleared", after, after["cleared_at"]))
+    return events
 
 
 def _ended(document: Document | None) -> Document | None:

@@ -41,8 +41,8 @@ class EventLog:
         page = await self._documents.query(
             EVENTS, where=[Where("last", ">", seq)], order=[Order("last")], limit=packs
         )
-        told = [each for pack in page.items for each in unpacked(pack) if each.seq > seq]
-        return Look(told, page.next is not None)
+        events = [each for pack in page.items for each in unpacked(pack) if each.seq > seq]
+        return Look(events, page.next is not None)
 
     async def before(self, seq: int, *, packs: int = PACKS) -> Look:
         """The last events that come before the number `seq`, the newest first."""
@@ -52,8 +52,8 @@ class EventLog:
             order=[Order("first", descending=True)],
             limit=packs,
         )
-        told = [each for pack in page.items for each in unpacked(pack) if each.seq < seq]
-        return Look(sorted(told, key=lambda each: -each.seq), page.next is not None)
+        events = [each for pack in page.items for each in unpacked(pack) if each.seq < seq]
+        return Look(sorted(events, key=lambda each: -each.seq), page.next is not None)
 
     async def want(self, until: float) -> Head:
         """Have events written until then, at least, for those who read; how far it is."""

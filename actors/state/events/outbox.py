@@ -125,10 +125,10 @@ def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
         yield NumberedEvent(seq, at, event, cut, size)
 
 
-def written(told: NumberedEvent) -> str:
+def written(event: NumberedEvent) -> str:
     """One event as text, by itself; `read` has it again."""
     return json.dumps(
-        {"seq": told.seq, "at": told.at, "cut": told.cut, "event": asdict(told.event)},
+        {"seq": event.seq, "at": event.at, "cut": event.cut, "event": asdict(event.event)},
         ensure_ascii=False,
         separators=(",", ":"),
     )

@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS = 5.0
+FIRESTORE_SECONDS = 5.0
 """Within which every call has its answer or raises `StoreAway`, retries included."""
 
 TRIES = 12
-"""Of a transaction that others get in the way of, as far as `ANSWER_SECONDS` allows."""
+"""Of a transaction that others get in the way of, as far as `FIRESTORE_SECONDS` allows."""
 COLLIDED_BASE, COLLIDED_CAP = 0.02, 1.0
 QUOTA_BASE, QUOTA_CAP = 1.0, 20.0
 """Seconds for which nothing is asked after the quota was exceeded; doubles each time in a row."""
@@ -185,7 +185,7 @@ class FirestoreDocuments:
         self._calls += 1
         self._idle.clear()
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(FIRESTORE_SECONDS):
                 yield await self._opened()
         except exceptions.ResourceExhausted:
             self._exceed()
@@ -257,7 +257,7 @@ class FirestoreDocuments:
 
     async def _ask(self, method: Any, request: Any) -> Any:
         # Neither a retry nor a deadline of the client's own: both outlast what they are given.
-        return await method(request, retry=None, timeout=ANSWER_SECONDS, metadata=self._metadata)
+        return await method(request, retry=None, timeout=FIRESTORE_SECONDS, metadata=self._metadata)
 
     async def _transact(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
         """Read, decide and write in one transaction; return the documents afterwards, by name."""
@@ -281,7 +281,7 @@ class FirestoreDocuments:
             names.append(head)
         before, transaction = await self._read(client, names, transaction=True)
         after = dict(before)
-        told: list[Event] = []
+        events: list[Event] = []
         now = time.time()
         known = None if before.get(head) is None else decode(before[head])
         wanted = is_wanted(known, now)
@@ -290,8 +290,8 @@ class FirestoreDocuments:
                 there = after[step.name]
                 after[step.name] = step.apply(there)
                 if wanted:
-                    told += step.events(there, after[step.name])
-            for collection, identity, data in packed(known, told, now):
+                    events += step.events(there, after[step.name])
+            for collection, identity, data in packed(known, events, now):
                 name = self._name(collection, identity)
                 after[name] = encode(name, data)
         except BaseException:

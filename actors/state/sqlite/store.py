@@ -89,10 +89,10 @@ class SqliteDocuments:
                 for _, apply in applies:
                     apply(database)
                 return
-            told: list[Event] = []
+            events: list[Event] = []
             for write, apply in applies:
-                told += _applied(database, write, apply)
-            for collection, identity, data in packed(head, told, now):
+                events += _applied(database, write, apply)
+            for collection, identity, data in packed(head, events, now):
                 _put(database, collection, identity, _encode(identity, data))
 
         if applies:

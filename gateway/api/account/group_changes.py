@@ -29,9 +29,9 @@ _CODE: Final = re.compile(models.CODE, re.ASCII)
 async def create(call: ApiRequest[models.NewGroup, None]) -> Response:
     registered, body = await resolve(call, call.body.connection), call.body
     args = {"subject": body.subject, "participants": _each_once(body.participants)}
-    told = await ask(call, registered, "create_group", args)
+    answer = await ask(call, registered, "create_group", args)
     made = models.CreatedGroup(
-        chat=told["chat"], subject=told["subject"], participants=models.outcomes(told)
+        chat=answer["chat"], subject=answer["subject"], participants=models.outcomes(answer)
     )
     where = f"/api/groups/{made.chat}?connection={registered.name}"
     return written(made, 201, Location=where)
@@ -65,29 +65,29 @@ async def demote(call: ApiRequest[None, models.FormerMembers]) -> Response:
 
 
 async def invite(call: ApiRequest[None, OfGroup]) -> Response:
-    told = await _ask(call, "group_invite", revoke=False)
-    return written(models.invite(told["code"]))
+    answer = await _ask(call, "group_invite", revoke=False)
+    return written(models.invite(answer["code"]))
 
 
 async def revoke(call: ApiRequest[None, OfGroup]) -> Response:
-    told = await _ask(call, "group_invite", revoke=True)
-    return written(models.invite(told["code"]))
+    answer = await _ask(call, "group_invite", revoke=True)
+    return written(models.invite(answer["code"]))
 
 
 async def preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
     code = call.path["code"]
     if _CODE.fullmatch(code) is None:
         raise Problem("unknown_invite")
-    told = await ask(
+    answer = await ask(
         call, await resolve(call, call.query.connection), "invited_group", {"code": code}
     )
-    return written(models.InvitedGroup.model_validate(told))
+    return written(models.InvitedGroup.model_validate(answer))
 
 
 async def join(call: ApiRequest[models.Invitation, None]) -> Response:
     registered = await resolve(call, call.body.connection)
-    told = await ask(call, registered, "join_group", {"code": call.body.code})
-    return written(models.JoinedGroup.model_validate(told))
+    answer = await ask(call, registered, "join_group", {"code": call.body.code})
+    return written(models.JoinedGroup.model_validate(answer))
 
 
 async def leave(call: ApiRequest[None, OfGroup]) -> Response:
@@ -96,8 +96,8 @@ async def leave(call: ApiRequest[None, OfGroup]) -> Response:
 
 
 async def _members(call: ApiRequest[Any, Any], action: MemberAction, people: list[str]) -> Response:
-    told = await _ask(call, "change_members", action=action, participants=_each_once(people))
-    return written(models.Outcomes(participants=models.outcomes(told)))
+    answer = await _ask(call, "change_members", action=action, participants=_each_once(people))
+    return written(models.Outcomes(participants=models.outcomes(answer)))
 
 
 async def _ask(call: ApiRequest[Any, Any], kind: str, **args: Any) -> dict[str, Any]:

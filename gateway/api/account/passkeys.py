@@ -132,8 +132,8 @@ async def _run_command(
     """The owner of a connection that has no challenge is not asked."""
     if await call.backends.leases.passkey(registered.id) is None:
         raise Problem("no_passkey_challenge")
-    told = await answered(call, registered, kind, args)
-    match told.get("error"):
+    answer = await answered(call, registered, kind, args)
+    match answer.get("error"):
         case None:
             return Response(status_code=204)
         case "no_passkey_challenge" | "not_connected":

@@ -58,8 +58,8 @@ async def remove_picture(call: ApiRequest[None, OfGroup]) -> Response:
 
 
 async def profile(call: ApiRequest[None, None]) -> Response:
-    told = await ask(call, await resolve_path(call), "profile", {})
-    return written(models.Profile.model_validate(told))
+    answer = await ask(call, await resolve_path(call), "profile", {})
+    return written(models.Profile.model_validate(answer))
 
 
 async def change_profile(call: ApiRequest[models.ProfileChange, None]) -> Response:
@@ -75,8 +75,8 @@ async def change_profile(call: ApiRequest[models.ProfileChange, None]) -> Respon
 
 
 async def blocked(call: ApiRequest[None, None]) -> Response:
-    told = await ask(call, await resolve_path(call), "blocked", {})
-    return written(models.Blocked(items=told["people"]))
+    answer = await ask(call, await resolve_path(call), "blocked", {})
+    return written(models.Blocked(items=answer["people"]))
 
 
 async def block(call: ApiRequest[None, None]) -> Response:

@@ -126,10 +126,10 @@ async def _ask_owner(
     """The owner's answer; an open socket is not needed for it."""
     if lease is None or not _is_served(call, lease):
         raise Problem("connection_not_open", "Nobody serves the connection now.")
-    told = await answered(call, registered, kind, args)
-    if "error" in told:
-        raise Problem("not_answered", "The session was not reached.", reason=told["error"])
-    return told
+    answer = await answered(call, registered, kind, args)
+    if "error" in answer:
+        raise Problem("not_answered", "The session was not reached.", reason=answer["error"])
+    return answer
 
 
 def _is_served(call: ApiRequest[Any, Any], lease: Lease) -> bool:

@@ -54,14 +54,14 @@ async def deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
         wanted = wanted[:room]
         kept = await _kept(call.backends, webhook, wanted)
         taken = await _taken(call.backends, webhook, wanted)
-        for told in look.events:
-            if told.seq <= webhook.begun or told.seq < until or len(items) == query.limit:
+        for event in look.events:
+            if event.seq <= webhook.begun or event.seq < until or len(items) == query.limit:
                 break
-            before = told.seq
-            if not webhook.wants(told.event):
+            before = event.seq
+            if not webhook.wants(event.event):
                 continue
             shown = event_presenters.delivery(
-                told, webhook, kept.get(told.seq), taken.get(told.seq)
+                event, webhook, kept.get(event.seq), taken.get(event.seq)
             )
             if query.status in (None, shown.status):
                 items.append(shown)
@@ -100,14 +100,14 @@ async def _once_more(backends: Backends, webhook: Webhook, seq: int) -> Delivery
         known = Delivery.of(document)
         return replace(known, status="repeat", lane=None, retry_at=None)
     look = await EventLog(backends.documents).after(seq - 1, packs=1)
-    told = look.events[0] if look.events and look.events[0].seq == seq else None
-    if told is None or seq <= webhook.begun or not webhook.wants(told.event):
+    event = look.events[0] if look.events and look.events[0].seq == seq else None
+    if event is None or seq <= webhook.begun or not webhook.wants(event.event):
         raise Problem("unknown_delivery")
     if not webhook.progress.dealt(seq):
         raise Problem("still_waiting")
-    first = (await _taken(backends, webhook, [told])).get(seq)
+    first = (await _taken(backends, webhook, [event])).get(seq)
     tries = () if first is None else (first,)
-    return Delivery(webhook.id, told, "repeat", None, attempts=1, tries=tries)
+    return Delivery(webhook.id, event, "repeat", None, attempts=1, tries=tries)
 
 
 async def _buried(

@@ -20,7 +20,7 @@ from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
 from actors.connection.backup.session_snapshot import BESIDE, beside, disclose, remove
 from actors.connection.backup.vault import SCRATCH, SessionCopy
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import (
     Session,
     SessionDamaged,

@@ -14,20 +14,20 @@ ALERTS = ("raised_at", "cleared_at", "severity", "name", "connection", "reason")
 RECOVERIES = ("at", "role", "connection", "cause", "action", "before", "after", "seconds")
 
 
-def alerts(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
+def alerts(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:
     """Those that are `active` (true), over (false), or both."""
-    answer = _asked(data, key, "/api/alerts", asked)
+    answer = _asked(data, key, "/api/alerts", query)
     if not as_json:
         for each in answer["items"]:
             each["severity"] = output.severity(each["severity"])
     output.show_page(answer, ALERTS, as_json=as_json, empty="There is no alert.")
 
 
-def recoveries(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
-    answer = _asked(data, key, "/api/recoveries", asked)
+def recoveries(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:
+    answer = _asked(data, key, "/api/recoveries", query)
     output.show_page(answer, RECOVERIES, as_json=as_json, empty="Nothing had to recover.")
 
 
-def _asked(data: Path, key: str | None, path: str, asked: dict[str, Any]) -> Any:
+def _asked(data: Path, key: str | None, path: str, query: dict[str, Any]) -> Any:
     with Api(data, key) as api:
-        return api.get(path, asked)
+        return api.get(path, query)

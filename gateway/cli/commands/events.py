@@ -23,13 +23,13 @@ SILENCE = 60.0
 """Seconds without a sign of life after which the stream counts as cut."""
 
 
-def follow(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
+def follow(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:
     """Each event once, also where the gateway is restarted meanwhile.
 
     Ends the command where the stream cannot begin.
     """
-    last, begun = asked.pop("after"), False
-    given = {name: value for name, value in asked.items() if value is not None}
+    last, begun = query.pop("after"), False
+    given = {name: value for name, value in query.items() if value is not None}
     with Api(data, key) as api:
         while True:
             headers = {} if last is None else {"Last-Event-ID": str(last)}

@@ -123,11 +123,11 @@ def _run(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:
     last: dict[str, Any] = {}
     if progress:
         last = progress.pop()
-    told: dict[str, Any] = {"id": identity, "status": status, "progress": progress}
+    report: dict[str, Any] = {"id": identity, "status": status, "progress": progress}
     for each in ("dry_run", "result", "code", "error"):
         if each in last:
-            told[each] = last[each]
-    output.plain(told)
+            report[each] = last[each]
+    output.plain(report)
     if wait and status != "SUCCEEDED":
         raise typer.Exit(1)
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from actors.runtime.limits.durations import DAY
 from gateway.cli import output
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Messages that went out and came in.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message.")]
-DAY: Final = 86_400
 COLUMNS = ("at", "direction", "chat", "status", "type", "text", "error", "id")
 
 

@@ -50,115 +50,121 @@ class SendArguments:
     """The `Idempotency-Key`."""
 
 
-def headers(asked: SendArguments) -> dict[str, str]:
+def headers(arguments: SendArguments) -> dict[str, str]:
     """The request's headers. Raises `typer.BadParameter` for a name that no header can have."""
-    if asked.once is None:
+    if arguments.once is None:
         return {}
     if not (
-        asked.once.isascii() and asked.once.isprintable() and asked.once.strip() == asked.once != ""
+        arguments.once.isascii()
+        and arguments.once.isprintable()
+        and arguments.once.strip() == arguments.once != ""
     ):
         raise typer.BadParameter("Give --once letters, digits and signs of ASCII: order-17, say.")
-    return {"Idempotency-Key": asked.once}
+    return {"Idempotency-Key": arguments.once}
 
 
-def body(asked: SendArguments) -> dict[str, Any]:
+def body(arguments: SendArguments) -> dict[str, Any]:
     """The request's body. Raises `typer.BadParameter` for what no message can be made of."""
     kinds = {
-        "--react": asked.react,
-        "--forward": asked.forward,
-        "--edit": asked.edit,
-        "--delete": asked.delete,
-        "--location": asked.location,
-        "--contact": asked.contact,
-        "--vote": asked.vote,
-        "--file": asked.file,
-        "--option": None if asked.vote is not None else asked.options or None,
+        "--react": arguments.react,
+        "--forward": arguments.forward,
+        "--edit": arguments.edit,
+        "--delete": arguments.delete,
+        "--location": arguments.location,
+        "--contact": arguments.contact,
+        "--vote": arguments.vote,
+        "--file": arguments.file,
+        "--option": None if arguments.vote is not None else arguments.options or None,
     }
     given = [name for name, value in kinds.items() if value is not None]
     if len(given) > 1:
         raise typer.BadParameter(f"{given[0]} and {given[1]} are two kinds of message: give one.")
-    if asked.choices is not None and given != ["--option"]:
+    if arguments.choices is not None and given != ["--option"]:
         raise typer.BadParameter("--choices is for a poll: give its options with --option.")
-    if (asked.kind is not None or asked.voice) and given != ["--file"]:
+    if (arguments.kind is not None or arguments.voice) and given != ["--file"]:
         raise typer.BadParameter("--type and --voice are for a file: name it with --file.")
-    made: dict[str, Any] = {"connection": asked.connection, "to": asked.to}
-    made |= _mentions(asked, given)
+    made: dict[str, Any] = {"connection": arguments.connection, "to": arguments.to}
+    made |= _mentions(arguments, given)
     if given and given[0] in {"--react", "--edit", "--delete", "--vote"}:
-        if asked.priority is not None or asked.reply_to is not None:
+        if arguments.priority is not None or arguments.reply_to is not None:
             raise typer.BadParameter(f"{given[0]} takes neither --priority nor --reply-to.")
-        return made | _change(asked, given[0])
-    if asked.priority is not None:
-        made["priority"] = asked.priority
-    if asked.reply_to is not None:
-        made["reply_to"] = asked.reply_to
-    return made | _standing(asked, given[0] if given else None)
+        return made | _change(arguments, given[0])
+    if arguments.priority is not None:
+        made["priority"] = arguments.priority
+    if arguments.reply_to is not None:
+        made["reply_to"] = arguments.reply_to
+    return made | _standing(arguments, given[0] if given else None)
 
 
-def _mentions(asked: SendArguments, given: Sequence[str]) -> dict[str, Any]:
-    if not asked.mentions:
+def _mentions(arguments: SendArguments, given: Sequence[str]) -> dict[str, Any]:
+    if not arguments.mentions:
         return {}
     if given not in ([], ["--file"]):
         raise typer.BadParameter("--mention is for a text, also one beneath a file.")
-    named = list(asked.mentions)
+    named = list(arguments.mentions)
     return {"mentions": "all" if named == ["all"] else named}
 
 
-def _change(asked: SendArguments, kind: str) -> dict[str, Any]:
+def _change(arguments: SendArguments, kind: str) -> dict[str, Any]:
     if kind == "--react":
-        return {"type": "reaction", "message": asked.react, "emoji": asked.text or ""}
+        return {"type": "reaction", "message": arguments.react, "emoji": arguments.text or ""}
     if kind == "--edit":
-        return {"type": "edit", "message": asked.edit, "text": _needed(asked, "its new text")}
-    if asked.text is not None:
+        return {
+            "type": "edit",
+            "message": arguments.edit,
+            "text": _needed(arguments, "its new text"),
+        }
+    if arguments.text is not None:
         raise typer.BadParameter(f"{kind} takes no TEXT.")
     if kind == "--vote":
-        return {"type": "poll_vote", "message": asked.vote, "options": list(asked.options)}
-    return {"type": "delete", "message": asked.delete}
+        return {"type": "poll_vote", "message": arguments.vote, "options": list(arguments.options)}
+    return {"type": "delete", "message": arguments.delete}
 
 
-def _standing(asked: SendArguments, kind: str | None) -> dict[str, Any]:
+def _standing(arguments: SendArguments, kind: str | None) -> dict[str, Any]:
     if kind == "--forward":
-        if asked.text is not None or asked.reply_to is not None:
+        if arguments.text is not None or arguments.reply_to is not None:
             raise typer.BadParameter("--forward takes neither TEXT nor --reply-to.")
         return {}
     if kind == "--location":
-        latitude, longitude = _place(asked.location or "")
-        name = {} if asked.text is None else {"name": asked.text}
+        latitude, longitude = _place(arguments.location or "")
+        name = {} if arguments.text is None else {"name": arguments.text}
         return {"type": "location", "latitude": latitude, "longitude": longitude, **name}
     if kind == "--contact":
-        person = _needed(asked, "the contact's name")
-        return {"type": "contact", "contacts": [{"name": person, "phone": asked.contact}]}
+        person = _needed(arguments, "the contact's name")
+        return {"type": "contact", "contacts": [{"name": person, "phone": arguments.contact}]}
     if kind == "--option":
-        question = _needed(asked, "the question")
-        choices = {} if asked.choices is None else {"choices": asked.choices}
-        return {"type": "poll", "question": question, "options": list(asked.options), **choices}
+        question = _needed(arguments, "the question")
+        choices = {} if arguments.choices is None else {"choices": arguments.choices}
+        return {"type": "poll", "question": question, "options": list(arguments.options), **choices}
     if kind == "--file":
-        return _file(asked)
-    return {"type": "text", "text": _needed(asked, "what it says")}
+        return _file(arguments)
+    return {"type": "text", "text": _needed(arguments, "what it says")}
 
 
-def _file(asked: SendArguments) -> dict[str, Any]:
+def _file(arguments: SendArguments) -> dict[str, Any]:
     """All but the file itself, which has to be uploaded first."""
-    assert asked.file is not None
-    mime = mime_of(asked.file)
-    kind = asked.kind or ("audio" if asked.voice else kind_of(mime))
+    assert arguments.file is not None
+    mime = mime_of(arguments.file)
+    kind = arguments.kind or ("audio" if arguments.voice else kind_of(mime))
     if kind not in FILE_KINDS:
         raise typer.BadParameter(f"--type is one of {', '.join(FILE_KINDS)}.")
-    if asked.voice and kind != "audio":
+    if arguments.voice and kind != "audio":
         raise typer.BadParameter("--voice is for sound.")
     made: dict[str, Any] = {"type": kind}
-    if asked.text is not None:
+    if arguments.text is not None:
         if kind in {"audio", "sticker"}:
             raise typer.BadParameter(f"A message of the type {kind} takes no TEXT.")
-        made["caption"] = asked.text
+        made["caption"] = arguments.text
     if kind == "document":
-        made["name"] = asked.file.name
-    return made | ({"voice": True} if asked.voice else {})
+        made["name"] = arguments.file.name
+    return made | ({"voice": True} if arguments.voice else {})
 
 
-def _needed(asked: SendArguments, what: str) -> str:
-    if asked.text is None:
+def _needed(arguments: SendArguments, what: str) -> str:
+    if arguments.text is None:
         raise typer.BadParameter(f"TEXT is missing: {what}.")
-    return asked.text
+    return arguments.text
 
 
 def _place(written: str) -> tuple[float, float]:
@@ -172,7 +178,9 @@ def _place(written: str) -> tuple[float, float]:
     return latitude, longitude
 
 
-def run(data: Path, key: str | None, asked: SendArguments, *, wait: float, as_json: bool) -> None:
+def run(
+    data: Path, key: str | None, arguments: SendArguments, *, wait: float, as_json: bool
+) -> None:
     """Send it and print what became of it.
 
     Ends with status 1 and the reason on stderr if it was refused, or with `wait` not sent in so many seconds.
@@ -180,14 +188,14 @@ def run(data: Path, key: str | None, asked: SendArguments, *, wait: float, as_js
     from gateway.cli.api_client import Api, refusal, segment
     from gateway.cli.output import console, plain, refuse
 
-    made, named = body(asked), headers(asked)
+    made, named = body(arguments), headers(arguments)
     with Api(data, key) as api:
-        if asked.file is not None:
-            made["media"] = {"sha256": upload(api, asked.file)["sha256"]}
+        if arguments.file is not None:
+            made["media"] = {"sha256": upload(api, arguments.file)["sha256"]}
         params = {"wait": wait} if wait else None
         path = "/api/messages"
-        if asked.forward is not None:
-            path = f"{path}/{segment(asked.forward)}/forward"
+        if arguments.forward is not None:
+            path = f"{path}/{segment(arguments.forward)}/forward"
         answer = api.raw("POST", path, json=made, params=params, headers=named)
     message = answer.json() if answer.is_success else ended(answer)
     if message is None:

@@ -119,19 +119,19 @@ def _await_keeper(data: Path, child: subprocess.Popen[bytes] | None) -> None:
 
 def _check(data: Path, child: subprocess.Popen[bytes] | None) -> None:
     if child is not None and child.poll() is not None and not held(data):
-        said = process.last_words(data, "keeper")
+        words = process.last_words(data, "keeper")
         raise progress.NotStarted(
-            f"The keeper ended: {said} Its log: {process.log_of(data, 'keeper')}"
+            f"The keeper ended: {words} Its log: {process.log_of(data, 'keeper')}"
         )
 
 
 def _tell(data: Path, begun: Begun, as_json: bool) -> None:
     # The keeper chose the ports that were left to it.
-    told: dict[str, Any] = facts(data, Plan.load(data) or begun.plan, begun.key, begun.attached)
+    report: dict[str, Any] = facts(data, Plan.load(data) or begun.plan, begun.key, begun.attached)
     if as_json:
-        output.plain(told)
+        output.plain(report)
     else:
-        welcome(told)
+        welcome(report)
 
 
 def _stay(data: Path, as_json: bool) -> None:

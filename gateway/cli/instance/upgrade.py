@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     Old = set[tuple[int, str]]
 
-MARK = "run/upgrade"
+UPGRADE_MARK = "run/upgrade"
 """The processes at the beginning of an upgrade, while it goes on: all others have the new code already.
 
 It holds for the code that it was begun with alone: for any other, each process is old.
@@ -70,7 +70,7 @@ class UpgradeOptions:
     within: float = 60.0
 
 
-def run(data: Path, asked: UpgradeOptions, as_json: bool) -> None:
+def run(data: Path, options: UpgradeOptions, as_json: bool) -> None:
     done: list[str] = []
 
     def tell(what: str) -> None:
@@ -79,7 +79,7 @@ def run(data: Path, asked: UpgradeOptions, as_json: bool) -> None:
             output.console().print(f"{what} runs the new code")
 
     try:
-        asyncio.run(_upgrade(data, asked, tell))
+        asyncio.run(_upgrade(data, options, tell))
     except (Stopped, RedisAway, StoreAway) as error:
         why = str(error) if isinstance(error, Stopped) else "Redis or the state store is away."
         if as_json:
@@ -89,7 +89,7 @@ def run(data: Path, asked: UpgradeOptions, as_json: bool) -> None:
         output.plain({"done": done, "complete": True, "reason": None})
 
 
-async def _upgrade(data: Path, asked: UpgradeOptions, tell: Callable[[str], None]) -> None:
+async def _upgrade(data: Path, options: UpgradeOptions, tell: Callable[[str], None]) -> None:
     plan = Plan.load(data)
     if plan is None or not preparation.running(data):
         raise Stopped(f"Nothing of {data} runs: `teimoso up` starts it with the new code.")
@@ -100,7 +100,7 @@ async def _upgrade(data: Path, asked: UpgradeOptions, tell: Callable[[str], None
         tell("root")
     await _services(data, plan)
     tell("standbys, queue, state, health")
-    await _connections(data, old, asked, tell)
+    await _connections(data, old, options, tell)
     if await _gateway(data, old):
         tell("gateway")
     forget(data)
@@ -129,20 +129,20 @@ def _old(data: Path) -> Old:
     """
     code = code_digest()
     try:
-        begun = json.loads((data / MARK).read_text())
+        begun = json.loads((data / UPGRADE_MARK).read_text())
         if begun["code"] == code:
             return {(pid, start) for pid, start in begun["old"]}
     except (OSError, ValueError, TypeError, KeyError):
         pass
     there = [*process_files.read(data, PROCESSES), *process_files.read(data)]
     old = {(one.pid, one.started) for one in there}
-    write_atomically(data / MARK, json.dumps({"code": code, "old": sorted(old)}))
+    write_atomically(data / UPGRADE_MARK, json.dumps({"code": code, "old": sorted(old)}))
     return old
 
 
 def forget(data: Path) -> None:
     """Drop the mark of an upgrade that did not come to its end."""
-    (data / MARK).unlink(missing_ok=True)
+    (data / UPGRADE_MARK).unlink(missing_ok=True)
 
 
 async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:
@@ -186,7 +186,7 @@ async def _services(data: Path, plan: Plan) -> None:
 
 
 async def _connections(
-    data: Path, old: Old, asked: UpgradeOptions, tell: Callable[[str], None]
+    data: Path, old: Old, options: UpgradeOptions, tell: Callable[[str], None]
 ) -> None:
     """Each one has to be back as it was before the next is touched."""
     settings = Settings.load(data)
@@ -198,9 +198,9 @@ async def _connections(
             before = await leases.read(connection)
             if before is None or before.owner is None or _serves_new(data, before, old):
                 continue
-            await _one(registry, redis, leases, before, asked.within)
+            await _one(registry, redis, leases, before, options.within)
             tell(f"connection {name_of(connection)}")
-            await asyncio.sleep(asked.pause)
+            await asyncio.sleep(options.pause)
     finally:
         await documents.close()
         await redis.aclose()

@@ -58,45 +58,45 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
     }
 
 
-def welcome(told: dict[str, Any]) -> None:
+def welcome(facts: dict[str, Any]) -> None:
     """Say it to a person."""
     console = output.console()
-    if told["attached"]:
-        console.print(f"It ran already; attached to {', '.join(told['attached'])}.\n")
+    if facts["attached"]:
+        console.print(f"It ran already; attached to {', '.join(facts['attached'])}.\n")
     rows = (
-        (one["role"], one["pid"], one["where"] or one["connection"]) for one in told["processes"]
+        (one["role"], one["pid"], one["where"] or one["connection"]) for one in facts["processes"]
     )
     output.table(("what", "pid", "where"), rows, "")
-    console.print(f"\nData and logs are in {told['data']}.", soft_wrap=True)
-    if told["api_key"] is not None:
+    console.print(f"\nData and logs are in {facts['data']}.", soft_wrap=True)
+    if facts["api_key"] is not None:
         console.print("\nYour API key, shown this once:\n", style="bold")
-        console.print(f"  export TEIMOSO_API_KEY={told['api_key']}", soft_wrap=True)
+        console.print(f"  export TEIMOSO_API_KEY={facts['api_key']}", soft_wrap=True)
     console.print("\nTry:\n", style="bold")
-    for line in commands(told):
+    for line in commands(facts):
         console.print(f"  {line}", soft_wrap=True)
-    for line in further(told):
+    for line in further(facts):
         console.print(f"\n{line}", soft_wrap=True)
 
 
-def further(told: dict[str, Any]) -> list[str]:
+def further(facts: dict[str, Any]) -> list[str]:
     """Hints on where to look next; pure."""
-    arrived = f"{told['command']} simulate inbox 15550100002 --data {told['data']}"
-    where = f"The console is at {told['url']}/, the API is described at {told['url']}/docs."
-    if told["simulate"]:
+    arrived = f"{facts['command']} simulate inbox 15550100002 --data {facts['data']}"
+    where = f"The console is at {facts['url']}/, the API is described at {facts['url']}/docs."
+    if facts["simulate"]:
         return [f"What arrived then: {arrived}", where]
     real = "docs/real-account.md has the steps with a real account, and what to watch."
     build = (
         "The engine for real accounts is not installed here yet: `make whatsmeow` builds it first."
     )
-    return [*([build] if told["engine"] else []), where, real]
+    return [*([build] if facts["engine"] else []), where, real]
 
 
-def commands(told: dict[str, Any]) -> list[str]:
+def commands(facts: dict[str, Any]) -> list[str]:
     """Three commands: a connection, its pairing, a message; pure. A real account is nobody's in an example."""
-    url = told["url"]
-    if not told["simulate"]:
-        call, data = told["command"], f"--data {told['data']}"
-        engine = f" --engine {told['engine']}" if told["engine"] else ""
+    url = facts["url"]
+    if not facts["simulate"]:
+        call, data = facts["command"], f"--data {facts['data']}"
+        engine = f" --engine {facts['engine']}" if facts["engine"] else ""
         return [
             f"{call} connections add shop{engine} {data}",
             f"{call} connections qr shop {data}  # scan it: WhatsApp, Linked devices, Link a device",
@@ -106,6 +106,6 @@ def commands(told: dict[str, Any]) -> list[str]:
     message = '{"connection":"shop","to":"15550100002","type":"text","text":"hi"}'
     return [
         f'{post} {url}/api/connections -d \'{{"id":"shop"}}\'',
-        f"{told['command']} simulate scan shop 15550100001 --data {told['data']}",
+        f"{facts['command']} simulate scan shop 15550100001 --data {facts['data']}",
         f"{post} {url}/api/messages -d '{message}'",
     ]

@@ -40,18 +40,18 @@ _EVERYWHERE = 30
 
 def markdown() -> str:
     """The page: a section for each group of operations, and all problems at its end."""
-    told = json.loads(json.dumps(document(OPERATIONS, "")))
+    api = json.loads(json.dumps(document(OPERATIONS, "")))
     groups: dict[str, list[str]] = {}
-    refused, known = _common(told), told["components"]["schemas"]
-    for path, methods in told["paths"].items():
+    refused, schemas = _common(api), api["components"]["schemas"]
+    for path, methods in api["paths"].items():
         for method, operation in methods.items():
-            lines = "".join(_operation(method.upper(), path, operation, refused, known))
+            lines = "".join(_operation(method.upper(), path, operation, refused, schemas))
             groups.setdefault(operation["tags"][0], []).append(lines)
     rest = sorted(groups.keys() - set(_ORDER))
     sections = "".join(
         f"## {group.capitalize()}\n\n{''.join(groups[group])}" for group in (*_ORDER, *rest)
     )
-    return INTRO.format(description=told["info"]["description"]) + sections + _problems(refused)
+    return INTRO.format(description=api["info"]["description"]) + sections + _problems(refused)
 
 
 def client() -> str:
@@ -59,9 +59,9 @@ def client() -> str:
     return python_client.module(json.loads(json.dumps(document(OPERATIONS, ""))))
 
 
-def _common(told: Mapping[str, Any]) -> set[str]:
+def _common(api: Mapping[str, Any]) -> set[str]:
     counts: dict[str, int] = {}
-    for methods in told["paths"].values():
+    for methods in api["paths"].values():
         for operation in methods.values():
             for code in _refusals(operation):
                 counts[code] = counts.get(code, 0) + 1
@@ -83,7 +83,7 @@ def _operation(
     path: str,
     operation: Mapping[str, Any],
     common: set[str],
-    known: Mapping[str, Any],
+    schemas: Mapping[str, Any],
 ) -> Iterator[str]:
     yield f"### `{method} {path}`\n\n{operation['summary']}.\n\n"
     if scope := _SCOPES[operation["operationId"]]:
@@ -95,7 +95,7 @@ def _operation(
         for one in given:
             yield f"| `{one['name']}` | {one['in']} | {_cell(_said(one))} |\n"
         yield "\n"
-    yield from _bodies(method, path, operation, known)
+    yield from _bodies(method, path, operation, schemas)
     for status, answer in operation["responses"].items():
         if int(status) < 400 and not operation.get("deprecated"):
             yield from _answer(status, answer)
@@ -104,14 +104,14 @@ def _operation(
 
 
 def _bodies(
-    method: str, path: str, operation: Mapping[str, Any], known: Mapping[str, Any]
+    method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]
 ) -> Iterator[str]:
     for media in operation.get("requestBody", {}).get("content", {}).values():
-        kinds = field_tables.kinds(media["schema"], known)
+        kinds = field_tables.kinds(media["schema"], schemas)
         if kinds and not operation.get("deprecated"):
-            yield from _kinds(method, path, kinds, media["examples"], known)
+            yield from _kinds(method, path, kinds, media["examples"], schemas)
         elif "examples" in media:
-            yield _table(field_tables.rows(media["schema"], known))
+            yield _table(field_tables.rows(media["schema"], schemas))
             yield _json(next(iter(media["examples"].values()))["value"])
 
 
@@ -120,10 +120,10 @@ def _kinds(
     path: str,
     kinds: Mapping[str, Any],
     examples: Mapping[str, Any],
-    known: Mapping[str, Any],
+    schemas: Mapping[str, Any],
 ) -> Iterator[str]:
     """The fields of most kinds once, then those of each kind with a request in three languages."""
-    tables = {kind: field_tables.rows(schema, known) for kind, schema in kinds.items()}
+    tables = {kind: field_tables.rows(schema, schemas) for kind, schema in kinds.items()}
     counts = Counter(row for rows in tables.values() for row in rows)
     common = [row for row, count in counts.items() if count > len(kinds) / 2]
     yield f"Fields of most types of body:\n\n{_table(common)}"
@@ -156,9 +156,9 @@ def _answer(status: str, answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _said(parameter: Mapping[str, Any]) -> str:
-    said = parameter.get("description") or parameter["schema"].get("description")
-    if said:
-        return str(said)
+    words = parameter.get("description") or parameter["schema"].get("description")
+    if words:
+        return str(words)
     values = [value for one in _schemas(parameter["schema"]) for value in one.get("enum", ())]
     return ", ".join(f"`{value}`" for value in values) or str(parameter["name"]).replace("_", " ")
 

@@ -39,7 +39,7 @@ HINT = """\
 """
 
 
-ROOT = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def markdown() -> str:
@@ -78,8 +78,8 @@ def _shown(name: str) -> str:
 if __name__ == "__main__":
     from gateway.cli.reference import api_page, command_page
 
-    (ROOT / "docs" / "api.md").write_text(api_page.markdown())
-    (ROOT / "docs" / "cli.md").write_text(command_page.markdown())
-    (ROOT / "docs" / "teimoso_client.py").write_text(api_page.client())
-    (ROOT / "docs" / "settings.md").write_text(markdown())
-    (ROOT / ".env.example").write_text(env_example())
+    (REPOSITORY / "docs" / "api.md").write_text(api_page.markdown())
+    (REPOSITORY / "docs" / "cli.md").write_text(command_page.markdown())
+    (REPOSITORY / "docs" / "teimoso_client.py").write_text(api_page.client())
+    (REPOSITORY / "docs" / "settings.md").write_text(markdown())
+    (REPOSITORY / ".env.example").write_text(env_example())

@@ -258,8 +258,8 @@ def _run(commands: list[list[str]], state: str) -> None:
         except OSError as error:
             raise CannotInstall(f"{command[0]} does not run: {error.strerror}. {state}") from None
         if done.returncode != 0:
-            said: Any = (done.stderr or done.stdout).strip().splitlines()
-            reason = said[-1].rstrip(".") if said else f"status {done.returncode}"
+            lines: Any = (done.stderr or done.stdout).strip().splitlines()
+            reason = lines[-1].rstrip(".") if lines else f"status {done.returncode}"
             raise CannotInstall(f"`{' '.join(command)}` failed: {reason}. {state}")
 
 

@@ -24,8 +24,8 @@ def version() -> CheckResult | None:
     if not BOOTED.exists():
         return None
     command = ["systemctl", "--version"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    number = re.match(r"systemd (\d+)", told.stdout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    number = re.match(r"systemd (\d+)", done.stdout)
     if number is None or int(number[1]) >= STEPS:
         return ok("systemd", "its version is not known" if number is None else number[1])
     return warn(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.limits.durations import HOUR
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 WIDTH: Final = 600
 HEIGHT: Final = 100
-HOUR: Final = 3600.0
 DOT: Final = 6
 GAP: Final = 150.0
 """Seconds without a figure after which a curve breaks off at the soonest: nobody looked then."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ABOUT_OTHERS: Final = frozenset({"reaction", "pin", "poll_vote", "edit", "delete"})
 """Kinds that are shown with the message that they are about."""
 
-SHOWN: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+INLINE_IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """Pictures that every browser shows; what else somebody sent is a file to save."""
 
 _SENT_AS: Final[Mapping[str, str]] = {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gateway.console.console_request import ConsoleRequest
 
-ROOT: Final = "/console/conversations"
+CONVERSATIONS_PATH: Final = "/console/conversations"
 LISTED: Final = 40
 """Conversations on a page of the list."""
 
@@ -45,8 +45,8 @@ async def first(view: ConsoleRequest) -> Response:
     listed = await view.ask("listConnections")
     items = sorted(listed["items"], key=lambda one: one["account"] is None)
     if items:
-        return view.to(f"{ROOT}/{items[0]['id']}")
-    return await _shown(view, None, None, said=PagePart(None), listed=PagePart({"items": []}))
+        return view.to(f"{CONVERSATIONS_PATH}/{items[0]['id']}")
+    return await _shown(view, None, None, messages=PagePart(None), listed=PagePart({"items": []}))
 
 
 async def of_connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
@@ -59,7 +59,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
             return await of_connection(view, Problem(error.code, f"{error}.".capitalize()))
     found = await view.ask("getConnection", path={"connection": name})
     return await _shown(
-        view, found, None, said=PagePart(None), listed=await _chats(view, name), problem=problem
+        view, found, None, messages=PagePart(None), listed=await _chats(view, name), problem=problem
     )
 
 
@@ -68,16 +68,16 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
     query: dict[str, Any] = {"connection": name, "chat": chat, "limit": PAGE}
     if view.query.get("after"):
         query["after"] = view.query["after"]
-    found, listed, said = await asyncio.gather(
+    found, listed, messages = await asyncio.gather(
         view.ask("getConnection", path={"connection": name}),
         _chats(view, name),
         view.part("listMessages", query=query),
     )
     just_sent, named = await _just_sent(view, found["incarnation"], chat), None
-    if said.data is not None or just_sent is not None:
-        newest_first = [] if said.data is None else said.data["items"]
+    if messages.data is not None or just_sent is not None:
+        newest_first = [] if messages.data is None else messages.data["items"]
         named = conversation_groups.name(newest_first)
-        earlier = None if said.data is None else said.data["next"]
+        earlier = None if messages.data is None else messages.data["next"]
         listing = conversation_groups.said(newest_first, just_sent)
         writes, now = view.may("sendMessage"), time.time()
         stars = "app_state" in ABILITIES.get(found["engine"], frozenset())
@@ -89,8 +89,10 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
                 for one in listing
             },
         }
-        said = PagePart(data, said.problem)
-    return await _shown(view, found, chat, said=said, listed=listed, named=named, problem=problem)
+        messages = PagePart(data, messages.problem)
+    return await _shown(
+        view, found, chat, messages=messages, listed=listed, named=named, problem=problem
+    )
 
 
 async def say(view: ConsoleRequest) -> Response:
@@ -197,7 +199,7 @@ async def _shown(
     found: Any,
     chat: str | None,
     *,
-    said: PagePart,
+    messages: PagePart,
     listed: PagePart,
     named: str | None = None,
     problem: Problem | None = None,
@@ -229,7 +231,7 @@ async def _shown(
         hints=None
         if name is None or view.backends.documents.billed
         else f"{hints.ADDRESS}?connection={name}",
-        said=said,
+        said=messages,
         chats=listed,
         chat_name=chat_name,
         unread=0 if here is None else here["unread"],
@@ -239,7 +241,7 @@ async def _shown(
         next_list=None if listed.data is None else _next(view, listed.data["next"]),
         later_list=bool(view.query.get("list")),
         earlier_page=bool(view.query.get("after")),
-        shown_kinds=conversation_groups.SHOWN,
+        shown_kinds=conversation_groups.INLINE_IMAGE_TYPES,
         given=view.form,
         once=_once(view, problem),
     )
@@ -265,14 +267,16 @@ def _query(fields: Mapping[str, str | None]) -> str:
 
 def address(name: str | None, chat: str | None) -> str:
     """The page of a conversation, of a connection's conversations, or of all."""
-    return "/".join((ROOT, *(quote(part) for part in (name, chat) if part is not None)))
+    return "/".join(
+        (CONVERSATIONS_PATH, *(quote(part) for part in (name, chat) if part is not None))
+    )
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {
-    ROOT: {"GET": Ask(first)},
-    f"{ROOT}/{{connection}}": {"GET": Ask(of_connection)},
-    f"{ROOT}/{{connection}}/{{chat}}": {"GET": Ask(conversation), "POST": Ask(say)},
-    f"{ROOT}/{{connection}}/{{chat}}/read": {"POST": Ask(read)},
+    CONVERSATIONS_PATH: {"GET": Ask(first)},
+    f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": Ask(of_connection)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {"GET": Ask(conversation), "POST": Ask(say)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": Ask(read)},
     "/console/media": {"POST": Ask(upload, upload=True)},
     "/console/media/{id}": {"GET": Ask(file)},
 }

@@ -36,8 +36,8 @@ class Hints(Stream):
         ended = await asyncio.to_thread(revoked_sessions.is_ended, self._data, self._session)
         return not ended and await super().is_allowed()
 
-    async def text(self, told: NumberedEvent) -> bytes:
-        return b"id: %d\ndata: %b\n\n" % (told.seq, told.event.type.encode())
+    async def text(self, event: NumberedEvent) -> bytes:
+        return b"id: %d\ndata: %b\n\n" % (event.seq, event.event.type.encode())
 
 
 async def read(view: ConsoleRequest) -> Response:

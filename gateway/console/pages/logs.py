@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.http.api_keys import ApiKey
 
 ADDRESS: Final = "/console/logs"
-SHOWN: Final = 200
+SHOWN_LOG_LINES: Final = 200
 TAIL: Final = 262_144
 """Bytes of each file that are looked at."""
 LOG_REFRESH_SECONDS: Final = 5
@@ -72,7 +72,7 @@ def _newest(directory: Path, wanted: LineFilter, key: ApiKey) -> list[LogLine]:
         return wanted.fits(line)
 
     found = log_lines.added(directory, wanted.parts, {}, TAIL)
-    return log_lines.newest(filter(fits, found), SHOWN)
+    return log_lines.newest(filter(fits, found), SHOWN_LOG_LINES)
 
 
 def _marked(lines: Iterable[LogLine]) -> list[tuple[str, LogLine]]:

@@ -43,25 +43,25 @@ async def act(view: ConsoleRequest) -> Response:
     message = form.get("message", "")
     if action == "forward":
         to = form.get("to", "").strip() or form.get("chat", "")
-        asked: dict[str, Any] = {
+        request: dict[str, Any] = {
             "operation": "forwardMessage",
             "path": {"id": message},
             "body": {"connection": view.connection, "to": to},
         }
     elif action == "star":
         starred = "star" if form.get("starred") else "unstar"
-        asked = {"operation": f"{starred}Message", "path": {"id": message}}
+        request = {"operation": f"{starred}Message", "path": {"id": message}}
     elif action in CHANGES:
         change = {"connection": view.connection, "to": chat, "message": message}
-        asked = {"operation": "sendMessage", "body": change | CHANGES[action](form)}
+        request = {"operation": "sendMessage", "body": change | CHANGES[action](form)}
     else:
         raise Problem("not_found", "There is no such page.")
-    taken = await conversations.accepted(view, **asked)
+    taken = await conversations.accepted(view, **request)
     if not isinstance(taken, dict):
         return taken
     return view.to(conversations.address(view.path["connection"], chat))
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {
-    f"{conversations.ROOT}/{{connection}}/{{chat}}/{{action}}": {"POST": Ask(act)},
+    f"{conversations.CONVERSATIONS_PATH}/{{connection}}/{{chat}}/{{action}}": {"POST": Ask(act)},
 }

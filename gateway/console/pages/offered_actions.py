@@ -6,21 +6,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from actors.messages.content import (
-    CHANGES,
     DELETE_SECONDS,
     EDIT_SECONDS,
-    NOTICES,
     Forwardable,
     Media,
     Poll,
     Text,
 )
+from gateway.acceptance.message_targets import NO_TARGETS, UNSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NO_TARGETS: Final = NOTICES | CHANGES
-_UNSENT: Final = frozenset({"dead", "cancelled"})
 _FILES: Final = frozenset(kind.type for kind in get_args(Media))
 _FORWARDABLE: Final = frozenset(kind.type for kind in get_args(Forwardable))
 
@@ -30,7 +27,7 @@ def offered(message: Mapping[str, Any], now: float, *, stars: bool) -> tuple[str
 
     `stars`: the engine of its connection can star messages. The API judges again what is asked for, since a message may change meanwhile.
     """
-    if message["type"] in _NO_TARGETS or message["deleted_at"] or message["status"] in _UNSENT:
+    if message["type"] in NO_TARGETS or message["deleted_at"] or message["status"] in UNSENT:
         return ()
     sent_at = _seconds(message["sent_at"])
     send_at = _seconds(message["send_at"])

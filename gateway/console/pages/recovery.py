@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/recovery"
-SHOWN: Final = 50
+SHOWN_RECOVERIES: Final = 50
 
 
 async def show(view: ConsoleRequest) -> Response:
@@ -45,11 +45,11 @@ async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -
     """The newest of all that the key reaches; one for some connections has to name each."""
     one = _one(view)
     if one is None and view.key.connections is None:
-        return await view.part(operation, query={"limit": SHOWN, **query})
+        return await view.part(operation, query={"limit": SHOWN_RECOVERIES, **query})
     names = view.names if one is None else [one]
     parts = await asyncio.gather(
         *(
-            view.part(operation, query={"connection": name, "limit": SHOWN, **query})
+            view.part(operation, query={"connection": name, "limit": SHOWN_RECOVERIES, **query})
             for name in names
         )
     )
@@ -58,7 +58,7 @@ async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -
         return PagePart(None, problem)
     items = [item for part in parts for item in part.data["items"]]
     items.sort(key=lambda item: item[by], reverse=True)
-    return PagePart({"items": items[:SHOWN]})
+    return PagePart({"items": items[:SHOWN_RECOVERIES]})
 
 
 ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}

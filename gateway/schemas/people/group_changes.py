@@ -162,9 +162,9 @@ class JoinedGroup(Answer):
     pending: bool = Field(description="An admin has to approve it first.")
 
 
-def outcomes(told: Mapping[str, Any]) -> list[Participant]:
+def outcomes(answer: Mapping[str, Any]) -> list[Participant]:
     """Outcomes in the answer of a connection's owner (the fields of `administration.MemberOutcome`)."""
-    return [Participant.model_validate(one) for one in told["participants"]]
+    return [Participant.model_validate(one) for one in answer["participants"]]
 
 
 def invite(code: str) -> Invite:

@@ -46,17 +46,17 @@ class OfGroup(Parameters):
     connection: ConnectionId = Field(description="The connection whose account is in the group.")
 
 
-def group(told: Mapping[str, Any]) -> NamedGroup:
+def group(answer: Mapping[str, Any]) -> NamedGroup:
     """The group in the answer of a connection's owner (the fields of `administration.Group`)."""
     members = [
         NamedMember(**dict(cast("Person", person(one["address"], one))), admin=one["admin"])
-        for one in told["members"]
+        for one in answer["members"]
     ]
-    settings = told.get("settings") or {}
+    settings = answer.get("settings") or {}
     names = ("description", "announce", "locked", "member_add_mode", "approval")
     return NamedGroup(
-        chat=told["chat"],
-        name=told["subject"] or None,
+        chat=answer["chat"],
+        name=answer["subject"] or None,
         ephemeral_seconds=settings.get("ephemeral"),
         **{name: settings.get(name) for name in names},
         members=sorted(members, key=lambda one: (one.name is None, one.name or "", one.address)),

@@ -42,46 +42,48 @@ class DeliveryBodies:
         self._documents, self._leases, self._files = documents, leases, files
 
     async def of(
-        self, told: NumberedEvent, webhook: Webhook, now: float, *, may_wait: bool
+        self, numbered: NumberedEvent, webhook: Webhook, now: float, *, may_wait: bool
     ) -> DeliveryBody | FileAwaited:
         """The body, which its caller closes; `FileAwaited` only where the delivery `may_wait`.
 
         Raises `Unreadable`, `StoreAway`, and `RedisAway` where a QR or a code cannot be looked up.
         """
-        data = told.event.data
-        media = data.get("media") if told.event.type == "message.received" else None
+        data = numbered.event.data
+        media = data.get("media") if numbered.event.type == "message.received" else None
         if webhook.media_wait is None or media is None:
             # Only an admin sets up a webhook, so that it may get what links an account.
-            return DeliveryBody(await event_body.body(told, self._leases, may_link=True))
+            return DeliveryBody(await event_body.body(numbered, self._leases, may_link=True))
         if media["state"] in _OPEN:
             known = await self._known(data["id"])
             # A clock that was set back has nothing wait for longer.
-            waits = may_wait and abs(now - told.at) < webhook.media_wait
+            waits = may_wait and abs(now - numbered.at) < webhook.media_wait
             if waits and known is not None and known["state"] in _OPEN:
-                return FileAwaited(min(told.at, now) + webhook.media_wait)
+                return FileAwaited(min(numbered.at, now) + webhook.media_wait)
             media = known or media
-            told = replace(told, event=replace(told.event, data={**data, "media": media}))
+            numbered = replace(
+                numbered, event=replace(numbered.event, data={**data, "media": media})
+            )
         file = (data.get("content") or {}).get("file")
         if webhook.base64_limit is None or media["state"] != "stored" or file is None:
-            return DeliveryBody(event_presenters.written(told))
-        return await self._with_file(told, file["sha256"], webhook.base64_limit)
+            return DeliveryBody(event_presenters.written(numbered))
+        return await self._with_file(numbered, file["sha256"], webhook.base64_limit)
 
     async def _known(self, message: str) -> Mapping[str, Any] | None:
         """The state of its file now; None where the message was deleted, or is another chat's."""
         found = await self._documents.get(MESSAGES, message)
         return None if found is None else found.get("media")
 
-    async def _with_file(self, told: NumberedEvent, sha256: str, limit: int) -> DeliveryBody:
+    async def _with_file(self, numbered: NumberedEvent, sha256: str, limit: int) -> DeliveryBody:
         """The event with the file, or with the reason why its address alone is there."""
-        file = await self._opened(sha256, told.event.connection or ALL)
+        file = await self._opened(sha256, numbered.event.connection or ALL)
         if file is None:
-            return DeliveryBody(event_presenters.with_file(told, None, "unavailable"))
+            return DeliveryBody(event_presenters.with_file(numbered, None, "unavailable"))
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             file.close()
-            return DeliveryBody(event_presenters.with_file(told, None, "too_large"))
+            return DeliveryBody(event_presenters.with_file(numbered, None, "too_large"))
         mark = secrets.token_hex(16)
-        start, _, end = event_presenters.with_file(told, mark, None).partition(mark.encode())
+        start, _, end = event_presenters.with_file(numbered, mark, None).partition(mark.encode())
         return DeliveryBody(start, file, size, end)
 
     async def _opened(self, sha256: str, unit: str) -> BinaryIO | None:

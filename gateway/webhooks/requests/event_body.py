@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from actors.state.events.outbox import NumberedEvent
 
 
-async def body(told: NumberedEvent, leases: Leases, *, may_link: bool) -> bytes:
+async def body(event: NumberedEvent, leases: Leases, *, may_link: bool) -> bytes:
     """The event as JSON, on one line; `may_link`: whether it is for one who may link accounts.
 
     Raises `Unreadable`, and `RedisAway` where a QR or a code cannot be looked up.
     """
-    if told.event.type != "connection.qr":
-        return event_presenters.written(told)
+    if event.event.type != "connection.qr":
+        return event_presenters.written(event)
     if not may_link:
-        return event_presenters.written(told, PairingText(withheld="missing_scope"))
-    return event_presenters.written(told, await _shown(told.event, leases))
+        return event_presenters.written(event, PairingText(withheld="missing_scope"))
+    return event_presenters.written(event, await _shown(event.event, leases))
 
 
 async def _shown(event: Event, leases: Leases) -> PairingText:

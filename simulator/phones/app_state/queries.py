@@ -48,17 +48,17 @@ class AppStateQueries:
             raise QueryError(400, "bad-request")
         return [Node("sync", {}, [self._collection(companion, one) for one in sync.get_children()])]
 
-    def _collection(self, companion: Companion, asked: Any) -> Any:
-        number, name, version = companion.number, text_of(asked, "name"), _version(asked)
+    def _collection(self, companion: Companion, query: Any) -> Any:
+        number, name, version = companion.number, text_of(query, "name"), _version(query)
         if name not in NAMES or version is None:
             return _failed(name, 400, "bad-request")
-        patch = asked.get_child("patch")
+        patch = query.get_child("patch")
         newest = self._collections.state(number, name).version
         if patch is None:
-            return self._since(number, name, version, asked)
+            return self._since(number, name, version, query)
         if version != newest:
             failed = _failed(name, 409, "conflict")
-            missed = self._since(number, name, version, asked)
+            missed = self._since(number, name, version, query)
             return Node(
                 "collection",
                 {**missed.attrs, "type": "error"},
@@ -75,10 +75,10 @@ class AppStateQueries:
         self._settings.notify(number, name, author=companion)
         return Node("collection", {"name": name, "version": version + 1, "type": "result"})
 
-    def _since(self, number: str, name: str, version: int, asked: Any) -> Any:
+    def _since(self, number: str, name: str, version: int, query: Any) -> Any:
         """Returns the patches after a version; a snapshot before them where the client wants one."""
         nodes = []
-        if text_of(asked, "return_snapshot") == "true":
+        if text_of(query, "return_snapshot") == "true":
             snapshot = self._collections.snapshot(number, name)
             if snapshot is not None:
                 version = snapshot.version.version
@@ -95,9 +95,9 @@ class AppStateQueries:
         return Node("collection", attrs, nodes or None)
 
 
-def _version(asked: Any) -> int | None:
+def _version(query: Any) -> int | None:
     """Returns the version that a client has: 0 where it names none, None where it is no number."""
-    given = text_of(asked, "version") or "0"
+    given = text_of(query, "version") or "0"
     return int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else None
 
 

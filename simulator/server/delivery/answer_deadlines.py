@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS: Final = 3000.0
+ANSWER_DEADLINE_SECONDS: Final = 3000.0
 """Seconds that WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
 _LATE_LOOP: Final = 0.5
 
@@ -70,7 +70,9 @@ class AnswerDeadlines:
     store and outlives the process. A closed socket and a killed process have no pending answers.
     """
 
-    def __init__(self, store: Store, switches: Switches, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self, store: Store, switches: Switches, seconds: float = ANSWER_DEADLINE_SECONDS
+    ) -> None:
         self.seconds = seconds
         self._store = store
         self._switches = switches

@@ -198,8 +198,8 @@ class StanzaRouter:
         spoiled = self._faults.strike(number, "lose", "corrupt", device=device)
         if spoiled is not None:
             connection.spoil(spoiled.kind)
-        said = stanza.tag == "message" and stanza.attrs.get("category") != "peer"
-        if said and self._faults.strike(number, "garble", device=device):
+        is_message = stanza.tag == "message" and stanza.attrs.get("category") != "peer"
+        if is_message and self._faults.strike(number, "garble", device=device):
             stanza, encoded = _garbled(stanza), None
         if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
             attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}

@@ -63,19 +63,19 @@ class GroupNotifications:
         self.tell(group, Node("create", why, [self._nodes.group(group)]), by, numbers)
 
     def changed(
-        self, group: Group, tag: str, numbers: Sequence[str], by: str, told: Iterable[str]
+        self, group: Group, tag: str, numbers: Sequence[str], by: str, recipients: Iterable[str]
     ) -> None:
         """Notifies of members who were removed (`remove`) or whose rank is another (`promote`, `demote`)."""
         members = [self._nodes.member(group, one) for one in numbers]
-        self.tell(group, Node(tag, self._versions.members_changed(group), members), by, told)
+        self.tell(group, Node(tag, self._versions.members_changed(group), members), by, recipients)
 
     def timer(self, group: Group, seconds: int, by: str) -> None:
         """Notifies all members of the group's timer in seconds, 0 for never."""
         content = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
         self.tell(group, content, by, group.members)
 
-    def tell(self, group: Group, content: Any, by: str, told: Iterable[str]) -> None:
-        """Notifies the people `told` of a change by the person `by`."""
+    def tell(self, group: Group, content: Any, by: str, recipients: Iterable[str]) -> None:
+        """Notifies the people `recipients` of a change by the person `by`."""
         actor = self._people.named(by)
         attrs = {
             "from": group.address,
@@ -88,6 +88,6 @@ class GroupNotifications:
         }
         if group.server == LID_SERVER:
             attrs["participant_pn"] = actor.address(PN_SERVER)
-        for number in sorted(told):
+        for number in sorted(recipients):
             for companion in self._companions.of(number):
                 self._switchboard.deliver(companion.key, Node("notification", attrs, [content]))

@@ -88,36 +88,36 @@ class GroupQueries:
             # whatsmeow `types.GroupServerJID`, whatsapp-rust `Jid::new("", Server::Group)`
             raise QueryError(400, "bad-request")
         change = text_of(query, "type") == "set"
-        asked, number = children[0], companion.number
+        node, number = children[0], companion.number
         if not to.user:
-            return self._about_all(number, asked, change=change)
+            return self._about_all(number, node, change=change)
         group = self._named(to.user)
-        by_invite = asked.get_child("add_request") if asked.tag == "query" else None
+        by_invite = node.get_child("add_request") if node.tag == "query" else None
         if by_invite is not None:
             self._entry.by_invite(group, text_of(by_invite, "code"), number)
             return [self._nodes.group(group)]
-        if change and asked.tag == "accept":
-            after = self._entry.accept(group, text_of(asked, "code"), number)
+        if change and node.tag == "accept":
+            after = self._entry.accept(group, text_of(node, "code"), number)
             return [Node("group", {"jid": after.address})]
-        if change and asked.tag == "cancel_membership_requests":
-            return self._cancel(group, asked, number)
+        if change and node.tag == "cancel_membership_requests":
+            return self._cancel(group, node, number)
         if number not in group.members:
             raise QueryError(403, "forbidden")
-        return self._change(group, asked, number) if change else self._read(group, asked, number)
+        return self._change(group, node, number) if change else self._read(group, node, number)
 
-    def _about_all(self, number: str, asked: Any, *, change: bool) -> list[Any]:
+    def _about_all(self, number: str, query: Any, *, change: bool) -> list[Any]:
         """Answers a query that names no group, or names it by an invite code."""
-        if asked.tag == "participating":
+        if query.tag == "participating":
             shown = [self._nodes.group(group) for group in self._groups.of(number)]
             return [Node("groups", {}, shown)]
-        if asked.tag == "leave":
-            left = [text_of(one, "id") for one in asked.get_children("group")]
+        if query.tag == "leave":
+            left = [text_of(one, "id") for one in query.get_children("group")]
             return [Node("leave", {}, [self._left(number, name) for name in left])]
-        if change and asked.tag == "create":
-            return [self._create(number, asked)]
-        if asked.tag != "invite":
+        if change and query.tag == "create":
+            return [self._create(number, query)]
+        if query.tag != "invite":
             raise QueryError(501, "feature-not-implemented")
-        code = text_of(asked, "code")
+        code = text_of(query, "code")
         if not change:
             # a stranger sees how many are in the group, and who made it
             group = self._entry.by_link(code)
@@ -128,12 +128,12 @@ class GroupQueries:
         tag = "group" if joined else "membership_approval_request"
         return [Node(tag, {"jid": group.address})]
 
-    def _read(self, group: Group, asked: Any, number: str) -> list[Any]:
-        if asked.tag == "query":
+    def _read(self, group: Group, query: Any, number: str) -> list[Any]:
+        if query.tag == "query":
             return [self._nodes.group(group)]
-        if asked.tag == "invite":
+        if query.tag == "invite":
             return self._link(group, number, renew=False)
-        if asked.tag == "membership_approval_requests":
+        if query.tag == "membership_approval_requests":
             require_admin(group, number)
             waiting = [
                 self._nodes.member(
@@ -144,91 +144,91 @@ class GroupQueries:
                 )
                 for one in self._entry.requests(group)
             ]
-            return [Node(asked.tag, {}, waiting)]
+            return [Node(query.tag, {}, waiting)]
         raise QueryError(501, "feature-not-implemented")
 
-    def _change(self, group: Group, asked: Any, number: str) -> list[Any]:
-        setting = setting_in(asked)
+    def _change(self, group: Group, query: Any, number: str) -> list[Any]:
+        setting = setting_in(query)
         if setting is not None:
             self._info.set(group, dict([setting]), number)
             return []
-        if asked.tag not in self._changes:
+        if query.tag not in self._changes:
             raise QueryError(501, "feature-not-implemented")
-        return self._changes[asked.tag](group, asked, number)
+        return self._changes[query.tag](group, query, number)
 
-    def _create(self, number: str, asked: Any) -> Any:
-        subject = text_of(asked, "subject")
+    def _create(self, number: str, query: Any) -> Any:
+        subject = text_of(query, "subject")
         require_subject(subject)
-        if asked.get_child("parent") is not None or asked.get_child("linked_parent") is not None:
+        if query.get_child("parent") is not None or query.get_child("linked_parent") is not None:
             raise QueryError(501, "feature-not-implemented")
-        people = self._asked(asked, needed=False)
-        timer = asked.get_child("ephemeral")
+        people = self._asked(query, needed=False)
+        timer = query.get_child("ephemeral")
         seconds = 0 if timer is None or text_of(timer, "expiration") == "0" else _seconds(timer)
         server = LID_SERVER if self._migrations.done(number) else PN_SERVER
         known = [one for one in people.values() if one is not None]
-        settings = dict(filter(None, map(setting_in, asked.get_children())))
+        settings = dict(filter(None, map(setting_in, query.get_children())))
         if not are_valid(settings):
             raise QueryError(400, "bad-request")
         group, refused = self._membership.make(subject, number, known, server)
         self._settings.change(group, settings)
         self._chat_timers.set(seconds, group.chat)
-        self._notifications.made(group, text_of(asked, "key"))
+        self._notifications.made(group, text_of(query, "key"))
         node = self._nodes.group(group)
         others = {jid: one for jid, one in people.items() if one is None or one in refused}
         return Node("group", node.attrs, [*node.content, *self._results(group, others, refused)])
 
-    def _rename(self, group: Group, asked: Any, by: str) -> list[Any]:
-        self._info.rename(group, _text(asked), by)
+    def _rename(self, group: Group, query: Any, by: str) -> list[Any]:
+        self._info.rename(group, _text(query), by)
         return []
 
-    def _describe(self, group: Group, asked: Any, by: str) -> list[Any]:
-        body = asked.get_child("body")
+    def _describe(self, group: Group, query: Any, by: str) -> list[Any]:
+        body = query.get_child("body")
         text = "" if body is None else _text(body)
-        if not text and text_of(asked, "delete") != "true":
+        if not text and text_of(query, "delete") != "true":
             raise QueryError(400, "bad-request")
         self._info.describe(
-            group, text, by, text_id=text_of(asked, "id"), previous=text_of(asked, "prev")
+            group, text, by, text_id=text_of(query, "id"), previous=text_of(query, "prev")
         )
         return []
 
-    def _set_timer(self, group: Group, asked: Any, by: str) -> list[Any]:
-        self._info.set_timer(group, _seconds(asked), by)
+    def _set_timer(self, group: Group, query: Any, by: str) -> list[Any]:
+        self._info.set_timer(group, _seconds(query), by)
         return []
 
     def _link(self, group: Group, by: str, *, renew: bool) -> list[Any]:
         return [Node("invite", {"code": self._entry.code(group, by, renew=renew)})]
 
-    def _change_members(self, group: Group, asked: Any, by: str) -> list[Any]:
+    def _change_members(self, group: Group, query: Any, by: str) -> list[Any]:
         change = {
             "add": self._membership.add,
             "remove": self._membership.remove,
             "promote": self._membership.promote,
             "demote": self._membership.demote,
             "revoke": self._entry.revoke,
-        }[asked.tag]
-        people = self._asked(asked)
+        }[query.tag]
+        people = self._asked(query)
         refused = change(group, [one for one in people.values() if one is not None], by)
-        return [Node(asked.tag, {}, self._results(group, people, refused))]
+        return [Node(query.tag, {}, self._results(group, people, refused))]
 
-    def _decide(self, group: Group, asked: Any, by: str) -> list[Any]:
-        decision = asked.get_child("approve") or asked.get_child("reject")
+    def _decide(self, group: Group, query: Any, by: str) -> list[Any]:
+        decision = query.get_child("approve") or query.get_child("reject")
         if decision is None:
             raise QueryError(400, "bad-request")
         people = self._asked(decision)
         known = [one for one in people.values() if one is not None]
         refused = self._entry.decide(group, known, by, approve=decision.tag == "approve")
         decided = Node(decision.tag, {}, self._results(group, people, refused))
-        return [Node(asked.tag, {}, [decided])]
+        return [Node(query.tag, {}, [decided])]
 
-    def _cancel(self, group: Group, asked: Any, by: str) -> list[Any]:
-        people = self._asked(asked)
+    def _cancel(self, group: Group, query: Any, by: str) -> list[Any]:
+        people = self._asked(query)
         if set(people.values()) != {by}:
             raise QueryError(403, "forbidden")
-        return [Node(asked.tag, {}, self._results(group, people, self._entry.cancel(group, by)))]
+        return [Node(query.tag, {}, self._results(group, people, self._entry.cancel(group, by)))]
 
-    def _asked(self, asked: Any, *, needed: bool = True) -> dict[Any, str | None]:
+    def _asked(self, query: Any, *, needed: bool = True) -> dict[Any, str | None]:
         """Returns the numbers of the people in a query by their JIDs there, None for an unknown LID."""
-        jids = [jid_of(one, "jid") for one in asked.get_children("participant")]
+        jids = [jid_of(one, "jid") for one in query.get_children("participant")]
         if (needed and not jids) or any(namespace(jid) is None for jid in jids):
             raise QueryError(400, "bad-request")
         if len(jids) > MAX_USERS:

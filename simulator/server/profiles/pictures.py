@@ -172,8 +172,8 @@ class Pictures:
             id_ = self.change_own(number, image, preview)
         return [] if id_ is None else [Node("picture", {"id": id_})]
 
-    def _read(self, asked: Any, target: Any, group: Group | None, number: str) -> list[Any]:
-        if asked is None:
+    def _read(self, query: Any, target: Any, group: Group | None, number: str) -> list[Any]:
+        if query is None:
             raise QueryError(400, "bad-request")
         if group is None:
             person = self._people.named(number) if target is None else self._people.at(target)
@@ -186,18 +186,18 @@ class Pictures:
         else:
             owner = group.chat
             if number not in group.members:
-                invited = self._management.invites.find(text_of(asked, "invite"))
+                invited = self._management.invites.find(text_of(query, "invite"))
                 if invited is None or invited.group_id != group.id:
                     raise QueryError(401, "not-authorized")
         found = self._kept.of(owner)
         if found is None:
             raise QueryError(404, "item-not-found")
-        if text_of(asked, "id") == found.id:
+        if text_of(query, "id") == found.id:
             return []
-        size = text_of(asked, "type") or "image"
+        size = text_of(query, "type") or "image"
         if size not in _SIZES:
             raise QueryError(400, "bad-request")
-        return [self._shown(found, size, inline=text_of(asked, "query") != "url")]
+        return [self._shown(found, size, inline=text_of(query, "query") != "url")]
 
     def _shown(self, picture: Picture, size: str, *, inline: bool) -> Any:
         data = picture.image if size == "image" else picture.preview

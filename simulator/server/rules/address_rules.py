@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.lid_migrations import Migrations
     from simulator.server.rules.switches import Switches
 
-REFUSED: Final = 400
+BAD_ADDRESS_ERROR: Final = 400
 """Error of the ack (whatsapp-rust, send/mod.rs `dm_stanza_to` and `resolve_dm_wire_jid`)."""
 
 

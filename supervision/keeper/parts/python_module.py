@@ -9,7 +9,7 @@ from pathlib import Path
 
 from supervision.keeper.process import CommandLine
 
-ROOT = Path(__file__).resolve().parents[3]
+PACKAGES_DIRECTORY = Path(__file__).resolve().parents[3]
 """The directory that holds the packages."""
 
 
@@ -25,8 +25,11 @@ def paths() -> dict[str, str]:
 
     Empty where they are installed: site-packages in it would precede the standard library.
     """
-    if str(ROOT) in site.getsitepackages():
+    if str(PACKAGES_DIRECTORY) in site.getsitepackages():
         return {}
     known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    ordered = [str(ROOT), *(path for path in known if path != str(ROOT))]
+    ordered = [
+        str(PACKAGES_DIRECTORY),
+        *(path for path in known if path != str(PACKAGES_DIRECTORY)),
+    ]
     return {"PYTHONPATH": os.pathsep.join(ordered)}

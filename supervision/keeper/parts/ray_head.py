@@ -16,13 +16,11 @@ from supervision.keeper import log_rotation, secret_files
 from supervision.keeper.code_digest import code_digest
 from supervision.keeper.parts import probe, python_module, ray_start_hook
 from supervision.keeper.process import CommandLine
+from supervision.ray_files import ADDRESS_FILE, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TOKEN = Path("ray") / "token"
-ADDRESS = Path("ray") / "address"
-"""The file with the head's address, for processes of this host that join the cluster."""
 STORAGE = Path("ray") / "gcs"
 """The state of Ray: with it a restarted head knows its actors and restarts the root."""
 CODE = Path("ray") / "code"
@@ -194,4 +192,4 @@ def _prepare(data: Path, port: int) -> None:
         shutil.rmtree(old, ignore_errors=True)
     secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))
     write_atomically(data / CODE, code)
-    write_atomically(data / ADDRESS, f"127.0.0.1:{port}\n")
+    write_atomically(data / ADDRESS_FILE, f"127.0.0.1:{port}\n")

@@ -30,7 +30,7 @@ READY: Final = b"ready"
 """The answer of a fork: it waits to be the worker."""
 GO: Final = b"go"
 """The last word of the process that hands its start over."""
-REFUSED: Final = b"refused"
+TEMPLATE_REFUSAL: Final = b"refused"
 """The answer of a template that lives on, and cannot be this worker."""
 
 TEMPLATE_POLL_SECONDS: Final = 0.5
@@ -76,7 +76,7 @@ def find_place(address: str) -> tuple[socket.socket, int] | None:
         answer = _hand_over(address, end)
         if answer == READY:
             os._exit(0)
-        if answer == REFUSED:
+        if answer == TEMPLATE_REFUSAL:
             return None
         time.sleep(RETRY_PAUSE)
     return None
@@ -113,7 +113,7 @@ def _take(address: str) -> tuple[socket.socket, int] | None:
 
 
 def _hand_over(address: str, end: float) -> bytes:
-    """Returns `READY` once a fork is the worker, `REFUSED` if none will be, or nothing if the template has gone.
+    """Returns `READY` once a fork is the worker, `TEMPLATE_REFUSAL` if none will be, or nothing if the template has gone.
 
     The fork goes on only after this process's last word, so two processes are never one worker.
     """
@@ -123,7 +123,7 @@ def _hand_over(address: str, end: float) -> bytes:
             connection.connect(address)
             template, user = peer_of(connection)
             if user != os.getuid():
-                return REFUSED
+                return TEMPLATE_REFUSAL
             start = (sys.executable, sys.argv, dict(os.environ), os.getcwd())  # noqa: PTH109
             socket.send_fds(connection, [repr(start).encode()], [0, 1, 2])
             answer = _answer(connection, template, end)
@@ -142,12 +142,12 @@ def _answer(connection: socket.socket, template: int, end: float) -> bytes:
     stopped = False
     while time.monotonic() < end:
         try:
-            return connection.recv(len(REFUSED))
+            return connection.recv(len(TEMPLATE_REFUSAL))
         except TimeoutError:
             before, stopped = stopped, _is_stopped(template)
             if before and stopped:
                 os.kill(template, signal.SIGKILL)
-    return REFUSED
+    return TEMPLATE_REFUSAL
 
 
 def _is_stopped(pid: int) -> bool:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from supervision import actor_classes
 from supervision.keeper.parts import worker_imports
-from supervision.keeper.parts.ray_worker import GO, RAYLET, READY, REFUSED, peer_of
+from supervision.keeper.parts.ray_worker import GO, RAYLET, READY, TEMPLATE_REFUSAL, peer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +120,7 @@ class Template:
         start, files = self._receive(connection)
         if start is None:
             with suppress(OSError):
-                connection.send(REFUSED)
+                connection.send(TEMPLATE_REFUSAL)
         if start is None or os.fork() != 0:
             _close(files)
             return None

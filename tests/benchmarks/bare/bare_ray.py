@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from supervision.keeper.parts import ports, ray_head
+from supervision.ray_files import ADDRESS_FILE
 
 IMPORTED = (
     "actors.connection.actor",
@@ -61,7 +62,7 @@ def main(count: int, directory: Path) -> None:
         os.environ.update(ray_head.environment(directory))  # Ray reads it once, when it is loaded
         import ray
 
-        address = (directory / ray_head.ADDRESS).read_text().strip()
+        address = (directory / ADDRESS_FILE).read_text().strip()
         ray.init(address=address, log_to_driver=False, configure_logging=False)
         made = ray.remote(num_cpus=0)(Bare)
         actors = [made.remote() for _ in range(count)]

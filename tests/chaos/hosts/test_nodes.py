@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision import cluster as ray
 from supervision.keeper.parts import ray_head
+from supervision.ray_files import ADDRESS_FILE
 from tests.chaos.harness.hosts.cluster import restart_until
 from tests.chaos.harness.hosts.node import join
 from tests.chaos.harness.trial import Trial
@@ -42,7 +42,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 @contextmanager
 def second_node(instance: Instance, place: Path) -> Iterator[Node]:
-    address = (instance.data / ray.ADDRESS).read_text().strip()
+    address = (instance.data / ADDRESS_FILE).read_text().strip()
     node = join(place, address, ray_head.environment(instance.data), "second")
     try:
         yield node

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis.client import connect

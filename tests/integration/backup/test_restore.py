@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.settings import Settings
 from actors.connection.backup.keyring import Keyring
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.records import split_id
@@ -21,7 +21,7 @@ from actors.state.open_store import open_documents
 from gateway.cli.commands.settings import SETTINGS_FILE
 from supervision.backup import parts, restored_queue
 from supervision.backup.backup_store import BackupName, Manifest
-from supervision.backup.unfinished import MARK
+from supervision.backup.unfinished import UNFINISHED_RESTORE
 from supervision.keeper.manifest import Plan
 from tests.integration.backup.conftest import EPOCH, KEY, OTHER, SHOP, WORDS, Place, run
 
@@ -47,7 +47,7 @@ async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
     assert (status, f"has the instance of {made['name']}" in said) == (0, True), said
     for kept in place.data.glob("media/*/*"):
         assert (second / kept.relative_to(place.data)).read_bytes() == kept.read_bytes()
-    assert not (second / MARK).exists()
+    assert not (second / UNFINISHED_RESTORE).exists()
     session = Path("sessions") / SHOP / SESSION_FILE
     assert Session.known_position(second / session).epoch == EPOCH + 1
     documents = open_documents(Settings.load(second))
@@ -132,7 +132,7 @@ def test_what_cannot_be_restored_is_a_sentence(place: Place, tmp_path: Path) -> 
         damaged.unlink()
         assert place.restore(second)[0] == 1
         damaged.write_bytes(whole)
-    assert (second / MARK).exists()
+    assert (second / UNFINISHED_RESTORE).exists()
     status, _, said = run(second, "up", "--detach")
     assert (status, "was cut off: `teimoso restore` begins it anew" in said) == (1, True), said
     # A restore that was refused halfway is begun anew, and goes through.

@@ -25,9 +25,9 @@ from actors.connection.engine import (
     Qr,
     SendRequest,
 )
-from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal import prekeys
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Text

@@ -159,7 +159,7 @@ async def test_a_new_monitor_goes_on_with_the_hour_of_the_old_one(
     redis: Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resource_history, "APART", 0.0)
+    monkeypatch.setattr(resource_history, "POINT_PAUSE_SECONDS", 0.0)
     await monitor.round()
     [first] = resource_history.read(settings.data)
     assert first.processes >= 1

@@ -70,7 +70,7 @@ async def test_a_server_far_away_is_reached_at_the_first_call(
 ) -> None:
     """A request takes half a second to it, as the greeting of a new connection may."""
     monkeypatch.setattr(
-        "actors.state.firestore.store.ANSWER_SECONDS", 30.0
+        "actors.state.firestore.store.FIRESTORE_SECONDS", 30.0
     )  # there and back, many times
     ways: list[asyncio.Task[None]] = []
     ends: list[asyncio.StreamWriter] = []
@@ -113,7 +113,7 @@ async def test_a_server_that_is_away_is_noticed_at_once_and_found_again(
     ):
         with pytest.raises(StoreAway):
             await call
-    assert time.monotonic() - began < 5 * store.ANSWER_SECONDS
+    assert time.monotonic() - began < 5 * store.FIRESTORE_SECONDS
     server.start()
     began = time.monotonic()
     await answering(documents)
@@ -123,7 +123,7 @@ async def test_a_server_that_is_away_is_noticed_at_once_and_found_again(
 async def test_a_server_that_hangs_is_away_within_bounded_time(
     server: Firestore, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(store, "FIRESTORE_SECONDS", 0.5)
     server.strike("frozen")
     began = time.monotonic()
     with pytest.raises(StoreAway, match="no answer"):
@@ -156,7 +156,7 @@ async def test_what_collides_is_tried_again_as_often_as_time_allows(
     server.strike("aborted", methods=["Commit"], times=3)
     assert await documents.change("things", "x", count) == {"id": "x", "n": 1}
     assert server.heal() == 3
-    monkeypatch.setattr(store, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(store, "FIRESTORE_SECONDS", 1.0)
     server.strike("aborted", methods=["Commit"])
     with pytest.raises(StoreAway):
         await documents.change("things", "x", count)

@@ -109,7 +109,7 @@ async def test_much_at_once_is_no_request_above_firestores_bound(
 ) -> None:
     """Of two connections 11 MB of messages each, with their events; one alone is too large."""
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
-    monkeypatch.setattr("actors.state.firestore.store.ANSWER_SECONDS", 30.0)  # a busy machine
+    monkeypatch.setattr("actors.state.firestore.store.FIRESTORE_SECONDS", 30.0)  # a busy machine
     chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host)
     chosen.save()
     manager, documents = StateManager(str(tmp_path), "state"), open_documents(chosen)
@@ -138,7 +138,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
 ) -> None:
     """Much more than a session sets aside: texts of megabytes, and changes of one message up to all bounds."""
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
-    monkeypatch.setattr("actors.state.firestore.store.ANSWER_SECONDS", 30.0)  # a busy machine
+    monkeypatch.setattr("actors.state.firestore.store.FIRESTORE_SECONDS", 30.0)  # a busy machine
     chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host, disk_reserve=0)
     chosen.save()
     manager, documents = StateManager(str(tmp_path), "state"), open_documents(chosen)

@@ -11,7 +11,7 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence
 from actors.redis.client import RedisAway
-from actors.redis.presence import DAY, ChatPresence, PresenceNote, Presences
+from actors.redis.presence import PRESENCE_SECONDS, ChatPresence, PresenceNote, Presences
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def test_typing_ends_by_itself(served: Served, monkeypatch: pytest.MonkeyP
 
     await eventually("nothing is left of it", gone, 5)
     lasts = await served.redis.pttl(keys.of("shop").presence(ANA))
-    assert 0 < lasts <= DAY * 1000
+    assert 0 < lasts <= PRESENCE_SECONDS * 1000
 
 
 async def test_a_clock_that_is_set_back_keeps_nobody_typing(served: Served) -> None:
@@ -123,7 +123,7 @@ async def test_of_many_news_the_newest_is_reported(
         await note(self, connection, notes)
 
     monkeypatch.setattr(Presences, "note", counted)
-    monkeypatch.setattr(presence_module, "WAITING", 10)
+    monkeypatch.setattr(presence_module, "MAX_WAITING_PRESENCES", 10)
     await served.begin()
     chats = [f"155501000{number:02}@s.whatsapp.net" for number in range(20)]
     for chat in chats:
@@ -195,8 +195,8 @@ async def test_so_many_are_watched_at_most_and_so_long(
     assert await served.presences.watched("shop", now) == chats[2:]
     await served.presences.watch("shop", chats[2], now + 10)  # again: the others are older now
     assert await served.presences.watched("shop", now) == [*chats[3:], chats[2]]
-    assert await served.presences.watched("shop", now + DAY + 4) == [chats[2]]
-    assert 0 < await served.redis.pttl(keys.of("shop").watched) <= DAY * 1000
+    assert await served.presences.watched("shop", now + PRESENCE_SECONDS + 4) == [chats[2]]
+    assert 0 < await served.redis.pttl(keys.of("shop").watched) <= PRESENCE_SECONDS * 1000
 
 
 async def test_a_closed_connection_watches_nobody(served: Served) -> None:

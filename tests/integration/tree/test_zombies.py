@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import Traffic
-from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.owner.serving import Serving
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.outbound_queue import OutboundQueue, Send

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.backup.bucket.directory import TEMPORARY, DirectoryBucket
+from actors.connection.backup.bucket.directory import DirectoryBucket
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.vault import COPIES_KEPT, SessionCopy, Vault
 from actors.connection.session.session import Session
 from actors.redis.leases.lease_record import Position
+from actors.runtime.atomic_files import TEMPORARY_PREFIX
 from tests.processes import forked
 from tests.processes.gcs import BUCKET, Gcs
 
@@ -100,7 +101,9 @@ async def test_a_kill_in_the_middle_of_an_upload(
     assert cut_off
     if kind == "directory":
         assert await vault.copies() == []
-        assert all(left.name.startswith(TEMPORARY) for left in where.rglob("*-*") if left.is_file())
+        assert all(
+            left.name.startswith(TEMPORARY_PREFIX) for left in where.rglob("*-*") if left.is_file()
+        )
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])

@@ -12,8 +12,9 @@ import pytest
 
 from actors.connection.backup.restore import OLDER, put_in_place
 from actors.connection.backup.session_snapshot import beside, disclose, enclose, snapshot
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session, StaleEpoch
-from actors.connection.whatsmeow import DATABASE, SESSION_FILE, renew_session
+from actors.connection.whatsmeow import DATABASE, renew_session
 from actors.connection.whatsmeow.program import database_copies as keys
 from tests.conformance.processes import until
 

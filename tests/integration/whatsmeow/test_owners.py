@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.connection.session.session import Session
-from actors.connection.whatsmeow import DATABASE, SESSION_FILE
+from actors.connection.whatsmeow import DATABASE
 from actors.messages.content import Delete, Edit, PollVote, Quote, Reaction, Target, Text
 from tests.conformance.processes import Client, absent, until
 from tests.integration.whatsmeow.device import chat

@@ -48,9 +48,9 @@ class VaultActor(Shell):
         await self.start()
         return self._bucket
 
-    async def _outcome(self, asked: Awaitable[Any]) -> Outcome:
+    async def _outcome(self, call: Awaitable[Any]) -> Outcome:
         try:
-            return "done", await asked
+            return "done", await call
         except BucketAway as away:
             return "away", away.reason
         except Conflict:

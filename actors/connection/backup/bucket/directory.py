@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.bucket.blocking_bucket import BlockingBucket
 from actors.connection.backup.bucket.port import BucketAway, BucketObject, Conflict, Content
+from actors.runtime.atomic_files import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TEMPORARY: Final = ".tmp-"
-"""Prefix of the name of a file that is being written; no object has it."""
-
 LEFT: Final = 3600.0
-"""Seconds after which such a file belongs to nobody any more."""
+"""Seconds after which a file with the temporary prefix belongs to nobody any more."""
 
 WAIT: Final = 10.0
 """Seconds for which another writer may keep the lock."""
@@ -55,7 +53,7 @@ class DirectoryBucket(BlockingBucket):
                 raise Conflict
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._sweep(file.parent)
-            descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=TEMPORARY)
+            descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=TEMPORARY_PREFIX)
             try:
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.write(data)
@@ -108,7 +106,7 @@ class DirectoryBucket(BlockingBucket):
         self._root.stat()
 
     def _sweep(self, directory: Path) -> None:
-        for left in directory.glob(f"{TEMPORARY}*"):
+        for left in directory.glob(f"{TEMPORARY_PREFIX}*"):
             if time.time() - left.stat().st_mtime > LEFT:
                 left.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
-REFUSED: Final = "refused_400"
+REFUSED_STANZA: Final = "refused_400"
 """The code of the refusal of a stanza that is not as WhatsApp wants it."""
 
 BY_NUMBER_SECONDS: Final = 7 * 86_400.0
@@ -64,7 +64,7 @@ def may_go_by_number(own: Credentials | None, refusal: str, wire: Kind | None) -
     as an attempt to write to a stranger (OpenWA #717).
     """
     said = own is not None and own.lid_migrated is not None
-    return refusal == REFUSED and wire == "lid" and not said
+    return refusal == REFUSED_STANZA and wire == "lid" and not said
 
 
 class Routes:

@@ -121,12 +121,12 @@ class Devices:
         if person in self._asking:
             self._changed.add(person)
 
-    async def note_answer(self, asked: Address, answered: Address) -> None:
+    async def note_answer(self, person: Address, answered: Address) -> None:
         """Learn that WhatsApp answers for a number by another one, or by itself again."""
-        if self._session.names.answering(str(asked)) == str(answered):
+        if self._session.names.answering(str(person)) == str(answered):
             return
         async with transaction(self._session, self._socket):
-            news = self._session.learn_number(str(asked), str(answered))
+            news = self._session.learn_number(str(person), str(answered))
         if news:
             await self._on_inbox()
 
@@ -240,8 +240,8 @@ class Devices:
         if len(people) == 1 and len(answer) == 1:
             # One person was asked about, who may be listed under the other address.
             return dict(zip(people, answer.values(), strict=True))
-        asked = {by: person for person, by in people.items()}
-        named = {asked.get(one) or self._people.canonical(one): answer[one] for one in answer}
+        requested = {by: person for person, by in people.items()}
+        named = {requested.get(one) or self._people.canonical(one): answer[one] for one in answer}
         return {person: one for person, one in named.items() if person in people}
 
     def _is_whole(self, person: Address, listed: usync.Listed) -> bool:

@@ -38,10 +38,10 @@ class OverSocket:
 
     async def one(self, chat: Address) -> GroupMembers:
         """As `AsksForGroups.one`."""
-        told = (await self._socket.request(query(chat))).child("group")
-        if told is None:
+        group = (await self._socket.request(query(chat))).child("group")
+        if group is None:
             raise UnknownGroup
-        return read(told)
+        return read(group)
 
     async def all(self) -> dict[Address, GroupMembers]:
         """As `AsksForGroups.all`."""

@@ -90,7 +90,7 @@ def contacts_query(number: Address) -> Node:
     return _usync("interactive", (Node("contact"),), (Node("user", {}, (contact,)),))
 
 
-def contact_answer(reply: Node, asked: Address) -> Address | None:
+def contact_answer(reply: Node, person: Address) -> Address | None:
     """The person's number, as WhatsApp has it; None where nobody has the number that was asked about.
 
     It may differ from the one that was asked about, as in Brazil by the ninth digit. The answer names
@@ -98,7 +98,7 @@ def contact_answer(reply: Node, asked: Address) -> Address | None:
     """
     for user in _nodes(reply):
         if any(contact.attrs.get("type") == "in" for contact in user.children("contact")):
-            return next(_numbers(user), asked)
+            return next(_numbers(user), person)
     return None
 
 
@@ -120,8 +120,8 @@ def names_number(reply: Node) -> bool:
 
 
 def _numbers(user: Node) -> Iterator[Address]:
-    told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
-    return (one.canonical for one in told if one and one.server == PHONE_NUMBER)
+    addresses = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
+    return (one.canonical for one in addresses if one and one.server == PHONE_NUMBER)
 
 
 def can_be_asked(person: Address) -> bool:

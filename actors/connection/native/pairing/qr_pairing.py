@@ -171,10 +171,10 @@ def prove(stanza: Node, keys: Keys) -> Paired:
 def _lid_migrated(properties: bytes) -> bool | None:
     """The ``client-props`` of a pairing; ones that cannot be read say nothing (whatsmeow, pair.go)."""
     try:
-        told = parse(proto.ClientPairingProps, properties)
+        parsed = parse(proto.ClientPairingProps, properties)
     except MalformedMessage:
         return None
-    return told.isChatDbLidMigrated if told.HasField("isChatDbLidMigrated") else None
+    return parsed.isChatDbLidMigrated if parsed.HasField("isChatDbLidMigrated") else None
 
 
 def proves(device_identity: bytes, identity: bytes, phone: bytes | None) -> bool:

@@ -58,8 +58,8 @@ class Notifications:
         """Somebody joined or left, or what a group is changed."""
         news, gone = self._rosters.note(chat, stanza)
         news |= self._receipts.leave_out(chat, gone, stanza.number("t") or int(self._clock()))
-        told = group_news.read_notification(stanza, self._people.account, self._clock())
-        news |= self._group_news.note(chat, told)
+        notified = group_news.read_notification(stanza, self._people.account, self._clock())
+        news |= self._group_news.note(chat, notified)
         return StanzaResult("notification.group", answers, news=news)
 
     def notification(self, stanza: Node) -> StanzaResult:
@@ -103,10 +103,10 @@ class Notifications:
 
     def _limited(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         """Most of mex is about channels, and is left alone."""
-        told = limit_queries.notified(stanza, self._clock())
-        if not told:
+        limits = limit_queries.notified(stanza, self._clock())
+        if not limits:
             return StanzaResult("notification.ignored", answers)
-        limit_enforcement.note(self._session, told)
+        limit_enforcement.note(self._session, limits)
         return StanzaResult("notification.limits", answers, task="limits")
 
     def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.messages.content import ReadMark
 
-SHOWN: Final = "all"
+RECEIPTS_SHOWN: Final = "all"
 """The value of the privacy setting ``readreceipts`` of an account that shows what it read."""
 
 
@@ -67,7 +67,7 @@ def kind_of(privacy: Node) -> str:
         one.attrs.get("name"): one.attrs.get("value")
         for one in (() if settings is None else settings.children("category"))
     }
-    return "read" if values.get("readreceipts", SHOWN) == SHOWN else "read-self"
+    return "read" if values.get("readreceipts", RECEIPTS_SHOWN) == RECEIPTS_SHOWN else "read-self"
 
 
 def receipt(reading: ReadBatch, kind: str, at: int) -> Node:

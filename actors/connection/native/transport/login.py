@@ -57,13 +57,13 @@ def words(own: Credentials, version: str, root_key: bytes) -> Login:
 
 async def note_success(session: Session, people: LidMapping, socket: Socket, stanza: Node) -> None:
     """Count the login, and keep what its ``<success>`` tells about the account: its LID."""
-    told = parse_optional(stanza.attrs.get("lid"))
+    address = parse_optional(stanza.attrs.get("lid"))
     own = session.credentials.read()
     if own is None:
         return
     lid = None
-    if told is not None and told.server == LID:
-        lid = Address(told.user, told.server, people.device.device)
+    if address is not None and address.server == LID:
+        lid = Address(address.user, address.server, people.device.device)
     async with transaction(session, socket):
         _amend(session, logins=own.logins + 1, lid=own.lid if lid is None else str(lid))
         if lid is not None and session.identities.pn_for(str(lid.canonical)) != str(people.account):

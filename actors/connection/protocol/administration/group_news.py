@@ -60,23 +60,23 @@ def read_notification(stanza: Node, account: Address, now: float) -> GroupNotifi
     return GroupNotification(stanza.attrs.get("id", ""), at, by, settings, members)
 
 
-def read_delivery(told: Mapping[str, Any], account: Address, now: float) -> GroupNotification:
+def read_delivery(fields: Mapping[str, Any], account: Address, now: float) -> GroupNotification:
     """The news in the whatsmeow program's delivery `group`."""
     names = ("subject", "description", "announce", "locked", "member_add_mode", "approval")
-    settings = {name: told[name] for name in names if told.get(name) is not None}
-    if told.get("timer") is not None:
-        settings["ephemeral"] = told["timer"]
+    settings = {name: fields[name] for name in names if fields.get(name) is not None}
+    if fields.get("timer") is not None:
+        settings["ephemeral"] = fields["timer"]
     members: dict[MembersChange, Sequence[Address]] = {
-        change: [a for each in told[name] if (a := parse_optional(str(each))) is not None]
+        change: [a for each in fields[name] if (a := parse_optional(str(each))) is not None]
         for name, change in _TOLD.items()
-        if told.get(name)
+        if fields.get(name)
     }
-    if told.get("change") == "joined":
+    if fields.get("change") == "joined":
         settings = {"subject": settings.get("subject", "")}
         members = {"added": [account]}
-    by = parse_optional(told.get("sender_phone") or told.get("sender"))
+    by = parse_optional(fields.get("sender_phone") or fields.get("sender"))
     return GroupNotification(
-        str(told.get("notification", "")), float(told.get("at") or now), by, settings, members
+        str(fields.get("notification", "")), float(fields.get("at") or now), by, settings, members
     )
 
 
@@ -103,8 +103,8 @@ class GroupNewsWriter:
         ]
         for change in get_args(MembersChange):
             if people := self._named_each(news.members.get(change, ())):
-                told = {"id": news.id, "change": change, "by": by, "people": people}
-                changes.append(AppStateChange.group_members(str(chat), told, at=news.at))
+                fields = {"id": news.id, "change": change, "by": by, "people": people}
+                changes.append(AppStateChange.group_members(str(chat), fields, at=news.at))
         if changes:
             self._session.app_state.note_part(COLLECTION, changes, news=True)
         return bool(changes)

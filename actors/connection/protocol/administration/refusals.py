@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOT_ALLOWED: Final = "not_allowed"
 """The account is no admin, or its standing does not let it."""
 
-REFUSED: Final = "whatsapp_refused"
+REFUSED_VALUE: Final = "whatsapp_refused"
 """WhatsApp does not take the value, as a subject that is too long for it."""
 
 OF_GROUPS: Final[Mapping[int, str]] = {
@@ -39,7 +39,7 @@ OF_INVITES: Final[Mapping[int, str]] = {
     406: "unknown_invite",
     410: "invite_revoked",
 }
-OF_PICTURES: Final[Mapping[int, str]] = {**OF_GROUPS, 404: "unknown_group", 419: REFUSED}
+OF_PICTURES: Final[Mapping[int, str]] = {**OF_GROUPS, 404: "unknown_group", 419: REFUSED_VALUE}
 OF_PEOPLE: Final[Mapping[int, str]] = {
     401: NOT_ALLOWED,
     403: NOT_ALLOWED,
@@ -68,7 +68,7 @@ def refused_with(codes: Mapping[int, str]) -> Iterator[None]:
     except RequestFailed as failed:
         if not 400 <= failed.code < 500:
             raise
-        raise SendError(codes.get(failed.code, REFUSED), permanent=True) from None
+        raise SendError(codes.get(failed.code, REFUSED_VALUE), permanent=True) from None
 
 
 def outcome(address: str, action: MemberAction, number: int | None) -> MemberOutcome:
@@ -80,4 +80,4 @@ def outcome(address: str, action: MemberAction, number: int | None) -> MemberOut
     if number == ALREADY:
         return MemberOutcome(address, "unchanged")
     codes = OF_ADDED if action == "add" else OF_MEMBERS
-    return MemberOutcome(address, "refused", codes.get(number, REFUSED))
+    return MemberOutcome(address, "refused", codes.get(number, REFUSED_VALUE))

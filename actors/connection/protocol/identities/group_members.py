@@ -243,8 +243,8 @@ class MemberLists:
 
     def _address_of(self, person: Address, member: Member, roster: GroupMembers) -> Address:
         server = LID if roster.kind == "lid" else PHONE_NUMBER
-        told = (one for one in (member.address, member.other) if one is not None)
-        known = next((one for one in told if one.server == server), None)
+        addresses = (one for one in (member.address, member.other) if one is not None)
+        known = next((one for one in addresses if one.server == server), None)
         return known or self._people.named(person, roster.kind)
 
     def address(
@@ -302,10 +302,10 @@ class MemberLists:
 
     async def all(self) -> list[Group]:
         """The groups that the account is in. Raises what asking raises."""
-        told = await self._groups.all()
+        groups = await self._groups.all()
         news = False
         async with transaction(self._session, self._socket):
-            for chat, roster in told.items():
+            for chat, roster in groups.items():
                 # One that is being asked for has an answer of its own, which may be newer.
                 if chat not in self._asking:
                     news |= self._keep(chat, roster)
@@ -313,7 +313,7 @@ class MemberLists:
                 await asyncio.sleep(0)
         if news:
             await self._on_inbox()
-        return [self._shown(chat, roster) for chat, roster in told.items()]
+        return [self._shown(chat, roster) for chat, roster in groups.items()]
 
     async def one(self, chat: Address) -> Group:
         """A group that the account is in, its settings and members; requested where it is older than a day.

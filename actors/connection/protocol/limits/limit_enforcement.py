@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-APART: Final = 60.0
+LIMIT_QUERY_PAUSE_SECONDS: Final = 60.0
 """Seconds between two questions for the same limit at least, however many messages are refused."""
 
 
-def note(session: Session, told: Sequence[AccountLock | Cap]) -> None:
+def note(session: Session, limits: Sequence[AccountLock | Cap]) -> None:
     """Store limits as WhatsApp sent them, inside a transaction of the session."""
-    for each in told:
+    for each in limits:
         if isinstance(each, AccountLock):
             log.info("time lock", action="limits.lock", until=each.until, kind=each.kind)
             session.outreach.note_lock(each.until)
         else:
-            session.outreach.note_cap(each.until, told=each.told)
+            session.outreach.note_cap(each.until, reported=each.told)
 
 
 class LimitEnforcement:
@@ -101,7 +101,7 @@ class LimitEnforcement:
         elif isinstance(refused, SendDeferred) and self._is_news(refused):
             try:
                 async with transaction(self._session, self._socket):
-                    self._session.outreach.note_cap(refused.until, told=False)
+                    self._session.outreach.note_cap(refused.until, reported=False)
             except ConnectionLost:
                 raise NotConnected from None
             await self.tell()
@@ -137,7 +137,7 @@ class LimitEnforcement:
         """Ask for a limit, unless that was done just now."""
         number = query.children("query")[0].attrs["query_id"]
         now = time.monotonic()
-        if now - self._asked.get(number, -APART) >= APART:
+        if now - self._asked.get(number, -LIMIT_QUERY_PAUSE_SECONDS) >= LIMIT_QUERY_PAUSE_SECONDS:
             self._asked[number] = now
             self._start("limits", self._learn(query))
 
@@ -146,7 +146,7 @@ class LimitEnforcement:
         while not newest:
             known = self._session.outreach.limits()
             try:
-                told = limit_queries.answered(await self._socket.request(query), self._clock())
+                limits = limit_queries.answered(await self._socket.request(query), self._clock())
             except (RequestFailed, RequestTimeout, UnreadableMex) as error:
                 # The numbers of queries change: without an answer notifications and refusals tell.
                 self._counts["limits.unanswered"] += 1
@@ -158,5 +158,5 @@ class LimitEnforcement:
                 # A notification that came meanwhile may be newer than the answer: ask again.
                 newest = self._session.outreach.limits() == known
                 if newest:
-                    note(self._session, told)
+                    note(self._session, limits)
         await self.tell()

@@ -92,50 +92,50 @@ def notified(notification: Node, now: float) -> tuple[AccountLock | Cap, ...]:
     return tuple(found)
 
 
-def _data(told: bytes) -> Mapping[str, Any]:
-    if len(told) > MAX_LIMIT_ANSWER_BYTES:
+def _data(answer: bytes) -> Mapping[str, Any]:
+    if len(answer) > MAX_LIMIT_ANSWER_BYTES:
         raise UnreadableMex("too_large")
     try:
-        said = json.loads(told)
+        document = json.loads(answer)
     except (ValueError, RecursionError):
         raise UnreadableMex("no_json") from None
-    if not isinstance(said, dict):
+    if not isinstance(document, dict):
         raise UnreadableMex("no_object")
-    if said.get("errors"):
+    if document.get("errors"):
         raise UnreadableMex("refused")
-    data = said.get("data")
+    data = document.get("data")
     if not isinstance(data, dict):
         raise UnreadableMex("no_data")
     return data
 
 
 def _limits(data: Mapping[str, Any], now: float) -> tuple[AccountLock | Cap, ...]:
-    locks = [told for name in _LOCK if isinstance(told := data.get(name), dict)]
-    caps = [told for name in _CAP if isinstance(told := data.get(name), dict)]
-    return (*(_lock(told, now) for told in locks), *(_cap(told, now) for told in caps))
+    locks = [value for name in _LOCK if isinstance(value := data.get(name), dict)]
+    caps = [value for name in _CAP if isinstance(value := data.get(name), dict)]
+    return (*(_lock(value, now) for value in locks), *(_cap(value, now) for value in caps))
 
 
-def _lock(told: Mapping[str, Any], now: float) -> AccountLock:
-    kind = told.get("enforcement_type")
+def _lock(lock: Mapping[str, Any], now: float) -> AccountLock:
+    kind = lock.get("enforcement_type")
     word = kind if isinstance(kind, str) and re.fullmatch(r"[A-Z_]{1,64}", kind) else None
     # The kind says nothing of whether there is a lock: "DEFAULT" comes with locks and without.
-    if told.get("is_active") is not True:
+    if lock.get("is_active") is not True:
         return AccountLock(None, word)
-    end = _time(told.get("time_enforcement_ends"))
+    end = _time(lock.get("time_enforcement_ends"))
     return AccountLock(now + UNTOLD_LOCK if end is None else end, word)
 
 
-def _cap(told: Mapping[str, Any], now: float) -> Cap:
-    if told.get("capping_status") != _CAPPED:
+def _cap(cap: Mapping[str, Any], now: float) -> Cap:
+    if cap.get("capping_status") != _CAPPED:
         return Cap(None)
-    end = _time(told.get("cycle_end_timestamp"))
+    end = _time(cap.get("cycle_end_timestamp"))
     return Cap(now + UNTOLD_CAP, told=False) if end is None else Cap(end)
 
 
-def _time(told: object) -> float | None:
+def _time(value: object) -> float | None:
     """A time, which comes as a number or as its digits; None for none, or 0."""
-    if isinstance(told, str) and re.fullmatch(r"\d{1,10}", told, re.ASCII):
-        told = int(told)
-    if isinstance(told, bool) or not isinstance(told, int | float):
+    if isinstance(value, str) and re.fullmatch(r"\d{1,10}", value, re.ASCII):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(told) if 0 < told <= FURTHEST else None
+    return float(value) if 0 < value <= FURTHEST else None

@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.files.pending_downloads import DAY, LONGEST_WAIT
+from actors.connection.session.files.pending_downloads import LONGEST_WAIT
 from actors.messages.file_deferral import Deferral
+from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -79,12 +79,12 @@ class HttpClient:
                 asyncio.timeout(patience(size)),
                 client.stream("POST", url, content=body, headers=headers) as response,
             ):
-                said = bytearray()
+                answer = bytearray()
                 async for part in response.aiter_raw():
-                    said += part
-                    if len(said) > LONGEST_ANSWER:
+                    answer += part
+                    if len(answer) > LONGEST_ANSWER:
                         raise ServerUnreachable("answers too much")
-                return response.status_code, bytes(said)
+                return response.status_code, bytes(answer)
         except TimeoutError:
             raise ServerUnreachable("too slow") from None
         except _failures() as error:

@@ -93,48 +93,52 @@ def is_path(path: str) -> bool:
     return path.startswith("/") and len(path) <= LONGEST_PATH and plain
 
 
-def put(message: Any, said: Media, upload: Upload) -> Any:
+def put(message: Any, content: Media, upload: Upload) -> Any:
     """Write into the message what it says of its file; return the part, for what it answers."""
-    part = _part(message, said)
+    part = _part(message, content)
     part.url, part.directPath = upload.url, upload.direct_path
     part.mediaKey, part.mediaKeyTimestamp = upload.key, int(upload.at)
     part.fileSha256, part.fileEncSha256 = upload.sha256, upload.sealed_sha256
     details = upload.details
     part.fileLength = upload.size
-    part.mimetype = (details and details.mime) or said.file.mime
-    if isinstance(said, Image | Video | Document) and said.caption is not None:
-        part.caption = said.caption
-    if isinstance(said, Video | Audio) and said.seconds is not None:
-        part.seconds = said.seconds
+    part.mimetype = (details and details.mime) or content.file.mime
+    if isinstance(content, Image | Video | Document) and content.caption is not None:
+        part.caption = content.caption
+    if isinstance(content, Video | Audio) and content.seconds is not None:
+        part.seconds = content.seconds
     if details is not None:
-        _describe(part, said, details)
-    if isinstance(said, Audio):
-        part.ptt = said.voice
-    if isinstance(said, Document):
-        part.fileName = part.title = said.file.name or "file"
-    if isinstance(said, Sticker):
-        part.isAnimated = said.animated
+        _describe(part, content, details)
+    if isinstance(content, Audio):
+        part.ptt = content.voice
+    if isinstance(content, Document):
+        part.fileName = part.title = content.file.name or "file"
+    if isinstance(content, Sticker):
+        part.isAnimated = content.animated
     return part
 
 
-def _describe(part: Any, said: Media, details: FileDetails) -> None:
+def _describe(part: Any, content: Media, details: FileDetails) -> None:
     """Write what apps show of the file before they fetch it; the length is the caller's where that is given."""
-    if isinstance(said, Video | Audio) and said.seconds is None and details.seconds is not None:
+    if (
+        isinstance(content, Video | Audio)
+        and content.seconds is None
+        and details.seconds is not None
+    ):
         part.seconds = details.seconds
-    if isinstance(said, Image | Video):
+    if isinstance(content, Image | Video):
         if details.width is not None and details.height is not None:
             part.width, part.height = details.width, details.height
         if details.thumbnail is not None:
             part.jpegThumbnail = details.thumbnail
-    if isinstance(said, Audio) and details.waveform is not None:
+    if isinstance(content, Audio) and details.waveform is not None:
         part.waveform = details.waveform
 
 
-def _part(message: Any, said: Media) -> Any:
-    if isinstance(said, Document) and said.caption is not None:
+def _part(message: Any, content: Media) -> Any:
+    if isinstance(content, Document) and content.caption is not None:
         # Clients show the caption of a document in this envelope alone.
         return message.documentWithCaptionMessage.message.documentMessage
-    return getattr(message, f"{said.type}Message")
+    return getattr(message, f"{content.type}Message")
 
 
 def _path(url: str) -> str:

@@ -39,8 +39,8 @@ def question(transfer: Transfer, account: str, chat: str, *, in_group: bool) -> 
     `chat` is the address of the chat as stanzas to it have it.
     """
     iv = secrets.token_bytes(_IV_BYTES)
-    said = proto.ServerErrorReceipt(stanzaId=transfer.message_id).SerializeToString()
-    sealed = AESGCM(_key(transfer.key)).encrypt(iv, said, transfer.message_id.encode())
+    plaintext = proto.ServerErrorReceipt(stanzaId=transfer.message_id).SerializeToString()
+    sealed = AESGCM(_key(transfer.key)).encrypt(iv, plaintext, transfer.message_id.encode())
     which = {"jid": chat, "from_me": "true" if transfer.from_me else "false"}
     if in_group:
         which["participant"] = transfer.sender
@@ -75,12 +75,12 @@ def refused(code: str | None) -> ReuploadAnswer | None:
     return ReuploadAnswer(None) if code == _NOT_THERE else None
 
 
-def opened(iv: bytes, said: bytes, transfer: Transfer) -> ReuploadAnswer | None:
+def opened(iv: bytes, plaintext: bytes, transfer: Transfer) -> ReuploadAnswer | None:
     """The answer in what the phone sealed; None where it is not the phone's, or ends nothing."""
-    if len(iv) != _IV_BYTES or len(said) > _MAX_ANSWER:
+    if len(iv) != _IV_BYTES or len(plaintext) > _MAX_ANSWER:
         return None
     try:
-        plain = AESGCM(_key(transfer.key)).decrypt(iv, said, transfer.message_id.encode())
+        plain = AESGCM(_key(transfer.key)).decrypt(iv, plaintext, transfer.message_id.encode())
         found = parse(proto.MediaRetryNotification, plain)
     except (InvalidTag, MalformedMessage):
         return None

@@ -96,50 +96,50 @@ class Uploader:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._conversions = KeyedSemaphores[tuple[str, str]](1)
 
-    async def upload(self, message_id: str, said: Media) -> Upload:
+    async def upload(self, message_id: str, content: Media) -> Upload:
         """Upload the file of a message, and return its place. Raises `SendError`, or what `Socket.request` raises.
 
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
         will not take it; both are permanent. As `OutgoingFiles`, where it has to be converted.
         """
-        upload = await self._known(message_id, said)
+        upload = await self._known(message_id, content)
         if upload is not None:
             return upload
-        given = await self._find(said)
-        facts = await self._files.facts(given, said)
+        given = await self._find(content)
+        facts = await self._files.facts(given, content)
         if not facts.plays:
-            return await self._converted(message_id, said, given)
-        kind, sha256 = _key(said)
+            return await self._converted(message_id, content, given)
+        kind, sha256 = _key(content)
         details = self._session.file_details.find(kind, bytes.fromhex(sha256))
         if details is None or details.sha256.hex() != sha256 or not details.is_shown:
-            details = await self._files.describe(given, said, facts, given.parent)
-        return await self._uploaded(message_id, said, given, details)
+            details = await self._files.describe(given, content, facts, given.parent)
+        return await self._uploaded(message_id, content, given, details)
 
-    async def _converted(self, message_id: str, said: Media, given: Path) -> Upload:
+    async def _converted(self, message_id: str, content: Media, given: Path) -> Upload:
         """Upload the result of a conversion: once within a day, however many messages bring it."""
-        async with self._conversions.of(_key(said)):
-            upload = await self._known(message_id, said)
+        async with self._conversions.of(_key(content)):
+            upload = await self._known(message_id, content)
             if upload is not None:
                 return upload
-            with await self._files.convert(given, said) as made:
+            with await self._files.convert(given, content) as made:
                 path = Path(f"/proc/self/fd/{made.fileno()}")  # it has no other name
-                facts = await self._files.facts(path, said)
-                details = await self._files.describe(path, said, facts, given.parent)
-                details = replace(details, mime=recipe_of(said).mime)
-                return await self._uploaded(message_id, said, path, details, converted=True)
+                facts = await self._files.facts(path, content)
+                details = await self._files.describe(path, content, facts, given.parent)
+                details = replace(details, mime=recipe_of(content).mime)
+                return await self._uploaded(message_id, content, path, details, converted=True)
 
-    async def _known(self, message_id: str, said: Media) -> Upload | None:
+    async def _known(self, message_id: str, content: Media) -> Upload | None:
         """The upload of this message within a day; of another one where it forwards or was converted to the same."""
-        kind, given = _key(said)
+        kind, given = _key(content)
         details = self._session.file_details.find(kind, bytes.fromhex(given))
         sent = bytes.fromhex(given) if details is None else details.sha256
         known = self._session.uploads.find(message_id)
-        if known is not None and (known.kind, known.sha256) == (said.type, sent):
+        if known is not None and (known.kind, known.sha256) == (content.type, sent):
             return replace(known, details=details)
-        if said.forwarding_score is None and sent.hex() == given:
+        if content.forwarding_score is None and sent.hex() == given:
             return None
         # As WhatsApp's clients forward it.
-        known = self._session.uploads.of_file(said.type, sent)
+        known = self._session.uploads.of_file(content.type, sent)
         if known is None:
             return None
         async with self._session.transaction():
@@ -149,7 +149,7 @@ class Uploader:
     async def _uploaded(
         self,
         message_id: str,
-        said: Media,
+        content: Media,
         path: Path,
         details: FileDetails,
         *,
@@ -157,23 +157,23 @@ class Uploader:
     ) -> Upload:
         async with self._turns:
             try:
-                sealed = await self._seal(path, said.type)
+                sealed = await self._seal(path, content.type)
                 if not converted and sealed.sha256 != details.sha256:
                     log.error("file is not what it is called", action="media.damaged")
                     raise SendError(MISSING, permanent=True)
                 upload = await self._send(sealed)
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
-        kind, given = _key(said)
+        kind, given = _key(content)
         details = replace(details, sha256=sealed.sha256)
         async with self._session.transaction():
             self._session.uploads.remember(message_id, upload)
             self._session.file_details.remember(kind, bytes.fromhex(given), details)
         return replace(upload, details=details)
 
-    async def _find(self, said: Media) -> Path:
+    async def _find(self, content: Media) -> Path:
         try:
-            path = await self._store.find(said.file.sha256)
+            path = await self._store.find(content.file.sha256)
         except BucketAway:
             raise SendError(BucketAway.code) from None
         except StoreUnavailable as error:
@@ -208,7 +208,7 @@ class Uploader:
             url = _url(host, sealed, connection.auth)
             chunks = sealed_chunks(sealed.path, FileEncryptor(sealed.kind, sealed.key))
             try:
-                status, said = await self._web.post(url, chunks, sealed_size(sealed.size))
+                status, answer = await self._web.post(url, chunks, sealed_size(sealed.size))
             except ServerUnreachable as error:
                 log.warning("upload failed", action="media.upload", reason=str(error))
             else:
@@ -216,7 +216,7 @@ class Uploader:
                     raise _Refused
                 if status in _PERMANENT:
                     raise SendError(f"media_refused_{status}", permanent=True)
-                found = _places(said) if status == 200 else None
+                found = _places(answer) if status == 200 else None
                 if found is not None:
                     return Upload(
                         sealed.kind,
@@ -255,9 +255,11 @@ async def sealed_chunks(path: Path, sealing: FileEncryptor) -> AsyncGenerator[by
         file.close()
 
 
-def _key(said: Media) -> tuple[str, str]:
+def _key(content: Media) -> tuple[str, str]:
     """The kind that a file is sent as, and its SHA-256 (hex): equal for messages that say the same of it."""
-    return "voice" if isinstance(said, Audio) and said.voice else said.type, said.file.sha256
+    return "voice" if isinstance(
+        content, Audio
+    ) and content.voice else content.type, content.file.sha256
 
 
 def way(kind: str) -> str:
@@ -271,10 +273,10 @@ def _url(host: str, sealed: _Sealed, auth: str) -> str:
     return f"https://{host}/mms/{way(sealed.kind)}/{token}?{query}"
 
 
-def _places(said: bytes) -> tuple[str, str] | None:
+def _places(body: bytes) -> tuple[str, str] | None:
     """The URL and the direct path in what a server answered; None where it names none."""
     try:
-        answer: Any = json.loads(said)
+        answer: Any = json.loads(body)
         found = answer["url"], answer["direct_path"]
     except (ValueError, LookupError, TypeError):
         return None

@@ -107,16 +107,20 @@ class ResendRequests:
                     self._session.placeholders.note(*known[:3], stanza=stanza, ask_at=None)
             await self._ask(known)
 
-    async def _ask(self, asked: Placeholder) -> None:
+    async def _ask(self, placeholder: Placeholder) -> None:
         number = f"3EB0{secrets.token_hex(9).upper()}"
-        last = asked.asked >= len(PAUSES)
+        last = placeholder.asked >= len(PAUSES)
         again_at = None if last else self._clock() + UNACKNOWLEDGED
         async with transaction(self._session, self._socket):
-            if not self._session.placeholders.note_asked(asked, number, again_at):
+            if not self._session.placeholders.note_asked(placeholder, number, again_at):
                 return
-        from_me = asked.sender == str(self._people.account)
-        await self._peers.send(number, placeholder_resend.request(asked.stanza, from_me=from_me))
+        from_me = placeholder.sender == str(self._people.account)
+        await self._peers.send(
+            number, placeholder_resend.request(placeholder.stanza, from_me=from_me)
+        )
         self._counts["phone.asked"] += 1
         if not last:
             async with transaction(self._session, self._socket):
-                self._session.placeholders.ask_again(number, self._clock() + PAUSES[asked.asked])
+                self._session.placeholders.ask_again(
+                    number, self._clock() + PAUSES[placeholder.asked]
+                )

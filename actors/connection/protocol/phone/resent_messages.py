@@ -51,9 +51,9 @@ class ResentMessages:
         """As `take`, of an answer that is parsed."""
         outcome = StanzaResult("message.resent", answers)
         for info in found.messages:
-            for asked in self._session.placeholders.asked_for(found.request, info.key.id):
-                if self._is_of(info, asked, found.request):
-                    stored = self._stored(info, asked, store)
+            for placeholder in self._session.placeholders.asked_for(found.request, info.key.id):
+                if self._is_of(info, placeholder, found.request):
+                    stored = self._stored(info, placeholder, store)
                     outcome = replace(
                         outcome,
                         news=outcome.news or stored.news,
@@ -64,15 +64,15 @@ class ResentMessages:
         self._session.placeholders.ask_again(found.request, None)
         return outcome
 
-    def _is_of(self, info: Any, asked: Placeholder, request: str) -> bool:
+    def _is_of(self, info: Any, placeholder: Placeholder, request: str) -> bool:
         """Whether the message is that of the placeholder, also in a late answer to an earlier request."""
-        if asked.request == request:
+        if placeholder.request == request:
             return True
         chat = parse_optional(info.key.remoteJid)
-        return chat is not None and str(self._people.canonical(chat)) == asked.chat
+        return chat is not None and str(self._people.canonical(chat)) == placeholder.chat
 
-    def _stored(self, info: Any, asked: Placeholder, store: Store) -> StanzaResult:
-        attrs = {"notify": info.pushName, "t": str(info.messageTimestamp), **asked.stanza}
+    def _stored(self, info: Any, placeholder: Placeholder, store: Store) -> StanzaResult:
+        attrs = {"notify": info.pushName, "t": str(info.messageTimestamp), **placeholder.stanza}
         stanza = Node("message", {name: value for name, value in attrs.items() if value})
         nothing = StanzaResult("message.ignored")
         try:
@@ -84,7 +84,7 @@ class ResentMessages:
             return nothing
         if received is None:
             self._session.inbox.bury(
-                chat=asked.chat, sender=asked.sender, message_id=asked.message_id
+                chat=placeholder.chat, sender=placeholder.sender, message_id=placeholder.message_id
             )
             return nothing
         if source.from_me and received.destination is None:

@@ -36,10 +36,12 @@ def of_protocol(plaintext: bytes, at: float) -> tuple[Setting, str | None] | Non
         message = message.deviceSentMessage.message
     if message.HasField("ephemeralMessage"):
         message = message.ephemeralMessage.message
-    told = message.protocolMessage
-    if told.type != proto.Message.ProtocolMessage.EPHEMERAL_SETTING:
+    protocol = message.protocolMessage
+    if protocol.type != proto.Message.ProtocolMessage.EPHEMERAL_SETTING:
         return None
-    return _setting(told.ephemeralExpiration, told.ephemeralSettingTimestamp, at), destination
+    return _setting(
+        protocol.ephemeralExpiration, protocol.ephemeralSettingTimestamp, at
+    ), destination
 
 
 def of_message(received: Received, at: float) -> Setting | None:

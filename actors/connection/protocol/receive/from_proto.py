@@ -145,9 +145,11 @@ def _inner_edit(part: Any, target: str, scene: Scene) -> Received | None:
 def content_of(received: Received, scene: Scene) -> Content:
     """The content of the message. Raises `Forged`."""
     read = _READERS.get(received.type)
-    said = None if read is None else read(received, scene)
-    if said is not None:
-        return _in_context(said, received, scene) if isinstance(said, Forwardable) else said
+    content = None if read is None else read(received, scene)
+    if content is not None:
+        return (
+            _in_context(content, received, scene) if isinstance(content, Forwardable) else content
+        )
     return Other(received.type, received.text, _quote(received, scene))
 
 
@@ -159,19 +161,19 @@ def _media(received: Received, scene: Scene) -> Content | None:
     return media_of(received, _quote(received, scene))
 
 
-def _in_context(said: Forwardable, received: Received, scene: Scene) -> Forwardable:
+def _in_context(content: Forwardable, received: Received, scene: Scene) -> Forwardable:
     """The content with how often it was forwarded, and whom it mentions: by their canonical addresses, in its text too."""
     part = getattr(received.message, received.part)
     if not hasattr(part, "contextInfo"):
-        return said
+        return content
     context = part.contextInfo
     if context.isForwarded:
         score = min(max(1, context.forwardingScore), MANY_TIMES)
-        said = replace(said, forwarding_score=score)
-    if not isinstance(said, Worded) or not (context.mentionedJid or context.nonJidMentions):
-        return said
+        content = replace(content, forwarding_score=score)
+    if not isinstance(content, Worded) or not (context.mentionedJid or context.nonJidMentions):
+        return content
     mentions, mentioned = mentions_of(context, scene.canonical)
-    return replace(reworded(said, mentioned.text), mentions=mentions)
+    return replace(reworded(content, mentioned.text), mentions=mentions)
 
 
 def _location(received: Received, scene: Scene) -> Content | None:
@@ -242,8 +244,8 @@ def _vote(received: Received, scene: Scene) -> Content | None:
 
 def _milliseconds(part: Any) -> int | None:
     """The time that the sender gives a reaction, a pin or a vote; None for what is none."""
-    told: int = part.senderTimestampMs
-    return told if 0 < told <= MAX_NUMBER * 1000 else None
+    milliseconds: int = part.senderTimestampMs
+    return milliseconds if 0 < milliseconds <= MAX_NUMBER * 1000 else None
 
 
 def _edit(received: Received, scene: Scene) -> Content | None:

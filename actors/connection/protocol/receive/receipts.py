@@ -133,11 +133,11 @@ def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
     It is one member's, or names several of them by the message. A member without a type or a time has that of the
     stanza, and a message without an id has the stanza's (whatsapp-rust, receipt.rs).
     """
-    told = read(stanza)
+    receipt = read(stanza)
     if (participant := stanza.attrs.get("participant")) is not None:
-        return [(participant, told)]
+        return [(participant, receipt)]
     return [
-        (user.attrs["jid"], Receipt((number,), status, user.number("t") or told.at))
+        (user.attrs["jid"], Receipt((number,), status, user.number("t") or receipt.at))
         for part in stanza.children("participants")
         if (number := _first(part, "message_id", "key") or stanza.attrs.get("id", ""))
         for user in part.children("user")

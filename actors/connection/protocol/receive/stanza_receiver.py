@@ -33,13 +33,13 @@ log = structlog.get_logger()
 STANZAS_PER_COMMIT: Final = 64
 """Stanzas that share a commit at most."""
 
-WAITING: Final = 1024
+MAX_WAITING_STANZAS: Final = 1024
 """Stanzas that wait at most; beyond that the socket is not read."""
 
 HELD: Final = 10_000
 """Answers that are held back at most: of what is beyond that, WhatsApp gets none and sends it again."""
 
-APART: Final = 0.05
+RECEIPT_COMMIT_PAUSE_SECONDS: Final = 0.05
 """Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
 
 ARRIVING: Final = frozenset(
@@ -118,7 +118,7 @@ class Receiver:
         self._prepares = prepares
         self._patience = patience
         self._low = low
-        self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[Node] = asyncio.Queue(MAX_WAITING_STANZAS)
         self._overdue: list[Node | None] = []
         self._held: dict[int, tuple[Node, ...]] = {}
         self._due = asyncio.Event()
@@ -129,7 +129,11 @@ class Receiver:
         """Queue a stanza; waits while too many do."""
         await self._queue.put(stanza)
         loop = asyncio.get_running_loop()
-        wait = self._committed_at + APART - loop.time() if stanza.tag == "receipt" else 0.0
+        wait = (
+            self._committed_at + RECEIPT_COMMIT_PAUSE_SECONDS - loop.time()
+            if stanza.tag == "receipt"
+            else 0.0
+        )
         if wait <= 0 or self._queue.qsize() >= STANZAS_PER_COMMIT:
             self._due.set()
         elif not self._due_later:

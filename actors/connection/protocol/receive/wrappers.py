@@ -109,12 +109,12 @@ def history_in(plaintext: bytes) -> bytes | None:
     message = parse(proto.Message, plaintext)
     if message.HasField("deviceSentMessage"):
         message = message.deviceSentMessage.message
-    told = message.protocolMessage
-    if told.type != proto.Message.ProtocolMessage.HISTORY_SYNC_NOTIFICATION:
+    protocol = message.protocolMessage
+    if protocol.type != proto.Message.ProtocolMessage.HISTORY_SYNC_NOTIFICATION:
         return None
-    if not told.HasField("historySyncNotification"):
+    if not protocol.HasField("historySyncNotification"):
         return None
-    serialized: bytes = told.historySyncNotification.SerializeToString()
+    serialized: bytes = protocol.historySyncNotification.SerializeToString()
     return serialized
 
 

@@ -29,19 +29,19 @@ def plaintext(outgoing: SendRequest, place: Place, upload: Upload | None) -> byt
     return message
 
 
-def poll_secret(said: Content) -> MessageSecret | None:
+def poll_secret(content: Content) -> MessageSecret | None:
     """The secret under which votes will come, where it is a poll."""
-    if not isinstance(said, Poll) or said.secret is None:
+    if not isinstance(content, Poll) or content.secret is None:
         return None
-    return MessageSecret(bytes.fromhex(said.secret), said.options)
+    return MessageSecret(bytes.fromhex(content.secret), content.options)
 
 
-def poll_author(session: Session, chat: Address, account: Address, said: Content) -> str | None:
+def poll_author(session: Session, chat: Address, account: Address, content: Content) -> str | None:
     """The address by which the poll that is voted in names its author, where that is known."""
-    if not isinstance(said, PollVote):
+    if not isinstance(content, PollVote):
         return None
     return session.secrets.poll_author(
         str(chat),
-        session.names.chat_today(said.target.sender or str(account)),
-        said.target.message_id,
+        session.names.chat_today(content.target.sender or str(account)),
+        content.target.message_id,
     )

@@ -30,7 +30,7 @@ class Correspondents(SessionPart):
         return self._limits.get()
 
     def _read_limits(self, _: str) -> Limits:
-        rows = {kind: (until, told) for kind, until, told in self._file.rows(_LIMITS)}
+        rows = {kind: (until, reported) for kind, until, reported in self._file.rows(_LIMITS)}
         if not rows:
             return NONE
         locked, capped = rows.get(LOCK), rows.get(CAP)
@@ -42,20 +42,20 @@ class Correspondents(SessionPart):
 
     def note_lock(self, until: float | None) -> None:
         """The account is time-locked until then; None: it is not."""
-        self._note_limit(LOCK, until, told=True)
+        self._note_limit(LOCK, until, reported=True)
 
-    def note_cap(self, until: float | None, *, told: bool = True) -> None:
-        """New chats are capped until then; None: they are not. `told` where WhatsApp said when it ends."""
-        self._note_limit(CAP, until, told=told)
+    def note_cap(self, until: float | None, *, reported: bool = True) -> None:
+        """New chats are capped until then; None: they are not. `reported` where WhatsApp said when it ends."""
+        self._note_limit(CAP, until, reported=reported)
 
-    def _note_limit(self, kind: str, until: float | None, *, told: bool) -> None:
+    def _note_limit(self, kind: str, until: float | None, *, reported: bool) -> None:
         self._limits.change()
         if until is None:
             self._file.write("DELETE FROM limits WHERE kind = ?", (kind,))
             return
         self._file.write(
             "INSERT OR REPLACE INTO limits (kind, until, told) VALUES (?, ?, ?)",
-            (kind, until, int(told)),
+            (kind, until, int(reported)),
         )
 
     def note_correspondent(self, chat: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.engine import InboxFile
 from actors.connection.session.session_part import SessionPart
 from actors.messages.file_deferral import FOR_ROOM
+from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,9 +23,6 @@ FILE_ITEM: Final = "file"
 
 PAST_FILE: Final = "past_file"
 """The same of a message of a history sync: it waits until all of those are stored."""
-
-DAY: Final = 86_400.0
-"""Seconds of a day, which begins at midnight UTC."""
 
 LONGEST_WAIT: Final = 3600.0
 """Seconds until the next try at most; a time beyond that was noted before the clock was set back."""

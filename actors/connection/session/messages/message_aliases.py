@@ -51,16 +51,16 @@ class MessageAliases(SessionPart):
         self._file.write("DELETE FROM aliases WHERE at < ?", (now - ALIAS_SECONDS,))
 
 
-def retargeted(said: Content, named: Callable[[str], str]) -> Content:
+def retargeted(content: Content, named: Callable[[str], str]) -> Content:
     """Return the content with the ids of the account's own messages in it renamed by `named`."""
-    if isinstance(said, Change | Star):
-        return replace(said, target=_renamed(said.target, named))
-    if isinstance(said, Notice):  # it is about messages of others
-        return said
-    if said.reply_to is None:
-        return said
+    if isinstance(content, Change | Star):
+        return replace(content, target=_renamed(content.target, named))
+    if isinstance(content, Notice):  # it is about messages of others
+        return content
+    if content.reply_to is None:
+        return content
     return replace(
-        said, reply_to=replace(said.reply_to, target=_renamed(said.reply_to.target, named))
+        content, reply_to=replace(content.reply_to, target=_renamed(content.reply_to.target, named))
     )
 
 

@@ -67,22 +67,22 @@ class MessageSecrets(SessionPart):
         sender: str,
         message_id: str,
         *,
-        said: Content,
+        content: Content,
         secret: bytes | None,
         author: str | None = None,
     ) -> None:
         """As `remember`, for what came with a message; that of an edit is its target's from now on."""
         if secret is None:
             return
-        if not isinstance(said, Edit):
-            options = said.options if isinstance(said, Poll) else ()
+        if not isinstance(content, Edit):
+            options = content.options if isinstance(content, Poll) else ()
             found = MessageSecret(secret, options)
             self.remember(chat, sender, message_id, found, author)
         elif len(secret) == SECRET_BYTES:
             self._file.write(
                 "UPDATE message_secrets SET secret = ?"
                 " WHERE chat = ? AND sender = ? AND message_id = ?",
-                (secret, chat, sender, said.target.message_id),
+                (secret, chat, sender, content.target.message_id),
             )
 
     def find(self, chat: str, sender: str, message_id: str) -> MessageSecret | None:

@@ -80,13 +80,13 @@ class Placeholders(SessionPart):
             self._placeholders("message_id = ?", message_id)
         )
 
-    def note_asked(self, asked: Placeholder, request: str, again_at: float | None) -> bool:
+    def note_asked(self, placeholder: Placeholder, request: str, again_at: float | None) -> bool:
         """Note that the phone is asked; False where the content came meanwhile."""
         return (
             self._file.write(
                 "UPDATE placeholders SET asked = asked + 1, request = ?, ask_at = ?"
                 " WHERE chat = ? AND sender = ? AND message_id = ?",
-                (request, again_at, *asked[:3]),
+                (request, again_at, *placeholder[:3]),
             )
             == 1
         )
@@ -120,8 +120,8 @@ class Placeholders(SessionPart):
 
     def _placeholders(self, where: str, *parameters: object) -> list[Placeholder]:
         return [
-            Placeholder(chat, sender, message_id, json.loads(stanza), asked, request)
-            for chat, sender, message_id, stanza, asked, request in self._file.rows(
+            Placeholder(chat, sender, message_id, json.loads(stanza), placeholder, request)
+            for chat, sender, message_id, stanza, placeholder, request in self._file.rows(
                 _SELECT + where, parameters
             )
         ]

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
-from actors.connection.session.received.refused_rows import REFUSED
+from actors.connection.session.received.refused_rows import REFUSED_ITEM
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class AppState(SessionPart):
         self._note_lid(new)
         self._file.write(
             "UPDATE inbox SET chat = ? WHERE kind IN (?, ?) AND chat = ?",
-            (new, APP_STATE, REFUSED, old),
+            (new, APP_STATE, REFUSED_ITEM, old),
         )
         return True
 
@@ -122,10 +122,10 @@ class AppState(SessionPart):
             id_ = self._names.chat_today(id_)
             self._note_lid(id_)
         at = self._file.clock() if change.at is None else change.at
-        told = {"epoch": self._file.epoch, "value": change.value, "at": at, "as": change.id}
+        document = {"epoch": self._file.epoch, "value": change.value, "at": at, "as": change.id}
         if change.removed:
-            told["removed"] = True
-        content = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+            document["removed"] = True
+        content = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         source = "live" if news else "history"
         self._put_row((id_, change.subject, collection, change.setting, source, content))
         if change.subject == "contact" and change.setting == "name":

@@ -9,7 +9,7 @@ from actors.connection.session.session_part import SessionPart
 if TYPE_CHECKING:
     from typing import Literal
 
-APART: Final = 1e-6
+PLACE_STEP_SECONDS: Final = 1e-6
 """Seconds between the places of two messages of a chat, at least."""
 
 AGREED: Final = 60.0
@@ -34,7 +34,7 @@ class ChatOrder(SessionPart):
         place = now if at - AGREED <= now <= latest else second
         row = self._file.row("SELECT place FROM chat_order WHERE chat = ?", (chat,))
         if row is not None:
-            place = max(place, float(row[0]) + APART)
+            place = max(place, float(row[0]) + PLACE_STEP_SECONDS)
         self._file.write(
             "INSERT OR REPLACE INTO chat_order (chat, place) VALUES (?, ?)", (chat, place)
         )

@@ -10,7 +10,7 @@ from actors.connection.session.session_part import SessionPart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REFUSED: Final = "refused"
+REFUSED_ITEM: Final = "refused"
 """The kind of a row that is set aside."""
 
 MAX_REFUSED_ROWS: Final = 1000
@@ -33,9 +33,9 @@ class RefusedRows(SessionPart):
         self._file.write(
             "INSERT INTO refused (inbox, kind, at)"
             " SELECT key, kind, ? FROM inbox WHERE key = ? AND kind <> ?",
-            (self._file.clock(), key, REFUSED),
+            (self._file.clock(), key, REFUSED_ITEM),
         )
-        self._file.write("UPDATE inbox SET kind = ? WHERE key = ?", (REFUSED, key))
+        self._file.write("UPDATE inbox SET kind = ? WHERE key = ?", (REFUSED_ITEM, key))
         return True
 
     def _has_room_aside(self, key: int) -> bool:
@@ -83,7 +83,7 @@ class RefusedRows(SessionPart):
         self._file.write(
             "UPDATE inbox SET kind = (SELECT kind FROM refused WHERE inbox = ?1)"
             " WHERE key = ?1 AND kind = ?2",
-            (key, REFUSED),
+            (key, REFUSED_ITEM),
         )
         return self._file.write("DELETE FROM refused WHERE inbox = ?", (key,)) == 1
 
@@ -114,10 +114,10 @@ class RefusedRows(SessionPart):
                 " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS"
                 " (SELECT 1 FROM inbox WHERE kind = ?1 AND chat = ?2 AND sender = ?3"
                 " AND message_id = ?4 AND at = ?5 AND type = ?6)",
-                (REFUSED, *row),
+                (REFUSED_ITEM, *row),
             )
             self._file.write(
                 "INSERT INTO refused (inbox, kind, at) SELECT key, ?, ? FROM inbox WHERE kind = ?"
                 " AND key NOT IN (SELECT inbox FROM refused)",
-                (kind, refused_at, REFUSED),
+                (kind, refused_at, REFUSED_ITEM),
             )

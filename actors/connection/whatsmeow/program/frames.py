@@ -29,11 +29,11 @@ class Frame(NamedTuple):
 
 def encode(header: Mapping[str, Any], body: bytes = b"") -> bytes:
     """The bytes of a frame. Raises `ValueError` where they are more than `MAX_FRAME_BYTES`."""
-    said = _JSON.encode(header).encode()
-    length = _LENGTH.size + len(said) + len(body)
+    encoded = _JSON.encode(header).encode()
+    length = _LENGTH.size + len(encoded) + len(body)
     if length > MAX_FRAME_BYTES:
         raise ValueError("frame too large")
-    return b"".join((_LENGTH.pack(length), _LENGTH.pack(len(said)), said, body))
+    return b"".join((_LENGTH.pack(length), _LENGTH.pack(len(encoded)), encoded, body))
 
 
 def decode(content: bytes) -> Frame:

@@ -41,14 +41,14 @@ class PipeTimeout(Exception):  # noqa: N818
 class ProgramError(Exception):
     """The program answered with an error: its stable `code`, and whatever else it says."""
 
-    def __init__(self, said: Mapping[str, Any]) -> None:
-        self.code = str(said.get("code", "failed"))
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.code = str(answer.get("code", "failed"))
         super().__init__(self.code)
-        self.uncertain = bool(said.get("uncertain"))
-        self.permanent = bool(said.get("permanent"))
-        number = said.get("number")
+        self.uncertain = bool(answer.get("uncertain"))
+        self.permanent = bool(answer.get("permanent"))
+        number = answer.get("number")
         self.number = number if isinstance(number, int) else None
-        self.phone, self.lid = str(said.get("phone", "")), str(said.get("lid", ""))
+        self.phone, self.lid = str(answer.get("phone", "")), str(answer.get("lid", ""))
 
 
 class Pipe:

@@ -52,16 +52,16 @@ class ProgramLog:
     def take(self, line: bytes) -> None:
         """Log one line, as far as it may be."""
         try:
-            said = json.loads(line)
+            fields = json.loads(line)
         except ValueError:
             self._of_crash(line.decode("ascii", "replace"))
             return
-        if isinstance(said, dict):
-            self._log(said)
+        if isinstance(fields, dict):
+            self._log(fields)
 
-    def _log(self, said: dict[str, Any]) -> None:
-        level = _LEVELS.get(str(said.get("level")), "info")
-        module, message = str(said.get("module", "")), str(said.get("event", ""))
+    def _log(self, line: dict[str, Any]) -> None:
+        level = _LEVELS.get(str(line.get("level")), "info")
+        module, message = str(line.get("module", "")), str(line.get("event", ""))
         known = {"module": module} if _MODULE.fullmatch(module) else {}
         text = message if _TEMPLATE.fullmatch(message) else "withheld"
         getattr(log, level)(text, action="program.log", **known)

@@ -31,8 +31,8 @@ class ProgramGroupRequests:
         self, subject: str, people: Sequence[Named]
     ) -> tuple[Address, str, Sequence[Answered]]:
         """See the port."""
-        told = await self._ask("group_create", subject=subject, people=_addresses(people))
-        return _chat(told), str(told.get("subject", "")), _answers(told)
+        answer = await self._ask("group_create", subject=subject, people=_addresses(people))
+        return _chat(answer), str(answer.get("subject", "")), _answers(answer)
 
     async def set(self, chat: Address, setting: str, value: Any) -> None:
         """See the port."""
@@ -53,15 +53,15 @@ class ProgramGroupRequests:
 
     async def invited(self, code: str) -> InvitedGroup:
         """See the port."""
-        told = await self._ask("group_invited", code=code)
-        chat, size = _chat(told), told.get("size")
-        subject, description = str(told.get("subject", "")), str(told.get("description", ""))
+        answer = await self._ask("group_invited", code=code)
+        chat, size = _chat(answer), answer.get("size")
+        subject, description = str(answer.get("subject", "")), str(answer.get("description", ""))
         return InvitedGroup(str(chat), subject, description, size or None)
 
     async def join(self, code: str) -> JoinedGroup:
         """See the port."""
-        told = await self._ask("group_join", code=code)
-        return JoinedGroup(str(_chat(told)), pending=bool(told.get("pending")))
+        answer = await self._ask("group_join", code=code)
+        return JoinedGroup(str(_chat(answer)), pending=bool(answer.get("pending")))
 
     async def leave(self, chat: Address) -> None:
         """See the port."""
@@ -75,7 +75,7 @@ def _addresses(people: Sequence[Named]) -> list[str]:
     return [str(one.address) for one in people]
 
 
-def _answers(told: Mapping[str, Any]) -> list[Answered]:
+def _answers(answer: Mapping[str, Any]) -> list[Answered]:
     return [
         Answered(
             tuple(
@@ -85,13 +85,13 @@ def _answers(told: Mapping[str, Any]) -> list[Answered]:
             ),
             int(one.get("error") or 0),
         )
-        for one in told.get("people") or ()
+        for one in answer.get("people") or ()
     ]
 
 
-def _chat(told: Mapping[str, Any]) -> Address:
+def _chat(answer: Mapping[str, Any]) -> Address:
     """The group in an answer. Raises `RequestFailed` where it names none."""
-    chat = parse_optional(str(told.get("chat", "")))
+    chat = parse_optional(str(answer.get("chat", "")))
     if chat is None or chat.server != GROUP:
         raise RequestFailed(0)
     return chat

@@ -33,36 +33,36 @@ class ByProgram:
         """Those of all groups that the account is in. Raises what `Link.ask` raises."""
         answer = await self._link.ask("groups")
         found = {}
-        for told in answer.header.get("groups") or ():
-            chat = parse_optional(str(told.get("chat", "")))
+        for group in answer.header.get("groups") or ():
+            chat = parse_optional(str(group.get("chat", "")))
             if chat is not None and chat.server == GROUP:
-                found[chat] = members_of(told)
+                found[chat] = members_of(group)
         return found
 
 
-def members_of(told: Mapping[str, Any]) -> GroupMembers:
+def members_of(group: Mapping[str, Any]) -> GroupMembers:
     """The members in the program's description of a group."""
-    members = tuple(_members(told.get("members") or ()))[:MOST_MEMBERS]
-    by_lid = told.get("addressing") == "lid"
-    settings = _settings(told)
-    subject, expires = str(told.get("subject", "")), settings.ephemeral
+    members = tuple(_members(group.get("members") or ()))[:MOST_MEMBERS]
+    by_lid = group.get("addressing") == "lid"
+    settings = _settings(group)
+    subject, expires = str(group.get("subject", "")), settings.ephemeral
     return GroupMembers(subject, "lid" if by_lid else "pn", members, expires, settings)
 
 
-def _settings(told: Mapping[str, Any]) -> GroupSettings:
-    timer = told.get("timer")
+def _settings(group: Mapping[str, Any]) -> GroupSettings:
+    timer = group.get("timer")
     return GroupSettings(
-        description=str(told.get("description") or ""),
-        announce=bool(told.get("announce")),
-        locked=bool(told.get("locked")),
+        description=str(group.get("description") or ""),
+        announce=bool(group.get("announce")),
+        locked=bool(group.get("locked")),
         ephemeral=timer if isinstance(timer, int) else 0,
-        member_add_mode="all" if told.get("member_add_mode") == ADD_MODES["all"] else "admins",
-        approval=bool(told.get("approval")),
+        member_add_mode="all" if group.get("member_add_mode") == ADD_MODES["all"] else "admins",
+        approval=bool(group.get("approval")),
     )
 
 
-def _members(told: Iterable[Mapping[str, Any]]) -> Iterator[Member]:
-    for one in told:
+def _members(group: Iterable[Mapping[str, Any]]) -> Iterator[Member]:
+    for one in group:
         address = parse_optional(str(one.get("address", "")))
         if address is None or not address.is_person:
             continue

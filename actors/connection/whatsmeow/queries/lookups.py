@@ -48,14 +48,14 @@ class Lookups:
         await self.note_answer(person, found, parse_optional(answer.get("lid")))
         return str(self._people.canonical(found))
 
-    async def note_answer(self, asked: Address, answered: Address, lid: Address | None) -> None:
+    async def note_answer(self, person: Address, answered: Address, lid: Address | None) -> None:
         """Store that WhatsApp answers for a number by this address: chats of two numbers are one from then on.
 
         Raises `ConnectionLost`, and what the session refuses with.
         """
         async with transaction(self._session, self._link):
             news = self._people.learn(answered.canonical, None if lid is None else lid.canonical)
-            if answered.server == asked.server:
-                news |= self._session.learn_number(str(asked.canonical), str(answered.canonical))
+            if answered.server == person.server:
+                news |= self._session.learn_number(str(person.canonical), str(answered.canonical))
         if news:
             await self._on_inbox()

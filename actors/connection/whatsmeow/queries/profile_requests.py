@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.administration.group_administration import Named
     from actors.connection.whatsmeow.login_channel import Link
 
-WITHIN: Final = 10.0
+NAME_CHANGE_SECONDS: Final = 10.0
 """Seconds that WhatsApp has for a changed name."""
 
 
@@ -27,8 +27,8 @@ class ProgramProfileRequests:
 
     async def picture(self, chat: Address) -> FoundPicture:
         """See the port."""
-        told = await self._ask("picture", chat=str(chat))
-        return FoundPicture(str(told.get("picture", "")), str(told.get("url", "")))
+        answer = await self._ask("picture", chat=str(chat))
+        return FoundPicture(str(answer.get("picture", "")), str(answer.get("url", "")))
 
     async def set_picture(self, group: Address | None, jpeg: bytes | None) -> None:
         """See the port."""
@@ -60,7 +60,7 @@ class ProgramProfileRequests:
         await self._link.post(
             "app_state_patch",
             time.time,
-            within=WITHIN,
+            within=NAME_CHANGE_SECONDS,
             at_ms=int(time.time() * 1000),
             **own_name(name),
         )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.connection.whatsmeow.program import executable
+from actors.runtime.limits.durations import DAY
 from gateway.cli.doctor.check_result import fail, ok, warn
 
 if TYPE_CHECKING:
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
     from gateway.cli.doctor.check_result import CheckResult
 
 CHECK_NAME = "whatsmeow"
-DAY = 86_400
 OLD = 30 * DAY
 """Seconds after which WhatsApp may have changed what the library does not know yet."""
 
-ANSWER_SECONDS = 5.0
+PROGRAM_VERSION_SECONDS = 5.0
 
 _PSEUDO = re.compile(r"v0\.0\.0-([0-9]{14})-[0-9a-f]{12}")
 """Go's version of a commit: its time, in UTC, and its hash."""
@@ -72,7 +72,7 @@ async def _version(program: Path) -> str | None:
     except OSError:
         return None
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(PROGRAM_VERSION_SECONDS):
             output, _ = await process.communicate()
     except TimeoutError:
         process.kill()

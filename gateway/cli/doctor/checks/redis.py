@@ -65,23 +65,23 @@ async def redis(settings: Settings) -> list[CheckResult]:
         kept = "what is accepted is on disk before the answer (G1)"
         return [*found, ok("durability", kept)]
     unknown = None in {durable.appendonly, durable.appendfsync, durable.maxmemory_policy}
-    told = warn if unknown else fail
+    judge = warn if unknown else fail
     do = "`CONFIG SET appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`, and the same in its file; with replicas REDIS_REPLICAS"
-    return [*found, told("durability", durable.reason, do)]
+    return [*found, judge("durability", durable.reason, do)]
 
 
 def _memory(held: RedisMemory) -> CheckResult:
     used = f"Redis holds {held.used / 2**20:.0f} MB"
     if held.limit is None:
         return ok("redis memory", used)
-    said = f"{used} of {held.limit / 2**20:.0f} MB"
+    words = f"{used} of {held.limit / 2**20:.0f} MB"
     if held.used < NEARLY * held.limit:
-        return ok("redis memory", said)
+        return ok("redis memory", words)
     do = "raise MAX_REDIS_MEMORY, and the server's `maxmemory` where it is set; `teimoso queue show` lists what waits"
     return (
-        fail("redis memory", f"{said}: sends are refused", do)
+        fail("redis memory", f"{words}: sends are refused", do)
         if held.full
-        else warn("redis memory", said, do)
+        else warn("redis memory", words, do)
     )
 
 

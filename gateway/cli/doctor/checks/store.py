@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
 
 ALERTS = 200
-REFUSED, DEFERRED, RESERVE = "document_refused", "files_deferred", "disk_reserve"
+DOCUMENT_REFUSED_ALERT, FILES_DEFERRED_ALERT, DISK_RESERVE_ALERT = (
+    "document_refused",
+    "files_deferred",
+    "disk_reserve",
+)
 
 
 async def store(settings: Settings, *, simulated: bool) -> list[CheckResult]:
@@ -102,10 +106,10 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
         return ", ".join(sorted(found))
 
     findings = []
-    if refused := subjects(REFUSED):
+    if refused := subjects(DOCUMENT_REFUSED_ALERT):
         do = "`teimoso refused list CONNECTION` shows what is kept; then `retry` or `discard`"
         findings.append(warn("refused documents", f"the store refuses some of {refused}", do))
-    reserve = next((one for one in page.items if one["name"] == RESERVE), None)
+    reserve = next((one for one in page.items if one["name"] == DISK_RESERVE_ALERT), None)
     if reserve is not None:
         do = "make room, or lower the reserve: `teimoso settings set DISK_RESERVE=…`"
         if reserve.get("severity") == "critical":
@@ -114,7 +118,9 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
         found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
         findings.append(warn("files", found, do))
     latest = await documents.get(HEALTH_STATUS, LATEST) or {}
-    waiting = (one["subject"] for one in latest.get("reasons", ()) if one["name"] == DEFERRED)
+    waiting = (
+        one["subject"] for one in latest.get("reasons", ()) if one["name"] == FILES_DEFERRED_ALERT
+    )
     if deferred := ", ".join(sorted(waiting)):
         do = "they come tomorrow (UTC); for more at once raise MEDIA_DOWNLOADS_PER_CONNECTION or MEDIA_DOWNLOADS_PER_SENDER"
         found = f"some of {deferred} wait: the budget of the day is used up"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.connection.proxy.address import ProxyAddress
     from gateway.cli.doctor.check_result import CheckResult
 
-ANSWER_SECONDS = 5.0
+WHATSAPP_REPLY_SECONDS = 5.0
 
 PROXIES = {
     Kind.PROXY_UNREACHABLE: "see that the proxy of WHATSAPP_PROXY runs, and that it is reached from here",
@@ -42,7 +42,7 @@ async def whatsapp(settings: Settings) -> list[CheckResult]:
     proxy = _proxy(settings)
     through = "" if proxy is None else f" through the proxy {proxy.shown}"
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(WHATSAPP_REPLY_SECONDS):
             reader, writer = await asyncio.open_connection(
                 **await _way(host, port, proxy),
                 ssl=context,
@@ -52,8 +52,8 @@ async def whatsapp(settings: Settings) -> list[CheckResult]:
             head = await reader.read(8192)
             writer.close()
     except tunnel.ProxyFailed as failed:
-        said = f"{host}:{port} is not reached{through}: {failed.cause}"
-        return [warn("whatsapp", said, PROXIES[failed.cause.kind])]
+        sentence = f"{host}:{port} is not reached{through}: {failed.cause}"
+        return [warn("whatsapp", sentence, PROXIES[failed.cause.kind])]
     except (OSError, TimeoutError) as error:
         why = "no answer" if isinstance(error, TimeoutError) else type(error).__name__
         do = "the network, the name server or a firewall: it needs TCP and TLS to that port"
@@ -85,7 +85,7 @@ def _version(settings: Settings) -> CheckResult:
     page = why = None
     if announced is None:
         try:
-            until = time.monotonic() + ANSWER_SECONDS
+            until = time.monotonic() + WHATSAPP_REPLY_SECONDS
             page = whatsapp_version.newest(settings.whatsapp_url, until, _proxy(settings))
         except whatsapp_version.NoVersion as no:
             why = str(no)

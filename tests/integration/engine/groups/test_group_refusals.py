@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import SendError
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from tests.integration.engine.groups.test_groups import ANN, in_group, reached
 from tests.integration.engine.simulated import until
 

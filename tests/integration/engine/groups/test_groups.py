@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import SendError, SendRequest
-from actors.connection.native import SESSION_FILE, renew_session
+from actors.connection.native import renew_session
 from actors.connection.protocol.wire_format.nodes import proto
+from actors.connection.session import SESSION_FILE
 from actors.connection.whatsmeow.program.executable import DATABASE
 from actors.messages.content import Delete, Edit, Quote, Reaction, Target, Text, decode
 from tests.integration.engine.simulated import (

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from actors.connection.disconnects.causes import Kind
-from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.serving import Serving
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.outbound_queue import OutboundQueue

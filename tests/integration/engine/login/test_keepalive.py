@@ -151,7 +151,7 @@ async def test_what_is_read_late_was_not_late(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow disk or owner here is no silence there: the answer waits, unread, behind messages."""
-    monkeypatch.setattr(stanza_receiver, "WAITING", 1)
+    monkeypatch.setattr(stanza_receiver, "MAX_WAITING_STANZAS", 1)
     async with device(simulator, tmp_path, reconnect=False, keepalive=PACE) as phone:
         await pair(simulator, phone)
         phone.causes.clear()

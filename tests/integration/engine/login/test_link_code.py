@@ -45,7 +45,7 @@ async def test_late_codes_get_a_socket_with_all_of_its_time(
 async def test_without_whatsapp_there_is_no_code(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairing_window, "WITHIN", 0.2)
+    monkeypatch.setattr(pairing_window, "CODE_SOCKET_TIMEOUT", 0.2)
     async with device(simulator, tmp_path) as made:
         await asyncio.wait_for(made.qrs.get(), PATIENCE)
         simulator.process.kill()

@@ -13,9 +13,9 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import SendError, SendRequest
-from actors.connection.native import SESSION_FILE
 from actors.connection.protocol.media import media_servers
 from actors.connection.protocol.media.http_client import HttpClient
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull

@@ -13,8 +13,9 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from actors.connection.native import SESSION_FILE, renew_session
+from actors.connection.native import renew_session
 from actors.connection.native.signal import prekeys
+from actors.connection.session import SESSION_FILE
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

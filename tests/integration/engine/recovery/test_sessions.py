@@ -11,8 +11,8 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NotConnected
-from actors.connection.native import SESSION_FILE
 from actors.connection.native.receive.stanza_handler import MAX_RETRIES
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session, StaleEpoch
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.media.daily_uploads import DAY
+from actors.runtime.limits.durations import DAY
 from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.files import ANA, code, kept, reserve, send, unlike, upload
 from tests.integration.gateway.served import OTHER, Gateway

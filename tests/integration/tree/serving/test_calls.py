@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.abilities.call_reporter import WAITING
+from actors.connection.abilities.call_reporter import MAX_WAITING_CALLS
 from actors.connection.abilities.port import Call
 from tests.waiting import eventually
 
@@ -35,14 +35,14 @@ async def test_a_call_is_noted_when_it_rings_and_when_it_is_over(served: Served)
 async def test_calls_wait_for_the_state_manager_and_hold_up_no_engine(served: Served) -> None:
     await served.begin()
     served.shelf.away = True
-    for number in range(WAITING + 5):
+    for number in range(MAX_WAITING_CALLS + 5):
         async with asyncio.timeout(1):
             await served.engine.events.on_call(replace(RINGS, id=f"C{number}"))
     await asyncio.sleep(0.5)
     assert served.shelf.calls == []
     served.shelf.away = False
-    found = await noted(served, WAITING)
-    assert [id_ for id_, _ in found] == [f"C{number}" for number in range(5, WAITING + 5)]
+    found = await noted(served, MAX_WAITING_CALLS)
+    assert [id_ for id_, _ in found] == [f"C{number}" for number in range(5, MAX_WAITING_CALLS + 5)]
 
 
 async def test_g6_a_call_that_an_old_owner_tells_of_ends_it(served: Served) -> None:

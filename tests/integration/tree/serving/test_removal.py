@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.backup.restore import OLDER
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
 from actors.queue.outbound_queue import OutboundQueue, Send

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from supervision.cluster import TOKEN
 from supervision.keeper.manifest import Plan
+from supervision.ray_files import TOKEN
 from tests.integration.whole.shop import SHOP, becomes
 from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import until

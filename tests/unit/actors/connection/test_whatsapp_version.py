@@ -16,10 +16,10 @@ from actors.config.sources import resolve_settings
 from actors.connection import whatsapp_version
 from actors.connection.whatsapp_version import (
     BUILT_IN,
-    DAY,
     FAILED_LOOKUP_PAUSE_SECONDS,
     MAX_PAGE_BYTES,
     VERSION_FILE,
+    VERSION_FRESH_SECONDS,
     Known,
     NoVersion,
     Versions,
@@ -65,12 +65,16 @@ def versions(data: Path, server: Server, at: float = NOW, **more: Any) -> Versio
         (Known(), BUILT_IN, "nothing was ever read"),
         (Known(NEWER, NOW), NEWER, "what the page names"),
         (Known(OLDER, NOW), OLDER, "also where it went back"),
-        (Known(OLDER, NOW - DAY), BUILT_IN, "long not read: the newest"),
+        (Known(OLDER, NOW - VERSION_FRESH_SECONDS), BUILT_IN, "long not read: the newest"),
         (Known(OLDER, NOW + 5), BUILT_IN, "read in the future: the clock was set back"),
-        (Known(NEWER, NOW - 9 * DAY), NEWER, "old, and still the newest"),
+        (Known(NEWER, NOW - 9 * VERSION_FRESH_SECONDS), NEWER, "old, and still the newest"),
         (Known(NEWER, NOW, refused={NEWER: NOW}), NEWER, "refused, and nothing newer is known"),
         (Known(OLDER, NOW, refused={OLDER: NOW}), BUILT_IN, "refused: the newer one"),
-        (Known(OLDER, NOW, refused={OLDER: NOW - DAY}), OLDER, "refused long ago: tried again"),
+        (
+            Known(OLDER, NOW, refused={OLDER: NOW - VERSION_FRESH_SECONDS}),
+            OLDER,
+            "refused long ago: tried again",
+        ),
         (Known(OLDER, NOW, refused={OLDER: NOW, BUILT_IN: NOW}), OLDER, "both refused"),
     ],
 )
@@ -82,10 +86,18 @@ def test_the_version_that_is_announced(known: Known, announced: str, remark: str
     ("known", "due", "remark"),
     [
         (Known(), True, "never read"),
-        (Known(NEWER, NOW - DAY + 1, NOW - DAY + 1), False, "read within a day"),
-        (Known(NEWER, NOW - DAY, NOW - DAY), True, "read a day ago"),
         (
-            Known(NEWER, NOW - DAY, NOW - FAILED_LOOKUP_PAUSE_SECONDS + 1),
+            Known(NEWER, NOW - VERSION_FRESH_SECONDS + 1, NOW - VERSION_FRESH_SECONDS + 1),
+            False,
+            "read within a day",
+        ),
+        (
+            Known(NEWER, NOW - VERSION_FRESH_SECONDS, NOW - VERSION_FRESH_SECONDS),
+            True,
+            "read a day ago",
+        ),
+        (
+            Known(NEWER, NOW - VERSION_FRESH_SECONDS, NOW - FAILED_LOOKUP_PAUSE_SECONDS + 1),
             False,
             "tried in vain a moment ago",
         ),
@@ -108,7 +120,7 @@ def test_when_the_page_is_read(known: Known, due: bool, remark: str) -> None:
         ({OLDER: NOW + 900}, "-1", {OLDER: NOW + 900}, "nor does a time before all times"),
         ({}, "9" * 11, {}, "no time that a calendar has"),
         ({NEWER: NOW + 5}, "2000000900", {NEWER: NOW + 5, OLDER: NOW + 900}, "of this version"),
-        ({NEWER: NOW - DAY}, None, {}, "what is long over is forgotten"),
+        ({NEWER: NOW - VERSION_FRESH_SECONDS}, None, {}, "what is long over is forgotten"),
     ],
 )
 def test_the_announced_end_of_a_version(
@@ -120,8 +132,8 @@ def test_the_announced_end_of_a_version(
 def test_what_is_known_is_read_back() -> None:
     known = Known(NEWER, NOW, NOW + 1).refuse(OLDER, NOW).ending(NEWER, "2000000900", NOW)
     assert Known.from_json(known.to_json()) == known
-    later = known.refuse(NEWER, NOW + 2 * DAY)
-    assert later.refused == {NEWER: NOW + 2 * DAY}
+    later = known.refuse(NEWER, NOW + 2 * VERSION_FRESH_SECONDS)
+    assert later.refused == {NEWER: NOW + 2 * VERSION_FRESH_SECONDS}
 
 
 @pytest.mark.parametrize(
@@ -196,9 +208,11 @@ async def test_the_page_is_read_once_a_day_for_all_connections(tmp_path: Path) -
         all_of_them = [versions(tmp_path, server) for _ in range(5)]
         found = await asyncio.gather(*(each.announced() for each in all_of_them))
         assert set(found) == {NEWER}
-        assert await versions(tmp_path, server, NOW + DAY - 1).announced() == NEWER
+        assert (
+            await versions(tmp_path, server, NOW + VERSION_FRESH_SECONDS - 1).announced() == NEWER
+        )
         assert server.asked == ["/sw.js"]
-        assert await versions(tmp_path, server, NOW + DAY).announced() == NEWER
+        assert await versions(tmp_path, server, NOW + VERSION_FRESH_SECONDS).announced() == NEWER
         assert server.asked == ["/sw.js"] * 2
 
 
@@ -237,7 +251,7 @@ async def test_a_look_up_that_fails_holds_no_login_up_for_long(tmp_path: Path) -
 async def test_a_login_waits_no_longer_than_a_look_up_may_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whatsapp_version, "WITHIN", 0.5)
+    monkeypatch.setattr(whatsapp_version, "LOOKUP_SECONDS", 0.5)
     with serving(sw=PAGE) as server, held(tmp_path / "whatsapp_version.lock"):
         async with asyncio.timeout(20):
             assert await versions(tmp_path, server).announced() == BUILT_IN

@@ -9,6 +9,7 @@ import pytest
 from actors.health import resource_history
 from actors.health.resource_history import Point, grown
 from actors.health.resources import Usage
+from actors.runtime.limits.durations import HOUR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +40,8 @@ def test_however_often_it_looks_an_hour_has_its_bound() -> None:
     points: tuple[Point, ...] = ()
     for tenth in range(0, 80_000, 7):
         points = grown(points, *at(tenth / 10))
-    assert len(points) <= resource_history.HOUR / resource_history.APART
-    assert points[-1].at - points[0].at > resource_history.HOUR - 2 * resource_history.APART
+    assert len(points) <= HOUR / resource_history.POINT_PAUSE_SECONDS
+    assert points[-1].at - points[0].at > HOUR - 2 * resource_history.POINT_PAUSE_SECONDS
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.media.directory import FILE_WRITE_BYTES, TEMPORARY
+from actors.media.directory import FILE_WRITE_BYTES
 from actors.media.store import FileTooLarge, StoreFull, StoreUnavailable
+from actors.runtime.atomic_files import TEMPORARY_PREFIX
 from tests.bare_files import BareFiles
 from tests.processes.small_disk import mount_small_disk
 
@@ -108,7 +109,7 @@ async def test_what_comes_before_a_file_appears_can_keep_it_from_that(tmp_path: 
     store = BareFiles(tmp_path / "media")
     digest, _ = await store.keep(pieces(b"one"), limit=LIMIT, before=before)
     assert seen[0][:2] == (digest, 3)
-    assert [file.name.startswith(TEMPORARY) for file in seen[0][2]] == [True]
+    assert [file.name.startswith(TEMPORARY_PREFIX) for file in seen[0][2]] == [True]
     with pytest.raises(StoreUnavailable):
         await store.keep(pieces(b"two"), limit=LIMIT, before=before)
     assert [file.name for file in everything(tmp_path)] == [digest]
@@ -153,9 +154,9 @@ async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
 
     keeping = asyncio.create_task(BareFiles(root).keep(slow(), limit=LIMIT))
     await begun.wait()
-    (root / f"{TEMPORARY}left").write_bytes(b"half")
+    (root / f"{TEMPORARY_PREFIX}left").write_bytes(b"half")
     other, _ = await BareFiles(root).keep(pieces(b"another process"), limit=LIMIT)
-    assert not (root / f"{TEMPORARY}left").exists()
+    assert not (root / f"{TEMPORARY_PREFIX}left").exists()
     go.set()
     digest, size = await keeping
     assert size == FILE_WRITE_BYTES + 1

@@ -200,7 +200,7 @@ async def test_a_lock_that_stays_is_away_and_not_for_ever(
 
 
 async def test_a_disk_that_hangs_is_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.runtime.sqlite_writer.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("actors.runtime.sqlite_writer.WRITE_SECONDS", 0.05)
     file.parent.mkdir()
     documents = SqliteDocuments(file)
     hang = threading.Event()
@@ -220,7 +220,7 @@ async def test_jobs_that_wait_for_a_disk_that_hangs_are_bounded(
     committer: SqliteWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Callers that gave up leave nothing behind, and beyond `WAITING_LIMIT` jobs are refused at once."""
-    monkeypatch.setattr(sqlite_writer, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(sqlite_writer, "WRITE_SECONDS", 0.3)
     monkeypatch.setattr(sqlite_writer, "WAITING_LIMIT", 1000)
     began, go = threading.Event(), threading.Event()
 

@@ -10,7 +10,7 @@ import pytest
 from actors.state.events.event import Event
 from gateway.webhooks import chat_lanes as module
 from gateway.webhooks.chat_lanes import ChatLane, ChatLanes, lane_of
-from gateway.webhooks.delivery_policy import LONGEST
+from gateway.webhooks.delivery_policy import MAX_PAUSE
 from tests.unit.gateway.webhooks.lanes import deliver, event, filled, refuse
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def test_a_retry_is_not_later_than_the_longest_pause_though_the_clock_was_set_ba
     a = lanes.take_new()
     assert a is not None
     refuse(lanes, a, retry_at=1_000_000.0)
-    assert lanes.take_retry(1_000_000.0 - LONGEST) is None
-    assert lanes.take_retry(1_000_000.0 - LONGEST - 1) is a
+    assert lanes.take_retry(1_000_000.0 - MAX_PAUSE) is None
+    assert lanes.take_retry(1_000_000.0 - MAX_PAUSE - 1) is a
 
 
 def test_all_that_were_refused_go_at_once_where_a_person_says_so() -> None:

@@ -9,7 +9,7 @@ from actors.state.events.event import Event
 from actors.state.events.outbox import NumberedEvent
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.webhooks import delivery_policy
-from gateway.webhooks.delivery_policy import DOWN, LONGEST, EndpointBreaker
+from gateway.webhooks.delivery_policy import DOWN, MAX_PAUSE, EndpointBreaker
 
 NOW = 1_000_000.0
 EVENT = Event("evt_1", "message.received", "shop", 1.0, {})
@@ -49,7 +49,7 @@ def test_pauses_double_up_to_the_longest() -> None:
     pauses = [delivery_policy.pause(failures, 0.5) for failures in range(1, 15)]
     assert pauses[:3] == [0.75, 1.5, 3.0]
     assert pauses == sorted(pauses)
-    assert pauses[-1] <= LONGEST
+    assert pauses[-1] <= MAX_PAUSE
 
 
 def endpoint(refusals: int = 0) -> EndpointBreaker:
@@ -79,8 +79,8 @@ def test_an_endpoint_that_is_down_gets_one_new_event_at_a_time_and_ever_more_sel
         assert not down.admits(now, 1)
         down.refused(now, 0.5)
     assert pauses[:3] == [0.75, 1.5, 3.0]
-    assert max(pauses) <= LONGEST
-    assert down.left(now - 10**6) == LONGEST, "though the clock was set back"
+    assert max(pauses) <= MAX_PAUSE
+    assert down.left(now - 10**6) == MAX_PAUSE, "though the clock was set back"
 
 
 def test_an_endpoint_goes_on_from_its_record() -> None:

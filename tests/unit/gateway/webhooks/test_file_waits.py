@@ -8,7 +8,7 @@ import pytest
 
 from actors.state.events.event import Event
 from actors.state.events.outbox import NumberedEvent
-from gateway.webhooks.delivery_policy import LONGEST
+from gateway.webhooks.delivery_policy import MAX_PAUSE
 from tests.unit.gateway.webhooks.lanes import deliver, event, filled
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_a_file_that_ends_while_its_message_is_looked_at_is_not_missed() -> None
 def test_a_clock_that_was_set_back_has_nothing_wait_for_longer() -> None:
     lanes = filled("a")
     waits = wait_for_file(lanes, 5000.0)
-    lanes.end_file_waits(5000.0 - LONGEST)
+    lanes.end_file_waits(5000.0 - MAX_PAUSE)
     assert not lanes.has_new
     lanes.end_file_waits(1000.0)
     assert lanes.take_new() is waits

@@ -19,7 +19,7 @@ def test_each_file_of_the_code_tells_it_from_other_code(
     package = tmp_path / "actors"
     (package / "__pycache__").mkdir(parents=True)
     (package / "script.lua").write_text("return 1")
-    monkeypatch.setattr(python_module, "ROOT", tmp_path)
+    monkeypatch.setattr(python_module, "PACKAGES_DIRECTORY", tmp_path)
     before = code_digest.code_digest()
     (package / "__pycache__" / "x.pyc").touch()
     assert code_digest.code_digest() == before

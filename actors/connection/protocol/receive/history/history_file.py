@@ -46,15 +46,15 @@ class Later(Exception):  # noqa: N818
     """It cannot be had now."""
 
 
-async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
+async def bring(notification: Any, web: HttpClient, hosts: MediaServers) -> bytes:
     """The inflated history that a notification tells of. Raises `UnusableHistory` or `Later`."""
-    inline = told.initialHistBootstrapInlinePayload
+    inline = notification.initialHistBootstrapInlinePayload
     if inline:
         return await asyncio.to_thread(inflate, [inline])
     whole = (
-        len(told.mediaKey) == KEY_BYTES
-        and len(told.fileSha256) == len(told.fileEncSha256) == HASH_BYTES
-        and is_path(told.directPath)
+        len(notification.mediaKey) == KEY_BYTES
+        and len(notification.fileSha256) == len(notification.fileEncSha256) == HASH_BYTES
+        and is_path(notification.directPath)
     )
     if not whole:
         raise UnusableHistory("no file is named")
@@ -65,7 +65,7 @@ async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
     gone = 0
     for host in connection.hosts:
         try:
-            return await _fetch(host, told, web)
+            return await _fetch(host, notification, web)
         except UnusableHistory:
             gone += 1
         except Later:
@@ -75,15 +75,18 @@ async def bring(told: Any, web: HttpClient, hosts: MediaServers) -> bytes:
     raise Later("no server gives it")
 
 
-async def _fetch(host: str, told: Any, web: HttpClient) -> bytes:
+async def _fetch(host: str, notification: Any, web: HttpClient) -> bytes:
     opening = FileDecryptor(
-        HISTORY, told.mediaKey, sha256=told.fileSha256, sealed_sha256=told.fileEncSha256
+        HISTORY,
+        notification.mediaKey,
+        sha256=notification.fileSha256,
+        sealed_sha256=notification.fileEncSha256,
     )
     parts, size = list[bytes](), 0
     try:
         async with (
-            asyncio.timeout(patience(min(told.fileLength, MAX_SEALED))),
-            web.get(_url(host, told)) as (status, chunks),
+            asyncio.timeout(patience(min(notification.fileLength, MAX_SEALED))),
+            web.get(_url(host, notification)) as (status, chunks),
         ):
             if status in _GONE:
                 raise UnusableHistory("gone")
@@ -165,11 +168,11 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
     raise UnusableHistory("malformed")
 
 
-def _url(host: str, told: Any) -> str:
+def _url(host: str, notification: Any) -> str:
     named = {
-        "hash": base64.urlsafe_b64encode(told.fileEncSha256).decode(),
+        "hash": base64.urlsafe_b64encode(notification.fileEncSha256).decode(),
         "mms-type": "md-msg-hist",
         "__wa-mms": "",
     }
-    joint = "&" if "?" in told.directPath else "?"
-    return f"https://{host}{told.directPath}{joint}{urlencode(named)}"
+    joint = "&" if "?" in notification.directPath else "?"
+    return f"https://{host}{notification.directPath}{joint}{urlencode(named)}"

@@ -146,8 +146,8 @@ class HistoryWorker:
         while True:
             self._look.clear()
             await self._finish()
-            while (told := self._session.history_syncs.due(self._clock())) is not None:
-                await self._take(told)
+            while (sync := self._session.history_syncs.due(self._clock())) is not None:
+                await self._take(sync)
                 await self._finish()
             next_at = self._session.history_syncs.next_at()
             pause = None if next_at is None else max(0.1, min(60.0, next_at - self._clock()))
@@ -155,24 +155,24 @@ class HistoryWorker:
                 async with asyncio.timeout(pause):
                     await self._look.wait()
 
-    async def _take(self, told: StoredNotification) -> None:
+    async def _take(self, sync: StoredNotification) -> None:
         try:
-            await self._store(told)
+            await self._store(sync)
         except (ConnectionLost, *SessionRefusal):
             raise
         except (UnusableHistory, MalformedMessage) as error:
-            await self._give_up(told, str(error))
+            await self._give_up(sync, str(error))
             return
         except Later as later:
             log.warning("history put off", action="history.put_off", reason=str(later))
-            await self._put_off(told, str(later))
+            await self._put_off(sync, str(later))
             return
         except Exception as error:  # noqa: BLE001 - what a phone tells must not end the connection
             log_mistake("history put off", "history.put_off", error)
-            await self._put_off(told, type(error).__name__)
+            await self._put_off(sync, type(error).__name__)
             return
         async with transaction(self._session, self._socket):
-            self._session.history_syncs.end(told.message_id)
+            self._session.history_syncs.end(sync.message_id)
         self._counts["history.stored"] += 1
 
     async def _finish(self) -> None:
@@ -204,23 +204,23 @@ class HistoryWorker:
         if answer is not None:
             await answer()
 
-    async def _put_off(self, told: StoredNotification, reason: str) -> None:
+    async def _put_off(self, sync: StoredNotification, reason: str) -> None:
         """Try it again later; not for ever."""
-        if told.attempts >= MAX_ATTEMPTS:
-            await self._give_up(told, reason)
+        if sync.attempts >= MAX_ATTEMPTS:
+            await self._give_up(sync, reason)
             return
         self._counts["history.put_off"] += 1
-        pause = doubled(told.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
+        pause = doubled(sync.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
         async with transaction(self._session, self._socket):
-            self._session.history_syncs.put_off(told.message_id, self._clock() + pause)
+            self._session.history_syncs.put_off(sync.message_id, self._clock() + pause)
 
-    async def _give_up(self, told: StoredNotification, reason: str) -> None:
+    async def _give_up(self, sync: StoredNotification, reason: str) -> None:
         self._counts["history.lost"] += 1
         log.warning("history not read", action="history.lost", reason=reason)
-        await self._forget(told.message_id)
+        await self._forget(sync.message_id)
 
-    async def _store(self, told: StoredNotification) -> None:
-        notification = parse(proto.Message.HistorySyncNotification, told.notification)
+    async def _store(self, sync: StoredNotification) -> None:
+        notification = parse(proto.Message.HistorySyncNotification, sync.notification)
         inline = bool(notification.initialHistBootstrapInlinePayload)
         if not inline and (self._web is None or self._hosts is None):
             raise Later("nothing is fetched")
@@ -229,7 +229,7 @@ class HistoryWorker:
         await require_room(self._socket, self._low)
         history = await bring(notification, self._web, self._hosts)  # type: ignore[arg-type]
         await self._learn(history)
-        done, passed = told.done, 0
+        done, passed = sync.done, 0
         share: list[Past] = []
         for name, part in split(history):
             if name != "conversations":
@@ -240,11 +240,11 @@ class HistoryWorker:
                     continue
                 share.append(past)
                 if len(share) == SHARE:
-                    await self._commit(told, share, passed)
+                    await self._commit(sync, share, passed)
                     share = []
             await asyncio.sleep(0)
         if share:
-            await self._commit(told, share, passed)
+            await self._commit(sync, share, passed)
         if self._hand_on is not None:
             await self._hand_on(history)
 
@@ -271,13 +271,13 @@ class HistoryWorker:
             return False
         return self._people.learn(one.canonical, other.canonical)
 
-    def _name(self, told: Any) -> bool:
+    def _name(self, entry: Any) -> bool:
         """Store the name of a person; whether it is news of the account."""
-        person = parse_optional(told.id)
+        person = parse_optional(entry.id)
         if person is None or not person.is_person:
             return False
         named = str(self._people.canonical(person))
-        return self._session.push_names.save(named, told.pushname) and self._people.is_account(
+        return self._session.push_names.save(named, entry.pushname) and self._people.is_account(
             person
         )
 
@@ -349,13 +349,13 @@ class HistoryWorker:
             of_web(info),
         )
 
-    async def _commit(self, told: StoredNotification, share: Sequence[Past], passed: int) -> None:
+    async def _commit(self, sync: StoredNotification, share: Sequence[Past], passed: int) -> None:
         stored = 0
         await require_room(self._socket, self._low)
         async with transaction(self._session, self._socket):
             for past in share:
                 stored += self._add(past)
-            self._session.history_syncs.note(told.message_id, passed)
+            self._session.history_syncs.note(sync.message_id, passed)
         self._counts["history.messages"] += stored
         if stored:
             await self._on_inbox()
@@ -374,23 +374,23 @@ class HistoryWorker:
         scene = self._scene(past)
         try:
             found = unsealed(found, scene)
-            said = content_of(found, scene)
+            content = content_of(found, scene)
         except Forged:
             return False
-        if isinstance(said, Poll) or past.at > self._clock() - SECRET_SECONDS:
-            self._edits.learn(key, said, found.secret)
+        if isinstance(content, Poll) or past.at > self._clock() - SECRET_SECONDS:
+            self._edits.learn(key, content, found.secret)
         added = self._session.inbox.add(
             **key._asdict(),
             at=past.at,
-            type=said.type,
-            text=text_of(said),
+            type=content.type,
+            text=text_of(content),
             from_me=past.from_me,
             push_name=past.push_name,
             source="history",
             body=None,
-            content=None if is_plain(said) else encode(said),
+            content=None if is_plain(content) else encode(content),
         )
-        if added and said.type in MEDIA_KINDS:
+        if added and content.type in MEDIA_KINDS:
             self._session.downloads.add_file(*key, "failed", NOT_FETCHED, past=True)
         return added
 

@@ -61,13 +61,13 @@ class EditOpener:
             )
 
     def learn(
-        self, key: MessageKey, said: Content, secret: bytes | None, author: str | None = None
+        self, key: MessageKey, content: Content, secret: bytes | None, author: str | None = None
     ) -> list[OpenedEdit]:
         """Note the secret that came with a message, as `MessageSecrets.learn`, and open what waits for it."""
-        self._session.secrets.learn(*key, said=said, secret=secret, author=author)
+        self._session.secrets.learn(*key, content=content, secret=secret, author=author)
         if secret is None:
             return []
-        target = said.target.message_id if isinstance(said, Edit) else key.message_id
+        target = content.target.message_id if isinstance(content, Edit) else key.message_id
         return self._open_all(key.chat, key.sender, target)
 
     def look_again(self, person: str) -> None:
@@ -102,7 +102,7 @@ class EditOpener:
             found = None if received is None else unsealed(received, scene)
             if found is None or found.type == UNDECRYPTABLE:
                 return None
-            said = content_of(found, scene)
+            content = content_of(found, scene)
         except Forged:
             self._session.inbox.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
             self._session.sealed_edits.forget(edit)
@@ -114,15 +114,15 @@ class EditOpener:
             sender=edit.sender,
             message_id=edit.message_id,
             at=edit.at,
-            type=said.type,
+            type=content.type,
             text=None,
             from_me=edit.from_me,
             push_name=edit.push_name,
             source=edit.source,
             body=edit.plaintext,
-            content=encode(said),
+            content=encode(content),
         )
-        self._session.secrets.learn(*edit[:3], said=said, secret=found.secret)
+        self._session.secrets.learn(*edit[:3], content=content, secret=found.secret)
         return (
             OpenedEdit(placeholder, self._session.refused.unsettled(*edit[:3])) if added else None
         )

@@ -64,7 +64,7 @@ class InboxWriter:
         scene = self._scene(stanza, source, found)
         try:
             found = unsealed(found, scene)
-            said = retargeted(content_of(found, scene), self._session.aliases.ours)
+            content = retargeted(content_of(found, scene), self._session.aliases.ours)
         except Forged:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")
@@ -72,7 +72,7 @@ class InboxWriter:
             return StanzaResult("message.refused")
         key = self._named(stanza, source, found.destination)
         placeholder = self.held(*key)
-        added = self.add(stanza, source, said, found.destination, plaintext)
+        added = self.add(stanza, source, content, found.destination, plaintext)
         self._note_timer(scene.chat, disappearing_timer.of_message(found, self.at(stanza)))
         author = str(source.sender.canonical)
         self.edits.keep(
@@ -84,10 +84,10 @@ class InboxWriter:
             push_name=stanza.attrs.get("notify"),
             source=arrival(stanza),
         )
-        opened = self.edits.learn(key, said, found.secret, author)
+        opened = self.edits.learn(key, content, found.secret, author)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
-        stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
+        stored = "message.placeholder" if content.type == UNDECRYPTABLE else "message.stored"
         counted = stored if added else "message.repeated"
         held, news = self.held(*key), added or bool(opened)
         moved: list[tuple[int | None, int | None]] = [*opened]
@@ -147,7 +147,7 @@ class InboxWriter:
         self,
         stanza: Node,
         source: MessageSource,
-        said: Content,
+        content: Content,
         destination: str | None = None,
         plaintext: bytes = b"",
     ) -> bool:
@@ -162,21 +162,21 @@ class InboxWriter:
         added = self._session.inbox.add(
             **key._asdict(),
             at=at,
-            type=said.type,
-            text=text_of(said),
+            type=content.type,
+            text=text_of(content),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=arrival(stanza),
-            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
-            content=None if is_plain(said) else encode(said),
+            body=None if content.type in ("text", UNDECRYPTABLE) else plaintext,
+            content=None if is_plain(content) else encode(content),
         )
-        if added and not source.from_me and said.type != UNDECRYPTABLE:
-            self._expect_reading(stanza, key, said, at)
+        if added and not source.from_me and content.type != UNDECRYPTABLE:
+            self._expect_reading(stanza, key, content, at)
         return added
 
-    def _expect_reading(self, stanza: Node, key: MessageKey, said: Content, at: int) -> None:
+    def _expect_reading(self, stanza: Node, key: MessageKey, content: Content, at: int) -> None:
         """Note the addresses of its read receipt; a change has none."""
-        if isinstance(said, Change):
+        if isinstance(content, Change):
             return
         author = parse_optional(stanza.attrs.get("participant"))
         self._session.unread.note(

@@ -105,9 +105,9 @@ class MessageReceiver:
             resent = self._resent.take(plaintext, answers, self._inbox.store) if of_phone else None
             if resent is not None:
                 return resent
-            told = wrappers.history_in(plaintext) if of_phone else None
-            if told is not None:
-                return self.history(stanza.attrs["id"], told, answers)
+            notification = wrappers.history_in(plaintext) if of_phone else None
+            if notification is not None:
+                return self.history(stanza.attrs["id"], notification, answers)
             return StanzaResult("message.silent", answers)
         return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
 

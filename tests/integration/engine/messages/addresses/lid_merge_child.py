@@ -22,10 +22,10 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
-from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.runtime import actor_base

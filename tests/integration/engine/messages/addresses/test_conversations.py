@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.state.messages.received import incoming
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage
-from actors.connection.native import SESSION_FILE
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateAway
 from actors.state.actor import StateManager

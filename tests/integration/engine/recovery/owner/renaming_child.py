@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
 from actors.connection.limits.message_deferral import MessageDeferral
-from actors.connection.native import SESSION_FILE
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Sender, Ticket
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
 from actors.queue.lane_joins import LaneJoins

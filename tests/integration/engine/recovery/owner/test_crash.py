@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.native import SESSION_FILE
 from actors.connection.native.receive.stanza_handler import MAX_RETRIES
 from actors.connection.protocol.receive.stanza_receiver import Receiver
+from actors.connection.session import SESSION_FILE
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.native import SESSION_FILE
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents

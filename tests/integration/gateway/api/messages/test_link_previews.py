@@ -32,7 +32,7 @@ class Pages(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         body, kind = f"{HEAD}<meta property=og:image content=/tea.jpg>".encode(), "text/html"
         if self.path.startswith("/slow"):
-            time.sleep(link_previews.WITHIN + 1)
+            time.sleep(link_previews.PREVIEW_SECONDS + 1)
         if self.path.startswith("/to/"):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to/"))

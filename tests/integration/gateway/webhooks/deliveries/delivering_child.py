@@ -48,7 +48,7 @@ def dying(number: int, *, after: bool) -> None:
 
 async def main(data: Path, port: int, room: int, point: str, number: int) -> None:
     chat_lanes.EVENTS = room
-    delivery_policy.LONGEST = 1.0  # of its time only: what was refused is tried soon
+    delivery_policy.MAX_PAUSE = 1.0  # of its time only: what was refused is tried soon
     if point != "none":
         dying(number, after=point == "after")
     settings = resolve_settings(data=data.parent)

@@ -198,7 +198,7 @@ async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
     delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Also after a restart: when it is tried again is stored."""
-    monkeypatch.setattr(delivery_policy, "FIRST", 300.0)
+    monkeypatch.setattr(delivery_policy, "FIRST_RETRY_PAUSE", 300.0)
     await delivering.add(receiver)
     receiver.answer = lambda _: 500
     (wanted,) = await store_messages(delivering.documents, 1)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from actors.queue.dead_letters import DAY
 from actors.queue.outbound_queue import NotCancellable, NotDead, Which
+from actors.runtime.limits.durations import DAY
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP
 from tests.integration.queue.transitions.model.owner_rules import SECONDS, OwnerRules
 

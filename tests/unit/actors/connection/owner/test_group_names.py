@@ -58,7 +58,7 @@ async def settle() -> None:
 async def test_only_a_group_without_a_subject_is_asked_for_and_once_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(group_names, "APART", 0.0)
+    monkeypatch.setattr(group_names, "GROUP_REQUEST_PAUSE_SECONDS", 0.0)
     engine, clock = Engine(), Clock()
     names = GroupNames("shop", clock=clock)
     async with running(names, engine):
@@ -95,7 +95,7 @@ async def test_one_request_is_for_all_and_the_next_one_waits() -> None:
 async def test_a_request_that_fails_is_repeated_with_the_next_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(group_names, "APART", 0.0)
+    monkeypatch.setattr(group_names, "GROUP_REQUEST_PAUSE_SECONDS", 0.0)
     engine = Engine()
     names = GroupNames("shop")
     async with running(names, engine):
@@ -115,7 +115,7 @@ async def test_a_request_that_fails_is_repeated_with_the_next_message(
 async def test_groups_that_were_asked_for_are_remembered_within_bounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(group_names, "APART", 0.0)
+    monkeypatch.setattr(group_names, "GROUP_REQUEST_PAUSE_SECONDS", 0.0)
     engine = Engine()
     names = GroupNames("shop")
     async with running(names, engine):

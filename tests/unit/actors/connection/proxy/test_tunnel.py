@@ -73,7 +73,7 @@ async def test_a_proxy_that_is_away_or_none_is_unreachable(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Proxy(kind) as proxy:
-        monkeypatch.setattr(tunnel, "WITHIN", 0.3)
+        monkeypatch.setattr(tunnel, "PROXY_CONNECT_SECONDS", 0.3)
         proxy.mute = True
         assert await failed(proxy) is Cause.PROXY_UNREACHABLE
         proxy.mute = False

@@ -13,8 +13,8 @@ import pytest_asyncio
 from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
 from actors.connection.refused_items.oversized_messages import (
+    EXCERPT_CHARACTERS,
     MAX_DOCUMENT_TEXT_BYTES,
-    SHOWN,
     OversizedMessages,
 )
 from actors.connection.session.inbox_methods import SessionInbox
@@ -110,11 +110,15 @@ async def test_a_long_text_becomes_a_document_with_its_beginning(
     short = item(text="hi")
     before, fitted, after = await words.fitted([short, item(text=LONG), short])
     assert (before, after) == (short, short)
-    assert (fitted["type"], fitted["text"], fitted["message_id"]) == ("document", LONG[:SHOWN], "A")
+    assert (fitted["type"], fitted["text"], fitted["message_id"]) == (
+        "document",
+        LONG[:EXCERPT_CHARACTERS],
+        "A",
+    )
     assert (await bytes_of(files, fitted)).decode() == LONG
     content = decode(fitted["content"])
     assert isinstance(content, Document)
-    assert (content.file.name, content.caption) == ("message.txt", LONG[:SHOWN])
+    assert (content.file.name, content.caption) == ("message.txt", LONG[:EXCERPT_CHARACTERS])
     assert len(json.dumps(fitted)) < 10_000
 
 
@@ -148,8 +152,12 @@ async def test_a_message_with_a_file_goes_on_bringing_it(
 ) -> None:
     image = Image(PHOTO, caption=LONG, reply_to=Quote(ITS, LONG))
     rest, behind = await words.fitted([item(image, LONG)])
-    assert decode(rest["content"]) == Image(PHOTO, caption=LONG[:SHOWN])
-    assert (rest["type"], rest["text"], rest["message_id"]) == ("image", LONG[:SHOWN], "A")
+    assert decode(rest["content"]) == Image(PHOTO, caption=LONG[:EXCERPT_CHARACTERS])
+    assert (rest["type"], rest["text"], rest["message_id"]) == (
+        "image",
+        LONG[:EXCERPT_CHARACTERS],
+        "A",
+    )
     assert "kept" not in rest, "its own file is still to be fetched"
     assert behind["message_id"] == "A~words"
     assert (await bytes_of(files, behind)).decode() == LONG

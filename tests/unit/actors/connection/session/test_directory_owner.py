@@ -21,7 +21,7 @@ def test_what_is_anothers_goes_and_the_own_stays(tmp_path: Path) -> None:
     directory_owner.begin(directory, 1.0)
     assert (directory / "session.db").exists()
     directory_owner.begin(directory, 2.0)
-    assert [entry.name for entry in directory.iterdir()] == [directory_owner.MARK]
+    assert [entry.name for entry in directory.iterdir()] == [directory_owner.OWNER_MARK]
     assert not directory_owner.is_anothers(directory, 2.0)
     assert directory_owner.is_anothers(directory, 1.0)
 
@@ -51,4 +51,4 @@ def test_what_could_not_be_removed_is_anothers_still(
             directory_owner.begin(directory, 2.0)
     assert directory_owner.is_anothers(directory, 2.0)
     directory_owner.begin(directory, 2.0)
-    assert [entry.name for entry in directory.iterdir()] == [directory_owner.MARK]
+    assert [entry.name for entry in directory.iterdir()] == [directory_owner.OWNER_MARK]

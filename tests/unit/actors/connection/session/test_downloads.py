@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.files.pending_downloads import DAY, LONGEST_WAIT, Transfer
+from actors.connection.session.files.pending_downloads import LONGEST_WAIT, Transfer
 from actors.connection.session.files.uploads import UPLOAD_SECONDS, Upload
 from actors.connection.session.session import Session
 from actors.messages.file_deferral import Deferral
+from actors.runtime.limits.durations import DAY
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
 if TYPE_CHECKING:

@@ -67,5 +67,5 @@ def test_for_other_code_than_it_began_with_all_that_runs_is_old(
     monkeypatch.setattr(upgrade, "code_digest", lambda: "a release with a mend")
     assert upgrade._is_old(upgrade._old(tmp_path), me)
     upgrade.forget(tmp_path)
-    assert not (tmp_path / upgrade.MARK).exists()
+    assert not (tmp_path / upgrade.UPGRADE_MARK).exists()
     upgrade.forget(tmp_path)

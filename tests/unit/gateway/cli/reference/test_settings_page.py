@@ -11,7 +11,7 @@ from actors.config.settings import SECTIONS
 from actors.config.sources import resolve_settings
 from gateway.app import OPERATIONS
 from gateway.cli.reference import api_page, command_page, settings_page
-from gateway.cli.reference.settings_page import ROOT
+from gateway.cli.reference.settings_page import REPOSITORY
 from gateway.http.openapi import refusals
 from gateway.http.problems import PROBLEM_KINDS
 from gateway.setting_texts import FIELDS
@@ -38,7 +38,7 @@ def test_every_setting_is_in_one_section_and_described() -> None:
 )
 def test_what_is_made_of_them_is_current(name: str, made: object) -> None:
     assert callable(made)
-    assert (ROOT / name).read_text() == made(), "`make docs`"
+    assert (REPOSITORY / name).read_text() == made(), "`make docs`"
 
 
 def test_the_example_is_a_settings_file_that_changes_nothing(

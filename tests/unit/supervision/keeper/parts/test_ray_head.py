@@ -16,6 +16,7 @@ from ray._common.utils import load_class
 from ray._private.parameter import RayParams
 
 from supervision.keeper.parts import ports, ray_head
+from supervision.ray_files import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
         port = str(PORTS[name])
         given = [one for one in command.arguments if one.endswith(f"={port}")]
         assert given or port in command.environment.values(), name
-    token = short / ray_head.TOKEN
+    token = short / TOKEN
     assert command.environment["RAY_AUTH_MODE"] == "token"
     assert command.environment["RAY_AUTH_TOKEN_PATH"] == str(token)
     assert stat.S_IMODE(token.stat().st_mode) == 0o600

@@ -319,7 +319,7 @@ def test_a_request_that_is_none_forks_nothing(node: Node, content: bytes) -> Non
         connection.connect(node.address)
         connection.settimeout(SOON)
         connection.send(content)
-        assert connection.recv(9) == ray_worker.REFUSED
+        assert connection.recv(9) == ray_worker.TEMPLATE_REFUSAL
     assert node.start("02").parent == template.pid
 
 

@@ -314,7 +314,7 @@ async def test_a_code_is_asked_for_only_while_somebody_has_time_to_type_it() -> 
 
 
 async def test_without_a_socket_no_code_is_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.connection.pairing_window.WITHIN", 0.05)
+    monkeypatch.setattr("actors.connection.pairing_window.CODE_SOCKET_TIMEOUT", 0.05)
     offering = PairingWindow()
     with pytest.raises(NotConnected):
         await offering.left(lambda: None)

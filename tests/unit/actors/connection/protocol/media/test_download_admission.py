@@ -15,8 +15,9 @@ from actors.connection.protocol.media.download_admission import (
     admit,
     without_room,
 )
-from actors.connection.session.files.pending_downloads import DAY, LONGEST_WAIT, Transfer
+from actors.connection.session.files.pending_downloads import LONGEST_WAIT, Transfer
 from actors.messages.file_deferral import Deferral
+from actors.runtime.limits.durations import DAY
 
 NOW = 20_000 * DAY + 100.0
 ALICE, BOB = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"

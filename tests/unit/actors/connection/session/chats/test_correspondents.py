@@ -132,7 +132,7 @@ async def test_limits_are_the_last_announced_ones(session: Session, path: Path) 
     assert session.outreach.limits() == NONE
     async with session.transaction():
         session.outreach.note_lock(100.5)
-        session.outreach.note_cap(200.0, told=False)
+        session.outreach.note_cap(200.0, reported=False)
     assert session.outreach.limits() == Limits(100.5, 200.0, told=False)
     async with session.transaction():
         session.outreach.note_lock(None)

@@ -72,9 +72,9 @@ async def test_secrets_of_other_messages_are_kept_for_a_shorter_time(tmp_path: P
     clock = Clock()
     with closing(Session.open(tmp_path / "session.db", 1, clock=clock)) as session:
         async with session.transaction():
-            session.secrets.learn(ALICE, ALICE, "A", said=Text("hi"), secret=SECRET)
+            session.secrets.learn(ALICE, ALICE, "A", content=Text("hi"), secret=SECRET)
             session.secrets.learn(
-                ALICE, ALICE, "B", said=Poll("Tea?", ("yes", "no"), 0), secret=SECRET
+                ALICE, ALICE, "B", content=Poll("Tea?", ("yes", "no"), 0), secret=SECRET
             )
         for seconds, kept in ((SECRET_SECONDS, MessageSecret(SECRET)), (1, None)):
             clock.now += seconds
@@ -86,23 +86,23 @@ async def test_secrets_of_other_messages_are_kept_for_a_shorter_time(tmp_path: P
 
 async def test_a_message_without_a_secret_of_whatsapps_length_has_none(session: Session) -> None:
     async with session.transaction():
-        session.secrets.learn(ALICE, ALICE, "A", said=Text("hi"), secret=None)
-        session.secrets.learn(ALICE, ALICE, "B", said=Text("hi"), secret=SECRET + b"!")
+        session.secrets.learn(ALICE, ALICE, "A", content=Text("hi"), secret=None)
+        session.secrets.learn(ALICE, ALICE, "B", content=Text("hi"), secret=SECRET + b"!")
     assert session.secrets.find(ALICE, ALICE, "A") is None
     assert session.secrets.find(ALICE, ALICE, "B") is None
 
 
 async def test_the_secret_of_an_edit_is_that_of_its_target_from_now_on(session: Session) -> None:
     async with session.transaction():
-        session.secrets.learn(ALICE, ALICE, "A", said=Text("hi"), secret=SECRET)
-        session.secrets.learn(ALICE, ALICE, "A", said=Text("hi"), secret=ANOTHER)
+        session.secrets.learn(ALICE, ALICE, "A", content=Text("hi"), secret=SECRET)
+        session.secrets.learn(ALICE, ALICE, "A", content=Text("hi"), secret=ANOTHER)
     assert session.secrets.find(ALICE, ALICE, "A") == MessageSecret(SECRET)
     async with session.transaction():
         session.secrets.learn(
-            ALICE, ALICE, "E", said=Edit(Target("A", ALICE), "ho"), secret=ANOTHER
+            ALICE, ALICE, "E", content=Edit(Target("A", ALICE), "ho"), secret=ANOTHER
         )
         session.secrets.learn(
-            ALICE, ALICE, "F", said=Edit(Target("B", ALICE), "ho"), secret=ANOTHER
+            ALICE, ALICE, "F", content=Edit(Target("B", ALICE), "ho"), secret=ANOTHER
         )
     assert session.secrets.find(ALICE, ALICE, "A") == MessageSecret(ANOTHER)
     for unknown in ("B", "E", "F"):
@@ -111,7 +111,7 @@ async def test_the_secret_of_an_edit_is_that_of_its_target_from_now_on(session: 
 
 async def test_the_secrets_of_a_member_move_to_the_number(session: Session) -> None:
     async with session.transaction():
-        session.secrets.learn(GROUP, LID, "A", said=Text("hi"), secret=SECRET)
+        session.secrets.learn(GROUP, LID, "A", content=Text("hi"), secret=SECRET)
         session.learn_lid(LID, ALICE)
     assert session.secrets.find(GROUP, ALICE, "A") == MessageSecret(SECRET)
     assert session.secrets.find(GROUP, LID, "A") is None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.whatsmeow.program import executable
-from gateway.cli.doctor.checks.engines import DAY, judged, whatsmeow
+from actors.runtime.limits.durations import DAY
+from gateway.cli.doctor.checks.engines import judged, whatsmeow
 
 if TYPE_CHECKING:
     from pathlib import Path

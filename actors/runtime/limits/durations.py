@@ -1,0 +1,8 @@
+"""Defines an hour and a day in seconds, the units of retention times, quotas and ages."""
+
+from typing import Final
+
+HOUR: Final = 3_600
+
+DAY: Final = 24 * HOUR
+"""Where days are counted, each begins at midnight UTC."""
