@@ -149,6 +149,7 @@ KINDS = _kinds(
     Kind(429, "quota_reached", "A connection or the API key has all that it may have"),
     Kind(429, "whatsapp_limited", "WhatsApp lets the account do this less often"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
+    Kind(429, "store_full", "The connection keeps all that it may in the state store"),
     Kind(429, "upload_budget_reached", "The connection may upload no more today"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),

@@ -66,6 +66,11 @@ def limits(settings: Settings) -> list[Limit]:
             "QUEUE_MEMORY_PER_CONNECTION",
         ),
         Limit(
+            "Messages and events on the disk",
+            _bytes(settings.stored_bytes_per_connection),
+            "STORED_BYTES_PER_CONNECTION",
+        ),
+        Limit(
             "Uploads a day",
             _bytes(settings.media_uploads_per_connection),
             "MEDIA_UPLOADS_PER_CONNECTION",
