@@ -195,6 +195,7 @@ class Backends:
                 liveness=liveness,
                 spool=spool,
                 room=room,
+                floor=floor,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
                 files_room=partial(files_room, settings),
             ),

@@ -67,6 +67,11 @@ class StoreFloor(DiskFloor):
             return refusal
         return None
 
+    @property
+    def used(self) -> dict[str, int]:
+        """The bytes of each connection that there is, by the last look; none where no store on the disk was read."""
+        return {each: self._used.get(each, 0) for each in self._living}
+
     def _read_settings(self) -> int:
         self._settings = self._settings.current()
         return self._settings.disk_reserve

@@ -106,6 +106,13 @@ def has(receiver: Receiver, texts: list[str]) -> bool:
     return set(texts) <= set(receiver.texts)
 
 
+def stored(metrics: str, name: str) -> float:
+    """The bytes of a connection that a scrape shows."""
+    series = f'teimoso_connection_stored_bytes{{connection="{name}"}} '
+    (line,) = [each for each in metrics.splitlines() if each.startswith(series)]
+    return float(line.removeprefix(series))
+
+
 def send(caller: Api, name: str, **headers: str) -> tuple[int, dict[str, object]]:
     body = {"connection": name, "to": TO, "text": "hello"}
     answer = caller.post("/api/messages", json=body, headers=headers)
@@ -137,8 +144,11 @@ def test_stored_bytes(small: Gateway, of: str) -> None:
             until("its events arrive", partial(has, receiver, texts), SOON)
         assert send(modest, "other")[0] == 202
 
+        metrics = small.api.get("/metrics").text
         limit = f'teimoso_limits_reached_total{{limit="{problem["setting"]}"}}'
-        assert limit in small.api.get("/metrics").text
+        assert limit in metrics
+        had = {name: stored(metrics, name) for name in ("shop", "other")}
+        assert had["shop"] > had["other"] > 0
         assert greedy.get("/api/messages", params={"connection": "shop"}).status_code == 200
 
         small.kill()

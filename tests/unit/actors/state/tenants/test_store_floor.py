@@ -64,6 +64,7 @@ async def test_the_one_that_has_its_limit_is_refused_alone(
     assert reached(floor, GREEDY) == ("STORED_BYTES_PER_CONNECTION", "connection")
     assert reached(floor, MODEST) is None
     assert not floor.reached, "the disk has room"
+    assert floor.used == {GREEDY: had, MODEST: read(tmp_path / "state.db").used[MODEST]}
     settings(tmp_path, STORED_BYTES_PER_CONNECTION=had + 1)
     floor.look()
     assert reached(floor, GREEDY) is None, "it may be raised while everything runs"
