@@ -95,6 +95,7 @@ Code = Literal[
     "spool_unavailable",
     "still_waiting",
     "store_away",
+    "store_full",
     "target_deleted",
     "target_elsewhere",
     "target_not_sent",

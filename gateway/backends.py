@@ -25,13 +25,13 @@ from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
-from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.owner_liveness import Liveness
 from actors.state.caches.local_copies import copy_of
 from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
+from actors.state.tenants.store_floor import StoreFloor
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.link_previews import LinkPreviews
@@ -159,7 +159,7 @@ class Backends:
         room = RedisMemoryMonitor(redis, settings, lambda: known.ids or ())
         lock = settings.spool_file.with_suffix(".lock")
         drain = SpoolDrain(spool, lanes, known, documents, lock, room=room)
-        floor = DiskFloor.of(settings)
+        floor = StoreFloor.of(settings)
         tail = EventTail(documents)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
@@ -205,6 +205,7 @@ class Backends:
                 spool=spool,
                 room=room,
                 settings=settings,
+                floor=floor,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
                 files_room=partial(files_room, settings),
             ),

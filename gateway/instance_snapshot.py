@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.runtime.owner_liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
+    from actors.state.tenants.store_floor import StoreFloor
     from gateway.connection_cache import KnownConnections
     from gateway.redis_memory import RedisMemoryMonitor
     from gateway.schemas.response_models import Connection
@@ -46,7 +47,8 @@ class InstanceSnapshot:
     `loaded`: the connections were read at least once. `durable` and `memory_of_redis` are None while Redis
     does not answer, `spool` while its disk does not. `latest` is what the HealthMonitor
     wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
-    to, `files_room` how many bytes files of messages may still take.
+    to, `files_room` how many bytes files of messages may still take, `stored_bytes` those of each connection in a state
+    store on the disk.
     """
 
     connections: Sequence[Connection]
@@ -63,6 +65,7 @@ class InstanceSnapshot:
     disk: Disk | None
     files_room: int | None = None
     memory_of_redis: RedisMemory | None = None
+    stored_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 class SnapshotReader:
@@ -80,6 +83,7 @@ class SnapshotReader:
         spool: Spool,
         room: RedisMemoryMonitor,
         settings: Settings,
+        floor: StoreFloor,
         places: Sequence[Path],
         files_room: Callable[[], int | None],
     ) -> None:
@@ -92,7 +96,7 @@ class SnapshotReader:
         self._liveness = liveness
         self._known = known
         self._spool = spool
-        self._room = room
+        self._room, self._floor = room, floor
         self._last: InstanceSnapshot | None = None
         self._at = 0.0
         self._reading: asyncio.Task[InstanceSnapshot] | None = None
@@ -143,6 +147,7 @@ class SnapshotReader:
                 disk=disk,
                 files_room=files_room,
                 memory_of_redis=self._room.memory,
+                stored_bytes=self._floor.used,
             )
             self._at = time.monotonic()
             return self._last

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 RUNTIME_FILE = "runtime.json"
 
-LIVE = frozenset({"whatsapp_version", "disk_reserve"})
+LIVE = frozenset(
+    {"whatsapp_version", "disk_reserve", "stored_bytes_per_connection", "max_stored_bytes"}
+)
 """The settings that may change while an instance runs; each use reads them afresh (`Settings.current`)."""
 
 SECTIONS: Final[tuple[type[Section], ...]] = (

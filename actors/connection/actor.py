@@ -36,8 +36,8 @@ from actors.redis.presence import Presences
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.host_identity import here
-from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.processes import start_of
+from actors.state.tenants.store_floor import StoreFloor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -320,7 +320,7 @@ class ConnectionActor(Shell):
             presences=self._presences,
             copies=copies,
             options=lambda: self._options,
-            floor=DiskFloor.of(settings, directory),
+            floor=StoreFloor.of(settings, directory, connection=lease.connection),
         )
         if copies is not None:
             copies.tell(serving.lose)

@@ -28,7 +28,8 @@ CAUSES: Mapping[str, str] = {
     " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
     "disk_full": "What arrives has no room on the disk: nothing is acknowledged, so that WhatsApp keeps it, and no"
-    " login is tried while less than a quarter of DISK_RESERVE is free. Make room; it goes on by itself.",
+    " login is tried while less than a quarter of DISK_RESERVE is free, or the connection keeps all that it may in the state"
+    " store (STORED_BYTES_PER_CONNECTION, MAX_STORED_BYTES). Make room; it goes on by itself.",
     "engine_not_installed": "Its engine, `teimoso-whatsmeow`, is not installed on this host; `make whatsmeow`"
     " builds it. Then start the connection.",
     "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"

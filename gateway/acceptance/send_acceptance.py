@@ -14,8 +14,8 @@ from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 if TYPE_CHECKING:
     from actors.queue.outbound_queue import OutboundQueue, Record, Send
     from actors.queue.spool.file import Spool
-    from actors.runtime.limits.disk_floor import DiskFloor
     from actors.runtime.limits.limits import LimitReached
+    from actors.state.tenants.store_floor import StoreFloor
     from gateway.acceptance.spool_drain import SpoolDrain
     from gateway.redis_memory import RedisMemoryMonitor
 
@@ -31,7 +31,7 @@ class Acceptor:
     nearly full sends are refused, not spooled: perhaps nobody makes room. The spool takes those that come
     between two readings of its memory (`redis_memory`). While Redis is away it takes what has room there by the last
     reading, beside what waits already. Sends are refused as well while the disk of the data directory is below its
-    floor (`DiskFloor`).
+    floor, and those of a connection that keeps all that it may in the state store (`StoreFloor`).
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Acceptor:
         spool: Spool,
         drain: SpoolDrain,
         room: RedisMemoryMonitor,
-        floor: DiskFloor,
+        floor: StoreFloor,
         *,
         spools: bool = True,
     ) -> None:
@@ -62,15 +62,15 @@ class Acceptor:
     ) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
 
-        Where nothing waits on disk it raises `RedisAway`. Raises `LimitReached` of the memory of Redis, or of the
-        disk, but not for a send that was accepted under the same key.
+        Where nothing waits on disk it raises `RedisAway`. Raises `LimitReached` of the memory of Redis, of the
+        disk or of the state store, but not for a send that was accepted under the same key.
 
         `message_id` is one that was minted before; what a key names has its own.
         """
         # An id that is known before: a script whose answer was lost may have run.
         message_id = None if idempotency_key else message_id or mint()
         now = time.time() if now is None else now  # an id that a key names has its time in it
-        if (refusal := self._refusal) is not None:
+        if (refusal := self._refusal(send.connection)) is not None:
             known = idempotency_key and await self.first(send, idempotency_key)
             if not known:
                 raise refusal
@@ -105,17 +105,16 @@ class Acceptor:
 
         Asked before a file is fetched for a send: what follows may refuse it all the same.
         """
-        if (refusal := self._refusal) is not None:
+        if (refusal := self._refusal(connection)) is not None:
             raise refusal
         with suppress(RedisAway):
             await self._lanes.require_room(connection, self._room.part)
 
-    @property
-    def _refusal(self) -> LimitReached | None:
-        """The refusal of each send, while Redis or the disk has no room for any."""
+    def _refusal(self, connection: str) -> LimitReached | None:
+        """The refusal of each send, while Redis or the disk has no room for any, or not for this connection's."""
         if self._room.full:
             return self._room.limit.reached("instance")
-        return self._floor.refusal if self._floor.reached else None
+        return self._floor.refusal_of(connection)
 
     async def _waits_by_another_name(self, send: Send) -> bool:
         """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""

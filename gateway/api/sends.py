@@ -316,6 +316,7 @@ REFUSES = (
     "redis_away",
     "redis_full",
     "queue_full",
+    "store_full",
     "invalid_idempotency_key",
     "idempotency_conflict",
     "spool_unavailable",

@@ -71,7 +71,8 @@ CAUSES: Final[Mapping[str, str]] = {
     "proxy_unreachable": "Its proxy does not answer. It tries again by itself; see that the proxy runs.",
     "proxy_authentication_failed": "Its proxy wants another user or password. Set them, and it connects.",
     "proxy_refused": "Its proxy lets no connection through to WhatsApp. It tries again by itself.",
-    "disk_full": "The disk has no room for what arrives, which WhatsApp keeps. Make room, and it connects.",
+    "disk_full": "The disk, or the connection's part of it, has no room for what arrives, which WhatsApp keeps. Make room, and it"
+    " connects.",
     "lease_expired": "Redis is away; it opens again once that answers.",
     "restart_required": "WhatsApp asked to connect anew.",
     "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",

@@ -32,6 +32,10 @@ _DETAILS: Final = {
         "{setting} allows the messages of the connection {size} bytes. They leave seven days after their end, near"
         " the limit one day. Set {setting} to {more} or more, or to 0 for no limit."
     ),
+    "store_full": (
+        "{setting} allows the connection {size} bytes in the state store. Set {setting} to {more} or more, or to 0 for no"
+        " limit, or have older messages removed (MESSAGE_RETENTION_DAYS, `prune-messages`)."
+    ),
     "redis_full": (
         "Redis has the {size} bytes in use that it may, or all that is not reserved for other connections."
         " Set {setting} to {more} or more, and the server's `maxmemory` above it."

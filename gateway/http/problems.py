@@ -156,6 +156,7 @@ PROBLEM_KINDS = _kinds(
     ProblemKind(429, "quota_reached", "A connection or the API key has all that it may have"),
     ProblemKind(429, "whatsapp_limited", "WhatsApp lets the account do this less often"),
     ProblemKind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
+    ProblemKind(429, "store_full", "The connection keeps all that it may in the state store"),
     ProblemKind(429, "upload_budget_reached", "The connection may upload no more today"),
     ProblemKind(431, "head_too_large", "The request line and the headers are too long"),
     ProblemKind(500, "internal_error", "Something failed that should not"),

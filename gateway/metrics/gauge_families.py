@@ -86,6 +86,14 @@ class GaugeFamilies(Collector):
             for connection, flow in seen.flows.items():
                 taken.add_metric([name_of(connection)], flow.bytes)
             yield taken
+        stored = GaugeMetricFamily(
+            "teimoso_connection_stored_bytes",
+            "Bytes that the connection keeps in a state store on the disk: messages, events, deliveries.",
+            labels=["connection"],
+        )
+        for connection, size in seen.stored_bytes.items():
+            stored.add_metric([name_of(connection)], size)
+        yield stored
         yield from self._states(seen.connections)
         yield from _machine(seen)
 

@@ -49,6 +49,7 @@ PORTS = {
     "actors.state.messages.applied_changes",
     "actors.state.open_store",
     "actors.state.own_mistakes",
+    "actors.state.tenants.store_floor",
 }
 # The modules that all of them share.
 SHARED = {
@@ -114,6 +115,7 @@ ADAPTERS: dict[str, set[str]] = {
     "sqlite3": {
         "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite/store.py",
+        "actors/state/sqlite/stored_bytes.py",
         "actors/queue/spool/file.py",
         "actors/connection/session/file.py",
         "actors/connection/session/skipped_keys_migration.py",

@@ -140,6 +140,24 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "it beside what Redis had last, else 429 `queue_full` or 503 `redis_full`; `0` for no limit but those"
         ),
     )
+    stored_bytes_per_connection: ByteCount = Field(
+        0,
+        validation_alias="STORED_BYTES_PER_CONNECTION",
+        description=(
+            "bytes (also `5G`) that a connection may keep in a state store on the disk (SQLite): its messages, chats and"
+            " contacts, its events and their deliveries. Beyond it sends are refused (429 `store_full`), and what arrives"
+            " waits at WhatsApp, until retention or `prune-messages` made room; `0` for no limit"
+        ),
+    )
+    max_stored_bytes: ByteCount = Field(
+        0,
+        validation_alias="MAX_STORED_BYTES",
+        description=(
+            "bytes that these of all connections may take together (503 `instance_limit_reached`); `0` for what the disk"
+            " has: once less than `DISK_RESERVE` is free, a connection that left the others no more than their equal parts"
+            " of half of it waits"
+        ),
+    )
     media_limit: ByteCount = Field(
         0,
         validation_alias="MEDIA_LIMIT",
@@ -205,6 +223,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             self.file_quota,
             self.spool_quota,
             self.spool_bytes_quota,
+            self.store_quota,
         )
         of_quotas = (limit for quota in quotas for limit in (quota.each, quota.total))
         return (
@@ -266,6 +285,12 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
     def spool_bytes_quota(self) -> Quota:
         """Bytes that these take, as Redis will count them at most."""
         return self._quota(None, "MAX_SPOOL_BYTES", 5)
+
+    @property
+    def store_quota(self) -> Quota:
+        """Bytes of documents in a state store on the disk; a total of 0 leaves it to the disk (`StoreFloor`)."""
+        each = self._limit("STORED_BYTES_PER_CONNECTION", "store_full", 3600)
+        return self._quota(each, "MAX_STORED_BYTES", 60)
 
     @property
     def upload_limit(self) -> Limit:

@@ -37,6 +37,7 @@ def open_engine(
     from actors.connection.session.session import Session  # noqa: PLC0415
     from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
     from actors.runtime.limits.disk_floor import DiskFloor  # noqa: PLC0415
+    from actors.state.tenants.store_floor import StoreFloor  # noqa: PLC0415
 
     session = Session.open(directory / SESSION_FILE, epoch)
     recorder = Recorder(
@@ -46,7 +47,8 @@ def open_engine(
     )
     if settings.whatsapp_trace:
         recorder.start()
-    return NativeEngine(settings, session, events, media=media, recorder=recorder)
+    floor = StoreFloor.of(settings, directory, connection=connection)
+    return NativeEngine(settings, session, events, media=media, recorder=recorder, floor=floor)
 
 
 async def renew_session(file: Path, epoch: int) -> None:

@@ -74,8 +74,9 @@ class NativeEngine(SessionInbox, EngineBase):
         recorder: Recorder,
         keepalive: Keepalive | None = None,
         media: MediaStore | None = None,
+        floor: DiskFloor | None = None,
     ) -> None:
-        """Files are in `media`; without it none is sent or fetched."""
+        """Files are in `media`; without it none is sent or fetched. Below the `floor` nothing that arrives is stored."""
         self._settings, self.recorder = settings, recorder
         self._session = session
         self._events = events
@@ -90,7 +91,7 @@ class NativeEngine(SessionInbox, EngineBase):
         self._show_online = False
         self._proxy: ProxyAddress | None = None
         self.counts: Counter[str] = Counter()
-        self._floor = DiskFloor.of(settings, session.path.parent)
+        self._floor = floor or DiskFloor.of(settings, session.path.parent)
         self._idle = asyncio.Event()
         self._idle.set()
         self._carrying: FileTransfers | None = None

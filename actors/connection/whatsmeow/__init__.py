@@ -39,6 +39,7 @@ def open_engine(
     from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
     from actors.connection.whatsmeow.engine import WhatsmeowEngine  # noqa: PLC0415
     from actors.runtime.limits.disk_floor import DiskFloor  # noqa: PLC0415
+    from actors.state.tenants.store_floor import StoreFloor  # noqa: PLC0415
 
     session = Session.open(directory / SESSION_FILE, epoch)
     recorder = Recorder(
@@ -49,7 +50,14 @@ def open_engine(
     if settings.whatsapp_trace:
         recorder.start()
     return WhatsmeowEngine(
-        settings, session, directory, events, epoch=epoch, media=media, recorder=recorder
+        settings,
+        session,
+        directory,
+        events,
+        epoch=epoch,
+        media=media,
+        recorder=recorder,
+        floor=StoreFloor.of(settings, directory, connection=connection),
     )
 
 

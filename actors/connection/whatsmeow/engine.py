@@ -70,8 +70,9 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         epoch: int,
         recorder: Recorder,
         media: MediaStore | None = None,
+        floor: DiskFloor | None = None,
     ) -> None:
-        """Files are in `media`; without it none is sent or fetched."""
+        """Files are in `media`; without it none is sent or fetched. Below the `floor` nothing that arrives is stored."""
         self._settings, self.recorder = settings, recorder
         self._session = session
         self._events = events
@@ -92,7 +93,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         self._heard: Events | None = None
         self._opening: asyncio.Task[Any] | None = None
         self._closing: Cause | None = None
-        self._floor = DiskFloor.of(settings, session.path.parent)
+        self._floor = floor or DiskFloor.of(settings, session.path.parent)
         self._idle = asyncio.Event()
         self._idle.set()
         self._identity = StoredAccount(session)

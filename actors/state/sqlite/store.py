@@ -21,6 +21,7 @@ from actors.state.documents import (
 from actors.state.events.outbox import is_wanted, packed
 from actors.state.fields import merge
 from actors.state.queries import check_address
+from actors.state.sqlite import stored_bytes
 from actors.state.sqlite.statements import TABLE, compile_advance, compile_query, indexes
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class SqliteDocuments:
     """The documents port on a file that several processes share; durable when a call returns."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = SqliteWriter(path, (TABLE, *indexes()), away=StoreAway)
+        self._writer = SqliteWriter(
+            path, (TABLE, *indexes(), *stored_bytes.schema()), away=StoreAway
+        )
 
     @property
     def billed(self) -> bool:

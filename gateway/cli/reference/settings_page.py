@@ -27,8 +27,8 @@ name in the file; in the environment, which is full of other names, one that is 
 setting's.
 
 `teimoso settings show` lists what an instance goes by, `teimoso settings set NAME=VALUE` changes it
-for good. Only `WHATSAPP_VERSION` and `DISK_RESERVE` may change while the instance runs; everything
-else needs `teimoso down` first.
+for good. Only `WHATSAPP_VERSION`, `DISK_RESERVE`, `STORED_BYTES_PER_CONNECTION` and `MAX_STORED_BYTES` may change
+while the instance runs; everything else needs `teimoso down` first.
 
 Intervals and pauses are milliseconds, where nothing else is said.
 """

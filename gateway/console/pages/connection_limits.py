@@ -87,6 +87,11 @@ def limits(settings: Settings) -> list[LimitText]:
             "QUEUE_MEMORY_PER_CONNECTION",
         ),
         LimitText(
+            "Messages and events on the disk",
+            _bytes(settings.stored_bytes_per_connection),
+            "STORED_BYTES_PER_CONNECTION",
+        ),
+        LimitText(
             "Uploads a day",
             _bytes(settings.media_uploads_per_connection),
             "MEDIA_UPLOADS_PER_CONNECTION",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.state.sqlite.stored_bytes import read
 from tests.integration.whole.messages.test_kinds import arrived, says, sends
 from tests.integration.whole.shop import ACCOUNT, CONTACT, becomes
 from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
@@ -123,6 +124,60 @@ def test_below_a_quarter_nothing_new_comes_in_and_all_of_it_comes_later(
     becomes(instance, "open", None)
     until("sends are accepted", lambda: not refused(), 10)
     until("the alert is cleared", lambda: not alerted(instance), 20)
+
+
+def stored_bytes(instance: Instance, most: int) -> None:
+    done = instance.teimoso("settings", "set", f"STORED_BYTES_PER_CONNECTION={most}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def text_to(instance: Instance, account: str, text: str) -> str:
+    body = {"to": account, "type": "text", "text": text}
+    said = instance.simulator.post(f"/contacts/{CONTACT}/say", json=body)
+    return str(said.raise_for_status().json()["id"])
+
+
+def arrives(instance: Instance, name: str, identity: str) -> None:
+    """Until the message is stored, once."""
+
+    def stored() -> bool:
+        listed = [one["message_id"] for one in instance.messages(connection=name)]
+        return listed.count(identity) == 1
+
+    until("it is stored, once", stored, 60)
+
+
+def test_a_connection_that_keeps_all_that_it_may_waits_alone(instance: Instance) -> None:
+    """G12, G13: WhatsApp keeps what arrives for it; the other one notices nothing."""
+    instance.pair(OTHER, OTHER_ACCOUNT)
+    arrives(instance, "shop", text_to(instance, ACCOUNT, "w" * 20_000))
+    used = read(instance.data / "state.db").used
+    (had,) = (size for unit, size in used.items() if unit.startswith("shop--"))
+    stored_bytes(instance, had)
+    try:
+        body = {"connection": "shop", "to": CONTACT, "text": "waits"}
+
+        def refused() -> httpx.Response | None:
+            answer = instance.api.post("/api/messages", json=body)
+            return answer if answer.status_code == 429 else None
+
+        assert until("sends are refused", refused, 10).json()["code"] == "store_full"
+        identity = text_to(instance, ACCOUNT, "comes later")
+        until("it says why", lambda: instance.connection("shop")["cause"] == "disk_full", 20)
+        assert instance.simulator.get(f"/accounts/{ACCOUNT}").json()["unacknowledged"] > 0
+        until("so does the alert", lambda: "connection_blocked" in alerts(instance), 20)
+        assert not alerted(instance), "the disk has room"
+
+        arrives(instance, OTHER, text_to(instance, OTHER_ACCOUNT, "comes in"))
+        answer = instance.api.post("/api/messages?wait=20", json={**body, "connection": OTHER})
+        assert answer.status_code == 200, answer.text
+        assert instance.connection(OTHER)["state"] == "open"
+    finally:
+        stored_bytes(instance, 0)
+    arrives(instance, "shop", identity)
+    becomes(instance, "open", None)
+    until("sends are accepted", lambda: not refused(), 10)
+    instance.api.delete(f"/api/connections/{OTHER}")
 
 
 def test_everything_but_files_goes_on(instance: Instance, full: None) -> None:

@@ -12,8 +12,8 @@ from actors.queue.outbound_queue import Send
 from actors.queue.records import derive
 from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
-from actors.runtime.limits.disk_floor import DiskFloor
 from actors.state.sqlite.store import SqliteDocuments
+from actors.state.tenants.store_floor import StoreFloor
 from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.redis_memory import RedisMemoryMonitor
@@ -30,8 +30,8 @@ CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
 ROOM = RedisMemoryMonitor(Redis(port=free_port()), Settings.model_validate({}))
 """Of a Redis that is away, whose memory nobody read."""
-FLOOR = DiskFloor((), int)
-"""Of no disk."""
+FLOOR = StoreFloor.of(Settings.model_validate({}))
+"""Of disks that nobody looked at."""
 
 
 class MovedAfterTheLook:

@@ -175,6 +175,11 @@ def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
     assert ("teimoso_files_room_bytes", ()) not in rendered(), "nobody can say"
 
 
+def test_bytes_in_the_state_store_are_shown_by_connection() -> None:
+    series = rendered(stored_bytes={"shop--T00000000000": 1024})
+    assert series["teimoso_connection_stored_bytes", ("shop",)] == 1024
+
+
 def test_the_end_of_a_version_is_shown_by_the_time_that_is_left() -> None:
     name = "teimoso_connection_version_ends_seconds"
     for ends_at, left in ((700.0, 600), (50.0, 0), (None, math.inf)):
