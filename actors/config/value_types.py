@@ -27,3 +27,14 @@ def _bytes(value: object) -> object:
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 ByteCount = Annotated[Bytes, Field(ge=0, le=2**60)]
+
+
+def _none_if_empty(value: object) -> object:
+    """Nothing is no value, as an empty line of a file of settings has it."""
+    return None if value == "" else value
+
+
+OptionalCount = Annotated[
+    Annotated[int, Field(ge=0, le=10_000_000)] | None, BeforeValidator(_none_if_empty)
+]
+"""A number, or none where the setting is not given."""

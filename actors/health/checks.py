@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.health.samples import (
         Backlog,
+        Backups,
         ConnectionSample,
         Mirror,
         OwnMistake,
@@ -136,7 +137,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     else:
         reasons += [*_mirror(sample.mirror), *_spools(sample.spools)]
         reasons += _own_mistake(sample.own_mistake, sample.at)
-        reasons += _backup(sample.unsaved_since)
+        reasons += _backups(sample.backups)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
@@ -345,11 +346,16 @@ def _own_mistake(mistake: OwnMistake | None, now: float) -> list[Reason]:
     return [Reason("own_mistake", "healthy", detail)]
 
 
-def _backup(since: float | None) -> list[Reason]:
-    """Scheduled backups of the instance that fail."""
-    if since is None:
-        return []
-    return [Reason("instance_backup_failed", "degraded", health_texts.instance_backup(since))]
+def _backups(backups: Backups | None) -> list[Reason]:
+    """Scheduled backups of the instance that fail, or lack sessions."""
+    reasons = []
+    if backups is not None and backups.failing_since is not None:
+        detail = health_texts.instance_backup(backups.failing_since)
+        reasons.append(Reason("instance_backup_failed", "degraded", detail))
+    if backups is not None and backups.lacks:
+        detail = health_texts.incomplete_backup(backups.lacks)
+        reasons.append(Reason("instance_backup_incomplete", "degraded", detail))
+    return reasons
 
 
 def _spools(spools: Spools) -> list[Reason]:

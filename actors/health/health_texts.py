@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from actors.runtime.connection_ids import name_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -148,6 +150,15 @@ def instance_backup(since: float) -> str:
     return (
         f"No backup of the instance was made since {moment(since)}; the older ones are as they were. The log `backup.log`"
         " says why; look at BACKUP_TARGET."
+    )
+
+
+def incomplete_backup(connections: Sequence[str]) -> str:
+    """The newest scheduled backup of the instance has not the sessions of these connections as they were then."""
+    names = ", ".join(sorted(map(name_of, connections)))
+    return (
+        f"The newest backup of the instance could not copy the sessions of {names}, and has the ones of the backup"
+        " before, if any; all else is in it. The log `backup.log` says why."
     )
 
 

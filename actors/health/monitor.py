@@ -100,7 +100,7 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store, (spools, mirror, own_mistake, unsaved), zombies, vault = await asyncio.gather(
+        redis, store, (spools, mirror, own_mistake, backups), zombies, vault = await asyncio.gather(
             self._probes.ping(),
             self._probes.read(),
             self._probes.stored_reports(),
@@ -138,7 +138,7 @@ class Monitor:
             spools=spools,
             mirror=mirror,
             own_mistake=own_mistake,
-            unsaved_since=unsaved,
+            backups=backups,
             zombies=zombies,
             redis_memory=memory,
             unreached_for=None if self._unreached_since is None else now - self._unreached_since,

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Backlog, ConnectionSample, Mirror, OwnMistake, ProbeResult, Spools
+from actors.health.samples import (
+    Backlog,
+    Backups,
+    ConnectionSample,
+    Mirror,
+    OwnMistake,
+    ProbeResult,
+    Spools,
+)
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.leases.lease_record import NONE_HELD
@@ -150,8 +158,8 @@ class Probes:
 
     async def stored_reports(
         self,
-    ) -> tuple[Spools, Mirror, OwnMistake | None, float | None] | tuple[None, None, None, None]:
-        """The spools of all hosts, the queue's view, the last mistake, and since when no backup of the instance succeeds.
+    ) -> tuple[Spools, Mirror, OwnMistake | None, Backups] | tuple[None, None, None, None]:
+        """The spools of all hosts, the queue's view, the last mistake, and scheduled backups of the instance.
 
         As processes report them; None while the store is away.
         """
@@ -179,9 +187,12 @@ class Probes:
             for item in page.items
             if "mistaken_at" in item
         )
-        backups = (item.get("backup_failing_since") for item in page.items)
-        failing = min((since for since in backups if since is not None), default=None)
-        return spools, mirror, next(mistakes, None), failing
+        noted = (item for item in page.items if "backup_failing_since" in item)
+        backups = (
+            Backups(item["backup_failing_since"], tuple(item.get("backup_lacks", ())))
+            for item in noted
+        )
+        return spools, mirror, next(mistakes, None), next(backups, Backups())
 
     async def zombies(self) -> Mapping[str, int] | None:
         """The number of recent restarts of each connection as a zombie; None while the store is away."""

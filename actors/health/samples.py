@@ -96,6 +96,14 @@ class OwnMistake:
 
 
 @dataclass(frozen=True, slots=True)
+class Backups:
+    """Scheduled backups of the instance: since when they fail, and connections whose sessions the newest one lacks."""
+
+    failing_since: float | None = None
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One look at everything. `connections` and `queue` are None where nobody could say.
 
@@ -105,7 +113,7 @@ class Sample:
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
     say), `low` whether they have no room for messages, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
-    nobody could say; with `mirror` come `own_mistake`, None where there was none, and `unsaved_since`, from when no backup of the instance succeeds. `unreached_for` are the seconds for
+    nobody could say; with `mirror` come `own_mistake`, None where there was none, and `backups`, its scheduled backups. `unreached_for` are the seconds for
     which no connection has reached WhatsApp.
     """
 
@@ -128,7 +136,7 @@ class Sample:
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()
     own_mistake: OwnMistake | None = None
-    unsaved_since: float | None = None
+    backups: Backups | None = Backups()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: RedisMemory | None = None
     unreached_for: float | None = None

@@ -23,4 +23,6 @@ OF_CONNECTIONS = PER_CONNECTION | {
 }
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
-OF_MIRROR = frozenset({"queue_differs", "own_mistake", "instance_backup_failed"})
+OF_MIRROR = frozenset(
+    {"queue_differs", "own_mistake", "instance_backup_failed", "instance_backup_incomplete"}
+)

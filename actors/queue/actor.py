@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from actors.config.settings import Settings
 from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
-from actors.runtime.actor_base import Shell
+from actors.runtime.actor_base import LoopShell
 from actors.state.open_store import open_documents
 
 
-class QueueActor(Shell):
+class QueueActor(LoopShell):
     """Readies, counts and mirrors for all connections.
 
     While it is dead, messages are accepted and sent all the same; its successor catches up.
@@ -27,23 +26,12 @@ class QueueActor(Shell):
         self._upkeep = QueueUpkeep(
             self._lanes, self._documents, settings.dead_letter_retention_days
         )
-        self._running = asyncio.ensure_future(self._upkeep.run())
-        self._running.add_done_callback(self._broke)
+        self._run_for_life(self._upkeep.run())
 
-    async def _stop(self) -> None:
-        if self._starting is None:
-            return
-        await self._starting
-        self._running.cancel()
-        await asyncio.wait([self._running])
+    async def _close(self) -> None:
         await self._lanes.close()
         await self._redis.aclose()
         await self._documents.close()
-
-    def _broke(self, running: asyncio.Task[None]) -> None:
-        if not running.cancelled() and (error := running.exception()) is not None:
-            # A bug: end, so that the tree sees it and starts another.
-            self._end("broke", error=type(error).__name__)
 
     def _health(self) -> dict[str, Any]:
         if self._starting is None or not self._starting.done():

@@ -22,7 +22,7 @@ from actors.runtime import child_processes, host_identity, processes
 from actors.runtime.logs import log_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from actors.metrics.counters import Sample
 
@@ -177,6 +177,33 @@ class Shell:
     def _health(self) -> dict[str, Any]:
         """More about this actor; called from another thread than the main loop's."""
         return {}
+
+
+class LoopShell(Shell):
+    """The base of an actor with one loop, which lasts until the actor stops; a loop that breaks ends the actor.
+
+    `_start` calls `_run_for_life`, and `_close` lets go of what `_start` opened.
+    """
+
+    def _run_for_life(self, loop: Coroutine[Any, Any, None]) -> None:
+        self._running = asyncio.ensure_future(loop)
+        self._running.add_done_callback(self._broke)
+
+    async def _stop(self) -> None:
+        if self._starting is None:
+            return
+        await self._starting
+        self._running.cancel()
+        await asyncio.wait([self._running])
+        await self._close()
+
+    async def _close(self) -> None:
+        """Close what `_start` opened; the loop is over."""
+
+    def _broke(self, running: asyncio.Task[None]) -> None:
+        if not running.cancelled() and (error := running.exception()) is not None:
+            # A bug: end, so that the tree sees it and starts another.
+            self._end("broke", error=type(error).__name__)
 
 
 def resident() -> int:

@@ -116,7 +116,7 @@ class GaugeFamilies(Collector):
         )
         age = GaugeMetricFamily(
             "teimoso_queue_oldest_age_seconds",
-            "Time for which a message could have left, the longest; limits and send_at do not count.",
+            "Time for which a message could have left, the longest; limits, pacing and send_at do not count.",
             labels=["connection"],
         )
         for connection, of in ((name_of(each), of) for each, of in counts.items()):

@@ -279,7 +279,7 @@ class Lane(Answer):
     dead: int
     oldest_at: Time | None = Field(
         description="Since when, or from when on, the oldest that waits may leave: accepted, due, sent"
-        " again, or free of a limit of the account."
+        " again, or free of a limit of the account and its pacing."
     )
 
 

@@ -7,13 +7,13 @@ import asyncio
 from actors.config.settings import Settings
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.open_vault import open_target
-from actors.runtime.actor_base import Shell
+from actors.runtime.actor_base import LoopShell
 from actors.state.open_store import open_documents
 from supervision.backup.backup_store import BackupStore
 from supervision.backup.schedule import InstanceBackups
 
 
-class BackupActor(Shell):
+class BackupActor(LoopShell):
     """Makes backups of the whole instance. Nothing waits for it; while it is dead none is made.
 
     One that was cut off is none: its successor makes it, and what was stored by then is not stored again.
@@ -27,18 +27,7 @@ class BackupActor(Shell):
         bucket = await asyncio.to_thread(open_target, settings.backup_target)
         self._documents = open_documents(settings)
         backups = InstanceBackups(settings, BackupStore(bucket, keyring), self._documents)
-        self._running = asyncio.ensure_future(backups.run())
-        self._running.add_done_callback(self._broke)
+        self._run_for_life(backups.run())
 
-    async def _stop(self) -> None:
-        if self._starting is None:
-            return
-        await self._starting
-        self._running.cancel()
-        await asyncio.wait([self._running])
+    async def _close(self) -> None:
         await self._documents.close()
-
-    def _broke(self, running: asyncio.Task[None]) -> None:
-        if not running.cancelled() and (error := running.exception()) is not None:
-            # A bug: end, so that the tree sees it and starts another.
-            self._end("broke", error=type(error).__name__)

@@ -12,7 +12,7 @@ import re
 import time
 from calendar import timegm
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from actors.connection.backup.backup_format import Header, Tampered, seal, unseal
 from actors.connection.backup.bucket.folder import BucketFolder
@@ -59,11 +59,30 @@ class BackupFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A session that could not be copied, by its connection's id, and the stable code of the reason.
+
+    `copied_at` is the stamp of the backup whose copy of it is in its place; None where there is none.
+    """
+
+    connection: str
+    code: str
+    copied_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """The list of a backup: every file that a restore writes."""
+    """The list of a backup: every file that a restore writes, and the sessions that are not as they were then."""
 
     name: BackupName
     files: tuple[BackupFile, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def earlier(self, place: str, connection: str) -> tuple[list[BackupFile], str | None]:
+        """Return the files below `place`, a session's directory, and the stamp of the backup that copied them."""
+        files = [file for file in self.files if file.path.startswith(f"{place}/")]
+        before = (each.copied_at for each in self.left_out if each.connection == connection)
+        return files, next(before, self.name.stamp) if files else None
 
     @property
     def pieces(self) -> set[str]:
@@ -72,7 +91,10 @@ class Manifest:
 
     def sealed(self, keyring: Keyring) -> bytes:
         """Encrypt the list, bound to its name."""
-        plain = json.dumps([asdict(file) for file in self.files]).encode()
+        listed: Any = [asdict(file) for file in self.files]
+        if self.left_out:  # an older release reads a complete list alone
+            listed = {"files": listed, "left_out": [asdict(each) for each in self.left_out]}
+        plain = json.dumps(listed).encode()
         header = Header(str(self.name), 0, 0, self.name.at)
         return b"".join(seal(io.BytesIO(plain), header, keyring))
 
@@ -83,15 +105,19 @@ class Manifest:
         if unseal(io.BytesIO(sealed), keyring, plain).connection != str(name):
             raise Tampered("another backup under its name")
         try:
+            listed = json.loads(plain.getvalue())
+            if isinstance(listed, list):
+                listed = {"files": listed, "left_out": []}
             files = [
                 BackupFile(each["path"], each["size"], tuple(each["pieces"]))
-                for each in json.loads(plain.getvalue())
+                for each in listed["files"]
             ]
+            left_out = [LeftOut(**each) for each in listed["left_out"]]
         except (ValueError, TypeError, KeyError):
             raise Tampered("its list") from None
         if not all(_PATH.fullmatch(file.path) for file in files):
             raise Tampered("a path")
-        return cls(name, tuple(files))
+        return cls(name, tuple(files), tuple(left_out))
 
 
 class BackupStore:

@@ -12,20 +12,15 @@ from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.engine import EngineNotInstalled
-from actors.connection.session.session import (
-    SessionBlocked,
-    SessionDamaged,
-    SessionTooNew,
-    SessionUnavailable,
-    StaleEpoch,
-)
+from actors.connection.session.session import SessionUnavailable, StaleEpoch
 from actors.media.store import StoreUnavailable
 from actors.redis.client import RedisAway
 from actors.redis.rdb import NotGiven
 from actors.runtime.atomic_files import held
 from actors.runtime.sqlite_writer import CopyFailed
 from supervision.backup import parts
-from supervision.backup.backup_store import BackupFile, BackupName, Manifest
+from supervision.backup.backup_store import BackupFile, BackupName, LeftOut, Manifest
+from supervision.backup.parts import Uncopied
 from supervision.jobs.backup_redis import mark_of
 
 if TYPE_CHECKING:
@@ -54,28 +49,26 @@ class BackupFailed(Exception):  # noqa: N818 - reads well without Error
 
 
 class Made(NamedTuple):
-    """A backup that was made: its files and bytes, the bytes that the target lacked, and the backups that are left."""
+    """A backup that was made: its files and bytes, the bytes that the target lacked, and the backups that are left.
+
+    Sessions that are `left_out` could not be copied: all else is in it.
+    """
 
     name: BackupName
     files: int
     size: int
     added: int
     kept: int
+    left_out: tuple[LeftOut, ...]
 
 
-_SESSION = (
-    SessionBlocked,
-    SessionDamaged,
-    SessionTooNew,
-    SessionUnavailable,
-    StaleEpoch,
-    EngineNotInstalled,
-)
+_SESSION = (SessionUnavailable, StaleEpoch, EngineNotInstalled)
 
 
 async def create(settings: Settings, store: BackupStore, *, runs: bool, keep: int | None) -> Made:
     """Make a backup, whole or none; then `keep` the newest ones of this instance, all of them with None.
 
+    A damaged session is left out, or is as the newest backup has it, and the backup says so.
     One is made at a time. Raises `BackupFailed` or `BucketAway`; older backups are as they were then.
     """
     with held(settings.data / LOCK) as ours:
@@ -104,23 +97,31 @@ async def _create(
 ) -> Made:
     await asyncio.to_thread(parts.clear, scratch)
     mark = await asyncio.to_thread(mark_of, settings.data)
-    content, there = store.content(mark), await _known(store, mark)
+    content, newest = store.content(mark), await _newest(store, mark)
+    there = set() if newest is None else newest.pieces
     if BackupName.of(mark, time.time()) in await store.names(mark):
         await asyncio.sleep(1)  # one of the same second exists
     name = BackupName.of(mark, began := time.time())
-    files, added = [], 0
+    files, added, left_out = list[BackupFile](), 0, list[LeftOut]()
     async for part in parts.parts(settings, scratch, runs=runs):
+        if isinstance(part, Uncopied):
+            connection = part.place.rpartition("/")[2]
+            earlier = ([], None) if newest is None else newest.earlier(part.place, connection)
+            files += earlier[0]
+            left_out.append(LeftOut(connection, part.code, earlier[1]))
+            continue
         try:
             file, new = await _store(content, there, part, scratch / "piece", began)
         except FileNotFoundError:
             continue  # a file of a message, which was not needed any more
         files.append(file)
         added += new
-    manifest = Manifest(name, tuple(files))
+    manifest = Manifest(name, tuple(files), tuple(left_out))
     await store.write(manifest)
     left = await (store.names(mark) if keep is None else store.prune(mark, keep))
     await _sweep(store, content, left)
-    return Made(name, len(files), sum(file.size for file in files), added, len(left))
+    size = sum(file.size for file in files)
+    return Made(name, len(files), size, added, len(left), manifest.left_out)
 
 
 async def _store(
@@ -151,13 +152,13 @@ def _slices(file: Path, piece: Path) -> Iterator[tuple[str, int, Path]]:
             yield hashlib.sha256(data).hexdigest(), len(data), file if whole else piece
 
 
-async def _known(store: BackupStore, mark: str) -> set[str]:
-    """Content that the newest backup has, and that need not be looked for."""
+async def _newest(store: BackupStore, mark: str) -> Manifest | None:
+    """The newest backup, whose content need not be looked for; None where there is none, or it cannot be read."""
     names = await store.names(mark)
     try:
-        return (await store.read(names[-1])).pieces if names else set()
+        return await store.read(names[-1]) if names else None
     except (Tampered, WrongKey, BackupTooLarge):
-        return set()
+        return None
 
 
 async def _sweep(store: BackupStore, content: BucketCopies, left: Sequence[BackupName]) -> None:

@@ -18,7 +18,13 @@ from actors.connection.backup.restore import OLDER
 from actors.connection.backup.session_snapshot import beside, enclose, remove, snapshot
 from actors.connection.session import SESSION_FILE, directory_owner
 from actors.connection.session.file import NOWHERE
-from actors.connection.session.session import Session, SessionUnavailable
+from actors.connection.session.session import (
+    Session,
+    SessionBlocked,
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+)
 from actors.media.store import DIGEST
 from actors.redis import rdb
 from actors.runtime.sqlite_writer import copy_database
@@ -47,15 +53,24 @@ class BackupPart(NamedTuple):
     level: int = 6
 
 
-async def parts(settings: Settings, scratch: Path, *, runs: bool) -> AsyncIterator[BackupPart]:
+class Uncopied(NamedTuple):
+    """A session that cannot be copied, while all others can: its directory in the data directory, and a stable code."""
+
+    place: str
+    code: str
+
+
+async def parts(
+    settings: Settings, scratch: Path, *, runs: bool
+) -> AsyncIterator[BackupPart | Uncopied]:
     """Yield all parts, in their order; `scratch` is a directory for the one that is at hand.
 
-    `runs`: Redis is asked for the queue; else the files of the embedded one, which is stopped, are taken. Raises what
-    `snapshot`, `copy_database` and `rdb.snapshot` raise.
+    `runs`: Redis is asked for the queue; else the files of the embedded one, which is stopped, are taken. A damaged
+    session is `Uncopied`. Raises what `snapshot`, `copy_database` and `rdb.snapshot` raise besides.
     """
     for directory in sorted(settings.sessions.glob("*/")):
-        async for part in _session(directory, scratch):
-            yield part
+        async for session in _sessions(directory, scratch):
+            yield session
     async for part in _databases(settings.data, [settings.spool_file], scratch):
         yield part
     async for part in _queue(settings, scratch) if runs else _log(settings.data):
@@ -82,6 +97,14 @@ async def copy_keys(file: Path, scratch: Path) -> dict[str, Path]:
     return {whatsmeow.DATABASE: keys}
 
 
+async def _sessions(directory: Path, scratch: Path) -> AsyncIterator[BackupPart | Uncopied]:
+    try:
+        async for part in _session(directory, scratch):
+            yield part
+    except (SessionBlocked, SessionDamaged, SessionTooNew) as error:
+        yield Uncopied(f"sessions/{directory.name}", error.code)
+
+
 def _older(directory: Path) -> list[Path]:
     return sorted(directory.glob(f"{OLDER}/*/{SESSION_FILE}"))
 
@@ -91,6 +114,8 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     place = f"sessions/{directory.name}"
     file, copy = directory / SESSION_FILE, scratch / SESSION_FILE
     try:
+        if file.exists() and not file.is_file():
+            raise SessionBlocked
         keys = await copy_keys(file, copy)
         position = await asyncio.to_thread(snapshot, file, copy) if file.exists() else NOWHERE
         if keys:

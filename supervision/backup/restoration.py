@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.vault import SessionCopy
     from actors.media.bucket_copies import BucketCopies
     from actors.redis.leases.lease_record import Position
-    from supervision.backup.backup_store import BackupFile, BackupName, BackupStore
+    from supervision.backup.backup_store import BackupFile, BackupName, BackupStore, LeftOut
 
 SCRATCH: Final = "restore.scratch"
 
@@ -43,12 +43,13 @@ class CannotRestore(Exception):  # noqa: N818 - reads well without Error
 
 
 class Restored(NamedTuple):
-    """A backup that was restored: its connections, and what `restored_queue.settle` ended."""
+    """A backup that was restored: its connections, what `restored_queue.settle` ended, and the sessions that it lacks."""
 
     name: BackupName
     files: int
     connections: tuple[str, ...]
     ended: Ended
+    left_out: tuple[LeftOut, ...]
 
 
 async def restore(data: Path, store: BackupStore, named: str | None) -> Restored:
@@ -79,7 +80,7 @@ async def restore(data: Path, store: BackupStore, named: str | None) -> Restored
     except BackupTooLarge:
         raise Tampered("length") from None
     await asyncio.to_thread(shutil.rmtree, scratch)
-    return Restored(name, len(manifest.files), connections, ended)
+    return Restored(name, len(manifest.files), connections, ended, manifest.left_out)
 
 
 def require_empty(data: Path) -> None:

@@ -1,24 +1,28 @@
-"""Makes a backup of the instance whenever the newest one is BACKUP_INTERVAL old, and notes since when it cannot."""
+"""Makes a backup of the instance whenever the newest one is BACKUP_INTERVAL old; notes failures, and what one lacks."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.keyring import WrongKey
 from actors.runtime.backoff import doubled
 from actors.state.documents import HEALTH_STATUS, StoreAway
+from supervision.backup.backup_store import Manifest
 from supervision.backup.creation import BackupFailed, create
 from supervision.jobs.backup_redis import mark_of
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.state.documents import Documents
-    from supervision.backup.backup_store import BackupStore
+    from actors.state.documents import Document, Documents
+    from supervision.backup.backup_store import BackupName, BackupStore
 
 log = structlog.get_logger()
 
@@ -36,7 +40,8 @@ NOTE: Final = "instance_backup"
 class InstanceBackups:
     """Runs for the life of its actor. When a backup is due is in the target alone, so that a successor goes on.
 
-    A backup that fails leaves the older ones, is tried again, and is an alert until one is made.
+    A backup that fails leaves the older ones, is tried again, and is an alert until one is made; one without some
+    sessions is an alert until the next one has them. A successor knows of both: it reads the target.
     """
 
     def __init__(self, settings: Settings, store: BackupStore, documents: Documents) -> None:
@@ -44,20 +49,24 @@ class InstanceBackups:
         self._store = store
         self._documents = documents
         self._failing: float | None = None
+        self._noted: Document | None = None
+        self._newest: Manifest | None = None
 
     async def run(self) -> None:
         """Run until cancelled; raises only what is a bug."""
         failures = 0
         while True:
             try:
-                left = await self._left()
+                name = await self._newest_name()
+                left = self._left(name)
                 if left <= 0:
                     made = await create(
                         self._settings, self._store, runs=True, keep=self._settings.backups_kept
                     )
-                    log.info("backed up", action="instance_backup", name=str(made.name))
-                failures = 0
-                await self._note(None)
+                    name, self._newest = made.name, None
+                    log.info("backed up", action="instance_backup", name=str(name))
+                failures, self._failing = 0, None
+                await self._note(await self._lacking(name))
                 await asyncio.sleep(
                     TARGET_CHECK_SECONDS if left <= 0 else min(left, TARGET_CHECK_SECONDS)
                 )
@@ -65,22 +74,41 @@ class InstanceBackups:
                 failures += 1
                 reason = getattr(error, "reason", error.code)
                 log.warning("not backed up", action="instance_backup", reason=reason)
-                await self._note(self._failing or time.time())
+                self._failing = self._failing or time.time()
+                await self._note(None)
                 await asyncio.sleep(doubled(failures, 2 * AGAIN, MAX_BACKUP_RETRY_SECONDS))
 
-    async def _left(self) -> float:
-        """Seconds until a backup is due."""
+    async def _newest_name(self) -> BackupName | None:
         mark = await asyncio.to_thread(mark_of, self._settings.data)
         names = await self._store.names(mark)
-        if not names:
-            return 0.0
-        return names[-1].at + self._settings.backup_interval / 1000 - time.time()
+        return names[-1] if names else None
 
-    async def _note(self, failing: float | None) -> None:
-        known, self._failing = self._failing, failing
-        if failing is None and known is None:
+    def _left(self, newest: BackupName | None) -> float:
+        """Seconds until a backup is due."""
+        if newest is None:
+            return 0.0
+        return newest.at + self._settings.backup_interval / 1000 - time.time()
+
+    async def _lacking(self, name: BackupName | None) -> list[str]:
+        """The connections whose sessions the newest backup has not as they were then; none where it cannot be read."""
+        if name is None:
+            return []
+        if self._newest is None or self._newest.name != name:
+            try:
+                self._newest = await self._store.read(name)
+            except (Tampered, WrongKey, BackupTooLarge):
+                self._newest = Manifest(name, ())
+            for each in self._newest.left_out:
+                log.error("session left out", action="instance_backup", **asdict(each))
+        return [each.connection for each in self._newest.left_out]
+
+    async def _note(self, lacking: list[str] | None) -> None:
+        """Note since when backups fail, and the sessions that the newest one lacks; None leaves those as they were."""
+        if lacking is None:
+            lacking = [] if self._noted is None else self._noted["backup_lacks"]
+        noted = {"stuck": 0, "backup_failing_since": self._failing, "backup_lacks": lacking}
+        if noted == self._noted:
             return
         with suppress(StoreAway):  # the next round notes it
-            await self._documents.set(
-                HEALTH_STATUS, NOTE, {"stuck": 0, "backup_failing_since": failing}
-            )
+            await self._documents.set(HEALTH_STATUS, NOTE, noted)
+            self._noted = noted

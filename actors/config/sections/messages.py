@@ -12,6 +12,7 @@ from actors.config.value_types import (  # noqa: TC001 - pydantic reads them
     Bytes,
     Days,
     Milliseconds,
+    OptionalCount,
     Pause,
 )
 
@@ -99,27 +100,21 @@ class MessageSettings(Section):
             "simulator is not"
         ),
     )
-    pacing_messages_per_minute: int | None = Field(
+    pacing_messages_per_minute: OptionalCount = Field(
         None,
-        ge=0,
-        le=60_000,
         validation_alias="PACING_MESSAGES_PER_MINUTE",
         description=(
             "messages that one connection sends in a minute, spread evenly; `0` is no limit, and so is none but "
             "for a new account"
         ),
     )
-    pacing_messages_per_day: int | None = Field(
+    pacing_messages_per_day: OptionalCount = Field(
         None,
-        ge=0,
-        le=10_000_000,
         validation_alias="PACING_MESSAGES_PER_DAY",
         description="messages that one connection sends in a day (UTC); the others wait for the next; likewise",
     )
-    pacing_new_chats_per_day: int | None = Field(
+    pacing_new_chats_per_day: OptionalCount = Field(
         None,
-        ge=0,
-        le=100_000,
         validation_alias="PACING_NEW_CHATS_PER_DAY",
         description=(
             "chats that one connection begins in a day (UTC) with people who never wrote; a person who answers that "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
@@ -19,6 +19,7 @@ from actors.connection.engine import EngineNotInstalled
 from actors.connection.session.session import SessionDamaged, SessionTooNew, SessionUnavailable
 from actors.redis.client import RedisAway
 from actors.runtime.atomic_files import write_atomically
+from actors.runtime.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.cli import output
 from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, edited
@@ -35,7 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from supervision.backup.backup_store import LeftOut
+
 T = TypeVar("T")
+
+INCOMPLETE = 3
+"""The exit status where a backup was made, and lacks a session, or has one as it was before."""
 
 _KEPT_BY_THE_KEEPER = {
     "valkey": ("redis_url", "redis_host", "redis_port", "redis_password"),
@@ -50,12 +56,22 @@ def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
     store = _store(settings, to, make=True)
     made = _done(creation.create(settings, store, runs=_runs(data), keep=keep))
     if as_json:
-        output.plain({**made._asdict(), "name": str(made.name)})
+        left_out = [asdict(each) for each in made.left_out]
+        output.plain({**made._asdict(), "name": str(made.name), "left_out": left_out})
     else:
         output.console().print(
             f"{made.name}: {made.files} files of {made.size} bytes, {made.added} of them new there;"
             f" backups there: {made.kept}."
         )
+    if made.left_out:
+        output.refuse("\n".join(map(_sentence, made.left_out)), INCOMPLETE)
+
+
+def _sentence(one: LeftOut) -> str:
+    """Tell a person that a session is not in a backup as it was then."""
+    stamp = one.copied_at
+    instead = "no backup has it" if stamp is None else f"as it was at {stamp} it is in the backup"
+    return f"The session of {name_of(one.connection)} cannot be copied ({one.code}): {instead}."
 
 
 def show(source: str, data: Path, as_json: bool) -> None:
@@ -83,6 +99,7 @@ def restore(source: str, named: str | None, data: Path, file: Path | None, as_js
                 "copy": str(restored.name),
                 "files": restored.files,
                 "connections": restored.connections,
+                "left_out": [asdict(each) for each in restored.left_out],
                 **restored.ended._asdict(),
             }
         )
@@ -92,6 +109,8 @@ def restore(source: str, named: str | None, data: Path, file: Path | None, as_js
         f"{data} has the instance of {restored.name}: `teimoso up --data {data}` goes on from there."
     )
     tell("Sent, accepted or received after that is not in it, but for what the state store had.")
+    for each in restored.left_out:
+        tell(f"{_sentence(each)} Where it has none its account has to be linked again.")
     if own_redis:
         tell(f"Its Redis is another server: load {data / 'valkey/appendonlydir'} there first.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from actors.connection.engine import UNPROVEN
@@ -92,6 +92,13 @@ async def _keys(settings: Settings, documents: Documents) -> CheckResult:
     return ok("api keys", f"{len(there)}")
 
 
+BACKUPS: Final = {
+    "instance_backup_failed": "it is tried again by itself; `teimoso backup create --to TARGET` says what stands in the way",
+    "instance_backup_incomplete": "`teimoso connections restart` has a damaged session replaced; the next backup has it",
+}
+"""Remedies by the alert about scheduled backups."""
+
+
 async def _alerts(documents: Documents) -> list[CheckResult]:
     """Findings on refused documents and on files that wait, by active alerts and the monitor's last reasons."""
     page = await documents.query(
@@ -117,6 +124,11 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
             findings.append(fail("messages", found, do))
         found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
         findings.append(warn("files", found, do))
+    findings += [
+        warn("backup", str(one["reason"]), BACKUPS[one["name"]])
+        for one in page.items
+        if one["name"] in BACKUPS
+    ]
     latest = await documents.get(HEALTH_STATUS, LATEST) or {}
     waiting = (
         one["subject"] for one in latest.get("reasons", ()) if one["name"] == FILES_DEFERRED_ALERT

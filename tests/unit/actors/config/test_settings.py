@@ -228,3 +228,14 @@ def _written(value: object) -> str:
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", None), ("0", 0), ("7", 7)])
+def test_a_pace_that_is_empty_is_not_set_and_0_is(given: str, expected: int | None) -> None:
+    names = ("pacing_messages_per_minute", "pacing_messages_per_day", "pacing_new_chats_per_day")
+    for name in names:
+        flags: dict[str, Any] = {name: given}
+        assert getattr(resolve_settings(**flags), name) == expected
+        for bad in ("-1", "many", "100000000"):
+            with pytest.raises(InvalidSettings, match=name.upper()):
+                resolve_settings(**(flags | {name: bad}))

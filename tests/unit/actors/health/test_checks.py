@@ -13,6 +13,7 @@ from actors.health.alerts import DRIFTING
 from actors.health.checks import Thresholds, judge
 from actors.health.samples import (
     Backlog,
+    Backups,
     ConnectionSample,
     Mirror,
     ProbeResult,
@@ -45,7 +46,8 @@ from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, 
         ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
         ({"store": AWAY}, "degraded", ["store_away"]),
         ({"vault": "no_answer"}, "degraded", ["vault_away"]),
-        ({"unsaved_since": 1.0}, "degraded", ["instance_backup_failed"]),
+        ({"backups": Backups(1.0)}, "degraded", ["instance_backup_failed"]),
+        ({"backups": Backups(None, ("shop",))}, "degraded", ["instance_backup_incomplete"]),
         (
             {"connections": four(a=replace(OPEN, behind=900.0), b=replace(OPEN, behind=800.0))},
             "degraded",

@@ -1,15 +1,21 @@
-"""A native connection at a gateway that links real accounts, by the API, the command and the page."""
+"""A gateway that links real accounts: native connections and new accounts, by the API, the command and the page."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.config.sections.whatsapp import WHATSAPP_ROOT_KEY
 from actors.connection import engine
+from actors.redis.client import connect
+from actors.redis.leases.leases import Leases, Owner
+from actors.runtime import host_identity
+from actors.runtime.limits.account_pace import DAY
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents
 from tests.integration.gateway.person import Person
@@ -126,3 +132,41 @@ def test_the_page_has_a_box_for_it(gateway: Gateway) -> None:
         given = {"id": "ticked", "engine": "native", "allow_unproven_engine": "true"}
         made = admin.submit("/console/connections", **given)
         assert made.url.path == "/console/connections/ticked"
+
+
+def linked(gateway: Gateway, connection: str, at: float) -> None:
+    """Let the owner of a connection report when its account was linked first."""
+
+    async def report() -> None:
+        redis = connect(gateway.settings)
+        leases = Leases(redis)
+        lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
+        assert await leases.report(
+            connection, lease.epoch, state="open", cause=None, since=lease.since, linked_at=at
+        )
+        await redis.aclose()
+
+    asyncio.run(report())
+
+
+@pytest.mark.parametrize(("age", "day"), [(2.5, 3), (28.5, None)])
+def test_the_pace_of_a_new_account_is_shown_with_its_reason(
+    gateway: Gateway, age: float, day: int | None
+) -> None:
+    shop = gateway.api.get("/api/connections/shop").json()["incarnation"]
+    linked(gateway, shop, time.time() - age * DAY)
+    pacing = gateway.api.get("/api/connections/shop").json()["pacing"]
+    assert (pacing["reason"], pacing["day"]) == ("new_account" if day else None, day)
+    assert pacing["messages_per_minute"] == (4 if day else None)
+    with Person(gateway, KEY) as admin:
+        page = admin.get("/console/connections/shop").text
+    command = [sys.executable, "-m", "gateway.cli", "connections", "show", "shop"]
+    shown = forked.run(
+        [*command, f"--key={KEY}", "--data", str(gateway.data)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    sentence = "new account, day 3 of 28"
+    assert (sentence in page, f"shop is paced: {sentence}." in shown) == (bool(day), bool(day))

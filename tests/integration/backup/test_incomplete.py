@@ -1,0 +1,111 @@
+"""A damaged session is left out of a backup, or is as the backup before has it; all else is in it, and it says so."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.backup.keyring import Keyring
+from actors.connection.session import SESSION_FILE
+from actors.connection.session.session import Session
+from gateway.cli.backup.instance_backups import INCOMPLETE
+from supervision.backup.backup_store import BackupName, Manifest
+from tests.integration.backup.conftest import EPOCH, KEY, SHOP, WORDS, Place, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OTHER = "other--K7Q2M9XA4TBD"
+
+
+def session_of(data: Path, connection: str = SHOP) -> Path:
+    return data / "sessions" / connection / SESSION_FILE
+
+
+def damage(file: Path) -> None:
+    file.write_bytes(b"no database at all" * 500)
+
+
+def blocked(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def too_new(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA user_version = 999")
+
+
+def back_up(place: Place) -> tuple[int, dict[str, Any], str]:
+    """The exit status, what the backup says for programs, and the sentences for people."""
+    done = run(place.data, "backup", "create", "--to", str(place.target), "--json")
+    return done[0], json.loads(done[1]), done[2]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (damage, "session_damaged"),
+        (blocked, "session_blocked"),
+        (too_new, "session_too_new"),
+    ],
+)
+def test_the_rest_is_backed_up_with_the_earlier_copy_of_the_session(
+    place: Place, tmp_path: Path, spoil: Callable[[Path], None], code: str
+) -> None:
+    Session.open(session_of(place.data, OTHER), EPOCH).close()
+    status, first, _ = back_up(place)
+    assert (status, first["left_out"]) == (0, [])
+    stamp = first["name"].partition("/")[2]
+    spoil(session_of(place.data))
+    place.accept(WORDS)
+    for _ in range(2):  # of the second one, too, it is the copy of the first
+        status, made, said = back_up(place)
+        assert status == INCOMPLETE
+        assert made["left_out"] == [{"connection": SHOP, "code": code, "copied_at": stamp}]
+        assert f"The session of shop cannot be copied ({code}): as it was at {stamp}" in said
+    second = tmp_path / "second"
+    status, said = place.restore(second)
+    assert (status, f"The session of shop cannot be copied ({code})" in said) == (0, True), said
+    for connection in (SHOP, OTHER):
+        assert Session.check(session_of(second, connection)).epoch == EPOCH + 1
+    assert (second / "state.db").exists()
+
+
+def test_a_session_that_no_backup_has_is_named_and_the_next_whole_one_names_none(
+    place: Place, tmp_path: Path
+) -> None:
+    damage(session_of(place.data))
+    status, made, said = back_up(place)
+    assert (status, "shop" in said, "no backup has it" in said) == (INCOMPLETE, True, True), said
+    assert made["left_out"] == [{"connection": SHOP, "code": "session_damaged", "copied_at": None}]
+    status, told = place.restore(tmp_path / "second", "--json")
+    assert status == 0
+    assert json.loads(told)["left_out"] == made["left_out"]
+    assert not session_of(tmp_path / "second").exists()
+    session_of(place.data).unlink()
+    Session.open(session_of(place.data), EPOCH).close()
+    status, whole, said = back_up(place)
+    assert (status, whole["left_out"], said) == (0, [], "")
+    name = BackupName(*whole["name"].split("/"))
+    sealed = (place.target / "backups" / str(name)).read_bytes()
+    assert Manifest.opened(name, sealed, Keyring.of(KEY)).left_out == ()
+
+
+def test_a_session_that_cannot_be_read_now_fails_the_backup(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, say: nothing is wrong with the session, and the next try has it."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("actors.connection.backup.session_snapshot.copy_database", full)
+    status, _, said = run(place.data, "backup", "create", "--to", str(place.target))
+    assert (status, "session_unavailable" in said) == (1, True), said
+    assert list(place.target.glob("backups/*/*")) == []

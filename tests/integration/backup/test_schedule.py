@@ -1,0 +1,130 @@
+"""Backups by the schedule's own actor: a failure is an alert and a finding of the doctor, and the next success ends it."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.session.session import Session
+from actors.redis.client import connect
+from actors.state.documents import HEALTH_ALERTS
+from actors.state.open_store import open_documents
+from gateway.cli.doctor.checks.store import store
+from supervision.backup import schedule
+from supervision.backup.actor import BackupActor
+from tests.integration.backup.conftest import EPOCH, KEY
+from tests.integration.backup.test_incomplete import damage, session_of
+from tests.integration.health.monitored import made
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.config.settings import Settings
+    from tests.integration.backup.conftest import Place
+
+FAILED, INCOMPLETE = "instance_backup_failed", "instance_backup_incomplete"
+
+
+class Watched:
+    """A health monitor's rounds, and what they raised."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis, self.documents = connect(settings), open_documents(settings)
+        self._settings = settings
+        self._monitor = made(settings, self.documents, self._redis)
+
+    async def close(self) -> None:
+        await self.documents.close()
+        await self._redis.aclose()
+
+    async def raised(self, *names: str) -> None:
+        """Look until these alerts of backups are active, and no other one; the doctor finds them as well."""
+
+        async def look() -> bool:
+            await self._monitor.round()
+            page = await self.documents.query(HEALTH_ALERTS)
+            active = {one["name"] for one in page.items if one["active"]}
+            return active & {FAILED, INCOMPLETE} == set(names)
+
+        await eventually(f"the alerts are {names}", look, 20)
+        findings = await store(self._settings, simulated=True)
+        assert sum(one.check == "backup" for one in findings) == len(names)
+
+
+@asynccontextmanager
+async def running(data: Path) -> AsyncIterator[BackupActor]:
+    actor = BackupActor(str(data), "backup")
+    await actor.start()
+    try:
+        yield actor
+    finally:
+        await actor.stop()
+
+
+@pytest.fixture
+def settings(place: Place, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    # The actor has its process's logs for itself; here the process is the tests'.
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+    monkeypatch.setattr(schedule, "AGAIN", 0.1)
+    monkeypatch.setattr(schedule, "LOOK", 0.1)
+    place.target.mkdir()
+    settings = place.settings.model_copy(
+        update={"backup_target": str(place.target), "backup_interval": 3_600_000}
+    )
+    settings.save()
+    assert settings.session_encryption_key is not None
+    assert settings.session_encryption_key.get_secret_value() == KEY
+    return settings
+
+
+@pytest.fixture
+async def watched(settings: Settings) -> AsyncIterator[Watched]:
+    seen = Watched(settings)
+    yield seen
+    await seen.close()
+
+
+async def test_a_failure_is_seen_until_the_next_success_also_by_another_actor(
+    place: Place, settings: Settings, watched: Watched
+) -> None:
+    in_the_way = place.target / "backups"
+    in_the_way.write_text("a file where a directory belongs")
+    async with running(settings.data):
+        await watched.raised(FAILED)
+    await watched.raised(FAILED)
+    in_the_way.unlink()
+    async with running(settings.data) as successor:
+        await watched.raised()
+        assert len(list(place.target.glob("backups/*/*"))) == 1
+        # While it runs as well.
+        shutil.rmtree(in_the_way)
+        in_the_way.write_text("and again")
+        await watched.raised(FAILED)
+        in_the_way.unlink()
+        await watched.raised()
+        assert (await successor.health())["pid"] > 0
+
+
+async def test_a_damaged_session_is_seen_until_a_backup_has_it(
+    place: Place, settings: Settings, watched: Watched
+) -> None:
+    damage(session_of(settings.data))
+    async with running(settings.data):
+        await watched.raised(INCOMPLETE)
+    # A successor makes none, and knows from the target.
+    await watched.documents.set(
+        "health_status", schedule.NOTE, {"stuck": 0, "backup_failing_since": None}
+    )
+    await watched.raised()
+    async with running(settings.data):
+        await watched.raised(INCOMPLETE)
+        session_of(settings.data).unlink()
+        Session.open(session_of(settings.data), EPOCH).close()
+        shutil.rmtree(place.target / "backups")  # the next one is due
+        await watched.raised()
+    assert len(list(place.target.glob("backups/*/*"))) == 1
