@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,7 +18,6 @@ from tests.media_samples import avi, made, needs_ffmpeg, probed, wav
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 LARGEST = 2**20
 THUMBNAIL = recipes.thumbnail(192)
@@ -124,12 +124,19 @@ def running(word: str) -> set[int]:
     return found
 
 
+def opened_by(pid: int) -> set[str]:
+    """The names of the files that a process has open."""
+    return {file.readlink().name for file in Path(f"/proc/{pid}/fd").iterdir()}
+
+
 @needs_ffmpeg
 async def test_nothing_goes_on_for_a_caller_that_left(tmp_path: Path) -> None:
     wav(tmp_path)
     task = asyncio.create_task(run(tmp_path, tmp_path / "tone.wav", ENDLESS))
     while not running("lavfi"):  # noqa: ASYNC110 - a process says nothing
         await asyncio.sleep(0.05)
+    (child,) = running("lavfi")
+    assert "runs-0.lock" in opened_by(child), "it would run beyond its turn if this process died"
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -34,8 +34,8 @@ SIDE: Final = 100
 THUMBNAIL: Final = 8 * 1024
 """Pixels and bytes of a thumbnail."""
 
-WITHIN: Final = 10.0
-"""Seconds for a thumbnail or a waveform; a message goes without where that is not enough."""
+WITHIN: Final = 20.0
+"""Seconds for a thumbnail or a waveform and the wait for its turn; a message goes without where that is not enough."""
 
 
 def recipe_of(said: Media) -> recipes.Recipe:
@@ -128,8 +128,9 @@ class OutgoingFiles:
     ) -> IO[bytes] | None:
         """The output of ffmpeg; None where that fails."""
         try:
-            return await self._previews.make(
-                path, arguments, unit="", limit=limit, within=WITHIN, place=place
-            )
-        except (ffmpeg.NotInstalled, ffmpeg.NotConverted, OSError):
+            async with asyncio.timeout(WITHIN):
+                return await self._previews.make(
+                    path, arguments, unit="", limit=limit, within=WITHIN, place=place
+                )
+        except (ffmpeg.NotInstalled, ffmpeg.NotConverted, OSError):  # a timeout is an OSError
             return None

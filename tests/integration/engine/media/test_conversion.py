@@ -6,13 +6,16 @@ import base64
 import hashlib
 import os
 import shutil
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.connection.engine import SendError, SendRequest
 from actors.connection.protocol.media import outgoing_files
+from actors.media.conversion import ffmpeg
 from actors.messages.content import Audio, Image, Media, Video, pack
+from actors.runtime.limits.host_turns import HostTurns
 from tests.integration.engine.media.test_media import arrived, kept
 from tests.integration.engine.media.test_media_deferred import ENGINES
 from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
 
 STRANGER = "15550100009"
 LEFT = "SELECT count(*) FROM uploads"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine leaves no thumbnail out."""
+    monkeypatch.setattr(outgoing_files, "WITHIN", 600.0)
 
 
 async def received(simulator: Simulator, id_: str) -> bytes:
@@ -145,6 +154,24 @@ async def test_what_cannot_be_converted_is_refused_for_good(
         await phone.engine.send(SendRequest(id_, chat(CONTACT), Audio(noise)))
         assert (await arrived(simulator, id_))["content"]["sha256"] == noise.sha256
         assert not left_over(tmp_path / "media")
+
+
+@needs_ffmpeg
+async def test_a_message_waits_for_no_thumbnail_that_takes_too_long(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = made(tmp_path / "a.png", "-f", "lavfi", "-i", "testsrc=size=90x60", "-frames:v", "1")
+    said = Image(await kept(tmp_path, picture, "image/png"))
+    monkeypatch.setattr(outgoing_files, "WITHIN", 0.5)
+    async with device(simulator, tmp_path) as phone, AsyncExitStack() as stack:
+        await pair(simulator, phone)
+        for _ in range(ffmpeg.AT_ONCE):  # others have all turns
+            turns = HostTurns(tmp_path, ffmpeg.PREVIEWS, ffmpeg.AT_ONCE)
+            await stack.enter_async_context(turns.turn())
+        id_ = message_id(1, 3)
+        await phone.engine.send(Outgoing(id_, chat(CONTACT), said))
+        got = (await arrived(simulator, id_))["content"]
+        assert (got["media"], got["width"], "thumbnail" in got) == ("ok", 90, False)
 
 
 @needs_ffmpeg

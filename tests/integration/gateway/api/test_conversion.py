@@ -60,3 +60,20 @@ async def test_without_ffmpeg_the_refusal_says_what_is_missing(
             assert (await sent(kind, played, more)).status_code == 202
         # As a file of sound it goes as it is.
         assert (await sent("audio", unlike(), {})).status_code == 202
+
+
+@needs_ffmpeg
+async def test_a_forward_of_an_own_file_is_refused_likewise(
+    gateway: Gateway, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with here(gateway) as client:
+        ids = []
+        for content in (film(), unlike()):
+            told = upload(api, content, "video/x")
+            ids.append(send(api, {"sha256": told["sha256"]}, "video").json()["id"])
+        monkeypatch.setenv("PATH", str(tmp_path))
+        played, other = [
+            await client.post(f"/api/messages/{id_}/forward", json={"to": ANA}) for id_ in ids
+        ]
+        assert played.status_code == 202, played.text
+        assert code(other) == (422, "conversion_unavailable")
