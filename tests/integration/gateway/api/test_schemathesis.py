@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Gateway
 
 SEED = 20_261_124
-PHASES = ("coverage", pytest.param("fuzzing", marks=pytest.mark.long))
+PHASES = ("coverage", pytest.param("coverage,fuzzing", marks=pytest.mark.long))
 """Each bound of the document in turn, and values at random. Its examples are sent by `test_examples`."""
 EXAMPLES = 25
 """Examples of an operation that are generated at random."""
@@ -140,7 +140,7 @@ class Rest:
                     await self._send(lanes, each.id, epochs[each.id])
                     if await redis.llen(keys.of(each.id).commands):
                         await self._answer(commands, each.id)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.15)
         finally:
             await commands.close()
             await lanes.close()
@@ -185,8 +185,8 @@ def paged(gateway: Gateway) -> list[str]:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.parametrize("phase", PHASES)
-def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path, phase: str) -> None:
+@pytest.mark.parametrize("phases", PHASES)
+def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path, phases: str) -> None:
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION.replace("{paged}", json.dumps(paged(own_gateway))))
     (tmp_path / "hooks.py").write_text(HOOKS)
@@ -198,7 +198,7 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path, phase: str) 
                 *("run", f"http://127.0.0.1:{own_gateway.port}/openapi.json"),
                 *("--header", f"X-Api-Key: {KEY}"),
                 *("--checks", "all", "--exclude-checks", "ignored_auth", "--mode", "all"),
-                *("--phases", phase, "--max-examples", str(EXAMPLES), "--seed", str(SEED)),
+                *("--phases", phases, "--max-examples", str(EXAMPLES), "--seed", str(SEED)),
                 *("--continue-on-failure", "--no-color", "--request-timeout", "20"),
             ],
             cwd=tmp_path,
