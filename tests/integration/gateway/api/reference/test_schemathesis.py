@@ -141,7 +141,7 @@ class Rest:
                     await self._send(lanes, each.id, epochs[each.id])
                     if await redis.llen(keys.of(each.id).commands):
                         await self._answer(commands, each.id)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.15)
         finally:
             await commands.close()
             await lanes.close()
