@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -23,16 +25,31 @@ if TYPE_CHECKING:
     from tests.chaos.harness.traffic import Party
     from tests.processes.instance import Instance
 
-REACHED = ("quota_reached", "instance_limit_reached", "rate_limited", "upload_budget_reached")
+REACHED = (
+    "quota_reached",
+    "instance_limit_reached",
+    "rate_limited",
+    "upload_budget_reached",
+    "queue_full",
+)
 FILE, SMALL = 100_000, 1_000
 """Bytes of a file of the greedy one, and of another, which has some left of its day each time."""
 
 NOBODY = "http://127.0.0.1:9/"
+NUMBER = "15550170001"
+"""The number that tenants check, and write to tomorrow: never."""
+
 FORGED = 30
 LONG = 90.0
 """Seconds for a step while other parts are struck."""
 
-_FORGERS = count(1)
+AT_ONCE, HURRIED, STEADY = 3, 0.1, 0.25
+"""Programs of the greedy one that work at once; seconds between two steps of one, and of the other one's."""
+
+ROUNDS = 2
+"""Times that the other one goes through its steps meanwhile."""
+
+_FORGERS, _SENDS = count(1), count(1)
 
 
 class Tenant:
@@ -115,26 +132,38 @@ class Tenant:
         raise AssertionError(f"no limit of a {kind} was reached")
 
     @contextmanager
-    def hurrying(self) -> Iterator[None]:
-        """List what waits, without a pause, meanwhile."""
-        over = threading.Event()
+    def working(self, programs: int, pause: float) -> Iterator[Counter[str]]:
+        """Have so many programs list, read, check numbers, send for tomorrow and cancel, a step at a time.
 
-        def run() -> None:
-            while not over.is_set():
-                try:
-                    self._api.get("/api/queue")
-                except httpx.TransportError:
-                    over.wait(0.1)
+        The counter has the answers to their steps by the step's name, and refusals by code too.
+        """
+        over, answers = threading.Event(), Counter[str]()
+        working = [_Program(self._api, self._connection) for _ in range(programs)]
 
-        threads = [threading.Thread(target=run, name="greedy") for _ in range(2)]
+        def run(program: _Program) -> None:
+            while not over.wait(pause):
+                with suppress(httpx.TransportError):  # the same step again
+                    name, answer = program.step()
+                    answers[name] += 1
+                    if not answer.is_success:
+                        answers[str(answer.json().get("code"))] += 1
+
+        threads = [threading.Thread(target=run, args=(each,), name="tenant") for each in working]
         for each in threads:
             each.start()
         try:
-            yield
+            yield answers
         finally:
             over.set()
             for each in threads:
                 each.join()
+            for program in working:
+                if program.waiting is not None:
+                    path = f"/api/messages/{program.waiting}"
+                    until("nothing waits for tomorrow", partial(self._cancelled, path), LONG)
+
+    def _cancelled(self, path: str) -> bool:
+        return self._instance.api.delete(path).status_code in {200, 404, 409}
 
     def close(self) -> None:
         self._open.close()
@@ -146,8 +175,68 @@ class Tenant:
         return self._instance.api.delete(path).status_code in {204, 404}
 
 
+class _Program:
+    """The steps of a tenant's program, one after the other and again from the first."""
+
+    STEPS = ("list", "read", "check", "send", "cancel")
+
+    def __init__(self, api: httpx.Client, connection: str) -> None:
+        self._api, self._connection = api, connection
+        self._next = 0
+        self._number = next(_SENDS)
+        self._due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+        self._last: str | None = None
+        self.waiting: str | None = None
+        """The message that is to be cancelled."""
+
+    def step(self) -> tuple[str, httpx.Response]:
+        """Do the next step; its name and answer. One without an answer is the next one again."""
+        name = self.STEPS[self._next % len(self.STEPS)]
+        answer: httpx.Response = getattr(self, f"_{name}")()
+        self._next += 1
+        return name, answer
+
+    def _list(self) -> httpx.Response:
+        return self._api.get("/api/messages", params={"connection": self._connection, "limit": 50})
+
+    def _read(self) -> httpx.Response:
+        return self._api.get("/api/queue" if self._last is None else f"/api/messages/{self._last}")
+
+    def _check(self) -> httpx.Response:
+        return self._api.get(f"/api/connections/{self._connection}/numbers/{NUMBER}")
+
+    def _send(self) -> httpx.Response:
+        body = {
+            "connection": self._connection,
+            "to": NUMBER,
+            "text": f"tomorrow {self._number}",
+            "send_at": self._due,
+        }
+        headers = {"Idempotency-Key": f"tomorrow {self._number}"}
+        answer = self._api.post("/api/messages", json=body, headers=headers)
+        if answer.status_code == 202:
+            self._number = next(_SENDS)
+            self._last = self.waiting = answer.json()["id"]
+        return answer
+
+    def _cancel(self) -> httpx.Response:
+        if self.waiting is None:
+            return self._list()
+        answer = self._api.delete(f"/api/messages/{self.waiting}")
+        if answer.is_success:
+            self.waiting = None
+        return answer
+
+
+def _worked(answers: Counter[str]) -> bool:
+    return all(answers[each] >= ROUNDS for each in _Program.STEPS)
+
+
 def _greedy(scene: Scene, party: Party) -> Struck:
-    """It takes all that it gets, and asks without a pause, while another one takes one of each."""
+    """It takes all that it gets, and works by several programs, while another one takes one of each and works by one.
+
+    No limit refuses the other one anything.
+    """
     others = [
         each for each in scene.parties if each.connection not in {party.connection, *scene.greedy}
     ]
@@ -158,13 +247,16 @@ def _greedy(scene: Scene, party: Party) -> Struck:
     with ExitStack() as tenants:
         greedy = Tenant(scene.instance, party.connection)
         tenants.callback(greedy.close)
-        with greedy.hurrying():
+        with greedy.working(AT_ONCE, HURRIED):
             for kind in Tenant.KINDS:
                 greedy.take_all(kind)
             if others:
                 modest = Tenant(scene.instance, others[0].connection, file=SMALL)
                 tenants.callback(modest.close)
-                refused = {kind: code for kind in Tenant.KINDS if (code := modest.ask(kind))}
+                with modest.working(1, STEADY) as answers:
+                    asked = {kind: code for kind in Tenant.KINDS if (code := modest.ask(kind))}
+                    until("the other one worked", partial(_worked, answers), LONG)
+                refused = {**asked, **{code: answers[code] for code in REACHED if answers[code]}}
                 if refused:
                     broke = f"{others[0].connection} is refused its part: {refused}"
     return Struck(at, over=time.time(), broke=broke)
