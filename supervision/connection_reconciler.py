@@ -264,9 +264,9 @@ class ConnectionReconciler:
             self._children.assign(child, connection)
             # On a single host it is left out: an actor of an older release does not take it.
             life = [wanted.created_at] if self._owners.elsewhere else []
-            asked = (connection, wanted.engine, step.forget, *life)
+            call = (connection, wanted.engine, step.forget, *life)
             await self._children.configure(child, wanted.options)
-            epoch = await child.handle.call("serve", *asked, within=SERVE)
+            epoch = await child.handle.call("serve", *call, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:
             # Without a child Ray created none, which is no fall of the connection; else its watch reports the death.

@@ -159,7 +159,7 @@ def decide(
     `settings_at`: the time of the last write of the settings; `configured`: the actor has the current
     settings of the connection.
     """
-    asked = wanted.generation > applied.generation or wanted.recover > applied.recover
+    requested = wanted.generation > applied.generation or wanted.recover > applied.recover
     if serving is not None:
         step = _with_actor(wanted, applied, lease, serving)
         return Configure() if step == NOTHING and not configured else step
@@ -170,7 +170,7 @@ def decide(
     state = None if lease is None else lease.state
     if wanted.desired == "stopped":
         return NOTHING if state in {None, "stopped", "logged_out"} else Settle("stopped")
-    if asked:
+    if requested:
         return StartActor("asked", forgive=True)
     return _to_run(lease, fall, auto_recovery=auto_recovery, now=now, settings_at=settings_at)
 

@@ -276,10 +276,10 @@ class RootSupervisor(Shell):
     async def _reconcile(self) -> None:
         await self._adopted.wait()
         while True:
-            asked = self._look_now.is_set()
+            requested = self._look_now.is_set()
             self._look_now.clear()
             await self._confirm_if_possible()
-            await self._registry.refresh(requested=asked)
+            await self._registry.refresh(requested=requested)
             await self._connections.reconcile_all()
             self._looked.set()
             await self._children.look()

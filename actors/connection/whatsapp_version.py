@@ -313,7 +313,7 @@ def _revision(
     url: str, headers: Mapping[str, str], until: float, proxy: ProxyAddress | None
 ) -> int | None:
     """The first revision in the page; None where it names none. Raises OSError and HTTPException."""
-    asked = urllib.request.Request(  # noqa: S310 - the scheme is one of two
+    request = urllib.request.Request(  # noqa: S310 - the scheme is one of two
         url,
         headers={
             "User-Agent": BROWSER,
@@ -324,7 +324,7 @@ def _revision(
         },
     )
     opener = urllib.request.build_opener(_Stay, *urllib_handlers.handlers(proxy))
-    with opener.open(asked, timeout=_left(until)) as response:
+    with opener.open(request, timeout=_left(until)) as response:
         kept, size = b"", 0
         while size < MAX_PAGE_BYTES:
             _left(until)

@@ -191,9 +191,9 @@ class Alerts:
                 worse = (now.severity, severity) == ("warning", "critical")
                 if worse or now.due(at, every):
                     now = now.again(at)
-                told = now is not active[key]
+                differs = now is not active[key]
                 now = replace(now, reason=reason.detail, severity=severity)
-                if told or (key[0] not in DRIFTING and now != active[key]):
+                if differs or (key[0] not in DRIFTING and now != active[key]):
                     changed.append(now)
                 active[key] = now
         for key in self.active:

@@ -117,13 +117,13 @@ class QueueReader:
     async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
         """Today's address of each chat; most have their own."""
         found: dict[str, str] = {}
-        asked = set(chats)
-        while asked:
+        requested = set(chats)
+        while requested:
             async with reach():
-                answer: Any = await self._redis.hmget(keys.of(connection).aliases, list(asked))
-            known = {chat: new for chat, new in zip(asked, answer, strict=True) if new}
+                answer: Any = await self._redis.hmget(keys.of(connection).aliases, list(requested))
+            known = {chat: new for chat, new in zip(requested, answer, strict=True) if new}
             found = known | {chat: known.get(last, last) for chat, last in found.items()}
-            asked = set(known.values())
+            requested = set(known.values())
         return {chat: found.get(chat, chat) for chat in chats}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:

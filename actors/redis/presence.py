@@ -105,10 +105,10 @@ class Presences:
         """The presence of this chat."""
         of = keys.of(connection)
         async with reach():
-            asked = self._redis.pipeline(transaction=False)
-            asked.hgetall(of.presence(chat))
-            asked.hgetall(of.typing(chat))
-            person, typing = await asked.execute()
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hgetall(of.presence(chat))
+            pipeline.hgetall(of.typing(chat))
+            person, typing = await pipeline.execute()
         return ChatPresence(
             presence=person.get("presence"),
             at=float(person["at"]) if "at" in person else None,
@@ -120,12 +120,12 @@ class Presences:
         """Request the presence of this person from the owner, for a day from now."""
         key = keys.of(connection).watched
         async with reach():
-            asked = self._redis.pipeline(transaction=True)
-            asked.zadd(key, {chat: now + PRESENCE_SECONDS})
-            asked.zremrangebyscore(key, "-inf", now)
-            asked.zremrangebyrank(key, 0, -WATCHED - 1)
-            asked.pexpire(key, int(PRESENCE_SECONDS * 1000))
-            await asked.execute()
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.zadd(key, {chat: now + PRESENCE_SECONDS})
+            pipeline.zremrangebyscore(key, "-inf", now)
+            pipeline.zremrangebyrank(key, 0, -WATCHED - 1)
+            pipeline.pexpire(key, int(PRESENCE_SECONDS * 1000))
+            await pipeline.execute()
 
     async def watched(self, connection: str, now: float) -> list[str]:
         """Return the chats whose presence is requested now."""

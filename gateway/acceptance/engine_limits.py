@@ -53,9 +53,9 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
     return chosen
 
 
-def _unproven(asked: str | None, chosen: str, settings: Settings) -> Problem:
+def _unproven(requested: str | None, chosen: str, settings: Settings) -> Problem:
     chooser = ""
-    if asked is None:
+    if requested is None:
         chooser = (
             ", which ENGINE names,"
             if settings.engine

@@ -166,10 +166,10 @@ class SpoolDrain:
 
     async def _names(self, waiting: list[Spooled]) -> dict[str, dict[str, str]]:
         """The address of today of each chat, by connection. Raises `RedisAway`."""
-        asked: defaultdict[str, set[str]] = defaultdict(set)
+        requested: defaultdict[str, set[str]] = defaultdict(set)
         for spooled in waiting:
-            asked[spooled.send.connection].add(spooled.send.chat)
-        return {name: await self._lanes.names(name, chats) for name, chats in asked.items()}
+            requested[spooled.send.connection].add(spooled.send.chat)
+        return {name: await self._lanes.names(name, chats) for name, chats in requested.items()}
 
     async def _renew(self, connections: set[str]) -> None:
         """Know by the store which of them are there: another gateway may have deleted one meanwhile.

@@ -103,17 +103,17 @@ class UrlFetcher:
         timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE}
         headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
         with _problems():
-            asked = self._pool.stream(
+            request = self._pool.stream(
                 "GET",
                 url,
                 headers=[("Host", urlsplit(url).netloc), *headers],
                 extensions={"timeout": timeout},
             )
-            response = await asked.__aenter__()
+            response = await request.__aenter__()
         try:
             yield response
         finally:
-            await asked.__aexit__(None, None, None)
+            await request.__aexit__(None, None, None)
 
 
 @cache

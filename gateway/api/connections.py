@@ -161,15 +161,15 @@ async def recover(call: ApiRequest[Recovery, None]) -> Response:
         chosen = [
             each for each in page.items if each.desired == "running" and call.key.reaches(each.id)
         ]
-    asked = []
+    recovered = []
     for each in chosen:
         try:
             backends.known.put(await backends.registry.ask_recover(each.id))
         except ConnectionNotFound:
             continue  # deleted meanwhile
-        asked.append(each.name)
+        recovered.append(each.name)
     await backends.poke()
-    return written(response_models.Recovered(items=asked), 202)
+    return written(response_models.Recovered(items=recovered), 202)
 
 
 async def scan(call: ApiRequest[None, None]) -> Response:

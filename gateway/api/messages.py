@@ -140,9 +140,11 @@ async def chat_today(backends: Backends, connection: str | None, chat: str) -> s
     """
     if connection is None and not chat.endswith("@lid"):
         return chat
-    asked = [connection] if connection is not None else [each.id for each in backends.known.all()]
+    connections = (
+        [connection] if connection is not None else [each.id for each in backends.known.all()]
+    )
     with suppress(RedisAway):
-        for name in asked:
+        for name in connections:
             if (today := (await backends.lanes.names(name, [chat]))[chat]) != chat:
                 return today
     return chat

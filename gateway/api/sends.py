@@ -253,12 +253,12 @@ async def _accept_with_file(
 def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
     """The request before its target is known; enough to tell it from other sends."""
     if isinstance(wanted, ChangeMessage):
-        asked = wanted.model_dump_json()
-        return Send(wanted.connection, wanted.to, "", wanted.kind.type, asked=asked)
-    asked = "" if _is_plain(wanted) else wanted.model_dump_json()
+        fingerprint = wanted.model_dump_json()
+        return Send(wanted.connection, wanted.to, "", wanted.kind.type, asked=fingerprint)
+    fingerprint = "" if _is_plain(wanted) else wanted.model_dump_json()
     if isinstance(wanted, FileMessage):
         # A URL may be a secret, so it stays nowhere.
-        asked = hashlib.sha256(asked.encode()).hexdigest()
+        fingerprint = hashlib.sha256(fingerprint.encode()).hexdigest()
     return Send(
         connection=wanted.connection,
         chat=wanted.to,
@@ -266,7 +266,7 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
         type=wanted.kind.type,
         priority=wanted.priority,
         send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
-        asked=asked,
+        asked=fingerprint,
     )
 
 

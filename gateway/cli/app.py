@@ -79,10 +79,10 @@ def _drop_types_of_flags(made: Any) -> None:
         _drop_types_of_flags(each)
 
 
-def _version(asked: bool) -> None:
+def _version(wanted: bool) -> None:
     from importlib import metadata
 
-    if not asked:
+    if not wanted:
         return
     try:
         typer.echo(f"teimoso {metadata.version('teimoso')}")
@@ -246,8 +246,8 @@ def alerts(
     from gateway.cli.commands import alerts_and_recoveries
 
     only = None if active is None else str(active).lower()
-    asked = {"connection": connection, "active": only, "limit": limit, "after": after}
-    alerts_and_recoveries.alerts(directory(data), key, asked, as_json)
+    query = {"connection": connection, "active": only, "limit": limit, "after": after}
+    alerts_and_recoveries.alerts(directory(data), key, query, as_json)
 
 
 @app.command()
@@ -262,8 +262,8 @@ def recoveries(
     """List what fell and what was done about it, the newest first."""
     from gateway.cli.commands import alerts_and_recoveries
 
-    asked = {"connection": connection, "limit": limit, "after": after}
-    alerts_and_recoveries.recoveries(directory(data), key, asked, as_json)
+    query = {"connection": connection, "limit": limit, "after": after}
+    alerts_and_recoveries.recoveries(directory(data), key, query, as_json)
 
 
 @app.command()
@@ -283,8 +283,8 @@ def events(
     from gateway.cli.commands import events as following
 
     types = ",".join(event) if event else None
-    asked = {"connection": connection, "events": types, "after": after}
-    following.follow(directory(data), key, asked, as_json)
+    query = {"connection": connection, "events": types, "after": after}
+    following.follow(directory(data), key, query, as_json)
 
 
 @app.command()
@@ -360,7 +360,7 @@ def send(
     """Send a message: a text, or the kind that an option names."""
     from gateway.cli.commands.send import SendArguments, run
 
-    asked = SendArguments(
+    arguments = SendArguments(
         connection=connection,
         to=to,
         text=text,
@@ -381,7 +381,7 @@ def send(
         voice=voice,
         once=once,
     )
-    run(directory(data), key, asked, wait=wait, as_json=as_json)
+    run(directory(data), key, arguments, wait=wait, as_json=as_json)
 
 
 @app.command()

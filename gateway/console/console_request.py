@@ -93,28 +93,32 @@ class ConsoleRequest:
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
-        asked = self.operations[operation]
-        if asked.scope is not None:
-            self.require(asked.scope)
-        parameters = None if asked.query is None else asked.query.model_validate(query or {})
+        target_operation = self.operations[operation]
+        if target_operation.scope is not None:
+            self.require(target_operation.scope)
+        parameters = (
+            None
+            if target_operation.query is None
+            else target_operation.query.model_validate(query or {})
+        )
         content = None
-        if asked.body is not None:
-            content = asked.body.model_validate_json(json.dumps(body or {}))
+        if target_operation.body is not None:
+            content = target_operation.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with telling_what_is_away:
             return await handled(
-                asked, ApiRequest(self.backends, request, self.key, content, parameters)
+                target_operation, ApiRequest(self.backends, request, self.key, content, parameters)
             )
 
-    async def ask(self, operation: str, **asked: Any) -> Any:
+    async def ask(self, operation: str, **target_operation: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""
-        answer = await self.response(operation, **asked)
+        answer = await self.response(operation, **target_operation)
         return json.loads(bytes(answer.body)) if answer.body else None
 
-    async def part(self, operation: str, **asked: Any) -> PagePart:
+    async def part(self, operation: str, **target_operation: Any) -> PagePart:
         """The API's answer, or why there is none: the rest of the page is shown all the same."""
         try:
-            return PagePart(await self.ask(operation, **asked))
+            return PagePart(await self.ask(operation, **target_operation))
         except Problem as problem:
             return PagePart(None, problem)
 

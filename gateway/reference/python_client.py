@@ -135,11 +135,11 @@ def _method(verb: str, path: str, operation: Schema) -> ClientMethod:
         places[one["in"]].append(one)
     parameters = [f"{one['name']}: str" for one in places["path"]]
     address = _PATH.sub(r"{quote(\1, safe='')}", path)
-    asked = [f'"{verb}"', f'f"{address}"' if places["path"] else f'"{path}"']
+    parts = [f'"{verb}"', f'f"{address}"' if places["path"] else f'"{path}"']
     more: list[str] = []
     body = operation.get("requestBody")
     if body is not None:
-        _take_body(body, parameters, more, asked)
+        _take_body(body, parameters, more, parts)
     for name, of in (("query", places["query"]), ("headers", places["header"])):
         pairs = []
         for one in of:
@@ -150,8 +150,8 @@ def _method(verb: str, path: str, operation: Schema) -> ClientMethod:
         if name == "headers" and body is not None and "application/octet-stream" in body["content"]:
             pairs.append('"Content-Type": content_type')
         if pairs:
-            asked.append(f"{name}={{{', '.join(pairs)}}}")
-    kind, statement = _answer(operation, asked)
+            parts.append(f"{name}={{{', '.join(pairs)}}}")
+    kind, statement = _answer(operation, parts)
     signature = (*parameters, *(("*", *more) if more else ()))
     meaning = f"{operation['summary']}. {operation.get('description', '')}".strip()
     return ClientMethod(
@@ -159,20 +159,20 @@ def _method(verb: str, path: str, operation: Schema) -> ClientMethod:
     )
 
 
-def _take_body(body: Schema, parameters: list[str], more: list[str], asked: list[str]) -> None:
+def _take_body(body: Schema, parameters: list[str], more: list[str], parts: list[str]) -> None:
     """Add the body, or the file that an upload has in its place, to the parameters and to what is asked."""
     given = body["content"].get("application/json")
     if given is None:
         parameters.append("content: bytes")
         more.append('content_type: str = "application/octet-stream"')
-        asked.append("content=content")
+        parts.append("content=content")
         return
     kind = type_of(given["schema"])
     parameters.append(f"body: {kind}" if body["required"] else f"body: {kind} | None = None")
-    asked.append("body=body")
+    parts.append("body=body")
 
 
-def _answer(operation: Schema, asked: list[str]) -> tuple[str, str]:
+def _answer(operation: Schema, parts: list[str]) -> tuple[str, str]:
     """The type of the answer, and the statement that gives it."""
     given = [
         (media_type, content)
@@ -180,7 +180,7 @@ def _answer(operation: Schema, asked: list[str]) -> tuple[str, str]:
         if int(status) < 300
         for media_type, content in answer.get("content", {}).items()
     ]
-    words, media_types = ", ".join(asked), {media_type for media_type, _ in given}
+    words, media_types = ", ".join(parts), {media_type for media_type, _ in given}
     if not given:
         return "None", f"self._json({words})"
     if "text/event-stream" in media_types:

@@ -173,7 +173,7 @@ class ContactBehaviour:
         return message_id
 
     def answer_retry(
-        self, asked: DeviceKey, companion: Companion, message_id: str, receipt: Any
+        self, requester: DeviceKey, companion: Companion, message_id: str, receipt: Any
     ) -> bool:
         """Encrypts a message again for the device that could not decrypt it, under the same id.
 
@@ -181,7 +181,7 @@ class ContactBehaviour:
         messages of this device to that account or to its own, MAX_RETRIES times at most.
         Returns whether the message was sent again.
         """
-        number, device = asked
+        number, device = requester
         content = self._sent.find(number, message_id, device)
         speaker = self._endpoints.get(number, device)
         if content is None or speaker is None:

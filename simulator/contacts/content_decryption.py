@@ -37,10 +37,10 @@ class SealedContent:
             update.poll_creation_message_key.id,
         )
         poll = None if found is None else Message.FromString(bytes(found["content"]))
-        asked = None if poll is None else message_content.poll_in(poll)
-        if found is None or poll is None or asked is None:
+        question = None if poll is None else message_content.poll_in(poll)
+        if found is None or poll is None or question is None:
             return {"options": None}
-        options = [option.option_name for option in asked.options]
+        options = [option.option_name for option in question.options]
         people = self._people
         for author, voter in itertools.product(
             people.named(found["author"]).addresses(), people.named(sender).addresses()

@@ -189,12 +189,12 @@ class MessageBuilder:
         return make
 
     def _vote(self, target: Target, body: dict[str, Any], speaker: Person, server: str) -> Any:
-        asked = message_content.poll_in(target.content)
+        question = message_content.poll_in(target.content)
         secret = target.content.message_context_info.message_secret
-        if asked is None or not secret:
+        if question is None or not secret:
             raise ProblemError(409, "no_poll", "the target is no poll that can be voted in")
         options = _options(body)
-        known = {option.option_name for option in asked.options}
+        known = {option.option_name for option in question.options}
         if not set(options) <= known:
             raise ProblemError(400, "bad_options", "options must be some of the poll's")
         ballot = message_secrets.AddOn(

@@ -265,14 +265,14 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
         invite = message.group_invite_message
         fields = {"group": invite.group_jid, "code": invite.invite_code, "name": invite.group_name}
         return "invite", invite.caption or None, fields | {"expires": invite.invite_expiration}
-    asked = poll_in(message)
-    if asked is not None:
+    question = poll_in(message)
+    if question is not None:
         return (
             "poll",
-            asked.name,
+            question.name,
             {
-                "options": [option.option_name for option in asked.options],
-                "selectable": asked.selectable_options_count,
+                "options": [option.option_name for option in question.options],
+                "selectable": question.selectable_options_count,
             },
         )
     sealed = _sealed(message)

@@ -91,8 +91,8 @@ class MediaRoutes:
             return _refused(404, "no such file")
         if held.status != 200:
             return _refused(held.status, "not here")
-        asked = request.query_params.get("hash")
-        if asked is not None and asked.rstrip("=") != held.token.rstrip("="):
+        requested_hash = request.query_params.get("hash")
+        if requested_hash is not None and requested_hash.rstrip("=") != held.token.rstrip("="):
             return _refused(403, "hash mismatch")
         file = self._media.file(held.token)
         if self._faults.strike(EVERYONE, _HOLD) is not None:

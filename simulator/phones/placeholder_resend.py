@@ -75,9 +75,9 @@ class PlaceholderResend:
         response = answer.protocol_message.peer_data_operation_request_response_message
         response.peer_data_operation_request_type = _PLACEHOLDER_RESEND
         response.stanza_id = request_id
-        for asked in request.placeholder_message_resend_request:
+        for placeholder in request.placeholder_message_resend_request:
             result = response.peer_data_operation_result.add()
-            info = self._info(companion.number, asked.message_key)
+            info = self._info(companion.number, placeholder.message_key)
             if info is not None:
                 part = result.placeholder_message_resend_response
                 part.web_message_info_bytes = info.SerializeToString()

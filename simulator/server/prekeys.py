@@ -50,8 +50,10 @@ class Prekeys:
             refused = self._faults.strike(companion.number, "refuse_prekeys")
             if refused is not None:
                 raise QueryError(refused.code or 503, "service-unavailable")
-            asked = asked_about(query.get_child("key"))
-            return [Node("list", {}, [self._bundle_node(jid_of(user, "jid")) for user in asked])]
+            requested = asked_about(query.get_child("key"))
+            return [
+                Node("list", {}, [self._bundle_node(jid_of(user, "jid")) for user in requested])
+            ]
         raise QueryError(400, "bad-request")
 
     def take(self, companion: Companion) -> Bundle:

@@ -138,9 +138,9 @@ class Queries:
         return answer
 
     def _mex(self, companion: Companion, query: Any) -> list[Any]:
-        asked = query.get_child("query")
-        if asked is not None and text_of(asked, "query_id") == MUTATION:
-            return self._abouts.answer_mutation(companion, asked)
+        mex_query = query.get_child("query")
+        if mex_query is not None and text_of(mex_query, "query_id") == MUTATION:
+            return self._abouts.answer_mutation(companion, mex_query)
         return self._reach_out.answer(companion, query)
 
     def _private(self, companion: Companion, query: Any) -> list[Any]:

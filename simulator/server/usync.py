@@ -37,11 +37,11 @@ class UsyncDirectory:
     def answer(self, query: Any) -> list[Any]:
         """Returns the content of the answer to a usync query. Raises QueryError."""
         usync = query.get_child("usync")
-        asked = None if usync is None else usync.get_child("query")
+        fields = None if usync is None else usync.get_child("query")
         listed = None if usync is None else usync.get_child("list")
-        if usync is None or asked is None or listed is None:
+        if usync is None or fields is None or listed is None:
             raise QueryError(400, "bad-request")
-        protocols = asked.get_children()
+        protocols = fields.get_children()
         users = [self._user(user, protocols) for user in asked_about(listed)]
         attrs = {
             name: value

@@ -40,25 +40,25 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     leases = Leases(redis)
     there = [one.id for one in (await registry.list()).items if one.desired == "running"]
     chosen = only(given.connection, there)
-    asked = [one for one in chosen if await _state(leases, one) not in WELL]
+    requested = [one for one in chosen if await _state(leases, one) not in WELL]
     if job.dry_run:
-        return {"connections": len(chosen), "asked": _names(asked)}
-    for connection in asked:
+        return {"connections": len(chosen), "asked": _names(requested)}
+    for connection in requested:
         await registry.ask_recover(connection)
         job.report(connection=name_of(connection), asked=True)
     await poke(redis)
-    left, deadline = list(asked), time.monotonic() + given.within
+    left, deadline = list(requested), time.monotonic() + given.within
     while left and time.monotonic() < deadline:
         await asyncio.sleep(RECOVERY_POLL_SECONDS)
         back = [one for one in left if await _state(leases, one) in WELL]
         left = [one for one in left if one not in back]
         for connection in back:
-            done = len(asked) - len(left)
-            job.report(connection=name_of(connection), done=done, of=len(asked))
+            done = len(requested) - len(left)
+            job.report(connection=name_of(connection), done=done, of=len(requested))
     if left:
         late = ", ".join(_names(left))
         raise JobFailed("not_recovered", f"Not back within {given.within:g} s: {late}.")
-    return {"connections": len(chosen), "asked": _names(asked)}
+    return {"connections": len(chosen), "asked": _names(requested)}
 
 
 def _names(connections: Sequence[str]) -> list[str]:

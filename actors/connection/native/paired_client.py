@@ -326,10 +326,10 @@ class PairedClient:
         self._logged_in = True
         await self._appearance.open()
         if self._carrying is not None:
-            asked = media_queries.phone(
+            request = media_queries.phone(
                 self._socket, str(self._people.account), self._sender.routes
             )
-            self._carrying.attach(media_queries.servers(self._socket), asked)
+            self._carrying.attach(media_queries.servers(self._socket), request)
         await self._events.on_version_end(self._versions.ends_at)
         await self._limits.open()
         await self._events.on_open()

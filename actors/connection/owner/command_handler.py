@@ -126,8 +126,8 @@ class CommandHandler:
         elif command.kind == "trace":
             return await self._trace(args["action"])
         elif command.kind in OF_ACCOUNT:
-            asked = getattr(self._engine, command.kind)
-            await asked(*(args[name] for name in OF_ACCOUNT[command.kind]))
+            method = getattr(self._engine, command.kind)
+            await method(*(args[name] for name in OF_ACCOUNT[command.kind]))
         elif command.kind in OF_REFUSED:
             return await self._refused(command.kind, args)
         elif command.kind == "typing":

@@ -47,8 +47,10 @@ class GroupNames:
         now = self._clock()
         unnamed = {one.chat for one in messages if one.chat_name is None}
         for chat in unnamed:
-            asked = self._asked.get(chat)
-            if chat.endswith("@g.us") and (asked is None or now - asked >= REFETCH_PERIOD):
+            requested_at = self._asked.get(chat)
+            if chat.endswith("@g.us") and (
+                requested_at is None or now - requested_at >= REFETCH_PERIOD
+            ):
                 self._wanted.add(chat)
                 self._look.set()
 

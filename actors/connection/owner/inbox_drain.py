@@ -332,14 +332,14 @@ def _deleted(messages: Iterable[InboxMessage]) -> dict[int, str]:
 
     It is the phone's, or an admin's of the group: a delete of another's message by anybody else is ignored.
     """
-    said = {
+    fields = {
         each.key: decode(each.content)
         for each in messages
         if each.type == Delete.type and each.content is not None
     }
     return {
         key: each.target.message_id
-        for key, each in said.items()
+        for key, each in fields.items()
         if isinstance(each, Delete) and each.target.sender is None
     }
 

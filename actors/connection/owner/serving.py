@@ -293,8 +293,8 @@ class Serving:
             if opened is not None and time.monotonic() - opened >= self._pace.min_uptime:
                 failures = 0
             follows = consequences.consequence(cause)
-            said = {"connection": self._lease.connection, "cause": str(cause)}
-            log.info("closed", action="close", **said, follows=type(follows).__name__)
+            fields = {"connection": self._lease.connection, "cause": str(cause)}
+            log.info("closed", action="close", **fields, follows=type(follows).__name__)
             if self._asked is not None:
                 return
             if (ending := consequences.ending_of(cause, follows)) is not None:

@@ -145,18 +145,18 @@ class Session(SessionFile):
             self._join(lid, pn, stored=self.sent.was_written_to(lid))
         return news
 
-    def learn_number(self, asked: str, answered: str) -> bool:
-        """Note that WhatsApp answers for the number `asked` by `answered`; True where that is news.
+    def learn_number(self, requested: str, answered: str) -> bool:
+        """Note that WhatsApp answers for the number `requested` by `answered`; True where that is news.
 
         Chats, and what is stored of them, are one from then on. Where WhatsApp answers for the number
         itself again, so do messages from then on; earlier ones stay where they are.
         """
-        if self.names.answering(asked) == answered:
+        if self.names.answering(requested) == answered:
             return False
-        if asked == answered:
-            self.names.rename(asked, asked)
+        if requested == answered:
+            self.names.rename(requested, requested)
         else:
-            self._join(asked, answered, stored=True)
+            self._join(requested, answered, stored=True)
         return True
 
     def _join(self, old: str, new: str, *, stored: bool) -> None:

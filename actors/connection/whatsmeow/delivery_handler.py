@@ -139,12 +139,12 @@ class DeliveryHandler:
         assert source is not None
         key = self._messages.key(stanza, source)
         kind = stanza.told["kind"] if stanza.told else ""
-        asked = kind == ASKED_AGAIN
-        count = self._session.sent.count_retry("asked", *key) if asked else 0
+        repeated = kind == ASKED_AGAIN
+        count = self._session.sent.count_retry("asked", *key) if repeated else 0
         log.warning(
             "undecryptable message", action="message.undecryptable", reason=kind, count=count
         )
-        if not asked or count > MAX_RETRIES:
+        if not repeated or count > MAX_RETRIES:
             return self._messages.put_placeholder(stanza, source, (stanza,))
         self._messages.want(stanza, source)
         # Never held: the program asks the sender once it is answered, and the resend is held.

@@ -144,9 +144,9 @@ class Events:
         measures.count(OWN_MISTAKES, action="stanza.failed")  # the program has logged it
 
     async def _end(self, report: Any) -> None:
-        asked = Cause(Kind.LOGGED_OUT, "asked")
+        cause = Cause(Kind.LOGGED_OUT, "asked")
         found = causes.from_ended(report, time.time())
-        self._link.fail(asked if self.asked_to_leave else found)
+        self._link.fail(cause if self.asked_to_leave else found)
 
     async def _show_qr(self, report: Any) -> None:
         if not self._qrs:

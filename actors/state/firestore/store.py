@@ -158,9 +158,9 @@ class FirestoreDocuments:
         after: Cursor | None = None,
     ) -> Page:
         request = Request.of(collection, where, order, limit, after)
-        asked = _Run(parent=self._root, structured_query=query(self._root, request))
+        run = _Run(parent=self._root, structured_query=query(self._root, request))
         async with self._calling() as client:
-            found = await self._find(client, asked)
+            found = await self._find(client, run)
         items = [decode(document) for document in found[:limit]]
         more = limit is not None and len(found) > limit
         return Page(items, request.cursor(items[-1]) if more else None)

@@ -60,8 +60,8 @@ async def _named(
 
 async def chats(call: ApiRequest[None, ListChats]) -> Response:
     connection, query = (await resolve_path(call, fresh=True)).id, call.query
-    asked = {"connection": connection, **{flag: getattr(query, flag) for flag in FLAGS}}
-    where = [Where(field, "==", value) for field, value in asked.items() if value is not None]
+    fields = {"connection": connection, **{flag: getattr(query, flag) for flag in FLAGS}}
+    where = [Where(field, "==", value) for field, value in fields.items() if value is not None]
     page = await _page(call, CHATS, where, Order("at", descending=True))
     people = [each["chat"] for each in page.items if not each["chat"].endswith("@g.us")]
     names = await _documents(call.backends, CONTACTS, connection, people)

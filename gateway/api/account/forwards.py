@@ -32,8 +32,8 @@ async def forward(call: ApiRequest[NewForward, WaitParameters]) -> Response:
     document = await messages.document_of(call)
     _, named = messages.named(call)
     connection = await resolve(call, named)
-    asked = call.body.connection
-    if asked is not None and (await resolve(call, asked)).id != connection.id:
+    requested = call.body.connection
+    if requested is not None and (await resolve(call, requested)).id != connection.id:
         raise Problem("target_elsewhere", "The message is of another connection.")
     if not call.backends.settings.message_queue_enabled:
         outcome_wait.require_now(call.body)

@@ -79,8 +79,8 @@ async def show(call: ApiRequest[None, ListQuery]) -> Response:
     left = limit - len(found)
     if lease is not None and not lease.held.refused_documents and not _is_served(call, lease):
         return _page(found, None)  # its session has none
-    asked = {"limit": str(left + 1), "after": after}
-    items = (await _ask_owner(call, registered, lease, "refused_items", asked))["items"]
+    args = {"limit": str(left + 1), "after": after}
+    items = (await _ask_owner(call, registered, lease, "refused_items", args))["items"]
     page = [*map(_of_item, items[:left])]
     return _page([*found, *page], (page[-1].id if page else after) if len(items) > left else None)
 

@@ -36,9 +36,9 @@ async def _change(call: ApiRequest[None, WaitParameters], *, starred: bool) -> R
         raise Problem("unknown_message")
     found = message_targets.of_document(document, api=".in." not in id)
     message_targets.require_there(found)
-    asked = f"{'star' if starred else 'unstar'} {id}"
+    fingerprint = f"{'star' if starred else 'unstar'} {id}"
     notice = Star(found.target, starred)
-    return await taken_in(call, connection, found.chat, notice, asked, key=key)
+    return await taken_in(call, connection, found.chat, notice, fingerprint, key=key)
 
 
 _REFUSES = (

@@ -83,13 +83,13 @@ async def redeliver(call: ApiRequest[None, None]) -> Response:
     number = call.path["delivery"]
     if not _is_number(number):
         raise Problem("unknown_delivery")
-    asked = await _once_more(backends, webhook, int(number))
+    repeated = await _once_more(backends, webhook, int(number))
     try:
-        await backends.webhooks.ask(webhook.id, asked.write)
+        await backends.webhooks.ask(webhook.id, repeated.write)
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     backends.deliverer.look()
-    return written(event_presenters.delivery(asked.told, webhook, asked, None), 202)
+    return written(event_presenters.delivery(repeated.told, webhook, repeated, None), 202)
 
 
 async def _once_more(backends: Backends, webhook: Webhook, seq: int) -> Delivery:

@@ -48,9 +48,9 @@ def list_(
     """List chats, that with the newest message first; `chat` is the address to write to."""
     from gateway.cli.api_client import Api
 
-    asked = {"connection": connection, "search": search, "limit": limit, "after": after}
+    query = {"connection": connection, "search": search, "limit": limit, "after": after}
     with Api(directory(data), key) as api:
-        answer = api.get("/api/chats", asked)
+        answer = api.get("/api/chats", query)
     if not as_json:
         answer["items"] = [_row(each) for each in answer["items"]]
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such chat.")

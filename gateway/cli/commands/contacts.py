@@ -36,9 +36,9 @@ def list_(
     """List people: those of the address book by name, then others with a chat, the newest first."""
     from gateway.cli.api_client import Api
 
-    asked = {"connection": connection, "search": search, "limit": limit, "after": after}
+    query = {"connection": connection, "search": search, "limit": limit, "after": after}
     with Api(directory(data), key) as api:
-        answer = api.get("/api/contacts", asked)
+        answer = api.get("/api/contacts", query)
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such person.")
 
 

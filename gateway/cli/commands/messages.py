@@ -48,7 +48,7 @@ def list_(
     """List messages, the newest first."""
     from gateway.cli.api_client import Api
 
-    asked = {
+    query = {
         "connection": connection,
         "chat": chat,
         "direction": direction,
@@ -58,7 +58,7 @@ def list_(
         "after": after,
     }
     with Api(directory(data), key) as api:
-        answer = api.get("/api/messages", asked)
+        answer = api.get("/api/messages", query)
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such message.")
 
 
@@ -128,8 +128,8 @@ def _pin(message: str, seconds: int, data: Path, key: str | None, *, as_json: bo
 
     with Api(data, key) as api:
         found = api.get(f"/api/messages/{segment(message)}")
-        asked = {"connection": found["connection"], "to": found["chat"], "message": message}
-        answer = api.post("/api/messages", {**asked, "type": "pin", "seconds": seconds})
+        body = {"connection": found["connection"], "to": found["chat"], "message": message}
+        answer = api.post("/api/messages", {**body, "type": "pin", "seconds": seconds})
     _accepted(answer, as_json=as_json)
 
 

@@ -128,13 +128,13 @@ def _files(
     media: str | None, media_wait: int | None, base64: bool | None, base64_limit: int | None
 ) -> dict[str, Any]:
     """The fields of a request that are named."""
-    asked = {
+    fields = {
         "media": media,
         "media_wait": media_wait,
         "base64": base64,
         "base64_limit": base64_limit,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _headers(lines: TextIO) -> dict[str, str]:
@@ -252,9 +252,9 @@ def deliveries(
     """List what was delivered, waits or is dead, the newest first."""
     from gateway.cli.api_client import Api, segment
 
-    asked = {"status": status, "limit": limit, "after": after}
+    query = {"status": status, "limit": limit, "after": after}
     with Api(directory(data), key) as api:
-        answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", asked)
+        answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", query)
     if not as_json:
         answer["items"] = [_with_last(each) for each in answer["items"]]
     output.show_page(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")

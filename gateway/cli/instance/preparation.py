@@ -280,10 +280,12 @@ def conflict(wish: Wish, running: Plan) -> str | None:
 
 def check_ports(settings: Settings, plan: Plan) -> None:
     """Refuse ports that somebody else has, or nobody here can; raises `CannotStart`."""
-    asked = [(settings.host, plan.port, "the gateway (--port)")]
+    wanted_ports = [(settings.host, plan.port, "the gateway (--port)")]
     if plan.simulate:
-        asked.append(("127.0.0.1", plan.control_port, "the simulator (--simulator-control-port)"))
-    for host, port, whose in asked:
+        wanted_ports.append(
+            ("127.0.0.1", plan.control_port, "the simulator (--simulator-control-port)")
+        )
+    for host, port, whose in wanted_ports:
         hindrance = ports.hindrance(port, host)
         if hindrance == errno.EADDRNOTAVAIL:
             raise CannotStart(f"TEIMOSO_HOST is not valid: {host!r} is no address of this machine.")

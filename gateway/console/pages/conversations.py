@@ -121,11 +121,11 @@ async def say(view: ConsoleRequest) -> Response:
     return view.to(address(name, chat) + sent)
 
 
-async def accepted(view: ConsoleRequest, operation: str, **asked: Any) -> dict[str, Any] | Response:
+async def accepted(view: ConsoleRequest, operation: str, **query: Any) -> dict[str, Any] | Response:
     """The API's answer to a send, which the form's number (`once`) makes one; a refusal is the page that says it."""
     headers = {"Idempotency-Key": view.form["once"]} if view.form.get("once") else {}
     try:
-        answer: dict[str, Any] = await view.ask(operation, headers=headers, **asked)
+        answer: dict[str, Any] = await view.ask(operation, headers=headers, **query)
     except ValidationError as error:
         return await conversation(view, from_validation(error, tagged=operation == "sendMessage"))
     except Problem as problem:
@@ -218,11 +218,11 @@ async def _shown(
             chat_name = await _saved_name(view, found["id"], chat) or chat_name
     # A number that is none stays on the page, with what is wrong with it.
     fields = (*OF_LIST, "to") if chat is None else (*OF_LIST, "after", "sent")
-    asked = _query({field: view.query.get(field) for field in fields})
+    query = _query({field: view.query.get(field) for field in fields})
     return await view.page(
         "conversations.html",
         problem=problem,
-        live=page_address + asked,
+        live=page_address + query,
         connection=found,
         others=others,
         chat=chat,

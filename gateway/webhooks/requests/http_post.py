@@ -106,7 +106,7 @@ class Poster:
             await self._pool.aclose()
 
     async def _post(self, url: str, body: DeliveryBody, headers: Sequence[tuple[str, str]]) -> int:
-        asked = self._pool.stream(
+        request = self._pool.stream(
             "POST",
             url,
             headers=[
@@ -120,7 +120,7 @@ class Poster:
             content=body.stream() if body.whole is None else body.whole,
             extensions={"timeout": {"connect": CONNECT}},
         )
-        async with asyncio.timeout(self._whole) as patience, asked as response:
+        async with asyncio.timeout(self._whole) as patience, request as response:
             patience.reschedule(None)  # the status was said: what follows changes nothing
             left = READ
             with contextlib.suppress(

@@ -88,10 +88,10 @@ class PhoneSettings:
         """Answers a companion's request for keys, by those that exist."""
         if not message.HasField("app_state_sync_key_request"):
             return
-        asked = [one.key_id for one in message.app_state_sync_key_request.key_ids]
-        keys = [self._keys.get(companion.number, key_id) for key_id in asked]
+        requested = [one.key_id for one in message.app_state_sync_key_request.key_ids]
+        keys = [self._keys.get(companion.number, key_id) for key_id in requested]
         found = [key for key in keys if key is not None]
-        log.info("keys_requested", action="keys_requested", asked=len(asked), found=len(found))
+        log.info("keys_requested", action="keys_requested", asked=len(requested), found=len(found))
         self._store.count(companion.number, "app_state_keys_requested")
         self._contact_behaviour.to_companion(companion, shared(found))
 

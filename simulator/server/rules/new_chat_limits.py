@@ -105,8 +105,8 @@ class NewChatLimits:
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The answer to a query of `w:mex` for the lock or the cap. Raises QueryError for others."""
-        asked, account = query.get_child("query"), companion.number
-        operation = "" if asked is None else text_of(asked, "query_id")
+        mex_query, account = query.get_child("query"), companion.number
+        operation = "" if mex_query is None else text_of(mex_query, "query_id")
         if operation == _LOCK_QUERY:
             data = {"xwa2_fetch_account_reachout_timelock": self._lock(account)}
         elif operation in _CAP_QUERIES:

@@ -92,9 +92,9 @@ class PrivacyTokens:
 
     def answer(self, companion: Companion, tokens: Any) -> list[Any]:
         """Issues the tokens that a client requests; the answer has none."""
-        for asked in tokens.get_children("token"):
-            person = self._people.at(jid_of(asked, "jid"))
-            if asked.attrs.get("type") == _KIND and person is not None:
+        for token in tokens.get_children("token"):
+            person = self._people.at(jid_of(token, "jid"))
+            if token.attrs.get("type") == _KIND and person is not None:
                 self.issue(companion.number, person.number)
         return [Node("tokens", {}, [])]
 

@@ -80,9 +80,9 @@ class NativeGroupRequests:
     async def join(self, code: str) -> JoinedGroup:
         """See the port."""
         reply = await self._set(_SERVER, Node("invite", {"code": code}))
-        asked = reply.child("membership_approval_request")
-        group = _part(reply, "group") if asked is None else asked
-        return JoinedGroup(str(_chat_of(group)), pending=asked is not None)
+        request = reply.child("membership_approval_request")
+        group = _part(reply, "group") if request is None else request
+        return JoinedGroup(str(_chat_of(group)), pending=request is not None)
 
     async def leave(self, chat: Address) -> None:
         """See the port."""

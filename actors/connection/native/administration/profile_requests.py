@@ -56,14 +56,14 @@ class NativeProfileRequests:
     async def block(self, person: Named, *, blocked: bool) -> Address | None:
         """See the port."""
         lid, number = person.address, person.number
-        asked = lid.server != LID
-        if asked:
+        by_number = lid.server != LID
+        if by_number:
             lid, number = await self._lid_of(person.address), person.address
         attrs = {"jid": str(lid), "action": "block" if blocked else "unblock"}
         if blocked and number is not None:
             attrs["pn_jid"] = str(number)
         await self._socket.request(iq("set", "blocklist", (Node("item", attrs),)))
-        return lid if asked else None
+        return lid if by_number else None
 
     async def about(self, account: Address) -> str:
         """See the port."""

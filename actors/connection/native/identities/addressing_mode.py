@@ -63,8 +63,8 @@ def may_go_by_number(own: Credentials | None, refusal: str, wire: Kind | None) -
     nothing was delivered. A number in place of the LID of an account that is migrated would count
     as an attempt to write to a stranger (OpenWA #717).
     """
-    said = own is not None and own.lid_migrated is not None
-    return refusal == REFUSED_STANZA and wire == "lid" and not said
+    migrated = own is not None and own.lid_migrated is not None
+    return refusal == REFUSED_STANZA and wire == "lid" and not migrated
 
 
 class Routes:

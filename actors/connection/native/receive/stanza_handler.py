@@ -207,8 +207,10 @@ class StanzaHandler:
             self._given.add(device)
             (prekey,) = self._signal.make_prekeys(1)
             keys = prekey_bundles.for_retry(own, prekey)
-        asked = receipts.retry(stanza, count=count, registration_id=own.registration_id, keys=keys)
+        request = receipts.retry(
+            stanza, count=count, registration_id=own.registration_id, keys=keys
+        )
         held = self._messages.held(*key)
         return StanzaResult(
-            "message.asked_for", answers, (asked,), wanted=stanza, held=held, task="placeholder"
+            "message.asked_for", answers, (request,), wanted=stanza, held=held, task="placeholder"
         )

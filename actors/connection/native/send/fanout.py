@@ -66,14 +66,14 @@ class Fanout:
             if (known := self._people.known_as(device)) != self._people.device
             and not self._signal.has_session(str(known))
         }
-        asked = [known for known in missing if self._unreachable.get(known, 0.0) <= now]
+        requested = [known for known in missing if self._unreachable.get(known, 0.0) <= now]
         found: dict[Address, Bundle | None] = dict.fromkeys(missing)
-        if asked:
-            query = prekey_bundles.query(missing[known] for known in asked)
+        if requested:
+            query = prekey_bundles.query(missing[known] for known in requested)
             bundles = prekey_bundles.answer(await self._socket.request(query))
             # An answer may name a device by either address.
             found |= {self._people.known_as(device): one for device, one in bundles.items()}
-        for device in asked:
+        for device in requested:
             if found[device] is None and (leave_alone or self._people.is_account(device)):
                 self._unreachable[device] = now + UNREACHABLE_SECONDS
         return found

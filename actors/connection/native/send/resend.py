@@ -104,11 +104,11 @@ class Resender:
         more), ``too_often``, ``no_keys``. Raises `BadSignature` where the keys in the receipt are
         not their owner's, and what the socket raises.
         """
-        asked, claim = receipt.child("retry"), self._claim(receipt)
-        if claim is None or asked is None:
+        retry, claim = receipt.child("retry"), self._claim(receipt)
+        if claim is None or retry is None:
             return "malformed"
         chat, device = claim.chat, claim.device
-        number = asked.attrs.get("id") or receipt.attrs.get("id", "")
+        number = retry.attrs.get("id") or receipt.attrs.get("id", "")
         message = self._session.sent.plaintext(str(chat), number)
         if message is None or not may_read_again(
             self._session, self._people, chat=chat, device=device, message_id=number
@@ -137,7 +137,7 @@ class Resender:
                 "to": receipt.attrs.get("from", ""),
                 "id": number,
                 **words.attrs,
-                "t": asked.attrs.get("t", "0"),
+                "t": retry.attrs.get("t", "0"),
             }
             if claim.in_group:
                 attrs["participant"] = receipt.attrs["participant"]
@@ -145,7 +145,7 @@ class Resender:
                 attrs["device_fanout"] = "false"
             if claim.own and "recipient" in receipt.attrs:
                 attrs["recipient"] = receipt.attrs["recipient"]
-            count = {"count": asked.attrs.get("count", "1")}
+            count = {"count": retry.attrs.get("count", "1")}
             parts = [
                 *words.parts,
                 Node("enc", {"v": "2", "type": kind, **words.enc, **count}, ciphertext),
@@ -197,8 +197,8 @@ class Resender:
             bundle = prekey_bundles.read(receipt)
             if bundle is not None:
                 return bundle
-        asked = receipt.child("retry")
-        count = (asked.number("count") if asked is not None else None) or 1
+        retry = receipt.child("retry")
+        count = (retry.number("count") if retry is not None else None) or 1
         known = self._signal.registration(name)
         registration = int.from_bytes(receipt.bytes_of("registration")[:4], "big")
         if known is not None and count < FRESH_SESSION_FROM and registration in (0, known):

@@ -98,9 +98,9 @@ class GroupAdministration:
         with self._login.asking(OF_GROUPS):
             persons = await self._persons(people)
             named = [self._named(each, each) for each in persons]
-            chat, told, answers = await self._requests.create(subject, named)
+            chat, confirmed_subject, answers = await self._requests.create(subject, named)
         outcomes = self._outcomes(persons, "add", answers)
-        return CreatedGroup(str(chat), told or subject, tuple(outcomes))
+        return CreatedGroup(str(chat), confirmed_subject or subject, tuple(outcomes))
 
     async def change_group(self, chat: str, change: GroupChange) -> None:
         """See the port."""
@@ -183,9 +183,9 @@ class GroupAdministration:
     def _outcomes(
         self, persons: Sequence[Address], action: MemberAction, answers: Iterable[Answered]
     ) -> list[MemberOutcome]:
-        told = {
+        fields = {
             self._people.canonical(address): each.error
             for each in answers
             for address in each.addresses
         }
-        return [outcome(str(person), action, told.get(person)) for person in persons]
+        return [outcome(str(person), action, fields.get(person)) for person in persons]

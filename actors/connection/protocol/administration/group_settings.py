@@ -32,8 +32,8 @@ def settings_of(group: Node) -> GroupSettings:
         locked=group.child("locked") is not None,
         ephemeral=0 if timer is None else timer.number("expiration") or 0,
         member_add_mode="all" if mode is not None and _adds_all(mode) else "admins",
-        approval=(asked := group.child("membership_approval_mode")) is not None
-        and _approves(asked),
+        approval=(approval_mode := group.child("membership_approval_mode")) is not None
+        and _approves(approval_mode),
     )
 
 

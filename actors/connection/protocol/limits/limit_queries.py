@@ -69,8 +69,8 @@ def cap_query() -> Node:
 
 
 def _query(number: str, variables: Mapping[str, Any]) -> Node:
-    asked = json.dumps({"variables": variables}, separators=(",", ":")).encode()
-    return iq("get", "w:mex", (Node("query", {"query_id": number}, asked),))
+    body = json.dumps({"variables": variables}, separators=(",", ":")).encode()
+    return iq("get", "w:mex", (Node("query", {"query_id": number}, body),))
 
 
 def answered(reply: Node, now: float) -> tuple[AccountLock | Cap, ...]:

@@ -286,7 +286,7 @@ class DownloadWorker:
         async with self._session.transaction():
             self._count(transfer, brought)
             self._session.downloads.put_off(
-                transfer, follows.at, attempts=follows.attempts, asked=follows.asked
+                transfer, follows.at, attempts=follows.attempts, requests=follows.asked
             )
         if transfer.deferred is not None:  # that is over, and reported
             await self._events.on_inbox()

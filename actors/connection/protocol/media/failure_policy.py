@@ -90,18 +90,18 @@ def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> 
     }.get(trouble)
     if final is not None:
         return Failed(final)
-    attempts, asked = transfer.attempts, transfer.asked
+    attempts, requests = transfer.attempts, transfer.asked
     if trouble is Trouble.LOCAL:
-        return Again(now + LOCAL_PAUSE * (1 + chance), attempts, asked)
+        return Again(now + LOCAL_PAUSE * (1 + chance), attempts, requests)
     if trouble is Trouble.GONE:
-        if asked >= MAX_ASKED:
+        if requests >= MAX_ASKED:
             return Failed(GONE)
-        patience = min(LONGEST_WAIT, REUPLOAD_WAIT * 5**asked)
-        return Again(now + patience, attempts, asked + 1, ask=True)
+        patience = min(LONGEST_WAIT, REUPLOAD_WAIT * 5**requests)
+        return Again(now + patience, attempts, requests + 1, ask=True)
     damaged = trouble is Trouble.DAMAGED
     attempts += DAMAGE if damaged else 1
     if attempts >= MAX_ATTEMPTS:
         return Failed(CORRUPT if damaged else UNREACHABLE)
     failures = attempts // DAMAGE if damaged else attempts
     pause = backoff(failures, FIRST_PAUSE, LONGEST_WAIT, chance, floor=0.5)
-    return Again(now + pause, attempts, asked)
+    return Again(now + pause, attempts, requests)

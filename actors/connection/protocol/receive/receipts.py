@@ -89,12 +89,12 @@ def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Nod
     }
     if message.attrs.get("category") == "peer":
         attrs["category"] = "peer"
-    asked = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
+    request = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
     return Node(
         "receipt",
         attrs,
         (
-            Node("retry", asked),
+            Node("retry", request),
             Node("registration", {}, registration_id.to_bytes(4, "big")),
             *((Node("keys", {}, keys),) if keys else ()),
         ),

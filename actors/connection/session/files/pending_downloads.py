@@ -108,12 +108,12 @@ class Downloads(SessionPart):
         )
         return [_transfer(row) for row in rows]
 
-    def put_off(self, transfer: Transfer, next_at: float, *, attempts: int, asked: int) -> None:
+    def put_off(self, transfer: Transfer, next_at: float, *, attempts: int, requests: int) -> None:
         """Try it again then, deferred no more; one that is elsewhere by now, or done, stays so."""
         there = self._file.write(
             "UPDATE transfers SET next_at = ?, attempts = ?, asked = ?, deferred = NULL"
             " WHERE chat = ? AND sender = ? AND message_id = ? AND direct_path = ?",
-            (next_at, attempts, asked, *transfer.name, transfer.direct_path),
+            (next_at, attempts, requests, *transfer.name, transfer.direct_path),
         )
         if there and transfer.deferred is not None:
             self.add_file(*transfer.name, "pending")

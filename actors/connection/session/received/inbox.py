@@ -292,7 +292,7 @@ class Inbox(SessionPart):
         if row[7] is not None and row[8] != "history":
             self._push_names.save(row[1], row[7])
 
-    def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
+    def _fill(self, key: int, push_name: str | None, values: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.
 
         One that was shown may be on its way to the store, and settling it must not take this.
@@ -301,7 +301,7 @@ class Inbox(SessionPart):
             self._file.write(
                 "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?, content = ?,"
                 " push_name = coalesce(?, push_name) WHERE key = ? AND kind = ?",
-                (*said, push_name, key, WANTED),
+                (*values, push_name, key, WANTED),
             )
             == 1
         )

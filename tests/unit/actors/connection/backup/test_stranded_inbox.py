@@ -66,7 +66,7 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
                     text=None,
                 )
                 older.downloads.add(transfer)
-            older.downloads.put_off(waiting, 2e9, attempts=3, asked=1)
+            older.downloads.put_off(waiting, 2e9, attempts=3, requests=1)
             older.downloads.end(fetched, "stored")
     shelf = Shelf()
     with closing(Session.open(tmp_path / "session.db", 2)) as live:

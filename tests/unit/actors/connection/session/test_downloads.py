@@ -74,7 +74,7 @@ async def test_the_longest_waiting_comes_first_and_none_before_its_time(
     assert session.downloads.due(clock.now, 1) == [first]
     assert session.downloads.next_at(clock.now) == clock.now + 10
     async with session.transaction():
-        session.downloads.put_off(first, clock.now + 5, attempts=3, asked=1)
+        session.downloads.put_off(first, clock.now + 5, attempts=3, requests=1)
     assert session.downloads.next_at(clock.now) == clock.now + 5
     clock.now += 5
     (_, put_off) = session.downloads.due(clock.now, 9)
@@ -95,7 +95,7 @@ async def test_where_it_is_now_counts_also_for_who_looked_elsewhere(
     await expect(session, FILE)
     async with session.transaction():
         session.downloads.relocate(FILE, "/new")
-        session.downloads.put_off(FILE, clock.now + 60, attempts=9, asked=9)
+        session.downloads.put_off(FILE, clock.now + 60, attempts=9, requests=9)
     (found,) = session.downloads.due(clock.now, 9)
     assert found == replace(FILE, direct_path="/new", next_at=clock.now)
     assert session.downloads.of_message("A") == [found]
