@@ -71,7 +71,7 @@ def settings(place: Place, monkeypatch: pytest.MonkeyPatch) -> Settings:
     # The actor has its process's logs for itself; here the process is the tests'.
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     monkeypatch.setattr(schedule, "AGAIN", 0.1)
-    monkeypatch.setattr(schedule, "LOOK", 0.1)
+    monkeypatch.setattr(schedule, "TARGET_CHECK_SECONDS", 0.1)
     place.target.mkdir()
     settings = place.settings.model_copy(
         update={"backup_target": str(place.target), "backup_interval": 3_600_000}

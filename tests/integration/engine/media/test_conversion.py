@@ -169,7 +169,7 @@ async def test_a_message_waits_for_no_thumbnail_that_takes_too_long(
             turns = HostTurns(tmp_path, ffmpeg.PREVIEWS, ffmpeg.AT_ONCE)
             await stack.enter_async_context(turns.turn())
         id_ = message_id(1, 3)
-        await phone.engine.send(Outgoing(id_, chat(CONTACT), said))
+        await phone.engine.send(SendRequest(id_, chat(CONTACT), said))
         got = (await arrived(simulator, id_))["content"]
         assert (got["media"], got["width"], "thumbnail" in got) == ("ok", 90, False)
 
