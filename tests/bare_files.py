@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from actors.media.directory import DirectoryStore
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable
     from pathlib import Path
 
-    from actors.media.directory import Before
+    from actors.media.directory import Before, Turns
 
 
 async def _nothing(_digest: str, _size: int) -> None:
@@ -30,8 +31,11 @@ class BareFiles(DirectoryStore):
         limit: int,
         expected: str | None = None,
         before: Before = _nothing,
+        turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        return await super().keep(chunks, limit=limit, expected=expected, before=before)
+        return await super().keep(
+            chunks, limit=limit, expected=expected, before=before, turns=turns
+        )
 
     async def part(self, room: int) -> int:
         return room
