@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EACH: Final = 2
 """Writes that a tenant begins in a round of the event loop."""
 
-SHARED: Final = 10.0
+SHARED_SECONDS: Final = 10.0
 """Seconds for which a process counts as shared once two tenants have written one after the other."""
 
 
@@ -36,7 +36,7 @@ class WriteTurns:
         now = self._clock()
         if tenant != self._last:
             if self._last is not None:
-                self._alone_at = now + SHARED
+                self._alone_at = now + SHARED_SECONDS
             self._last = tenant
         if now >= self._alone_at and not self._waiting:
             return None

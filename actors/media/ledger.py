@@ -131,26 +131,28 @@ class Ledger:
             holders.add(database, sha256, size, new)
             return None
 
-        refusal = await self._ask(run, writes=True)
+        refusal = await self._request(run, writes=True)
         if refusal is not None:
             raise refusal
 
     async def left(self, quota: Quota, unit: str, room: int) -> int:
         """See `holders.left`."""
         return int(
-            await self._ask(partial(holders.left, quota=quota, unit=unit, room=room), writes=False)
+            await self._request(
+                partial(holders.left, quota=quota, unit=unit, room=room), writes=False
+            )
         )
 
     async def uploaded(self, owners: Collection[str], now: float) -> dict[str, int]:
         """Return the bytes that each of these connections uploaded on this day."""
-        used: dict[str, int] = await self._ask(
+        used: dict[str, int] = await self._request(
             partial(daily_uploads.uploaded, owners=owners, now=now), writes=False
         )
         return used
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """Record the name that the uploader gives a file."""
-        await self._ask(
+        await self._request(
             lambda database: database.execute(
                 "UPDATE files SET mime = ?, name = ? WHERE sha256 = ?", (mime, name, sha256)
             ),
@@ -159,7 +161,7 @@ class Ledger:
 
     async def find(self, sha256: str) -> LedgerEntry | None:
         """The file; None where there is none on this host."""
-        row = await self._ask(
+        row = await self._request(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files WHERE sha256 = ?",
                 (sha256,),
@@ -178,7 +180,7 @@ class Ledger:
             uses.add(database, uses.Use(sha256, message), now)
             return True
 
-        return bool(await self._ask(run, writes=True))
+        return bool(await self._request(run, writes=True))
 
     async def renew(self, sha256: str, now: float) -> bool:
         """A message needs it still, or again; False where the file is not here."""
@@ -193,15 +195,17 @@ class Ledger:
             self._let_copy(database, sha256, now)
             return False
 
-        return bool(await self._ask(run, writes=True))
+        return bool(await self._request(run, writes=True))
 
     async def hold(self, sha256: str, connection: str) -> None:
         """A file that is here is kept for the connection too, which it came to."""
-        await self._ask(partial(holders.join, sha256=sha256, connection=connection), writes=True)
+        await self._request(
+            partial(holders.join, sha256=sha256, connection=connection), writes=True
+        )
 
     async def to_copy(self, limit: int) -> list[LedgerEntry]:
         """Files that the bucket lacks, the oldest first."""
-        rows = await self._ask(
+        rows = await self._request(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files WHERE to_copy"
                 " ORDER BY needed_at LIMIT ?",
@@ -213,7 +217,7 @@ class Ledger:
 
     async def copied(self, sha256: str, at: float) -> None:
         """Note that the bucket has the file, marked as needed at that time."""
-        await self._ask(
+        await self._request(
             lambda database: database.execute(
                 "UPDATE files SET copied_at = ?, to_copy = 0 WHERE sha256 = ?", (at, sha256)
             ),
@@ -222,11 +226,11 @@ class Ledger:
 
     async def lost(self, sha256: str) -> None:
         """It is not here any more, whatever took it."""
-        await self._ask(partial(_forget, sha256=sha256), writes=True)
+        await self._request(partial(_forget, sha256=sha256), writes=True)
 
     async def unneeded(self, since: float, limit: int) -> list[LedgerEntry]:
         """Files last needed before `since` that no message was accepted with, the longest unneeded first."""
-        rows = await self._ask(
+        rows = await self._request(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files"
                 " WHERE needed_at < ? AND NOT EXISTS"
@@ -240,11 +244,11 @@ class Ledger:
 
     async def begin_uses(self, now: float) -> None:
         """Begin the time of uses that an older release noted."""
-        await self._ask(partial(uses.begin, now=now), writes=True)
+        await self._request(partial(uses.begin, now=now), writes=True)
 
     async def older_uses(self, than: float, limit: int) -> list[uses.Use]:
         """Uses whose messages were last known to wait before then."""
-        found: list[uses.Use] = await self._ask(
+        found: list[uses.Use] = await self._request(
             partial(uses.older, than=than, limit=limit), writes=False
         )
         return found
@@ -253,7 +257,7 @@ class Ledger:
         self, waiting: Collection[uses.Use], over: Collection[uses.Use], now: float
     ) -> None:
         """Note which messages of these uses wait, and forget those that do not."""
-        await self._ask(partial(uses.settle, waiting=waiting, over=over, now=now), writes=True)
+        await self._request(partial(uses.settle, waiting=waiting, over=over, now=now), writes=True)
 
     async def remove(self, sha256: str, since: float) -> bool:
         """Remove the file and forget it; False where it was needed again after `since`.
@@ -282,7 +286,7 @@ class Ledger:
             _forget(database, sha256)
             return True
 
-        return bool(await self._ask(run, writes=True))
+        return bool(await self._request(run, writes=True))
 
     async def scan(self, now: float) -> int:
         """Note what is in the directory, once in the life of this ledger; how many that were.
@@ -294,7 +298,7 @@ class Ledger:
             files = (each for each in self._directory.glob("??/*") if DIGEST.fullmatch(each.name))
             return [(each.name, each.stat().st_size) for each in files]
 
-        done = await self._ask(
+        done = await self._request(
             lambda database: database.execute("SELECT 1 FROM scanned").fetchone(), writes=False
         )
         if done is not None:
@@ -308,7 +312,7 @@ class Ledger:
             )
             database.execute("INSERT INTO scanned VALUES (?)", (now,))
 
-        await self._ask(run, writes=True)
+        await self._request(run, writes=True)
         return len(files)
 
     async def close(self) -> None:
@@ -348,7 +352,7 @@ class Ledger:
                 (sha256, now - RENEW),
             )
 
-    async def _ask(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
+    async def _request(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
         if self._writer is None:
             # Not before it is needed: most processes never have a file.
             self._writer = SqliteWriter(self._path, SCHEMA, away=_away)

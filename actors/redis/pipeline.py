@@ -78,13 +78,13 @@ class RedisPipeline:
 
     async def evalsha(self, sha: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
         """Return the answer of a script that Redis has loaded; raises errors of redis-py."""
-        return await self._ask("EVALSHA", sha, keys, *parameters, durable=durable)
+        return await self._request("EVALSHA", sha, keys, *parameters, durable=durable)
 
     async def eval(self, text: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
         """Return the answer of a script, which Redis loads by it; raises errors of redis-py."""
-        return await self._ask("EVAL", text, keys, *parameters, durable=durable)
+        return await self._request("EVAL", text, keys, *parameters, durable=durable)
 
-    async def _ask(self, *command: Any, durable: bool) -> Any:
+    async def _request(self, *command: Any, durable: bool) -> Any:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
         while self._asked and self._asked[0][1].done():

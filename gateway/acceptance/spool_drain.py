@@ -121,7 +121,7 @@ class SpoolDrain:
         if not waiting:
             if not self._over:  # else it is asked when their time is over
                 self.away = False
-            await self._tell()
+            await self._report()
             return 0
         with held(self._lock) as ours:
             if not ours:
@@ -140,7 +140,7 @@ class SpoolDrain:
                 self.away = False
             if done:
                 await self._spool.remove(done)
-            await self._tell()
+            await self._report()
         return len(done)
 
     def _with_room(self, waiting: list[Spooled]) -> list[Spooled]:
@@ -220,7 +220,7 @@ class SpoolDrain:
         for chat in chats:
             self._aside[chat] = (pause, time.monotonic() + pause)
 
-    async def _tell(self) -> None:
+    async def _report(self) -> None:
         """Report blocked chats to the HealthMonitor, which raises an alert. The chats themselves are not named."""
         unreadable = (await self._spool.depth()).unreadable
         if self._reported == (len(self._stuck), unreadable):

@@ -84,7 +84,7 @@ class UrlFetcher:
         try:
             async with asyncio.timeout(WHOLE):
                 for _ in range(REDIRECTS + 1):
-                    async with self._ask(checked(url)) as response:
+                    async with self._request(checked(url)) as response:
                         if response.status in _REDIRECT:
                             url = urljoin(url, _header(response, b"location") or "")
                             continue
@@ -99,7 +99,7 @@ class UrlFetcher:
             await self._pool.aclose()
 
     @asynccontextmanager
-    async def _ask(self, url: str) -> AsyncIterator[httpcore.Response]:
+    async def _request(self, url: str) -> AsyncIterator[httpcore.Response]:
         timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE}
         headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
         with _problems():

@@ -46,20 +46,20 @@ class Caller:
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The answer; parameters that are None are left out."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        return self._ask("GET", path, params=given or None)
+        return self._request("GET", path, params=given or None)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, params: Any = None) -> Any:
-        return self._ask("POST", path, json=body, params=params)
+        return self._request("POST", path, json=body, params=params)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("PATCH", path, json=body)
+        return self._request("PATCH", path, json=body)
 
     def put(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return self._ask("PUT", path, json=body)
+        return self._request("PUT", path, json=body)
 
     def put_in(self, path: str, content: Iterable[bytes], headers: Mapping[str, str]) -> Any:
         """POST a body that is no JSON, piece by piece."""
-        return self._ask("POST", path, content=content, headers=headers)
+        return self._request("POST", path, content=content, headers=headers)
 
     @contextmanager
     def stream(self, path: str) -> Iterator[Response]:
@@ -74,13 +74,13 @@ class Caller:
             refuse(self.absent)
 
     def delete(self, path: str) -> Any:
-        return self._ask("DELETE", path)
+        return self._request("DELETE", path)
 
     def switch(self, path: str, on: bool | None) -> Any:
         """The state of something that POST begins and DELETE ends; it stays as it is for None."""
-        return self._ask({None: "GET", True: "POST", False: "DELETE"}[on], path)
+        return self._request({None: "GET", True: "POST", False: "DELETE"}[on], path)
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
+    def _request(self, method: str, path: str, **request: Any) -> Any:
         response = self.raw(method, path, **request)
         if response.is_success:
             return response.json() if response.content else {}

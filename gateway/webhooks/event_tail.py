@@ -93,7 +93,7 @@ class EventTail:
             try:
                 more = await self._look()
             except StoreAway:
-                self._tell(away=True)
+                self._report(away=True)
                 await asyncio.sleep(AWAY_EVERY)
                 continue
             except Exception:  # not foreseen; without this loop nobody would get events any more
@@ -101,7 +101,7 @@ class EventTail:
                 await own_mistakes.note_once(self._documents, ACTION)
                 await asyncio.sleep(AWAY_EVERY)
                 continue
-            self._tell(away=False)
+            self._report(away=False)
             if not more:
                 await asyncio.sleep(self._every)
 
@@ -138,7 +138,7 @@ class EventTail:
         self._news.set()
         self._news = asyncio.Event()
 
-    def _tell(self, *, away: bool) -> None:
+    def _report(self, *, away: bool) -> None:
         if self.away != away:
             self.away = away
             log.warning("store away" if away else "store back", action=ACTION)

@@ -100,7 +100,7 @@ class Stream(Response):
         with self._streams.reading(self._wanted.key), self._tail.followed():
             leave(scope)  # it counts as a reader from here on
             tasks = [
-                asyncio.ensure_future(self._tell(scope, send)),
+                asyncio.ensure_future(self._report(scope, send)),
                 asyncio.ensure_future(_gone(receive)),
                 asyncio.ensure_future(self._closing.wait()),
             ]
@@ -116,7 +116,7 @@ class Stream(Response):
             if self._closing.is_set() and tasks[0].cancelled():
                 await send({"type": "http.response.body", "body": b""})
 
-    async def _tell(self, scope: Scope, send: Send) -> None:
+    async def _report(self, scope: Scope, send: Send) -> None:
         await send(
             {
                 "type": "http.response.start",

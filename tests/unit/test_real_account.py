@@ -12,7 +12,7 @@ import typer
 
 from actors.connection.disconnects.causes import Kind
 from actors.health.health_texts import BY_HAND, CAUSES
-from actors.runtime.limits.account_pace import STEPS
+from actors.runtime.limits.account_pace import PACE_STEPS
 from gateway.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,8 +96,8 @@ def test_the_commands_of_the_five_minutes_are_commands() -> None:
 def test_the_steps_of_a_new_account_are_those_of_the_code() -> None:
     table = PAGE.split("| days since it was linked |", 1)[1].split("\n\n", 1)[0]
     shown = re.findall(r"^\| (\d+) to (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", table, re.MULTILINE)
-    first_days = [1, *(each.last_day + 1 for each in STEPS[:-1])]
+    first_days = [1, *(each.last_day + 1 for each in PACE_STEPS[:-1])]
     assert [tuple(map(int, row)) for row in shown] == [
-        (first, *each) for first, each in zip(first_days, STEPS, strict=True)
+        (first, *each) for first, each in zip(first_days, PACE_STEPS, strict=True)
     ]
-    assert f"| from {STEPS[-1].last_day + 1} on |" in table
+    assert f"| from {PACE_STEPS[-1].last_day + 1} on |" in table

@@ -57,9 +57,9 @@ class CallReporter:
 
     def loops(self, engine: Engine) -> list[Coroutine[object, object, None]]:
         """The loops for the life of the epoch: telling of calls, and refusing them."""
-        return [self._tell(), self._refusals.run(engine), self._refusals.send_late()]
+        return [self._report(), self._refusals.run(engine), self._refusals.send_late()]
 
-    async def _tell(self) -> None:
+    async def _report(self) -> None:
         """Write calls to the StateManager."""
         while True:
             await self._for_calls.wait()

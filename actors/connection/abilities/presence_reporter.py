@@ -70,7 +70,7 @@ class PresenceReporter:
         """Until cancelled."""
         if self._presences is not None:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._tell(self._presences))
+                both.create_task(self._report(self._presences))
                 both.create_task(self._renew(self._presences, engine))
 
     async def show(self, *, available: bool) -> None:
@@ -83,7 +83,7 @@ class PresenceReporter:
         if self._presences is not None:
             await self._presences.watch(self._connection, chat, self._clock())
 
-    async def _tell(self, presences: Presences) -> None:
+    async def _report(self, presences: Presences) -> None:
         while True:
             await self._came.wait()
             self._came.clear()

@@ -277,7 +277,7 @@ class Sender:
             GATHER if goes_on else 0.0,
         ):
             return True
-        await self._tell(lambda: self._lanes.complete(*self._owner, job.id, at=at))
+        await self._report(lambda: self._lanes.complete(*self._owner, job.id, at=at))
         return False
 
     def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> bool:
@@ -313,7 +313,7 @@ class Sender:
         return at
 
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
-        await self._tell(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
+        await self._report(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
 
     async def _said(self, job: ClaimedMessage) -> Content:
         """The content to send. Raises `SendError` where it can be made into nothing any more."""
@@ -346,7 +346,7 @@ class Sender:
             await self._unclaim(job.id, behind)
             return True
         if isinstance(error, SendDeferred):
-            await self._tell(lambda: self._standing.defer(job, error, behind))
+            await self._report(lambda: self._standing.defer(job, error, behind))
             return True
         self._standing.failed(error.code)
         retry_at = self._retry_at(job.attempts, error.permanent, self._clock())
@@ -359,7 +359,7 @@ class Sender:
             attempts=job.attempts,
             dead=retry_at is None,
         )
-        status = await self._tell(
+        status = await self._report(
             lambda: self._lanes.fail(
                 *self._owner,
                 job.id,
@@ -372,7 +372,7 @@ class Sender:
         )
         return status not in {"dead", "sent"}
 
-    async def _tell(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
+    async def _report(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
         """Tell an outcome until Redis has it; its answer, or None once the lease is lost."""
         pause = DoublingPause(FIRST_SEND_PAUSE, LONGEST_SEND_PAUSE)
         refused = False

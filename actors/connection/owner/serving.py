@@ -298,13 +298,13 @@ class Serving:
             if self._asked is not None:
                 return
             if (ending := consequences.ending_of(cause, follows)) is not None:
-                self._ask(ending)
+                self._request(ending)
                 return
             failures += 1
             await self._between(cause, follows, failures)
 
     async def _forget(self) -> None:
-        self._ask(ServingEnd("logged_out", "asked"))
+        self._request(ServingEnd("logged_out", "asked"))
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""
@@ -363,15 +363,15 @@ class Serving:
 
     def lose(self, reason: str) -> None:
         """End at once: others serve, or should."""
-        self._ask(ServingEnd(reason))
+        self._request(ServingEnd(reason))
 
-    def _ask(self, ending: ServingEnd) -> None:
+    def _request(self, ending: ServingEnd) -> None:
         if self._asked is None:
             log.info("ends", action="end", connection=self._lease.connection, reason=ending.reason)
             self._asked = asyncio.ensure_future(self._finish(ending))
 
     async def _end(self, ending: ServingEnd) -> ServingEnd:
-        self._ask(ending)
+        self._request(ending)
         return await self.ended()
 
     async def _finish(self, ending: ServingEnd) -> ServingEnd:
@@ -395,4 +395,4 @@ class Serving:
                 error = error.exceptions[0]
             name, connection = getattr(loop, "__name__", None), self._lease.connection
             log_mistake("loop broke", "serve", error, connection=connection, loop=name)
-            self._ask(ServingEnd("broke", type(error).__name__))
+            self._request(ServingEnd("broke", type(error).__name__))

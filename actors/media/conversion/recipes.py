@@ -9,10 +9,10 @@ BARS: Final = 64
 LOUDEST: Final = 100
 """A waveform has as many bytes, each up to this."""
 
-RATE: Final = 4_000
+WAVEFORM_RATE: Final = 4_000
 """Samples a second, of a byte each, from which length and waveform are read."""
 
-SAMPLES: Final = 3 * 3600 * RATE
+SAMPLES: Final = 3 * 3600 * WAVEFORM_RATE
 """Bytes of samples that are read at most: of three hours."""
 
 _MOST_OF_A_BAR: Final = 500
@@ -44,7 +44,7 @@ VIDEO: Final = Recipe(
     ),
     "video/mp4",
 )
-SOUND: Final = ("-map", "0:a:0", "-vn", *_CLEAN, "-ac", "1", "-ar", str(RATE), "-f", "s8")
+SOUND: Final = ("-map", "0:a:0", "-vn", *_CLEAN, "-ac", "1", "-ar", str(WAVEFORM_RATE), "-f", "s8")
 
 
 def thumbnail(side: int) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def thumbnail(side: int) -> tuple[str, ...]:
 
 def seconds_of(samples: IO[bytes]) -> int:
     """The length in whole seconds, at least one."""
-    return max(1, round(os.fstat(samples.fileno()).st_size / RATE))
+    return max(1, round(os.fstat(samples.fileno()).st_size / WAVEFORM_RATE))
 
 
 def waveform_of(samples: IO[bytes]) -> bytes:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from actors.runtime.limits.durations import DAY
+
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-
-DAY: Final = 86_400.0
 
 
 class Step(NamedTuple):
@@ -25,11 +25,16 @@ class Step(NamedTuple):
     new_chats_per_day: int
 
 
-STEPS: Final = (Step(3, 4, 50, 3), Step(7, 6, 100, 5), Step(14, 8, 250, 10), Step(28, 15, 600, 20))
+PACE_STEPS: Final = (
+    Step(3, 4, 50, 3),
+    Step(7, 6, 100, 5),
+    Step(14, 8, 250, 10),
+    Step(28, 15, 600, 20),
+)
 
 UNLIMITED: Final = Step(0, 0, 0, 0)
 
-NEW_DAYS: Final = STEPS[-1].last_day
+NEW_DAYS: Final = PACE_STEPS[-1].last_day
 """Days for which an account is new."""
 
 
@@ -60,7 +65,7 @@ def step(linked_at: float | None, now: float) -> Step | None:
     if linked_at is None:
         return None
     day = day_of(linked_at, now)
-    return next((each for each in STEPS if day <= each.last_day), None)
+    return next((each for each in PACE_STEPS if day <= each.last_day), None)
 
 
 def pace(settings: Settings, linked_at: float | None, now: float) -> AccountPace:

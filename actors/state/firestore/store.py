@@ -236,7 +236,7 @@ class FirestoreDocuments:
             request.new_transaction.read_write.SetInParent()
         found: dict[str, Any] = dict.fromkeys(names)
         begun = b""
-        async for wrapped in await self._ask(client.batch_get_documents, request):
+        async for wrapped in await self._request(client.batch_get_documents, request):
             response = _Got.pb(wrapped)
             begun = begun or response.transaction
             if response.WhichOneof("result") == "found":
@@ -245,7 +245,7 @@ class FirestoreDocuments:
 
     async def _find(self, client: Any, request: Any) -> list[Any]:
         found = []
-        async for wrapped in await self._ask(client.run_query, request):
+        async for wrapped in await self._request(client.run_query, request):
             response = _Found.pb(wrapped)
             if response.HasField("document"):
                 found.append(response.document)
@@ -253,9 +253,9 @@ class FirestoreDocuments:
 
     async def _commit(self, client: Any, writes: Sequence[Any], transaction: bytes = b"") -> None:
         request = _Commit(database=self._database, writes=writes, transaction=transaction)
-        await self._ask(client.commit, request)
+        await self._request(client.commit, request)
 
-    async def _ask(self, method: Any, request: Any) -> Any:
+    async def _request(self, method: Any, request: Any) -> Any:
         # Neither a retry nor a deadline of the client's own: both outlast what they are given.
         return await method(request, retry=None, timeout=FIRESTORE_SECONDS, metadata=self._metadata)
 
@@ -309,7 +309,7 @@ class FirestoreDocuments:
     async def _roll_back(self, client: Any, transaction: bytes) -> None:
         request = _Rollback(database=self._database, transaction=transaction)
         with contextlib.suppress(exceptions.GoogleAPIError):  # it ends by itself, too
-            await self._ask(client.rollback, request)
+            await self._request(client.rollback, request)
 
 
 class _Step:

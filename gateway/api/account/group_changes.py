@@ -44,7 +44,7 @@ async def change(call: ApiRequest[models.GroupChange, OfGroup]) -> Response:
         raise Problem("missing_field", "Name a setting to change.")
     if "ephemeral_seconds" in wanted:
         wanted["ephemeral"] = wanted.pop("ephemeral_seconds")
-    await _ask(call, "change_group", change=wanted)
+    await _request(call, "change_group", change=wanted)
     return Response(status_code=204)
 
 
@@ -65,12 +65,12 @@ async def demote(call: ApiRequest[None, models.FormerMembers]) -> Response:
 
 
 async def invite(call: ApiRequest[None, OfGroup]) -> Response:
-    answer = await _ask(call, "group_invite", revoke=False)
+    answer = await _request(call, "group_invite", revoke=False)
     return written(models.invite(answer["code"]))
 
 
 async def revoke(call: ApiRequest[None, OfGroup]) -> Response:
-    answer = await _ask(call, "group_invite", revoke=True)
+    answer = await _request(call, "group_invite", revoke=True)
     return written(models.invite(answer["code"]))
 
 
@@ -91,16 +91,16 @@ async def join(call: ApiRequest[models.Invitation, None]) -> Response:
 
 
 async def leave(call: ApiRequest[None, OfGroup]) -> Response:
-    await _ask(call, "leave_group")
+    await _request(call, "leave_group")
     return Response(status_code=204)
 
 
 async def _members(call: ApiRequest[Any, Any], action: MemberAction, people: list[str]) -> Response:
-    answer = await _ask(call, "change_members", action=action, participants=_each_once(people))
+    answer = await _request(call, "change_members", action=action, participants=_each_once(people))
     return written(models.Outcomes(participants=models.outcomes(answer)))
 
 
-async def _ask(call: ApiRequest[Any, Any], kind: str, **args: Any) -> dict[str, Any]:
+async def _request(call: ApiRequest[Any, Any], kind: str, **args: Any) -> dict[str, Any]:
     """The owner's answer to a command about the group in the path."""
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)

@@ -118,7 +118,7 @@ def add(
     body = {"id": connection, **{name: value for name, value in given.items() if value is not None}}
     with Api(directory(data), key) as api:
         answer = api.post("/api/connections", body)
-    _tell(answer, as_json=as_json)
+    _report(answer, as_json=as_json)
     if webhook is not None and not as_json:
         made = answer["webhook"]
         output.console().print(f"{made['id']} signs by {made['secret']}")
@@ -265,7 +265,7 @@ def _life(verb: str, help_text: str) -> None:
         from gateway.cli.api_client import Api, segment
 
         with Api(directory(data), key) as api:
-            _tell(api.post(f"/api/connections/{segment(connection)}/{verb}"), as_json=as_json)
+            _report(api.post(f"/api/connections/{segment(connection)}/{verb}"), as_json=as_json)
 
 
 _life("start", "Start a connection that was stopped.")
@@ -289,7 +289,7 @@ def logout(
         path = f"/api/connections/{segment(connection)}"
         if not yes:
             confirm(f"Logging out {connection}", losses.of_logout(api.get(path)), yes=yes)
-        _tell(api.post(f"{path}/logout"), as_json=as_json)
+        _report(api.post(f"{path}/logout"), as_json=as_json)
 
 
 @app.command()
@@ -361,7 +361,7 @@ def _proxy(given: str | None) -> str | None:
     return sys.stdin.readline().strip() if given == "-" else given
 
 
-def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
+def _report(answer: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         output.plain(answer)
     else:

@@ -56,7 +56,7 @@ def retry(
     with _chosen(connection, documents, every, data, key) as (api, chosen):
         for path in chosen.values():
             api.post(f"{path}/retry")
-    _tell("tried again", chosen, as_json)
+    _report("tried again", chosen, as_json)
 
 
 @app.command()
@@ -75,7 +75,7 @@ def discard(
         confirm("Discarding them", lost, yes=yes)
         for path in chosen.values():
             api.delete(path)
-    _tell("discarded", chosen, as_json)
+    _report("discarded", chosen, as_json)
 
 
 def _path(connection: str) -> str:
@@ -108,7 +108,7 @@ def _chosen(
         yield api, {id_: f"{_path(connection)}/{segment(id_)}" for id_ in ids}
 
 
-def _tell(done: str, documents: Collection[str], as_json: bool) -> None:
+def _report(done: str, documents: Collection[str], as_json: bool) -> None:
     if as_json:
         output.plain({"documents": list(documents)})
     else:

@@ -57,7 +57,7 @@ def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
         with progress.display(quiet=as_json) as shown:
             _await_keeper(data, child)
             progress.wait(data, begun.plan.roles, shown, lambda: _check(data, child))
-        _tell(data, begun, as_json)
+        _report(data, begun, as_json)
         if not detach:
             _stay(data, as_json)
     except progress.NotStarted as error:
@@ -125,7 +125,7 @@ def _check(data: Path, child: subprocess.Popen[bytes] | None) -> None:
         )
 
 
-def _tell(data: Path, begun: Begun, as_json: bool) -> None:
+def _report(data: Path, begun: Begun, as_json: bool) -> None:
     # The keeper chose the ports that were left to it.
     report: dict[str, Any] = facts(data, Plan.load(data) or begun.plan, begun.key, begun.attached)
     if as_json:

@@ -12,7 +12,7 @@ from gateway.cli.app import command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEAD = """\
+PAGE_HEAD = """\
 # Command line
 
 `teimoso` starts and stops an instance, and does from a shell what the [API](api.md) does for a program. This page is made of the
@@ -25,7 +25,7 @@ Options that many commands take:
 |---|---|
 """
 
-SHARED = ("--data", "--key", "--json")
+SHARED_OPTIONS = ("--data", "--key", "--json")
 """Options that are explained once at the head of the page; a command only names those that it takes."""
 
 _TYPE = re.compile(r" <(\w+|list\[str\]|[\w|]+\\\|[\w|\\]+)( range)?>")
@@ -47,7 +47,7 @@ def markdown() -> str:
             for path, one in _leaves(("teimoso", name), each)
         )
         sections.append(f"{title}{each.help}\n\n{parts}")
-    head = HEAD + "".join(shared[name] for name in SHARED)
+    head = PAGE_HEAD + "".join(shared[name] for name in SHARED_OPTIONS)
     return f"{head}\n{''.join(sections)}".rstrip() + "\n"
 
 
@@ -74,7 +74,7 @@ def _command(path: tuple[str, ...], each: Any, shared: dict[str, str]) -> str:
             shown = _TYPE.sub("", shown)
             usage += f" {shown}" if parameter.required or shown.startswith("[") else f" [{shown}]"
         row = f"| `{shown}` | {meaning} |\n"
-        if name in SHARED:
+        if name in SHARED_OPTIONS:
             shared.setdefault(name, row)
             taken.append(f"`{name}`")
         else:

@@ -24,7 +24,9 @@ async def accepts(port: int, within: float = 1.0) -> bool:
 async def ping(port: int, password: str, within: float = 2.0) -> bool:
     """Returns whether a Redis server answers PING with PONG; an error while it loads its log does not count."""
     word = f"$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n"
-    answer = await _ask(port, f"*2\r\n{word}*1\r\n$4\r\nPING\r\n".encode(), b"+PONG\r\n", within)
+    answer = await _request(
+        port, f"*2\r\n{word}*1\r\n$4\r\nPING\r\n".encode(), b"+PONG\r\n", within
+    )
     return answer is not None and answer.endswith(b"+PONG\r\n")
 
 
@@ -34,7 +36,7 @@ async def get(
     """Returns status and body of an HTTP request; ``None`` without a whole answer in time."""
     named = f"[{host}]" if ":" in host else host
     request = f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n"
-    answer = await _ask(port, request.encode(), None, within, host)
+    answer = await _request(port, request.encode(), None, within, host)
     if answer is None:
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -57,7 +59,7 @@ async def get_json(port: int, path: str, within: float = 2.0) -> dict[str, Any] 
     return value if isinstance(value, dict) else None
 
 
-async def _ask(
+async def _request(
     port: int, request: bytes, until: bytes | None, within: float, host: str = LOOPBACK
 ) -> bytes | None:
     writer = None

@@ -95,6 +95,16 @@ def test_each_alert_leads_to_its_section_of_the_runbook() -> None:
     assert linked == sections
 
 
+def test_each_section_of_the_runbook_has_steps_with_their_output_and_says_whom_to_wake() -> None:
+    page = (panels.ROOT / "docs" / "runbook.md").read_text()
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in panels.rules()}
+    for section in page.split("\n## ")[1:]:
+        title = section.partition("\n")[0]
+        assert re.search(r"^1\. `[^`]+`.* → ", section, re.MULTILINE), title
+        [wake] = re.findall(r"^\*\*Wake:\*\* (.+)\.$", section, re.MULTILINE)
+        assert "at once" in wake or severities.get(title) != "critical", title
+
+
 def test_no_query_says_something_where_nothing_is_known() -> None:
     for query in (*panels.of_panels("shop"), *panels.of_rules()):
         assert "vector(" not in query.text, query.where

@@ -12,7 +12,8 @@ from actors.connection.limits.account_limits import NONE, Limits, wait
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import text_of
 from actors.redis import keys
-from actors.runtime.limits.account_pace import DAY, next_day
+from actors.runtime.limits.account_pace import next_day
+from actors.runtime.limits.durations import DAY
 from tests.integration.tree.scripted import ScriptedEngine
 from tests.waiting import eventually
 

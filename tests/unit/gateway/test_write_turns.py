@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from gateway.write_turns import EACH, SHARED, WriteTurns
+from gateway.write_turns import EACH, SHARED_SECONDS, WriteTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ async def test_one_that_is_alone_again_waits_for_nothing() -> None:
     turns, begun = WriteTurns(clock), list[str]()
     turns.turn("b")
     turns.turn("a")
-    clock.now += SHARED
+    clock.now += SHARED_SECONDS
     writing(turns, "a", MANY, begun)
     assert await begun_by_round(begun) == ["a" * MANY]
 

@@ -79,7 +79,7 @@ class Devices:
         """As `of`, but ask WhatsApp whatever the cache says."""
         asking = self._asking.get(person)
         if asking is None:
-            asking = asyncio.create_task(self._ask(person, by or person))
+            asking = asyncio.create_task(self._request(person, by or person))
             self._asking[person] = asking
             asking.add_done_callback(partial(self._asked, person))
         return await asyncio.shield(asking)
@@ -130,7 +130,7 @@ class Devices:
         if news:
             await self._on_inbox()
 
-    async def _ask(self, person: Address, by: Address) -> Installed:
+    async def _request(self, person: Address, by: Address) -> Installed:
         while True:
             listed, numbers, believed = await self._fetch(person, by)
             async with transaction(self._session, self._socket):
@@ -163,7 +163,7 @@ class Devices:
             await self._on_inbox()
         for person in changed:
             self._changed.discard(person)
-            found[person] = await self._ask(person, people[person])
+            found[person] = await self._request(person, people[person])
         return found
 
     def _keep(

@@ -84,7 +84,7 @@ class Appearance:
         """Begin, after the login: send WhatsApp the name, where it is known."""
         self._open = True
         if self._visibility.available:
-            await self._tell()
+            await self._report()
         else:
             await self.look()
 
@@ -92,19 +92,19 @@ class Appearance:
         """Follow other settings at once; they hold from the login on where there was none yet."""
         self._visibility.configure(always=always)
         if self._open:
-            await self._tell()
+            await self._report()
 
     async def look(self) -> None:
         """Tell WhatsApp the name where it changed; nothing before `open`, or once the socket ended."""
         if self._open and self._session.push_names.find(str(self._people.account)) != self._name:
-            await self._tell()
+            await self._report()
 
     async def show(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""
         self._visibility.asked = available
         await self._show()
 
-    async def _tell(self) -> None:
+    async def _report(self) -> None:
         with suppress(NotConnected):  # the next login does it
             await self._show()
 
@@ -112,7 +112,7 @@ class Appearance:
         self._name = self._session.push_names.find(str(self._people.account))
         named = {} if self._name is None else {"name": self._name}
         kind = "available" if self._visibility.available else "unavailable"
-        await _tell(self._socket, Node("presence", {"type": kind, **named}))
+        await _report(self._socket, Node("presence", {"type": kind, **named}))
 
 
 async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> None:
@@ -121,7 +121,7 @@ async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> 
     if person is None or not (person.is_person or person.server == GROUP) or state not in _STATES:
         raise SendError("unsupported_chat", permanent=True)
     to = person if person.server == GROUP else routes.known(person).to
-    await _tell(socket, Node("chatstate", {"to": str(to)}, (_STATES[state],)))
+    await _report(socket, Node("chatstate", {"to": str(to)}, (_STATES[state],)))
 
 
 async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
@@ -130,7 +130,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     if person is None or not person.is_person:
         raise SendError("unsupported_chat", permanent=True)
     to = str(routes.known(person).to)
-    await _tell(socket, Node("presence", {"type": "subscribe", "to": to}))
+    await _report(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 
 def presence_of(stanza: Node, people: LidMapping) -> Presence | None:
@@ -165,7 +165,7 @@ def _state(stanza: Node) -> Literal["composing", "recording", "paused"] | None:
     return None
 
 
-async def _tell(socket: Socket, node: Node) -> None:
+async def _report(socket: Socket, node: Node) -> None:
     try:
         await socket.send(node)
     except ConnectionLost:

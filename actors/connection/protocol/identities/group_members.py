@@ -227,7 +227,7 @@ class MemberLists:
         """As `of`, but ask WhatsApp whatever the cache says; the account may be out."""
         asking = self._asking.get(chat)
         if asking is None:
-            asking = asyncio.create_task(self._ask(chat))
+            asking = asyncio.create_task(self._request(chat))
             self._asking[chat] = asking
             asking.add_done_callback(lambda done: self._asked(chat, done))
         return await asyncio.shield(asking)
@@ -348,7 +348,7 @@ class MemberLists:
         self._session.groups.save_subject(str(chat), roster.subject)
         return news
 
-    async def _ask(self, chat: Address) -> GroupMembers:
+    async def _request(self, chat: Address) -> GroupMembers:
         while True:
             try:
                 roster, news = await self._groups.one(chat), False

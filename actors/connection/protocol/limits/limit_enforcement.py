@@ -16,7 +16,8 @@ from actors.connection.protocol.limits import limit_queries
 from actors.connection.protocol.limits.limit_queries import AccountLock, Cap, UnreadableMex
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.session_transactions import transaction
-from actors.runtime.limits.account_pace import DAY, next_day
+from actors.runtime.limits.account_pace import next_day
+from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-UNAVAILABLE: Final = "conversion_unavailable"
+CONVERSION_UNAVAILABLE: Final = "conversion_unavailable"
 NOT_CONVERTED: Final = "media_not_converted"
 TOO_SLOW: Final = "conversion_too_slow"
 
-LARGEST: Final = 16 * 2**20
+CONVERTED_BYTES: Final = 16 * 2**20
 """Bytes of a converted file, as WhatsApp takes them."""
 
-SIDE: Final = 100
-THUMBNAIL: Final = 8 * 1024
+FILE_THUMBNAIL_SIDE: Final = 100
+FILE_THUMBNAIL_BYTES: Final = 8 * 1024
 """Pixels and bytes of a thumbnail."""
 
 WITHIN: Final = 20.0
@@ -74,18 +74,18 @@ class OutgoingFiles:
         Both are permanent. ``conversion_too_slow``, ``disk_reserve``, ``media_unavailable``: it may be tried again.
         """
         try:
-            if await self._store.room() < LARGEST:
+            if await self._store.room() < CONVERTED_BYTES:
                 raise SendError(StoreFull.code)
             return await self._conversions.make(
                 given,
                 recipe_of(said).arguments,
                 unit="",
-                limit=LARGEST,
+                limit=CONVERTED_BYTES,
                 within=self._within,
                 place=given.parent,
             )
         except ffmpeg.NotInstalled:
-            raise SendError(UNAVAILABLE, permanent=True) from None
+            raise SendError(CONVERSION_UNAVAILABLE, permanent=True) from None
         except ffmpeg.NotConverted as error:
             slow = isinstance(error, ffmpeg.TooSlow)
             log.warning("not converted", action="media.convert", reason=str(error))
@@ -103,7 +103,9 @@ class OutgoingFiles:
         voice = isinstance(said, Audio) and said.voice
         thumbnail, waveform, seconds = None, None, facts.seconds
         if isinstance(said, Image | Video):
-            made = await self._preview(path, recipes.thumbnail(SIDE), THUMBNAIL, place)
+            made = await self._preview(
+                path, recipes.thumbnail(FILE_THUMBNAIL_SIDE), FILE_THUMBNAIL_BYTES, place
+            )
             if made is not None:
                 with made:
                     thumbnail = made.read()

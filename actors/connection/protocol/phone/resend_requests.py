@@ -78,7 +78,7 @@ class ResendRequests:
             self._look.clear()
             while (due := self._session.placeholders.due(self._clock())) is not None:
                 try:
-                    await self._ask(due)
+                    await self._request(due)
                 except SendError as error:
                     self._counts["phone.not_asked"] += 1
                     log.warning("phone not asked", action="phone.not_asked", code=error.code)
@@ -105,9 +105,9 @@ class ResendRequests:
                 known = Placeholder(chat, sender, message_id, stanza)
                 async with transaction(self._session, self._socket):
                     self._session.placeholders.note(*known[:3], stanza=stanza, ask_at=None)
-            await self._ask(known)
+            await self._request(known)
 
-    async def _ask(self, placeholder: Placeholder) -> None:
+    async def _request(self, placeholder: Placeholder) -> None:
         number = f"3EB0{secrets.token_hex(9).upper()}"
         last = placeholder.asked >= len(PAUSES)
         again_at = None if last else self._clock() + UNACKNOWLEDGED

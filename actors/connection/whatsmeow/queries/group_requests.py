@@ -31,43 +31,43 @@ class ProgramGroupRequests:
         self, subject: str, people: Sequence[Named]
     ) -> tuple[Address, str, Sequence[Answered]]:
         """See the port."""
-        answer = await self._ask("group_create", subject=subject, people=_addresses(people))
+        answer = await self._request("group_create", subject=subject, people=_addresses(people))
         return _chat(answer), str(answer.get("subject", "")), _answers(answer)
 
     async def set(self, chat: Address, setting: str, value: Any) -> None:
         """See the port."""
         if setting == "member_add_mode":
             value = ADD_MODES[value]
-        await self._ask("group_set", chat=str(chat), **{setting: value})
+        await self._request("group_set", chat=str(chat), **{setting: value})
 
     async def change_members(
         self, chat: Address, action: MemberAction, people: Sequence[Named]
     ) -> Sequence[Answered]:
         """See the port."""
         wanted = {"chat": str(chat), "action": action, "people": _addresses(people)}
-        return _answers(await self._ask("group_members", **wanted))
+        return _answers(await self._request("group_members", **wanted))
 
     async def invite_code(self, chat: Address, *, revoke: bool) -> str:
         """See the port."""
-        return str((await self._ask("group_invite", chat=str(chat), revoke=revoke))["code"])
+        return str((await self._request("group_invite", chat=str(chat), revoke=revoke))["code"])
 
     async def invited(self, code: str) -> InvitedGroup:
         """See the port."""
-        answer = await self._ask("group_invited", code=code)
+        answer = await self._request("group_invited", code=code)
         chat, size = _chat(answer), answer.get("size")
         subject, description = str(answer.get("subject", "")), str(answer.get("description", ""))
         return InvitedGroup(str(chat), subject, description, size or None)
 
     async def join(self, code: str) -> JoinedGroup:
         """See the port."""
-        answer = await self._ask("group_join", code=code)
+        answer = await self._request("group_join", code=code)
         return JoinedGroup(str(_chat(answer)), pending=bool(answer.get("pending")))
 
     async def leave(self, chat: Address) -> None:
         """See the port."""
-        await self._ask("group_leave", chat=str(chat))
+        await self._request("group_leave", chat=str(chat))
 
-    async def _ask(self, do: str, **values: Any) -> Mapping[str, Any]:
+    async def _request(self, do: str, **values: Any) -> Mapping[str, Any]:
         return (await self._link.ask(do, **values)).header
 
 

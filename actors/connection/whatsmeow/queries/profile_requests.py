@@ -27,7 +27,7 @@ class ProgramProfileRequests:
 
     async def picture(self, chat: Address) -> FoundPicture:
         """See the port."""
-        answer = await self._ask("picture", chat=str(chat))
+        answer = await self._request("picture", chat=str(chat))
         return FoundPicture(str(answer.get("picture", "")), str(answer.get("url", "")))
 
     async def set_picture(self, group: Address | None, jpeg: bytes | None) -> None:
@@ -38,22 +38,22 @@ class ProgramProfileRequests:
     async def blocked(self) -> Sequence[Address]:
         """See the port."""
         named = (
-            parse_optional(str(one)) for one in (await self._ask("blocked")).get("people") or ()
+            parse_optional(str(one)) for one in (await self._request("blocked")).get("people") or ()
         )
         return [one for one in named if one is not None and one.is_person]
 
     async def block(self, person: Named, *, blocked: bool) -> Address | None:
         """See the port; the program reports each LID that the library learns."""
-        await self._ask("block", person=str(person.number or person.address), blocked=blocked)
+        await self._request("block", person=str(person.number or person.address), blocked=blocked)
         return None
 
     async def about(self, account: Address) -> str:
         """See the port."""
-        return str((await self._ask("about", person=str(account))).get("about", ""))
+        return str((await self._request("about", person=str(account))).get("about", ""))
 
     async def set_about(self, about: str) -> None:
         """See the port."""
-        await self._ask("about_set", about=about)
+        await self._request("about_set", about=about)
 
     async def set_name(self, name: str) -> None:
         """See the port. It comes back as app state, with which the name is stored."""
@@ -65,5 +65,5 @@ class ProgramProfileRequests:
             **own_name(name),
         )
 
-    async def _ask(self, do: str, **values: Any) -> Mapping[str, Any]:
+    async def _request(self, do: str, **values: Any) -> Mapping[str, Any]:
         return (await self._link.ask(do, **values)).header

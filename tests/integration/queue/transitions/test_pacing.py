@@ -11,7 +11,7 @@ import pytest_asyncio
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis import keys
 from actors.redis.leases.leases import Leases
-from actors.runtime.limits.account_pace import DAY
+from actors.runtime.limits.durations import DAY
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:

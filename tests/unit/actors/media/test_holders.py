@@ -45,7 +45,7 @@ async def reads(ledger: Ledger) -> tuple[holders.HeldBytes, holders.HeldBytes]:
     def both(database: sqlite3.Connection) -> tuple[holders.HeldBytes, holders.HeldBytes]:
         return holders.usage(database), counted(database)
 
-    return await ledger._ask(both, writes=False)
+    return await ledger._request(both, writes=False)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -65,7 +65,7 @@ async def test_the_sums_are_those_of_all_files(ledger: Ledger, seed: int) -> Non
             case 4:
                 await ledger.lost(file)
             case _:
-                await ledger._ask(lambda each: holders._let_go(each, {"a", "b"}), writes=True)
+                await ledger._request(lambda each: holders._let_go(each, {"a", "b"}), writes=True)
         kept, by_all = await reads(ledger)
         assert kept == by_all
         seen |= {*kept.held, *(["nobody"] if kept.elsewhere else [])}

@@ -63,7 +63,7 @@ async def give(
 
 
 async def held(files: LocalFiles) -> dict[str, int]:
-    usage = await files._ledger._ask(holders.usage, writes=False)
+    usage = await files._ledger._request(holders.usage, writes=False)
     return dict(usage.held)
 
 

@@ -15,7 +15,7 @@ from actors.connection import engine
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
-from actors.runtime.limits.account_pace import DAY
+from actors.runtime.limits.durations import DAY
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents
 from tests.integration.gateway.person import Person

@@ -6,15 +6,15 @@ import pytest
 
 from actors.config.settings import Settings
 from actors.runtime.limits.account_pace import (
-    DAY,
     NEW_DAYS,
-    STEPS,
+    PACE_STEPS,
     AccountPace,
     day_of,
     next_day,
     pace,
     step,
 )
+from actors.runtime.limits.durations import DAY
 
 LINKED = 1_000_000.0
 SIMULATOR = {"whatsapp_root_key": "ab" * 32}
@@ -51,9 +51,9 @@ def test_what_is_not_new_has_no_step() -> None:
 
 
 def test_each_step_allows_more_than_the_one_before_and_none_is_nothing() -> None:
-    for before, after in pairwise(STEPS):
+    for before, after in pairwise(PACE_STEPS):
         assert all(earlier < later for earlier, later in zip(before, after, strict=True))
-    assert min(STEPS[0]) > 0
+    assert min(PACE_STEPS[0]) > 0
 
 
 @pytest.mark.parametrize(

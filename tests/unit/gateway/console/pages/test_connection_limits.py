@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from actors.config.settings import Settings
-from actors.runtime.limits.account_pace import DAY
+from actors.runtime.limits.durations import DAY
 from gateway.console.pages import connection_limits
 from gateway.schemas.account_pacing import account_pacing
 from gateway.setting_texts import FIELDS

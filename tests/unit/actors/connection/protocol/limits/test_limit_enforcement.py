@@ -22,7 +22,8 @@ from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
-from actors.runtime.limits.account_pace import DAY, next_day
+from actors.runtime.limits.account_pace import next_day
+from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator

@@ -145,7 +145,7 @@ async def test_a_message_that_comes_as_it_is_asked_for_is_not(world: World) -> N
     assert due is not None
     async with world.session.transaction():
         world.session.placeholders.forget(ALICE, ALICE, "A")
-    await world.worker._ask(due)
+    await world.worker._request(due)
     assert world.asked() == []
 
 
