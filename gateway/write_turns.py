@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EACH: Final = 2
+WRITES_PER_ROUND: Final = 2
 """Writes that a tenant begins in a round of the event loop."""
 
 SHARED_SECONDS: Final = 10.0
@@ -18,10 +18,12 @@ SHARED_SECONDS: Final = 10.0
 
 
 class WriteTurns:
-    """While several tenants write, none of them begins more than `EACH` writes in a round of the event loop.
+    """While several tenants write, none of them begins more than `WRITES_PER_ROUND` writes in a round of the event loop.
 
     Each round reads the requests of others, so that theirs come between. The writes of a tenant begin in their order.
-    A tenant that writes alone waits for nothing: turns make the groups that are committed together smaller.
+    A tenant that writes alone waits for nothing: turns make the groups that are committed together smaller. The bound
+    is on writes that begin, not on writes that run, as one of `KeyedSemaphores` would be: a write waits for the commit
+    of its group, and more of them make the group larger and no commit slower.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +45,7 @@ class WriteTurns:
         loop = asyncio.get_running_loop()
         if not self._begun:
             loop.call_soon(self._begin_round)
-        if self._begun[tenant] < EACH and tenant not in self._waiting:
+        if self._begun[tenant] < WRITES_PER_ROUND and tenant not in self._waiting:
             self._begun[tenant] += 1
             return None
         turn = loop.create_future()
@@ -53,7 +55,7 @@ class WriteTurns:
     def _begin_round(self) -> None:
         self._begun.clear()
         for tenant, waiting in tuple(self._waiting.items()):
-            while waiting and self._begun[tenant] < EACH:
+            while waiting and self._begun[tenant] < WRITES_PER_ROUND:
                 turn = waiting.popleft()
                 if not turn.done():  # its request was not cancelled
                     turn.set_result(None)

@@ -30,7 +30,7 @@ ByteCount = Annotated[Bytes, Field(ge=0, le=2**60)]
 
 
 def _none_if_empty(value: object) -> object:
-    """Nothing is no value, as an empty line of a file of settings has it."""
+    """Return None for an empty value: the line `NAME=` of a settings file sets nothing."""
     return None if value == "" else value
 
 

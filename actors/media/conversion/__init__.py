@@ -1,4 +1,5 @@
-"""Recognises what WhatsApp's apps play, and converts and describes other files by ffmpeg where that is installed.
+"""Recognises the formats that WhatsApp's apps play, and converts and describes other files by ffmpeg if it is installed.
 
-`actors.connection.protocol.media` decides when, and keeps what is sent; `gateway.acceptance` refuses what cannot be.
+`actors.connection.protocol.media` decides when to convert, and sends the result; `gateway.acceptance` refuses a file
+that would have to be converted where ffmpeg is missing.
 """

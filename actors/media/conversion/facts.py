@@ -1,4 +1,4 @@
-"""Declares what the head of a file tells of it."""
+"""Declares the facts that the head of a file gives: whether apps play it, its length, its size in pixels."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class Facts:
 
     @property
     def played(self) -> Facts:
-        """The same of a file that is sent whatever its format."""
+        """The same facts, of a file that is sent as it is, whatever its format."""
         return replace(self, plays=True)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "ffmpeg"
 AT_ONCE: Final = 2
-"""Runs at once of a host, of each kind; of one connection one, so that others get the next turn."""
+"""Runs of each kind at once on a host; a process has one of a unit, so that other connections get the next turn."""
 
 CONVERSIONS: Final = "conversions"
 PREVIEWS: Final = "previews"
-"""The kinds of runs: a small picture does not wait for films."""
+"""The kinds of runs, each with turns of its own: a thumbnail does not wait for the conversion of a video."""
 
 MEMORY: Final = 1_500_000
-"""Kilobytes of address space; a film of 1080 lines takes a third of it."""
+"""Kilobytes of address space; a video of 1080 lines takes a third of it."""
 
 _THREADS: Final = 2
 _BOUNDED: Final = (
@@ -58,11 +58,11 @@ class NotInstalled(Exception):  # noqa: N818 - reads as what it is
 
 
 class NotConverted(Exception):  # noqa: N818 - reads as what it is
-    """ffmpeg made nothing of the file, and will not: why, in words."""
+    """ffmpeg cannot convert the file; the message says why, in words."""
 
 
 class TooSlow(NotConverted):
-    """ffmpeg was not done in time, which a host with less to do may change."""
+    """ffmpeg was not done in time; on a host with less load it may be."""
 
 
 def is_installed() -> bool:
@@ -86,7 +86,7 @@ class Ffmpeg:
         limit: int,
         within: float,
     ) -> bytes:
-        """The output of these arguments, as of `make`. Raises as that."""
+        """Return the output of these arguments as bytes. Raises as `make`."""
         with await self.make(source, arguments, unit=unit, limit=limit, within=within) as made:
             return await asyncio.to_thread(os.pread, made.fileno(), limit, 0)
 
@@ -100,16 +100,16 @@ class Ffmpeg:
         within: float,
         place: Path | None = None,
     ) -> IO[bytes]:
-        """A file without a name that has the output of these arguments, of 1 to `limit` bytes; the caller closes it.
+        """Return a file without a name that has the output of these arguments, of 1 to `limit` bytes; the caller closes it.
 
-        It is in the directory `place`, by default in that of temporary files. Runs of a `unit` come one after the other; each has `within` seconds
+        The file is in the directory `place`, by default in that of temporary files. Runs of a `unit` come one after the other; each has `within` seconds
         from its turn on. Raises `NotInstalled`, `NotConverted`, and OSError where the source is gone.
         """
         program = shutil.which(PROGRAM)
         if program is None:
             raise NotInstalled
         async with self._own_turns.of(unit), self._turns.turn() as turn:
-            # By its number: the end of a name would choose a format that reads other files, too.
+            # Opened by number: from the ending of a name ffmpeg might choose a format that reads other files.
             made = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
             try:
                 with _opened(source) as given:
@@ -127,8 +127,8 @@ class Ffmpeg:
 
 
 def of_host(settings: Settings, kind: str) -> Ffmpeg:
-    """Runs of this kind, with the turns of this host."""
-    # Hosts may share the directory, but no turns.
+    """Return the runner for this kind of runs, which shares the turns of this host."""
+    # Several hosts may share the data directory; each has turns of its own.
     name = f"{kind}-{platform.node()}" if settings.several_hosts else kind
     return Ffmpeg(HostTurns(settings.data, name, AT_ONCE))
 

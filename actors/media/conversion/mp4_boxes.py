@@ -10,8 +10,8 @@ from actors.media.conversion.facts import Facts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_BOXES: Final = 1000
-LONGEST_INDEX: Final = 8 * 2**20
+MAX_BOXES: Final = 1000
+MAX_INDEX_BYTES: Final = 8 * 2**20
 """Boxes of a file, and bytes of its index, that are read at most."""
 
 _QUICKTIME: Final = b"qt  "
@@ -33,7 +33,7 @@ class _Track(NamedTuple):
 def facts_of(file: IO[bytes]) -> Facts | None:
     """The facts of a file that begins as MP4 and has an index; None of any other. Raises struct.error, IndexError."""
     brand: bytes | None = None
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         start = file.read(16)
         if len(start) < 8:
             return None
@@ -44,8 +44,8 @@ def facts_of(file: IO[bytes]) -> Facts | None:
         if brand is None and name != b"ftyp":
             return None
         if name == b"moov":
-            length = size - header if size else LONGEST_INDEX
-            if not 0 < length <= LONGEST_INDEX:
+            length = size - header if size else MAX_INDEX_BYTES
+            if not 0 < length <= MAX_INDEX_BYTES:
                 return None
             file.seek(header - len(start), 1)
             return _facts(file.read(length), brand or b"")

@@ -10,7 +10,7 @@ from actors.media.conversion.facts import Facts
 
 _PAGE: Final = b"OggS"
 _HEAD: Final = b"OpusHead"
-_LONGEST_PAGE: Final = 65_307
+_MAX_PAGE_BYTES: Final = 65_307
 _RATE: Final = 48_000
 """Positions of Opus count samples of this rate, whatever the sound had."""
 
@@ -26,7 +26,7 @@ def facts_of(file: IO[bytes]) -> Facts | None:
     channels = start[head + 9]
     (skipped,) = struct.unpack_from("<H", start, head + 10)
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _LONGEST_PAGE))
+    file.seek(max(0, size - _MAX_PAGE_BYTES))
     end = file.read()
     (position,) = struct.unpack_from("<q", end, end.rindex(_PAGE) + 6) if _PAGE in end else (0,)
     seconds = max(1, round((position - skipped) / _RATE)) if position > 0 else None

@@ -7,7 +7,7 @@ from typing import IO, Final
 
 from actors.media.conversion.facts import Facts
 
-MOST_SEGMENTS: Final = 200
+MAX_SEGMENTS: Final = 200
 """Segments of a JPEG that are passed before the one with its size."""
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
@@ -43,7 +43,7 @@ def _webp(start: bytes) -> Facts | None:
 
 def _jpeg(file: IO[bytes]) -> Facts | None:
     file.seek(len(_JPEG))
-    for _ in range(MOST_SEGMENTS):
+    for _ in range(MAX_SEGMENTS):
         mark, marker, length = struct.unpack(">BBH", file.read(4))
         if mark != 0xFF:
             return None

@@ -15,8 +15,8 @@ WAVEFORM_RATE: Final = 4_000
 SAMPLES: Final = 3 * 3600 * WAVEFORM_RATE
 """Bytes of samples that are read at most: of three hours."""
 
-_MOST_OF_A_BAR: Final = 500
-"""Samples of a bar that are looked at."""
+_SAMPLES_PER_BAR: Final = 500
+"""Samples of which the loudness of a bar is the mean, at most."""
 
 
 class Recipe(NamedTuple):
@@ -66,7 +66,7 @@ def waveform_of(samples: IO[bytes]) -> bytes:
     samples.seek(0)
     means = []
     for _ in range(BARS):
-        bar = memoryview(samples.read(size)).cast("b")[:: max(1, size // _MOST_OF_A_BAR)]
+        bar = memoryview(samples.read(size)).cast("b")[:: max(1, size // _SAMPLES_PER_BAR)]
         means.append(sum(map(abs, bar)) / max(1, len(bar)))
     most = max(means) or 1.0
     return bytes(int(LOUDEST * mean / most) for mean in means)

@@ -51,7 +51,7 @@ class AccountPace:
     day: int | None = None
 
     def __bool__(self) -> bool:
-        """Whether anything is limited."""
+        """Whether any of the three is limited."""
         return any((self.messages_per_minute, self.messages_per_day, self.new_chats_per_day))
 
 
@@ -61,7 +61,7 @@ def day_of(linked_at: float, now: float) -> int:
 
 
 def step(linked_at: float | None, now: float) -> Step | None:
-    """The step of an account that was linked then; None once it is not new, and where nothing is known of it."""
+    """The step of an account that was linked then; None if it is no longer new, or its age is not known."""
     if linked_at is None:
         return None
     day = day_of(linked_at, now)

@@ -5,4 +5,4 @@ from typing import Final
 HOUR: Final = 3_600
 
 DAY: Final = 24 * HOUR
-"""Where days are counted, each begins at midnight UTC."""
+"""A day on which something is counted begins at midnight UTC: the seconds since the epoch, divided by this."""

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOOK: Final = 0.1
-"""Seconds between two looks for a free turn, on average."""
+"""Seconds between two attempts to get a turn, on average."""
 
 
 class HostTurns:
     """At most `count` tasks have a turn of this name at once, over all processes that share the directory.
 
-    Which of those that wait is next is by chance: a process that waits with one task has the chance of one.
+    Processes share these turns, by locks that the kernel releases when their holder dies; tasks of one process that wait
+    for each other by a key take `KeyedSemaphores`. The next task is chosen by chance, not by its place in a row: a
+    process with many waiting tasks should let one of them ask.
     """
 
     def __init__(self, directory: Path, name: str, count: int) -> None:
@@ -28,7 +30,7 @@ class HostTurns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[int]:
-        """Wait for a turn, and have it until the block ends; the descriptor of its lock.
+        """Wait for a turn, and hold it until the block ends; returns the descriptor of its lock.
 
         A process that inherits the descriptor has the turn, too, for as long as it runs.
         """

@@ -23,7 +23,10 @@ class _Turns(asyncio.Semaphore):
 
 
 class KeyedSemaphores(Generic[K]):
-    """At most `at_once` tasks of a key go on; the next one does when one ends. A key that nobody wants takes no memory."""
+    """At most `at_once` tasks of a key run; the next one starts when one ends. A key without tasks takes no memory.
+
+    The turns are those of one process; `HostTurns` are shared by all processes of a host.
+    """
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
@@ -31,7 +34,7 @@ class KeyedSemaphores(Generic[K]):
 
     @asynccontextmanager
     async def of(self, key: K, within: float | None = None) -> AsyncIterator[None]:
-        """Wait for a turn of the key, and have it until the block ends. Raises `NoTurn` after `within` seconds."""
+        """Wait for a turn of the key, and hold it until the block ends. Raises `NoTurn` after `within` seconds."""
         turns = self._turns.setdefault(key, _Turns(self._at_once))
         turns.wanted += 1
         try:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-DOCUMENT, EVENT = 700, 100
-"""Bytes that the indexes take beside a document, and the notes of its deliveries beside an event; measured, about."""
+DOCUMENT_OVERHEAD, EVENT_OVERHEAD = 700, 100
+"""Bytes that the indexes take beside a document, and the records of deliveries beside an event, as measured."""
 
-LOOK_SECONDS: Final = 1.0
-"""Seconds that a look waits for the file."""
+READ_SECONDS: Final = 1.0
+"""Seconds for which `read` waits while another process has the file locked."""
 
 _TABLE = "CREATE TABLE IF NOT EXISTS stored (connection TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID"
 
@@ -39,7 +39,7 @@ _TABLE = "CREATE TABLE IF NOT EXISTS stored (connection TEXT PRIMARY KEY, bytes 
 class _Kind:
     """Collections whose documents count alike: the expressions of a unit and of its bytes, for a row named `d`.
 
-    `parts` is the table of those that a document consists of, each of which counts for itself.
+    `parts` is the table of the parts of a document, if each part counts for a unit of its own.
     """
 
     collections: tuple[str, ...]
@@ -69,7 +69,7 @@ class _Kind:
         return f"IN ({', '.join(map(repr, self.collections))})"
 
 
-_SIZE = f"length(CAST(d.data AS BLOB)) + {DOCUMENT}"
+_SIZE = f"length(CAST(d.data AS BLOB)) + {DOCUMENT_OVERHEAD}"
 
 _KINDS = (
     _Kind(
@@ -86,7 +86,7 @@ _KINDS = (
     _Kind(
         (EVENTS,),
         "coalesce(json_extract(e.value, '$.connection'), '')",
-        f"length(CAST(e.value AS BLOB)) + {EVENT}",
+        f"length(CAST(e.value AS BLOB)) + {EVENT_OVERHEAD}",
         "json_each(CASE WHEN json_valid(json_extract(d.data, '$.events'))"
         " THEN json_extract(d.data, '$.events') ELSE '[]' END) AS e",
     ),
@@ -114,7 +114,7 @@ def schema() -> Iterator[str]:
                 f" BEGIN {'; '.join(steps)}; END"
             )
     counts = " UNION ALL ".join(kind.of_all for kind in _KINDS)
-    # The row of `ALL` says that it was done.
+    # The row of `ALL` marks the count as done.
     yield (
         "INSERT INTO stored SELECT unit, sum(bytes) FROM"  # noqa: S608 - constants
         f" ({counts} UNION ALL SELECT '', 0) WHERE NOT EXISTS (SELECT 1 FROM stored) GROUP BY unit"
@@ -130,9 +130,9 @@ def _adding(counted: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredBytes:
-    """Bytes of documents: `used` by unit (`actors.runtime.limits.quotas`), and `free`, which the file has for more.
+    """Bytes of documents: `used` by unit (`actors.runtime.limits.quotas`), and `free` ones inside the file.
 
-    `living` are the ids of the connections that there are.
+    `living` are the ids of the connections that are not deleted.
     """
 
     used: Mapping[str, int]
@@ -148,7 +148,7 @@ def read(file: Path) -> StoredBytes:
     """Read the counts of a store. Blocking. Raises `OSError` where they cannot be read."""
     try:
         with closing(
-            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", LOOK_SECONDS, uri=True)
+            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", READ_SECONDS, uri=True)
         ) as database:
             used = dict(database.execute("SELECT connection, bytes FROM stored"))
             living = database.execute(

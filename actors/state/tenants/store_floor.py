@@ -1,4 +1,4 @@
-"""Looks, beside the floor of a disk, at the bytes that each connection keeps in a SQLite state store on it."""
+"""Refuses sends of a connection that has used its quota of a SQLite state store, or whose disk is below its floor."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class StoreFloor(DiskFloor):
-    """A `DiskFloor`, and for each connection the end of its quota of the state store (G13).
+    """A `DiskFloor` that also compares the bytes of each connection with its quota of the state store (G13).
 
-    One that has all of it is refused by itself. Where the quota has no total, nobody is while the disk has DISK_RESERVE
-    free. With less there is a total: what all have, and what they may still take. Half of it is reserved in equal parts
-    for the connections that there are, so that a single one is refused where the disk's floor is, and of several those
-    that left the others no more than their parts.
+    A connection that has used its quota is refused, and no other one. If the quota has no total, none is refused while
+    the disk has DISK_RESERVE free. With less free the total is the bytes of all connections and those that they may
+    still take. Half of it is reserved for the connections in equal parts: a single connection is refused at the floor of
+    the disk, one of several as soon as it has left the others no more than their parts.
 
-    Made for a `connection`, it is reached where that has all of it too. A store that is elsewhere is not looked at, and
-    of one that cannot be read the last look counts.
+    With a `connection` the floor is reached as well when that one has used its quota. A store on another host is not
+    read; if the file cannot be read, the bytes of the last look count.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class StoreFloor(DiskFloor):
 
     @classmethod
     def of(cls, settings: Settings, *places: Path, connection: str | None = None) -> Self:
-        """Return that of the data directory, and of these places beside it."""
+        """Return the floor of the data directory and of these other places."""
         return cls(settings, places, connection)
 
     def look(self) -> bool:
-        """Look at the disks, and at the store; whether a disk has less left, or the connection has its quota. Blocking."""
+        """Read the disks and the store; return whether a disk is low, or the connection has used its quota. Blocking."""
         self._low = super().look()
         if not self._settings.on_firestore:
             with suppress(OSError):
@@ -58,7 +58,7 @@ class StoreFloor(DiskFloor):
         return self.reached
 
     def refusal_of(self, connection: str) -> LimitReached | None:
-        """The refusal of another message of this connection, however short, by the last look; None where it has room."""
+        """Return the refusal of any further message of this connection, by the last look; None where it has room."""
         if self._low:
             return self.refusal
         try:
@@ -69,7 +69,7 @@ class StoreFloor(DiskFloor):
 
     @property
     def used(self) -> dict[str, int]:
-        """The bytes of each connection that there is, by the last look; none where no store on the disk was read."""
+        """The bytes of each connection that is not deleted, by the last look; empty where no store was read."""
         return {each: self._used.get(each, 0) for each in self._living}
 
     def _read_settings(self) -> int:

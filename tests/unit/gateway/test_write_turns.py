@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from gateway.write_turns import EACH, SHARED_SECONDS, WriteTurns
+from gateway.write_turns import SHARED_SECONDS, WRITES_PER_ROUND, WriteTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MANY = 3 * EACH
+MANY = 3 * WRITES_PER_ROUND
 
 
 class Clock:
@@ -55,7 +55,11 @@ async def test_each_of_several_has_a_few_in_a_round() -> None:
     turns.turn("b")
     writing(turns, "a", MANY, begun)
     writing(turns, "b", 1, begun)
-    assert await begun_by_round(begun) == ["a" * EACH + "b", "a" * EACH, "a" * EACH]
+    assert await begun_by_round(begun) == [
+        "a" * WRITES_PER_ROUND + "b",
+        "a" * WRITES_PER_ROUND,
+        "a" * WRITES_PER_ROUND,
+    ]
     assert not vars(turns)["_waiting"]
     assert not vars(turns)["_begun"]
 
@@ -73,9 +77,9 @@ async def test_one_that_is_alone_again_waits_for_nothing() -> None:
 async def test_writes_that_are_cancelled_take_no_turn() -> None:
     turns, begun = WriteTurns(Clock()), list[str]()
     turns.turn("b")
-    cancel = writing(turns, "a", EACH + 1, begun)
+    cancel = writing(turns, "a", WRITES_PER_ROUND + 1, begun)
     await asyncio.sleep(0)
-    assert begun == ["a"] * EACH
+    assert begun == ["a"] * WRITES_PER_ROUND
     cancel()
     assert await begun_by_round(begun) == []
     assert not vars(turns)["_waiting"]

@@ -32,15 +32,15 @@ CONVERTED_BYTES: Final = 16 * 2**20
 
 FILE_THUMBNAIL_SIDE: Final = 100
 FILE_THUMBNAIL_BYTES: Final = 8 * 1024
-"""Pixels and bytes of a thumbnail."""
+"""Pixels of a thumbnail's longer side, and bytes of all of it."""
 
-WITHIN: Final = 20.0
-"""Seconds for a thumbnail or a waveform and the wait for its turn; a message goes without where that is not enough."""
+FILE_PREVIEW_SECONDS: Final = 20.0
+"""Seconds for a thumbnail or a waveform, the wait for its turn included; later the message goes without."""
 
 
-def recipe_of(said: Media) -> recipes.Recipe:
-    """The conversion of a file that is sent as this kind."""
-    return recipes.VOICE if isinstance(said, Audio) else recipes.VIDEO
+def recipe_of(content: Media) -> recipes.Recipe:
+    """Return the conversion for the file of this message: to a voice note or to a video."""
+    return recipes.VOICE if isinstance(content, Audio) else recipes.VIDEO
 
 
 class OutgoingFiles:
@@ -55,19 +55,19 @@ class OutgoingFiles:
         self._conversions = ffmpeg.of_host(settings, ffmpeg.CONVERSIONS)
         self._previews = ffmpeg.of_host(settings, ffmpeg.PREVIEWS)
 
-    async def facts(self, path: Path, said: Media) -> Facts:
-        """Return what the head of the file tells. Raises `SendError`.
+    async def facts(self, path: Path, content: Media) -> Facts:
+        """Return what the head of the file says of its format, length and size. Raises `SendError`.
 
         A file that another person sent is forwarded as it is: that person's app took it.
         """
-        voice = isinstance(said, Audio) and said.voice
+        voice = isinstance(content, Audio) and content.voice
         try:
-            found = await asyncio.to_thread(formats.facts_of, path, said.type, voice=voice)
+            found = await asyncio.to_thread(formats.facts_of, path, content.type, voice=voice)
         except OSError:
             raise SendError("media_unreadable") from None
-        return found.played if said.forwarding_score else found
+        return found.played if content.forwarding_score else found
 
-    async def convert(self, given: Path, said: Media) -> IO[bytes]:
+    async def convert(self, given: Path, content: Media) -> IO[bytes]:
         """Return the file as WhatsApp's apps play it, without a name; the caller closes it. Raises `SendError`.
 
         ``conversion_unavailable``: ffmpeg is not installed on this host; ``media_not_converted``: it made nothing of the file.
@@ -78,7 +78,7 @@ class OutgoingFiles:
                 raise SendError(StoreFull.code)
             return await self._conversions.make(
                 given,
-                recipe_of(said).arguments,
+                recipe_of(content).arguments,
                 unit="",
                 limit=CONVERTED_BYTES,
                 within=self._within,
@@ -95,28 +95,28 @@ class OutgoingFiles:
         except OSError:
             raise SendError("media_unreadable") from None
 
-    async def describe(self, path: Path, said: Media, facts: Facts, place: Path) -> FileDetails:
-        """Return what the message says of a file that is sent; without ffmpeg what its head tells.
+    async def describe(self, path: Path, content: Media, facts: Facts, place: Path) -> FileDetails:
+        """Return what the message says of a file that is sent; without ffmpeg only what its head says.
 
         `place` is the directory for what ffmpeg writes.
         """
-        voice = isinstance(said, Audio) and said.voice
+        voice = isinstance(content, Audio) and content.voice
         thumbnail, waveform, seconds = None, None, facts.seconds
-        if isinstance(said, Image | Video):
+        if isinstance(content, Image | Video):
             made = await self._preview(
                 path, recipes.thumbnail(FILE_THUMBNAIL_SIDE), FILE_THUMBNAIL_BYTES, place
             )
             if made is not None:
                 with made:
                     thumbnail = made.read()
-        elif isinstance(said, Audio) and (voice or seconds is None):
+        elif isinstance(content, Audio) and (voice or seconds is None):
             made = await self._preview(path, recipes.SOUND, recipes.SAMPLES, place)
             if made is not None:
                 with made:
                     seconds = seconds or recipes.seconds_of(made)
                     waveform = await asyncio.to_thread(recipes.waveform_of, made) if voice else None
         return FileDetails(
-            bytes.fromhex(said.file.sha256),
+            bytes.fromhex(content.file.sha256),
             recipes.VOICE.mime if voice and facts.plays else None,
             seconds,
             facts.width,
@@ -128,11 +128,11 @@ class OutgoingFiles:
     async def _preview(
         self, path: Path, arguments: tuple[str, ...], limit: int, place: Path
     ) -> IO[bytes] | None:
-        """The output of ffmpeg; None where that fails."""
+        """Return the output of ffmpeg; None where that fails, or takes too long."""
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(FILE_PREVIEW_SECONDS):
                 return await self._previews.make(
-                    path, arguments, unit="", limit=limit, within=WITHIN, place=place
+                    path, arguments, unit="", limit=limit, within=FILE_PREVIEW_SECONDS, place=place
                 )
         except (ffmpeg.NotInstalled, ffmpeg.NotConverted, OSError):  # a timeout is an OSError
             return None

@@ -1,4 +1,4 @@
-"""Stores in the session file what messages say of a file that was sent: the converted one's hash, length, thumbnail."""
+"""Stores in the session file the details of each sent file: hash after conversion, length, size, thumbnail, waveform."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from actors.connection.session.session_part import SessionPart
 
 DETAIL_SECONDS: Final = 2 * 86_400.0
-"""Seconds for which details are kept: longer than an upload, which is a part of the same message."""
+"""Seconds for which details are kept: longer than the upload that they describe."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileDetails:
-    """A file as its message describes it. `sha256` is of what is sent, `mime` where that is not the caller's word.
+    """The description of a file in its message. `sha256` is that of the sent file; `mime` is None if the caller's holds.
 
     The length is in seconds, the size in pixels.
     """
@@ -56,7 +56,7 @@ class SentFileDetails(SessionPart):
         )
 
     def find(self, kind: str, given: bytes) -> FileDetails | None:
-        """The details that are kept; None for a file that is still to be read."""
+        """Return the stored details; None for a file that was not described yet, or too long ago."""
         row = self._file.row(
             "SELECT sha256, mime, seconds, width, height, thumbnail, waveform"
             " FROM file_details WHERE kind = ? AND given = ? AND at >= ?",
@@ -65,9 +65,9 @@ class SentFileDetails(SessionPart):
         return None if row is None else FileDetails(*row)
 
     def prune(self, now: float) -> None:
-        """Drop those that are older."""
+        """Drop the details that are older than two days."""
         self._file.write("DELETE FROM file_details WHERE at < ?", (now - DETAIL_SECONDS,))
 
     def forget_all(self) -> None:
-        """Drop them all."""
+        """Drop all details."""
         self._file.write("DELETE FROM file_details")

@@ -1,4 +1,4 @@
-"""Stores in the session file when its account was linked first; a logout and another scan change nothing of it."""
+"""Stores in the session file the time at which its account was first linked; later scans do not change it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class AccountLink(SessionPart):
-    """The time of the first link, which goes wherever the session does."""
+    """The time of the first link; it moves with the session file."""
 
     def __init__(self, file: SessionFile) -> None:
         super().__init__(file)
@@ -20,7 +20,7 @@ class AccountLink(SessionPart):
 
     @property
     def first_at(self) -> float | None:
-        """The time in seconds since the epoch; None before it, and 0 where an older release linked it."""
+        """The time in seconds since the epoch; None before the link, and 0 if an older release linked the account."""
         return self._known.get()
 
     def _read(self, _: str) -> float | None:
@@ -28,7 +28,7 @@ class AccountLink(SessionPart):
         return None if row is None else row[0]
 
     def note(self) -> None:
-        """Note that the account is linked now, unless it was before."""
+        """Record that the account is linked now, unless an earlier time is stored."""
         self._known.change()
         self._file.write(
             "UPDATE file SET linked_at = ? WHERE linked_at IS NULL", (self._file.clock(),)

@@ -22,7 +22,7 @@ from actors.state.events.deliveries import Delivery
 from actors.state.events.outbox import Head, unpacked
 from actors.state.sqlite.statements import TABLE
 from actors.state.sqlite.store import SqliteDocuments
-from actors.state.sqlite.stored_bytes import DOCUMENT, EVENT, read
+from actors.state.sqlite.stored_bytes import DOCUMENT_OVERHEAD, EVENT_OVERHEAD, read
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def counted(file: Path) -> Counter[str]:
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT collection, data FROM documents").fetchall()
     for collection, text in rows:
-        data, size = json.loads(text), len(text.encode()) + DOCUMENT
+        data, size = json.loads(text), len(text.encode()) + DOCUMENT_OVERHEAD
         if collection in {MESSAGES, CHATS}:
             sums[data.get("connection") or ""] += size
         elif collection == DELIVERIES:
@@ -55,7 +55,7 @@ def counted(file: Path) -> Counter[str]:
         elif collection == EVENTS:
             for event in json.loads(data["events"]):
                 written = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-                sums[event["connection"] or ""] += len(written.encode()) + EVENT
+                sums[event["connection"] or ""] += len(written.encode()) + EVENT_OVERHEAD
     return sums
 
 
