@@ -1,7 +1,7 @@
 """Runs the gateway (API, console, webhooks) under uvicorn until SIGTERM: `python -m gateway --data DIR`.
 
 Exit status 1 with one sentence on stderr when it cannot start. On SIGTERM the socket closes, what
-is being answered gets `GATEWAY_SHUTDOWN_SECONDS` seconds, and callers that wait for a message get what is known.
+is being answered gets `GATEWAY_SHUTDOWN_SECONDS`, and callers that wait for a message get what is known.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-GATEWAY_SHUTDOWN_SECONDS = 10  # seconds
+GATEWAY_SHUTDOWN_SECONDS = 10
 BACKLOG = 2048
 
 log = structlog.get_logger()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from gateway.redis_memory import RedisMemoryMonitor
     from gateway.schemas.response_models import Connection
 
-SNAPSHOT_FRESH_SECONDS = 1.0  # seconds
+SNAPSHOT_FRESH_SECONDS = 1.0
 SNAPSHOT_TIMEOUT = 2.0  # seconds: a Redis that hangs must not make the health check hang
 
 
@@ -103,7 +103,7 @@ class SnapshotReader:
         psutil.cpu_percent()  # the first call only begins the measurement
 
     async def look(self) -> InstanceSnapshot:
-        """The state of the instance, at most `SNAPSHOT_FRESH_SECONDS` seconds old; answers within `SNAPSHOT_TIMEOUT`."""
+        """The state of the instance, at most `SNAPSHOT_FRESH_SECONDS` old; answers within `SNAPSHOT_TIMEOUT`."""
         if self._last is not None and time.monotonic() - self._at < SNAPSHOT_FRESH_SECONDS:
             return self._last
         if self._reading is None:

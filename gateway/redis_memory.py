@@ -84,7 +84,7 @@ class RedisMemoryMonitor:
         self.budgets = replace(self.budgets, total=total, used=used, taken=taken)
 
     async def run(self) -> None:
-        """Read every `MEMORY_CHECK_SECONDS` seconds, until cancelled."""
+        """Read every `MEMORY_CHECK_SECONDS`, until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(MEMORY_CHECK_SECONDS)

@@ -27,9 +27,7 @@ Key = tuple[str, str | None]  # the reason's name and its subject
 PATIENT = frozenset({"cpu_high", "memory_high", "redis_slow", "store_slow", "queue_backlog"})
 RAISE_AFTER = 2  # rounds, for those that have peaks; the others are raised at once
 CLEAR_AFTER = 2  # rounds
-MAX_REPEAT_PAUSE_SECONDS = (
-    86_400.0  # seconds from one telling to the next, unless the first pause is longer
-)
+MAX_REPEAT_PAUSE_SECONDS = 86_400.0  # unless the first pause is longer
 CRITICAL = frozenset(
     {
         "redis_away",

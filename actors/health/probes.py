@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT = 3.0  # seconds after which something counts as away
 OF_LATE = 1800.0  # seconds for which it counts that a connection was a zombie
 COMPARED = 86_400.0  # seconds for which a comparison of queue and store counts
-MAX_PROBED_DOCUMENTS = (
-    50  # recovery actions that are read for that: a storm of falls is another alert's
-)
+MAX_PROBED_DOCUMENTS = 50  # recovery actions that a probe reads: many falls are another alert
 SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MAX_TEXT_CHARACTERS = 65_536  # characters; WhatsApp's limit for a text message
+MAX_TEXT_CHARACTERS = 65_536  # WhatsApp's limit for a text message
 
 # C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from gateway.redis_memory import RedisMemoryMonitor
 
 SENDS_PER_ROUND = 200
-SPOOL_POLL_SECONDS = (
-    0.5  # seconds between looks while there is nothing to do, or nothing can be done
-)
+SPOOL_POLL_SECONDS = 0.5  # while nothing is spooled, or it cannot be drained
 REGISTRY_TIMEOUT = 2.0  # seconds for the state store to say whether a connection is there
 ASIDE = 1.0
 OVER = 1.0

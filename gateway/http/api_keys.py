@@ -39,7 +39,7 @@ Scope = Literal["admin", "send", "read", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PREFIX = "tmo_"
-KEYS_FRESH_SECONDS = 5.0  # seconds: how late a revoked key is noticed
+KEYS_FRESH_SECONDS = 5.0  # how late a revoked key is noticed
 KEYS_RETRY_PAUSE = 1.0  # seconds between reads of all keys while the store does not answer
 _STORE_TIMEOUT = 2.0  # seconds
 _GLANCE = 0.5  # seconds that a known key waits for the store, after a time in which nobody asked
@@ -207,7 +207,7 @@ class ApiKeyCache:
     """Finds keys in memory; of a key that is not there it reads the document, and never for a known fresh key.
 
     While the store is away the keys that were read before stay valid, those of the copy where
-    none were. A key that was revoked stops working within `KEYS_FRESH_SECONDS` seconds; a new one works at once.
+    none were. A key that was revoked stops working within `KEYS_FRESH_SECONDS`; a new one works at once.
     """
 
     def __init__(

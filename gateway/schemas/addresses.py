@@ -13,7 +13,7 @@ LID = r"[1-9][0-9]{5,19}@lid"
 GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us"
 _LID = re.compile(LID, re.ASCII)
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
-MAX_ADDRESS_CHARACTERS = 64  # characters
+MAX_ADDRESS_CHARACTERS = 64
 
 
 # The patterns of `number`, `canonical` and `person`, for readers of JSON Schema.

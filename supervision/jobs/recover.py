@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
-RECOVERY_POLL_SECONDS = 0.5  # seconds
+RECOVERY_POLL_SECONDS = 0.5
 WELL = frozenset({"open", "pairing"})
 """States without anything to recover: `pairing` waits for a person."""
 

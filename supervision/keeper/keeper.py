@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
 
-PART_CHECK_SECONDS = 0.1  # seconds between two probes of a part that starts
+PART_CHECK_SECONDS = 0.1  # between two probes of a part that starts
 PULSE = 5.0  # seconds between two probes of a part that is ready
 ADOPTION = 6.0  # seconds that Ray has to restart the root by itself
 ROOT_PATIENCE = 60.0  # seconds without a root until the keeper starts another one

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.runtime.limits.disk_floor import DiskFloor
 
 LOGS_KEPT = 4
-ROTATION_CHECK_SECONDS = 30.0  # seconds between two checks
+ROTATION_CHECK_SECONDS = 30.0
 
 LOW_PART, LOW_LOGS_KEPT = 10, 1
 LOW_ROTATION_CHECK_SECONDS = 2.0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STOPPING_MARK = "run/stopping"
 """A file that exists during a stop, so that no supervisor starts the instance again."""
 
-ROLE_GRACE_SECONDS = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}  # seconds
+ROLE_GRACE_SECONDS = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}
 DRAIN = 40.0  # seconds, the loading of Ray included
 KEEPER_GRACE = 10.0  # seconds for the end of the keeper
 

@@ -35,7 +35,7 @@ ROLES = ("connection", "state", "queue", "health", "root", "gateway", "valkey", 
 
 
 class MetricsCollector:
-    """Writes the totals every `METRICS_WRITE_SECONDS` seconds. On a full disk the file stays old, and the gateway reports that."""
+    """Writes the totals every `METRICS_WRITE_SECONDS`. On a full disk the file stays old, and the gateway reports that."""
 
     def __init__(self, data: Path, lag: Lag) -> None:
         self._data = data

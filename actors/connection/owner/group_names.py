@@ -55,7 +55,7 @@ class GroupNames:
                 self._look.set()
 
     async def run(self, engine: Engine) -> None:
-        """Ask whenever `look` found something, at most once in `GROUP_REQUEST_PAUSE_SECONDS` seconds."""
+        """Ask whenever `look` found something, at most once in `GROUP_REQUEST_PAUSE_SECONDS`."""
         while True:
             await self._look.wait()
             self._look.clear()

@@ -80,12 +80,12 @@ class DiskFloor:
         return self._looking.result() if self._looking.done() else self.reached
 
     async def room(self) -> None:
-        """Return once no disk has less left; one is looked at every `DISK_CHECK_SECONDS` seconds."""
+        """Return once no disk has less left; one is looked at every `DISK_CHECK_SECONDS`."""
         while await self.lately():  # noqa: ASYNC110 - a disk reports nothing
             await asyncio.sleep(DISK_CHECK_SECONDS)
 
     async def run(self) -> None:
-        """Look in a thread every `DISK_CHECK_SECONDS` seconds, until cancelled."""
+        """Look in a thread every `DISK_CHECK_SECONDS`, until cancelled."""
         while True:
             await asyncio.to_thread(self.look)
             await asyncio.sleep(DISK_CHECK_SECONDS)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
 STARTUP_TIMEOUT = 420.0  # seconds for everything
-PROGRESS_POLL_SECONDS = 0.15  # seconds
+PROGRESS_POLL_SECONDS = 0.15
 SERVING = frozenset({"root", "state", "connection"})
 """The roles of a tree that has begun to serve."""
 

@@ -53,7 +53,7 @@ It holds for the code that it was begun with alone: for any other, each process 
 """
 
 MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
-UPGRADE_POLL_SECONDS = 0.2  # seconds
+UPGRADE_POLL_SECONDS = 0.2
 BACK = 90.0  # seconds that a part has to be back
 RENEWED = 300.0  # seconds that a Ray task has for the services
 

@@ -34,7 +34,7 @@ SILENT_BUCKET_SECONDS: Final = 5.0
 class BlockingBucket(ABC):
     """Implements `Bucket` by the blocking calls of a subclass. Raises as the port says.
 
-    After a call without an answer all others raise `BucketAway` at once for `SILENT_BUCKET_SECONDS` seconds; then one asks again.
+    After a call without an answer all others raise `BucketAway` at once for `SILENT_BUCKET_SECONDS`; then one asks again.
     """
 
     def __init__(self) -> None:
