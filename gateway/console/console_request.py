@@ -93,32 +93,28 @@ class ConsoleRequest:
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
-        target_operation = self.operations[operation]
-        if target_operation.scope is not None:
-            self.require(target_operation.scope)
-        parameters = (
-            None
-            if target_operation.query is None
-            else target_operation.query.model_validate(query or {})
-        )
+        target = self.operations[operation]
+        if target.scope is not None:
+            self.require(target.scope)
+        parameters = None if target.query is None else target.query.model_validate(query or {})
         content = None
-        if target_operation.body is not None:
-            content = target_operation.body.model_validate_json(json.dumps(body or {}))
+        if target.body is not None:
+            content = target.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with telling_what_is_away:
             return await handled(
-                target_operation, ApiRequest(self.backends, request, self.key, content, parameters)
+                target, ApiRequest(self.backends, request, self.key, content, parameters)
             )
 
-    async def ask(self, operation: str, **target_operation: Any) -> Any:
+    async def ask(self, operation: str, **arguments: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""
-        answer = await self.response(operation, **target_operation)
+        answer = await self.response(operation, **arguments)
         return json.loads(bytes(answer.body)) if answer.body else None
 
-    async def part(self, operation: str, **target_operation: Any) -> PagePart:
+    async def part(self, operation: str, **arguments: Any) -> PagePart:
         """The API's answer, or why there is none: the rest of the page is shown all the same."""
         try:
-            return PagePart(await self.ask(operation, **target_operation))
+            return PagePart(await self.ask(operation, **arguments))
         except Problem as problem:
             return PagePart(None, problem)
 

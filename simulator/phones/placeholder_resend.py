@@ -98,7 +98,7 @@ class PlaceholderResend:
         return info
 
     def _is_in_chats(self, number: str, row: Any) -> bool:
-        """Returns whether the message of a row of `row` is in a chat of the account."""
+        """Returns whether the message of this row of `said` is in a chat of the account."""
         if is_group(row["recipient"]):
             return number in self._groups.named(row["recipient"]).members
         return number in (row["number"], row["recipient"])

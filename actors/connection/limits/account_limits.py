@@ -25,13 +25,13 @@ UNTOLD_CAP: Final = 3600.0
 class Limits:
     """The limits of an account until when; None where there is none.
 
-    `told`: WhatsApp said when the cap ends; else it is looked again then. `paced_until`: no further chat is
+    `reported`: WhatsApp said when the cap ends; otherwise it is queried again then. `paced_until`: no further chat is
     begun until then by the pacing of new chats.
     """
 
     locked_until: float | None = None
     capped_until: float | None = None
-    told: bool = True
+    reported: bool = True
     paced_until: float | None = None
 
     def at(self, now: float) -> Limits:
@@ -39,7 +39,7 @@ class Limits:
         return Limits(
             _ahead(self.locked_until, now),
             _ahead(self.capped_until, now),
-            self.told,
+            self.reported,
             _ahead(self.paced_until, now),
         )
 
@@ -57,7 +57,7 @@ class Limits:
         """The limit of WhatsApp that people are shown: the time-lock before the cap, and no guess."""
         if self.locked_until is not None:
             return ShownLimit(self.locked_until, TIME_LOCK)
-        if self.capped_until is not None and self.told:
+        if self.capped_until is not None and self.reported:
             return ShownLimit(self.capped_until, NEW_CHATS_CAPPED)
         return ShownLimit(None, None)
 

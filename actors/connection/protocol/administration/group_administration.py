@@ -183,9 +183,9 @@ class GroupAdministration:
     def _outcomes(
         self, persons: Sequence[Address], action: MemberAction, answers: Iterable[Answered]
     ) -> list[MemberOutcome]:
-        fields = {
+        errors = {
             self._people.canonical(address): each.error
             for each in answers
             for address in each.addresses
         }
-        return [outcome(str(person), action, fields.get(person)) for person in persons]
+        return [outcome(str(person), action, errors.get(person)) for person in persons]

@@ -44,7 +44,7 @@ def note(session: Session, limits: Sequence[AccountLock | Cap]) -> None:
             log.info("time lock", action="limits.lock", until=each.until, kind=each.kind)
             session.outreach.note_lock(each.until)
         else:
-            session.outreach.note_cap(each.until, reported=each.told)
+            session.outreach.note_cap(each.until, reported=each.reported)
 
 
 class LimitEnforcement:
@@ -76,7 +76,7 @@ class LimitEnforcement:
         self._start = start
         self._clock = clock
         self._asked: dict[str, float] = {}
-        self._told_pace: float | None = None
+        self._reported_pace: float | None = None
 
     def check(self, chat: Address) -> None:
         """Raises `SendDeferred` where a message to this person has to wait."""
@@ -97,7 +97,7 @@ class LimitEnforcement:
         if refused.code == REACH_OUT_REFUSED:
             self.ask(limit_queries.lock_query())
         elif isinstance(refused, SendDeferred) and refused.code == NEW_CHATS_PACED:
-            if refused.until != self._told_pace:
+            if refused.until != self._reported_pace:
                 await self.tell()
         elif isinstance(refused, SendDeferred) and self._is_news(refused):
             try:
@@ -121,13 +121,13 @@ class LimitEnforcement:
             self.ask(limit_queries.cap_query())
 
     async def tell(self) -> None:
-        """Tell the owner what holds; also where it is the same."""
+        """Report the limits and the pacing that hold now to the owner; also where they are the same."""
         limits = self._with_pace(self._session.outreach.limits(), self._events.new_chats())
-        self._told_pace = limits.paced_until
+        self._reported_pace = limits.paced_until
         await self._events.on_limits(limits)
 
     def _with_pace(self, limits: Limits, most: int) -> Limits:
-        """The limits, and the next day where so many chats were begun today."""
+        """The limits, with the end of the day where `most` new chats were begun today."""
         now = self._clock()
         today, end = now // DAY * DAY, next_day(now)
         # Not those of days to come, by a clock that was put back since.

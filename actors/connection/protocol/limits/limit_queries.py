@@ -52,10 +52,10 @@ class AccountLock:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """The account may begin no new chat until then; None: it may. `ends`: WhatsApp said when."""
+    """The account may begin no new chat until then; None: it may. `reported`: WhatsApp said when."""
 
     until: float | None
-    told: bool = True
+    reported: bool = True
 
 
 def lock_query() -> Node:
@@ -129,7 +129,7 @@ def _cap(cap: Mapping[str, Any], now: float) -> Cap:
     if cap.get("capping_status") != _CAPPED:
         return Cap(None)
     end = _time(cap.get("cycle_end_timestamp"))
-    return Cap(now + UNTOLD_CAP, told=False) if end is None else Cap(end)
+    return Cap(now + UNTOLD_CAP, reported=False) if end is None else Cap(end)
 
 
 def _time(value: object) -> float | None:

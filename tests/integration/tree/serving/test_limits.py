@@ -185,7 +185,7 @@ async def test_each_limit_is_noted_once_it_is_announced(served: Served) -> None:
 async def test_what_is_only_guessed_is_not_shown(served: Served) -> None:
     account = Account(served)
     await served.begin()
-    account.limits = Limits(None, time.time() + 3600, told=False)
+    account.limits = Limits(None, time.time() + 3600, reported=False)
     await served.engine.events.on_limits(account.limits)
     record = await served.becomes(await served.accept("hello", STRANGER), "waiting")
     assert record.error == "new_chats_capped"

@@ -17,7 +17,7 @@ LOCK, CAP, PACE = "reach_out_limited", "new_chats_capped", "new_chats_paced"
         (Limits(1060.0), (LOCK, 1060.0)),
         (Limits(1000.0), None),  # over
         (Limits(None, 1060.0), (CAP, 1060.0)),
-        (Limits(None, 1060.0, told=False), (CAP, 1060.0)),
+        (Limits(None, 1060.0, reported=False), (CAP, 1060.0)),
         (Limits(1060.0, 1050.0), (LOCK, 1060.0)),
         (Limits(1050.0, 1060.0), (CAP, 1060.0)),
         (Limits(900.0, 1060.0), (CAP, 1060.0)),
@@ -38,7 +38,7 @@ def test_a_stranger_waits_for_the_later_end(
     ("limits", "expected"),
     [
         (Limits(None, 1060.0), None),
-        (Limits(None, 1060.0, told=False), None),
+        (Limits(None, 1060.0, reported=False), None),
         (Limits(1060.0), (LOCK, 1060.0)),
         (Limits(1050.0, 1060.0), (LOCK, 1050.0)),
         (Limits(paced_until=1060.0), None),
@@ -57,7 +57,7 @@ def test_a_chat_that_the_account_began_waits_for_no_cap(
         (NONE, (None, None)),
         (Limits(1060.0, 1090.0), (1060.0, "time_lock")),
         (Limits(None, 1060.0), (1060.0, "new_chats_capped")),
-        (Limits(None, 1060.0, told=False), (None, None)),
+        (Limits(None, 1060.0, reported=False), (None, None)),
         (Limits(900.0, 1060.0), (1060.0, "new_chats_capped")),
         (Limits(900.0, 900.0), (None, None)),
         (Limits(NOW, NOW), (None, None)),

@@ -179,7 +179,7 @@ async def test_the_cap_rests_new_chats_until_its_end_is_announced(world: World) 
     error = refused(475, time.time())
     assert isinstance(error, SendDeferred)
     await world.limits.met(error)
-    assert world.told == [Limits(None, error.until, told=False)]
+    assert world.told == [Limits(None, error.until, reported=False)]
     assert 3590 < error.until - time.time() <= 3600
     until = int(time.time()) + 7200
     told = {"capping_status": "CAPPED", "cycle_end_timestamp": f"{until}"}

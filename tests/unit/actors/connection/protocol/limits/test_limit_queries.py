@@ -61,7 +61,7 @@ def test_a_time_lock(told: dict[str, Any], limit: AccountLock) -> None:
     [
         ({"capping_status": "CAPPED", "cycle_end_timestamp": f"{END}"}, Cap(END)),
         ({"capping_status": "CAPPED", "cycle_end_timestamp": END, "total_quota": 5}, Cap(END)),
-        ({"capping_status": "CAPPED"}, Cap(NOW + 3600, told=False)),
+        ({"capping_status": "CAPPED"}, Cap(NOW + 3600, reported=False)),
         ({"capping_status": "NONE", "cycle_end_timestamp": f"{END}"}, Cap(None)),
         ({"capping_status": "SECOND_WARNING"}, Cap(None)),
         ({}, Cap(None)),

@@ -133,7 +133,7 @@ async def test_limits_are_the_last_announced_ones(session: Session, path: Path) 
     async with session.transaction():
         session.outreach.note_lock(100.5)
         session.outreach.note_cap(200.0, reported=False)
-    assert session.outreach.limits() == Limits(100.5, 200.0, told=False)
+    assert session.outreach.limits() == Limits(100.5, 200.0, reported=False)
     async with session.transaction():
         session.outreach.note_lock(None)
         session.outreach.note_cap(300.0)
