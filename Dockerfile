@@ -28,10 +28,12 @@ RUN mkdir /programs
 FROM whatsmeow-${WHATSMEOW} AS programs
 
 FROM python:3.11-slim-bookworm
+# A package of Debian's that images with it have besides: ffmpeg, which converts voice notes and videos.
+ARG PACKAGES=""
 # The base image's release holds their versions; a pinned one is gone from the mirrors with the next security fix.
-# hadolint ignore=DL3008
+# hadolint ignore=DL3008,SC2086
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates ffmpeg tini \
+    && apt-get install --yes --no-install-recommends ca-certificates tini ${PACKAGES} \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 teimoso \
     && useradd --uid 10001 --gid teimoso --no-create-home --home-dir /data --shell /usr/sbin/nologin teimoso \

@@ -38,7 +38,7 @@ TURNS = 3
 """The limit of injections of a fault until it meets a message in flight."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
     """G2 to G9: nothing is lost, doubled or reordered, nobody is asked to link again.
 

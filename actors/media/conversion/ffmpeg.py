@@ -42,6 +42,9 @@ _BOUNDED: Final = (
 _BLOCK: Final = 512
 """Bytes in which POSIX's `ulimit -f` counts."""
 
+_ENDED: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 255})
+"""Statuses of a run that was ended from outside, by a host without memory for one; 255 is ffmpeg's own for signals."""
+
 _FORMATS: Final = (
     "aac,ac3,aiff,amr,asf,avi,caf,flac,flv,gif,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,wav,w64,"
     "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe"
@@ -62,7 +65,7 @@ class NotConverted(Exception):  # noqa: N818 - reads as what it is
 
 
 class TooSlow(NotConverted):
-    """ffmpeg was not done in time; on a host with less load it may be."""
+    """ffmpeg was not done in time, or was ended from outside; on a host with less load it may succeed."""
 
 
 def is_installed() -> bool:
@@ -173,6 +176,8 @@ async def _run(command: Sequence[str], files: Sequence[int], limit: int, within:
             await process.wait()
     if status in {-signal.SIGXFSZ, 128 + signal.SIGXFSZ}:
         raise NotConverted(_too_large(limit))
+    if status in _ENDED:
+        raise TooSlow("it was ended before it was done")
     if status:
         raise NotConverted(
             "it is damaged, needs too much memory or time, or is of a format that is not read"

@@ -6,13 +6,17 @@ Voice notes have to be Opus in Ogg of one channel, videos H.264 and AAC in MP4; 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from actors.media.conversion import mp4_boxes, ogg_opus, picture_headers
 from actors.media.conversion.facts import Facts
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LONGEST: Final = 86_400
+"""Seconds of a sound or a video at most, as of the API; a head that tells of more is not believed."""
 
 
 def facts_of(path: Path, kind: str, *, voice: bool = False) -> Facts:
@@ -29,6 +33,8 @@ def facts_of(path: Path, kind: str, *, voice: bool = False) -> Facts:
             found = None
     if found is None:
         return Facts(plays=not needs_format(kind, voice=voice))
+    if found.seconds is not None and found.seconds > LONGEST:
+        found = replace(found, seconds=None)
     return found if needs_format(kind, voice=voice) else found.played
 
 

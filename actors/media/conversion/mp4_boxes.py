@@ -14,6 +14,9 @@ MAX_BOXES: Final = 1000
 MAX_INDEX_BYTES: Final = 8 * 2**20
 """Boxes of a file, and bytes of its index, that are read at most."""
 
+LARGEST_BOX: Final = 2**48
+"""Bytes of a box at most: no file has more, and none of `MAX_BOXES` leads beyond what a place in a file can be."""
+
 _QUICKTIME: Final = b"qt  "
 _PLAYED_PROFILES: Final = frozenset({66, 77, 88, 100})
 """Profiles of H.264 with 8 bits and 4:2:0: Baseline, Main, Extended, High."""
@@ -51,7 +54,7 @@ def facts_of(file: IO[bytes]) -> Facts | None:
             return _facts(file.read(length), brand or b"")
         if name == b"ftyp":
             brand = start[8:12]
-        if size < header:  # 0: it goes on to the end
+        if not header <= size <= LARGEST_BOX:  # 0: it goes on to the end
             return None
         file.seek(size - len(start), 1)
     return None

@@ -31,6 +31,17 @@ def damage(file: Path) -> None:
     file.write_bytes(b"no database at all" * 500)
 
 
+def page_damaged(file: Path) -> None:
+    """A page in the middle is broken: the file opens, and nothing reads that table."""
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((page,),) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'sent_ids'")
+        ((size,),) = database.execute("PRAGMA page_size")
+    with file.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(b"U" * size)
+
+
 def blocked(file: Path) -> None:
     file.unlink()
     file.mkdir()
@@ -51,6 +62,7 @@ def back_up(place: Place) -> tuple[int, dict[str, Any], str]:
     ("spoil", "code"),
     [
         (damage, "session_damaged"),
+        (page_damaged, "session_damaged"),
         (blocked, "session_blocked"),
         (too_new, "session_too_new"),
     ],

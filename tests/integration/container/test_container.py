@@ -129,7 +129,10 @@ def test_the_program_under_the_gpl_comes_by_an_argument_alone() -> None:
     assert named["programs"].base == "whatsmeow-${WHATSMEOW}"
     assert not named["whatsmeow-no"].all("COPY")
     assert "go build" in named["whatsmeow-yes"].the("RUN").text
-    assert SERVICE["build"]["args"] == {"WHATSMEOW": "${WHATSMEOW:-no}"}
+    assert SERVICE["build"]["args"] == {
+        "WHATSMEOW": "${WHATSMEOW:-no}",
+        "PACKAGES": "${PACKAGES:-}",
+    }
     workflows = (ROOT / ".github/workflows").glob("*.yml")
     assert not any("docker" in file.read_text().lower() for file in workflows)
 

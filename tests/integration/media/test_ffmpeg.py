@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,6 +144,24 @@ async def test_nothing_goes_on_for_a_caller_that_left(tmp_path: Path) -> None:
     assert not running("lavfi")
     async with HostTurns(tmp_path, "runs", 1).turn():
         pass
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_run_that_is_ended_from_outside_may_be_tried_again(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """A host without memory kills it: that tells nothing of the file."""
+    wav(tmp_path)
+    task = asyncio.create_task(run(tmp_path, tmp_path / "tone.wav", ENDLESS))
+    while not running("lavfi"):  # noqa: ASYNC110 - a process says nothing
+        await asyncio.sleep(0.05)
+    (child,) = running("lavfi")
+    while psutil.Process(child).name() != "ffmpeg":  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    os.kill(child, number)
+    with pytest.raises(TooSlow, match="ended"):
+        await task
 
 
 async def test_a_host_without_ffmpeg_says_so(

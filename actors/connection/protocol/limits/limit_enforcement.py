@@ -129,10 +129,11 @@ class LimitEnforcement:
     def _with_pace(self, limits: Limits, most: int) -> Limits:
         """The limits, with the end of the day where `most` new chats were begun today."""
         now = self._clock()
-        today = now // DAY * DAY
-        if not most or self._session.outreach.begun_since(today) < most:
+        today, end = now // DAY * DAY, next_day(now)
+        # Not those of days to come, by a clock that was put back since.
+        if not most or self._session.outreach.begun_between(today, end) < most:
             return limits
-        return replace(limits, paced_until=next_day(now))
+        return replace(limits, paced_until=end)
 
     def ask(self, query: Node) -> None:
         """Ask for a limit, unless that was done just now."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import secrets
 import time
@@ -121,12 +122,22 @@ class Uploader:
             upload = await self._known(message_id, content)
             if upload is not None:
                 return upload
+            await self._require_same(given, content)
             with await self._files.convert(given, content) as made:
                 path = Path(f"/proc/self/fd/{made.fileno()}")  # it has no other name
                 facts = await self._files.facts(path, content)
                 details = await self._files.describe(path, content, facts, given.parent)
                 details = replace(details, mime=recipe_of(content).mime)
                 return await self._uploaded(message_id, content, path, details, converted=True)
+
+    async def _require_same(self, given: Path, content: Media) -> None:
+        """Raise `SendError` unless the file has the bytes that were accepted; of what is made of it nobody could tell."""
+        try:
+            found = await asyncio.to_thread(_sha256, given)
+        except OSError:
+            raise SendError("media_unreadable") from None
+        if found != content.file.sha256:
+            raise _damaged()
 
     async def _known(self, message_id: str, content: Media) -> Upload | None:
         """The upload of this message within a day; of another one where it forwards or was converted to the same."""
@@ -159,8 +170,7 @@ class Uploader:
             try:
                 sealed = await self._seal(path, content.type)
                 if not converted and sealed.sha256 != details.sha256:
-                    log.error("file is not what it is called", action="media.damaged")
-                    raise SendError(MISSING, permanent=True)
+                    raise _damaged()
                 upload = await self._send(sealed)
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
@@ -253,6 +263,16 @@ async def sealed_chunks(path: Path, sealing: FileEncryptor) -> AsyncGenerator[by
         yield sealing.finish()
     finally:
         file.close()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged() -> SendError:
+    log.error("file is not what it is called", action="media.damaged")
+    return SendError(MISSING, permanent=True)
 
 
 def _key(content: Media) -> tuple[str, str]:

@@ -81,9 +81,9 @@ class Correspondents(SessionPart):
         """Whether either side of this chat, a canonical address, ever wrote."""
         return self._file.row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
 
-    def begun_since(self, at: float) -> int:
-        """The number of chats that this device began from then on, and whose person did not write since."""
-        row = self._file.row(_BEGUN_SINCE, (at,))
+    def begun_between(self, start: float, end: float) -> int:
+        """The number of chats that this device began from `start` on, before `end`, and whose person did not write since."""
+        row = self._file.row(_BEGUN_BETWEEN, (start, end))
         return 0 if row is None else int(row[0])
 
     def begun_by(self, chat: str) -> str | None:
@@ -106,8 +106,8 @@ class Correspondents(SessionPart):
         self._file.write("DELETE FROM correspondents WHERE chat = ?", (old,))
 
 
-_BEGUN_SINCE = """
+_BEGUN_BETWEEN = """
 SELECT count(*) FROM sent_ids JOIN correspondents USING (chat)
-    WHERE sent_ids.at >= ? AND correspondents.began = sent_ids.message_id
+    WHERE sent_ids.at >= ? AND sent_ids.at < ? AND correspondents.began = sent_ids.message_id
 """
 _LIMITS = "SELECT kind, until, told FROM limits"

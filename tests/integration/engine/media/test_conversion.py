@@ -115,6 +115,23 @@ async def test_one_file_is_converted_once_and_sent_the_same_again(
 
 
 @needs_ffmpeg
+async def test_a_file_that_changed_since_it_was_accepted_is_not_converted(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    said = Audio(await kept(tmp_path, wav(tmp_path), "audio/wav"), voice=True)
+    (file,) = (each for each in (tmp_path / "media").rglob("*") if each.name == said.file.sha256)
+    other = bytearray(file.read_bytes())
+    other[-2000:] = bytes(2000)
+    file.write_bytes(other)
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        with pytest.raises(SendError, match="media_missing") as refused:
+            await phone.engine.send(SendRequest(message_id(1, 3), chat(CONTACT), said))
+        assert refused.value.permanent
+        assert await simulator.inbox(CONTACT) == []
+
+
+@needs_ffmpeg
 async def test_what_apps_play_goes_as_it_is(simulator: Simulator, tmp_path: Path) -> None:
     wav(tmp_path)
     tone = ("-i", str(tmp_path / "tone.wav"))

@@ -110,9 +110,9 @@ async def owned(gateway: Gateway, redis: Redis) -> AsyncIterator[Able]:
 
 
 @asynccontextmanager
-async def here(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A gateway in this process, whose native engine can do it all."""
-    app = application(gateway.settings)
+async def here(gateway: Gateway, **flags: object) -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway in this process, beside that one and with these settings besides."""
+    app = application(gateway.settings.model_copy(update=flags))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

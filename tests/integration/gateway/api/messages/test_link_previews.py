@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.acceptance import link_previews
+from tests.integration.gateway.api.connections.test_account import here
 from tests.integration.gateway.files import ANA
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ HEAD = "<title>Tea</title><meta name=description content='All of it'>"
 
 
 class Pages(BaseHTTPRequestHandler):
-    """A server of pages; `asked` has each path that it was asked for."""
+    """A server of pages; `asked` has each path that it was asked for, `written` those whose answer went out whole."""
 
     asked: list[str]
+    written: list[str]
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -41,7 +43,7 @@ class Pages(BaseHTTPRequestHandler):
         if self.path.startswith("/tea.jpg"):
             body, kind = JPEG, "image/jpeg"
         if self.path.startswith("/large"):
-            body = HEAD.encode() + bytes(4 * 2**20)
+            body = HEAD.encode() + bytes(24 * 2**20)  # more than sockets buffer
         if self.path.startswith("/pdf"):
             kind = "application/pdf"
         with suppress(OSError):  # enough was read, or it took too long
@@ -50,6 +52,7 @@ class Pages(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.written.append(self.path)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -57,7 +60,7 @@ class Pages(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def pages() -> Iterator[tuple[str, type[Pages]]]:
-    handler = type("Here", (Pages,), {"asked": []})
+    handler = type("Here", (Pages,), {"asked": [], "written": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -103,6 +106,33 @@ def test_a_preview_that_is_not_wanted_is_not_fetched(
     assert server.asked == []
 
 
+def test_no_page_is_fetched_past_the_proxy_of_a_connection(
+    small: Gateway, pages: tuple[str, type[Pages]]
+) -> None:
+    base, server = pages
+    made = {"id": "proxied", "proxy": "http://127.0.0.1:9"}
+    assert small.api.post("/api/connections", json=made).status_code == 201
+    text = f"see {base}/tea?proxied"
+    assert sent(small.api, text, connection="proxied")["link_preview"] is None
+    assert server.asked == []
+    assert sent(small.api, text)["link_preview"]["title"] == "Tea"
+
+
+@pytest.mark.parametrize(
+    "flags", [{"link_previews": False}, {"whatsapp_proxy": "http://127.0.0.1:9"}], ids=str
+)
+async def test_an_instance_that_may_not_fetches_no_page(
+    small: Gateway, pages: tuple[str, type[Pages]], flags: dict[str, Any]
+) -> None:
+    base, server = pages
+    body = {"connection": "shop", "to": ANA, "text": f"see {base}/tea?{os.urandom(4).hex()}"}
+    async with here(small, **flags) as client:
+        answer = await client.post("/api/messages", json=body)
+    assert answer.status_code == 202, answer.text
+    assert server.asked == []
+    assert small.api.get(f"/api/messages/{answer.json()['id']}").json()["link_preview"] is None
+
+
 @pytest.mark.parametrize("path", ["/missing", "/pdf", "/slow", "/to/ftp://a.example"])
 def test_a_preview_that_fails_never_stops_its_text(
     small: Gateway, pages: tuple[str, type[Pages]], path: str
@@ -116,9 +146,10 @@ def test_a_preview_that_fails_never_stops_its_text(
 def test_the_beginning_of_a_large_page_is_enough(
     small: Gateway, pages: tuple[str, type[Pages]]
 ) -> None:
-    base, _ = pages
+    base, server = pages
     found = sent(small.api, f"see {base}/large")["link_preview"]
     assert (found["title"], found["has_thumbnail"]) == ("Tea", False)
+    assert (server.asked, server.written) == (["/large"], [])
 
 
 def test_private_addresses_are_not_asked_for_a_page(

@@ -45,7 +45,7 @@ def test_a_pairing_brings_the_fields_that_the_actor_reads() -> None:
     events = section("Events of the program")
     assert re.findall(r"^\| `paired` \| (.*) \|$", events, re.MULTILINE) == [", ".join(fields)]
     reader = (BRIDGE.parent / "stored_account.py").read_text()
-    assert [name for name in fields if f'.get("{name}")' not in reader] == []
+    assert [name for name in fields if f'report.get("{name}")' not in reader] == []
 
 
 def test_the_requests_are_those_that_the_program_answers() -> None:

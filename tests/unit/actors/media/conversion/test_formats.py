@@ -74,6 +74,30 @@ def test_a_picture_has_its_size(tmp_path: Path, content: bytes) -> None:
     assert of(tmp_path, content, "document") == Facts(True)
 
 
+def box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+FTYP = box(b"ftyp", b"isom\0\0\0\0")
+ENDLESS = bytes((1, 0, 0, 0)) + bytes(16) + struct.pack(">IQ", 1, 2**63 + 5)
+
+
+@pytest.mark.parametrize("size", [2**63 - 1, 2**63 + 16, 2**64 - 1])
+def test_a_box_that_leads_beyond_every_file_ends_it(tmp_path: Path, size: int) -> None:
+    content = FTYP + struct.pack(">I4sQ", 1, b"mdat", size) + bytes(8)
+    assert of(tmp_path, content, "video") == Facts(False)
+    assert of(tmp_path, content, "audio") == Facts(True)
+
+
+def test_a_length_that_no_message_can_hold_is_left_out(tmp_path: Path) -> None:
+    """A message has 32 bits for it; of an endless film nothing would leave."""
+    assert of(tmp_path, FTYP + box(b"moov", box(b"mvhd", ENDLESS)), "audio") == Facts(True)
+    note = voice_note()
+    last = note.rindex(b"OggS") + 6
+    note = note[:last] + struct.pack("<q", 2**62) + note[last + 8 :]
+    assert of(tmp_path, note, "audio", voice=True) == Facts(True)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     content=st.sampled_from([film(), voice_note(), b"\xff\xd8\xff\xe0\0\x10"]),

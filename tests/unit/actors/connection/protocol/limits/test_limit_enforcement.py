@@ -257,6 +257,17 @@ async def test_no_more_chats_are_begun_on_a_day_than_the_owner_allows(world: Wor
     assert world.told[1:] == [Limits(paced_until=midnight + DAY)]
 
 
+async def test_chats_of_a_day_to_come_are_none_of_today(world: World) -> None:
+    """The clock was a month ahead for a while: no new chat would be begun for that month."""
+    world.new_chats = 1
+    world.ahead = 30 * DAY
+    await world.sends(people(1), "A1")
+    assert world.deferred(people(2)) is not None
+    world.ahead = DAY - time.time() % DAY
+    await world.sends(people(2), "B1")
+    assert world.deferred(people(3)) is not None
+
+
 async def test_a_person_who_answers_on_the_day_leaves_the_place_to_another(world: World) -> None:
     world.ahead = DAY - time.time() % DAY
     world.new_chats = 1
