@@ -39,7 +39,8 @@ up: setup
 down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
-## lint, types and every test but the long ones, which `make chaos` runs; what a failed run leaves is in build/tests
+## lint, types and every test but the long ones, which `make chaos` runs; what a failed run leaves is in build/tests,
+## and how the console's pages look in build/screenshots
 test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

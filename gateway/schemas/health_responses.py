@@ -85,13 +85,15 @@ class SpoolHealth(Answer):
 class FullConnectionCounts(ConnectionCounts):
     """The numbers of connections, by the words of the rest of the API too."""
 
-    open: int = Field(description="The same as `active`, which is the former name.")
+    open: int = Field(description="Those that are open.")
+    active: int = Field(description="Superseded by `open`.", json_schema_extra={"deprecated": True})
 
 
 class FullQueueCounts(QueueCounts):
     """The numbers of messages in the queue, by the words of the rest of the API too."""
 
-    dead: int = Field(description="Dead letters; the same as `failed`, which is the former name.")
+    dead: int = Field(description="Dead letters.")
+    failed: int = Field(description="Superseded by `dead`.", json_schema_extra={"deprecated": True})
 
 
 class FullHealth(Health):

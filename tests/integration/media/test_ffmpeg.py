@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LARGEST = 2**20
 THUMBNAIL = recipes.thumbnail(192)
 ENDLESS = ("-f", "lavfi", "-i", "sine", "-map", "1:a:0", "-f", "null")
+GROWING = ("-re", *ENDLESS[:-1], "s16le")
 
 
 def picture(directory: Path, name: str = "a.png") -> Path:
@@ -95,6 +96,8 @@ async def test_no_bound_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     made = picture(tmp_path)
     with pytest.raises(NotConverted, match="more than 600 bytes"):
         await run(tmp_path, made, THUMBNAIL, limit=600)
+    with pytest.raises(NotConverted, match="more than 600 bytes"):
+        await run(tmp_path, made, GROWING, limit=600, within=60)
     with pytest.raises(TooSlow, match="longer than"):
         await run(tmp_path, made, THUMBNAIL, within=0.001)
     with pytest.raises(NotConverted, match="damaged"):
@@ -106,10 +109,13 @@ async def test_no_bound_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @needs_ffmpeg
 async def test_a_file_leads_to_no_other_one(tmp_path: Path) -> None:
-    made = picture(tmp_path)
+    source = "testsrc=duration=1:size=90x60:rate=5"
+    # Of a type that lists may lead to, if they were read.
+    film = made(tmp_path / "a.ts", "-f", "lavfi", "-i", source, "-c:v", "mpeg2video")
+    assert (await run(tmp_path, film, THUMBNAIL)).count(b"\xff\xd8\xff") == 1
     for text in (
-        f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{made}\n#EXT-X-ENDLIST\n",
-        f"ffconcat version 1.0\nfile '{made}'\n",
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{tmp_path / 'a.ts'}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile '{tmp_path}/a.ts'\n",
     ):
         with pytest.raises(NotConverted):
             await run(tmp_path, text.encode(), THUMBNAIL)

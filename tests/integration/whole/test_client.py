@@ -19,7 +19,7 @@ from tests.processes.valkey import free_port
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from docs.teimoso_client import Event, Gap, ListedChat, Message, ReceivedEvent
+    from docs.teimoso_client import Accepted, Event, Gap, ListedChat, Message, ReceivedEvent
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
@@ -40,12 +40,16 @@ def received(teimoso: Teimoso, text: str) -> Message:
 
 
 def test_a_message_both_ways(instance: Instance, teimoso: Teimoso) -> None:
-    sent = teimoso.send_message(
-        {"connection": SHOP, "to": CONTACT, "type": "text", "text": "by the client"},
-        idempotency_key="by the client",
-        wait=20,
-    )
+    def send() -> Accepted:
+        return teimoso.send_message(
+            {"connection": SHOP, "to": CONTACT, "type": "text", "text": "by the client"},
+            idempotency_key="by the client",
+            wait=20,
+        )
+
+    sent = send()
     assert sent["status"] in {"sent", "delivered", "read"}
+    assert send()["id"] == sent["id"]
     assert teimoso.get_message(sent["id"])["text"] == "by the client"
     assert [one["text"] for one in instance.inbox(CONTACT)].count("by the client") == 1
     instance.say(CONTACT, ACCOUNT, "to the client")
@@ -53,6 +57,7 @@ def test_a_message_both_ways(instance: Instance, teimoso: Teimoso) -> None:
     assert teimoso.mark_message_read(answer["id"], wait=20)
     chat: ListedChat = teimoso.list_all_chats(connection=SHOP, search=CONTACT)["items"][0]
     assert chat["chat"] == answer["chat"]
+    assert teimoso.list_all_chats(connection=SHOP, search="nobody at all")["items"] == []
 
     def both() -> bool:
         """The list is a moment behind; a page of one has a next one then."""
@@ -78,6 +83,9 @@ def test_a_file_comes_back(teimoso: Teimoso) -> None:
         wait=20,
     )
     assert teimoso.get_message_media(sent["id"]) == content
+    shown = teimoso.get_message(sent["id"])["media"]
+    assert shown is not None
+    assert (shown["name"], shown["mime"]) == ("list ü.txt", "text/plain")
 
 
 def test_events_are_read_until_the_reader_leaves(instance: Instance, teimoso: Teimoso) -> None:
@@ -86,10 +94,10 @@ def test_events_are_read_until_the_reader_leaves(instance: Instance, teimoso: Te
             teimoso.read_events(connection=SHOP, events="message.received", last_event_id=last)
         )
 
-    def come(last: str | None = None) -> ReceivedEvent:
+    def come() -> ReceivedEvent:
         """The first event of a stream, which begins whenever the service takes the request."""
         with ThreadPoolExecutor(1) as reader:
-            found = reader.submit(first, last)
+            found = reader.submit(first, None)
 
             def done() -> bool:
                 said(instance, "an event")
@@ -102,7 +110,11 @@ def test_events_are_read_until_the_reader_leaves(instance: Instance, teimoso: Te
 
     event = come()
     assert event["data"]["text"] == "an event"
-    assert come(str(event["seq"]))["seq"] > event["seq"]
+    received(teimoso, said(instance, "one that nobody reads"))
+    with ThreadPoolExecutor(1) as reader:
+        missed = reader.submit(first, str(event["seq"])).result(15)
+    assert missed["type"] == "message.received"
+    assert event["seq"] < missed["seq"] < come()["seq"]
 
 
 def said(instance: Instance, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -38,6 +39,8 @@ PAGES = (
     "/console/settings?changed=true",
     "/console/logs",
 )
+
+SCREENSHOTS = Path(__file__).resolve().parents[3] / "build/screenshots"
 
 ALIKE = 3
 """Rows of one form that axe looks at: the logs have two hundred, and what it finds in one it finds in all."""
@@ -353,11 +356,19 @@ def test_axe_finds_nothing_on_pages_that_are_full(page: Page, hook: str, errors:
         appear(page, PHONE, "dark")
         fits(page, address)
         page.evaluate(SHORTEN, ALIKE)
+        keep_screenshot(page, address, "phone")
         rules = () if "conversations" in address else APPEARANCE
         found += [f"{address} {one}" for one in violations(page, rules=rules)]
         appear(page, DESK, "light")
+        keep_screenshot(page, address, "desk")
         found += [f"{address} {one}" for one in violations(page)]
     assert not found, "\n".join(found)
+
+
+def keep_screenshot(page: Page, address: str, size: str) -> None:
+    """Keep the whole page, and of rows of one form as many as axe looks at, for a person to look at."""
+    name = address.partition("?")[0].removeprefix("/console").strip("/").replace("/", "-")
+    page.screenshot(path=SCREENSHOTS / f"{name or 'connections'}-{size}.png", full_page=True)
 
 
 def appear(page: Page, size: ViewportSize, scheme: Literal["light", "dark"]) -> None:
