@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.config.settings import RUNTIME_FILE
@@ -27,7 +28,7 @@ from actors.connection.session.session import (
 )
 from actors.media.store import DIGEST
 from actors.redis import rdb
-from actors.runtime.sqlite_writer import copy_database
+from actors.runtime.sqlite_writer import CopyFailed, copy_database
 from supervision.keeper import manifest
 
 if TYPE_CHECKING:
@@ -135,8 +136,27 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     mark = directory / directory_owner.OWNER_MARK
     if mark.exists():
         yield BackupPart(f"{place}/{mark.name}", mark)
-    async for part in _databases(directory.parent.parent, _older(directory), scratch):
+    async for part in _older_files(directory, scratch):
         yield part
+
+
+async def _older_files(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
+    for older in _older(directory):
+        try:
+            async for part in _databases(directory.parent.parent, [older], scratch):
+                yield part
+        except CopyFailed as error:
+            if not _is_damaged(error):
+                raise
+            # As it is: its items are lost here as there, and all else is not to wait for it.
+            yield BackupPart(str(older.relative_to(directory.parent.parent)), older)
+
+
+def _is_damaged(failed: CopyFailed) -> bool:
+    cause = failed.__cause__
+    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(
+        cause, sqlite3.OperationalError
+    )
 
 
 def _copied(file: Path, copy: Path) -> Position:
