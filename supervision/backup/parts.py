@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.config.settings import RUNTIME_FILE
@@ -42,6 +41,9 @@ LOG: Final = "valkey/appendonlydir"
 BASE: Final = f"{LOG}/appendonly.aof.1.base.rdb"
 LOG_LIST: Final = f"{LOG}/appendonly.aof.manifest"
 """The log of the embedded Valkey as it begins with a snapshot."""
+
+DAMAGED_CONDITIONS: Final = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
+"""SQLite's names of damage, by which no try copies a file."""
 
 
 class BackupPart(NamedTuple):
@@ -146,17 +148,10 @@ async def _older_files(directory: Path, scratch: Path) -> AsyncIterator[BackupPa
             async for part in _databases(directory.parent.parent, [older], scratch):
                 yield part
         except CopyFailed as error:
-            if not _is_damaged(error):
+            if str(error) not in DAMAGED_CONDITIONS:
                 raise
             # As it is: its items are lost here as there, and all else is not to wait for it.
             yield BackupPart(str(older.relative_to(directory.parent.parent)), older)
-
-
-def _is_damaged(failed: CopyFailed) -> bool:
-    cause = failed.__cause__
-    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(
-        cause, sqlite3.OperationalError
-    )
 
 
 def _copied(file: Path, copy: Path) -> Position:
