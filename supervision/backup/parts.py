@@ -27,7 +27,7 @@ from actors.connection.session.session import (
 )
 from actors.media.store import DIGEST
 from actors.redis import rdb
-from actors.runtime.sqlite_writer import copy_database
+from actors.runtime.sqlite_writer import CopyFailed, copy_database
 from supervision.keeper import manifest
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ LOG: Final = "valkey/appendonlydir"
 BASE: Final = f"{LOG}/appendonly.aof.1.base.rdb"
 LOG_LIST: Final = f"{LOG}/appendonly.aof.manifest"
 """The log of the embedded Valkey as it begins with a snapshot."""
+
+DAMAGED_CONDITIONS: Final = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
+"""SQLite's names of damage, by which no try copies a file."""
 
 
 class BackupPart(NamedTuple):
@@ -135,8 +138,20 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     mark = directory / directory_owner.OWNER_MARK
     if mark.exists():
         yield BackupPart(f"{place}/{mark.name}", mark)
-    async for part in _databases(directory.parent.parent, _older(directory), scratch):
+    async for part in _older_files(directory, scratch):
         yield part
+
+
+async def _older_files(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
+    for older in _older(directory):
+        try:
+            async for part in _databases(directory.parent.parent, [older], scratch):
+                yield part
+        except CopyFailed as error:
+            if str(error) not in DAMAGED_CONDITIONS:
+                raise
+            # As it is: its items are lost here as there, and all else is not to wait for it.
+            yield BackupPart(str(older.relative_to(directory.parent.parent)), older)
 
 
 def _copied(file: Path, copy: Path) -> Position:

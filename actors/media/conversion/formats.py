@@ -15,7 +15,7 @@ from actors.media.conversion.facts import Facts
 if TYPE_CHECKING:
     from pathlib import Path
 
-LONGEST: Final = 86_400
+LONGEST_PLAY: Final = 86_400
 """Seconds of a sound or a video at most, as of the API; a head that tells of more is not believed."""
 
 
@@ -33,7 +33,7 @@ def facts_of(path: Path, kind: str, *, voice: bool = False) -> Facts:
             found = None
     if found is None:
         return Facts(plays=not needs_format(kind, voice=voice))
-    if found.seconds is not None and found.seconds > LONGEST:
+    if found.seconds is not None and found.seconds > LONGEST_PLAY:
         found = replace(found, seconds=None)
     return found if needs_format(kind, voice=voice) else found.played
 

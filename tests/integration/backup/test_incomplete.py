@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.backup.keyring import Keyring
+from actors.connection.backup.restore import OLDER
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from gateway.cli.backup.instance_backups import INCOMPLETE
@@ -107,6 +108,22 @@ def test_a_session_that_no_backup_has_is_named_and_the_next_whole_one_names_none
     name = BackupName(*whole["name"].split("/"))
     sealed = (place.target / "backups" / str(name)).read_bytes()
     assert Manifest.opened(name, sealed, Keyring.of(KEY)).left_out == ()
+
+
+def test_a_damaged_older_file_of_a_session_is_backed_up_as_it_is(
+    place: Place, tmp_path: Path
+) -> None:
+    """One set aside by a restore, whose items nobody stored: all else does not wait for it."""
+    name = f"{OLDER}/1/{SESSION_FILE}"
+    older = session_of(place.data).parent / name
+    older.parent.mkdir(parents=True)
+    damage(older)
+    status, made, said = back_up(place)
+    assert (status, made["left_out"], said) == (0, [], "")
+    status, said = place.restore(tmp_path / "second")
+    assert status == 0, said
+    restored = session_of(tmp_path / "second").parent / name
+    assert restored.read_bytes() == older.read_bytes()
 
 
 def test_a_session_that_cannot_be_read_now_fails_the_backup(

@@ -89,7 +89,7 @@ def test_a_box_that_leads_beyond_every_file_ends_it(tmp_path: Path, size: int) -
     assert of(tmp_path, content, "audio") == Facts(True)
 
 
-def test_a_length_that_no_message_can_hold_is_left_out(tmp_path: Path) -> None:
+def test_a_length_beyond_a_day_is_left_out(tmp_path: Path) -> None:
     """A message has 32 bits for it; of an endless film nothing would leave."""
     assert of(tmp_path, FTYP + box(b"moov", box(b"mvhd", ENDLESS)), "audio") == Facts(True)
     note = voice_note()
