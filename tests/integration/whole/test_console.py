@@ -10,10 +10,10 @@ from playwright.sync_api import expect
 
 from gateway.console.pages.home import picture
 from tests.chaos.harness.faults.outage import frozen
+from tests.integration.whole.screenshots import keep_screenshot
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
 from tests.processes.browser import APPEARANCE, DESK, PHONE, apart, chromium, png, violations
 from tests.processes.instance import API_KEY, Instance
-from tests.processes.screenshots import keep_screenshot
 from tests.processes.valkey import free_port
 from tests.waiting import until
 
@@ -341,12 +341,11 @@ def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
 def test_axe_finds_nothing_on_pages_that_are_full(page: Page, hook: str, errors: list[str]) -> None:
     """At a desk in light colours, and on a phone in dark ones, where conversations have other parts."""
     found = []
-    full = page.locator("main :is(li, tr, dd, .message)")
     for address in (*PAGES, "/console/webhooks", f"/console/webhooks/{hook}"):
 
         def filled(address: str = address) -> bool:
             page.goto(address)
-            return full.count() > 1
+            return page.locator("main :is(li, tr, dd, .message)").count() > 1
 
         appear(page, DESK, "light")
         until(f"{address} is full", filled, 20)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "build/screenshots"
+SCREENSHOTS = Path(__file__).resolve().parents[3] / "build/screenshots"
 
 
 def keep_screenshot(page: Page, address: str, size: str) -> None:
