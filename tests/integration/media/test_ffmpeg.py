@@ -111,7 +111,8 @@ async def test_no_bound_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def test_a_file_leads_to_no_other_one(tmp_path: Path) -> None:
     source = "testsrc=duration=1:size=90x60:rate=5"
     # Of a type that lists may lead to, if they were read.
-    film = made(tmp_path / "a.ts", "-f", "lavfi", "-i", source, "-c:v", "mpeg2video")
+    film = tmp_path / "a.ts"
+    made(film, "-f", "lavfi", "-i", source, "-c:v", "mpeg2video")
     assert (await run(tmp_path, film, THUMBNAIL)).count(b"\xff\xd8\xff") == 1
     for text in (
         f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{tmp_path / 'a.ts'}\n#EXT-X-ENDLIST\n",

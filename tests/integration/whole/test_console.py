@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 
 from gateway.console.pages.home import picture
 from tests.chaos.harness.faults.outage import frozen
+from tests.integration.whole.screenshots import keep_screenshot
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
 from tests.processes.browser import APPEARANCE, DESK, PHONE, apart, chromium, png, violations
 from tests.processes.instance import API_KEY, Instance
@@ -39,8 +39,6 @@ PAGES = (
     "/console/settings?changed=true",
     "/console/logs",
 )
-
-SCREENSHOTS = Path(__file__).resolve().parents[3] / "build/screenshots"
 
 ALIKE = 3
 """Rows of one form that axe looks at: the logs have two hundred, and what it finds in one it finds in all."""
@@ -343,12 +341,11 @@ def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
 def test_axe_finds_nothing_on_pages_that_are_full(page: Page, hook: str, errors: list[str]) -> None:
     """At a desk in light colours, and on a phone in dark ones, where conversations have other parts."""
     found = []
-    full = page.locator("main :is(li, tr, dd, .message)")
     for address in (*PAGES, "/console/webhooks", f"/console/webhooks/{hook}"):
 
         def filled(address: str = address) -> bool:
             page.goto(address)
-            return full.count() > 1
+            return page.locator("main :is(li, tr, dd, .message)").count() > 1
 
         appear(page, DESK, "light")
         until(f"{address} is full", filled, 20)
@@ -363,12 +360,6 @@ def test_axe_finds_nothing_on_pages_that_are_full(page: Page, hook: str, errors:
         keep_screenshot(page, address, "desk")
         found += [f"{address} {one}" for one in violations(page)]
     assert not found, "\n".join(found)
-
-
-def keep_screenshot(page: Page, address: str, size: str) -> None:
-    """Keep the whole page, and of rows of one form as many as axe looks at, for a person to look at."""
-    name = address.partition("?")[0].removeprefix("/console").strip("/").replace("/", "-")
-    page.screenshot(path=SCREENSHOTS / f"{name or 'connections'}-{size}.png", full_page=True)
 
 
 def appear(page: Page, size: ViewportSize, scheme: Literal["light", "dark"]) -> None:
