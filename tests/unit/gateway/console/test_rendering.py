@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
-from gateway.console import rendering
+from gateway.console import code_texts, rendering
 from gateway.console.pages.home import picture
 from gateway.http.problems import Problem
 
@@ -33,3 +35,11 @@ def test_a_qr_has_no_style_of_its_own() -> None:
     assert "style" not in drawn
     assert "2@abc" not in drawn
     assert drawn != picture("2@abc,deg")
+
+
+def test_each_name_that_a_page_takes_of_the_texts_is_there() -> None:
+    """Jinja says it of a page only once its branch is shown."""
+    pages = Path(rendering.__file__).parent.rglob("*.html")
+    named = {name for page in pages for name in re.findall(r"\bwords\.(\w+)", page.read_text())}
+    assert len(named) > 10
+    assert not [name for name in sorted(named) if not hasattr(code_texts, name)]
