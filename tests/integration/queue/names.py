@@ -15,6 +15,8 @@ class Learnt:
 
     _learnt: tuple[NameChange, ...] = ()
     merged: tuple[tuple[str, str], ...] = ()
+    linked_at: float | None = None
+    """When the account was linked: nothing says that it is new."""
 
     def learn(self, old: str, new: str) -> None:
         """Learns a name, as from WhatsApp now."""

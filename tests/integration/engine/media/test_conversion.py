@@ -40,7 +40,7 @@ LEFT = "SELECT count(*) FROM uploads"
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine leaves no thumbnail out."""
-    monkeypatch.setattr(outgoing_files, "WITHIN", 600.0)
+    monkeypatch.setattr(outgoing_files, "FILE_PREVIEW_SECONDS", 600.0)
 
 
 async def received(simulator: Simulator, id_: str) -> bytes:
@@ -179,7 +179,7 @@ async def test_a_message_waits_for_no_thumbnail_that_takes_too_long(
 ) -> None:
     picture = made(tmp_path / "a.png", "-f", "lavfi", "-i", "testsrc=size=90x60", "-frames:v", "1")
     said = Image(await kept(tmp_path, picture, "image/png"))
-    monkeypatch.setattr(outgoing_files, "WITHIN", 0.5)
+    monkeypatch.setattr(outgoing_files, "FILE_PREVIEW_SECONDS", 0.5)
     async with device(simulator, tmp_path) as phone, AsyncExitStack() as stack:
         await pair(simulator, phone)
         for _ in range(ffmpeg.AT_ONCE):  # others have all turns
@@ -208,7 +208,7 @@ async def test_a_slow_conversion_and_a_full_disk_may_be_tried_again(
         engine: Any = phone.engine
         monkeypatch.setattr(engine._carrying.uploader._files, "_within", 0.001)
         assert await refused(1) == ("conversion_too_slow", False)
-        monkeypatch.setattr(outgoing_files, "LARGEST", 2**60)
+        monkeypatch.setattr(outgoing_files, "CONVERTED_BYTES", 2**60)
         assert await refused(2) == ("disk_reserve", False)
 
 

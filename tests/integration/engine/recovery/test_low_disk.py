@@ -62,14 +62,15 @@ async def test_a_history_goes_on_where_it_was(
     async with device(simulator, tmp_path, kind=kind) as phone:
 
         async def fills() -> None:
-            if len(await phone.past()) == 10 and not phone.causes[1:]:
+            if len(await phone.past()) >= 10 and not phone.causes[1:]:
                 reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
 
         phone.engine._events.on_inbox = fills
         await pair(simulator, phone)
         await simulator.history(conversations=[long_talk(CONTACT, 50)])
         await waits_for_room(phone)
-        assert len(await phone.past()) == 10
+        # A look that had begun counts for one share more.
+        assert len(await phone.past()) in {10, 20}
         reserve(simulator, tmp_path, 0)
         await history_stored(simulator, phone)
         assert [one.text for one in await phone.past()] == [f"{CONTACT} {n}" for n in range(50)]

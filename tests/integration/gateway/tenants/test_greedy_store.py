@@ -144,11 +144,13 @@ def test_stored_bytes(small: Gateway, of: str) -> None:
             until("its events arrive", partial(has, receiver, texts), SOON)
         assert send(modest, "other")[0] == 202
 
-        metrics = small.api.get("/metrics").text
-        limit = f'teimoso_limits_reached_total{{limit="{problem["setting"]}"}}'
-        assert limit in metrics
-        had = {name: stored(metrics, name) for name in ("shop", "other")}
-        assert had["shop"] > had["other"] > 0
+        def shown() -> bool:
+            metrics = small.api.get("/metrics").text
+            had = {name: stored(metrics, name) for name in ("shop", "other")}
+            limit = f'teimoso_limits_reached_total{{limit="{problem["setting"]}"}}'
+            return limit in metrics and had["shop"] > had["other"] > 0
+
+        until("the metrics show both", shown, SOON)  # bytes are looked at once a second
         assert greedy.get("/api/messages", params={"connection": "shop"}).status_code == 200
 
         small.kill()

@@ -56,6 +56,8 @@ LIFE_SECONDS = 30.0
 class LidLearner:
     """Acknowledges what it sends, and learns the LID's number with the third message."""
 
+    linked_at: float | None = None
+
     def __init__(self, session: Session, log: Path, step: Step) -> None:
         self._session, self.names = session, session.names
         self._log = log

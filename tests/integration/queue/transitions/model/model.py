@@ -52,6 +52,8 @@ class Model:
     interval: float = 0
     gap: float = 0
     paced: float = 0
+    paced_by: str | None = None
+    """The message that was claimed last, which takes the pause before the next one."""
     gaps: dict[str, float] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     joining: dict[str, str] = field(default_factory=dict)
@@ -142,7 +144,7 @@ class Model:
         self.seen["claimed"] += 1
         if self.gap:
             self.gaps[message.chat] = now + self.gap
-        self.paced = now + self.interval
+        self.paced, self.paced_by = now + self.interval, text
 
     def prove(self, text: str, status: str) -> None:
         message = self.messages[text]
@@ -176,6 +178,8 @@ class Model:
         message = self.messages[text]
         if message.status == "sending" and not message.ahead:
             message.attempts -= 1
+            if self.paced_by == text:
+                self.paced, self.paced_by = 0, None
             self._step_back(self.following(message.chat))
             message.status, message.due, message.error = "waiting", due, LIMITED
             self.seen["deferred"] += 1
