@@ -56,6 +56,7 @@ class Served:
         self, redis: Redis, lanes: OutboundQueue, leases: Leases, settings: Settings
     ) -> None:
         self.redis, self.lanes, self.leases = redis, lanes, leases
+        self.settings = settings
         self.commands = Commands(redis, settings)
         self.presences = Presences(redis)
         self.engine, self.shelf = ScriptedEngine(), Shelf()

@@ -46,10 +46,13 @@ async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
 
 def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
     """``shop`` under a fresh epoch, by the native engine on the session file in `directory`."""
+    made = settings(simulator, directory, whatsapp_ack_timeout=60_000)
+    # An account of the simulator is never paced as a new one.
+    of_simulator = {"whatsapp_root_key": made.whatsapp_root_key}
     serving = Serving(
         served.lease,
         served.leases,
-        served.lanes,
+        OutboundQueue(served.redis, served.settings.model_copy(update=of_simulator)),
         Shelf(),
         concurrency=5,
         retry_at=lambda _, __, now: now + 0.5,
@@ -57,7 +60,7 @@ def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
     )
     serving.start(
         NativeEngine(
-            settings(simulator, directory, whatsapp_ack_timeout=60_000),
+            made,
             Session.open(directory / SESSION_FILE, served.lease.epoch),
             serving.events,
             recorder=Recorder(directory / "trace.jsonl", "native"),
