@@ -283,8 +283,7 @@ SETTINGS = "/console/settings"
 def test_each_setting_is_shown_with_default_and_text_and_no_secret(
     gateway: Gateway, admin: Person, tenant: Person, reader: Person
 ) -> None:
-    password = gateway.settings.redis_password
-    assert password is not None
+    assert (password := gateway.settings.redis_password) is not None
     page = admin.get(SETTINGS).text
     assert password.get_secret_value() not in page
     for name in FIELDS:
