@@ -217,9 +217,9 @@ def test_what_is_written_arrives_and_what_arrives_is_shown(
     sent.locator("img").wait_for()
     expect(sent.locator("img")).to_have_js_property("naturalWidth", 60, timeout=PAGE_MS)
     sent.locator(".tick:is(.delivered, .read)").wait_for()
-    asked = {"to": ACCOUNT, "type": "document", "size": 2000, "file_name": "list.txt"}
+    asked = {"to": ACCOUNT, "type": "document", "size": 2000, "file_name": "page.txt"}
     instance.simulator.post(f"/contacts/{CONTACT}/say", json=asked).raise_for_status()
-    link = page.locator(".message.in a[download]").last
+    link = page.locator(".message.in a[download]", has_text="page.txt")
     link.wait_for()
     with page.expect_download() as download:
         link.click()
