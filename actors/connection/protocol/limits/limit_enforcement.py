@@ -130,7 +130,7 @@ class LimitEnforcement:
         """The limits, with the end of the day where `most` new chats were begun today."""
         now = self._clock()
         today, end = now // DAY * DAY, next_day(now)
-        # Not those of days to come, by a clock that was put back since.
+        # Chats of days to come do not count: the clock was ahead when they were begun.
         if not most or self._session.outreach.begun_between(today, end) < most:
             return limits
         return replace(limits, paced_until=end)

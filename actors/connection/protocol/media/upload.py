@@ -131,7 +131,7 @@ class Uploader:
                 return await self._uploaded(message_id, content, path, details, converted=True)
 
     async def _require_same(self, given: Path, content: Media) -> None:
-        """Raise `SendError` unless the file has the bytes that were accepted; of what is made of it nobody could tell."""
+        """Raise `SendError` unless the file still has the bytes that were accepted; a converted file no longer shows it."""
         try:
             found = await asyncio.to_thread(_sha256, given)
         except OSError:
@@ -276,10 +276,9 @@ def _damaged() -> SendError:
 
 
 def _key(content: Media) -> tuple[str, str]:
-    """The kind that a file is sent as, and its SHA-256 (hex): equal for messages that say the same of it."""
-    return "voice" if isinstance(
-        content, Audio
-    ) and content.voice else content.type, content.file.sha256
+    """The kind and the SHA-256 under which the file's details are stored; a voice note is of another kind than a sound."""
+    voice = isinstance(content, Audio) and content.voice
+    return "voice" if voice else content.type, content.file.sha256
 
 
 def way(kind: str) -> str:
