@@ -114,10 +114,10 @@ class SnapshotReader:
         try:
             registered = self._registered()
             redis, latest, spool, (disk, files_room) = await asyncio.gather(
-                self._ask_redis([each.id for each in registered]),
-                self._ask_store(),
-                self._ask_spool(),
-                self._ask_disk(),
+                self._read_redis([each.id for each in registered]),
+                self._read_store(),
+                self._read_spool(),
+                self._read_disk(),
             )
             leases: Mapping[str, Lease] = {}
             flows: Mapping[str, Flow]
@@ -163,7 +163,7 @@ class SnapshotReader:
     def _counts(self) -> Mapping[str, Counts]:
         return {} if self._last is None else self._last.counts
 
-    async def _ask_redis(
+    async def _read_redis(
         self, names: Sequence[str]
     ) -> tuple[Mapping[str, Lease], Mapping[str, Counts], Mapping[str, Flow], Durability] | None:
         try:
@@ -177,21 +177,21 @@ class SnapshotReader:
         except (RedisAway, TimeoutError):
             return None
 
-    async def _ask_spool(self) -> Depth | None:
+    async def _read_spool(self) -> Depth | None:
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 return await self._spool.depth()
         except (SpoolUnavailable, TimeoutError):
             return None
 
-    async def _ask_disk(self) -> tuple[Disk | None, int | None]:
+    async def _read_disk(self) -> tuple[Disk | None, int | None]:
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 return await asyncio.to_thread(lambda: (fullest(self._places), self._files_room()))
         except (OSError, TimeoutError):
             return None, None
 
-    async def _ask_store(self) -> Mapping[str, Any] | None:
+    async def _read_store(self) -> Mapping[str, Any] | None:
         """The monitor's last word, empty when it never spoke; None while the store is away."""
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):

@@ -268,7 +268,7 @@ class ServerState(RuleState):
             self.store,
             link=lambda *client: self.pairing.link(*client),  # noqa: PLW0108 - made below
         )
-        self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.ask)
+        self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.request)
         self.pairing: Pairing = Pairing(
             store=self.store,
             people=self.people,

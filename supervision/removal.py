@@ -13,7 +13,7 @@ from actors.queue.mirror import mirror_store
 from actors.queue.queue_errors import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state_pages import forget
-from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway
+from actors.state.documents import CONNECTIONS, WRITES_WITH_EVENTS, StoreAway
 from actors.state.fencing import newest
 from actors.state.tenants.ended_grants import end_limited
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DELETED = ConnectionDeleted.code
 """The error of messages that ended with their connection."""
 
-RECORDS = TELLING_LIMIT // 3  # three documents a record at most
+RECORDS = WRITES_WITH_EVENTS // 3  # three documents a record at most
 
 
 class Removal:

@@ -323,7 +323,7 @@ class ConnectionActor(Shell):
             floor=StoreFloor.of(settings, directory, connection=lease.connection),
         )
         if copies is not None:
-            copies.tell(serving.lose)
+            copies.notify(serving.lose)
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(
             settings, lease.connection, lease.epoch, serving.events, directory, media=media

@@ -112,7 +112,7 @@ class Known:
             FAILED_LOOKUP_PAUSE_SECONDS, self.tried_at, now
         )
 
-    def asked(self, found: str | None, now: float) -> Known:
+    def after_lookup(self, found: str | None, now: float) -> Known:
         """After a look-up, which may have found nothing."""
         if found is None:
             return replace(self, tried_at=now)
@@ -238,7 +238,7 @@ class Versions:
             before = self._read()
             known = change(before)
             if due(known):
-                known = known.asked(self._look_up(until), self._clock())
+                known = known.after_lookup(self._look_up(until), self._clock())
             if known != before:
                 write_atomically(self._file, known.to_json(), synced=False)
             return known

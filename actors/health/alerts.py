@@ -131,7 +131,7 @@ class Alert:
             "repeats": self.repeats,
             "at": self.raised_at,
         }
-        return Write("set", HEALTH_ALERTS, self.id, data, tells=of_alert)
+        return Write("set", HEALTH_ALERTS, self.id, data, events=of_alert)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:

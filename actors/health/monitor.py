@@ -20,7 +20,7 @@ from actors.state.documents import (
     HEALTH_ALERTS,
     HEALTH_STATUS,
     LATEST,
-    TELLING_LIMIT,
+    WRITES_WITH_EVENTS,
     Order,
     StoreAway,
     Where,
@@ -72,7 +72,7 @@ class Monitor:
         self._unwritten: dict[str, Alert] = {}
         self._unreached_since: float | None = None
         self._quiet = QUIET if documents.billed else 0.0
-        self._said: tuple[float, object] | None = None
+        self._reported: tuple[float, object] | None = None
         self.last: Verdict | None = None
 
     async def round(self) -> Verdict:
@@ -176,16 +176,16 @@ class Monitor:
             return None
 
     async def _write(self, sample: Sample, verdict: Verdict) -> None:
-        alerts = list(self._unwritten.values())[: TELLING_LIMIT - 1]
+        alerts = list(self._unwritten.values())[: WRITES_WITH_EVENTS - 1]
         active = None if self._alerts is None else self._alerts.active.values()
         word = document(sample, verdict, active, holds=self._quiet)
         gist = news(word)
-        if not alerts and self._said is not None and self._said[1] == gist:
-            quiet_for = sample.at - self._said[0]
+        if not alerts and self._reported is not None and self._reported[1] == gist:
+            quiet_for = sample.at - self._reported[0]
             if 0 <= quiet_for < self._quiet:
                 return
         if self._probes.leaves_alone("store"):
-            self._said = None
+            self._reported = None
             return
         latest = Write("set", HEALTH_STATUS, LATEST, word)
         try:
@@ -194,8 +194,8 @@ class Monitor:
                 if refused := await commit_each(self._documents.batch, each):
                     log.error("not written", action="monitor", documents=len(refused))
         except (StoreAway, TimeoutError):
-            self._said = None
+            self._reported = None
             return
-        self._said = (sample.at, gist)
+        self._reported = (sample.at, gist)
         for alert in alerts:
             del self._unwritten[alert.id]

@@ -358,12 +358,12 @@ class Ledger:
             self._writer = SqliteWriter(self._path, SCHEMA, away=_away)
         for _ in range(TRIES):
             try:
-                return await self._writer.ask(run, writes=writes)
+                return await self._writer.call(run, writes=writes)
             except StoreUnavailable as error:
                 if not error.reason.startswith(_DAMAGED + _TAKEN):
                     raise
                 await asyncio.to_thread(_set_aside, self._path)
-        return await self._writer.ask(run, writes=writes)
+        return await self._writer.call(run, writes=writes)
 
 
 def _set_aside(path: Path) -> None:

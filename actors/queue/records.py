@@ -143,14 +143,14 @@ class Record:
     refused_at: float | None = None
 
     @property
-    def said(self) -> Content | None:
+    def decoded(self) -> Content | None:
         """The whole content; None once it is `redacted` or `stored`. Raises `UnknownContent`."""
-        return None if self.redacted or self.stored else _said(self.content, self.text)
+        return None if self.redacted or self.stored else _decoded(self.content, self.text)
 
     @property
-    def said_at(self) -> float:
+    def timestamp(self) -> float:
         """The time that the message bears for others, the same at each attempt."""
-        return _said_at(self.accepted_at, self.send_at)
+        return _timestamp(self.accepted_at, self.send_at)
 
     def refuses(self, change: Change | Star, now: float) -> str | None:
         """The code of why this change of the message has no effect any more; None if it may."""
@@ -171,7 +171,7 @@ class Record:
 class ClaimedMessage:
     """One attempt to make. `attempts` counts it in, and no attempt that a crash cut off.
 
-    `said_at` is that of its record.
+    `timestamp` is that of its record.
     """
 
     id: str
@@ -182,12 +182,12 @@ class ClaimedMessage:
     attempts: int
     crashes: int = 0
     content: str = field(default="", repr=False)
-    said_at: float | None = None
+    timestamp: float | None = None
 
     @property
-    def said(self) -> Content:
+    def decoded(self) -> Content:
         """The whole content. Raises `UnknownContent`."""
-        return _said(self.content, self.text)
+        return _decoded(self.content, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +333,7 @@ def job_of(connection: str, row: Sequence[Any]) -> ClaimedMessage:
         attempts=int(attempts) - int(cut or 0),
         crashes=int(crashes or 0),
         content=content or "",
-        said_at=_said_at(float(accepted_at), _time(send_at)),
+        timestamp=_timestamp(float(accepted_at), _time(send_at)),
     )
 
 
@@ -370,12 +370,12 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
     )
 
 
-def _said_at(accepted_at: float, send_at: float | None) -> float:
+def _timestamp(accepted_at: float, send_at: float | None) -> float:
     """The time of acceptance, or `send_at` where that is later."""
     return max(accepted_at, send_at or 0.0)
 
 
-def _said(content: str, text: str) -> Content:
+def _decoded(content: str, text: str) -> Content:
     return decode(content) if content else Text(text)
 
 

@@ -19,7 +19,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.backoff import DoublingPause
 from actors.runtime.connection_ids import id_in
-from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
+from actors.state.documents import CONNECTIONS, WRITES_WITH_EVENTS, StoreAway, Where
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -47,7 +47,7 @@ SHARE = 0.02
 """The part of its time that mirroring takes while messages are being sent: they go before it."""
 LAG = 10.0
 """Seconds after which a change does not wait for that any more."""
-RECORDS = TELLING_LIMIT // 3  # three documents a record at most
+RECORDS = WRITES_WITH_EVENTS // 3  # three documents a record at most
 
 
 class QueueUpkeep:

@@ -74,7 +74,7 @@ class Commands:
         self._put = redis.register_script(TEXT)
         self._blocking: Redis | None = None
 
-    async def ask(
+    async def request(
         self, connection: str, kind: str, args: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
         """The owner's answer, within so many seconds. Raises `NoAnswer`, `TooMany` and `TooLong`."""

@@ -71,7 +71,7 @@ class RedisPipeline:
         self._redis = redis
         self._replicas = redis.replicas if isinstance(redis, Client) else 0
         self._deadline = deadline
-        self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._pending: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._calls = GroupCommit(_next, self._send, concurrent=ON_THE_WAY)
         outage.pipelines.add(self)
@@ -87,9 +87,9 @@ class RedisPipeline:
     async def _request(self, *command: Any, durable: bool) -> Any:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
-        while self._asked and self._asked[0][1].done():
-            self._asked.popleft()
-        self._asked.append((loop.time() + self._deadline, answer))
+        while self._pending and self._pending[0][1].done():
+            self._pending.popleft()
+        self._pending.append((loop.time() + self._deadline, answer))
         if self._timer is None:
             self._expire()
         self._calls.put(_RedisCall(command, answer, durable and self._replicas > 0))
@@ -99,18 +99,18 @@ class RedisPipeline:
         """End what is overdue, and come again when the next is."""
         loop = asyncio.get_running_loop()
         self._timer = None
-        while self._asked:
-            due, answer = self._asked[0]
+        while self._pending:
+            due, answer = self._pending[0]
             if not answer.done():
                 if due > loop.time():
                     self._timer = loop.call_at(due, self._expire)
                     return
                 answer.set_exception(TimeoutError())
-            self._asked.popleft()
+            self._pending.popleft()
 
     def end_waits(self) -> None:
         """End all calls that wait, as if they were overdue."""
-        for _, answer in self._asked:
+        for _, answer in self._pending:
             if not answer.done():
                 answer.set_exception(TimeoutError())
 
@@ -123,7 +123,7 @@ class RedisPipeline:
         pool = self._redis.connection_pool
         connection = await pool.get_connection()  # type: ignore[no-untyped-call]
 
-        async def ask() -> list[Any]:
+        async def attempt() -> list[Any]:
             answers: list[Any] = []
             await connection.send_packed_command(packed)
             try:
@@ -142,7 +142,7 @@ class RedisPipeline:
 
         try:
             with outage.doubts():
-                return await connection.retry.call_with_retry(ask, failed)
+                return await connection.retry.call_with_retry(attempt, failed)
         finally:
             await pool.release(connection)
 

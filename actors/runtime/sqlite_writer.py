@@ -97,7 +97,7 @@ class SqliteWriter:
             self._jobs.put(job)
         return cast("Future[T]", job.future)
 
-    async def ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
+    async def call(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         """Run a job and return its result. Raises `away`, also where the disk hangs, or what `run` raised."""
         future = asyncio.wrap_future(self.submit(run, writes=writes))
         try:

@@ -23,7 +23,7 @@ from actors.state.documents import (
     EVENT_LOG,
     HEAD,
     MESSAGES,
-    TELLING_LIMIT,
+    WRITES_WITH_EVENTS,
     Order,
     Where,
     WriteRefused,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Write
 
-SHARE = (TELLING_LIMIT - 1) // 2
+SHARE = (WRITES_WITH_EVENTS - 1) // 2
 """Messages that one call moves at most: each takes two writes, and one goes before them all."""
 
 
@@ -217,7 +217,7 @@ class StateManager(Shell):
         page = await self._documents.query(
             collections[place],
             where=[Where("connection", "==", connection)],
-            limit=TELLING_LIMIT - 1,
+            limit=WRITES_WITH_EVENTS - 1,
             after=cursor,
         )
         writes = [

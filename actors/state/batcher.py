@@ -13,7 +13,7 @@ import structlog
 from actors.metrics.counters import measures
 from actors.runtime.backoff import DoublingPause
 from actors.runtime.group_commit import GroupCommit
-from actors.state.documents import BATCH_BYTES, TELLING_LIMIT, StoreAway, WriteRefused, weight
+from actors.state.documents import BATCH_BYTES, WRITES_WITH_EVENTS, StoreAway, WriteRefused, weight
 
 if TYPE_CHECKING:
     from collections import deque
@@ -67,7 +67,9 @@ def shares(writes: Sequence[Write]) -> list[Sequence[Write]]:
     begin = size = 0
     for place, write in enumerate(writes):
         size += weight(write)
-        if place - begin == TELLING_LIMIT - 1 or (place > begin and size > BATCH_BYTES - FENCE):
+        if place - begin == WRITES_WITH_EVENTS - 1 or (
+            place > begin and size > BATCH_BYTES - FENCE
+        ):
             found.append(writes[begin:place])
             begin, size = place, weight(write)
     return [*found, writes[begin:]]
@@ -113,7 +115,7 @@ class Batcher:
         self,
         commit: Callable[[Sequence[Write]], Awaitable[None]],
         *,
-        limit: int = TELLING_LIMIT,
+        limit: int = WRITES_WITH_EVENTS,
         limit_bytes: int = BATCH_BYTES,
         answer_seconds: float = BATCH_SECONDS,
         first_pause: float = FIRST_PAUSE,
@@ -168,14 +170,14 @@ class Batcher:
         try:
             await self._write(parts)
         except StoreAway as away:
-            self._tell_away(parts, away)
+            self._report_away(parts, away)
             await asyncio.sleep(self._pause.next())
         except asyncio.CancelledError:
             self._fail(parts, StoreAway("the batcher is closed"))
             raise
         else:
             self._pause.reset()
-            self._tell_back()
+            self._report_back()
 
     def _take(self, calls: deque[_WriteCall]) -> list[_Part]:
         """The writes of the next batch, oldest call first; a large call spans batches."""
@@ -237,14 +239,14 @@ class Batcher:
         for part in parts:
             _settle(part.call, error)
 
-    def _tell_away(self, parts: list[_Part], away: StoreAway) -> None:
+    def _report_away(self, parts: list[_Part], away: StoreAway) -> None:
         if self.away_since is None:
             self.away_since = asyncio.get_running_loop().time()
             log.warning("store away", action="store_away", reason=str(away))
         # A call that is already done has lost nothing: `_settle` leaves it as it is.
         self._fail(parts, away)
 
-    def _tell_back(self) -> None:
+    def _report_back(self) -> None:
         if self.away_since is not None:
             seconds = round(asyncio.get_running_loop().time() - self.away_since, 3)
             self.away_since = None

@@ -25,4 +25,4 @@ def calling(connection: str, call: Document) -> Write:
         calls = document.get("calls") or []
         return None if event.id in calls else {**document, "calls": [*calls, event.id][-TOLD:]}
 
-    return updating(connection, change, tells=lambda *_: (event,))
+    return updating(connection, change, events=lambda *_: (event,))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.runtime.limits.limits import Limit
-    from actors.state.documents import Cursor, Document, Documents, Tells
+    from actors.state.documents import Cursor, Document, Documents, EventsOf
 
 DEFAULT_ENGINE = "native"
 
@@ -218,7 +218,7 @@ class Connections:
         """Ask for a restart. Raises `ConnectionNotFound`."""
         return await self._change(connection, lambda d: {"generation": d["generation"] + 1})
 
-    async def ask_recover(self, connection: str) -> Connection:
+    async def request_recovery(self, connection: str) -> Connection:
         """Ask for recovery at once. Raises `ConnectionNotFound`."""
         return await self._change(connection, lambda d: {"recover": d["recover"] + 1})
 
@@ -260,7 +260,7 @@ class Connections:
             written = changed is not None
             return changed
 
-        await self._documents.batch([updating(connection, change, tells=of_connection)])
+        await self._documents.batch([updating(connection, change, events=of_connection)])
         return written
 
     async def _change(
@@ -301,14 +301,14 @@ def updating(
     connection: str,
     change: Callable[[Document], Document | None],
     *,
-    tells: Tells | None = None,
+    events: EventsOf | None = None,
 ) -> Write:
     """The write that changes the document of the connection with that id; nothing if it is gone."""
 
     def run(document: Document | None) -> Document | None:
         return change(document) if document is not None and is_of(document, connection) else None
 
-    return Write("change", CONNECTIONS, name_of(connection), change=run, tells=tells)
+    return Write("change", CONNECTIONS, name_of(connection), change=run, events=events)
 
 
 def with_observed(document: Document, observed: Observed) -> Document | None:
@@ -335,7 +335,7 @@ def showing(connection: str, epoch: int, notice: Document) -> Write:
             return None
         return {**document, "pairing": noted}
 
-    return updating(connection, change, tells=of_pairing)
+    return updating(connection, change, events=of_pairing)
 
 
 def limiting(connection: str, limit: Document) -> Write:
@@ -350,7 +350,7 @@ def limiting(connection: str, limit: Document) -> Write:
             return None
         return {**document, "limit": limit}
 
-    return updating(connection, change, tells=of_limit)
+    return updating(connection, change, events=of_limit)
 
 
 def renaming(connection: str, former: str, chat: str, at: float) -> Write:
@@ -362,7 +362,7 @@ def renaming(connection: str, former: str, chat: str, at: float) -> Write:
             return None
         return {**document, "renamed": {"former": former, "chat": chat, "at": at}}
 
-    return updating(connection, change, tells=of_rename)
+    return updating(connection, change, events=of_rename)
 
 
 def _age(observed: Observed) -> tuple[int, float, float]:

@@ -40,7 +40,7 @@ HEAD = "head"  # the one document of event_log
 
 BATCH_LIMIT = 500  # Firestore's bound on the writes of one commit
 
-TELLING_LIMIT = BATCH_LIMIT - 16
+WRITES_WITH_EVENTS = BATCH_LIMIT - 16
 """Of the writes of a batch that tells: room for what it tells of 10 MiB, which no commit exceeds."""
 
 BATCH_BYTES = 4 * 2**20
@@ -91,7 +91,7 @@ Comparison = Literal["==", "<", "<=", ">", ">="]
 Change = Callable[[Document | None], Mapping[str, Any] | None]
 
 # Takes the document before and after a write that changed it; returns the events of the change. Pure as well.
-Tells = Callable[[Document | None, Document | None], Sequence["Event"]]
+EventsOf = Callable[[Document | None, Document | None], Sequence["Event"]]
 
 
 class StoreAway(Exception):  # noqa: N818 - reads as what it is
@@ -154,7 +154,7 @@ class Write:
     of which the first that differs decides, and one that is missing counts as 0. Fields of the present
     document under the names in `keep` stay.
 
-    The events that it `tells` are in the outbox with it or not at all, and once: a repeat that
+    Its `events` are in the outbox with it or not at all, and once: a repeat that
     changes nothing has none. `bytes` is about how much a ``change`` writes, where that is
     known before.
     """
@@ -166,7 +166,7 @@ class Write:
     change: Change | None = None
     by: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
-    tells: Tells | None = None
+    events: EventsOf | None = None
     bytes: int = 0
 
 
@@ -211,7 +211,7 @@ class Documents(Protocol):
     async def batch(self, writes: Sequence[Write]) -> None:
         """Apply all writes in order, or none (also across a crash), and their events with them.
 
-        At most 500; `TELLING_LIMIT` where any tells.
+        At most 500; `WRITES_WITH_EVENTS` where any has events.
         """
 
     async def query(
@@ -274,13 +274,13 @@ async def commit_each(
 
 
 def _fits(groups: Sequence[Sequence[Write]]) -> bool:
-    if sum(map(len, groups)) > TELLING_LIMIT:
+    if sum(map(len, groups)) > WRITES_WITH_EVENTS:
         return False
     return sum(weight(write) for group in groups for write in group) <= BATCH_BYTES
 
 
 def check_batch(writes: Sequence[Write]) -> None:
     """Raise `ValueError` for a batch that no store takes."""
-    limit = TELLING_LIMIT if any(write.tells for write in writes) else BATCH_LIMIT
+    limit = WRITES_WITH_EVENTS if any(write.events for write in writes) else BATCH_LIMIT
     if len(writes) > limit:
         raise ValueError(f"such a batch has at most {limit} writes")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.state.connections import updating, with_observed
-from actors.state.documents import TELLING_LIMIT, StoreAway, commit_each
+from actors.state.documents import WRITES_WITH_EVENTS, StoreAway, commit_each
 from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class ObservedStates:
         """Store the beats noted since the last time, in one batch; keep them if it is away."""
         beats, self._beats = self._beats, {}
         names = list(beats)
-        for start in range(0, len(names), TELLING_LIMIT):
-            part = names[start : start + TELLING_LIMIT]
+        for start in range(0, len(names), WRITES_WITH_EVENTS):
+            part = names[start : start + WRITES_WITH_EVENTS]
             try:
                 await self._store(part, beats)
             except StoreAway:
@@ -96,4 +96,4 @@ class ObservedStates:
 
 def observation(connection: str, observed: Observed) -> Write:
     """The write that notes `observed`, unless the connection is gone or newer is known."""
-    return updating(connection, lambda there: with_observed(there, observed), tells=of_connection)
+    return updating(connection, lambda there: with_observed(there, observed), events=of_connection)

@@ -280,7 +280,7 @@ class Webhooks:
 
         return await self._change(webhook, changed)
 
-    async def ask(self, webhook: str, *writes: Write) -> None:
+    async def request_deliveries(self, webhook: str, *writes: Write) -> None:
         """Request deliveries again: `writes` mark them, and the delivery worker looks for them. As `rotate`."""
         await self._change(webhook, lambda there: replace(there, asked=there.asked + 1), *writes)
 

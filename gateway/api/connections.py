@@ -128,7 +128,7 @@ async def start(call: ApiRequest[None, None]) -> Response:
     """Also of a connection that gave up or was logged out, though it was to run all along."""
     registered = await resolve_path(call, fresh=True)
     try:
-        await call.backends.registry.ask_recover(registered.id)
+        await call.backends.registry.request_recovery(registered.id)
     except ConnectionNotFound:
         raise Problem("unknown_connection") from None
     return await _desire(call, "running")
@@ -164,7 +164,7 @@ async def recover(call: ApiRequest[Recovery, None]) -> Response:
     recovered = []
     for each in chosen:
         try:
-            backends.known.put(await backends.registry.ask_recover(each.id))
+            backends.known.put(await backends.registry.request_recovery(each.id))
         except ConnectionNotFound:
             continue  # deleted meanwhile
         recovered.append(each.name)

@@ -53,7 +53,7 @@ REFUSES = (
 async def number(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call)
     wanted = _chat(call.path["number"])
-    answer = await ask(call, registered, "lookup", {"chat": wanted})
+    answer = await request_owner(call, registered, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
     return written(
         Number(number=digits, on_whatsapp=answer["chat"] is not None, chat=answer["chat"])
@@ -61,7 +61,7 @@ async def number(call: ApiRequest[None, None]) -> Response:
 
 
 async def groups(call: ApiRequest[None, None]) -> Response:
-    answer = await ask(call, await resolve_path(call), "groups", {})
+    answer = await request_owner(call, await resolve_path(call), "groups", {})
     found = [response_models.Group.model_validate(one) for one in answer["groups"]]
     return written(
         response_models.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat)))
@@ -69,18 +69,20 @@ async def groups(call: ApiRequest[None, None]) -> Response:
 
 
 async def presence(call: ApiRequest[Presence, None]) -> Response:
-    await ask(call, await resolve_path(call), "presence", {"presence": call.body.presence})
+    await request_owner(
+        call, await resolve_path(call), "presence", {"presence": call.body.presence}
+    )
     return Response(status_code=204)
 
 
 async def typing(call: ApiRequest[TypingChange, None]) -> Response:
     registered = await resolve_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
-    await ask(call, registered, "typing", args)
+    await request_owner(call, registered, "typing", args)
     return Response(status_code=204)
 
 
-async def ask(
+async def request_owner(
     call: ApiRequest[Any, Any], registered: Registered, kind: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer of the connection's owner. Problems: those of `REFUSES`, and where asking again is no use."""
@@ -112,7 +114,7 @@ async def answered(
             async with asyncio.timeout_at(until):
                 await turn.enter_async_context(backends.question_turns.of(registered.id))
             left = until - asyncio.get_running_loop().time()
-            return await backends.commands.ask(registered.id, kind, args, left)
+            return await backends.commands.request(registered.id, kind, args, left)
     except TimeoutError:
         raise Problem("not_answered") from None
     except TooMany:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import Field
 from starlette.responses import Response
 
-from gateway.api.lookups import REFUSES, ask, canonical
+from gateway.api.lookups import REFUSES, canonical, request_owner
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.response_base import Answer, Time, rfc3339
@@ -51,7 +51,7 @@ class Chat(Answer):
 
 
 async def subscribe(call: ApiRequest[Subscription, None]) -> Response:
-    await ask(call, await resolve_path(call), "subscribe", {"chat": call.body.chat})
+    await request_owner(call, await resolve_path(call), "subscribe", {"chat": call.body.chat})
     return Response(status_code=204)
 
 

@@ -166,7 +166,7 @@ async def _accept(
     key: str | None,
 ) -> Accepted:
     """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
-    send, backends = _asked(wanted), call.backends
+    send, backends = _without_target(wanted), call.backends
     if _is_plain(wanted) and link_in(send.text) is None:
         return await backends.accepting.accept(send, key)
     # Before anything is looked up: the first answer holds, whatever became of its message since.
@@ -250,7 +250,7 @@ async def _accept_with_file(
     return accepted
 
 
-def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
+def _without_target(wanted: StandaloneMessage | ChangeMessage) -> Send:
     """The request before its target is known; enough to tell it from other sends."""
     if isinstance(wanted, ChangeMessage):
         fingerprint = wanted.model_dump_json()

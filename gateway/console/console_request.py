@@ -106,7 +106,7 @@ class ConsoleRequest:
                 target, ApiRequest(self.backends, request, self.key, content, parameters)
             )
 
-    async def ask(self, operation: str, **arguments: Any) -> Any:
+    async def call(self, operation: str, **arguments: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""
         answer = await self.response(operation, **arguments)
         return json.loads(bytes(answer.body)) if answer.body else None
@@ -114,7 +114,7 @@ class ConsoleRequest:
     async def part(self, operation: str, **arguments: Any) -> PagePart:
         """The API's answer, or why there is none: the rest of the page is shown all the same."""
         try:
-            return PagePart(await self.ask(operation, **arguments))
+            return PagePart(await self.call(operation, **arguments))
         except Problem as problem:
             return PagePart(None, problem)
 

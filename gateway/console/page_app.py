@@ -38,7 +38,7 @@ TOKEN_HEADER = "x-teimoso-token"  # noqa: S105 - its name
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PageMethod:
     """One method of a page. With `outside` nobody has to be logged in; an `upload` is no form."""
 
     handler: Any
@@ -54,10 +54,10 @@ class PageApp:
     """
 
     def __init__(
-        self, path: str, asks: Mapping[str, Ask], operations: Mapping[str, Operation]
+        self, path: str, methods: Mapping[str, PageMethod], operations: Mapping[str, Operation]
     ) -> None:
         self.path = path
-        self._asks = {**asks, "HEAD": asks["GET"]} if "GET" in asks else dict(asks)
+        self._methods = {**methods, "HEAD": methods["GET"]} if "GET" in methods else dict(methods)
         self._operations = operations
         self._secret: bytes | None = None
 
@@ -86,14 +86,14 @@ class PageApp:
         return answer
 
     async def _answer(self, request: Request) -> Response:
-        ask = self._asks[request.method]
+        method = self._methods[request.method]
         secret = await self._key_of_cookies(request)
         changes = request.method == "POST"
         if changes and not session.of_this_site(request.headers):
             raise Problem("cross_site")
-        form = await _form(request) if changes and not ask.upload else {}
-        if ask.outside:
-            return await ask.handler(request, form, secret)
+        form = await _form(request) if changes and not method.upload else {}
+        if method.outside:
+            return await method.handler(request, form, secret)
         found = await opened(request, secret)
         key = None if found is None else await key_of(request, found.key_id)
         if found is None or key is None:
@@ -104,7 +104,7 @@ class PageApp:
         backends: Backends = request.app.state.backends
         with telling_what_is_away:
             backends.requests.enter(request.scope, key)
-        return await ask.handler(
+        return await method.handler(
             ConsoleRequest(backends, request, key, found, self._operations, form)
         )
 
@@ -116,7 +116,7 @@ class PageApp:
 
 
 async def opened(request: Request, secret: bytes) -> session.ConsoleSession | None:
-    """The session of who asks; None where there is none, or it is over, or was logged out."""
+    """The session of the caller; None where there is none, or it is over, or was logged out."""
     found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
     if found is None:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from gateway.console.login import login_pages
-from gateway.console.page_app import Ask, PageApp
+from gateway.console.page_app import PageApp, PageMethod
 from gateway.console.pages import (
     api_keys,
     conversations,
@@ -42,11 +42,13 @@ ROOMS = (
     settings,
     logs,
 )
-_ELSE = {"/console/{rest:path}": {"GET": Ask(login_pages.nothing)}}
+_ELSE = {"/console/{rest:path}": {"GET": PageMethod(login_pages.nothing)}}
 
 
 def routes(operations: Sequence[Operation]) -> list[Route]:
     """The pages, which ask these operations."""
     by_id = {operation.id: operation for operation in operations}
-    pages = chain(*(room.ASKS.items() for room in ROOMS), _ELSE.items())
-    return [Route(path, PageApp(path, asks, by_id), methods=list(asks)) for path, asks in pages]
+    pages = chain(*(room.ROUTES.items() for room in ROOMS), _ELSE.items())
+    return [
+        Route(path, PageApp(path, methods, by_id), methods=list(methods)) for path, methods in pages
+    ]

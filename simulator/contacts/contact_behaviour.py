@@ -10,7 +10,7 @@ from simulator.contacts import message_content
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.people import ADDRESSINGS
-from simulator.contacts.sent_messages import OWN_DEVICES, said_content
+from simulator.contacts.sent_messages import OWN_DEVICES, sent_content
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.groups.group import is_group
@@ -202,7 +202,7 @@ class ContactBehaviour:
                 companion,
                 group,
                 message_id=message_id,
-                content=said_content(content),
+                content=sent_content(content),
                 bundle=keys,
                 count=count,
             )
@@ -211,7 +211,7 @@ class ContactBehaviour:
             self._people.named(number),
             self._people.named(to),
             message_id,
-            said_content(content),
+            sent_content(content),
             content["addressing"],
         )
         self._write(speaker, companion, spoken, bundle=keys, count=count)

@@ -100,7 +100,7 @@ class MessageHandler:
         except Exception as error:  # noqa: BLE001 - any failure leads to a retry receipt
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, own_copy=own_copy)
-            self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
+            self._request_retry(endpoint, sender, message_id, chat=chat, server=server, code=code)
             return
         if own_copy:
             if endpoint.device == PHONE:
@@ -193,7 +193,7 @@ class MessageHandler:
                 stanza = stanzas.receipt(address, message_id, kind, now + delay)
                 self._switchboard.deliver(companion.key, stanza, delay)
 
-    def asked(self, endpoint: SignalEndpoint, sender: Companion, message_id: str) -> int:
+    def count_failure(self, endpoint: SignalEndpoint, sender: Companion, message_id: str) -> int:
         """Counts a failed decryption of a message; returns the number of failures so far."""
         return self._store.number(
             "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
@@ -205,7 +205,7 @@ class MessageHandler:
             message_id,
         )
 
-    def _ask_again(
+    def _request_retry(
         self,
         endpoint: SignalEndpoint,
         sender: Companion,
@@ -215,7 +215,7 @@ class MessageHandler:
         server: str,
         code: str,
     ) -> None:
-        count = self.asked(endpoint, sender, message_id)
+        count = self.count_failure(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return
         now = time.time()

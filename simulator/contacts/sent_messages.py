@@ -76,7 +76,7 @@ class SentMessages:
                 "id": row["id"],
                 "device": row["device"],
                 "to": row["recipient"],
-                **_shown(said_content(row)),
+                **_shown(sent_content(row)),
                 "at": row["at"],
                 "received": 0 < row["received"] <= now,
                 "delivered": 0 < row["delivered"] <= now,
@@ -109,7 +109,7 @@ class SentMessages:
             )
 
 
-def said_content(row: Any) -> Any:
+def sent_content(row: Any) -> Any:
     """Returns the message of a row of `said`; a row of the first versions is a text."""
     content = bytes(row["content"])
     return Message.FromString(content) if content else message_content.text(row["text"])

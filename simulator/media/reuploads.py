@@ -58,7 +58,7 @@ class Reuploads:
         )
         message = Message.FromString(bytes(found["content"]) if found is not None else b"")
         media = message_content.media_in(message)
-        if media is None or not _asked(receipt, message_id, media[1].media_key):
+        if media is None or not _is_sealed(receipt, message_id, media[1].media_key):
             self._notify(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
             return
         path = self._media.again(media[1].direct_path)
@@ -93,7 +93,7 @@ class Reuploads:
         )
 
 
-def _asked(receipt: Any, message_id: str, media_key: bytes) -> bool:
+def _is_sealed(receipt: Any, message_id: str, media_key: bytes) -> bool:
     """Returns whether the request is sealed by the media key of the message."""
     try:
         sealed, nonce = (bytes_of(receipt, "encrypt", name) for name in ("enc_p", "enc_iv"))

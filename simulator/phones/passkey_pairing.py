@@ -83,7 +83,7 @@ class PasskeyPairing:
         self._last: dict[str, _Ceremony] = {}
         self._linking: set[asyncio.Task[None]] = set()
 
-    def ask(self, number: str, connection: Connection, secret: bytes) -> None:
+    def request(self, number: str, connection: Connection, secret: bytes) -> None:
         """Asks the client, which showed `secret` in its QR, for an assertion by the passkey."""
         self._ceremonies[connection] = self._last[number] = ceremony = _Ceremony(number, secret)
         connection.push(notification("passkey_prologue_request", self._options(ceremony)))
@@ -92,7 +92,7 @@ class PasskeyPairing:
         """Drops the state of a client whose socket closed; it has to be scanned again."""
         self._ceremonies.pop(connection, None)
 
-    def asked(self, connection: Connection, query: Any) -> bool:
+    def is_step(self, connection: Connection, query: Any) -> bool:
         """Returns whether a query is a step of this pairing, by a client that was asked for a passkey."""
         known = connection in self._ceremonies
         return known and any(query.get_child(step) is not None for step in _STEPS)

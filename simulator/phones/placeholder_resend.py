@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.contacts.sent_messages import said_content
+from simulator.contacts.sent_messages import sent_content
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message, WebMessageInfo
 
@@ -91,7 +91,7 @@ class PlaceholderResend:
             return None
         info = WebMessageInfo(message_timestamp=int(row["at"]))
         info.key.CopyFrom(key)
-        info.message.CopyFrom(said_content(row))
+        info.message.CopyFrom(sent_content(row))
         info.push_name = self._people.named(row["number"]).name
         if key.HasField("participant"):
             info.participant = key.participant

@@ -33,10 +33,10 @@ class ScanDemands:
     """
 
     def __init__(
-        self, properties: Properties, ask_for_passkey: Callable[[str, Connection, bytes], None]
+        self, properties: Properties, request_passkey: Callable[[str, Connection, bytes], None]
     ) -> None:
         self._properties = properties
-        self._ask_for_passkey = ask_for_passkey
+        self._request_passkey = request_passkey
         self._retired: dict[Connection, set[bytes]] = {}
 
     def of(self, number: str) -> str:
@@ -59,7 +59,7 @@ class ScanDemands:
             connection.push(notification(_REFRESH, Node(_REFRESH)))
             return demand
         if demand == "passkey":
-            self._ask_for_passkey(number, connection, secret)
+            self._request_passkey(number, connection, secret)
             return demand
         return None
 

@@ -133,7 +133,7 @@ class Dispatcher:
             return
         if companion is None:
             if stanza.tag == "iq":
-                self._asked_before_login(connection, stanza)
+                self._answer_before_login(connection, stanza)
             return
         handlers = {
             "iq": self._queries.answer,
@@ -149,11 +149,11 @@ class Dispatcher:
             self._presence.handle(companion, stanza)
         # all else has no answer
 
-    def _asked_before_login(self, connection: Connection, query: Any) -> None:
+    def _answer_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:
             self._code_pairing.answer(connection, query)
             return
-        if self._passkey_pairing.asked(connection, query):
+        if self._passkey_pairing.is_step(connection, query):
             self._passkey_pairing.answer(connection, query)
             return
         attrs = {"from": SERVER, "type": "result", "id": query.attrs.get("id", "")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.signal_endpoints import Bundle, SignalEndpoints
 from simulator.server import stanzas
-from simulator.server.query_errors import QueryError, asked_about
+from simulator.server.query_errors import QueryError, users_of
 from simulator.wire.protocol_library import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Prekeys:
             refused = self._faults.strike(companion.number, "refuse_prekeys")
             if refused is not None:
                 raise QueryError(refused.code or 503, "service-unavailable")
-            requested = asked_about(query.get_child("key"))
+            requested = users_of(query.get_child("key"))
             return [
                 Node("list", {}, [self._bundle_node(jid_of(user, "jid")) for user in requested])
             ]

@@ -16,7 +16,7 @@ class QueryError(Exception):
         self.text = text
 
 
-def asked_about(listed: Any) -> list[Any]:
+def users_of(listed: Any) -> list[Any]:
     """Returns the users in a query.
 
     Raises QueryError above MAX_USERS, whose creation would delay all other clients.

@@ -105,7 +105,7 @@ class Receipts:
             self._media_retries.answer(companion, receipt)
         elif person is not None:
             if kind == "retry":
-                self._ask_again(companion, person.number, author, receipt, group)
+                self._pass_retry(companion, person.number, author, receipt, group)
             elif person.number != companion.number:
                 ids, about = receipt_ids(receipt), {"author": author, "group": group}
                 if kind in (*READ, *READ_SELF):
@@ -132,9 +132,9 @@ class Receipts:
                 self._removed(connection, self._queue.receive(companion.key, kind, message_id))
         if kind == "retry":
             message_id = text_of(receipt, "id")
-            self._queue.ask(companion.key, message_id, stanzas.retry_count(receipt))
+            self._queue.note_retry(companion.key, message_id, stanzas.retry_count(receipt))
 
-    def _ask_again(
+    def _pass_retry(
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any
     ) -> None:
         """Passes a retry receipt to the simulated device or the companion that sent the message."""

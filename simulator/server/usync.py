@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.server.query_errors import QueryError, asked_about
+from simulator.server.query_errors import QueryError, users_of
 from simulator.server.rules.properties import CONTACT
 from simulator.wire.protocol_library import HOSTED_DEVICE, JID, LID_SERVER, PN_SERVER, Node, jid_of
 
@@ -42,7 +42,7 @@ class UsyncDirectory:
         if usync is None or fields is None or listed is None:
             raise QueryError(400, "bad-request")
         protocols = fields.get_children()
-        users = [self._user(user, protocols) for user in asked_about(listed)]
+        users = [self._user(user, protocols) for user in users_of(listed)]
         attrs = {
             name: value
             for name, value in usync.attrs.items()

@@ -55,7 +55,7 @@ class Conversation:
     """Names the kinds of a trace's stanzas; an answer to a query is of the kind of the query."""
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[str, str], str] = {}
+        self._requests: dict[tuple[str, str], str] = {}
 
     def kind(self, stanza: dict[str, Any]) -> str | None:
         """The kind, such as `notification encrypt`; None for the answer to an unknown query."""
@@ -74,9 +74,9 @@ class Conversation:
         kind, id_ = str(attrs.get("type", "")), str(attrs.get("id", ""))
         if kind in ("get", "set"):
             space = f"{kind} {attrs.get('xmlns', '')}".strip()
-            self._asked[direction, id_] = space
+            self._requests[direction, id_] = space
             return f"iq {space}"
-        question = self._asked.get(("in" if direction == "out" else "out", id_))
+        question = self._requests.get(("in" if direction == "out" else "out", id_))
         return None if question is None else f"iq {kind} of {question}"
 
 

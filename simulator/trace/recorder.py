@@ -136,15 +136,15 @@ class _Trace:
         self.file = file
         self._began = began
         self._shaper = Shaper()
-        self._told = 0
+        self._reported = 0
 
     def note(self, event: _Event) -> None:
         at, kind, what = event
         seconds = round(at - self._began, 3)
         self.file.write({"at": seconds, **self._line(kind, what)})
-        if self.file.dropped > self._told and self.file.error is None:
-            self._told = self.file.dropped
-            self.file.write({"at": seconds, "event": "gap", "dropped": self._told})
+        if self.file.dropped > self._reported and self.file.error is None:
+            self._reported = self.file.dropped
+            self.file.write({"at": seconds, "event": "gap", "dropped": self._reported})
 
     def _line(self, kind: str, what: Any) -> dict[str, Any]:
         match kind:

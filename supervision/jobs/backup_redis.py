@@ -45,7 +45,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         return {"bytes": size, "file": None}
     target, reported = directory, 0
 
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         nonlocal reported
         if done - reported >= STEP:
             reported = done
@@ -56,7 +56,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         mark = await asyncio.to_thread(mark_of, job.settings.data)
         await asyncio.to_thread(clear_scratch, directory, _names(mark))
         target = await asyncio.to_thread(_free, directory, mark)
-        size = await snapshot(job.settings, target, tell)
+        size = await snapshot(job.settings, target, report)
         removed = await asyncio.to_thread(_forget, directory, _names(mark), given.keep)
     except RedisAway:
         raise JobFailed("redis_away", "Redis does not answer.") from None

@@ -44,7 +44,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     if job.dry_run:
         return {"connections": len(chosen), "asked": _names(requested)}
     for connection in requested:
-        await registry.ask_recover(connection)
+        await registry.request_recovery(connection)
         job.report(connection=name_of(connection), asked=True)
     await poke(redis)
     left, deadline = list(requested), time.monotonic() + given.within

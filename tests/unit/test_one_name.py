@@ -36,7 +36,7 @@ CLASSES: Final = {
 }
 CONSTANTS: Final = {
     "a convention: each module of its kind has one": """
-        ADDRESS ASKS COLUMNS COMMANDS OPERATIONS P REFUSES RETRY_PAUSE SCHEMA T VERSION
+        ADDRESS ROUTES COLUMNS COMMANDS OPERATIONS P REFUSES RETRY_PAUSE ROUTES SCHEMA T VERSION
     """,
     "an engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
         ADDRESSES ANY FILE_BYTES FORMAT IDS MAX_DEVICE MAX_FRAME MOST_PARTS NUMBERS

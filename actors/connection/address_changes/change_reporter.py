@@ -46,7 +46,7 @@ class ChangeReporter:
         self._lanes = lanes
         self._on_joined, self._on_lost = on_joined, on_lost
         self._at_start = engine.names.renamed_to
-        self._told: int | None = None
+        self._reported: int | None = None
         self._noted = 0
         self._joining: dict[str, NameChange] = {}
         self._inherited: dict[str, str] = {}
@@ -56,7 +56,7 @@ class ChangeReporter:
     @property
     def named(self) -> bool:
         """Whether Redis has all names that the engine learnt."""
-        return self._told is not None and self._names.renamed_to <= self._told
+        return self._reported is not None and self._names.renamed_to <= self._reported
 
     @property
     def unfinished(self) -> bool:
@@ -75,15 +75,15 @@ class ChangeReporter:
         one whose send is what finds the name.
         """
         if self._names.chat_today(chat) != chat:
-            self.ask([chat])
+            self.request_names([chat])
             raise NotConnected
         if not self.named:
             raise NotConnected
 
-    def ask(self, chats: Iterable[str]) -> None:
+    def request_names(self, chats: Iterable[str]) -> None:
         """Have the next round report today's names of these chats, unchanged ones too."""
         for chat in chats:
-            self._joining.setdefault(chat, NameChange(self._told or 0, chat, chat))
+            self._joining.setdefault(chat, NameChange(self._reported or 0, chat, chat))
 
     async def step(
         self, following: dict[str, list[ClaimedMessage]]
@@ -104,17 +104,20 @@ class ChangeReporter:
             return "away"
 
     async def _step(self, following: dict[str, list[ClaimedMessage]]) -> bool:
-        if self._told is None:
+        if self._reported is None:
             reported = await self._lanes.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.
-            self._told = self._noted = reported if reported <= self._at_start else 0
-            if reported > self._told:
+            self._reported = self._noted = reported if reported <= self._at_start else 0
+            if reported > self._reported:
                 await self._lanes.note_renamed(
                     *self._owner, 0
                 )  # or the next owner skips the names of this round
             self._inherited = await self._lanes.unfinished_joins(self._owner[0])
-            self.ask(self._inherited)
-        news, learnt = self._names.renamings(self._told, NAMES_PER_REPORT), self._names.renamed_to
+            self.request_names(self._inherited)
+        news, learnt = (
+            self._names.renamings(self._reported, NAMES_PER_REPORT),
+            self._names.renamed_to,
+        )
         again = (each._replace(new=self._name(each.old)) for each in self._joining.values())
         round_ = {each.old: each for each in (*again, *news)}
         for each in round_.values():
@@ -132,9 +135,9 @@ class ChangeReporter:
             if isinstance(failed, BaseException):
                 raise failed
         if news:
-            self._told = news[-1].number
-        elif self._told < learnt:
-            self._told = learnt  # what came between was forgotten at a logout
+            self._reported = news[-1].number
+        elif self._reported < learnt:
+            self._reported = learnt  # what came between was forgotten at a logout
         await self._note()
         return more
 
@@ -161,7 +164,7 @@ class ChangeReporter:
     @property
     def _finished(self) -> int:
         """The number of the last name that is reported and whose lanes are one, as are those before it."""
-        reported = self._told or 0
+        reported = self._reported or 0
         return min([reported, *(each.number - 1 for each in self._joining.values())])
 
     @property

@@ -78,7 +78,7 @@ class SessionCopies:
         self._copies = copies
         self._leftovers = leftovers
 
-    def tell(self, on_lost: Callable[[str], None]) -> None:
+    def notify(self, on_lost: Callable[[str], None]) -> None:
         """Call this when the epoch should serve no longer. Before `run`."""
         self._leftovers.on_lost = on_lost
         self._copies.on_older = lambda: on_lost("broke")

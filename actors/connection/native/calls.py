@@ -44,7 +44,7 @@ class RingingCalls:
         self._people, self._socket, self._on_call = people, socket, on_call
         self._callers: dict[str, Address] = {}
 
-    async def tell(self, stanza: Node) -> None:
+    async def report(self, stanza: Node) -> None:
         """Tell of a call that rings, or is over; other stanzas of calls are about its sound."""
         for child in stanza.children():
             creator = parse_optional(child.attrs.get("call-creator"))

@@ -12,28 +12,28 @@ from actors.connection.protocol.wire_format.nodes import Node, iq
 if TYPE_CHECKING:
     from actors.connection.native.identities.addressing_mode import Routes
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.protocol.media.download_worker import AskPhone
-    from actors.connection.protocol.media.media_servers import Ask, MediaConnection
+    from actors.connection.protocol.media.download_worker import ReuploadRequest
+    from actors.connection.protocol.media.media_servers import MediaConnection, MediaServerQuery
     from actors.connection.session.files.pending_downloads import Transfer
 
 
-def servers(socket: Socket) -> Ask:
+def servers(socket: Socket) -> MediaServerQuery:
     """Asks for the media servers over this socket."""
 
-    async def ask() -> MediaConnection:
+    async def query() -> MediaConnection:
         reply = await socket.request(iq("set", "w:m", (Node("media_conn"),)))
         return media_servers.read(reply, time.monotonic())
 
-    return ask
+    return query
 
 
-def phone(socket: Socket, account: str, routes: Routes) -> AskPhone:
+def phone(socket: Socket, account: str, routes: Routes) -> ReuploadRequest:
     """Asks the phone, whose address is `account`, over this socket."""
 
-    async def ask(transfer: Transfer) -> None:
+    async def request(transfer: Transfer) -> None:
         chat = Address.parse(transfer.chat)
         in_group = chat.server == GROUP
         to = str(chat if in_group else routes.known(chat).to)
         await socket.send(reupload_request.question(transfer, account, to, in_group=in_group))
 
-    return ask
+    return request

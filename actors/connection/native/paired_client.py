@@ -226,9 +226,9 @@ class PairedClient:
         await self._marks.send(self._people.canonical(where), mark, at)
 
     async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
-        """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
+        """See `ResendRequests.request`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await self._resends.ask(chat, sender, message_id)
+        await self._resends.request(chat, sender, message_id)
 
     async def reject_call(self, call: str) -> None:
         """See `RingingCalls.reject`. Raises `NotConnected` before the login is done."""
@@ -358,9 +358,9 @@ class PairedClient:
     def _on_task(self, kind: str, stanza: Node) -> None:
         work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
             "resend": lambda: self._resender.answer(stanza, self._counts),
-            "limits": self._limits.tell,
+            "limits": self._limits.report,
             "roster": lambda: self._learn_members(stanza),
-            "call": lambda: self._calls.tell(stanza),
+            "call": lambda: self._calls.report(stanza),
             "prekeys": self._prekeys.top_up,
         }
         if kind in work:
@@ -373,9 +373,9 @@ class PairedClient:
         elif kind == "placeholder":
             self._resends.look()
         elif kind == "privacy":
-            self._marks.ask_again()
-        elif kind == "ask":
-            self._limits.ask(limit_queries.lock_query())
+            self._marks.invalidate()
+        elif kind == "limit_query":
+            self._limits.query_limit(limit_queries.lock_query())
 
     async def _learn_members(self, stanza: Node) -> None:
         """Ask who is in the group, then judge the stanza again: it is not acknowledged yet."""

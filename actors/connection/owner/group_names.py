@@ -38,7 +38,7 @@ class GroupNames:
     def __init__(self, connection: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock`: seconds that only rise."""
         self._connection, self._clock = connection, clock
-        self._asked: dict[str, float] = {}
+        self._requested_at: dict[str, float] = {}
         self._wanted: set[str] = set()
         self._look = asyncio.Event()
 
@@ -47,7 +47,7 @@ class GroupNames:
         now = self._clock()
         unnamed = {one.chat for one in messages if one.chat_name is None}
         for chat in unnamed:
-            requested_at = self._asked.get(chat)
+            requested_at = self._requested_at.get(chat)
             if chat.endswith("@g.us") and (
                 requested_at is None or now - requested_at >= REFETCH_PERIOD
             ):
@@ -72,7 +72,7 @@ class GroupNames:
             except Exception as error:  # noqa: BLE001 - no name is a reason to end what serves
                 log_mistake("groups not listed", "groups", error, connection=self._connection)
             else:
-                if len(self._asked) + len(wanted) > MAX_REQUESTED_GROUPS:
-                    self._asked.clear()
-                self._asked |= dict.fromkeys(wanted, self._clock())
+                if len(self._requested_at) + len(wanted) > MAX_REQUESTED_GROUPS:
+                    self._requested_at.clear()
+                self._requested_at |= dict.fromkeys(wanted, self._clock())
             await asyncio.sleep(GROUP_REQUEST_PAUSE_SECONDS)

@@ -157,7 +157,7 @@ class Reporter:
         self._for_lease.set()
         self._for_state.set()
 
-    async def tell_lease(self) -> None:
+    async def report_lease(self) -> None:
         """Write each report to the lease record; for the life of the epoch."""
         while True:
             await self._for_lease.wait()
@@ -166,7 +166,7 @@ class Reporter:
             ):
                 self._on_lost("lost")
 
-    async def tell_state(self) -> None:
+    async def report_state(self) -> None:
         """Write each report to the StateManager; for the life of the epoch."""
         while True:
             await self._for_state.wait()
@@ -174,7 +174,7 @@ class Reporter:
                 self._write_state, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
             )
 
-    async def tell_pairing(self) -> None:
+    async def report_pairing(self) -> None:
         """Write to the StateManager that a QR or a code is shown; for the life of the epoch.
 
         Only once the lease has it, so that readers of the event find it there. Of several of a kind
@@ -221,7 +221,7 @@ class Reporter:
             self._held = held
             self._for_lease.set()
 
-    async def tell_limit(self) -> None:
+    async def report_limit(self) -> None:
         """Write limits of the account to the StateManager; for the life of the epoch."""
         while True:
             await self._for_limit.wait()

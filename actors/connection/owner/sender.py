@@ -225,7 +225,7 @@ class Sender:
             return None
         finally:
             _answer(sent, reported=reported)
-        self.joins.ask(claim.unnamed)
+        self.joins.request_names(claim.unnamed)
         for job in claim.jobs:
             if job.chat in self._out:
                 self._next.setdefault(job.chat, []).append(job)
@@ -295,13 +295,13 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
-            content = await self._said(job)
+            content = await self._content(job)
             self.joins.check(job.chat)
             if isinstance(content, Notice):
-                await notify(self._engine, job.chat, content, job.said_at or self._clock())
+                await notify(self._engine, job.chat, content, job.timestamp or self._clock())
                 return self._clock()
             began = time.monotonic()
-            outgoing = SendRequest(job.message_id, job.chat, content, job.said_at)
+            outgoing = SendRequest(job.message_id, job.chat, content, job.timestamp)
             at = await self._engine.send(outgoing)
             measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:
@@ -315,10 +315,10 @@ class Sender:
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
         await self._report(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
 
-    async def _said(self, job: ClaimedMessage) -> Content:
+    async def _content(self, job: ClaimedMessage) -> Content:
         """The content to send. Raises `SendError` where it can be made into nothing any more."""
         try:
-            content = job.said
+            content = job.decoded
         except UnknownContent:
             raise SendError("unsupported_type", permanent=True) from None
         if isinstance(content, Change | Star) and content.target.sender is None:

@@ -118,7 +118,7 @@ class Serving:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_open = asyncio.Event()
         self._opened_at: float | None = None
-        self._asked: asyncio.Task[ServingEnd] | None = None
+        self._finishing: asyncio.Task[ServingEnd] | None = None
         self._turning_away: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[ServingEnd] = asyncio.get_running_loop().create_future()
 
@@ -195,10 +195,10 @@ class Serving:
         loops: list[Coroutine[object, object, None]] = [
             self._sender.run(),
             self._drain.run(),
-            self._reporter.tell_lease(),
-            self._reporter.tell_state(),
-            self._reporter.tell_pairing(),
-            self._reporter.tell_limit(),
+            self._reporter.report_lease(),
+            self._reporter.report_state(),
+            self._reporter.report_pairing(),
+            self._reporter.report_limit(),
             *self._calls.loops(engine),
             self._standing.run(),
             self._hold.beat(),
@@ -227,7 +227,7 @@ class Serving:
 
     async def logout(self) -> ServingEnd:
         """Unlink the device (where it is connected within some seconds), end as ``logged_out``."""
-        if self._asked is None and self._engine.account is not None and not self._barred():
+        if self._finishing is None and self._engine.account is not None and not self._barred():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.open_to_log_out):
                     await self._is_open.wait()
@@ -295,7 +295,7 @@ class Serving:
             follows = consequences.consequence(cause)
             fields = {"connection": self._lease.connection, "cause": str(cause)}
             log.info("closed", action="close", **fields, follows=type(follows).__name__)
-            if self._asked is not None:
+            if self._finishing is not None:
                 return
             if (ending := consequences.ending_of(cause, follows)) is not None:
                 self._request(ending)
@@ -354,7 +354,7 @@ class Serving:
     ) -> None:
         if self._copies is not None and account is not None:
             self._copies.look()  # the keys of a device that was just linked
-        if self._asked is None:
+        if self._finishing is None:
             self._reporter.report(
                 state, cause, shown, account=account, retry_at=retry_at, obstacle=self._obstacle
             )
@@ -366,9 +366,9 @@ class Serving:
         self._request(ServingEnd(reason))
 
     def _request(self, ending: ServingEnd) -> None:
-        if self._asked is None:
+        if self._finishing is None:
             log.info("ends", action="end", connection=self._lease.connection, reason=ending.reason)
-            self._asked = asyncio.ensure_future(self._finish(ending))
+            self._finishing = asyncio.ensure_future(self._finish(ending))
 
     async def _end(self, ending: ServingEnd) -> ServingEnd:
         self._request(ending)

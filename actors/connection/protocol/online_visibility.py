@@ -9,15 +9,15 @@ from dataclasses import dataclass
 class Visibility:
     """Whether an account is shown as online on one socket.
 
-    `always`: by the settings of its connection. `asked`: by the last request, None before one.
+    `always`: by the settings of its connection. `requested`: by the last request, None before one.
     """
 
     always: bool = False
-    asked: bool | None = None
+    requested: bool | None = None
 
     @property
     def available(self) -> bool:
-        return self.always if self.asked is None else self.asked
+        return self.always if self.requested is None else self.requested
 
     @property
     def active(self) -> bool:
@@ -26,4 +26,4 @@ class Visibility:
 
     def configure(self, *, always: bool) -> None:
         """Follow other settings; they undo that the account was asked to seem away."""
-        self.always, self.asked = always, self.asked or None
+        self.always, self.requested = always, self.requested or None

@@ -39,7 +39,7 @@ class TraceWriter(Thread):
         self._clock, self._began = clock, clock()
         self._waiting: deque[tuple[float, Kind, Any, int]] = deque()
         self._put = self._taken = 0  # bytes; each is changed by one thread alone
-        self._told = 0
+        self._reported = 0
         self._finished = Event()
 
     def note(self, kind: Kind, what: Any, size: int) -> None:
@@ -73,8 +73,8 @@ class TraceWriter(Thread):
             yield {"at": round(at, 3), **_line(kind, what, shaper)}
             self._taken += size
         dropped = self.refused + self.file.dropped
-        if dropped > self._told and self.file.error is None:
-            self._told = dropped
+        if dropped > self._reported and self.file.error is None:
+            self._reported = dropped
             yield {"at": round(self._clock() - self._began, 3), "event": "gap", "dropped": dropped}
 
 

@@ -64,5 +64,5 @@ class Calls:
         """Have the program refuse a call, once. Raises `SendError` where no such call rings, or what `link` raises."""
         if call not in self._callers:
             raise SendError("unknown_call", permanent=True)
-        await link.ask("reject_call", caller=self._callers[call], call=call)
+        await link.call("reject_call", caller=self._callers[call], call=call)
         self._callers.pop(call, None)

@@ -94,7 +94,7 @@ class DeliveryHandler:
             return outcome
         return replace(outcome, news=True, moved=(*outcome.moved, *opened))
 
-    def knows(self, stanza: Node) -> bool:
+    def is_stored(self, stanza: Node) -> bool:
         """Whether the message of these addresses is stored."""
         try:
             source = source_of(stanza, self._people)

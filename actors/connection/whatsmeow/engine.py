@@ -248,7 +248,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""
         if self._heard is not None:
-            self._heard.asked_to_leave = True
+            self._heard.unlinking = True
         program, _ = await self._programs.start()
         with suppress(PipeLost, PipeTimeout, ProgramError):
             await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
@@ -384,7 +384,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         if paired is None:
             pipe.refuse(number, "no_login")
         elif do == "knows":
-            known = paired.knows(delivery_of(number, "message", frame))
+            known = paired.is_stored(delivery_of(number, "message", frame))
             pipe.answer(number, {"known": known})
         elif do == "sent":
             plaintext = paired.sent(frame.header)

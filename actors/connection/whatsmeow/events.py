@@ -41,7 +41,7 @@ _STATES: Final = frozenset({"available", "unavailable", "composing", "recording"
 class Events:
     """Handles events in a task of its own: the owner may ask the program meanwhile.
 
-    `over`: the program ended the login by itself. `asked_to_leave` is set where that unlinks the device.
+    `over`: the program ended the login by itself. `unlinking` is set where that unlinks the device.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Events:
         self._versions = versions
         self._recorder = recorder
         self._qrs = 0
-        self.over = self.asked_to_leave = False
+        self.over = self.unlinking = False
         self.last = time.monotonic()
         self._handlers: Mapping[str, Callable[[Any], Awaitable[None]]] = {
             "qr": self._show_qr,
             "code_void": self._void_code,
-            "passkey": self._ask_for_passkey,
+            "passkey": self._report_passkey,
             "paired": self._pair,
             "open": self._open,
             "presence": self._show_presence,
@@ -122,7 +122,7 @@ class Events:
     async def _void_code(self, _: Any) -> None:
         await self._events.on_code(NO_CODE)
 
-    async def _ask_for_passkey(self, report: Any) -> None:
+    async def _report_passkey(self, report: Any) -> None:
         await self._events.on_passkey(_passkey(report))
 
     async def _pair(self, report: Any) -> None:
@@ -146,7 +146,7 @@ class Events:
     async def _end(self, report: Any) -> None:
         cause = Cause(Kind.LOGGED_OUT, "asked")
         found = causes.from_ended(report, time.time())
-        self._link.fail(cause if self.asked_to_leave else found)
+        self._link.fail(cause if self.unlinking else found)
 
     async def _show_qr(self, report: Any) -> None:
         if not self._qrs:

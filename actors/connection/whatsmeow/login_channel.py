@@ -69,7 +69,7 @@ class Link:
             assert isinstance(stanza, ProgramDelivery)
             self._pipe.answer(stanza.request, stanza.answer)
 
-    async def ask(self, do: str, *, body: bytes = b"", **values: Any) -> Frame:
+    async def call(self, do: str, *, body: bytes = b"", **values: Any) -> Frame:
         """Have the program ask WhatsApp.
 
         Raises `ConnectionLost`, with the program's own cause where it tells one in time,
@@ -98,10 +98,10 @@ class Link:
         return self.cause or Cause(Kind.NETWORK, "program_lost")
 
     async def request(self, stanza: Node) -> Node:
-        """Ask a question of GraphQL; see `protocol/limits/limit_queries.py`. Raises as `ask`."""
+        """Ask a question of GraphQL; see `protocol/limits/limit_queries.py`. Raises as `call`."""
         (query,) = stanza.children("query")
         variables = json.loads(query.data)["variables"]
-        answer = await self.ask("mex", query_id=query.attrs["query_id"], variables=variables)
+        answer = await self.call("mex", query_id=query.attrs["query_id"], variables=variables)
         return Node("iq", {}, (Node("result", {}, b'{"data":%b}' % answer.body),))
 
     async def post(

@@ -10,33 +10,33 @@ from actors.connection.protocol.media.media_servers import connection
 
 if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.media.download_worker import AskPhone
-    from actors.connection.protocol.media.media_servers import Ask, MediaConnection
+    from actors.connection.protocol.media.download_worker import ReuploadRequest
+    from actors.connection.protocol.media.media_servers import MediaConnection, MediaServerQuery
     from actors.connection.session.files.pending_downloads import Transfer
     from actors.connection.whatsmeow.login_channel import Link
 
 
-def servers(link: Link) -> Ask:
+def servers(link: Link) -> MediaServerQuery:
     """Asks for the media servers over this link."""
 
-    async def ask() -> MediaConnection:
-        answer = (await link.ask("media_hosts", fresh=True)).header
+    async def query() -> MediaConnection:
+        answer = (await link.call("media_hosts", fresh=True)).header
         hosts = [str(one) for one in answer.get("hosts") or ()]
         seconds = [
             each for name in ("ttl", "auth_ttl") if isinstance(each := answer.get(name), int)
         ]
         return connection(hosts, str(answer.get("auth") or ""), seconds, time.monotonic())
 
-    return ask
+    return query
 
 
-def phone(link: Link, people: LidMapping) -> AskPhone:
+def phone(link: Link, people: LidMapping) -> ReuploadRequest:
     """Asks the account's phone over this link."""
 
-    async def ask(transfer: Transfer) -> None:
+    async def request(transfer: Transfer) -> None:
         chat = Address.parse(transfer.chat)
         to = people.named(chat, "lid") if chat.is_person else chat
-        await link.ask(
+        await link.call(
             "media_retry",
             body=transfer.key,
             chat=str(to),
@@ -45,4 +45,4 @@ def phone(link: Link, people: LidMapping) -> AskPhone:
             from_me=transfer.from_me,
         )
 
-    return ask
+    return request

@@ -135,7 +135,7 @@ class PairedAccount:
             hosts=None if carrying is None else carrying.hosts,
             counts=counts,
             on_inbox=events.on_inbox,
-            tell=self._tell_history,
+            tell=self._report_history,
             hand_on=self._hand_on,
             hold=hold,
             low=low,
@@ -146,9 +146,9 @@ class PairedAccount:
         """Take a delivery of the program; waits while too many do."""
         await self._receiver.put(delivery)
 
-    def knows(self, stanza: ProgramDelivery) -> bool:
+    def is_stored(self, stanza: ProgramDelivery) -> bool:
         """Whether the message of these addresses is stored."""
-        return self._incoming.knows(stanza)
+        return self._incoming.is_stored(stanza)
 
     def sent(self, report: Mapping[str, Any]) -> bytes | None:
         """The plaintext of a message that was sent, for a device that could not read it; None for any other."""
@@ -168,7 +168,7 @@ class PairedAccount:
     async def open(self) -> None:
         """WhatsApp let the device in. Raises what the session refuses with."""
         self.logged_in = True
-        self._visibility.asked = None
+        self._visibility.requested = None
         if self._carrying is not None:
             self._carrying.attach(
                 media_queries.servers(self._link), media_queries.phone(self._link, self._people)
@@ -209,7 +209,7 @@ class PairedAccount:
             async with transaction(self._session, self._link):  # an older owner marks nothing (G6)
                 unread = self._session.unread.marked(str(self._people.canonical(where)), mark)
             for reading in readings(unread):
-                await self._link.ask(
+                await self._link.call(
                     "read",
                     chat=reading.origin,
                     sender=reading.author,
@@ -221,15 +221,15 @@ class PairedAccount:
                 self._session.unread.forget(each.number for each in unread)
 
     async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
-        """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
+        """See `ResendRequests.request`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await self._resends.ask(chat, sender, message_id)
+        await self._resends.request(chat, sender, message_id)
 
     async def sync_app_state(self) -> None:
         """Have all collections fetched anew. Raises `NotConnected` before the login is done."""
         self._require_login()
         with send_errors():
-            await self._link.ask("app_state_sync", whole=True)
+            await self._link.call("app_state_sync", whole=True)
 
     async def change_chat(self, chat: str, change: SettingChange, at: float) -> None:
         """Change settings of a chat, or star a message. Raises `NotConnected` before the login is done, else `SendError`.
@@ -279,20 +279,20 @@ class PairedAccount:
         """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`, for a LID too."""
         self._require_login()
         with send_errors():
-            return await self._lookups.ask(number)
+            return await self._lookups.chat_of(number)
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""
         self._require_login()
-        self._visibility.asked = available
+        self._visibility.requested = available
         with send_errors():
-            await self._link.ask("presence", available=available)
+            await self._link.call("presence", available=available)
 
     async def show(self) -> None:
         """Show the account as it is to be shown; where that fails the next login does it."""
         if self.logged_in:
             with suppress(ConnectionLost, RequestFailed, RequestTimeout):
-                await self._link.ask("presence", available=self._visibility.available)
+                await self._link.call("presence", available=self._visibility.available)
 
     async def typing(self, chat: str, state: str) -> None:
         """Show what the account does in a chat. Raises `SendError`."""
@@ -301,7 +301,7 @@ class PairedAccount:
         if state not in STATES:
             raise SendError("unsupported_chat", permanent=True)
         with send_errors():
-            await self._link.ask("typing", chat=str(self._to(where)), state=state)
+            await self._link.call("typing", chat=str(self._to(where)), state=state)
 
     async def subscribe(self, chat: str) -> None:
         """Subscribe to a person's presence. Raises `SendError`."""
@@ -310,7 +310,7 @@ class PairedAccount:
         if not where.is_person:
             raise SendError("unsupported_chat", permanent=True)
         with send_errors():
-            await self._link.ask("subscribe", chat=str(self._to(where)))
+            await self._link.call("subscribe", chat=str(self._to(where)))
 
     async def settled(self, keys: Sequence[int]) -> None:
         """Inbox items are stored elsewhere."""
@@ -325,10 +325,10 @@ class PairedAccount:
         if not self.logged_in:
             raise NotConnected
 
-    async def _tell_history(self, _: str) -> None:
+    async def _report_history(self, _: str) -> None:
         """The program tells the phone once the notification is stored."""
 
-    async def _tell_call(self, call: Call) -> None:
+    async def _report_call(self, call: Call) -> None:
         await self._events.on_call(call)
 
     async def _hand_on(self, history: bytes) -> None:
@@ -338,7 +338,7 @@ class PairedAccount:
             log.warning("history not learnt", action="history.too_large", bytes=len(history))
             return
         with suppress(RequestFailed, RequestTimeout):
-            await self._link.ask("history_learnt", body=history)
+            await self._link.call("history_learnt", body=history)
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         if kind == "history":
@@ -349,11 +349,11 @@ class PairedAccount:
         elif kind == "placeholder":
             self._resends.look()
         elif kind == "limits":
-            self._start(kind, self._limits.tell())
-        elif kind == "ask":
-            self._limits.ask(limit_queries.lock_query())
+            self._start(kind, self._limits.report())
+        elif kind == "limit_query":
+            self._limits.query_limit(limit_queries.lock_query())
         elif kind == "call" and (call := self._calls.call_of(stanza)) is not None:
-            self._start(kind, self._tell_call(call))
+            self._start(kind, self._report_call(call))
         elif kind == "roster":
             self._start(kind, self._learn_members(stanza))
 

@@ -23,7 +23,7 @@ class StoredAccount:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.people: LidMapping | None = None
-        self._know(session.linked_device.read())
+        self._set_people(session.linked_device.read())
 
     @property
     def account(self) -> str | None:
@@ -50,14 +50,14 @@ class StoredAccount:
             async with self._session.transaction():
                 self._session.linked_device.save(device)
                 self._session.account_link.note()
-            self._know(device)
+            self._set_people(device)
 
     async def forget(self) -> None:
         """The device is not linked any more."""
         with suppress(*SessionRefusal):
             async with self._session.transaction():
                 self._session.forget_credentials()
-        self._know(None)
+        self._set_people(None)
 
     async def note_ban(self, until: float | None) -> None:
         """Keep until when the account is banned."""
@@ -67,7 +67,7 @@ class StoredAccount:
                 async with self._session.transaction():
                     self._session.linked_device.save(replace(known, banned_until=until))
 
-    def _know(self, device: LinkedDevice | None) -> None:
+    def _set_people(self, device: LinkedDevice | None) -> None:
         if device is None:
             self.people = None
         else:

@@ -60,14 +60,14 @@ def without_words(record: Record) -> list[Write]:
     """The writes of a record whose words the store does not take: no text, no content, no change of another."""
     shown = {**message(record), "text": None, "content": None}
     by, keep = ("at", "revision"), _kept(record)
-    advance = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, tells=of_message)
+    advance = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, events=of_message)
     return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), advance]
 
 
 def is_unknown(record: Record) -> bool:
     """Whether only a newer release knows its content, so that the view lacks it."""
     try:
-        _ = record.said
+        _ = record.decoded
     except UnknownContent:
         return True
     return False
@@ -91,7 +91,7 @@ def _shown(record: Record) -> list[Write]:
         message(record),
         by=("at", "revision"),
         keep=_kept(record),
-        tells=of_message,
+        events=of_message,
     )
     known = chat_activity.of_message(shown.data, record.id)
     return [shown, *changing(record), *chat_activity.noting(record.connection, [known])]
@@ -125,7 +125,7 @@ def changing(record: Record) -> list[Write]:
     if change is None or record.status not in PROVEN:
         return []
     if isinstance(change, Reaction | PollVote | Pin):
-        change = replace(change, at_ms=int(record.said_at * 1000))
+        change = replace(change, at_ms=int(record.timestamp * 1000))
     return [
         noting(
             record.connection,
@@ -152,7 +152,7 @@ def deleted(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def _change(record: Record) -> Change | None:
     try:
-        content = record.said if record.content else None
+        content = record.decoded if record.content else None
     except UnknownContent:
         return None  # a newer release accepted it, and notes it
     return content if isinstance(content, Change) else None
@@ -161,7 +161,7 @@ def _change(record: Record) -> Change | None:
 def _content(record: Record) -> Document | None:
     """As the document has it: the words of an edit are in the message that it changed."""
     try:
-        content = record.said if record.content else None
+        content = record.decoded if record.content else None
     except UnknownContent:
         return None
     if content is None:

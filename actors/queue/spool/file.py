@@ -178,7 +178,7 @@ class Spool:
             place = cursor.lastrowid or 0
             return Spooled(place, message_id, now, idempotency_key, weight, send), False
 
-        return await self._writer.ask(run, writes=True)
+        return await self._writer.call(run, writes=True)
 
     def _require_room(
         self, database: sqlite3.Connection, connection: str, size: int, budgets: RedisBudgets | None
@@ -229,7 +229,7 @@ class Spool:
 
     async def get(self, connection: str, message_id: str) -> Spooled | None:
         """The send with this id, if it waits here."""
-        row = await self._writer.ask(
+        row = await self._writer.call(
             lambda db: _find(db, api_id(connection, message_id)), writes=False
         )
         try:
@@ -254,7 +254,7 @@ class Spool:
         if chats:
             where += f" AND (connection, chat) NOT IN (VALUES {', '.join(['(?, ?)'] * len(chats))})"
         while True:
-            rows: list[Any] = await self._writer.ask(
+            rows: list[Any] = await self._writer.call(
                 lambda database: database.execute(
                     f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
                     (*passed, *(part for chat in chats for part in chat), limit),
@@ -270,14 +270,14 @@ class Spool:
                     broken.append((time.time(), row[0]))
             if not broken:
                 return found
-            await self._writer.ask(partial(_move, moved=broken), writes=True)
+            await self._writer.call(partial(_move, moved=broken), writes=True)
 
     async def unreadable(self, behind: int, limit: int) -> tuple[int, list[Record]]:
         """The endings of rows that are no sends, in the order of their moving, and the last one's number.
 
         `behind` is the number to go on from.
         """
-        rows: list[Any] = await self._writer.ask(
+        rows: list[Any] = await self._writer.call(
             lambda database: database.execute(
                 "SELECT number, moved_at, CAST(id AS BLOB), CAST(chat AS BLOB), accepted_at"
                 " FROM unreadable WHERE number > ? ORDER BY number LIMIT ?",
@@ -291,13 +291,13 @@ class Spool:
     async def remove(self, moved: Sequence[Spooled]) -> None:
         """Forget what the queue has."""
         places = [(each.place,) for each in moved]
-        await self._writer.ask(
+        await self._writer.call(
             lambda database: database.executemany("DELETE FROM spool WHERE place = ?", places),
             writes=True,
         )
 
     async def depth(self) -> Depth:
-        row = await self._writer.ask(
+        row = await self._writer.call(
             lambda database: database.execute(
                 "SELECT COUNT(*), MIN(accepted_at), (SELECT COUNT(*) FROM unreadable) FROM spool"
             ).fetchone(),

@@ -18,7 +18,7 @@ from actors.state.fields import OF_GROUP
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.state.documents import Document, Tells
+    from actors.state.documents import Document, EventsOf
     from actors.state.events.event import Event
 
 T = TypeVar("T")
@@ -72,9 +72,9 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
             document["name"] = noted["value"]["value"] or document.get("name")
         return document
 
-    tells = _telling(collection, connection, subject_id, item, news=item["news"])
+    events = _events_of(collection, connection, subject_id, item, news=item["news"])
     identity = document_id(connection, subject_id)
-    return Write("change", collection, identity, change=change, tells=tells)
+    return Write("change", collection, identity, change=change, events=events)
 
 
 def clearing(
@@ -97,8 +97,8 @@ def clearing(
             return None
         return _document(collection, connection, subject_id, settings, there)
 
-    tells = _telling(collection, connection, subject_id, replaced, news=True)
-    return Write("change", collection, document["id"], change=change, tells=tells)
+    events = _events_of(collection, connection, subject_id, replaced, news=True)
+    return Write("change", collection, document["id"], change=change, events=events)
 
 
 def moving(collection: str, connection: str, document: Document, new: str) -> list[Write]:
@@ -204,16 +204,16 @@ def _is_over(document: Document, replaced: Mapping[str, Any]) -> bool:
     )
 
 
-def _telling(
+def _events_of(
     collection: str, connection: str, subject_id: str, cause: Mapping[str, Any], *, news: bool
-) -> Tells | None:
+) -> EventsOf | None:
     """Return what derives the event of a visible change of a subject by `cause`; None for labels.
 
     Where it is no `news`, a subject of which nothing was known has no event. A change of a group has one of its own.
     """
     of_group = str(cause.get("setting", "")).startswith(OF_GROUP)
 
-    def tells(before: Document | None, after: Document | None) -> Sequence[Event]:
+    def events(before: Document | None, after: Document | None) -> Sequence[Event]:
         had, has = shown(before), shown(after)
         if _values(had) == _values(has) or not (news or had):
             return ()
@@ -227,7 +227,7 @@ def _telling(
             return (of_group_change(data, cause["epoch"], cause["key"]),)
         return (of_app_state({**data, "settings": has}, cause["epoch"], cause["key"]),)
 
-    return None if collection == LABELS else tells
+    return None if collection == LABELS else events
 
 
 def _values(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

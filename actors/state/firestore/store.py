@@ -196,7 +196,7 @@ class FirestoreDocuments:
         except TimeoutError:
             raise StoreAway("no answer in time") from None
         except exceptions.FailedPrecondition:
-            self._tell_unindexed()
+            self._report_unindexed()
             raise StoreAway("an index is missing") from None
         except (exceptions.GoogleAPIError, GoogleAuthError, OSError) as error:
             raise StoreAway(type(error).__name__) from None
@@ -222,7 +222,7 @@ class FirestoreDocuments:
         self._quota_at = now + pause
         log.warning("quota exceeded", action="store_quota", seconds=round(pause, 1))
 
-    def _tell_unindexed(self) -> None:
+    def _report_unindexed(self) -> None:
         if not self._unindexed:
             self._unindexed = True
             log.error("an index is missing: deploy firestore.indexes.json", action="store_index")
@@ -277,7 +277,7 @@ class FirestoreDocuments:
     async def _attempt(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
         names = list(dict.fromkeys(step.name for step in steps))
         head = self._name(EVENT_LOG, HEAD)
-        if any(step.tells for step in steps) and head not in names:
+        if any(step.has_events for step in steps) and head not in names:
             names.append(head)
         before, transaction = await self._read(client, names, transaction=True)
         after = dict(before)
@@ -319,8 +319,8 @@ class _Step:
         check_address(write.collection, write.id)
         self._write = write
         self.name = documents._name(write.collection, write.id)  # noqa: SLF001 - its own part
-        self.tells = write.tells is not None
-        self.blind = write.op in ("set", "merge", "delete") and not self.tells
+        self.has_events = write.events is not None
+        self.blind = write.op in ("set", "merge", "delete") and not self.has_events
         """Whether it needs not be known what is there."""
         # The caller may go on changing its data.
         self._data: Any = copy.deepcopy(write.data) if write.op in ("merge", "advance") else {}
@@ -361,9 +361,9 @@ class _Step:
 
     def events(self, before: Any | None, after: Any | None) -> Sequence[Event]:
         """Return the events of the write, having made `after` of `before`."""
-        if self._write.tells is None or _same(before, after):
+        if self._write.events is None or _same(before, after):
             return ()
-        return self._write.tells(
+        return self._write.events(
             None if before is None else decode(before), None if after is None else decode(after)
         )
 

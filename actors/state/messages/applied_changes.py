@@ -91,8 +91,8 @@ def noting(
         changes = _with(before, change, who, {**when, **(named or {})})
         return None if changes == before else settled(document, changes)
 
-    tells = (lambda _before, _after: (event,)) if news else None
-    return Write("change", MESSAGES, target, change=apply, tells=tells)
+    events = (lambda _before, _after: (event,)) if news else None
+    return Write("change", MESSAGES, target, change=apply, events=events)
 
 
 def is_early(document: Mapping[str, Any]) -> bool:

@@ -47,7 +47,7 @@ def settling(connection: str, item: Mapping[str, Any], now: float) -> Write:
     return Write(
         *("change", MESSAGES, identity),
         change=change,
-        tells=lambda before, after: of_file(before, after, now),
+        events=lambda before, after: of_file(before, after, now),
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from actors.messages.content import Content
-    from actors.state.documents import Document, Tells
+    from actors.state.documents import Document, EventsOf
     from actors.state.events.event import Event
 
 ARRIVALS = 1_000_000
@@ -141,7 +141,7 @@ def changing(connection: str, document: Document, content: Content | None) -> li
     ]
 
 
-def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
+def storing(document: Document, *, events: EventsOf | None = of_message) -> Write:
     """The write that stores it: once, unless only a placeholder for it is there.
 
     One that is there of a connection that was deleted counts for nothing: it is another's now. Only
@@ -174,7 +174,7 @@ def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
         return _advanced(there, document) or (there if document.get("changes") else None)
 
     return Write(
-        "change", MESSAGES, document["id"], change=change, tells=tells, bytes=size_of(document)
+        "change", MESSAGES, document["id"], change=change, events=events, bytes=size_of(document)
     )
 
 
@@ -191,7 +191,7 @@ def advancing(connection: str, item: Mapping[str, Any]) -> Write:
         return None if there is None or is_early(there) else _advanced(there, news)
 
     identity = incoming_id(connection, chat, sender, message_id)
-    return Write("change", MESSAGES, identity, change=change, tells=of_message)
+    return Write("change", MESSAGES, identity, change=change, events=of_message)
 
 
 def _advanced(there: Document, news: Mapping[str, Any]) -> Document | None:
@@ -221,18 +221,20 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     between the two leaves it in both, and a repeat completes it.
     """
     if source_of(document) == API:
-        return (Write("change", MESSAGES, document["id"], change=_rechatted(old, new), tells=None),)
+        return (
+            Write("change", MESSAGES, document["id"], change=_rechatted(old, new), events=None),
+        )
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])
     moved = {**_named(document, old, new), "id": identity, "sender": sender}
     if sender != document["sender"] and old.endswith("@lid"):
         moved["sender_lid"] = old
 
-    def tells(before: Document | None, after: Document | None) -> Sequence[Event]:
+    def events(before: Document | None, after: Document | None) -> Sequence[Event]:
         # Of the message there was an event in the former chat, and of its file where that had ended.
         return of_file(before, after) if of_file(moved, after) else ()
 
-    return storing(moved, tells=tells), Write("delete", MESSAGES, document["id"])
+    return storing(moved, events=events), Write("delete", MESSAGES, document["id"])
 
 
 def _rechatted(old: str, new: str) -> Callable[[Document | None], Document | None]:

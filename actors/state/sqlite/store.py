@@ -50,7 +50,7 @@ class SqliteDocuments:
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)
-        return await self._writer.ask(
+        return await self._writer.call(
             lambda database: _read(database, collection, id), writes=False
         )
 
@@ -83,7 +83,7 @@ class SqliteDocuments:
     async def batch(self, writes: Sequence[Write]) -> None:
         check_batch(writes)
         applies = [(write, _applier(write)) for write in writes]
-        telling = any(write.tells for write in writes)
+        telling = any(write.events for write in writes)
 
         def run(database: sqlite3.Connection) -> None:
             now = time.time()
@@ -118,14 +118,14 @@ class SqliteDocuments:
             more = limit is not None and len(rows) > limit
             return Page(items, statement.request.cursor(items[-1]) if more else None)
 
-        return await self._writer.ask(run, writes=False)
+        return await self._writer.call(run, writes=False)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._writer.close)
 
     async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._writer.ask(run, writes=True)
+            return await self._writer.call(run, writes=True)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             # Its name only: the text could quote what was to be stored.
             raise WriteRefused(error.sqlite_errorname) from None
@@ -135,14 +135,14 @@ def _applied(
     database: sqlite3.Connection, write: Write, apply: Callable[[sqlite3.Connection], bool]
 ) -> Sequence[Event]:
     """Apply a write; return its events."""
-    if write.tells is None:
+    if write.events is None:
         apply(database)
         return ()
     before = _read(database, write.collection, write.id)
     if not apply(database):
         return ()
     after = _read(database, write.collection, write.id)
-    return () if after == before else write.tells(before, after)
+    return () if after == before else write.events(before, after)
 
 
 def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:

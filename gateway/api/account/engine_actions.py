@@ -10,7 +10,7 @@ from starlette.responses import Response
 from actors.state.documents import MESSAGES
 from actors.state.messages.applied_changes import is_early
 from gateway.acceptance import engine_limits
-from gateway.api.lookups import REFUSES, ask
+from gateway.api.lookups import REFUSES, request_owner
 from gateway.api.messages import named
 from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation
@@ -31,27 +31,27 @@ async def resend(call: ApiRequest[None, None]) -> Response:
     if document["direction"] != "in":
         raise Problem("not_incoming")
     args = {name: document[name] for name in ("chat", "sender", "message_id")}
-    await ask(call, connection, "request_resend", args)
+    await request_owner(call, connection, "request_resend", args)
     return Response(status_code=204)
 
 
 async def sync(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
-    return await _asked(call, connection, "sync_app_state", {})
+    return await _request(call, connection, "sync_app_state", {})
 
 
 async def reject(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
     if _CALL.fullmatch(call.path["call"]) is None:
         raise Problem("unknown_call")
-    return await _asked(call, connection, "reject_call", {"call": call.path["call"]})
+    return await _request(call, connection, "reject_call", {"call": call.path["call"]})
 
 
-async def _asked(
+async def _request(
     call: ApiRequest[Any, None], registered: Registered, kind: str, args: dict[str, str]
 ) -> Response:
-    await ask(call, registered, kind, args)
+    await request_owner(call, registered, kind, args)
     return Response(status_code=204)
 
 

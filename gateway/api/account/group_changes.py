@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from starlette.responses import Response
 
 from gateway.api.account.groups import group_in_path
-from gateway.api.lookups import REFUSES, ask, canonical
+from gateway.api.lookups import REFUSES, canonical, request_owner
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -29,7 +29,7 @@ _CODE: Final = re.compile(models.CODE, re.ASCII)
 async def create(call: ApiRequest[models.NewGroup, None]) -> Response:
     registered, body = await resolve(call, call.body.connection), call.body
     args = {"subject": body.subject, "participants": _each_once(body.participants)}
-    answer = await ask(call, registered, "create_group", args)
+    answer = await request_owner(call, registered, "create_group", args)
     made = models.CreatedGroup(
         chat=answer["chat"], subject=answer["subject"], participants=models.outcomes(answer)
     )
@@ -78,7 +78,7 @@ async def preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
     code = call.path["code"]
     if _CODE.fullmatch(code) is None:
         raise Problem("unknown_invite")
-    answer = await ask(
+    answer = await request_owner(
         call, await resolve(call, call.query.connection), "invited_group", {"code": code}
     )
     return written(models.InvitedGroup.model_validate(answer))
@@ -86,7 +86,7 @@ async def preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
 
 async def join(call: ApiRequest[models.Invitation, None]) -> Response:
     registered = await resolve(call, call.body.connection)
-    answer = await ask(call, registered, "join_group", {"code": call.body.code})
+    answer = await request_owner(call, registered, "join_group", {"code": call.body.code})
     return written(models.JoinedGroup.model_validate(answer))
 
 
@@ -104,7 +104,7 @@ async def _request(call: ApiRequest[Any, Any], kind: str, **args: Any) -> dict[s
     """The owner's answer to a command about the group in the path."""
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
-    return await ask(call, registered, kind, {"chat": chat, **args})
+    return await request_owner(call, registered, kind, {"chat": chat, **args})
 
 
 def _listed(given: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.api.lookups import REFUSES, ask
+from gateway.api.lookups import REFUSES, request_owner
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -27,7 +27,7 @@ def group_in_path(call: ApiRequest[Any, Any]) -> str:
 async def one(call: ApiRequest[None, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
-    return written(groups.group(await ask(call, registered, "group", {"chat": chat})))
+    return written(groups.group(await request_owner(call, registered, "group", {"chat": chat})))
 
 
 OPERATIONS = (

@@ -11,7 +11,7 @@ from gateway.acceptance import engine_limits
 from gateway.acceptance.attachments import NOT_KEPT
 from gateway.api import media, sends
 from gateway.api.account.groups import group_in_path
-from gateway.api.lookups import REFUSES, ask, canonical
+from gateway.api.lookups import REFUSES, canonical, request_owner
 from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -32,7 +32,7 @@ async def picture(call: ApiRequest[None, None]) -> Response:
     """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more."""
     registered = await resolve_path(call)
     chat = canonical(call.path["chat"], addresses.chat)
-    found = (await ask(call, registered, "picture", {"chat": chat}))["picture"]
+    found = (await request_owner(call, registered, "picture", {"chat": chat}))["picture"]
     if found is None:
         raise Problem("no_picture")
     sha256 = str(found["sha256"])
@@ -46,19 +46,21 @@ async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     await _require_jpeg(call, registered, call.body.picture)
-    await ask(call, registered, "set_picture", {"chat": chat, "sha256": call.body.picture})
+    await request_owner(
+        call, registered, "set_picture", {"chat": chat, "sha256": call.body.picture}
+    )
     return Response(status_code=204)
 
 
 async def remove_picture(call: ApiRequest[None, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
-    await ask(call, registered, "set_picture", {"chat": chat, "sha256": None})
+    await request_owner(call, registered, "set_picture", {"chat": chat, "sha256": None})
     return Response(status_code=204)
 
 
 async def profile(call: ApiRequest[None, None]) -> Response:
-    answer = await ask(call, await resolve_path(call), "profile", {})
+    answer = await request_owner(call, await resolve_path(call), "profile", {})
     return written(models.Profile.model_validate(answer))
 
 
@@ -70,12 +72,12 @@ async def change_profile(call: ApiRequest[models.ProfileChange, None]) -> Respon
         engine_limits.require(registered.engine, "app_state")
     if (wanted := changes.get("picture")) is not None:
         await _require_jpeg(call, registered, wanted)
-    await ask(call, registered, "change_profile", {"change": changes})
+    await request_owner(call, registered, "change_profile", {"change": changes})
     return Response(status_code=204)
 
 
 async def blocked(call: ApiRequest[None, None]) -> Response:
-    answer = await ask(call, await resolve_path(call), "blocked", {})
+    answer = await request_owner(call, await resolve_path(call), "blocked", {})
     return written(models.Blocked(items=answer["people"]))
 
 
@@ -90,7 +92,7 @@ async def unblock(call: ApiRequest[None, None]) -> Response:
 async def _block(call: ApiRequest[None, None], *, blocked: bool) -> Response:
     registered = await resolve_path(call)
     person = canonical(call.path["person"], addresses.person)
-    await ask(call, registered, "block", {"person": person, "blocked": blocked})
+    await request_owner(call, registered, "block", {"person": person, "blocked": blocked})
     return Response(status_code=204)
 
 

@@ -80,7 +80,7 @@ async def show(call: ApiRequest[None, ListQuery]) -> Response:
     if lease is not None and not lease.held.refused_documents and not _is_served(call, lease):
         return _page(found, None)  # its session has none
     args = {"limit": str(left + 1), "after": after}
-    items = (await _ask_owner(call, registered, lease, "refused_items", args))["items"]
+    items = (await _request_owner(call, registered, lease, "refused_items", args))["items"]
     page = [*map(_of_item, items[:left])]
     return _page([*found, *page], (page[-1].id if page else after) if len(items) > left else None)
 
@@ -109,14 +109,14 @@ async def _decide(
     elif _is_key(document):
         registered = await resolve_path(call, fresh=True)
         lease = await call.backends.leases.read(registered.id)
-        there = (await _ask_owner(call, registered, lease, kind, {"item": document}))["there"]
+        there = (await _request_owner(call, registered, lease, kind, {"item": document}))["there"]
     else:
         there = False
     if not there:
         raise Problem("unknown_document")
 
 
-async def _ask_owner(
+async def _request_owner(
     call: ApiRequest[Any, Any],
     registered: Registered,
     lease: Lease | None,

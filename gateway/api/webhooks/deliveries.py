@@ -85,7 +85,7 @@ async def redeliver(call: ApiRequest[None, None]) -> Response:
         raise Problem("unknown_delivery")
     repeated = await _once_more(backends, webhook, int(number))
     try:
-        await backends.webhooks.ask(webhook.id, repeated.write)
+        await backends.webhooks.request_deliveries(webhook.id, repeated.write)
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     backends.deliverer.look()

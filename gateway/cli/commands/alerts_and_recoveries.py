@@ -16,7 +16,7 @@ RECOVERIES = ("at", "role", "connection", "cause", "action", "before", "after", 
 
 def alerts(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:
     """Those that are `active` (true), over (false), or both."""
-    answer = _asked(data, key, "/api/alerts", query)
+    answer = _get(data, key, "/api/alerts", query)
     if not as_json:
         for each in answer["items"]:
             each["severity"] = output.severity(each["severity"])
@@ -24,10 +24,10 @@ def alerts(data: Path, key: str | None, query: dict[str, Any], as_json: bool) ->
 
 
 def recoveries(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:
-    answer = _asked(data, key, "/api/recoveries", query)
+    answer = _get(data, key, "/api/recoveries", query)
     output.show_page(answer, RECOVERIES, as_json=as_json, empty="Nothing had to recover.")
 
 
-def _asked(data: Path, key: str | None, path: str, query: dict[str, Any]) -> Any:
+def _get(data: Path, key: str | None, path: str, query: dict[str, Any]) -> Any:
     with Api(data, key) as api:
         return api.get(path, query)

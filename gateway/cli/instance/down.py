@@ -33,13 +33,13 @@ def stop(data: Path, *, quiet: bool) -> tuple[list[str], list[str]]:
     console = output.console()
     stopped: list[str] = []
 
-    def tell(role: str) -> None:
+    def report(role: str) -> None:
         stopped.append(role)
         if not quiet:
             console.print(f"stopping {role} …")
 
     try:
-        killed = [entry.role for entry in asyncio.run(shutdown.stop(data, tell))]
+        killed = [entry.role for entry in asyncio.run(shutdown.stop(data, report))]
     except Held:
         output.refuse(f"The instance in {data} is being stopped already.")
     if not quiet:

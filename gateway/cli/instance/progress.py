@@ -58,15 +58,15 @@ class Lines(Silent):
     """A line whenever a part is ready or falls: for logs and pipes."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[str, int]] = {}
+        self._shown: dict[str, tuple[str, int]] = {}
         self._begun = time.monotonic()
 
     def update(self, notes: Sequence[PartState]) -> None:
         for note in notes:
             word = (note.state, note.falls)
-            if note.state not in ("ready", "fallen") or self._said.get(note.role) == word:
+            if note.state not in ("ready", "fallen") or self._shown.get(note.role) == word:
                 continue
-            self._said[note.role] = word
+            self._shown[note.role] = word
             seconds = time.monotonic() - self._begun
             ran = " (ran already)" if note.attached else ""
             reason = f": {note.reason}" if note.reason else ""

@@ -45,7 +45,7 @@ class Begun:
 
 def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _asked)
+        signal.signal(number, _request_stop)
     try:
         begun = _begin(data, wish)
     except CannotStart as error:
@@ -170,5 +170,5 @@ def _stop(data: Path, quiet: bool) -> None:
     stop(data, quiet=quiet)
 
 
-def _asked(*_: object) -> NoReturn:
+def _request_stop(*_: object) -> NoReturn:
     raise StopRequested

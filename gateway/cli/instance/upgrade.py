@@ -73,13 +73,13 @@ class UpgradeOptions:
 def run(data: Path, options: UpgradeOptions, as_json: bool) -> None:
     done: list[str] = []
 
-    def tell(what: str) -> None:
+    def report(what: str) -> None:
         done.append(what)
         if not as_json:
             output.console().print(f"{what} runs the new code")
 
     try:
-        asyncio.run(_upgrade(data, options, tell))
+        asyncio.run(_upgrade(data, options, report))
     except (Stopped, RedisAway, StoreAway) as error:
         why = str(error) if isinstance(error, Stopped) else "Redis or the state store is away."
         if as_json:
@@ -89,20 +89,20 @@ def run(data: Path, options: UpgradeOptions, as_json: bool) -> None:
         output.plain({"done": done, "complete": True, "reason": None})
 
 
-async def _upgrade(data: Path, options: UpgradeOptions, tell: Callable[[str], None]) -> None:
+async def _upgrade(data: Path, options: UpgradeOptions, report: Callable[[str], None]) -> None:
     plan = Plan.load(data)
     if plan is None or not preparation.running(data):
         raise Stopped(f"Nothing of {data} runs: `teimoso up` starts it with the new code.")
     _check()
     old = _old(data)
-    await _keeper(data, old, tell)
+    await _keeper(data, old, report)
     if await _root(data, old):
-        tell("root")
+        report("root")
     await _services(data, plan)
-    tell("standbys, queue, state, health")
-    await _connections(data, old, options, tell)
+    report("standbys, queue, state, health")
+    await _connections(data, old, options, report)
     if await _gateway(data, old):
-        tell("gateway")
+        report("gateway")
     forget(data)
 
 
@@ -145,7 +145,7 @@ def forget(data: Path) -> None:
     (data / UPGRADE_MARK).unlink(missing_ok=True)
 
 
-async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:
+async def _keeper(data: Path, old: Old, report: Callable[[str], None]) -> None:
     there = _there(data, "keeper", PROCESSES)
     if not any(map(partial(_is_old, old), there)) and held(data):
         return
@@ -154,7 +154,7 @@ async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:
         preparation.launch_keeper(data)
     await _until("the keeper", lambda: _renewed(data, "keeper", old, PROCESSES))
     await _until("each part", lambda: not _missing(data), partial(_missing, data))
-    tell("keeper")
+    report("keeper")
 
 
 async def _root(data: Path, old: Old) -> bool:
@@ -186,7 +186,7 @@ async def _services(data: Path, plan: Plan) -> None:
 
 
 async def _connections(
-    data: Path, old: Old, options: UpgradeOptions, tell: Callable[[str], None]
+    data: Path, old: Old, options: UpgradeOptions, report: Callable[[str], None]
 ) -> None:
     """Each one has to be back as it was before the next is touched."""
     settings = Settings.load(data)
@@ -199,7 +199,7 @@ async def _connections(
             if before is None or before.owner is None or _serves_new(data, before, old):
                 continue
             await _one(registry, redis, leases, before, options.within)
-            tell(f"connection {name_of(connection)}")
+            report(f"connection {name_of(connection)}")
             await asyncio.sleep(options.pause)
     finally:
         await documents.close()

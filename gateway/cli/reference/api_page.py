@@ -93,7 +93,7 @@ def _operation(
     if given := [one for one in operation.get("parameters", ()) if one["in"] != "path"]:
         yield "| parameter | in | what it is |\n|---|---|---|\n"
         for one in given:
-            yield f"| `{one['name']}` | {one['in']} | {_cell(_said(one))} |\n"
+            yield f"| `{one['name']}` | {one['in']} | {_cell(_description(one))} |\n"
         yield "\n"
     yield from _bodies(method, path, operation, schemas)
     for status, answer in operation["responses"].items():
@@ -155,7 +155,7 @@ def _answer(status: str, answer: Mapping[str, Any]) -> Iterator[str]:
                 yield _json(example["value"])
 
 
-def _said(parameter: Mapping[str, Any]) -> str:
+def _description(parameter: Mapping[str, Any]) -> str:
     words = parameter.get("description") or parameter["schema"].get("description")
     if words:
         return str(words)

@@ -52,7 +52,7 @@ def phone(
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes:
             answer = control.post(f"/phones/{segment(number)}", changes)
-    tell(answer, f"{number} has WhatsApp.", as_json=as_json)
+    report(answer, f"{number} has WhatsApp.", as_json=as_json)
 
 
 @app.command()
@@ -73,7 +73,7 @@ def scan(
         control.post("/phones", {"number": number})
         code = _code(api, connection)
         answer = control.post(f"/phones/{segment(number)}/scan", {"qr": code})
-    tell(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
+    report(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
 
 
 @app.command("link-code")
@@ -90,7 +90,7 @@ def link_code(
 
     with control_port(directory(data)) as control:
         answer = control.post(f"/phones/{segment(number)}/link-code", {"code": code})
-    tell(answer, f"{number} linked who shows this code.", as_json=as_json)
+    report(answer, f"{number} linked who shows this code.", as_json=as_json)
 
 
 @app.command()
@@ -121,7 +121,7 @@ def say(
         body["unavailable"] = unavailable
     with control_port(directory(data)) as control:
         answer = control.post(f"/contacts/{segment(number)}/say", body)
-    tell(answer, f"{number} said it to {to}.", as_json=as_json)
+    report(answer, f"{number} said it to {to}.", as_json=as_json)
 
 
 @app.command()
@@ -142,7 +142,7 @@ def edit(
     body = {"to": to, "type": "edit", "target": target, "text": text, "encrypted": encrypted}
     with control_port(directory(data)) as control:
         answer = control.post(f"/contacts/{segment(number)}/say", body)
-    tell(answer, f"{number} changed it.", as_json=as_json)
+    report(answer, f"{number} changed it.", as_json=as_json)
 
 
 @app.command()
@@ -158,7 +158,7 @@ def call(
 
     with control_port(directory(data)) as control:
         answer = control.post(f"/contacts/{segment(number)}/call", {"to": to, "video": video})
-    tell(answer, f"{number} calls {to}.", as_json=as_json)
+    report(answer, f"{number} calls {to}.", as_json=as_json)
 
 
 @app.command("hang-up")
@@ -168,7 +168,7 @@ def hang_up(number: Number, data: Data = DATA, as_json: Json = False) -> None:
 
     with control_port(directory(data)) as control:
         answer = control.delete(f"/contacts/{segment(number)}/call")
-    tell(answer, f"{number} hung up: {len(answer['ended'])} calls ended.", as_json=as_json)
+    report(answer, f"{number} hung up: {len(answer['ended'])} calls ended.", as_json=as_json)
 
 
 @app.command()
@@ -212,7 +212,7 @@ def _code(api: Caller, connection: str) -> str:
         time.sleep(0.5)
 
 
-def tell(answer: Any, sentence: str, *, as_json: bool) -> None:
+def report(answer: Any, sentence: str, *, as_json: bool) -> None:
     if as_json:
         output.plain(answer)
     else:

@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, Number, directory
-from gateway.cli.simulate.simulate import control_port, tell
+from gateway.cli.simulate.simulate import control_port, report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,7 +150,7 @@ def timer(
     body = {"to": to, "type": "timer", "seconds": seconds}
     with control_port(directory(data)) as control:
         answer = control.post(f"/contacts/{segment(number)}/say", body)
-    tell(answer, f"{number} set it in the chat with {to}.", as_json=as_json)
+    report(answer, f"{number} set it in the chat with {to}.", as_json=as_json)
 
 
 @app.command()
@@ -207,7 +207,7 @@ def migrate(
     path = f"/accounts/{segment(number)}/migrate"
     with control_port(directory(data)) as control:
         answer = control.post(path, {"contacts": contacts or []})
-    tell(answer, f"{number} has migrated to LIDs.", as_json=as_json)
+    report(answer, f"{number} has migrated to LIDs.", as_json=as_json)
 
 
 @app.command()

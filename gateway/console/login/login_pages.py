@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from actors.state.documents import StoreAway
 from gateway.console import rendering
 from gateway.console.login import revoked_sessions, session
-from gateway.console.page_app import LOGIN, Ask, key_of, opened
+from gateway.console.page_app import LOGIN, PageMethod, key_of, opened
 from gateway.http import auth, byte_ranges
 from gateway.http.problems import Problem
 
@@ -106,8 +106,8 @@ def _with_cookie(response: Response, request: Request, value: str | None) -> Res
     return response
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    LOGIN: {"GET": Ask(show, outside=True), "POST": Ask(log_in, outside=True)},
-    "/console/logout": {"POST": Ask(log_out)},
-    "/console/static/{name}": {"GET": Ask(static, outside=True)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    LOGIN: {"GET": PageMethod(show, outside=True), "POST": PageMethod(log_in, outside=True)},
+    "/console/logout": {"POST": PageMethod(log_out)},
+    "/console/static/{name}": {"GET": PageMethod(static, outside=True)},
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.http.api_keys import SCOPES
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas.texts import losses
@@ -54,7 +54,7 @@ async def create(view: ConsoleRequest) -> Response:
     if named := view.form.get("connections", "").replace(",", " ").split():
         body["connections"] = named
     try:
-        made = await view.ask("createKey", body=body)
+        made = await view.call("createKey", body=body)
     except ValidationError as error:
         return await show(view, from_validation(error))
     except Problem as problem:
@@ -73,11 +73,11 @@ async def create(view: ConsoleRequest) -> Response:
 
 
 async def revoke(view: ConsoleRequest) -> Response:
-    await view.ask("revokeKey", path={"key": view.path["key"]})
+    await view.call("revokeKey", path={"key": view.path["key"]})
     return view.to(ADDRESS)
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    ADDRESS: {"GET": Ask(show), "POST": Ask(create)},
-    f"{ADDRESS}/{{key}}/revoke": {"POST": Ask(revoke)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    ADDRESS: {"GET": PageMethod(show), "POST": PageMethod(create)},
+    f"{ADDRESS}/{{key}}/revoke": {"POST": PageMethod(revoke)},
 }

@@ -38,7 +38,9 @@ def name(newest_first: Iterable[Message]) -> str | None:
     return None
 
 
-def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:
+def shown_messages(
+    newest_first: Iterable[Message], just_sent: Message | None = None
+) -> list[Message]:
     """The messages of a conversation on the page, oldest first.
 
     A message that was `just_sent` may not be listed yet; where it is, the queue has its status sooner.

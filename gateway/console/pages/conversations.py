@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from actors.connection.engine import ABILITIES
 from gateway.console.console_request import PagePart
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.console.pages import conversation_groups, hints, offered_actions
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
@@ -42,7 +42,7 @@ ALREADY_SENT: Final = (
 
 async def first(view: ConsoleRequest) -> Response:
     """Those of the first connection that has an account."""
-    listed = await view.ask("listConnections")
+    listed = await view.call("listConnections")
     items = sorted(listed["items"], key=lambda one: one["account"] is None)
     if items:
         return view.to(f"{CONVERSATIONS_PATH}/{items[0]['id']}")
@@ -57,7 +57,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
             return view.to(address(name, addresses.chat(written)))
         except addresses.InvalidAddress as error:
             return await of_connection(view, Problem(error.code, f"{error}.".capitalize()))
-    found = await view.ask("getConnection", path={"connection": name})
+    found = await view.call("getConnection", path={"connection": name})
     return await _shown(
         view, found, None, messages=PagePart(None), listed=await _chats(view, name), problem=problem
     )
@@ -69,7 +69,7 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
     if view.query.get("after"):
         query["after"] = view.query["after"]
     found, listed, messages = await asyncio.gather(
-        view.ask("getConnection", path={"connection": name}),
+        view.call("getConnection", path={"connection": name}),
         _chats(view, name),
         view.part("listMessages", query=query),
     )
@@ -78,7 +78,7 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
         newest_first = [] if messages.data is None else messages.data["items"]
         named = conversation_groups.name(newest_first)
         earlier = None if messages.data is None else messages.data["next"]
-        listing = conversation_groups.said(newest_first, just_sent)
+        listing = conversation_groups.shown_messages(newest_first, just_sent)
         writes, now = view.may("sendMessage"), time.time()
         stars = "app_state" in ABILITIES.get(found["engine"], frozenset())
         data = {
@@ -125,7 +125,7 @@ async def accepted(view: ConsoleRequest, operation: str, **query: Any) -> dict[s
     """The API's answer to a send, which the form's number (`once`) makes one; a refusal is the page that says it."""
     headers = {"Idempotency-Key": view.form["once"]} if view.form.get("once") else {}
     try:
-        answer: dict[str, Any] = await view.ask(operation, headers=headers, **query)
+        answer: dict[str, Any] = await view.call(operation, headers=headers, **query)
     except ValidationError as error:
         return await conversation(view, from_validation(error, tagged=operation == "sendMessage"))
     except Problem as problem:
@@ -141,7 +141,7 @@ async def read(view: ConsoleRequest) -> Response:
     """Mark what arrived in a conversation as read, also for the people who wrote it."""
     name, chat = view.path["connection"], view.path["chat"]
     try:
-        await view.ask("markChatRead", path={"connection": view.connection, "chat": chat})
+        await view.call("markChatRead", path={"connection": view.connection, "chat": chat})
     except Problem as problem:
         if problem.kind.status in {403, 404, 410}:
             raise
@@ -272,11 +272,14 @@ def address(name: str | None, chat: str | None) -> str:
     )
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    CONVERSATIONS_PATH: {"GET": Ask(first)},
-    f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": Ask(of_connection)},
-    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {"GET": Ask(conversation), "POST": Ask(say)},
-    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": Ask(read)},
-    "/console/media": {"POST": Ask(upload, upload=True)},
-    "/console/media/{id}": {"GET": Ask(file)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    CONVERSATIONS_PATH: {"GET": PageMethod(first)},
+    f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": PageMethod(of_connection)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {
+        "GET": PageMethod(conversation),
+        "POST": PageMethod(say),
+    },
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": PageMethod(read)},
+    "/console/media": {"POST": PageMethod(upload, upload=True)},
+    "/console/media/{id}": {"GET": PageMethod(file)},
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.connection_access import resolve
 from gateway.console.login import revoked_sessions
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.http.endpoint import ApiRequest, telling_what_is_away
 from gateway.webhooks.stream import EventFilter, Stream, newest
 
@@ -49,4 +49,4 @@ async def read(view: ConsoleRequest) -> Response:
         return Hints(view, connection.id, await newest(view.backends, view.key))
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(read)}}
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {ADDRESS: {"GET": PageMethod(read)}}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from actors.config import default_engine
 from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.console_request import PagePart
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.console.pages import connection_limits
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas.texts import losses
@@ -64,7 +64,7 @@ async def add(view: ConsoleRequest) -> Response:
         if given := view.form.get(name, "").strip():
             body[name] = given
     try:
-        made = await view.ask("createConnection", body=body)
+        made = await view.call("createConnection", body=body)
     except ValidationError as error:
         return await connections(view, from_validation(error))
     except Problem as problem:
@@ -74,7 +74,7 @@ async def add(view: ConsoleRequest) -> Response:
 
 async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     name = view.path["connection"]
-    found = await view.ask("getConnection", path={"connection": name})
+    found = await view.call("getConnection", path={"connection": name})
     queue, health, recoveries = await asyncio.gather(
         view.part("getQueue"),
         view.part("getHealth"),
@@ -112,7 +112,7 @@ async def configure(view: ConsoleRequest) -> Response:
     name = view.path["connection"]
     try:
         path = {"connection": view.connection}
-        await view.ask("configureConnection", path=path, body=_settings(view.form))
+        await view.call("configureConnection", path=path, body=_settings(view.form))
     except ValidationError as error:
         return await connection(view, from_validation(error))
     except Problem as problem:
@@ -142,7 +142,7 @@ async def link(view: ConsoleRequest) -> Response:
     name = view.path["connection"]
     body = {"phone": view.form.get("phone", "").strip()}
     try:
-        await view.ask("requestPairingCode", path={"connection": view.connection}, body=body)
+        await view.call("requestPairingCode", path={"connection": view.connection}, body=body)
     except ValidationError as error:
         return await connection(view, from_validation(error))
     except Problem as problem:
@@ -171,7 +171,7 @@ async def _linking(
 ) -> Response:
     """One step of linking by passkey; what is wrong with it is shown beside the challenge."""
     try:
-        await view.ask(operation, path={"connection": view.connection}, body=body)
+        await view.call(operation, path={"connection": view.connection}, body=body)
     except ValidationError:
         return await connection(view, Problem("invalid_field", NO_ASSERTION))
     except Problem as problem:
@@ -191,9 +191,9 @@ async def act(view: ConsoleRequest) -> Response:
         return await connection(view, refusal)
     try:
         if verb == "recover":
-            await view.ask("recoverConnections", body={"connection": view.connection})
+            await view.call("recoverConnections", body={"connection": view.connection})
         else:
-            await view.ask(f"{verb}Connection", path={"connection": view.connection})
+            await view.call(f"{verb}Connection", path={"connection": view.connection})
     except Problem as problem:
         if problem.kind.status != 503:
             raise
@@ -206,7 +206,7 @@ async def _scan(view: ConsoleRequest, name: str) -> PagePart:
     if not view.may("getQr"):
         return PagePart(None, Problem("missing_scope", "Only an admin's key shows the QR."))
     try:
-        qr = await view.ask("getQr", path={"connection": name})
+        qr = await view.call("getQr", path={"connection": name})
     except Problem as problem:
         return PagePart(None, None if problem.kind.code == "nothing_to_scan" else problem)
     return PagePart({"svg": picture(qr["qr"]), "expires_at": qr["expires_at"]})
@@ -250,22 +250,25 @@ def _alerts(health: PagePart) -> list[dict[str, Any]]:
     return (health.data or {}).get("alerts") or []
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    HOME: {"GET": Ask(connections)},
-    "/console/connections": {"POST": Ask(add), "GET": Ask(connections)},
-    "/console/connections/{connection}": {"GET": Ask(connection)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    HOME: {"GET": PageMethod(connections)},
+    "/console/connections": {"POST": PageMethod(add), "GET": PageMethod(connections)},
+    "/console/connections/{connection}": {"GET": PageMethod(connection)},
     "/console/connections/{connection}/pairing-code": {
-        "POST": Ask(link),
-        "GET": Ask(connection),
+        "POST": PageMethod(link),
+        "GET": PageMethod(connection),
     },
-    "/console/connections/{connection}/passkey": {"POST": Ask(answer), "GET": Ask(connection)},
+    "/console/connections/{connection}/passkey": {
+        "POST": PageMethod(answer),
+        "GET": PageMethod(connection),
+    },
     "/console/connections/{connection}/passkey/confirm": {
-        "POST": Ask(confirm),
-        "GET": Ask(connection),
+        "POST": PageMethod(confirm),
+        "GET": PageMethod(connection),
     },
     "/console/connections/{connection}/settings": {
-        "POST": Ask(configure),
-        "GET": Ask(connection),
+        "POST": PageMethod(configure),
+        "GET": PageMethod(connection),
     },
-    "/console/connections/{connection}/{verb}": {"POST": Ask(act)},
+    "/console/connections/{connection}/{verb}": {"POST": PageMethod(act)},
 }

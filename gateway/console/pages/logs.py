@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from gateway import log_lines
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.log_lines import LEVELS, LineFilter, LogLine
 
 if TYPE_CHECKING:
@@ -86,4 +86,4 @@ def _marked(lines: Iterable[LogLine]) -> list[tuple[str, LogLine]]:
     return marked
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {ADDRESS: {"GET": PageMethod(show)}}

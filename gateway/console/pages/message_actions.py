@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.console.pages import conversations
 from gateway.http.problems import Problem
 
@@ -62,6 +62,8 @@ async def act(view: ConsoleRequest) -> Response:
     return view.to(conversations.address(view.path["connection"], chat))
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    f"{conversations.CONVERSATIONS_PATH}/{{connection}}/{{chat}}/{{action}}": {"POST": Ask(act)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    f"{conversations.CONVERSATIONS_PATH}/{{connection}}/{{chat}}/{{action}}": {
+        "POST": PageMethod(act)
+    },
 }

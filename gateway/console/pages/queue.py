@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.runtime.connection_ids import name_of
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ async def retry(view: ConsoleRequest) -> Response:
     one = form.get("only") or None
     try:
         if form.get("id"):
-            await view.ask("retryDead", path={"id": form["id"]})
+            await view.call("retryDead", path={"id": form["id"]})
         else:
-            await view.ask("retryFailed", body={} if one is None else {"connection": one})
+            await view.call("retryFailed", body={} if one is None else {"connection": one})
     except Problem as problem:
         if problem.kind.status == 403:
             raise
@@ -63,7 +63,7 @@ def _depth(lane: Mapping[str, Any]) -> int:
     return int(lane["waiting"] + lane["active"] + lane["delayed"])
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    ADDRESS: {"GET": Ask(show)},
-    f"{ADDRESS}/retry": {"POST": Ask(retry)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    ADDRESS: {"GET": PageMethod(show)},
+    f"{ADDRESS}/retry": {"POST": PageMethod(retry)},
 }

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.console.console_request import PagePart
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ SHOWN_RECOVERIES: Final = 50
 
 async def show(view: ConsoleRequest) -> Response:
     one = _one(view)
-    shown = None if one is None else await view.ask("getConnection", path={"connection": one})
+    shown = None if one is None else await view.call("getConnection", path={"connection": one})
     health, over, recoveries = await asyncio.gather(
         view.part("getHealth"),
         _of_all(view, "listAlerts", "raised_at", active=False),
@@ -61,4 +61,4 @@ async def _of_all(view: ConsoleRequest, operation: str, by: str, **query: Any) -
     return PagePart({"items": items[:SHOWN_RECOVERIES]})
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {ADDRESS: {"GET": PageMethod(show)}}

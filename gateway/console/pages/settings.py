@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.config.settings import LIVE, SECTIONS
 from gateway import setting_texts
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -76,4 +76,4 @@ def _rows(settings: Settings, fields: Mapping[str, str]) -> list[SettingRow]:
     ]
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {ADDRESS: {"GET": PageMethod(show)}}

@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.console.pages.charts import Curve, curve
 from gateway.http.response_base import rfc3339
 
@@ -50,4 +50,4 @@ def _curve(load: PagePart, field: str, now: float, gap: float) -> Curve | None:
     return curve(times, [one[field] for one in items], now, gap)
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {ADDRESS: {"GET": PageMethod(show)}}

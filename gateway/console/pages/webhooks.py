@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 
 from actors.state.events.event import TYPES
-from gateway.console.page_app import Ask
+from gateway.console.page_app import PageMethod
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import webhook_headers
 from gateway.schemas.texts import losses
@@ -52,7 +52,7 @@ async def add(view: ConsoleRequest) -> Response:
             body["connections"] = named
         if headers := _headers(form):
             body["headers"] = headers
-        made = await view.ask("createWebhook", body=body)
+        made = await view.call("createWebhook", body=body)
     except ValidationError as error:
         return await show(view, from_validation(error))
     except Problem as problem:
@@ -72,7 +72,7 @@ async def one(view: ConsoleRequest, problem: Problem | None = None) -> Response:
         query["after"] = view.query["after"]
     path = {"webhook": view.path["webhook"]}
     webhook, deliveries = await asyncio.gather(
-        view.ask("getWebhook", path=path), view.part("listDeliveries", path=path, query=query)
+        view.call("getWebhook", path=path), view.part("listDeliveries", path=path, query=query)
     )
     return await view.page(
         "webhook.html",
@@ -101,7 +101,7 @@ async def change(view: ConsoleRequest) -> Response:
                 body = {"url": form.get("url", "").strip()}
             case _:
                 body = {"enabled": form.get("enabled") == "true"}
-        await view.ask("changeWebhook", path={"webhook": view.path["webhook"]}, body=body)
+        await view.call("changeWebhook", path={"webhook": view.path["webhook"]}, body=body)
         return view.to(_address(view))
 
     return await _of_page(view, changed)
@@ -112,8 +112,8 @@ async def rotate(view: ConsoleRequest) -> Response:
 
     async def rotated() -> Response:
         path = {"webhook": view.path["webhook"]}
-        webhook = await view.ask("getWebhook", path=path)
-        made = await view.ask("rotateSecret", path=path)
+        webhook = await view.call("getWebhook", path=path)
+        made = await view.call("rotateSecret", path=path)
         return await _issued(view, webhook["id"], webhook["url"], made["secret"])
 
     return await _of_page(view, rotated)
@@ -124,22 +124,22 @@ async def test(view: ConsoleRequest) -> Response:
 
     async def tested() -> Response:
         path = {"webhook": view.path["webhook"]}
-        webhook = await view.ask("getWebhook", path=path)
-        outcome = await view.ask("testWebhook", path=path)
+        webhook = await view.call("getWebhook", path=path)
+        outcome = await view.call("testWebhook", path=path)
         return await view.page("webhook_test.html", live="", webhook=webhook, tested=outcome)
 
     return await _of_page(view, tested)
 
 
 async def delete(view: ConsoleRequest) -> Response:
-    await view.ask("deleteWebhook", path={"webhook": view.path["webhook"]})
+    await view.call("deleteWebhook", path={"webhook": view.path["webhook"]})
     return view.to(ADDRESS)
 
 
 async def redeliver(view: ConsoleRequest) -> Response:
     async def redelivered() -> Response:
         path = {name: view.path[name] for name in ("webhook", "delivery")}
-        await view.ask("redeliver", path=path)
+        await view.call("redeliver", path=path)
         status = view.form.get("status")
         query = f"?{urlencode({'status': status})}" if status in STATUSES else ""
         return view.to(_address(view) + query)
@@ -195,12 +195,12 @@ def _headers(form: Mapping[str, str]) -> dict[str, str]:
         raise Problem("invalid_field", str(error)) from None
 
 
-ASKS: Mapping[str, Mapping[str, Ask]] = {
-    ADDRESS: {"GET": Ask(show), "POST": Ask(add)},
-    f"{ADDRESS}/{{webhook}}": {"GET": Ask(one)},
-    f"{ADDRESS}/{{webhook}}/change": {"POST": Ask(change), "GET": Ask(one)},
-    f"{ADDRESS}/{{webhook}}/secret": {"POST": Ask(rotate), "GET": Ask(one)},
-    f"{ADDRESS}/{{webhook}}/test": {"POST": Ask(test), "GET": Ask(one)},
-    f"{ADDRESS}/{{webhook}}/delete": {"POST": Ask(delete)},
-    f"{ADDRESS}/{{webhook}}/deliveries/{{delivery}}/redeliver": {"POST": Ask(redeliver)},
+ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
+    ADDRESS: {"GET": PageMethod(show), "POST": PageMethod(add)},
+    f"{ADDRESS}/{{webhook}}": {"GET": PageMethod(one)},
+    f"{ADDRESS}/{{webhook}}/change": {"POST": PageMethod(change), "GET": PageMethod(one)},
+    f"{ADDRESS}/{{webhook}}/secret": {"POST": PageMethod(rotate), "GET": PageMethod(one)},
+    f"{ADDRESS}/{{webhook}}/test": {"POST": PageMethod(test), "GET": PageMethod(one)},
+    f"{ADDRESS}/{{webhook}}/delete": {"POST": PageMethod(delete)},
+    f"{ADDRESS}/{{webhook}}/deliveries/{{delivery}}/redeliver": {"POST": PageMethod(redeliver)},
 }

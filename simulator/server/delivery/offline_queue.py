@@ -107,7 +107,7 @@ class OfflineQueue:
             return []
         return self._remove_message(device, "message", message_id, oldest_asked=False)
 
-    def ask(self, device: DeviceKey, message_id: str, count: int) -> None:
+    def note_retry(self, device: DeviceKey, message_id: str, count: int) -> None:
         """Notes the `count`th retry request of the device for a message.
 
         Each copy that was sent by then is removed by an ack.

@@ -62,7 +62,7 @@ class GroupEntry:
         if not renew:
             return self._invites.link(group)
         code = self._invites.renew_link(group)
-        self._notifications.tell(group, Node("invite", {"code": code}), by, group.members)
+        self._notifications.notify(group, Node("invite", {"code": code}), by, group.members)
         return code
 
     def by_link(self, code: str) -> Group:
@@ -158,9 +158,9 @@ class GroupEntry:
         )
         user = self._nodes.member(group, number, tag="requested_user")
         created = Node("created_membership_requests", _BY_LINK, [user])
-        self._notifications.tell(group, created, number, group.admins)
+        self._notifications.notify(group, created, number, group.admins)
         request = Node("membership_approval_request", _BY_LINK)
-        self._notifications.tell(group, request, number, [number])
+        self._notifications.notify(group, request, number, [number])
 
     def _withdraw(self, group: Group, numbers: Sequence[str], by: str) -> None:
         for number in numbers:
@@ -170,4 +170,4 @@ class GroupEntry:
         if numbers:
             people = [self._nodes.member(group, number) for number in numbers]
             revoked = Node("revoked_membership_requests", {}, people)
-            self._notifications.tell(group, revoked, by, {*group.admins, *numbers})
+            self._notifications.notify(group, revoked, by, {*group.admins, *numbers})

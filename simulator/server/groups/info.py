@@ -54,7 +54,7 @@ class GroupInfo:
         self.require_right(group, by)
         require_subject(subject)
         after = self._groups.write(group, SUBJECT, GroupText(subject, "", by, int(time.time())))
-        self._notifications.tell(
+        self._notifications.notify(
             after, Node("subject", self._nodes.subject(after)), by, after.members
         )
         return after
@@ -81,7 +81,7 @@ class GroupInfo:
         )
         body = Node("body", {}, text.encode()) if text else Node("delete")
         changed = Node("description", {"id": chosen}, [body])
-        self._notifications.tell(after, changed, by, after.members)
+        self._notifications.notify(after, changed, by, after.members)
         return after
 
     def set(self, group: Group, changes: dict[str, Any], by: str) -> None:
@@ -91,7 +91,7 @@ class GroupInfo:
             raise QueryError(400, "bad-request")
         for name, value in self._settings.change(group, changes).items():
             version = self._versions.announcement_changed(group) if name == ANNOUNCEMENT else ""
-            self._notifications.tell(group, setting_node(name, value, version), by, group.members)
+            self._notifications.notify(group, setting_node(name, value, version), by, group.members)
 
     def set_timer(self, group: Group, seconds: int, by: str) -> None:
         """Sets the timer of messages in seconds, 0 for never. Raises QueryError (401) without the right."""

@@ -198,7 +198,7 @@ class GroupMessages:
         except Exception as error:  # noqa: BLE001 - any failure leads to a retry receipt
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, group=True)
-            self._ask_again(endpoint, sender, message_id, group, code)
+            self._request_retry(endpoint, sender, message_id, group, code)
             return False
         for content in read:
             kind, text, fields = message_content.described(content)
@@ -248,13 +248,13 @@ class GroupMessages:
         for endpoint in self._endpoints.of(number).values():
             for companion in self._companions.of(account):
                 code = "no-session" if keys else "malformed"
-                self._ask_again(endpoint, companion, message_id, group, code)
+                self._request_retry(endpoint, companion, message_id, group, code)
 
-    def _ask_again(
+    def _request_retry(
         self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group, code: str
     ) -> None:
         contacts, now = self._message_handler, time.time()
-        count = contacts.asked(endpoint, sender, message_id)
+        count = contacts.count_failure(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return
         keys = endpoint.bundle() if count > 1 or code == "no-session" else None

@@ -48,7 +48,7 @@ class GroupNotifications:
             {"type": "new", "key": key or secrets.token_hex(8)},
             [self._nodes.group(group)],
         )
-        self.tell(group, create, group.creator, group.members)
+        self.notify(group, create, group.creator, group.members)
 
     def joined(self, group: Group, numbers: Sequence[str], by: str, reason: str = "") -> None:
         """Notifies those who joined of the whole group, and the other members of them.
@@ -59,22 +59,24 @@ class GroupNotifications:
         others = [one for one in group.members if one not in numbers]
         versions = self._versions.members_changed(group)
         added = [self._nodes.member(group, one) for one in numbers]
-        self.tell(group, Node("add", {**versions, **why}, added), by, others)
-        self.tell(group, Node("create", why, [self._nodes.group(group)]), by, numbers)
+        self.notify(group, Node("add", {**versions, **why}, added), by, others)
+        self.notify(group, Node("create", why, [self._nodes.group(group)]), by, numbers)
 
     def changed(
         self, group: Group, tag: str, numbers: Sequence[str], by: str, recipients: Iterable[str]
     ) -> None:
         """Notifies of members who were removed (`remove`) or whose rank is another (`promote`, `demote`)."""
         members = [self._nodes.member(group, one) for one in numbers]
-        self.tell(group, Node(tag, self._versions.members_changed(group), members), by, recipients)
+        self.notify(
+            group, Node(tag, self._versions.members_changed(group), members), by, recipients
+        )
 
     def timer(self, group: Group, seconds: int, by: str) -> None:
         """Notifies all members of the group's timer in seconds, 0 for never."""
         content = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
-        self.tell(group, content, by, group.members)
+        self.notify(group, content, by, group.members)
 
-    def tell(self, group: Group, content: Any, by: str, recipients: Iterable[str]) -> None:
+    def notify(self, group: Group, content: Any, by: str, recipients: Iterable[str]) -> None:
         """Notifies the people `recipients` of a change by the person `by`."""
         actor = self._people.named(by)
         attrs = {

@@ -161,7 +161,7 @@ class GroupQueries:
         require_subject(subject)
         if query.get_child("parent") is not None or query.get_child("linked_parent") is not None:
             raise QueryError(501, "feature-not-implemented")
-        people = self._asked(query, needed=False)
+        people = self._people_in(query, needed=False)
         timer = query.get_child("ephemeral")
         seconds = 0 if timer is None or text_of(timer, "expiration") == "0" else _seconds(timer)
         server = LID_SERVER if self._migrations.done(number) else PN_SERVER
@@ -206,7 +206,7 @@ class GroupQueries:
             "demote": self._membership.demote,
             "revoke": self._entry.revoke,
         }[query.tag]
-        people = self._asked(query)
+        people = self._people_in(query)
         refused = change(group, [one for one in people.values() if one is not None], by)
         return [Node(query.tag, {}, self._results(group, people, refused))]
 
@@ -214,19 +214,19 @@ class GroupQueries:
         decision = query.get_child("approve") or query.get_child("reject")
         if decision is None:
             raise QueryError(400, "bad-request")
-        people = self._asked(decision)
+        people = self._people_in(decision)
         known = [one for one in people.values() if one is not None]
         refused = self._entry.decide(group, known, by, approve=decision.tag == "approve")
         decided = Node(decision.tag, {}, self._results(group, people, refused))
         return [Node(query.tag, {}, [decided])]
 
     def _cancel(self, group: Group, query: Any, by: str) -> list[Any]:
-        people = self._asked(query)
+        people = self._people_in(query)
         if set(people.values()) != {by}:
             raise QueryError(403, "forbidden")
         return [Node(query.tag, {}, self._results(group, people, self._entry.cancel(group, by)))]
 
-    def _asked(self, query: Any, *, needed: bool = True) -> dict[Any, str | None]:
+    def _people_in(self, query: Any, *, needed: bool = True) -> dict[Any, str | None]:
         """Returns the numbers of the people in a query by their JIDs there, None for an unknown LID."""
         jids = [jid_of(one, "jid") for one in query.get_children("participant")]
         if (needed and not jids) or any(namespace(jid) is None for jid in jids):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.state.documents import EVENT_LOG, EVENTS, HEAD, TELLING_LIMIT, StoreAway, Write
+from actors.state.documents import EVENT_LOG, EVENTS, HEAD, WRITES_WITH_EVENTS, StoreAway, Write
 from actors.state.events import outbox
 from actors.state.events.event import Event
 from actors.state.events.log import EventLog
@@ -41,7 +41,7 @@ def raising(to: int, identity: str = "x") -> Write:
         known = 0 if document is None else document["n"]
         return {"n": to} if to > known else None
 
-    return Write("change", THINGS, identity, change=change, tells=counted)
+    return Write("change", THINGS, identity, change=change, events=counted)
 
 
 async def wanted(documents: Documents) -> None:
@@ -63,9 +63,9 @@ def ids(events: Sequence[NumberedEvent]) -> list[str]:
 
 OPS: list[tuple[str, Callable[[int], Write]]] = [
     ("change", raising),
-    ("set", lambda n: Write("set", THINGS, "x", {"n": n}, tells=counted)),
-    ("merge", lambda n: Write("merge", THINGS, "x", {"n": n}, tells=counted)),
-    ("advance", lambda n: Write("advance", THINGS, "x", {"n": n}, by=("n",), tells=counted)),
+    ("set", lambda n: Write("set", THINGS, "x", {"n": n}, events=counted)),
+    ("merge", lambda n: Write("merge", THINGS, "x", {"n": n}, events=counted)),
+    ("advance", lambda n: Write("advance", THINGS, "x", {"n": n}, by=("n",), events=counted)),
 ]
 
 
@@ -91,8 +91,8 @@ async def test_create_and_delete_tell_only_where_they_do_something(documents: Do
         kind = f"{before is not None} {after is not None}"
         return [Event(kind, "message.received", None, 1.0, {})]
 
-    create = Write("create", THINGS, "x", {"n": 1}, tells=present)
-    delete = Write("delete", THINGS, "x", tells=present)
+    create = Write("create", THINGS, "x", {"n": 1}, events=present)
+    delete = Write("delete", THINGS, "x", events=present)
     for write in (create, create, delete, delete, create):
         await documents.batch([write])
     assert ids(await outbox_events(documents)) == ["False True", "True False", "False True"]
@@ -176,7 +176,9 @@ async def test_a_full_batch_of_long_events_fits(documents: Documents) -> None:
         assert after is not None
         return [Event(after["id"], "message.received", None, 1.0, {"text": "ã" * 5000})]
 
-    writes = [Write("set", THINGS, f"{n:03d}", {"n": n}, tells=long) for n in range(TELLING_LIMIT)]
+    writes = [
+        Write("set", THINGS, f"{n:03d}", {"n": n}, events=long) for n in range(WRITES_WITH_EVENTS)
+    ]
     await documents.batch(writes)
     found = await outbox_events(documents)
     assert ids(found) == [write.id for write in writes]
@@ -194,7 +196,7 @@ async def test_an_event_too_long_for_any_document_is_cut(documents: Documents) -
     def long(_: Document | None, __: Document | None) -> Sequence[Event]:
         return [Event("evt_1", "message.received", "shop", 1.0, data)]
 
-    await documents.batch([Write("set", THINGS, "x", {"n": 1}, tells=long)])
+    await documents.batch([Write("set", THINGS, "x", {"n": 1}, events=long)])
     (only,) = await outbox_events(documents)
     assert only.cut
     assert only.event.data == {"id": "x", "text": None}

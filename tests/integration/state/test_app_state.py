@@ -180,7 +180,7 @@ async def test_a_full_sync_leaves_nothing_of_what_it_has_not(
     manager: StateManager, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of its collection alone, over many pages; what was noted since stays."""
-    monkeypatch.setattr(actor, "TELLING_LIMIT", 8)
+    monkeypatch.setattr(actor, "WRITES_WITH_EVENTS", 8)
     addresses = [f"155501{number:05}@s.whatsapp.net" for number in range(40)]
     first = [
         change

@@ -161,7 +161,7 @@ async def test_half_open_it_is_tried_once(tree: Tree) -> None:
 
 async def test_recovery_is_at_once_with_a_whole_budget(tree: Tree) -> None:
     failed = await given_up(tree)
-    await tree.connections.ask_recover("shop")
+    await tree.connections.request_recovery("shop")
     await poke(tree.redis)
     await tree.newer("shop", failed, 20)
     for _ in range(LIMIT):

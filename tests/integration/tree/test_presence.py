@@ -166,9 +166,9 @@ async def test_redis_writes_none_of_it_into_its_log(served: Served) -> None:
 async def test_the_next_socket_and_the_next_owner_see_the_same_people(served: Served) -> None:
     await served.begin()
     await served.state("open")
-    assert await served.commands.ask("shop", "presence", {"presence": "available"}, 5) == {}
+    assert await served.commands.request("shop", "presence", {"presence": "available"}, 5) == {}
     for chat in (ANA, BEN):
-        assert await served.commands.ask("shop", "subscribe", {"chat": chat}, 5) == {}
+        assert await served.commands.request("shop", "subscribe", {"chat": chat}, 5) == {}
     renewed = ["available=True", f"subscribed {ANA}", f"subscribed {BEN}"]
     assert served.engine.told == renewed
     served.engine.close_socket(Kind.NETWORK)
@@ -178,7 +178,7 @@ async def test_the_next_socket_and_the_next_owner_see_the_same_people(served: Se
     served.engine._causes = asyncio.Queue()
     await served.begin()
     await eventually("renewed again", lambda: served.engine.told == renewed * 3, 10)
-    assert await served.commands.ask("shop", "presence", {"presence": "unavailable"}, 5) == {}
+    assert await served.commands.request("shop", "presence", {"presence": "unavailable"}, 5) == {}
     served.engine.close_socket(Kind.NETWORK)
     expected = [*renewed * 3, "available=False", *renewed[1:]]
     await eventually("and hidden", lambda: served.engine.told == expected, 10)
@@ -202,7 +202,7 @@ async def test_so_many_are_watched_at_most_and_so_long(
 async def test_a_closed_connection_watches_nobody(served: Served) -> None:
     served.engine.opens = False
     await served.begin()
-    told = await served.commands.ask("shop", "subscribe", {"chat": ANA}, 5)
+    told = await served.commands.request("shop", "subscribe", {"chat": ANA}, 5)
     assert told == {"error": "not_connected"}
     assert await served.presences.watched("shop", time.time()) == []
 
@@ -233,7 +233,7 @@ async def test_a_login_while_redis_is_away_is_made_up_for(
     served = served_apart
     await served.begin()
     await served.state("open")
-    assert await served.commands.ask("shop", "subscribe", {"chat": ANA}, 5) == {}
+    assert await served.commands.request("shop", "subscribe", {"chat": ANA}, 5) == {}
     own_server.kill()
     served.engine.close_socket(Kind.NETWORK)
     await eventually("it was tried", lambda: failed, 15)

@@ -150,9 +150,9 @@ def around_posting(step: Step, wanted: str, *, after: bool) -> None:
 
 
 def around_asking(step: Step, wanted: str, *, after: bool) -> None:
-    original = Link.ask
+    original = Link.call
 
-    async def ask(self: Link, do: str, **values: Any) -> Frame:
+    async def call(self: Link, do: str, **values: Any) -> Frame:
         if not after:
             step.reached(do == wanted)
         answer = await original(self, do, **values)
@@ -160,7 +160,7 @@ def around_asking(step: Step, wanted: str, *, after: bool) -> None:
             step.reached(do == wanted)
         return answer
 
-    Link.ask = ask  # type: ignore[method-assign]
+    Link.call = call  # type: ignore[method-assign]
 
 
 def after_writing(step: Step, wanted: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from simulator.contacts import message_content
 from simulator.contacts.inbox import ContactInboxes
 from simulator.contacts.people import People
-from simulator.contacts.sent_messages import SentMessages, said_content
+from simulator.contacts.sent_messages import SentMessages, sent_content
 from simulator.contacts.signal_endpoints import SignalEndpoints
 from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
@@ -122,7 +122,7 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     assert (item["text"], item["content"]) == ("hello", {})
     row = store.row("SELECT * FROM said")
     assert row is not None
-    assert said_content(row).conversation == "there"
+    assert sent_content(row).conversation == "there"
     assert store.number("SELECT count(*) FROM groups") == 0
     assert store.number("PRAGMA user_version") == VERSION
     store.close()
@@ -142,7 +142,7 @@ def test_a_file_of_the_third_version(path: Path) -> None:
     Store(path).close()
     store = Store(path)
     queue = OfflineQueue(store)
-    queue.ask(device, "M1", 1)
+    queue.note_retry(device, "M1", 1)
     assert queue.acknowledge(device, Node("ack", {"class": "message", "id": "M1"})) == [place]
     assert store.number("SELECT count(*) FROM unanswered") == 0
     assert store.number("PRAGMA user_version") == VERSION

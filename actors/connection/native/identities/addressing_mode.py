@@ -103,7 +103,7 @@ class Routes:
         if route.to.server == LID and route.own.server != LID:
             # WhatsApp names it at a login: the next one may bring it.
             raise SendError("lid_unknown")
-        if route.kind == "number" and kind is None and self._knows_lids():
+        if route.kind == "number" and kind is None and self._uses_lids():
             # The answer has the LID as well, and is asked for as often as it gets old.
             await self._devices.of(route.to)
             route = self.known(person)
@@ -126,6 +126,6 @@ class Routes:
     def _prefers_numbers(self) -> bool:
         return prefers_numbers(self._session.credentials.read(), self._clock())
 
-    def _knows_lids(self) -> bool:
+    def _uses_lids(self) -> bool:
         """Whether a person's LID would be used."""
         return self._people.lid is not None and not self._prefers_numbers()

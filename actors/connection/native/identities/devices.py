@@ -60,7 +60,7 @@ class Devices:
         self._socket = socket
         self._clock = clock
         self._on_inbox = on_inbox
-        self._asking: dict[Address, asyncio.Task[Installed]] = {}
+        self._queries: dict[Address, asyncio.Task[Installed]] = {}
         self._changed: set[Address] = set()
 
     async def of(self, person: Address, by: Address | None = None) -> Installed:
@@ -77,11 +77,11 @@ class Devices:
 
     async def refresh(self, person: Address, by: Address | None = None) -> Installed:
         """As `of`, but ask WhatsApp whatever the cache says."""
-        asking = self._asking.get(person)
+        asking = self._queries.get(person)
         if asking is None:
             asking = asyncio.create_task(self._request(person, by or person))
-            self._asking[person] = asking
-            asking.add_done_callback(partial(self._asked, person))
+            self._queries[person] = asking
+            asking.add_done_callback(partial(self._query_done, person))
         return await asyncio.shield(asking)
 
     async def of_all(
@@ -99,15 +99,15 @@ class Devices:
                 found[person] = cached
             else:
                 missing.append(person)
-        unasked = [one for one in missing if one not in self._asking]
+        unasked = [one for one in missing if one not in self._queries]
         for start in range(0, len(unasked), AT_ONCE):
             share = {one: people[one] for one in unasked[start : start + AT_ONCE]}
-            asking = asyncio.create_task(self._ask_all(share))
+            asking = asyncio.create_task(self._query_all(share))
             for person in share:
                 mine = asyncio.create_task(_part(asking, person))
-                self._asking[person] = mine
-                mine.add_done_callback(partial(self._asked, person))
-        answers = [self._asking[person] for person in missing]
+                self._queries[person] = mine
+                mine.add_done_callback(partial(self._query_done, person))
+        answers = [self._queries[person] for person in missing]
         for person, answer in zip(missing, answers, strict=True):
             try:
                 found[person] = await asyncio.shield(answer)
@@ -118,7 +118,7 @@ class Devices:
     def forget(self, person: Address) -> None:
         """Ask again before the next message, inside a transaction of the session."""
         self._session.identities.forget_devices(str(person))
-        if person in self._asking:
+        if person in self._queries:
             self._changed.add(person)
 
     async def note_answer(self, person: Address, answered: Address) -> None:
@@ -144,7 +144,7 @@ class Devices:
                     await self._on_inbox()
                 return Installed(numbers, listed.hosted)
 
-    async def _ask_all(self, people: Mapping[Address, Address]) -> dict[Address, Installed]:
+    async def _query_all(self, people: Mapping[Address, Address]) -> dict[Address, Installed]:
         """The devices of those whom WhatsApp lists any for."""
         answer = await self._listed(people)
         found = dict[Address, Installed]()
@@ -197,7 +197,7 @@ class Devices:
         listed = answer.get(person, usync.Listed((), None))
         numbers, believed = self._vouched(person, listed)
         if not numbers:
-            if not usync.can_be_asked(person):
+            if not usync.can_be_queried(person):
                 raise NotOnWhatsApp
             reply = await self._socket.request(usync.contacts_query(person))
             answered = usync.contact_answer(reply, person)
@@ -255,8 +255,8 @@ class Devices:
         known = [Address.parse(name) for name in self._people.names(person)]
         return known if lid is None else [*known, lid.canonical]
 
-    def _asked(self, person: Address, done: asyncio.Task[Installed]) -> None:
-        del self._asking[person]
+    def _query_done(self, person: Address, done: asyncio.Task[Installed]) -> None:
+        del self._queries[person]
         self._changed.discard(person)
         if not done.cancelled():
             done.exception()  # seen, where everyone who waited was cancelled

@@ -124,7 +124,7 @@ def _numbers(user: Node) -> Iterator[Address]:
     return (one.canonical for one in addresses if one and one.server == PHONE_NUMBER)
 
 
-def can_be_asked(person: Address) -> bool:
+def can_be_queried(person: Address) -> bool:
     """Whether `contacts_query` can ask about this address: only phone numbers have an answer."""
     return person.server == PHONE_NUMBER
 

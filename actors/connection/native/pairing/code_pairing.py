@@ -45,7 +45,7 @@ class CodePairing:
         self._keys = keys
         self._events = events
         self._opened: link_code.OpenCode | None = None
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._finishing: asyncio.Task[None] | None = None
         self.adv_secret: bytes | None = None
 
@@ -54,7 +54,7 @@ class CodePairing:
 
         Raises `NotConnected`, and `SendError` (`pairing_code_limited`, `pairing_code_refused`).
         """
-        async with self._asking:
+        async with self._lock:
             until = time.time() + seconds
             private, public = new_key_pair()
             opened = link_code.OpenCode(link_code.new_code(), phone, private)

@@ -73,7 +73,7 @@ class Notifications:
         if kind == "mex":
             return self._limited(stanza, answers)
         if kind == LOCK_CHANGED:
-            return StanzaResult("notification.lock_changed", answers, task="ask")
+            return StanzaResult("notification.lock_changed", answers, task="limit_query")
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)

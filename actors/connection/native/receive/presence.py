@@ -39,7 +39,7 @@ async def lookup(socket: Socket, number: str, learn: Learn) -> str | None:
     `learn` is called with the number that was asked about and the one that the answer names.
     """
     person = parse_optional(number)
-    if person is None or not usync.can_be_asked(person):
+    if person is None or not usync.can_be_queried(person):
         raise SendError("unsupported_chat", permanent=True)
     try:
         reply = await socket.request(usync.contacts_query(person))
@@ -101,7 +101,7 @@ class Appearance:
 
     async def show(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""
-        self._visibility.asked = available
+        self._visibility.requested = available
         await self._show()
 
     async def _report(self) -> None:

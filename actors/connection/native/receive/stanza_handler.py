@@ -105,7 +105,7 @@ class StanzaHandler:
         """Learn what a stanza says of its sender, who is then prepared for by today's name."""
         return StanzaResult("message.postponed", news=self._people.learn_from(stanza))
 
-    async def ask_again(self, stanza: Node) -> StanzaResult:
+    async def take_unprepared(self, stanza: Node) -> StanzaResult:
         """Take a message as one that cannot be read: its keys changed while it was prepared."""
         source = self._source(stanza)
         if source is None:

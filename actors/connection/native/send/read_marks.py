@@ -37,14 +37,14 @@ class ReadMarks:
         self._socket = socket
         self._kind: str | None = None
 
-    def ask_again(self) -> None:
+    def invalidate(self) -> None:
         """Ask for the privacy settings before the next mark: they changed."""
         self._kind = None
 
     async def send(self, chat: Address, mark: ReadMark, at: float) -> None:
         """Return once the receipts were handed to the network. Raises `SendError`."""
         with send_errors():
-            kind = self._kind or await self._asked()
+            kind = self._kind or await self._query()
             async with transaction(self._session, self._socket):
                 unread = self._session.unread.marked(str(chat), mark)
             stanzas = [receipt(each, kind, int(at)) for each in readings(unread)]
@@ -54,7 +54,7 @@ class ReadMarks:
             async with transaction(self._session, self._socket):
                 self._session.unread.forget(each.number for each in unread)
 
-    async def _asked(self) -> str:
+    async def _query(self) -> str:
         reply = await self._socket.request(iq("get", "privacy", (Node("privacy"),)))
         self._kind = kind_of(reply)
         return self._kind

@@ -85,17 +85,17 @@ class GroupAdministration:
 
     async def all(self) -> Sequence[Group]:
         """The groups that the account is in; see `MemberLists.all`."""
-        with self._login.asking():
+        with self._login.request_errors():
             return await self._rosters.all()
 
     async def one(self, chat: str) -> Group:
         """One of them, with its settings and its members' names; see `MemberLists.one`."""
-        with self._login.asking():
+        with self._login.request_errors():
             return await self._rosters.one(Address.parse(chat))
 
     async def create_group(self, subject: str, people: Sequence[str]) -> CreatedGroup:
         """See the port."""
-        with self._login.asking(OF_GROUPS):
+        with self._login.request_errors(OF_GROUPS):
             persons = await self._persons(people)
             named = [self._named(each, each) for each in persons]
             chat, confirmed_subject, answers = await self._requests.create(subject, named)
@@ -104,7 +104,7 @@ class GroupAdministration:
 
     async def change_group(self, chat: str, change: GroupChange) -> None:
         """See the port."""
-        with self._login.asking(OF_GROUPS):
+        with self._login.request_errors(OF_GROUPS):
             group, _ = await self._group(chat)
             try:
                 for setting in GroupChange.__dataclass_fields__:
@@ -117,7 +117,7 @@ class GroupAdministration:
         self, chat: str, action: MemberAction, people: Sequence[str]
     ) -> Sequence[MemberOutcome]:
         """See the port."""
-        with self._login.asking(OF_GROUPS):
+        with self._login.request_errors(OF_GROUPS):
             group, roster = await self._group(chat)
             members = self._rosters.named(roster)
             persons = await self._persons(people)
@@ -130,18 +130,18 @@ class GroupAdministration:
 
     async def invite_code(self, chat: str, *, revoke: bool) -> str:
         """See the port."""
-        with self._login.asking(OF_GROUPS):
+        with self._login.request_errors(OF_GROUPS):
             group, _ = await self._group(chat)
             return await self._requests.invite_code(group, revoke=revoke)
 
     async def invited_group(self, code: str) -> InvitedGroup:
         """See the port."""
-        with self._login.asking(OF_INVITES):
+        with self._login.request_errors(OF_INVITES):
             return await self._requests.invited(code)
 
     async def join_group(self, code: str) -> JoinedGroup:
         """See the port."""
-        with self._login.asking(OF_INVITES):
+        with self._login.request_errors(OF_INVITES):
             await self._login.require_owner()
             try:
                 return await self._requests.join(code)
@@ -152,7 +152,7 @@ class GroupAdministration:
 
     async def leave_group(self, chat: str) -> None:
         """See the port."""
-        with self._login.asking(OF_GROUPS):
+        with self._login.request_errors(OF_GROUPS):
             group, _ = await self._group(chat)
             await self._requests.leave(group)
             await self._forget(group)

@@ -31,7 +31,7 @@ class OpenLogin:
     on_inbox: Callable[[], Awaitable[None]]
 
     @contextmanager
-    def asking(self, codes: Mapping[int, str] | None = None) -> Iterator[None]:
+    def request_errors(self, codes: Mapping[int, str] | None = None) -> Iterator[None]:
         """Raises `SendError` for what a request raises; a refusal has the code of its number, where there are `codes`."""
         if not self.logged_in():
             raise NotConnected

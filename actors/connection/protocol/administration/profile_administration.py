@@ -96,7 +96,7 @@ class ProfileAdministration:
             there = known is not None and await self._is_there(files, known.picture)
             if known is not None and there and self._clock() - known.at < PICTURE_FRESH_SECONDS:
                 return known.picture
-            with self._login.asking(OF_PICTURES):
+            with self._login.request_errors(OF_PICTURES):
                 found = await self._find(address)
             earlier = known.picture if known is not None and there else None
             return self._remember(address, await self._fetched(files, found, earlier))
@@ -105,14 +105,14 @@ class ProfileAdministration:
         """See the port."""
         group = None if chat is None else self._group(chat)
         jpeg = None if sha256 is None else await self._pictures().read(sha256)
-        with self._login.asking(OF_PICTURES):
+        with self._login.request_errors(OF_PICTURES):
             await self._login.require_owner()
             await self._requests.set_picture(group, jpeg)
         self._known.pop(self._people.account if group is None else group, None)
 
     async def blocked(self) -> Sequence[str]:
         """See the port."""
-        with self._login.asking(OF_PEOPLE):
+        with self._login.request_errors(OF_PEOPLE):
             found = await self._requests.blocked()
         return sorted({str(self._people.canonical(each)) for each in found})
 
@@ -123,7 +123,7 @@ class ProfileAdministration:
             raise SendError("unsupported_chat", permanent=True)
         lid, number = (self._people.named(address, kind) for kind in ("lid", "number"))
         named = Named(lid, number if number.server != lid.server else None)
-        with self._login.asking(OF_PEOPLE):
+        with self._login.request_errors(OF_PEOPLE):
             await self._login.require_owner()
             found = await self._requests.block(named, blocked=blocked)
             if found is not None:
@@ -132,19 +132,19 @@ class ProfileAdministration:
     async def profile(self) -> OwnProfile:
         """See the port."""
         account = self._people.account
-        with self._login.asking(OF_PEOPLE):
+        with self._login.request_errors(OF_PEOPLE):
             about = await self._requests.about(account)
         return OwnProfile(self._login.session.push_names.find(str(account)), about)
 
     async def set_name(self, name: str) -> None:
         """See the port."""
-        with self._login.asking(OF_PEOPLE):
+        with self._login.request_errors(OF_PEOPLE):
             await self._login.require_owner()
             await self._requests.set_name(name)
 
     async def set_about(self, about: str) -> None:
         """See the port."""
-        with self._login.asking(OF_PEOPLE):
+        with self._login.request_errors(OF_PEOPLE):
             await self._login.require_owner()
             await self._requests.set_about(about)
 

@@ -198,7 +198,7 @@ class MemberLists:
         self._groups = groups
         self._clock = clock
         self._on_inbox = on_inbox
-        self._asking: dict[Address, asyncio.Task[GroupMembers]] = {}
+        self._queries: dict[Address, asyncio.Task[GroupMembers]] = {}
         self._changed: set[Address] = set()
 
     def cached(self, chat: Address) -> GroupMembers | None:
@@ -225,11 +225,11 @@ class MemberLists:
 
     async def refresh(self, chat: Address) -> GroupMembers:
         """As `of`, but ask WhatsApp whatever the cache says; the account may be out."""
-        asking = self._asking.get(chat)
+        asking = self._queries.get(chat)
         if asking is None:
             asking = asyncio.create_task(self._request(chat))
-            self._asking[chat] = asking
-            asking.add_done_callback(lambda done: self._asked(chat, done))
+            self._queries[chat] = asking
+            asking.add_done_callback(lambda done: self._query_done(chat, done))
         return await asyncio.shield(asking)
 
     def persons(self, roster: GroupMembers) -> dict[Address, Member]:
@@ -267,7 +267,7 @@ class MemberLists:
 
         Returns whether it brought another address of anybody, and who left.
         """
-        if chat in self._asking:
+        if chat in self._queries:
             self._changed.add(chat)
         news, gone = False, list[Address]()
         roster = self.cached(chat)
@@ -296,7 +296,7 @@ class MemberLists:
 
     def forget(self, chat: Address) -> None:
         """Ask for the group anew when it counts, inside a transaction of the session."""
-        if chat in self._asking:
+        if chat in self._queries:
             self._changed.add(chat)
         self._session.groups.forget_members(str(chat))
 
@@ -307,7 +307,7 @@ class MemberLists:
         async with transaction(self._session, self._socket):
             for chat, roster in groups.items():
                 # One that is being asked for has an answer of its own, which may be newer.
-                if chat not in self._asking:
+                if chat not in self._queries:
                     news |= self._keep(chat, roster)
                 # Hundreds of groups must not hold up what else there is to do.
                 await asyncio.sleep(0)
@@ -369,8 +369,8 @@ class MemberLists:
                     await self._on_inbox()
                 return roster
 
-    def _asked(self, chat: Address, done: asyncio.Task[GroupMembers]) -> None:
-        del self._asking[chat]
+    def _query_done(self, chat: Address, done: asyncio.Task[GroupMembers]) -> None:
+        del self._queries[chat]
         self._changed.discard(chat)
         if not done.cancelled():
             done.exception()  # seen, where everyone who waited was cancelled

@@ -75,7 +75,7 @@ class LimitEnforcement:
         self._counts = counts
         self._start = start
         self._clock = clock
-        self._asked: dict[str, float] = {}
+        self._queried_at: dict[str, float] = {}
         self._reported_pace: float | None = None
 
     def check(self, chat: Address) -> None:
@@ -95,18 +95,18 @@ class LimitEnforcement:
     async def met(self, refused: SendError) -> None:
         """WhatsApp refused a message: see what holds for the others. Raises `NotConnected`."""
         if refused.code == REACH_OUT_REFUSED:
-            self.ask(limit_queries.lock_query())
+            self.query_limit(limit_queries.lock_query())
         elif isinstance(refused, SendDeferred) and refused.code == NEW_CHATS_PACED:
             if refused.until != self._reported_pace:
-                await self.tell()
+                await self.report()
         elif isinstance(refused, SendDeferred) and self._is_news(refused):
             try:
                 async with transaction(self._session, self._socket):
                     self._session.outreach.note_cap(refused.until, reported=False)
             except ConnectionLost:
                 raise NotConnected from None
-            await self.tell()
-            self.ask(limit_queries.cap_query())
+            await self.report()
+            self.query_limit(limit_queries.cap_query())
 
     def _is_news(self, deferred: SendDeferred) -> bool:
         """Whether WhatsApp refused it for a cap of which nothing was known."""
@@ -115,12 +115,12 @@ class LimitEnforcement:
 
     async def open(self) -> None:
         """The device is logged in: tell what was known, and ask whether it still holds."""
-        await self.tell()
-        self.ask(limit_queries.lock_query())
+        await self.report()
+        self.query_limit(limit_queries.lock_query())
         if self._session.outreach.limits().at(self._clock()).capped_until is not None:
-            self.ask(limit_queries.cap_query())
+            self.query_limit(limit_queries.cap_query())
 
-    async def tell(self) -> None:
+    async def report(self) -> None:
         """Report the limits and the pacing that hold now to the owner; also where they are the same."""
         limits = self._with_pace(self._session.outreach.limits(), self._events.new_chats())
         self._reported_pace = limits.paced_until
@@ -135,12 +135,15 @@ class LimitEnforcement:
             return limits
         return replace(limits, paced_until=end)
 
-    def ask(self, query: Node) -> None:
+    def query_limit(self, query: Node) -> None:
         """Ask for a limit, unless that was done just now."""
         number = query.children("query")[0].attrs["query_id"]
         now = time.monotonic()
-        if now - self._asked.get(number, -LIMIT_QUERY_PAUSE_SECONDS) >= LIMIT_QUERY_PAUSE_SECONDS:
-            self._asked[number] = now
+        if (
+            now - self._queried_at.get(number, -LIMIT_QUERY_PAUSE_SECONDS)
+            >= LIMIT_QUERY_PAUSE_SECONDS
+        ):
+            self._queried_at[number] = now
             self._start("limits", self._learn(query))
 
     async def _learn(self, query: Node) -> None:
@@ -161,4 +164,4 @@ class LimitEnforcement:
                 newest = self._session.outreach.limits() == known
                 if newest:
                     note(self._session, limits)
-        await self.tell()
+        await self.report()

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
 
-    AskPhone = Callable[[Transfer], Awaitable[None]]
+    ReuploadRequest = Callable[[Transfer], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -88,14 +88,14 @@ class DownloadWorker:
         self._events = events
         self._clock = clock
         self._look = asyncio.Event()
-        self._link: AskPhone | None = None
+        self._link: ReuploadRequest | None = None
         self._running: dict[Transfer, asyncio.Task[None]] = {}
         self._refusal: Exception | None = None
         self._refused_until = 0.0
 
-    def attach(self, ask: AskPhone) -> None:
-        """The device is logged in; `ask` has its phone upload a file again, or raises `ConnectionLost`."""
-        self._link = ask
+    def attach(self, request: ReuploadRequest) -> None:
+        """The device is logged in; `request` has its phone upload a file again, or raises `ConnectionLost`."""
+        self._link = request
         self._look.set()
 
     def detach(self) -> None:
@@ -281,16 +281,16 @@ class DownloadWorker:
 
     async def _put_off(self, transfer: Transfer, follows: Again, brought: int) -> None:
         link = self._link
-        if follows.ask and link is None:
+        if follows.request and link is None:
             return  # it is tried again once there is somebody to ask
         async with self._session.transaction():
             self._count(transfer, brought)
             self._session.downloads.put_off(
-                transfer, follows.at, attempts=follows.attempts, requests=follows.asked
+                transfer, follows.at, attempts=follows.attempts, requests=follows.requests
             )
         if transfer.deferred is not None:  # that is over, and reported
             await self._events.on_inbox()
-        if not follows.ask or link is None:
+        if not follows.request or link is None:
             return
         # Asked only now: the answer finds the transfer as it is to be from here on.
         self._counts["file.asked_for"] += 1

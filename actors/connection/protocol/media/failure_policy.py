@@ -37,7 +37,7 @@ MAX_ATTEMPTS: Final = 24
 DAMAGE: Final = 8
 """As so many of these counts a try that brought something else than the file: the third is the last."""
 
-MAX_ASKED: Final = 12
+MAX_REUPLOAD_REQUESTS: Final = 12
 """Tries: over some hours, for phones are switched off at night."""
 
 FIRST_PAUSE: Final = 2.0
@@ -66,12 +66,12 @@ BROUGHT: Final = frozenset({Trouble.DAMAGED, Trouble.SEALED_SO})
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try again at `at`, in seconds since the epoch; `ask`: after asking the phone for it."""
+    """Try again at `at`, in seconds since the epoch; `request`: once the phone was asked for it."""
 
     at: float
     attempts: int
-    asked: int
-    ask: bool = False
+    requests: int
+    request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,14 @@ def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> 
     }.get(trouble)
     if final is not None:
         return Failed(final)
-    attempts, requests = transfer.attempts, transfer.asked
+    attempts, requests = transfer.attempts, transfer.requests
     if trouble is Trouble.LOCAL:
         return Again(now + LOCAL_PAUSE * (1 + chance), attempts, requests)
     if trouble is Trouble.GONE:
-        if requests >= MAX_ASKED:
+        if requests >= MAX_REUPLOAD_REQUESTS:
             return Failed(GONE)
         patience = min(LONGEST_WAIT, REUPLOAD_WAIT * 5**requests)
-        return Again(now + patience, attempts, requests + 1, ask=True)
+        return Again(now + patience, attempts, requests + 1, request=True)
     damaged = trouble is Trouble.DAMAGED
     attempts += DAMAGE if damaged else 1
     if attempts >= MAX_ATTEMPTS:

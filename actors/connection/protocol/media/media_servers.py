@@ -36,7 +36,7 @@ class MediaConnection:
     until: float
 
 
-Ask = Callable[[], Awaitable[MediaConnection]]
+MediaServerQuery = Callable[[], Awaitable[MediaConnection]]
 """Asks WhatsApp for its media servers. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
 
 
@@ -44,21 +44,21 @@ class MediaServers:
     """Asks WhatsApp once for as long as its answer holds; who asks meanwhile waits for that."""
 
     def __init__(self) -> None:
-        self._ask: Ask | None = None
+        self._query: MediaServerQuery | None = None
         self._known: MediaConnection | None = None
         self._lock = asyncio.Lock()
 
-    def attach(self, ask: Ask | None) -> None:
+    def attach(self, query: MediaServerQuery | None) -> None:
         """Ask in this way from now on; None: there is none."""
-        self._ask = ask
+        self._query = query
 
     async def get(self) -> MediaConnection:
         """Raises `NoLink`, or what asking raises."""
         async with self._lock:
             if self._known is None or time.monotonic() >= self._known.until:
-                if self._ask is None:
+                if self._query is None:
                     raise NoLink
-                self._known = await self._ask()
+                self._known = await self._query()
             return self._known
 
     def refuse(self, connection: MediaConnection) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.engine import EngineEvents
-    from actors.connection.protocol.media.download_worker import AskPhone
-    from actors.connection.protocol.media.media_servers import Ask
+    from actors.connection.protocol.media.download_worker import ReuploadRequest
+    from actors.connection.protocol.media.media_servers import MediaServerQuery
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
 
@@ -66,10 +66,10 @@ class FileTransfers:
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch())
 
-    def attach(self, hosts: Ask, ask_phone: AskPhone) -> None:
+    def attach(self, hosts: MediaServerQuery, request_reupload: ReuploadRequest) -> None:
         """The device is logged in: how to ask for servers, and its phone for a file."""
         self.hosts.attach(hosts)
-        self._downloads.attach(ask_phone)
+        self._downloads.attach(request_reupload)
 
     def detach(self) -> None:
         """It is not any more."""

@@ -89,7 +89,7 @@ class ResendRequests:
                 async with asyncio.timeout(pause):
                     await self._look.wait()
 
-    async def ask(self, chat: str, sender: str, message_id: str) -> None:
+    async def request(self, chat: str, sender: str, message_id: str) -> None:
         """Ask for one message now, by canonical addresses, unless its content is here. Raises `SendError`."""
         where, who = parse_optional(chat), parse_optional(sender)
         if where is None or who is None:
@@ -109,10 +109,10 @@ class ResendRequests:
 
     async def _request(self, placeholder: Placeholder) -> None:
         number = f"3EB0{secrets.token_hex(9).upper()}"
-        last = placeholder.asked >= len(PAUSES)
+        last = placeholder.requests >= len(PAUSES)
         again_at = None if last else self._clock() + UNACKNOWLEDGED
         async with transaction(self._session, self._socket):
-            if not self._session.placeholders.note_asked(placeholder, number, again_at):
+            if not self._session.placeholders.note_request(placeholder, number, again_at):
                 return
         from_me = placeholder.sender == str(self._people.account)
         await self._peers.send(
@@ -121,6 +121,6 @@ class ResendRequests:
         self._counts["phone.asked"] += 1
         if not last:
             async with transaction(self._session, self._socket):
-                self._session.placeholders.ask_again(
-                    number, self._clock() + PAUSES[placeholder.asked]
+                self._session.placeholders.reschedule(
+                    number, self._clock() + PAUSES[placeholder.requests]
                 )

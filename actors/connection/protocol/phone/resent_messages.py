@@ -51,7 +51,7 @@ class ResentMessages:
         """As `take`, of an answer that is parsed."""
         outcome = StanzaResult("message.resent", answers)
         for info in found.messages:
-            for placeholder in self._session.placeholders.asked_for(found.request, info.key.id):
+            for placeholder in self._session.placeholders.of_request(found.request, info.key.id):
                 if self._is_of(info, placeholder, found.request):
                     stored = self._stored(info, placeholder, store)
                     outcome = replace(
@@ -61,7 +61,7 @@ class ResentMessages:
                         held=outcome.held if stored.held is None else stored.held,
                         moved=(*outcome.moved, *stored.moved),
                     )
-        self._session.placeholders.ask_again(found.request, None)
+        self._session.placeholders.reschedule(found.request, None)
         return outcome
 
     def _is_of(self, info: Any, placeholder: Placeholder, request: str) -> bool:

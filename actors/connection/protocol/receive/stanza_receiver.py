@@ -79,7 +79,7 @@ class Prepares(Protocol):
     def postpone(self, stanza: Node) -> StanzaResult:
         """Note what the stanza tells, which is taken once it is prepared."""
 
-    async def ask_again(self, stanza: Node) -> StanzaResult:
+    async def take_unprepared(self, stanza: Node) -> StanzaResult:
         """Take a stanza whose preparation did not do."""
 
 
@@ -278,7 +278,7 @@ class Receiver:
                 if not final:
                     with self._session.savepoint():
                         return self._prepares.postpone(stanza), False
-                handle = self._prepares.ask_again
+                handle = self._prepares.take_unprepared
             except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
                 _log_failure(stanza, error)
                 if following is not None:

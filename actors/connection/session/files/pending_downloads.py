@@ -37,7 +37,7 @@ _COLUMNS: Final = (
 class Transfer:
     """The file of one message, by canonical addresses; hashes and key are bytes, `size` in bytes.
 
-    `attempts` counts tries that failed, `asked` how often the phone was asked to upload it again
+    `attempts` counts tries that failed, `requests` how often the phone was asked to upload it again
     since, `next_at` is when it is tried next, in seconds since the epoch, `deferred` the reason why not before.
     """
 
@@ -52,7 +52,7 @@ class Transfer:
     sealed_sha256: bytes
     size: int
     attempts: int = 0
-    asked: int = 0
+    requests: int = 0
     next_at: float = 0.0
     deferred: str | None = None
 
@@ -80,7 +80,7 @@ class Downloads(SessionPart):
                 transfer.sealed_sha256,
                 transfer.size,
                 transfer.attempts,
-                transfer.asked,
+                transfer.requests,
                 transfer.next_at,
                 transfer.deferred,
             ),

@@ -19,7 +19,7 @@ _SELECT: Final = "SELECT chat, sender, message_id, stanza, asked, request FROM p
 class Placeholder(NamedTuple):
     """A message without its content, by canonical addresses.
 
-    `stanza` has the attributes of the stanza that it came in; `asked` is how often the phone was asked,
+    `stanza` has the attributes of the stanza that it came in; `requests` is how often the phone was asked,
     `request` the id of the last request.
     """
 
@@ -27,7 +27,7 @@ class Placeholder(NamedTuple):
     sender: str
     message_id: str
     stanza: dict[str, str]
-    asked: int = 0
+    requests: int = 0
     request: str | None = None
 
 
@@ -74,13 +74,13 @@ class Placeholders(SessionPart):
         row = self._file.row("SELECT min(ask_at) FROM placeholders WHERE ask_at IS NOT NULL")
         return None if row is None else row[0]
 
-    def asked_for(self, request: str, message_id: str) -> list[Placeholder]:
+    def of_request(self, request: str, message_id: str) -> list[Placeholder]:
         """The placeholder that this request asked for; any of that id where a later one asked since."""
         return self._placeholders("request = ? AND message_id = ?", request, message_id) or (
             self._placeholders("message_id = ?", message_id)
         )
 
-    def note_asked(self, placeholder: Placeholder, request: str, again_at: float | None) -> bool:
+    def note_request(self, placeholder: Placeholder, request: str, again_at: float | None) -> bool:
         """Note that the phone is asked; False where the content came meanwhile."""
         return (
             self._file.write(
@@ -91,7 +91,7 @@ class Placeholders(SessionPart):
             == 1
         )
 
-    def ask_again(self, request: str, at: float | None) -> None:
+    def reschedule(self, request: str, at: float | None) -> None:
         """Have the phone be asked again at that time, or (None) never, for what the request did not bring."""
         self._file.write("UPDATE placeholders SET ask_at = ? WHERE request = ?", (at, request))
 

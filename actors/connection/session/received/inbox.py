@@ -74,7 +74,7 @@ class Inbox(SessionPart):
         row = self.tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
 
-    def knows(self, chat: str, sender: str, message_id: str) -> bool:
+    def arrived(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether a message of this id came, also one that could not be read."""
         return self.tombstone(chat, sender, message_id) is not None
 

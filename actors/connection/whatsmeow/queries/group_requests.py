@@ -68,7 +68,7 @@ class ProgramGroupRequests:
         await self._request("group_leave", chat=str(chat))
 
     async def _request(self, do: str, **values: Any) -> Mapping[str, Any]:
-        return (await self._link.ask(do, **values)).header
+        return (await self._link.call(do, **values)).header
 
 
 def _addresses(people: Sequence[Named]) -> list[str]:

@@ -26,12 +26,12 @@ class ByProgram:
         self._link = link
 
     async def one(self, chat: Address) -> GroupMembers:
-        """The members of a group. Raises what `Link.ask` raises."""
-        return members_of((await self._link.ask("group", chat=str(chat))).header)
+        """The members of a group. Raises what `Link.call` raises."""
+        return members_of((await self._link.call("group", chat=str(chat))).header)
 
     async def all(self) -> dict[Address, GroupMembers]:
-        """Those of all groups that the account is in. Raises what `Link.ask` raises."""
-        answer = await self._link.ask("groups")
+        """Those of all groups that the account is in. Raises what `Link.call` raises."""
+        answer = await self._link.call("groups")
         found = {}
         for group in answer.header.get("groups") or ():
             chat = parse_optional(str(group.get("chat", "")))

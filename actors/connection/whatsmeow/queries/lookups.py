@@ -33,15 +33,15 @@ class Lookups:
         self._link = link
         self._on_inbox = on_inbox
 
-    async def ask(self, number: str) -> str | None:
+    async def chat_of(self, number: str) -> str | None:
         """The chat of a phone number that is on WhatsApp: its number there.
 
-        Raises `SendError` for a LID, and what `Link.ask` raises.
+        Raises `SendError` for a LID, and what `Link.call` raises.
         """
         person = parse_optional(number)
         if person is None or person.server != PHONE_NUMBER or not person.user.isdigit():
             raise SendError("unsupported_chat", permanent=True)
-        answer = (await self._link.ask("lookup", number=person.user)).header
+        answer = (await self._link.call("lookup", number=person.user)).header
         found = parse_optional(answer.get("phone") or answer.get("address"))
         if found is None:
             return None

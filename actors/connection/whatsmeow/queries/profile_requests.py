@@ -33,7 +33,7 @@ class ProgramProfileRequests:
     async def set_picture(self, group: Address | None, jpeg: bytes | None) -> None:
         """See the port."""
         chat = "" if group is None else str(group)
-        await self._link.ask("picture_set", body=jpeg or b"", chat=chat, remove=jpeg is None)
+        await self._link.call("picture_set", body=jpeg or b"", chat=chat, remove=jpeg is None)
 
     async def blocked(self) -> Sequence[Address]:
         """See the port."""
@@ -66,4 +66,4 @@ class ProgramProfileRequests:
         )
 
     async def _request(self, do: str, **values: Any) -> Mapping[str, Any]:
-        return (await self._link.ask(do, **values)).header
+        return (await self._link.call(do, **values)).header

@@ -26,16 +26,16 @@ async def addresses_of(host: str, port: int) -> list[str]:
         else:
             found.set_result(addresses or [])
 
-    def ask() -> None:
+    def resolve() -> None:
         addresses, failure = None, None
         try:
-            asked = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses = [str(address[0]) for *_, address in asked]
+            resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = [str(address[0]) for *_, address in resolved]
         except (OSError, UnicodeError) as error:
             failure = error
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, addresses, failure)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=resolve, daemon=True).start()
     async with asyncio.timeout(NAME_SECONDS):
         return await found

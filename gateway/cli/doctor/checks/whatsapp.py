@@ -89,7 +89,7 @@ def _version(settings: Settings) -> CheckResult:
             page = whatsapp_version.newest(settings.whatsapp_url, until, _proxy(settings))
         except whatsapp_version.NoVersion as no:
             why = str(no)
-        announced = known.asked(page, now).announced(now)
+        announced = known.after_lookup(page, now).announced(now)
         whence = "as WhatsApp's page says"
     if (end := known.ends.get(announced)) is not None:
         at = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -50,7 +50,7 @@ def looks(message: str) -> Iterator[str]:
         if "get" in methods and path not in STREAMS:
             yield filled(path, message)
     for room in ROOMS:
-        for path, methods in room.ASKS.items():
+        for path, methods in room.ROUTES.items():
             if "GET" in methods:
                 yield filled(path, message)
 

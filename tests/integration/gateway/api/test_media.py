@@ -45,8 +45,8 @@ async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
     id_ = accepted.json()["id"]
     record = await lanes.get(id_)
     assert record is not None
-    assert record.said is not None
-    assert json.loads(encode(record.said)) == {
+    assert record.decoded is not None
+    assert json.loads(encode(record.decoded)) == {
         "v": 1,
         "type": "image",
         "file": {"sha256": digest(content), "size": len(content), "mime": "image/png"},

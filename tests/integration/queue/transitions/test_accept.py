@@ -168,12 +168,12 @@ async def test_a_send_at_holds_only_its_message_back(desk: Desk) -> None:
     now = await desk.accept("now")
     assert (record.status, record.send_at) == ("waiting", desk.now + 60)
     claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
-    assert [(job.text, job.said_at) for job in claim.jobs] == [("now", now.accepted_at)]
+    assert [(job.text, job.timestamp) for job in claim.jobs] == [("now", now.accepted_at)]
     assert claim.next_due == desk.now + 60
     await desk.complete("now")
     desk.now += 60.5
     claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
-    assert [(job.text, job.said_at) for job in claim.jobs] == [("later", record.send_at)]
+    assert [(job.text, job.timestamp) for job in claim.jobs] == [("later", record.send_at)]
 
 
 async def test_a_send_at_takes_its_place_when_it_is_due(desk: Desk) -> None:

@@ -154,7 +154,7 @@ async def test_g4_the_next_owner_finishes_a_join_before_it_claims(
     await desk.accept("flies", ANA)
     await desk.claim()
     await desk.accept("earlier", LID)
-    joins.ask([LID])
+    joins.request_names([LID])
     await joins.step({})
     assert joins.unfinished, "the message in flight did not hold the join up"
     assert (await desk.accept("later", LID)).chat == ANA

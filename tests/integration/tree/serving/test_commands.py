@@ -31,7 +31,7 @@ async def test_an_open_connection_answers(served: Served) -> None:
     await served.begin()
     await served.state("open")
     served.engine.strangers = {NOBODY}
-    ask = served.commands.ask
+    ask = served.commands.request
     assert await ask("shop", "lookup", {"chat": ANA}, 5) == {"chat": ANA}
     assert await ask("shop", "lookup", {"chat": NOBODY}, 5) == {"chat": None}
     assert await ask("shop", "presence", {"presence": "available"}, 5) == {}
@@ -50,7 +50,7 @@ async def test_a_trace_is_started_looked_at_and_stopped(served: Served, tmp_path
     served.engine.recorder = Recorder(tmp_path / "logs" / "trace" / "shop.jsonl", "native")
     await served.begin()
     for action, tracing in (("look", False), ("start", True), ("look", True), ("stop", False)):
-        told = await served.commands.ask("shop", "trace", {"action": action}, 5)
+        told = await served.commands.request("shop", "trace", {"action": action}, 5)
         assert (told["tracing"], told["file"]) == (tracing, "logs/trace/shop.jsonl")
     assert served.engine.recorder.on is False
 
@@ -59,7 +59,7 @@ async def test_many_are_asked_at_once_and_each_gets_its_own_answer(served: Serve
     await served.begin()
     numbers = [f"155501{number:05}@s.whatsapp.net" for number in range(40)]
     served.engine.strangers = set(numbers[::2])
-    asked = [served.commands.ask("shop", "lookup", {"chat": each}, 10) for each in numbers]
+    asked = [served.commands.request("shop", "lookup", {"chat": each}, 10) for each in numbers]
     told = await asyncio.gather(*asked)
     expected = [None if each in served.engine.strangers else each for each in numbers]
     assert [each["chat"] for each in told] == expected
@@ -68,24 +68,24 @@ async def test_many_are_asked_at_once_and_each_gets_its_own_answer(served: Serve
 async def test_a_closed_connection_says_so(served: Served) -> None:
     served.engine.opens = False
     await served.begin()
-    told = await served.commands.ask("shop", "lookup", {"chat": ANA}, 5)
+    told = await served.commands.request("shop", "lookup", {"chat": ANA}, 5)
     assert told == {"error": "not_connected"}
 
 
 async def test_a_command_that_breaks_is_reported_and_breaks_nothing_else(served: Served) -> None:
     await served.begin()
     measured = Measured()
-    assert await served.commands.ask("shop", "lookup", {}, 5) == {"error": "command_failed"}
+    assert await served.commands.request("shop", "lookup", {}, 5) == {"error": "command_failed"}
     assert measured.rise(OWN_MISTAKES, action="command") == 1
-    assert await served.commands.ask("shop", "dance", {}, 5) == {"error": "unknown_command"}
-    assert await served.commands.ask("shop", "lookup", {"chat": ANA}, 5) == {"chat": ANA}
+    assert await served.commands.request("shop", "dance", {}, 5) == {"error": "unknown_command"}
+    assert await served.commands.request("shop", "lookup", {"chat": ANA}, 5) == {"chat": ANA}
 
 
 async def test_nobody_does_what_nobody_waits_for_any_more(served: Served) -> None:
     with pytest.raises(NoAnswer):
-        await served.commands.ask("shop", "presence", {"presence": "available"}, 0.2)
+        await served.commands.request("shop", "presence", {"presence": "available"}, 0.2)
     await served.begin()
-    await served.commands.ask("shop", "lookup", {"chat": ANA}, 5)
+    await served.commands.request("shop", "lookup", {"chat": ANA}, 5)
     assert served.engine.told == []
 
 
@@ -94,7 +94,8 @@ async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
 ) -> None:
     monkeypatch.setattr(lane, "MAX_WAITING_COMMANDS", 3)
     waiting = [
-        asyncio.ensure_future(served.commands.ask("shop", "presence", {}, 0.5)) for _ in range(3)
+        asyncio.ensure_future(served.commands.request("shop", "presence", {}, 0.5))
+        for _ in range(3)
     ]
 
     async def all_wait() -> bool:
@@ -102,7 +103,7 @@ async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
 
     await eventually("three wait", all_wait, 5)
     with pytest.raises(TooMany):
-        await served.commands.ask("shop", "presence", {}, 0.5)
+        await served.commands.request("shop", "presence", {}, 0.5)
     assert len(await served.redis.keys("*:command:*")) == 3
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in results] == [NoAnswer] * 3
@@ -117,14 +118,14 @@ async def test_no_more_wait_than_may_however_many_are_asked_at_once(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "MAX_WAITING_COMMANDS", 3)
-    asked = [served.commands.ask("shop", "presence", {}, 0.5) for _ in range(20)]
+    asked = [served.commands.request("shop", "presence", {}, 0.5) for _ in range(20)]
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert sorted(type(each).__name__ for each in results) == ["NoAnswer"] * 3 + ["TooMany"] * 17
 
 
 async def test_a_long_command_is_not_put(served: Served) -> None:
     with pytest.raises(TooLong):
-        await served.commands.ask("shop", "presence", {"presence": "x" * lane.MOST_BYTES}, 0.5)
+        await served.commands.request("shop", "presence", {"presence": "x" * lane.MOST_BYTES}, 0.5)
     assert not await served.redis.keys("*command*")
 
 
@@ -139,7 +140,7 @@ async def unlinked(served: Served) -> None:
 
 async def test_a_connection_that_waits_for_a_phone_gives_a_code(served: Served) -> None:
     await unlinked(served)
-    told = await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+    told = await served.commands.request("shop", "pairing_code", {"phone": PHONE}, 5)
     assert (told["text"], served.engine.told) == ("CODE-0001", [f"code {PHONE}"])
 
     async def shown() -> bool:
@@ -165,7 +166,7 @@ async def test_a_connection_that_waits_for_a_phone_gives_a_code(served: Served) 
 
 async def test_a_code_is_void_once_its_owner_is_gone(served: Served) -> None:
     await unlinked(served)
-    await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+    await served.commands.request("shop", "pairing_code", {"phone": PHONE}, 5)
 
     async def shown() -> bool:
         return await served.leases.pairing_code("shop") is not None
@@ -177,7 +178,7 @@ async def test_a_code_is_void_once_its_owner_is_gone(served: Served) -> None:
 
 async def test_a_code_is_void_once_its_socket_closed(served: Served) -> None:
     await unlinked(served)
-    await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+    await served.commands.request("shop", "pairing_code", {"phone": PHONE}, 5)
 
     async def shown(there: bool) -> bool:
         return (await served.leases.pairing_code("shop") is not None) is there
@@ -189,7 +190,9 @@ async def test_a_code_is_void_once_its_socket_closed(served: Served) -> None:
 
 async def test_codes_are_not_asked_for_without_end(served: Served) -> None:
     await unlinked(served)
-    asked = [served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 10) for _ in range(6)]
+    asked = [
+        served.commands.request("shop", "pairing_code", {"phone": PHONE}, 10) for _ in range(6)
+    ]
     told = await asyncio.gather(*asked)
     refused = [one for one in told if "error" in one]
     assert [one["error"] for one in refused] == ["pairing_code_limited"]
@@ -200,13 +203,13 @@ async def test_codes_are_not_asked_for_without_end(served: Served) -> None:
 async def test_of_a_linked_connection_there_is_no_code(served: Served) -> None:
     await served.begin()
     await served.state("open")
-    told = await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+    told = await served.commands.request("shop", "pairing_code", {"phone": PHONE}, 5)
     assert told == {"error": "already_linked"}
 
 
 async def test_what_nobody_was_asked_for_does_not_count(served: Served) -> None:
     served.engine.account, served.engine.opens = None, False
     await served.begin()
-    ask = served.commands.ask
+    ask = served.commands.request
     for _ in range(7):
         assert await ask("shop", "pairing_code", {"phone": PHONE}, 5) == {"error": "not_connected"}

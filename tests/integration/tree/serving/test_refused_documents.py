@@ -64,7 +64,7 @@ async def test_the_lease_says_how_many_and_a_person_decides(served: Served) -> N
         return lease is not None and lease.held == HeldItems(2, 4, 3)
 
     await eventually("4 files wait", waits, 10)
-    ask = served.commands.ask
+    ask = served.commands.request
     told = await ask("shop", "refused_items", {"limit": "1", "after": "0"}, 5)
     assert [item["key"] for item in told["items"]] == [2]
     told = await ask("shop", "refused_items", {"limit": "5", "after": "2"}, 5)
@@ -120,7 +120,9 @@ async def test_the_lease_says_that_no_more_have_room_until_a_person_decided(serv
     await eventually("it is full", full, 10)
     assert set(served.engine.inbox) == {2, 3}
     assert served.shelf.messages == {}
-    assert await served.commands.ask("shop", "discard_refused", {"item": "1"}, 5) == {"there": True}
+    assert await served.commands.request("shop", "discard_refused", {"item": "1"}, 5) == {
+        "there": True
+    }
     await eventually("it goes on", _is_stored(served, "shop.M3"), 30)
     assert list(served.engine.aside) == [2]
 

@@ -63,7 +63,7 @@ REQUESTS = (
     ("after_commit Placeholders.note", "program", True),
     ("after_answer undecryptable", "self", False),
     ("after_answer undecryptable", "program", False),
-    ("before_commit Placeholders.note_asked", "self", False),
+    ("before_commit Placeholders.note_request", "self", False),
     ("before_post peer", "self", False),
     ("before_post peer", "program", False),
     ("after_post peer", "self", False),

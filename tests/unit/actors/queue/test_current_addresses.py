@@ -30,7 +30,7 @@ def test_a_record_is_in_the_chat_of_today() -> None:
 )
 def test_addresses_in_the_content_are_renamed_too(before: object, after: object) -> None:
     record = replace(RECORD, content=encode(before))  # type: ignore[arg-type]
-    assert renamed(record, NAMES).said == after
+    assert renamed(record, NAMES).decoded == after
     known = addresses([record]) - {RECORD.chat}
     assert known == ({LID} if before != after else set())
 
@@ -39,7 +39,7 @@ def test_a_target_of_a_number_for_which_another_one_answers_is_renamed_too() -> 
     former = "15550100009@s.whatsapp.net"
     record = replace(RECORD, content=encode(Reaction(Target("A", former), "👍")))
     assert former in addresses([record])
-    assert renamed(record, {former: ANA, ANA: ANA}).said == Reaction(Target("A", ANA), "👍")
+    assert renamed(record, {former: ANA, ANA: ANA}).decoded == Reaction(Target("A", ANA), "👍")
 
 
 @pytest.mark.parametrize("content", ["no JSON @lid", '["@lid"]'])
@@ -48,4 +48,4 @@ def test_what_a_newer_release_wrote_is_left_as_it_is(content: str) -> None:
     assert addresses([record]) == {RECORD.chat}
     assert renamed(record, NAMES) == record
     with pytest.raises(UnknownContent):
-        _ = record.said
+        _ = record.decoded

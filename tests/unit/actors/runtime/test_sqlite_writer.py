@@ -236,7 +236,7 @@ async def test_jobs_that_wait_for_a_disk_that_hangs_are_bounded(
         words = Words()
         kept.add(words)
         with pytest.raises(StoreAway) as refused:
-            await committer.ask(lambda _: words.text, writes=False)
+            await committer.call(lambda _: words.text, writes=False)
         return str(refused.value)
 
     try:
@@ -246,7 +246,7 @@ async def test_jobs_that_wait_for_a_disk_that_hangs_are_bounded(
     finally:
         go.set()
     await asyncio.wrap_future(hung)
-    await committer.ask(insert(1), writes=True)
+    await committer.call(insert(1), writes=True)
 
 
 class Words:

@@ -85,7 +85,7 @@ async def test_what_is_asked_for_is_counted_also_at_once(registry: Connections) 
     await registry.create("shop", id="shop")
     await asyncio.gather(
         *(registry.raise_generation("shop") for _ in range(10)),
-        *(registry.ask_recover("shop") for _ in range(7)),
+        *(registry.request_recovery("shop") for _ in range(7)),
         registry.set_desired("shop", "stopped"),
     )
     found = await registry.get("shop")
@@ -126,7 +126,7 @@ async def test_a_deleted_connection_is_gone_for_users_and_there_for_the_root(
     for refused in (
         registry.set_desired(shop, "running"),
         registry.raise_generation(shop),
-        registry.ask_recover(shop),
+        registry.request_recovery(shop),
         registry.delete(shop),
     ):
         with pytest.raises(ConnectionNotFound):
@@ -161,7 +161,7 @@ async def test_what_is_asked_of_a_deleted_connection_does_nothing_to_the_next(
     for refused in (
         registry.set_desired(former, "stopped"),
         registry.raise_generation(former),
-        registry.ask_recover(former),
+        registry.request_recovery(former),
         registry.delete(former),
     ):
         with pytest.raises(ConnectionNotFound):

@@ -8,7 +8,7 @@ import pytest
 
 from actors.state.documents import (
     BATCH_BYTES,
-    TELLING_LIMIT,
+    WRITES_WITH_EVENTS,
     StoreAway,
     Write,
     WriteRefused,
@@ -51,7 +51,7 @@ async def test_what_has_room_is_one_batch() -> None:
     "groups",
     [
         [group(str(n), size=BATCH_BYTES // 3) for n in range(8)],
-        [group(str(n), *"abc") for n in range(TELLING_LIMIT // 2)],
+        [group(str(n), *"abc") for n in range(WRITES_WITH_EVENTS // 2)],
     ],
     ids=["bytes", "writes"],
 )
@@ -59,7 +59,7 @@ async def test_a_batch_is_bounded(groups: list[list[Write]]) -> None:
     store = Store()
     assert await commit_each(store.commit, groups) == []
     assert len(store.batches) > 1
-    assert max(map(len, store.batches)) <= TELLING_LIMIT
+    assert max(map(len, store.batches)) <= WRITES_WITH_EVENTS
     assert [name for batch in store.batches for name in batch] == [
         write.id for each in groups for write in each
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.connections import Connections, Observed
-from actors.state.documents import TELLING_LIMIT, StoreAway, WriteRefused
+from actors.state.documents import WRITES_WITH_EVENTS, StoreAway, WriteRefused
 from actors.state.observed_states import ObservedStates
 from actors.state.sqlite.store import SqliteDocuments
 
@@ -90,12 +90,12 @@ async def test_beats_of_all_connections_are_one_batch_an_interval(store: Counted
 
 async def test_more_beats_than_a_batch_holds(store: Counted) -> None:
     states = ObservedStates(store.write, interval=60, mistaken=unexpected)
-    for n in range(TELLING_LIMIT + 1):
+    for n in range(WRITES_WITH_EVENTS + 1):
         await states.report(f"c{n}", OPEN)
         await states.report(f"c{n}", replace(OPEN, beat=110.0))
     store.sizes.clear()
     await states.flush()
-    assert store.sizes == [TELLING_LIMIT, 1]
+    assert store.sizes == [WRITES_WITH_EVENTS, 1]
 
 
 async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:

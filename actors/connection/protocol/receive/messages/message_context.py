@@ -29,7 +29,7 @@ def scene_of(
         sender=sender,
         account=account,
         canonical=people.canonical,
-        from_phone=lambda number: session.inbox.knows(str(chat), str(account), number),
+        from_phone=lambda number: session.inbox.arrived(str(chat), str(account), number),
         secret=lambda author, number: session.secrets.find(str(chat), str(author), number),
         names=people.names,
         is_admin=is_admin,

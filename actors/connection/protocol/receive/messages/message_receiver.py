@@ -134,10 +134,10 @@ class MessageReceiver:
         counted = "message.placeholder" if added else "message.repeated"
         held = self.held(*self.key(stanza, source)) if answers else None
         if added:
-            self._ask_phone(stanza, source, PHONE_DELAY)
+            self._schedule_resend(stanza, source, PHONE_DELAY)
         return StanzaResult(counted, answers, news=added, held=held, task="placeholder")
 
-    def _ask_phone(self, stanza: Node, source: MessageSource, delay: float) -> None:
+    def _schedule_resend(self, stanza: Node, source: MessageSource, delay: float) -> None:
         """Have the phone be asked for the message after so many seconds, if it has not come by then."""
         if stanza.attrs.get("category") != "peer":
             ask_at = self._clock() + delay if may_be_had(stanza, self._clock()) else None
@@ -153,7 +153,7 @@ class MessageReceiver:
             push_name=stanza.attrs.get("notify"),
             source=arrival(stanza),
         )
-        self._ask_phone(stanza, source, PHONE_DELAY_AFTER_SENDER)
+        self._schedule_resend(stanza, source, PHONE_DELAY_AFTER_SENDER)
 
     def give_up(self, stanza: Node) -> StanzaResult:
         """Put a placeholder where no resend came; one that comes later still replaces it.

@@ -19,7 +19,7 @@ Task = Literal[
     "placeholder",
     "privacy",
     "limits",
-    "ask",
+    "limit_query",
     "call",
 ]
 
@@ -31,9 +31,9 @@ class StanzaResult:
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
     grown; `moved` are pairs of keys, of an item that may have held answers and of the one in its place;
-    `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
+    `wanted` is a message whose resend was requested; `task` is work that needs WhatsApp's
     answers: a retry receipt, prekeys, a file, a history, a placeholder, other privacy settings, limits of
-    the account to tell or to ask for, a call to tell, or who is in a group, without which the stanza cannot be judged. `counted`
+    the account to report or to query, a call to report, or who is in a group, without which the stanza cannot be judged. `counted`
     names what the stanza turned out to be.
     """
 

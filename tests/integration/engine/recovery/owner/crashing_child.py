@@ -184,7 +184,7 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_upload_commit": lambda step: before_commit(step, Uploads, "remember"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
     "before_placeholder_commit": lambda step: before_commit(step, Placeholders, "note"),
-    "before_request_commit": lambda step: before_commit(step, Placeholders, "note_asked"),
+    "before_request_commit": lambda step: before_commit(step, Placeholders, "note_request"),
     "before_edit_is_kept": lambda step: before_commit(step, SealedEdits, "add"),
     "before_edit_is_opened": lambda step: before_commit(step, SealedEdits, "forget"),
     "before_content_commit": lambda step: before_commit(step, Placeholders, "asked_for"),

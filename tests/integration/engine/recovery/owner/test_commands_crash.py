@@ -72,7 +72,7 @@ async def test_killed_while_creating_a_group(
     commands, theirs = Commands(redis, settings), Commands(redis, settings)
     try:
         dying = start(simulator, own_server, tmp_path, kind=kind, point=point)
-        asking = asyncio.create_task(commands.ask("shop", *CREATE, 40))
+        asking = asyncio.create_task(commands.request("shop", *CREATE, 40))
         await died(dying, tmp_path)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
@@ -81,11 +81,11 @@ async def test_killed_while_creating_a_group(
             await asyncio.wait_for(phone.opened.wait(), 40)
             watch: Any = cast("Any", None)
             obeying = asyncio.create_task(CommandHandler("shop", phone.engine, theirs, watch).run())
-            listed = await commands.ask("shop", "groups", {}, 40)
+            listed = await commands.request("shop", "groups", {}, 40)
             assert [one["subject"] for one in listed["groups"]] == ["Us"] * made
             # A caller who repeats it creates another one: that is what the list is for.
-            assert (await commands.ask("shop", *CREATE, 40))["subject"] == "Us"
-            listed = await commands.ask("shop", "groups", {}, 40)
+            assert (await commands.request("shop", *CREATE, 40))["subject"] == "Us"
+            listed = await commands.request("shop", "groups", {}, 40)
             assert len(listed["groups"]) == made + 1
             obeying.cancel()
             await asyncio.gather(obeying, return_exceptions=True)
@@ -105,10 +105,10 @@ async def test_a_command_whose_time_is_up_is_not_executed_later(
         async with device(simulator, tmp_path) as phone:
             await pair(simulator, phone)
             with pytest.raises(NoAnswer):
-                await commands.ask("shop", *CREATE, 0.3)
+                await commands.request("shop", *CREATE, 0.3)
             watch: Any = cast("Any", None)
             obeying = asyncio.create_task(CommandHandler("shop", phone.engine, theirs, watch).run())
-            assert await commands.ask("shop", "groups", {}, 40) == {"groups": []}
+            assert await commands.request("shop", "groups", {}, 40) == {"groups": []}
             obeying.cancel()
             await asyncio.gather(obeying, return_exceptions=True)
     finally:

@@ -173,7 +173,7 @@ async def test_a_chat_is_changed_behind_what_it_has_accepted(
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
     said, change = await rest.sends()
     assert (said.id, change.id) == (first["id"], changed.json()["id"])
-    assert (change.chat, change.said) == (
+    assert (change.chat, change.decoded) == (
         ANA,
         ChatChange(archived=True, muted=True, muted_until=1_893_488_400.0),
     )

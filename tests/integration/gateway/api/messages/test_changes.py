@@ -33,7 +33,7 @@ async def test_an_edit_changes_the_text_and_keeps_what_it_was(api: Api, rest: Re
     edited = change(api, "edit", first["id"], text="hello you")
     assert edited.status_code == 202, edited.text
     one, two = await rest.sends()
-    assert (one.id, two.said) == (
+    assert (one.id, two.decoded) == (
         first["id"],
         Edit(Target(first["message_id"], None), "hello you"),
     )
@@ -81,7 +81,7 @@ async def test_reactions_of_both_sides(api: Api, rest: Rest) -> None:
     await rest.receives("R1", Reaction(Target(ours["message_id"], None), "👍"))
     assert change(api, "reaction", theirs, emoji="🎉").status_code == 202
     (job,) = await rest.sends()
-    assert job.said == Reaction(Target("REACTED", CHAT), "🎉")
+    assert job.decoded == Reaction(Target("REACTED", CHAT), "🎉")
     assert [(one["by"], one["emoji"]) for one in message(api, theirs)["reactions"]] == [
         ("me", "🎉")
     ]
@@ -98,7 +98,7 @@ async def test_pins_of_both_sides(api: Api, rest: Rest) -> None:
     assert message(api, theirs)["pinned_until"] is None
     assert change(api, "pin", theirs, seconds=86_400).status_code == 202
     (job,) = await rest.sends()
-    assert job.said == Pin(Target("PINNED", CHAT), 86_400)
+    assert job.decoded == Pin(Target("PINNED", CHAT), 86_400)
     found = message(api, theirs)
     until = datetime.fromisoformat(found["pinned_until"]).timestamp()
     assert abs(until - time.time() - 86_400) < 60
@@ -109,7 +109,7 @@ async def test_pins_of_both_sides(api: Api, rest: Rest) -> None:
     # Seven days, where none are named; and none that no app offers.
     change(api, "pin", theirs)
     (job,) = await rest.sends()
-    assert job.said == Pin(Target("PINNED", CHAT), 604_800)
+    assert job.decoded == Pin(Target("PINNED", CHAT), 604_800)
     refused = change(api, "pin", theirs, seconds=3600)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_field")
 
@@ -122,7 +122,7 @@ async def test_votes_in_polls_of_both_sides(api: Api, rest: Rest, documents: Doc
     also = change(api, "poll_vote", theirs, options=["later", "now"])
     mine = change(api, "poll_vote", ours["id"], options=["no"])
     assert (also.status_code, mine.status_code) == (202, 202)
-    jobs = {job.id: job.said for job in await rest.sends()}
+    jobs = {job.id: job.decoded for job in await rest.sends()}
     asked = jobs[ours["id"]]
     assert isinstance(asked, Poll)
     assert list(jobs).index(ours["id"]) < list(jobs).index(mine.json()["id"])

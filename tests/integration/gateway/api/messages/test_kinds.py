@@ -58,7 +58,7 @@ async def test_a_kind_is_the_same_from_the_api_to_the_engine_and_back(
     shown = {"type": body["type"], **content}
     assert message(api, answer.json()["id"])["content"] == shown
     (job,) = await rest.sends()
-    assert job.said.type == body["type"]
+    assert job.decoded.type == body["type"]
     found = listed(api, answer.json()["id"])
     assert (found["content"], found["text"], found["status"]) == (shown, None, "sent")
 
@@ -68,15 +68,15 @@ async def test_a_reply_quotes_what_it_answers(api: Api, rest: Rest) -> None:
     ours = send(api, "yes", reply_to=theirs)
     also = send(api, "and no", reply_to=ours["id"])
     first, second = await rest.sends()
-    assert isinstance(first.said, Text)
-    assert isinstance(second.said, Text)
-    assert first.said.reply_to is not None
-    assert second.said.reply_to is not None
-    assert (first.said.reply_to.target, first.said.reply_to.text) == (
+    assert isinstance(first.decoded, Text)
+    assert isinstance(second.decoded, Text)
+    assert first.decoded.reply_to is not None
+    assert second.decoded.reply_to is not None
+    assert (first.decoded.reply_to.target, first.decoded.reply_to.text) == (
         Target("THEIRS", CHAT),
         "well?",
     )
-    assert second.said.reply_to.target == Target(ours["message_id"], None)
+    assert second.decoded.reply_to.target == Target(ours["message_id"], None)
     assert message(api, ours["id"])["reply_to"] == {"id": theirs, "message_id": "THEIRS"}
     assert listed(api, also["id"])["reply_to"]["id"] == ours["id"]
 
@@ -88,7 +88,7 @@ async def test_words_that_the_state_store_has_alone_are_quoted_and_voted_on(
     poll = {"type": "poll", "question": "Tea?", "options": ["yes", "no"]}
     asked = api.post("/api/messages", json={"connection": "shop", "to": CHAT, **poll}).json()
     told = send(api, "at noon?")
-    jobs = {job.id: job.said for job in await rest.sends()}
+    jobs = {job.id: job.decoded for job in await rest.sends()}
     for each in (asked, told):
         record = await lanes.get(each["id"])
         assert record is not None
@@ -102,7 +102,7 @@ async def test_words_that_the_state_store_has_alone_are_quoted_and_voted_on(
     send(api, "yes", reply_to=told["id"])
     change(api, "poll_vote", asked["id"], options=["no"])
     change(api, "reaction", told["id"], emoji="👍")
-    reply, vote, reaction = [job.said for job in await rest.sends()]
+    reply, vote, reaction = [job.decoded for job in await rest.sends()]
     assert isinstance(reply, Text)
     assert reply.reply_to is not None
     assert reply.reply_to.text == "at noon?"

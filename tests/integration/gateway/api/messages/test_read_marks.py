@@ -51,7 +51,7 @@ async def test_messages_of_either_side_are_forwarded_to_another_chat(api: Api, r
         assert answer.headers["location"] == f"/api/messages/{made['id']}"
         assert made["id"] not in {theirs, ours["id"]}
         (job,) = await rest.sends()
-        assert (job.id, job.chat, job.said) == (made["id"], f"{OTHER}@s.whatsapp.net", said)
+        assert (job.id, job.chat, job.decoded) == (made["id"], f"{OTHER}@s.whatsapp.net", said)
         shown = api.get(f"/api/messages/{made['id']}").json()
         assert (shown["text"], shown["forwarding_score"]) == (said.text, said.forwarding_score)
 
@@ -66,7 +66,7 @@ async def test_a_key_gives_the_first_forward_again(api: Api, rest: Rest) -> None
     assert again.headers["idempotency-replayed"] == "true"
     assert refusal(forward(api, theirs, "forward-1", priority=1)) == (422, "idempotency_conflict")
     assert refusal(forward(api, theirs, "forward-2")) == (409, "target_deleted")
-    assert [job.said for job in await rest.sends()] == [Text("once", forwarding_score=1)]
+    assert [job.decoded for job in await rest.sends()] == [Text("once", forwarding_score=1)]
 
 
 async def test_messages_that_are_not_forwarded(api: Api, rest: Rest) -> None:
@@ -87,7 +87,7 @@ async def test_a_file_is_forwarded_from_the_copy_that_is_kept(
     made = forward(api, await rest.receives("FILE", Image(file, "look")))
     assert made.status_code == 202, made.text
     (job,) = await rest.sends()
-    assert job.said == Image(file, "look", forwarding_score=1)
+    assert job.decoded == Image(file, "look", forwarding_score=1)
     assert api.get(f"/api/messages/{made.json()['id']}/media").content == content
     (gateway.settings.media / digest(content)[:2] / digest(content)).unlink()
     gone = forward(api, made.json()["id"])
@@ -102,7 +102,7 @@ async def test_a_message_is_marked_behind_what_its_chat_has_accepted(api: Api, r
     assert mark == {"id": mark["id"], "status": "queued", "error": None}
     said, read = await rest.sends()
     assert (said.id, read.id) == (first["id"], mark["id"])
-    assert (read.chat, read.said) == (CHAT, ReadMark((Target("THEIRS", CHAT),)))
+    assert (read.chat, read.decoded) == (CHAT, ReadMark((Target("THEIRS", CHAT),)))
     await rest.mirrors()
     listed = api.get("/api/messages", params={"connection": "shop"}).json()["items"]
     ids = {one["id"] for one in listed}
@@ -117,11 +117,11 @@ async def test_a_chat_is_marked_up_to_a_time_or_to_what_has_arrived(api: Api, re
     marked(api, CHAT_PATH)
     marked(api, CHAT_PATH.replace("@s.whatsapp.net", ""), json={"until": "2030-01-01T09:00:00Z"})
     now, then = await rest.sends()
-    assert isinstance(now.said, ReadMark)
-    assert now.said.arrived is not None
-    assert before <= now.said.arrived <= time.time()
-    assert now.said.until is None
-    assert then.said == ReadMark(until=1_893_488_400.0)
+    assert isinstance(now.decoded, ReadMark)
+    assert now.decoded.arrived is not None
+    assert before <= now.decoded.arrived <= time.time()
+    assert now.decoded.until is None
+    assert then.decoded == ReadMark(until=1_893_488_400.0)
     assert now.chat == then.chat == CHAT
 
 

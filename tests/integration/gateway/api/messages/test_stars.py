@@ -56,7 +56,7 @@ async def test_messages_are_starred_behind_what_their_chat_has_in_the_queue(
     assert (await able.delete(path)).status_code == 202
     first, *stars = await rest.sends()
     assert first.id == ours["id"]
-    assert [(one.chat, one.said) for one in stars] == [
+    assert [(one.chat, one.decoded) for one in stars] == [
         (CHAT, Star(Target("STARRED", CHAT), True)),
         (CHAT, Star(Target(ours["message_id"], None), True)),
         (CHAT, Star(Target("STARRED", CHAT), False)),

@@ -36,7 +36,7 @@ async def test_a_message_that_was_sent_keeps_all_but_its_words(desk: Desk) -> No
     before, big = await desk.get(WORDS), await size(desk, WORDS)
     await mirrored(desk)
     after = await desk.get(WORDS)
-    assert (after.text, after.content, after.said, after.stored) == ("", "", None, True)
+    assert (after.text, after.content, after.decoded, after.stored) == ("", "", None, True)
     assert (after.status, after.times, after.chat) == ("sent", before.times, before.chat)
     assert (after.revision, after.attempts) == (before.revision, 1)
     assert await size(desk, WORDS) < big / 2, "it is kept compactly"
@@ -50,7 +50,7 @@ async def test_content_goes_with_the_text(desk: Desk) -> None:
     await desk.receipt("poll", "read")
     await mirrored(desk)
     after = await desk.get("poll")
-    assert (after.type, after.content, after.said) == ("poll", "", None)
+    assert (after.type, after.content, after.decoded) == ("poll", "", None)
 
 
 async def test_a_message_that_may_be_sent_again_keeps_its_words(desk: Desk) -> None:

@@ -73,7 +73,7 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
         await StrandedInbox(Ticket("shop", 2), tmp_path, cast("OutboundQueue", None), shelf).run()
         assert shelf.messages["shop.FETCHED"]["media"] == "stored"
         (found,) = live.downloads.due(2e9, 9)
-        assert (found.name, found.attempts, found.asked) == (waiting.name, 3, 1)
+        assert (found.name, found.attempts, found.requests) == (waiting.name, 3, 1)
         assert found.next_at < 2e9
         async with live.transaction():
             assert live.downloads.end(found, "stored")

@@ -52,7 +52,7 @@ class Line:
         named = {"call-id": id_, "call-creator": DEVICE}
         named |= {name.replace("_", "-"): value for name, value in attrs.items()}
         child = Node(tag, named, content)
-        await self.calls.tell(
+        await self.calls.report(
             Node("call", {"id": "1", "from": DEVICE, "t": "1700000000"}, (child,))
         )
 

@@ -125,4 +125,4 @@ async def test_groups_that_were_asked_for_are_remembered_within_bounds(
                 for number in range(begin, begin + MAX_REQUESTED_GROUPS // 2)
             )
             await settle()
-        assert 0 < len(names._asked) <= MAX_REQUESTED_GROUPS
+        assert 0 < len(names._requested_at) <= MAX_REQUESTED_GROUPS

@@ -23,6 +23,6 @@ def test_visibility(always: bool, asked: bool | None, available: bool, active: b
 
 @pytest.mark.parametrize("asked", [None, True, False])
 def test_other_settings_undo_only_that_it_seems_away(asked: bool | None) -> None:
-    shown = Visibility(always=True, asked=asked)
+    shown = Visibility(always=True, requested=asked)
     shown.configure(always=False)
-    assert shown == Visibility(always=False, asked=asked or None)
+    assert shown == Visibility(always=False, requested=asked or None)

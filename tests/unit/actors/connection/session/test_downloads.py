@@ -78,7 +78,7 @@ async def test_the_longest_waiting_comes_first_and_none_before_its_time(
     assert session.downloads.next_at(clock.now) == clock.now + 5
     clock.now += 5
     (_, put_off) = session.downloads.due(clock.now, 9)
-    assert put_off == replace(first, next_at=clock.now, attempts=3, asked=1)
+    assert put_off == replace(first, next_at=clock.now, attempts=3, requests=1)
 
 
 async def test_a_clock_that_is_set_back_holds_nothing_up(session: Session, clock: Clock) -> None:

@@ -76,7 +76,7 @@ async def test_a_question_that_found_the_socket_gone_knows_why(
 ) -> None:
     """A device that was unlinked is not taken for a network that failed."""
     link, other = ends
-    asking = asyncio.ensure_future(link.ask("groups"))
+    asking = asyncio.ensure_future(link.call("groups"))
     other.say({"id": await other.asked(), "error": {"code": code, "uncertain": True}})
     await asyncio.sleep(0.05)
     other.say({"event": "ended", **REMOVED})
@@ -85,13 +85,13 @@ async def test_a_question_that_found_the_socket_gone_knows_why(
     assert caught.value.cause == Cause(Kind.LOGGED_OUT, "device_removed")
     assert caught.value.written
     with pytest.raises(ConnectionLost) as again:
-        await link.ask("groups")
+        await link.call("groups")
     assert (again.value.cause, again.value.written) == (caught.value.cause, False)
 
 
 async def test_a_refusal_of_whatsapp_ends_nothing(ends: tuple[Link, Other]) -> None:
     link, other = ends
-    asking = asyncio.ensure_future(link.ask("groups"))
+    asking = asyncio.ensure_future(link.call("groups"))
     other.say({"id": await other.asked(), "error": {"code": "refused", "number": 403}})
     with pytest.raises(RequestFailed) as caught:
         await asking
@@ -114,7 +114,7 @@ async def test_a_number_that_another_one_answers_comes_with_both_addresses(
 
 async def test_a_program_that_died_is_the_network(ends: tuple[Link, Other]) -> None:
     link, other = ends
-    asking = asyncio.ensure_future(link.ask("groups"))
+    asking = asyncio.ensure_future(link.call("groups"))
     await other.asked()
     other.close()
     with pytest.raises(ConnectionLost) as caught:
@@ -128,7 +128,7 @@ async def test_a_program_that_died_is_the_network(ends: tuple[Link, Other]) -> N
 async def test_a_question_of_a_program_that_died_knows_that(ends: tuple[Link, Other]) -> None:
     """Its process is seen to be over a moment after its pipe."""
     link, other = ends
-    asking = asyncio.ensure_future(link.ask("groups"))
+    asking = asyncio.ensure_future(link.call("groups"))
     await other.asked()
     other.close()
     asyncio.get_running_loop().call_later(0.05, link.fail, Cause(Kind.NETWORK, "program_died"))

@@ -233,7 +233,7 @@ def test_what_the_api_sent_keeps_its_id_and_is_in_the_persons_chat() -> None:
         "status": "sent",
     }
     (write,) = moving(before, LID, CHAT)
-    assert (write.op, write.id, write.tells) == ("change", "shop.3EB0A1", None)
+    assert (write.op, write.id, write.events) == ("change", "shop.3EB0A1", None)
     assert write.change is not None
     moved = write.change(before)
     assert moved is not None

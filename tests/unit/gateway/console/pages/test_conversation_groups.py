@@ -36,24 +36,33 @@ def test_a_conversation_has_the_name_of_who_wrote_in_it_last() -> None:
 
 def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:
     listed = [said(3), said(2, kind="edit"), said(1)]
-    assert [one["id"] for one in conversation_groups.said(listed)] == ["1", "3"]
-    assert [one["id"] for one in conversation_groups.said(listed, said(4))] == ["1", "3", "4"]
-    [*_, last] = conversation_groups.said(listed, said(3, status="read"))
+    assert [one["id"] for one in conversation_groups.shown_messages(listed)] == ["1", "3"]
+    assert [one["id"] for one in conversation_groups.shown_messages(listed, said(4))] == [
+        "1",
+        "3",
+        "4",
+    ]
+    [*_, last] = conversation_groups.shown_messages(listed, said(3, status="read"))
     assert last["status"] == "read"
-    assert len(conversation_groups.said(listed, said(3))) == 2
+    assert len(conversation_groups.shown_messages(listed, said(3))) == 2
 
 
 def test_within_a_second_they_stand_as_they_are_listed() -> None:
     """WhatsApp tells whole seconds of what arrives."""
     listed = [{**said(4), "id": str(number)} for number in (9, 8, 7)]
-    assert [one["id"] for one in conversation_groups.said([*listed, said(3)])] == [
+    assert [one["id"] for one in conversation_groups.shown_messages([*listed, said(3)])] == [
         "3",
         "7",
         "8",
         "9",
     ]
     sent = {**said(4), "id": "10"}
-    assert [one["id"] for one in conversation_groups.said(listed, sent)] == ["7", "8", "9", "10"]
+    assert [one["id"] for one in conversation_groups.shown_messages(listed, sent)] == [
+        "7",
+        "8",
+        "9",
+        "10",
+    ]
 
 
 def test_each_day_has_its_messages() -> None:

@@ -25,7 +25,7 @@ from actors.messages.content import (
     decode,
     encode,
 )
-from gateway.api.sends import _asked
+from gateway.api.sends import _without_target
 from gateway.http.problems import from_validation
 from gateway.schemas.content.outbound_messages import NewMessage
 
@@ -208,7 +208,7 @@ def test_a_url_stays_nowhere() -> None:
 
     def asked(url: str) -> Any:
         body = {**TO, "type": "image", "media": {"url": url}}
-        return _asked(NewMessage.model_validate(body).root)
+        return _without_target(NewMessage.model_validate(body).root)
 
     one, other = asked("https://a.example/?token=sesame"), asked("https://a.example/?token=x")
     assert "sesame" not in json.dumps(asdict(one))
@@ -254,5 +254,5 @@ ID = "shop.3EB0" + "0" * 18
 )
 def test_releases_agree_about_fingerprints(body: dict[str, Any], fingerprint: str) -> None:
     """A retry across an upgrade is the same send: a field that is added has `exclude_if`."""
-    asked = _asked(NewMessage.model_validate({**TO, **body}).root)
+    asked = _without_target(NewMessage.model_validate({**TO, **body}).root)
     assert asked.fingerprint == fingerprint

@@ -136,7 +136,7 @@ def test_an_ack_of_the_old_ciphertext_leaves_the_new_one(queue: OfflineQueue, fi
     put(queue, message("M1", b"old"))
     if first == "ack":
         assert len(queue.acknowledge(DEVICE, ACK)) == 1
-    queue.ask(DEVICE, "M1", 1)
+    queue.note_retry(DEVICE, "M1", 1)
     new = put(queue, message("M1", b"new", count=1))
     if first == "retry":
         assert queue.acknowledge(DEVICE, ACK) != [new]
@@ -149,23 +149,23 @@ def test_an_ack_of_the_old_ciphertext_leaves_the_new_one(queue: OfflineQueue, fi
 def test_each_ack_removes_what_was_asked_for_one_by_one(queue: OfflineQueue) -> None:
     places = [put(queue, message("M1", count=count)) for count in range(3)]
     for count in (1, 2):
-        queue.ask(DEVICE, "M1", count)
+        queue.note_retry(DEVICE, "M1", count)
     assert queue.counts(DEVICE) == {"message": 3}
     assert [queue.acknowledge(DEVICE, ACK) for _ in places] == [[one] for one in places]
 
 
 def test_a_receipt_removes_the_resends_as_well(queue: OfflineQueue) -> None:
     places = [put(queue, message("M1", count=count)) for count in range(3)]
-    queue.ask(DEVICE, "M1", 1)
+    queue.note_retry(DEVICE, "M1", 1)
     assert queue.receive(DEVICE, "inactive", "M1") == places
 
 
 def test_the_same_request_twice_leaves_the_resend(queue: OfflineQueue) -> None:
     """A message that came twice is asked for twice; its resend was not."""
     old = put(queue, message("M1"))
-    queue.ask(DEVICE, "M1", 1)
+    queue.note_retry(DEVICE, "M1", 1)
     resend = put(queue, message("M1", count=1))
-    queue.ask(DEVICE, "M1", 1)
+    queue.note_retry(DEVICE, "M1", 1)
     assert queue.acknowledge(DEVICE, ACK) == [old]
     assert len(queue.waiting(DEVICE)) == 1
     later = put(queue, message("M1", count=2))

@@ -195,7 +195,7 @@ async def test_a_limit_is_on_disk_before_it_is_acknowledged(receiver: World) -> 
 async def test_a_lock_that_is_said_to_have_changed_is_asked_for(receiver: World) -> None:
     attrs = {"id": "A", "type": "reachout-timelock-update", "from": "s.whatsapp.net"}
     outcome = await receiver.take(Node("notification", attrs))
-    assert (answers_of(outcome), outcome.task) == ([("ack", attrs["type"])], "ask")
+    assert (answers_of(outcome), outcome.task) == ([("ack", attrs["type"])], "limit_query")
 
 
 async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiver: World) -> None:

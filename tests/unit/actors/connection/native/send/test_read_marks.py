@@ -124,7 +124,7 @@ async def test_its_privacy_is_asked_once_and_again_after_it_changed() -> None:
     one = marks(wire)
     await one.send(*MARK)
     await one.send(*MARK)
-    one.ask_again()
+    one.invalidate()
     await one.send(*MARK)
     told = [each for each in wire.happened if "forgot" not in each]
     assert told == ["asked", "read A", "read A", "asked", "read-self A"]

@@ -221,7 +221,7 @@ async def test_a_session_that_takes_nothing_is_no_attempt(world: World) -> None:
         await world.limits.met(refused(475, time.time()))
     assert world.server.cause == Cause(Kind.REPLACED, "stale_epoch")
     world.server.says[limit_queries.LOCK_QUERY] = locked(time.time() + 60)
-    world.limits.ask(limit_queries.lock_query())
+    world.limits.query_limit(limit_queries.lock_query())
     with pytest.raises(ConnectionLost):
         await world.asks()
     assert world.told == []
@@ -282,11 +282,11 @@ async def test_the_owner_may_allow_more_at_any_time_and_learns_at_the_login(worl
     world.ahead = DAY - time.time() % DAY
     world.new_chats = 1
     await world.sends(people(1), "A1")
-    await world.limits.tell()
+    await world.limits.report()
     assert world.told == [Limits(paced_until=next_day(world.clock()))]
     world.new_chats = 0
     assert world.deferred(people(2)) is None
-    await world.limits.tell()
+    await world.limits.report()
     assert world.told[1:] == [NONE]
 
 

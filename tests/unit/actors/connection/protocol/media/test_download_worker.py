@@ -72,7 +72,7 @@ class Wire:
 
     async def send(self, node: Node) -> None:
         self.sent.append(node)
-        self.on_disk.append(self.session.downloads.of_message(node.attrs["id"])[0].asked)
+        self.on_disk.append(self.session.downloads.of_message(node.attrs["id"])[0].requests)
 
 
 def transfers(*names: str) -> list[Transfer]:

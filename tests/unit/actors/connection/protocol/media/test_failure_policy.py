@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from actors.connection.protocol.media.failure_policy import (
-    MAX_ASKED,
+    MAX_REUPLOAD_REQUESTS,
     REUPLOAD_WAIT,
     Again,
     Failed,
@@ -28,7 +28,7 @@ def until_it_fails(trouble: Trouble, chance: float = 0.5) -> tuple[list[Again], 
         tries.append(follows)
         assert len(tries) < 100
         now = follows.at
-        transfer = replace(transfer, attempts=follows.attempts, asked=follows.asked)
+        transfer = replace(transfer, attempts=follows.attempts, requests=follows.requests)
     return tries, follows.code
 
 
@@ -40,7 +40,7 @@ def until_it_fails(trouble: Trouble, chance: float = 0.5) -> tuple[list[Again], 
         (Trouble.TOO_LARGE, "media_too_large", 1),
         (Trouble.DAMAGED, "media_corrupt", 3),
         (Trouble.UNREACHABLE, "media_unreachable", 24),
-        (Trouble.GONE, "media_gone", 1 + MAX_ASKED),
+        (Trouble.GONE, "media_gone", 1 + MAX_REUPLOAD_REQUESTS),
     ],
 )
 def test_every_trouble_ends(trouble: Trouble, code: str, tries: int) -> None:
@@ -50,25 +50,29 @@ def test_every_trouble_ends(trouble: Trouble, code: str, tries: int) -> None:
 
 def test_a_file_that_the_servers_lost_is_asked_for_with_growing_patience() -> None:
     tries, _ = until_it_fails(Trouble.GONE)
-    assert [each.ask for each in tries] == [True] * MAX_ASKED
+    assert [each.request for each in tries] == [True] * MAX_REUPLOAD_REQUESTS
     assert tries[0].at == NOW + REUPLOAD_WAIT
     assert tries[1].at == tries[0].at + 5 * REUPLOAD_WAIT
     assert tries[2].at == tries[1].at + 25 * REUPLOAD_WAIT
     assert tries[-1].at - NOW > 8 * 3600, "a night"
-    assert [each.attempts for each in tries] == [0] * MAX_ASKED
+    assert [each.attempts for each in tries] == [0] * MAX_REUPLOAD_REQUESTS
 
 
 def test_servers_that_do_not_answer_are_tried_over_hours() -> None:
     tries, _ = until_it_fails(Trouble.UNREACHABLE)
     assert tries[-1].at - NOW > 8 * 3600
-    assert not any(each.ask for each in tries)
+    assert not any(each.request for each in tries)
 
 
 def test_a_full_disk_is_no_try() -> None:
-    transfer = replace(FRESH, attempts=23, asked=MAX_ASKED)
+    transfer = replace(FRESH, attempts=23, requests=MAX_REUPLOAD_REQUESTS)
     follows = verdict(transfer, Trouble.LOCAL, NOW, 0.0)
     assert isinstance(follows, Again)
-    assert (follows.attempts, follows.asked, follows.ask) == (23, MAX_ASKED, False)
+    assert (follows.attempts, follows.requests, follows.request) == (
+        23,
+        MAX_REUPLOAD_REQUESTS,
+        False,
+    )
     assert verdict(FRESH, Trouble.LOCAL, NOW, 0.0) == Again(NOW + 30, 0, 0)
     assert verdict(FRESH, Trouble.LOCAL, NOW, 0.5) == Again(NOW + 45, 0, 0)
 
@@ -87,7 +91,7 @@ def test_pauses_double_with_each_failure_of_a_kind(
     attempts: int, trouble: Trouble, pause: float, counted: int
 ) -> None:
     """A damaged file counts as eight that no server answered; requests at the phone stay counted."""
-    follows = verdict(replace(FRESH, attempts=attempts, asked=2), trouble, NOW, 0.0)
+    follows = verdict(replace(FRESH, attempts=attempts, requests=2), trouble, NOW, 0.0)
     assert follows == Again(NOW + pause, counted, 2)
 
 
@@ -98,4 +102,6 @@ def test_what_failed_together_does_not_return_together() -> None:
 
 
 def test_asked_long_enough_it_is_gone() -> None:
-    assert verdict(replace(FRESH, asked=MAX_ASKED), Trouble.GONE, NOW, 0.0) == Failed("media_gone")
+    assert verdict(
+        replace(FRESH, requests=MAX_REUPLOAD_REQUESTS), Trouble.GONE, NOW, 0.0
+    ) == Failed("media_gone")

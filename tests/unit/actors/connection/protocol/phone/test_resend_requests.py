@@ -152,8 +152,8 @@ async def test_a_message_that_comes_as_it_is_asked_for_is_not(world: World) -> N
 async def test_it_is_asked_for_on_demand(world: World) -> None:
     """Also where it is not asked for by itself, and where nothing is known of its stanza."""
     await world.note("A", None)
-    await world.worker.ask(ALICE, ALICE, "A")
-    await world.worker.ask(ALICE, ALICE, "OLD")
+    await world.worker.request(ALICE, ALICE, "A")
+    await world.worker.request(ALICE, ALICE, "OLD")
     assert world.asked() == ["A", "OLD"]
     known = world.session.placeholders.find(ALICE, ALICE, "OLD")
     assert known is not None
@@ -161,13 +161,13 @@ async def test_it_is_asked_for_on_demand(world: World) -> None:
     async with world.session.transaction():
         said = {"at": 1, "type": "text", "text": "here"}
         world.session.inbox.add(chat=ALICE, sender=ALICE, message_id="A", **said)  # type: ignore[arg-type]
-    await world.worker.ask(ALICE, ALICE, "A")
+    await world.worker.request(ALICE, ALICE, "A")
     assert world.asked() == ["A", "OLD"], "its content is here"
 
 
 async def test_a_request_on_demand_says_what_fails(world: World) -> None:
     world.peers.error = NotConnected()
     with pytest.raises(NotConnected):
-        await world.worker.ask(ALICE, ALICE, "A")
+        await world.worker.request(ALICE, ALICE, "A")
     with pytest.raises(SendError, match="unsupported_chat"):
-        await world.worker.ask("nobody", ALICE, "A")
+        await world.worker.request("nobody", ALICE, "A")

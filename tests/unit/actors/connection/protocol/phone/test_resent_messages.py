@@ -53,7 +53,7 @@ async def asks(receiver: World, request: str = "R") -> None:
     due = receiver.session.placeholders.due(NOW + PHONE_DELAY)
     assert due is not None
     async with receiver.session.transaction():
-        assert receiver.session.placeholders.note_asked(due, request, NOW + 30)
+        assert receiver.session.placeholders.note_request(due, request, NOW + 30)
 
 
 async def answers(receiver: World, *infos: Any, request: str = "R", **attrs: str) -> StanzaResult:
@@ -123,7 +123,7 @@ async def test_a_late_answer_to_an_earlier_request(receiver: World) -> None:
     await receiver.take(empty())
     await asks(receiver, "R")
     async with receiver.session.transaction():
-        receiver.session.placeholders.ask_again("R", NOW)
+        receiver.session.placeholders.reschedule("R", NOW)
     await asks(receiver, "S")
     other = info(remoteJid="15550100009@s.whatsapp.net")
     assert not (await answers(receiver, other, request="R")).news

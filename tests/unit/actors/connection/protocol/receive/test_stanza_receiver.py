@@ -44,7 +44,7 @@ class Wire:
         await asyncio.sleep(0)
         for node in nodes:
             number = node.attrs["id"]
-            self.sent.append((number, self.session.inbox.knows("c", "c", number)))
+            self.sent.append((number, self.session.inbox.arrived("c", "c", number)))
             self.tags.append(node.tag)
             self.errors.append(node.attrs.get("error"))
         self.more.set()
@@ -77,7 +77,7 @@ class ScriptedHandler:
         self.store(f"learnt of {stanza.attrs['id']}")
         return StanzaResult("message.postponed", news=True)
 
-    async def ask_again(self, stanza: Node) -> StanzaResult:
+    async def take_unprepared(self, stanza: Node) -> StanzaResult:
         return StanzaResult("message.asked_for", (Node("ack", {"id": stanza.attrs["id"]}),))
 
     async def take(self, stanza: Node) -> StanzaResult:

@@ -35,7 +35,7 @@ async def test_who_wrote_is_known_for_good(session: Session, clock: Clock) -> No
         session.inbox.settle([item.key for item in session.inbox.pending("message", 10)])
         clock.now += TOMBSTONE_SECONDS + DAY
         session.prune(clock.now)
-    assert not session.inbox.knows(ALICE, ALICE, "A")
+    assert not session.inbox.arrived(ALICE, ALICE, "A")
     assert session.outreach.wrote(ALICE)
 
 

@@ -45,17 +45,17 @@ async def test_a_request_is_noted_until_its_answer(session: Session, clock: Cloc
     due = session.placeholders.due(clock.now)
     assert due is not None
     async with session.transaction():
-        assert session.placeholders.note_asked(due, "R", clock.now + 5)
+        assert session.placeholders.note_request(due, "R", clock.now + 5)
     asked = Placeholder(ALICE, ALICE, "A", STANZA, 1, "R")
     assert session.placeholders.due(clock.now) is None
     assert session.placeholders.due(clock.now + 5) == asked
-    assert session.placeholders.asked_for("R", "A") == [asked]
-    assert session.placeholders.asked_for("R", "B") == []
-    assert session.placeholders.asked_for("EARLIER", "A") == [asked], (
+    assert session.placeholders.of_request("R", "A") == [asked]
+    assert session.placeholders.of_request("R", "B") == []
+    assert session.placeholders.of_request("EARLIER", "A") == [asked], (
         "a late answer to an earlier request"
     )
     async with session.transaction():
-        session.placeholders.ask_again("R", None)
+        session.placeholders.reschedule("R", None)
     assert session.placeholders.next_at() is None
     assert session.placeholders.find(ALICE, ALICE, "A") == asked, "it is asked for on demand"
 
@@ -85,7 +85,7 @@ async def test_one_with_its_content_is_none(session: Session, clock: Clock, came
         await add(session, "A")
     assert session.placeholders.due(clock.now) is None
     async with session.transaction():
-        assert not session.placeholders.note_asked(due, "R", clock.now)
+        assert not session.placeholders.note_request(due, "R", clock.now)
 
 
 async def test_a_placeholder_that_is_added_again_is_one_still(
