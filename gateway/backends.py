@@ -39,7 +39,7 @@ from gateway.acceptance.send_acceptance import Acceptor
 from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
-from gateway.connection_cache import KnownConnections
+from gateway.connection_cache import ConnectionCache
 from gateway.http import limit_problems
 from gateway.http.api_keys import ApiKeyCache
 from gateway.http.rate_limiter import RateLimiter
@@ -86,12 +86,12 @@ UPLOAD_STEPS = min(32, (os.cpu_count() or 1) + 4)
 """Steps of a tenant's uploads at once: all threads that asyncio has, so that a tenant alone loses nothing."""
 
 
-async def _may_preview(settings: Settings, known: KnownConnections, connection: str) -> bool:
+async def _may_preview(settings: Settings, connections: ConnectionCache, connection: str) -> bool:
     """Whether links are fetched for a connection: not where its traffic goes through a proxy, which this would pass by."""
     if not settings.link_previews or settings.whatsapp_proxy is not None:
         return False
     with suppress(StoreAway):
-        found = await known.find(connection)
+        found = await connections.find(connection)
         return found is not None and found.options.proxy is None
     return False
 
@@ -107,7 +107,7 @@ class Backends:
     liveness: Liveness
     documents: Documents
     registry: Connections
-    known: KnownConnections
+    connections: ConnectionCache
     ring: ApiKeyCache
     rates: RateLimiter
     requests: ConcurrencyLimiter
@@ -149,16 +149,16 @@ class Backends:
         registry = Connections(documents, limit=settings.connection_limit)
         lanes, leases = OutboundQueue(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
-        known = KnownConnections(
+        connections = ConnectionCache(
             documents, lambda: change_notifications.pokes(listening), copy_of(settings, CONNECTIONS)
         )
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, settings.spool_quota, settings.spool_bytes_quota)
-        room = RedisMemoryMonitor(redis, settings, lambda: known.ids or ())
+        room = RedisMemoryMonitor(redis, settings, lambda: connections.ids or ())
         lock = settings.spool_file.with_suffix(".lock")
-        drain = SpoolDrain(spool, lanes, known, documents, lock, room=room)
+        drain = SpoolDrain(spool, lanes, connections, documents, lock, room=room)
         floor = StoreFloor.of(settings)
         tail = EventTail(documents)
         webhooks = Webhooks(documents)
@@ -183,7 +183,7 @@ class Backends:
             liveness=liveness,
             documents=documents,
             registry=registry,
-            known=known,
+            connections=connections,
             ring=ApiKeyCache(documents, copy=copy_of(settings, API_KEYS)),
             rates=RateLimiter(settings.request_quota),
             requests=ConcurrencyLimiter(settings.concurrency_quota),
@@ -200,7 +200,7 @@ class Backends:
                 documents,
                 lanes,
                 leases,
-                known,
+                connections,
                 liveness=liveness,
                 spool=spool,
                 room=room,
@@ -229,13 +229,13 @@ class Backends:
             previews=LinkPreviews(
                 fetcher,
                 ffmpeg.of_host(settings, ffmpeg.PREVIEWS),
-                partial(_may_preview, settings, known),
+                partial(_may_preview, settings, connections),
             ),
         )
-        await backends.known.refresh()
+        await backends.connections.refresh()
         running = (
             watch(watching),
-            backends.known.run(),
+            backends.connections.run(),
             drain.run(),
             room.run(),
             floor.run(),

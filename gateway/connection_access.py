@@ -22,18 +22,18 @@ async def resolve(call: ApiRequest[Any, Any], named: str, *, fresh: bool = False
     cache answers. A key for some connections gets `connection_forbidden` for all others, whether they
     exist or not.
     """
-    key, known = call.key, call.backends.known
+    key, cache = call.key, call.backends.connections
     if not key.may_name(named):
         raise Problem("connection_forbidden")
     if fresh:
         with suppress(StoreAway):
-            await known.renewed(named)
-    found = await known.find(named)
+            await cache.renewed(named)
+    found = await cache.find(named)
     if found is not None and not key.reaches(found.id):
         # The cache may hold the former connection of this name: another gateway may have just created
         # this one.
         with suppress(StoreAway):
-            found = await known.renewed(named)
+            found = await cache.renewed(named)
     if key.connections is not None and (found is None or not key.reaches(found.id)):
         raise Problem("connection_forbidden")
     if found is None:

@@ -27,7 +27,7 @@ REFRESH, BILLED_REFRESH = 2.0, 30.0
 log = structlog.get_logger()
 
 
-class KnownConnections:
+class ConnectionCache:
     """The registry's last answer: renewed on every poke and every `REFRESH` seconds.
 
     While the store is away, what was known stays known. Only a name that is not known is asked of
@@ -46,7 +46,7 @@ class KnownConnections:
         self._stored = CachedCollection(documents, CONNECTIONS, copy, self._take)
         self._pokes = pokes
         self._every = BILLED_REFRESH if documents.billed else REFRESH
-        self._known: dict[str, Connection] = {}
+        self._connections: dict[str, Connection] = {}
         self._changes = self._changes_before = 0
         self._wake = asyncio.Event()
         self.loaded = False  # the registry, or its copy, was read at least once
@@ -60,22 +60,22 @@ class KnownConnections:
         """All connections by name; raises `StoreAway` before they were read once."""
         if not self.loaded:
             raise StoreAway("not read yet")
-        return sorted(self._known.values(), key=lambda connection: connection.name)
+        return sorted(self._connections.values(), key=lambda connection: connection.name)
 
     @property
     def ids(self) -> frozenset[str] | None:
         """The ids of all; None before they were read once."""
         if not self.loaded:
             return None
-        return frozenset(connection.id for connection in self._known.values())
+        return frozenset(connection.id for connection in self._connections.values())
 
     def put(self, connection: Connection) -> None:
         """Remember what this process wrote itself."""
         self._changes += 1
         if not connection.deleted:
-            self._known[connection.name] = connection
+            self._connections[connection.name] = connection
         elif self._has(connection.name, connection.id):
-            del self._known[connection.name]
+            del self._connections[connection.name]
 
     async def find(self, named: str) -> Connection | None:
         """The connection of that name or id; None if there is none.
@@ -84,7 +84,7 @@ class KnownConnections:
         """
         name = name_of(named)
         if self._has(name, named):
-            return self._known[name]
+            return self._connections[name]
         return await self.renewed(named)
 
     async def exists(self, connection: str) -> bool:
@@ -96,16 +96,16 @@ class KnownConnections:
         """As `find`, by the registry: what was known may be of a connection that is deleted."""
         name = name_of(named)
         found = await self._registry.get(named)
-        if found is not None and found != self._known.get(name):
+        if found is not None and found != self._connections.get(name):
             self.put(found)
         elif found is None and self._has(name, named):
             self._changes += 1
-            del self._known[name]
+            del self._connections[name]
         return found
 
     def _has(self, name: str, named: str) -> bool:
-        known = self._known.get(name)
-        return known is not None and named in (name, known.id)
+        connection = self._connections.get(name)
+        return connection is not None and named in (name, connection.id)
 
     async def refresh(self) -> None:
         """Read the registry; the last answer stays when the store is away."""
@@ -116,7 +116,7 @@ class KnownConnections:
         # A write of this process may be younger than the answer: the next round has both.
         if self._changes_before == self._changes:
             there = [of_document(item) for item in documents if not item["deleted"]]
-            self._known = {connection.name: connection for connection in there}
+            self._connections = {connection.name: connection for connection in there}
             self.loaded = True
 
     async def run(self) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from actors.state.tenants.store_floor import StoreFloor
-    from gateway.connection_cache import KnownConnections
+    from gateway.connection_cache import ConnectionCache
     from gateway.redis_memory import RedisMemoryMonitor
     from gateway.schemas.response_models import Connection
 
@@ -77,7 +77,7 @@ class SnapshotReader:
         documents: Documents,
         lanes: OutboundQueue,
         leases: Leases,
-        known: KnownConnections,
+        connections: ConnectionCache,
         *,
         liveness: Liveness,
         spool: Spool,
@@ -94,7 +94,7 @@ class SnapshotReader:
         self._lanes = lanes
         self._leases = leases
         self._liveness = liveness
-        self._known = known
+        self._connections = connections
         self._spool = spool
         self._room, self._floor = room, floor
         self._last: InstanceSnapshot | None = None
@@ -138,9 +138,9 @@ class SnapshotReader:
                 flows=flows,
                 redis=redis is not None,
                 durable=durable,
-                store=latest is not None and self._known.fresh,
+                store=latest is not None and self._connections.fresh,
                 spool=spool,
-                loaded=self._known.loaded,
+                loaded=self._connections.loaded,
                 latest=latest or None,
                 cpu=psutil.cpu_percent(),
                 memory=psutil.virtual_memory().percent,
@@ -156,7 +156,7 @@ class SnapshotReader:
 
     def _registered(self) -> Sequence[Registered]:
         try:
-            return self._known.all()
+            return self._connections.all()
         except StoreAway:
             return []
 

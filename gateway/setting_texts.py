@@ -46,8 +46,8 @@ def plain(markdown: str) -> str:
 
 def default(name: str, settings: Settings | None = None) -> str | None:
     """Return the default as a person writes it, None without one; with `settings` as it follows from the others."""
-    known = {} if settings is None else dict(settings)
-    return written(FIELDS[name].get_default(call_default_factory=True, validated_data=known))
+    values = {} if settings is None else dict(settings)
+    return written(FIELDS[name].get_default(call_default_factory=True, validated_data=values))
 
 
 def written(value: Any) -> str | None:

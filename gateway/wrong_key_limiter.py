@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 QUOTA: Final = 20
 """Wrong keys of an address at once, and a minute."""
 
-KNOWN: Final = 4096
+MAX_ADDRESSES: Final = 4096
 """Addresses beyond which those are forgotten that may try as often as ever."""
 
 
@@ -30,7 +30,7 @@ class WrongKeyLimiter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._full_at: dict[str, float] = {}
-        self._forget_at = KNOWN
+        self._forget_at = MAX_ADDRESSES
 
     def check(self, address: str) -> None:
         """Raises the problem `rate_limited` while the address may not try."""
@@ -49,7 +49,7 @@ class WrongKeyLimiter:
         now, who = self._clock(), _who(address)
         if who not in self._full_at and len(self._full_at) >= self._forget_at:
             self._full_at = {who: at for who, at in self._full_at.items() if at > now}
-            self._forget_at = max(KNOWN, 2 * len(self._full_at))
+            self._forget_at = max(MAX_ADDRESSES, 2 * len(self._full_at))
         self._full_at[who] = judge(self._full_at.get(who, now), now, QUOTA).full_at
 
 

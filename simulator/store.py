@@ -155,8 +155,8 @@ class Store:
         if first:
             steps += [f"ALTER TABLE {table} RENAME TO {table}_0" for table in REBUILT]
         if version:
-            for known in range(version, VERSION):
-                steps += ALTERED[known]
+            for version_from in range(version, VERSION):
+                steps += ALTERED[version_from]
         steps.append(SCHEMA.rstrip().rstrip(";"))
         if first:
             for table, copied in REBUILT.items():

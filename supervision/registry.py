@@ -127,5 +127,5 @@ class Registry:
 
     def _read_applied(self, connection: str, document: Document) -> Applied:
         self._budgets.restore(connection, document)
-        known = document.get(APPLIED)
-        return Applied(**known) if known else Applied()
+        applied = document.get(APPLIED)
+        return Applied(**applied) if applied else Applied()

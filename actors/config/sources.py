@@ -59,10 +59,10 @@ class _Sourced(BaseSettings, Settings):
             pool.connection_class(**pool.connection_kwargs)
             # redis-py takes database 0 where it cannot read the number.
             parts = urlsplit(url)
-            known = parts.scheme == "unix" or _DATABASE.fullmatch(parts.path) is not None
+            valid = parts.scheme == "unix" or _DATABASE.fullmatch(parts.path) is not None
         except (ValueError, TypeError, RedisError):
-            known = False
-        if not known:
+            valid = False
+        if not valid:
             raise ValueError("must be as in redis://:PASSWORD@HOST:6379/0 (or rediss://, unix://)")
         return value
 
@@ -93,10 +93,10 @@ class _Sourced(BaseSettings, Settings):
         try:
             parts = urlsplit(f"//{value}")
             whole = bool(parts.port) and parts.netloc == value and "@" not in value
-            known = whole and _host(parts.hostname or "")
+            valid = whole and _host(parts.hostname or "")
         except ValueError:
-            known = False
-        if not known:
+            valid = False
+        if not valid:
             raise ValueError("must be HOST:PORT, as in 10.0.0.1:6379")
         return value
 
@@ -159,10 +159,10 @@ def _unknown(name: str) -> str:
 
 def _similar(name: str) -> str | None:
     """The setting from whose name this one is but a slip away; None where none is, or it is one itself."""
-    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    if name in known or len(name) < SHORTEST:
+    settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    if name in settings or len(name) < SHORTEST:
         return None
-    return next(iter(difflib.get_close_matches(name, known, 1, ALIKE)), None)
+    return next(iter(difflib.get_close_matches(name, settings, 1, ALIKE)), None)
 
 
 def _sentences(error: ValidationError) -> list[str]:

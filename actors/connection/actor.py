@@ -188,10 +188,10 @@ class ConnectionActor(Shell):
     ) -> None:
         file = directory / "session.db"
         restorer = self._restorer(connection, engine, file)
-        known, damage = await self._look(file, restorer)
+        epoch, damage = await self._look(file, restorer)
         owner = Owner(self.name, os.getpid(), here(), start_of(os.getpid()) or "")
         self._taken_at = time.monotonic()
-        lease = await self._leases.take(connection, owner, known)
+        lease = await self._leases.take(connection, owner, epoch)
         self._lease, self._taken_at = lease, time.monotonic()
         try:
             if engine not in ENGINES:
@@ -199,7 +199,7 @@ class ConnectionActor(Shell):
             if not installed(engine):
                 raise EngineNotInstalled(engine)  # noqa: TRY301
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}.engine")
-            there = known > 0 or damage is not None
+            there = epoch > 0 or damage is not None
             if restorer is not None and damage is None and not forget:
                 there = await restorer.place(lease)
             if not (there or forget or lease.account is None or lease.obstacle):
@@ -228,7 +228,7 @@ class ConnectionActor(Shell):
             await asyncio.to_thread(session.make_directory, file.parent)
             if restorer is not None:
                 return await restorer.look(), None
-            return (await asyncio.to_thread(session.Session.known_position, file)).epoch, None
+            return (await asyncio.to_thread(session.Session.stored_position, file)).epoch, None
         except BucketAway:
             raise  # the session may be there alone: no epoch is to be given
         except Exception as error:  # noqa: BLE001 - dealt with under a lease

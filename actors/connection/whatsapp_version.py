@@ -74,7 +74,7 @@ _PAGES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class VersionRecord:
     """Knowledge of versions; times are seconds since the epoch.
 
     `version` is what the page named last, at `found_at`; it was asked last at `tried_at`. `refused`
@@ -112,20 +112,20 @@ class Known:
             FAILED_LOOKUP_PAUSE_SECONDS, self.tried_at, now
         )
 
-    def after_lookup(self, found: str | None, now: float) -> Known:
+    def after_lookup(self, found: str | None, now: float) -> VersionRecord:
         """After a look-up, which may have found nothing."""
         if found is None:
             return replace(self, tried_at=now)
         return replace(self, version=found, found_at=now, tried_at=now)
 
-    def refuse(self, version: str, now: float) -> Known:
+    def refuse(self, version: str, now: float) -> VersionRecord:
         """After WhatsApp refused `version`; what was refused long ago is forgotten."""
         recent = {
             each: at for each, at in self.refused.items() if _within(VERSION_FRESH_SECONDS, at, now)
         }
         return replace(self, refused={**recent, version: now})
 
-    def ending(self, version: str, at: str | None, now: float) -> Known:
+    def ending(self, version: str, at: str | None, now: float) -> VersionRecord:
         """After WhatsApp announced the end of `version` at `at` (seconds), or took that back (None).
 
         A later end than the one that is known changes nothing, nor does one that is no number: only a
@@ -142,7 +142,7 @@ class Known:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Known:
+    def from_json(cls, text: str) -> VersionRecord:
         """The inverse of `to_json`. Raises ValueError for anything else."""
         data = json.loads(text)
         if not isinstance(data, dict):
@@ -182,18 +182,22 @@ class Versions:
         chosen = (await asyncio.to_thread(self._settings.current)).whatsapp_version
         self._override = chosen is not None
         if chosen is None:
-            known = await self._known(lambda known: known, lambda known: known.due(self._clock()))
-            chosen = known.announced(self._clock())
+            versions = await self._record(
+                lambda versions: versions, lambda versions: versions.due(self._clock())
+            )
+            chosen = versions.announced(self._clock())
         else:
-            known = await asyncio.to_thread(self._read)
-        self._last, self.ends_at = chosen, known.ends.get(chosen)
+            versions = await asyncio.to_thread(self._read)
+        self._last, self.ends_at = chosen, versions.ends.get(chosen)
         return chosen
 
     async def note_end(self, at: str | None) -> None:
         """WhatsApp announced when it stops accepting the version announced last; see `Known.ending`."""
         version, now = self._last, self._clock()
-        known = await self._known(lambda known: known.ending(version, at, now), lambda _: False)
-        self.ends_at = known.ends.get(version)
+        versions = await self._record(
+            lambda versions: versions.ending(version, at, now), lambda _: False
+        )
+        self.ends_at = versions.ends.get(version)
 
     async def another(self) -> bool:
         """After a refusal of the version announced last: whether there is one to try at once.
@@ -204,22 +208,26 @@ class Versions:
             return False
         version, since = self._last, self._clock()
 
-        def refused(known: Known) -> Known:
-            return known if known.is_refused(version, since) else known.refuse(version, since)
+        def refused(versions: VersionRecord) -> VersionRecord:
+            return (
+                versions if versions.is_refused(version, since) else versions.refuse(version, since)
+            )
 
-        def due(known: Known) -> bool:
+        def due(versions: VersionRecord) -> bool:
             # Another connection with the same refusal may have asked meanwhile.
-            return known.tried_at < since and not known.serves(since)
+            return versions.tried_at < since and not versions.serves(since)
 
-        known = await self._known(refused, due)
-        other = known.announced(self._clock())
-        found = not known.is_refused(other, self._clock())
+        versions = await self._record(refused, due)
+        other = versions.announced(self._clock())
+        found = not versions.is_refused(other, self._clock())
         log.warning(
             "version refused", action="version.refused", version=version, other=other, found=found
         )
         return found
 
-    async def _known(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
+    async def _record(
+        self, change: Callable[[VersionRecord], VersionRecord], due: Callable[[VersionRecord], bool]
+    ) -> VersionRecord:
         """Knowledge after `change`, and after a look-up where it is `due`."""
         before = await asyncio.to_thread(self._read)
         if (after := change(before)) == before and not due(before):
@@ -231,17 +239,19 @@ class Versions:
             log.warning("version not kept", action="version.failed", error=type(error).__name__)
             return after
 
-    def _renewed(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
+    def _renewed(
+        self, change: Callable[[VersionRecord], VersionRecord], due: Callable[[VersionRecord], bool]
+    ) -> VersionRecord:
         """As `_known`, in a thread. Raises TimeoutError, and OSError where nothing can be written."""
         until = time.monotonic() + LOOKUP_SECONDS
         with self._alone(until):
             before = self._read()
-            known = change(before)
-            if due(known):
-                known = known.after_lookup(self._look_up(until), self._clock())
-            if known != before:
-                write_atomically(self._file, known.to_json(), synced=False)
-            return known
+            versions = change(before)
+            if due(versions):
+                versions = versions.after_lookup(self._look_up(until), self._clock())
+            if versions != before:
+                write_atomically(self._file, versions.to_json(), synced=False)
+            return versions
 
     def _look_up(self, until: float) -> str | None:
         try:
@@ -264,16 +274,16 @@ class Versions:
                 raise TimeoutError
             time.sleep(_STEP)
 
-    def _read(self) -> Known:
+    def _read(self) -> VersionRecord:
         return read(self._file)
 
 
-def read(file: Path) -> Known:
+def read(file: Path) -> VersionRecord:
     """Content of the file; nothing is known where it cannot be read."""
     try:
-        return Known.from_json(file.read_text())
+        return VersionRecord.from_json(file.read_text())
     except (OSError, ValueError):
-        return Known()
+        return VersionRecord()
 
 
 class NoVersion(Exception):  # noqa: N818 - reads as what it is

@@ -295,12 +295,12 @@ def _sentence(seen: ConnectionSample, auto_recovery: bool) -> str:
     texts = (
         health_texts.CAUSES if auto_recovery else {**health_texts.CAUSES, **health_texts.BY_HAND}
     )
-    known = texts.get(cause or "")
-    if known is None:
+    text = texts.get(cause or "")
+    if text is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:
-        return f"{known} It logs in again by itself at {health_texts.moment(seen.until)}."
-    return known
+        return f"{text} It logs in again by itself at {health_texts.moment(seen.until)}."
+    return text
 
 
 def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:

@@ -94,7 +94,7 @@ class Probes:
         self._liveness = liveness
         self._bucket = bucket
         self._clock, self._wall = clock, wall
-        self._known: Sequence[Connection] | None = None
+        self._connections: Sequence[Connection] | None = None
         self._beats: dict[str, tuple[float, float]] = {}
         store = Breaker(cooldown=interval, longest=4 * interval)
         self._breakers = {"redis": store, "store": store, "connections": Breaker()}
@@ -247,12 +247,12 @@ class Probes:
         try:
             if not self.leaves_alone("store"):
                 async with asyncio.timeout(PROBE_TIMEOUT):
-                    self._known = (await self._registry.list()).items
+                    self._connections = (await self._registry.list()).items
         except (StoreAway, TimeoutError):
             pass
-        if self._known is None or not self._may("connections"):
+        if self._connections is None or not self._may("connections"):
             return None
-        names = [connection.id for connection in self._known]
+        names = [connection.id for connection in self._connections]
         try:
             async with asyncio.timeout(SWEEP):
                 leases = await self._leases.read_all(names)
@@ -265,7 +265,7 @@ class Probes:
         for gone in self._beats.keys() - set(names):
             del self._beats[gone]
         connections, owners = {}, []
-        for connection in self._known:
+        for connection in self._connections:
             lease = leases.get(connection.id)
             owner = None if lease is None else lease.owner
             obstacle = None if lease is None else lease.obstacle
@@ -307,10 +307,10 @@ class Probes:
         either may be set meanwhile.
         """
         now = self._clock()
-        known = self._beats.get(lease.connection)
-        if known is None:
+        beat = self._beats.get(lease.connection)
+        if beat is None:
             seen_at = now - max(0.0, self._wall() - lease.beat)
         else:
-            seen_at = known[1] if known[0] == lease.beat else now
+            seen_at = beat[1] if beat[0] == lease.beat else now
         self._beats[lease.connection] = (lease.beat, seen_at)
         return now - seen_at

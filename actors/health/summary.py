@@ -38,15 +38,15 @@ def summary(
     total only); `waiting` in the queue, what waits for its time included, `active` being sent, `failed`
     dead letters; `cpu` and `memory` in percent of the machine.
     """
-    known = list(states)
+    every = list(states)
     return {
         "status": status,
         "uptime": int(uptime),
         "connections": {
-            "total": len(known),
-            "active": sum(state in ACTIVE for state in known),
-            "failed": sum(state in FAILED for state in known),
-            "recovering": sum(state in RECOVERING for state in known),
+            "total": len(every),
+            "active": sum(state in ACTIVE for state in every),
+            "failed": sum(state in FAILED for state in every),
+            "recovering": sum(state in RECOVERING for state in every),
         },
         "queue": {"waiting": waiting, "active": active, "failed": failed},
         "resources": {"cpu": round(cpu, 1), "memory": {"percentage": round(memory, 1)}},

@@ -226,8 +226,8 @@ def _content(packed: Mapping[str, Any]) -> Content:
     if kind is None or "kind" in packed:
         kind = Other
     given = ((each.name, packed.get(each.name)) for each in fields(kind))
-    known = ((name, value, _READERS.get(name)) for name, value in given if value is not None)
-    values = {name: read(value) if read else value for name, value, read in known}
+    readers = ((name, value, _READERS.get(name)) for name, value in given if value is not None)
+    values = {name: read(value) if read else value for name, value, read in readers}
     return cast("Content", kind(**values))
 
 

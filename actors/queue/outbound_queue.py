@@ -154,8 +154,8 @@ class OutboundQueue(LaneJoins):
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":
-            known, fields = answer
-            first = record_of(send.connection, known, pairs(fields))
+            first_id, fields = answer
+            first = record_of(send.connection, first_id, pairs(fields))
             return Accepted(await self._named(first), replayed=True)
         message_id, revision, status, chat = answer
         record = Record(

@@ -121,9 +121,9 @@ class QueueReader:
         while requested:
             async with reach():
                 answer: Any = await self._redis.hmget(keys.of(connection).aliases, list(requested))
-            known = {chat: new for chat, new in zip(requested, answer, strict=True) if new}
-            found = known | {chat: known.get(last, last) for chat, last in found.items()}
-            requested = set(known.values())
+            renamed = {chat: new for chat, new in zip(requested, answer, strict=True) if new}
+            found = renamed | {chat: renamed.get(last, last) for chat, last in found.items()}
+            requested = set(renamed.values())
         return {chat: found.get(chat, chat) for chat in chats}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
@@ -132,12 +132,12 @@ class QueueReader:
         Raises `IdempotencyConflict` where that was another send.
         """
         async with reach():
-            known: Any = await self._redis.get(
+            found: Any = await self._redis.get(
                 keys.of(send.connection).idempotency(idempotency_key)
             )
-        if known is None:
+        if found is None:
             return None
-        message_id, fingerprint = str(known).split(" ")
+        message_id, fingerprint = str(found).split(" ")
         if fingerprint != send.fingerprint:
             raise IdempotencyConflict
         return await self.get(api_id(send.connection, message_id))
@@ -245,14 +245,14 @@ class QueueReader:
         `lacking`, with the reason for which the state store lacks something of it.
         """
         names = await self.names(connection, {record.chat for record in records})
-        known = [
+        arguments = [
             part
             for record in records
             if record.chat == names[record.chat]
             for part in (record.message_id, record.revision, lacking.get(record.id, "whole"))
         ]
-        if known:
-            await self._run(connection, "mirrored", 0, *known)
+        if arguments:
+            await self._run(connection, "mirrored", 0, *arguments)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         script = SCRIPTS.get(transition, KEEPING)

@@ -320,8 +320,8 @@ async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
 
 def _is_here(redis: Redis) -> bool:
     """Whether the server runs on this host: it is reached by loopback, or by a socket in the file system."""
-    known = redis.connection_pool.connection_kwargs
-    return "path" in known or known.get("host") in _HERE
+    options = redis.connection_pool.connection_kwargs
+    return "path" in options or options.get("host") in _HERE
 
 
 def memory_of(info: Any, limit: int = 0, *, contained: int | None = None) -> RedisMemory:

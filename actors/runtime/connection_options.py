@@ -24,6 +24,6 @@ class ConnectionOptions:
     reject_calls_text: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, known: Mapping[str, Any]) -> Self:
+    def of(cls, values: Mapping[str, Any]) -> Self:
         """Those in a document or a call; what an older release did not know has its default."""
-        return cls(**{each.name: known[each.name] for each in fields(cls) if each.name in known})
+        return cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})

@@ -32,10 +32,10 @@ class Liveness:
         """Whether a living process serves the connection; `lease` is None where Redis is away."""
         if lease is not None:
             self._note(lease)
-        known = self._owners.get(connection)
-        if known is None:
+        seen = self._owners.get(connection)
+        if seen is None:
             return False
-        owner, _, beat_at = known
+        owner, _, beat_at = seen
         if processes.is_here(owner.node):
             started = processes.start_of(owner.pid)
             return started is not None and owner.started in ("", started)

@@ -10,7 +10,7 @@ from actors.state.events.derivation import of_call
 if TYPE_CHECKING:
     from actors.state.documents import Document, Write
 
-TOLD: Final = 32
+CALL_IDS: Final = 32
 """Ids of events that a connection's document holds: WhatsApp repeats what was not answered in time."""
 
 
@@ -23,6 +23,6 @@ def calling(connection: str, call: Document) -> Write:
 
     def change(document: Document) -> Document | None:
         calls = document.get("calls") or []
-        return None if event.id in calls else {**document, "calls": [*calls, event.id][-TOLD:]}
+        return None if event.id in calls else {**document, "calls": [*calls, event.id][-CALL_IDS:]}
 
     return updating(connection, change, events=lambda *_: (event,))

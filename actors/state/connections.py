@@ -316,8 +316,8 @@ def with_observed(document: Document, observed: Observed) -> Document | None:
 
     The greater (epoch, since) wins; of the same, the later beat.
     """
-    known = _observed(document)
-    if known is not None and _age(known) > _age(observed):
+    stored = _observed(document)
+    if stored is not None and _age(stored) > _age(observed):
         return None
     return {**document, "observed": asdict(observed)}
 
@@ -330,8 +330,8 @@ def showing(connection: str, epoch: int, notice: Document) -> Write:
     noted = {**notice, "epoch": epoch}
 
     def change(document: Document) -> Document | None:
-        known = document.get("pairing") or {"epoch": 0, "number": 0}
-        if (known["epoch"], known["number"]) >= (epoch, notice["number"]):
+        stored = document.get("pairing") or {"epoch": 0, "number": 0}
+        if (stored["epoch"], stored["number"]) >= (epoch, notice["number"]):
             return None
         return {**document, "pairing": noted}
 
@@ -345,8 +345,8 @@ def limiting(connection: str, limit: Document) -> Write:
     """
 
     def change(document: Document) -> Document | None:
-        known = document.get("limit") or {"until": None, "reason": None}
-        if (known["until"], known["reason"]) == (limit["until"], limit["reason"]):
+        stored = document.get("limit") or {"until": None, "reason": None}
+        if (stored["until"], stored["reason"]) == (limit["until"], limit["reason"]):
             return None
         return {**document, "limit": limit}
 
@@ -357,8 +357,8 @@ def renaming(connection: str, former: str, chat: str, at: float) -> Write:
     """The write that notes that the chat `former` is `chat` from now on; again of the same two nothing."""
 
     def change(document: Document) -> Document | None:
-        known = document.get("renamed") or {}
-        if (known.get("former"), known.get("chat")) == (former, chat):
+        stored = document.get("renamed") or {}
+        if (stored.get("former"), stored.get("chat")) == (former, chat):
             return None
         return {**document, "renamed": {"former": former, "chat": chat, "at": at}}
 

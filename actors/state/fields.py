@@ -39,9 +39,9 @@ def value_at(document: Mapping[str, Any], field: str) -> Any:
 def is_ahead(there: Mapping[str, Any], new: Mapping[str, Any], by: Sequence[str]) -> bool:
     """Whether `there` is ahead of `new` in the numbers of the fields `by`, a missing one being 0."""
     for field in by:
-        known, other = _number_at(there, field), _number_at(new, field)
-        if known != other:
-            return known > other
+        one, other = _number_at(there, field), _number_at(new, field)
+        if one != other:
+            return one > other
     return False
 
 

@@ -160,13 +160,13 @@ class Webhook:
 
     @property
     def document(self) -> Document:
-        known: dict[str, Any] = asdict(self)
-        known["secrets"] = list(known["secrets"])
+        fields: dict[str, Any] = asdict(self)
+        fields["secrets"] = list(fields["secrets"])
         for name in ("events", "connections"):
-            known[name] = None if known[name] is None else list(known[name])
-        known["ended"] = list(known["ended"])
-        known["progress"] = self.progress.document
-        return known
+            fields[name] = None if fields[name] is None else list(fields[name])
+        fields["ended"] = list(fields["ended"])
+        fields["progress"] = self.progress.document
+        return fields
 
     @property
     def on(self) -> bool:
@@ -333,8 +333,8 @@ def creating(webhook: Webhook) -> list[Write]:
 
     def listed(head: Document | None) -> Document | None:
         nonlocal seq
-        known = Head.of(head)
-        seq = known.seq
+        log_head = Head.of(head)
+        seq = log_head.seq
         return _listed(head, webhook.id, True)
 
     def made(there: Document | None) -> Document | None:
@@ -379,7 +379,7 @@ def _progressed(
 
 
 def _listed(head: Document | None, webhook: str, there: bool) -> Document | None:
-    known = Head.of(head)
-    others = tuple(each for each in known.webhooks if each != webhook)
+    log_head = Head.of(head)
+    others = tuple(each for each in log_head.webhooks if each != webhook)
     webhooks = (*others, webhook) if there else others
-    return None if webhooks == known.webhooks else replace(known, webhooks=webhooks).document
+    return None if webhooks == log_head.webhooks else replace(log_head, webhooks=webhooks).document

@@ -154,7 +154,7 @@ async def _fetch(
                 found.chunks,
                 limit=limit,
                 units=(wanted.connection,),
-                living=backends.known.ids,
+                living=backends.connections.ids,
                 turns=partial(backends.upload_turns.of, wanted.connection),
             )
     except url_fetch.UrlRefused as error:

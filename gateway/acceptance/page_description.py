@@ -63,17 +63,17 @@ def decoded(page: bytes, mime: str | None) -> str:
 
 def described(page: str, address: str) -> PageDescription | None:
     """The description in the page of this address; None where it has no title."""
-    known = dict(_metas(page))
+    metas = dict(_metas(page))
     heading = _TITLE.search(page)
-    title = known.get("og:title") or known.get("twitter:title") or (heading[1] if heading else "")
+    title = metas.get("og:title") or metas.get("twitter:title") or (heading[1] if heading else "")
     title = _line(title, TITLE)
     if not title:
         return None
     words = (
-        known.get("og:description") or known.get("description") or known.get("twitter:description")
+        metas.get("og:description") or metas.get("description") or metas.get("twitter:description")
     )
     picture = (
-        known.get("og:image:secure_url") or known.get("og:image") or known.get("twitter:image")
+        metas.get("og:image:secure_url") or metas.get("og:image") or metas.get("twitter:image")
     )
     return PageDescription(
         title, _line(words or "", DESCRIPTION) or None, _absolute(address, picture)

@@ -71,10 +71,10 @@ class Acceptor:
         message_id = None if idempotency_key else message_id or mint()
         now = time.time() if now is None else now  # an id that a key names has its time in it
         if (refusal := self._refusal(send.connection)) is not None:
-            known = idempotency_key and await self.first(send, idempotency_key)
-            if not known:
+            accepted = idempotency_key and await self.first(send, idempotency_key)
+            if not accepted:
                 raise refusal
-            return known
+            return accepted
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
                 if not await self._waits_by_another_name(send):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from actors.queue.spool.file import Spool
     from actors.queue.spool.rows import Spooled
     from actors.state.documents import Documents
-    from gateway.connection_cache import KnownConnections
+    from gateway.connection_cache import ConnectionCache
     from gateway.redis_memory import RedisMemoryMonitor
 
 SENDS_PER_ROUND = 200
@@ -62,7 +62,7 @@ class SpoolDrain:
         self,
         spool: Spool,
         lanes: OutboundQueue,
-        known: KnownConnections,
+        connections: ConnectionCache,
         documents: Documents,
         lock: Path,
         *,
@@ -70,7 +70,7 @@ class SpoolDrain:
     ) -> None:
         self._spool = spool
         self._lanes = lanes
-        self._known = known
+        self._connections = connections
         self._documents = documents
         self._lock = lock
         self._room = room
@@ -175,11 +175,11 @@ class SpoolDrain:
         While the store is away, what was known counts.
         """
         for connection in connections:
-            if not self._known.fresh:
+            if not self._connections.fresh:
                 return
             with suppress(StoreAway, TimeoutError):
                 async with asyncio.timeout(REGISTRY_TIMEOUT):
-                    await self._known.renewed(connection)
+                    await self._connections.renewed(connection)
 
     async def _move(self, chat: list[Spooled]) -> list[Spooled]:
         moved = []
@@ -248,7 +248,7 @@ class SpoolDrain:
             self._ended = number
 
     async def _accept(self, spooled: Spooled) -> None:
-        if not await self._known.exists(spooled.send.connection):
+        if not await self._connections.exists(spooled.send.connection):
             await self._end(spooled, ConnectionDeleted.code)
             return
         try:

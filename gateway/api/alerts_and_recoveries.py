@@ -56,9 +56,9 @@ async def _of_connection(
         if call.key.connections is not None:
             raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
         return []
-    known = await resolve(call, connection, fresh=True)
+    registered = await resolve(call, connection, fresh=True)
     # Before connections had incarnations, what is older was of another one of this name.
-    return [Where(field, "==", known.id), Where("at", ">=", known.created_at)]
+    return [Where(field, "==", registered.id), Where("at", ">=", registered.created_at)]
 
 
 _TAG = "operations"

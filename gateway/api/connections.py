@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.http.response_base import Answer
 
 _ONE = Gives("The connection.", response_models.Connection)
-_ASKED = Gives("Noted; the connection as it is now.", response_models.Connection)
+_NOTED = Gives("Noted; the connection as it is now.", response_models.Connection)
 
 
 _SETTINGS = (
@@ -84,7 +84,7 @@ async def list_all(call: ApiRequest[None, ListConnections]) -> Response:
         raise Problem("invalid_cursor")
     # The copy in memory answers also while the store is away; it may be behind another gateway
     # process by the time that a poke takes.
-    found = [each for each in backends.known.all() if call.key.reaches(each.id)]
+    found = [each for each in backends.connections.all() if call.key.reaches(each.id)]
     page = [each for each in found if query.after is None or each.name > query.after]
     items = page[: query.limit]
     return written(
@@ -164,7 +164,7 @@ async def recover(call: ApiRequest[Recovery, None]) -> Response:
     recovered = []
     for each in chosen:
         try:
-            backends.known.put(await backends.registry.request_recovery(each.id))
+            backends.connections.put(await backends.registry.request_recovery(each.id))
         except ConnectionNotFound:
             continue  # deleted meanwhile
         recovered.append(each.name)
@@ -201,7 +201,7 @@ async def _desire(
 
 
 async def _noted(backends: Backends, registered: Registered) -> None:
-    backends.known.put(registered)
+    backends.connections.put(registered)
     await backends.poke()
 
 
@@ -294,10 +294,10 @@ OPERATIONS = (
         delete,
         {204: Gives("Removed.")},
     ),
-    _of_one("POST", "start", "Let it run", start, {202: _ASKED}),
-    _of_one("POST", "stop", "Let it stop; its session stays", stop, {202: _ASKED}),
-    _of_one("POST", "restart", "Start it anew", restart, {202: _ASKED}),
-    _of_one("POST", "logout", "Unlink the device; start then shows a QR", logout, {202: _ASKED}),
+    _of_one("POST", "start", "Let it run", start, {202: _NOTED}),
+    _of_one("POST", "stop", "Let it stop; its session stays", stop, {202: _NOTED}),
+    _of_one("POST", "restart", "Start it anew", restart, {202: _NOTED}),
+    _of_one("POST", "logout", "Unlink the device; start then shows a QR", logout, {202: _NOTED}),
     Operation(
         "GET",
         "/api/connections/{connection}/qr",

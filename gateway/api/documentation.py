@@ -65,7 +65,7 @@ async def _document(call: ApiRequest[None, None]) -> dict[str, Any]:
 def _page(openapi: Callable[[], dict[str, Any]], port: int) -> tuple[bytes, str]:
     """The page and its policy. Its only script is in it, is named by its hash, and talks to this instance alone."""
     document = openapi()
-    known = document["components"]["schemas"]
+    schemas = document["components"]["schemas"]
     script, policy = _script()
     rendered = (
         _templates()
@@ -77,8 +77,8 @@ def _page(openapi: Callable[[], dict[str, Any]], port: int) -> tuple[bytes, str]
                 problems.PROBLEM_KINDS.values(), key=lambda kind: (kind.status, kind.code)
             ),
             script=script,
-            fields=lambda schema: field_tables.rows(schema, known),
-            kinds_of=lambda schema: field_tables.kinds(schema, known),
+            fields=lambda schema: field_tables.rows(schema, schemas),
+            kinds_of=lambda schema: field_tables.kinds(schema, schemas),
             samples=partial(_samples, f"http://127.0.0.1:{port}"),
             path_values=PATH,
             pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),

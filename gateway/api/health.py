@@ -140,9 +140,9 @@ def _status(seen: InstanceSnapshot, interval: float) -> tuple[summary.Status, li
 
 async def _shown(call: ApiRequest[None, None]) -> ApiKey | None:
     """The key, None without one and where it cannot be checked: health is still shown."""
-    known = cast("ApiKey | None", call.key)  # of who asks from within, as the console does
-    if known is not None:
-        return known
+    key = cast("ApiKey | None", call.key)  # of who asks from within, as the console does
+    if key is not None:
+        return key
     try:
         return await auth.authenticate(call.backends.ring, call.request)
     except Problem as problem:

@@ -57,8 +57,8 @@ async def list_all(call: ApiRequest[None, None]) -> Response:
 
 async def revoke(call: ApiRequest[None, None]) -> Response:
     named, documents = call.path["key"], call.backends.documents
-    known = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
-    if known is None or not call.key.covers(known["connections"]):
+    stored = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
+    if stored is None or not call.key.covers(stored["connections"]):
         raise Problem("unknown_key")
     await api_keys.revoke(documents, named)
     await call.backends.ring.renew()

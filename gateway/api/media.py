@@ -65,7 +65,7 @@ async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
             _some(chunks(call.request)),
             limit=limit,
             units=call.key.units,
-            living=backends.known.ids,
+            living=backends.connections.ids,
             announced=announced,
             turns=partial(backends.upload_turns.of, call.key.tenant),
         )
@@ -126,7 +126,7 @@ async def given(call: ApiRequest[None, None], media: ShownFile, file: Path) -> R
             stream, size = await asyncio.to_thread(_opened, file)
     except FileNotFoundError:
         raise Problem("media_gone") from None
-    asked = call.request.headers
+    request = call.request.headers
     headers = {
         "ETag": f'"{media.sha256}"',
         "Accept-Ranges": "bytes",
@@ -136,12 +136,12 @@ async def given(call: ApiRequest[None, None], media: ShownFile, file: Path) -> R
         "Content-Type": declared_mime(media.mime) or _UNSAID,
     }
     try:
-        if byte_ranges.is_known(asked.get("if-none-match"), media.sha256):
+        if byte_ranges.is_cached(request.get("if-none-match"), media.sha256):
             stream.close()
             return Response(status_code=304, headers=headers)
         # A HEAD has no part (RFC 9110, 14.2).
-        wanted = asked.get("range") if call.request.method == "GET" else None
-        part = byte_ranges.part(wanted, asked.get("if-range"), media.sha256, size)
+        wanted = request.get("range") if call.request.method == "GET" else None
+        part = byte_ranges.part(wanted, request.get("if-range"), media.sha256, size)
     except byte_ranges.Unsatisfiable:
         stream.close()
         raise Problem(

@@ -141,7 +141,7 @@ async def chat_today(backends: Backends, connection: str | None, chat: str) -> s
     if connection is None and not chat.endswith("@lid"):
         return chat
     connections = (
-        [connection] if connection is not None else [each.id for each in backends.known.all()]
+        [connection] if connection is not None else [each.id for each in backends.connections.all()]
     )
     with suppress(RedisAway):
         for name in connections:
@@ -164,7 +164,7 @@ async def _may_read(call: ApiRequest[Any, Any], connection: str) -> bool:
     """Whether the caller may read messages of the connection: of a deleted one, an admin of all may."""
     if call.key.is_admin_of_all:
         return True
-    return await call.backends.known.exists(connection)
+    return await call.backends.connections.exists(connection)
 
 
 def named(call: ApiRequest[Any, Any]) -> tuple[str, str]:

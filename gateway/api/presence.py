@@ -68,7 +68,7 @@ async def seen(call: ApiRequest[None, None]) -> Response:
 def shown(chat: str, presence: ChatPresence, lease: Lease | None) -> Chat:
     """Presence and typing in a chat; a presence that an earlier socket reported may be over."""
     since = lease.since if lease is not None and lease.state == "open" else None
-    known = (
+    own = (
         presence.at
         if since is not None and presence.at is not None and presence.at >= since
         else None
@@ -78,10 +78,10 @@ def shown(chat: str, presence: ChatPresence, lease: Lease | None) -> Chat:
         Typist(participant=who, typing=cast("Any", state), at=rfc3339(at) or "")
         for who, (state, at) in newest
     ]
-    times = [at for _, (_, at) in newest[:1]] + ([] if known is None else [known])
+    times = [at for _, (_, at) in newest[:1]] + ([] if own is None else [own])
     return Chat(
         chat=chat,
-        presence=cast("Any", "unknown" if known is None else presence.presence),
+        presence=cast("Any", "unknown" if own is None else presence.presence),
         last_seen=rfc3339(presence.last_seen),
         typing=typists[0].typing if typists else None,
         at=rfc3339(max(times, default=None)),

@@ -141,7 +141,7 @@ def _reachable(
     | ApiRequest[Retry, None]
     | ApiRequest[Redrive, After],
 ) -> list[str]:
-    return [each.id for each in call.backends.known.all() if call.key.reaches(each.id)]
+    return [each.id for each in call.backends.connections.all() if call.key.reaches(each.id)]
 
 
 async def _id_of(

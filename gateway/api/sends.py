@@ -151,7 +151,7 @@ async def _deleted(backends: Backends, connection: Registered, began: float) -> 
     It is not sent again to a connection that took over the name: the caller may have meant the former.
     """
     at = await backends.leases.deleted_at(connection.id)
-    successor = await backends.known.renewed(connection.name)
+    successor = await backends.connections.renewed(connection.name)
     if successor is None and at is not None and at < began:
         return Problem("unknown_connection")
     statement = (
@@ -177,7 +177,7 @@ async def _accept(
     else:
         called = None
         if isinstance(wanted, FileMessage) and wanted.media.sha256 is not None:
-            called = await known_file(call, send.connection, wanted.media.sha256)
+            called = await owned_file(call, send.connection, wanted.media.sha256)
         content, priority = (
             await message_targets.standalone_content(backends, wanted, called),
             send.priority,
@@ -205,7 +205,7 @@ async def accept_content(
     return accepted
 
 
-async def known_file(call: ApiRequest[Any, Any], connection: str, sha256: str) -> Called | None:
+async def owned_file(call: ApiRequest[Any, Any], connection: str, sha256: str) -> Called | None:
     """The type and name that the caller's connections have for the file; None for a key for all.
 
     Problem `unknown_media` where none of them has it, as where there is no such file: nothing shows
@@ -226,8 +226,8 @@ async def _keep_owned(call: ApiRequest[Any, Any], connection: str, file: File) -
         return
     now, documents = time.time(), call.backends.documents
     with suppress(StoreAway):  # it is accepted all the same
-        known = await owned(documents, file.sha256, [connection])
-        if known is None or known["at"] < now - DAY:
+        owner = await owned(documents, file.sha256, [connection])
+        if owner is None or owner["at"] < now - DAY:
             await documents.batch(
                 [owning(file.sha256, connection, now, mime=file.mime, name=file.name)]
             )

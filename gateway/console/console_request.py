@@ -159,7 +159,7 @@ class ConsoleRequest:
     def names(self) -> list[str]:
         """The connections that the key reaches. Problem `store_away`."""
         with telling_what_is_away:
-            return [one.name for one in self.backends.known.all() if self.key.reaches(one.id)]
+            return [one.name for one in self.backends.connections.all() if self.key.reaches(one.id)]
 
     @property
     def _address(self) -> str:

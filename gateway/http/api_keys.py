@@ -255,10 +255,10 @@ class ApiKeyCache:
 
     async def by_id(self, identifier: str) -> ApiKey | None:
         """The key of that id, None if there is none (any more); as `find`."""
-        known = self._known(identifier)
-        return await (self._look_up(identifier) if known is None else self._find(known.hash))
+        cached = self._cached(identifier)
+        return await (self._look_up(identifier) if cached is None else self._find(cached.hash))
 
-    def _known(self, identifier: str) -> ApiKey | None:
+    def _cached(self, identifier: str) -> ApiKey | None:
         return next((key for key in self._keys.values() if key.id == identifier), None)
 
     async def _find(self, hashed: str, address: str | None = None) -> ApiKey | None:
@@ -280,7 +280,7 @@ class ApiKeyCache:
         if self._reading is not None or not self._stored.fresh:
             if self._due(0):
                 await asyncio.shield(self._refresh())
-            found = self._known(identifier) if hashed is None else self._keys.get(hashed)
+            found = self._cached(identifier) if hashed is None else self._keys.get(hashed)
             if found is not None or not self._stored.fresh:
                 if self._stored.read_at is None and found is None:
                     raise StoreAway("no keys were read yet")

@@ -35,7 +35,7 @@ def part(header: str | None, condition: str | None, tag: str, size: int) -> tupl
     return start, end
 
 
-def is_known(header: str | None, tag: str) -> bool:
+def is_cached(header: str | None, tag: str) -> bool:
     """Whether the caller has this very file (`header` is If-None-Match)."""
     if header is None:
         return False

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.http.problems import Problem
     from gateway.token_bucket import RateDecision
 
-KNOWN: Final = 4096
+MAX_BUCKETS: Final = 4096
 """Quotas, and names of them, in memory before those that are whole again are forgotten."""
 
 FIELDS: Final = "teimoso.rate"
@@ -46,7 +46,7 @@ class _Names(NamedTuple):
     parts: tuple[Name, ...]
 
 
-@lru_cache(maxsize=KNOWN)
+@lru_cache(maxsize=MAX_BUCKETS)
 def _names(units: tuple[str, ...]) -> _Names:
     """Return the quotas of these units; cached, since every request needs them."""
     own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
@@ -65,7 +65,7 @@ class RateLimiter:
         self._each = 0 if quota.each is None else quota.each.size
         self._clock = clock
         self._full_at: dict[Name, float] = {}
-        self._forget_at = KNOWN
+        self._forget_at = MAX_BUCKETS
         self._policy = (b"ratelimit-policy", f'"key";q={self._each};w={WINDOW}'.encode())
 
     def take(self, key: ApiKey) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
@@ -103,7 +103,7 @@ class RateLimiter:
     def _forget(self, now: float) -> None:
         """Forget quotas that are whole again: those of revoked keys, say."""
         self._full_at = {name: full for name, full in self._full_at.items() if full > now}
-        self._forget_at = max(KNOWN, 2 * len(self._full_at))
+        self._forget_at = max(MAX_BUCKETS, 2 * len(self._full_at))
 
     def _part(self, key: ApiKey, now: float, taken: dict[Name, float]) -> Problem | None:
         """Take one request from the reserved part of each unit, or else from what is shared."""

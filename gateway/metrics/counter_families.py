@@ -33,9 +33,9 @@ class CounterFamilies(Collector):
             value=float(self._counts.up),
         )
         samples: dict[str, list[Sample]] = {}
-        known = {"role": "gateway", "connection": "", "operation": ""}
+        defaults = {"role": "gateway", "connection": "", "operation": ""}
         for name, labels, value in self._own:
-            samples.setdefault(name, []).append((name, known | labels, value))
+            samples.setdefault(name, []).append((name, defaults | labels, value))
         for sample in (*self._counts.totals, *self._counts.gauges):
             samples.setdefault(sample[0], []).append(sample)
         for name, series in SERIES.items():

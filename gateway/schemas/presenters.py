@@ -154,12 +154,12 @@ def queued(record: Record, document: Document | None = None) -> Message:
 
 def merged(record: Record, document: Document | None) -> Document:
     """The document of an outgoing message as its record has it, with the changes by others from the store."""
-    known, shown = mirror_writes.message(record), document or {}
+    fields, shown = mirror_writes.message(record), document or {}
     if record.stored and not record.redacted:
-        known |= {"text": shown.get("text"), "content": shown.get("content")}
+        fields |= {"text": shown.get("text"), "content": shown.get("content")}
     accepted_at = record.accepted_at
     times = {"accepted_at": accepted_at, "queued_at": record.times.get("queued", accepted_at)}
-    return {**known, **times, "id": record.id, "changes": shown.get("changes")}
+    return {**fields, **times, "id": record.id, "changes": shown.get("changes")}
 
 
 def stored(document: Document) -> Message:

@@ -227,7 +227,7 @@ class ChatLanes:
     def restore(self, delivery: Delivery, *, at_once: bool) -> None:
         """Hold the head of a lane that was stored by a former process, `at_once` or when it is due."""
         assert delivery.lane is not None
-        lane, numbered = self.lane(delivery.lane), delivery.told
+        lane, numbered = self.lane(delivery.lane), delivery.numbered
         if lane.head is not None:
             return  # found once that one is dealt with
         lane.behind, lane.last = True, numbered.seq

@@ -51,8 +51,8 @@ class DeliveryJournal:
 
     def put(self, delivery: Delivery, *, urgent: bool = False) -> None:
         """Have its document written, after those that were put before."""
-        self._pending.pop(delivery.told.seq, None)
-        self._pending[delivery.told.seq] = delivery
+        self._pending.pop(delivery.numbered.seq, None)
+        self._pending[delivery.numbered.seq] = delivery
         self.urgent = self.urgent or urgent
         self._changed = True
 
@@ -112,7 +112,7 @@ class DeliveryJournal:
         chunk: dict[int, Delivery] = {}
         size = 0
         for seq, delivery in self._pending.items():
-            size += delivery.told.size
+            size += delivery.numbered.size
             if chunk and (len(chunk) >= AT_ONCE or size > BYTES_AT_ONCE):
                 break
             chunk[seq] = delivery

@@ -86,12 +86,12 @@ class DeliveryWorker:
         self.slots = PER_ENDPOINT
         self.over = False
         """Nothing more is delivered here."""
-        known = webhook.progress
-        self._missed, self._parked = known.missed, known.parked
-        self._endpoint = EndpointBreaker(known.failing_since, known.error, known.delivered_at)
-        self._lanes = ChatLanes(known.cursor, known.ranges)
+        noted = webhook.progress
+        self._missed, self._parked = noted.missed, noted.parked
+        self._endpoint = EndpointBreaker(noted.failing_since, noted.error, noted.delivered_at)
+        self._lanes = ChatLanes(noted.cursor, noted.ranges)
         self._refused = StoredDeliveries(documents, webhook.id)
-        self._journal = DeliveryJournal(documents, webhook.id, known)
+        self._journal = DeliveryJournal(documents, webhook.id, noted)
         self._attempts = LaneAttempts(
             webhook,
             refused=self._refused,
@@ -234,7 +234,7 @@ class DeliveryWorker:
         delivery = attempt = None
         try:
             delivery = await find()
-            if not (delivery and new and self._lanes.must_wait(lane, delivery.told)):
+            if not (delivery and new and self._lanes.must_wait(lane, delivery.numbered)):
                 few = len(self._lanes.held) < HELD // 4
                 attempt = await self._attempts.make(delivery, may_wait=few)
         except (StoreAway, RedisAway):
@@ -277,7 +277,7 @@ class DeliveryWorker:
         self._lanes.hold_on(lane, 0.0 if lane.file_news else until)
         if delivery is None or lane.head is not None or lane.key == REPEATS:
             return
-        event, former = delivery.told, former_lane_of(delivery.told.event)
+        event, former = delivery.numbered, former_lane_of(delivery.numbered.event)
         if not lane.behind:
             if file is not None:
                 self._lanes.wait_for_file(lane, until)
@@ -290,10 +290,10 @@ class DeliveryWorker:
 
     def _pass(self, lane: ChatLane, delivery: Delivery, *, fresh: bool) -> None:
         """Go on behind an event that only kept the order of a chat with two addresses."""
-        lane.last = delivery.told.seq
+        lane.last = delivery.numbered.seq
         if fresh:
             lane.waiting.popleft()
-            self._lanes.finish(delivery.told.seq)
+            self._lanes.finish(delivery.numbered.seq)
             return
         self._parked -= 1
         self._lanes.release(lane)
@@ -312,7 +312,7 @@ class DeliveryWorker:
         measures.count(ATTEMPTS, outcome=status)
 
     def _judge(self, lane: ChatLane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
-        now, event = self._clock(), delivery.told
+        now, event = self._clock(), delivery.numbered
         verdict = delivery_policy.judged(attempt, event, now)
         if verdict == "retry" and lane.head is None and len(self._lanes.held) >= HELD:
             verdict = "dead"

@@ -74,7 +74,7 @@ class WebhookDispatcher:
         self._workers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
         self._listed: list[Webhook] = []
         self._listed_at: float | None = None
-        self._known = False
+        self._loaded = False
         self._wake = asyncio.Event()
 
     def look(self) -> None:
@@ -87,15 +87,15 @@ class WebhookDispatcher:
 
         Of those that another process delivers to, what that one noted last.
         """
-        if not self._known:
+        if not self._loaded:
             return None
         return [self._behind(each) for each in self._on().values()]
 
     def _behind(self, webhook: Webhook) -> Behind:
-        known = self._workers.get(webhook.id)
-        if known is None:
+        entry = self._workers.get(webhook.id)
+        if entry is None:
             return Behind(webhook.progress.failing_since, None, webhook.progress.held)
-        return known[0].behind()
+        return entry[0].behind()
 
     async def run(self) -> None:
         """Deliver until cancelled; `close` ends what is on its way then."""
@@ -159,15 +159,15 @@ class WebhookDispatcher:
         if self._listed_at is None or now - self._listed_at >= self._every:
             self._listed_at = now
             self._listed = await self._webhooks.list()
-            self._known = True
+            self._loaded = True
 
     def _on(self) -> dict[str, Webhook]:
         return {each.id: each for each in self._listed if each.on}
 
     async def _serve(self, webhook: Webhook, slots: int) -> None:
-        known = self._workers.get(webhook.id)
-        if known is not None:
-            worker, task, poster = known
+        entry = self._workers.get(webhook.id)
+        if entry is not None:
+            worker, task, poster = entry
             worker.slots = slots
             if not task.done():
                 worker.update(webhook)

@@ -73,7 +73,7 @@ class LaneAttempts:
             return partial(self._head, lane.head)
         if lane.behind:
             return partial(self._refused.following, lane.key, lane.last)
-        return partial(_known, Delivery(self.webhook.id, lane.waiting[0], "waiting", lane.key))
+        return partial(_given, Delivery(self.webhook.id, lane.waiting[0], "waiting", lane.key))
 
     async def make(self, delivery: Delivery | None, *, may_wait: bool) -> Attempt | FileAwaited:
         """Try to deliver it; `may_wait`: unless its webhook waits for its file.
@@ -83,7 +83,7 @@ class LaneAttempts:
         now = self._clock()
         if delivery is None:
             return NOTHING
-        event = delivery.told
+        event = delivery.numbered
         if delivery.lane is not None and event.seq <= self.webhook.begun:
             return Attempt.of(now, delivery_policy.SUPERSEDED, 0.0)
         kept_order = delivery.lane is not None and former_lane_of(event.event) is not None
@@ -103,9 +103,9 @@ class LaneAttempts:
             )
 
     async def _head(self, seq: int) -> Delivery | None:
-        known = self._journal.find(seq)
-        return known if known is not None else await self._refused.head(seq)
+        delivery = self._journal.find(seq)
+        return delivery if delivery is not None else await self._refused.head(seq)
 
 
-async def _known(delivery: Delivery) -> Delivery:
+async def _given(delivery: Delivery) -> Delivery:
     return delivery

@@ -92,8 +92,8 @@ class Devices:
         """
         person, listed = self._people.named(number), self.of(number)
         identity = self._endpoints.phone(number).identity
-        known = (identity.public, person.raw_id, person.listed_at, tuple(listed.values()))
-        if number not in self._lists or self._lists[number][0] != known:
+        basis = (identity.public, person.raw_id, person.listed_at, tuple(listed.values()))
+        if number not in self._lists or self._lists[number][0] != basis:
             signed = adv.key_index_list(
                 identity,
                 raw_id=person.raw_id,
@@ -101,5 +101,5 @@ class Devices:
                 current=max(person.last_device, *listed.values()),
                 now=person.listed_at,
             )
-            self._lists[number] = (known, SignedList(person.listed_at, signed))
+            self._lists[number] = (basis, SignedList(person.listed_at, signed))
         return self._lists[number][1]

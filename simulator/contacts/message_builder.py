@@ -194,8 +194,8 @@ class MessageBuilder:
         if question is None or not secret:
             raise ProblemError(409, "no_poll", "the target is no poll that can be voted in")
         options = _options(body)
-        known = {option.option_name for option in question.options}
-        if not set(options) <= known:
+        names = {option.option_name for option in question.options}
+        if not set(options) <= names:
             raise ProblemError(400, "bad_options", "options must be some of the poll's")
         ballot = message_secrets.AddOn(
             message_secrets.VOTE, target.id, str(target.sender), str(speaker.address(server))

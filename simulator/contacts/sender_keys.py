@@ -64,11 +64,11 @@ class SenderKeys:
             state = process_distribution_message(handed_over)
         except Exception as error:
             raise UndecryptableError("malformed") from error
-        known = self._states(group, endpoint, sender)
-        if any(one.key_id == state.key_id and one.iteration >= state.iteration for one in known):
+        states = self._states(group, endpoint, sender)
+        if any(one.key_id == state.key_id and one.iteration >= state.iteration for one in states):
             # The same key again, at an earlier step or at the next one.
             return
-        others = [one for one in known if one.key_id != state.key_id]
+        others = [one for one in states if one.key_id != state.key_id]
         self._save(group, endpoint, sender, [state, *others][:_KEPT])
 
     def decrypt(

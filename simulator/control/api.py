@@ -177,7 +177,7 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
     """The Starlette application of the control API; every error is problem+json."""
     control = Control(world, ws_url)
 
-    async def known(_: Request, error: Exception) -> JSONResponse:
+    async def problem_of(_: Request, error: Exception) -> JSONResponse:
         if type(error) in _BAD:
             return problem(400, _BAD[type(error)], str(error))
         match error:
@@ -268,5 +268,5 @@ def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
     ]
     return Starlette(
         routes=[Route(path, handler, methods=methods) for path, handler, methods in routes],
-        exception_handlers=dict.fromkeys(handled, known),
+        exception_handlers=dict.fromkeys(handled, problem_of),
     )

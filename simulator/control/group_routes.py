@@ -70,10 +70,10 @@ class GroupRoutes:
                     group = info.rename(group, field(body, "subject", str), by)
                 if "description" in body:
                     now = group.description
-                    known = "" if now is None else now.id
+                    previous = "" if now is None else now.id
                     text = field(body, "description", str)
                     text_id = secrets.token_hex(8).upper() if text else ""
-                    group = info.describe(group, text, by, text_id=text_id, previous=known)
+                    group = info.describe(group, text, by, text_id=text_id, previous=previous)
                 if "picture" in body:
                     world.profiles.pictures.change_groups(group, by, picture_in(body))
                 if settings:

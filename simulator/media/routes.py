@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from simulator.media.encryption import MAX_MEDIA
-from simulator.media.store import hash_of, known_kind
+from simulator.media.store import hash_of, is_media_kind
 from simulator.server.profiles.pictures import FOLDER, PictureStore
 from simulator.server.rules.properties import EVERYONE
 
@@ -58,7 +58,7 @@ class MediaRoutes:
         refused = self._faults.strike(account, "refuse_upload")
         if refused is not None:
             return _refused(refused.code or _SERVER_ERROR, "refused")
-        if not known_kind(kind):
+        if not is_media_kind(kind):
             return _refused(404, "unknown media type")
         try:
             expected = hash_of(token)

@@ -170,5 +170,5 @@ def hash_of(token: str) -> bytes:
     return digest
 
 
-def known_kind(kind: str) -> bool:
+def is_media_kind(kind: str) -> bool:
     return kind in USES

@@ -92,10 +92,10 @@ class HistorySyncs:
         ids: list[str] = []
         for described in _objects(body, "conversations"):
             self._add(sync, number, described, ADDRESSINGS[mode], ids)
-        for known, name in optional(body, "pushnames", {}).items():
+        for address, name in optional(body, "pushnames", {}).items():
             if not isinstance(name, str):
                 raise ProblemError(400, "wrong_type", "pushnames must be names by numbers")
-            person = self._people.named(known.lstrip("+"))
+            person = self._people.named(address.lstrip("+"))
             sync.pushnames.add(id=person.addresses()[0], pushname=name)
         chunk = Chunk(
             sync.sync_type,

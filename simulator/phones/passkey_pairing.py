@@ -94,8 +94,8 @@ class PasskeyPairing:
 
     def is_step(self, connection: Connection, query: Any) -> bool:
         """Returns whether a query is a step of this pairing, by a client that was asked for a passkey."""
-        known = connection in self._ceremonies
-        return known and any(query.get_child(step) is not None for step in _STEPS)
+        running = connection in self._ceremonies
+        return running and any(query.get_child(step) is not None for step in _STEPS)
 
     def answer(self, connection: Connection, query: Any) -> None:
         """Answers a step within the caller's transaction."""

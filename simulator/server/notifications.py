@@ -59,13 +59,13 @@ class Notifications:
         else:
             index = Node("key-index-list", {"ts": listed.at})
         changed = Node(change, hashes, [Node("device", shown), index])
-        for account in self._known_by(number):
+        for account in self._contacts_of(number):
             self._notify(account, "devices", changed, number)
         self._own_devices(number, device)
 
     def identity(self, number: str) -> None:
         """Notifies all accounts that know the number of a new identity key."""
-        for account in self._known_by(number):
+        for account in self._contacts_of(number):
             self._notify(account, "encrypt", Node("identity", {}), number)
 
     def profile(self, number: str, kind: str, change: Any, *, jid: bool = False) -> None:
@@ -76,7 +76,7 @@ class Notifications:
         person = self._people.named(number)
         if jid:
             change.attrs["jid"] = person.address(person.addressing or PN_SERVER)
-        for account in [*self._known_by(number), number]:
+        for account in [*self._contacts_of(number), number]:
             self._notify(account, kind, change, number)
 
     def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
@@ -113,7 +113,7 @@ class Notifications:
                     companion.key, Node("notification", {**attrs, "id": _stanza_id()}, changed)
                 )
 
-    def _known_by(self, number: str) -> list[str]:
+    def _contacts_of(self, number: str) -> list[str]:
         """Returns the other accounts that have a session, a message or a group with the number."""
         rows = self._store.rows(
             "SELECT DISTINCT companions.number FROM companions JOIN ("

@@ -131,10 +131,10 @@ class Queries:
     def _encrypt(self, companion: Companion, query: Any) -> list[Any]:
         """Answers about prekeys; after the first upload the phone can write to the companion."""
         answer = self._prekeys.answer(companion, query)
-        known = self._companions.get(*companion.key)
-        if known is not None and known.uploaded and not companion.uploaded:
-            self._app_state.paired(known)
-            self._history.paired(known)
+        stored = self._companions.get(*companion.key)
+        if stored is not None and stored.uploaded and not companion.uploaded:
+            self._app_state.paired(stored)
+            self._history.paired(stored)
         return answer
 
     def _mex(self, companion: Companion, query: Any) -> list[Any]:

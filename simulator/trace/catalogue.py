@@ -29,10 +29,10 @@ def load(file: Path = CATALOGUE_FILE) -> set[Feature]:
     }
 
 
-def save(known: Iterable[Feature], file: Path = CATALOGUE_FILE) -> None:
+def save(features: Iterable[Feature], file: Path = CATALOGUE_FILE) -> None:
     """Writes the features, so that a change of one changes one line."""
     written: dict[str, Any] = {}
-    for one in sorted(known):
+    for one in sorted(features):
         names = written.setdefault(one.direction, {}).setdefault(one.kind, {})
         values = names.setdefault(one.part, {})
         if one.name:

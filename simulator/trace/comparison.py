@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class TraceComparison:
     """Collects, line by line, the features of a trace that are not in the catalogue."""
 
-    def __init__(self, known: AbstractSet[Feature]) -> None:
-        self._known = known
+    def __init__(self, catalogue: AbstractSet[Feature]) -> None:
+        self._catalogue = catalogue
         self._head: dict[str, Any] = {}
         self._stanzas = 0
         self._dropped = [0]  # of each trace in the file
@@ -76,7 +76,7 @@ class TraceComparison:
         for feature in features(stanza, kind):
             if feature.above in beyond:
                 beyond.add(feature)
-            elif feature not in self._known:
+            elif feature not in self._catalogue:
                 beyond.add(feature)
                 new.add(feature)
         for feature in sorted(new):

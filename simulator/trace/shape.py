@@ -55,8 +55,8 @@ class Shaper:
 
     def _node(self, node: Any) -> dict[str, Any]:
         self._left -= 1
-        known = node.tag in allow_list.TAGS or (self._own and is_word(node.tag))
-        shown: dict[str, Any] = {"tag": node.tag if known else _size(node.tag)}
+        listed = node.tag in allow_list.TAGS or (self._own and is_word(node.tag))
+        shown: dict[str, Any] = {"tag": node.tag if listed else _size(node.tag)}
         if node.attrs:
             shown["attrs"] = self._attributes(node)
         if isinstance(node.content, list):
@@ -84,8 +84,8 @@ class Shaper:
     def _attributes(self, node: Any) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for name, value in node.attrs.items():
-            known = name in allow_list.NAMES or (self._own and is_word(name))
-            if known and len(shown) < MOST_ATTRIBUTES:
+            listed = name in allow_list.NAMES or (self._own and is_word(name))
+            if listed and len(shown) < MOST_ATTRIBUTES:
                 shown[name] = self._value(node.tag, name, value)
         if len(shown) < len(node.attrs):
             shown["?"] = len(node.attrs) - len(shown)

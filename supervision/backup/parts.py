@@ -97,7 +97,7 @@ async def copy_keys(file: Path, scratch: Path) -> dict[str, Path]:
     database, keys = file.with_name(whatsmeow.DATABASE), beside(scratch, whatsmeow.DATABASE)
     if not database.exists():
         return {}
-    await whatsmeow.copy_keys(database, Session.known_position(file).epoch, keys)
+    await whatsmeow.copy_keys(database, Session.stored_position(file).epoch, keys)
     return {whatsmeow.DATABASE: keys}
 
 

@@ -81,8 +81,8 @@ def mark_of(data: Path) -> str:
     """
     file = data / BACKUPS_MARK
     with suppress(FileNotFoundError):
-        if re.fullmatch("[0-9a-f]{8}", known := file.read_text().strip()):
-            return known
+        if re.fullmatch("[0-9a-f]{8}", mark := file.read_text().strip()):
+            return mark
     write_atomically(file, made := secrets.token_hex(4))
     return made
 

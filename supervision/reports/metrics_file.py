@@ -51,11 +51,11 @@ class MetricsTotals:
         life: str,
         counted: Iterable[Sample],
         gauges: Iterable[Sample] = (),
-        **known: str,
+        **defaults: str,
     ) -> None:
         """Adds the counts of `process` since it began; `life` identifies one of several of that name.
 
-        `known` are labels for the series that have them and whose samples lack them.
+        `defaults` are labels for the series that have them and whose samples lack them.
         """
         last = self._last.get(process)
         if last is None or last.life != life:
@@ -66,10 +66,10 @@ class MetricsTotals:
             own = (name, tuple(sorted(labels.items())))
             before = last.values.get(own)
             last.values[own] = value
-            key = (name, tuple(sorted(_complete(name, labels, known).items())))
+            key = (name, tuple(sorted(_complete(name, labels, defaults).items())))
             self._totals[key] = _sum(self._totals.get(key), _rise(before, value))
         self._gauges[process] = [
-            (name, _complete(name, labels, known), value)
+            (name, _complete(name, labels, defaults), value)
             for name, labels, value in gauges
             if name in SERIES
         ]
@@ -89,8 +89,8 @@ class MetricsTotals:
         found: dict[str, float] = {}
         for (series, labels), value in self._totals.items():
             if series == name and isinstance(value, (int, float)):
-                known = dict(labels)[label]
-                found[known] = found.get(known, 0) + value
+                value_of = dict(labels)[label]
+                found[value_of] = found.get(value_of, 0) + value
         return found
 
     def forget(self, connection: str) -> None:
@@ -126,8 +126,8 @@ class MetricsTotals:
         for gauges in self._gauges.values():
             for name, labels, value in gauges:
                 key = (name, tuple(sorted(labels.items())))
-                known = highest.get(key)
-                if known is None or value > known:  # type: ignore[operator] # gauges are numbers
+                current = highest.get(key)
+                if current is None or value > current:  # type: ignore[operator] # gauges are numbers
                     highest[key] = value
         return [(name, dict(labels), value) for (name, labels), value in highest.items()]
 
@@ -157,9 +157,9 @@ def resumed(data: Path) -> MetricsTotals:
         return MetricsTotals()
 
 
-def _complete(name: str, labels: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+def _complete(name: str, labels: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
     wanted = SERIES[name].labels
-    return {label: labels.get(label, known.get(label, "")) for label in wanted}
+    return {label: labels.get(label, defaults.get(label, "")) for label in wanted}
 
 
 def _rise(before: Value | None, now: Value) -> Value:

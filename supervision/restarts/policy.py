@@ -164,8 +164,8 @@ class LeaseExpiry:
 
     def saw(self, name: str, renewal: object, now: float) -> None:
         """Notes the newest renewal of `name`, any value that differs from the one before."""
-        known = self._since.get(name)
-        if known is None or known[0] != renewal:
+        since = self._since.get(name)
+        if since is None or since[0] != renewal:
             self._since[name] = (renewal, now)
 
     def left(self, name: str, now: float) -> float:

@@ -40,12 +40,12 @@ class RestartBudgets:
 
     def restore(self, connection: str, document: Document | None) -> None:
         """Restores the record of a previous root, unless this root has a newer one that is not written yet."""
-        known: dict[str, Any] | None = (document or {}).get(FALLS)
-        if known and connection not in self._unwritten:
+        falls: dict[str, Any] | None = (document or {}).get(FALLS)
+        if falls and connection not in self._unwritten:
             now, wall = time.monotonic(), time.time()
             # No fall is in the future, even if the wall clock was set back.
-            ages = [max(0.0, wall - at) for at in known["at"]]
-            self._lives.restore(connection, [now - age for age in ages], known["streak"])
+            ages = [max(0.0, wall - at) for at in falls["at"]]
+            self._lives.restore(connection, [now - age for age in ages], falls["streak"])
 
     def fell(self, connection: str, lived: float) -> None:
         """Counts a fall after `lived` seconds."""

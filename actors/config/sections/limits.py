@@ -64,7 +64,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         ),
     )
     max_concurrent_requests: Total = Field(
-        default_factory=lambda known: max(400, 4 * (known.get("max_connections", 100) + 1)),
+        default_factory=lambda fields: max(400, 4 * (fields.get("max_connections", 100) + 1)),
         validate_default=True,
         validation_alias="MAX_CONCURRENT_REQUESTS",
         description=(
@@ -78,7 +78,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         description="readers of `/api/events` that each connection and each API key may have at one gateway process",
     )
     max_event_readers: Total = Field(
-        default_factory=lambda known: 5 * (known.get("max_connections", 100) + 1),
+        default_factory=lambda fields: 5 * (fields.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_EVENT_READERS",
         description="readers that one gateway process has; the default is 5 for each of `MAX_CONNECTIONS`, and 5",
@@ -89,7 +89,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         description="webhooks that each connection may have",
     )
     max_webhooks: Total = Field(
-        default_factory=lambda known: 2 * (known.get("max_connections", 100) + 1),
+        default_factory=lambda fields: 2 * (fields.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_WEBHOOKS",
         description="webhooks of the instance; the default is 2 for each of `MAX_CONNECTIONS`, and 2",
@@ -100,7 +100,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         description="API keys that each connection may have",
     )
     max_api_keys: Total = Field(
-        default_factory=lambda known: 10 * (known.get("max_connections", 100) + 1),
+        default_factory=lambda fields: 10 * (fields.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_API_KEYS",
         description="API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10",

@@ -38,7 +38,7 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         ),
     )
     session_storage_type: Literal["local", "hybrid", "cloud"] = Field(
-        default_factory=lambda known: "hybrid" if known.get("storage_bucket") else "local",
+        default_factory=lambda fields: "hybrid" if fields.get("storage_bucket") else "local",
         validate_default=True,
         validation_alias="SESSION_STORAGE_TYPE",
         description=(

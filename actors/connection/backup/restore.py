@@ -80,7 +80,7 @@ class Restorer:
         """See what there is, before a lease is taken: the newest epoch that file or vault knows.
 
         Raises `BucketAway` where the vault alone could say what to serve with, and what
-        `Session.known_position` raises but for damage.
+        `Session.stored_position` raises but for damage.
         """
         try:
             there = await asyncio.to_thread(Session.check, self._file)
@@ -94,8 +94,8 @@ class Restorer:
             if self._there is None:
                 raise BucketAway(str(away) or "no_answer") from None
             self.copies = None
-        known = [copy.position for copy in self.copies or ()]
-        return max((one.epoch for one in (self._there, *known) if one is not None), default=0)
+        positions = [copy.position for copy in self.copies or ()]
+        return max((one.epoch for one in (self._there, *positions) if one is not None), default=0)
 
     async def place(self, lease: Lease) -> bool:
         """Put the live session in its place, with its lease held; False where there is none.
@@ -182,7 +182,7 @@ def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> 
     for name in there:
         _sync(beside(restoring, name))
     # An owner that was frozen until now may have a successor.
-    if aside != DAMAGED and Session.known_position(file).epoch > epoch:
+    if aside != DAMAGED and Session.stored_position(file).epoch > epoch:
         raise StaleEpoch
     if aside == OLDER:
         fold(file)

@@ -91,7 +91,7 @@ class BackupSchedule:
 
     async def begin(self) -> None:
         """Note that this epoch's session is the live one. Until then the previous owner's is."""
-        position = await asyncio.to_thread(Session.known_position, self._file)
+        position = await asyncio.to_thread(Session.stored_position, self._file)
         await self._leases.note_session(
             self._connection, self._epoch, position, behind=self._behind
         )
@@ -117,7 +117,7 @@ class BackupSchedule:
 
         Where that cannot be done now, it is not known which commit was the last.
         """
-        position = await asyncio.to_thread(Session.known_position, self._file)
+        position = await asyncio.to_thread(Session.stored_position, self._file)
         final = await self._keep()
         await self._note(position, final=final)
 
@@ -154,15 +154,15 @@ class BackupSchedule:
                 self.on_older()
                 raise BucketAway("newer_session")
             self._copies = copies
-        known = self._copies[-1].position if self._copies else None
-        if known == await asyncio.to_thread(Session.known_position, self._file):
+        newest = self._copies[-1].position if self._copies else None
+        if newest == await asyncio.to_thread(Session.stored_position, self._file):
             return
         scratch, keys = self._file.with_name(SCRATCH), self._file.with_name(KEYS_SCRATCH)
         try:
             # The keys first: what the session has of later is received again at most, and not lost.
             name = await self.copy_keys(keys)
             enclosed = {} if name is None else {name: keys}
-            copy = await self._vault.keep(self._connection, self._file, scratch, known, enclosed)
+            copy = await self._vault.keep(self._connection, self._file, scratch, newest, enclosed)
         finally:
             remove(keys)
         if copy is not None:

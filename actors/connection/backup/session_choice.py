@@ -36,8 +36,8 @@ def choose(
     owner's session was known to be, `final` that it was no further when it was given back. `kept` is
     the vault's newest copy. `blind`: nobody could say what the vault has, and others may have served.
     """
-    known = max((one for one in (recorded, kept) if one is not None), default=None)
-    if file is not None and (known is None or file >= known):
+    newest = max((one for one in (recorded, kept) if one is not None), default=None)
+    if file is not None and (newest is None or file >= newest):
         return Choice("file", renew=blind and recorded is None)
     best = max((one for one in (file, kept) if one is not None), default=None)
     if best is None:

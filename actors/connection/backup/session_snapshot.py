@@ -30,7 +30,7 @@ def snapshot(file: Path, target: Path) -> Position:
     remove(target)
     try:
         copy_database(file, target)
-        return Session.known_position(target)
+        return Session.stored_position(target)
     except BaseException as error:
         remove(target)
         cause = error.__cause__ if isinstance(error, CopyFailed) else error

@@ -106,8 +106,8 @@ async def empty(ticket: Ticket, directory: Path, lanes: OutboundQueue, state: St
     older = (directory / OLDER).glob("*/session.db")
     for file in (*sorted(older), directory / SESSION_FILE):
         try:
-            if (known := Session.known_position(file)).epoch:
-                mine = replace(ticket, epoch=max(ticket.epoch, known.epoch))
+            if (position := Session.stored_position(file)).epoch:
+                mine = replace(ticket, epoch=max(ticket.epoch, position.epoch))
                 async with _drained(file, mine, lanes, state, lambda _: None):
                     pass
         except (_NotAll, SessionUnavailable):

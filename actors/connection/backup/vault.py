@@ -85,10 +85,10 @@ class Vault:
         connection: str,
         file: Path,
         scratch: Path,
-        known: Position | None = None,
+        newer_than: Position | None = None,
         enclosed: Mapping[str, Path] | None = None,
     ) -> SessionCopy | None:
-        """Copy the session as it is now; None where it is no further than `known`.
+        """Copy the session as it is now; None where it is no further than `newer_than`.
 
         `scratch` is where its snapshot may lie meanwhile. `enclosed` are copies of the files beside the
         session, by their names: older than the session is now. Raises `SessionUnavailable`,
@@ -96,7 +96,7 @@ class Vault:
         """
         try:
             position, sealed = await asyncio.to_thread(
-                self._seal, connection, file, scratch, known, enclosed or {}
+                self._seal, connection, file, scratch, newer_than, enclosed or {}
             )
         except OSError as error:
             raise SessionUnavailable(type(error).__name__) from None
@@ -162,11 +162,11 @@ class Vault:
         connection: str,
         file: Path,
         scratch: Path,
-        known: Position | None,
+        newer_than: Position | None,
         enclosed: Mapping[str, Path],
     ) -> tuple[Position, bytes | None]:
         position = snapshot(file, scratch)
-        if position == known:
+        if position == newer_than:
             return position, None
         if enclosed:
             enclose(scratch, enclosed)

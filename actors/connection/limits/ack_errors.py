@@ -56,8 +56,8 @@ def refusal(code: int | None) -> Refusal:
     for good only where WhatsApp says so.
     """
     code = code or 0
-    known = NAMED.get(code)
-    return known or Refusal(f"refused_{code}", "dead" if code in DEAD else "retry")
+    named = NAMED.get(code)
+    return named or Refusal(f"refused_{code}", "dead" if code in DEAD else "retry")
 
 
 class SendDeferred(SendError):  # noqa: N818 - reads as what it is

@@ -286,8 +286,8 @@ class NativeEngine(SessionInbox, EngineBase):
         """The cause; where WhatsApp refused a version, and there is another, to log in with that."""
         if cause.kind is not Kind.OUTDATED or self._closing is not None:
             return cause
-        self._opening = asking = asyncio.create_task(self._versions.another())
-        return Cause(Kind.RESTART_REQUIRED, "another_version") if await asking else cause
+        self._opening = request = asyncio.create_task(self._versions.another())
+        return Cause(Kind.RESTART_REQUIRED, "another_version") if await request else cause
 
     async def _open(self, own: Credentials) -> Socket:
         version = await self._versions.announced()
@@ -304,13 +304,13 @@ class NativeEngine(SessionInbox, EngineBase):
 
     async def _remember(self, own: Credentials, server_key: bytes | None) -> Credentials:
         """Keep the server's key for the next login; None forgets it and the routing as well."""
-        known = replace(
+        changed = replace(
             own, server_key=server_key, routing=own.routing if server_key is not None else None
         )
-        if known != own:
+        if changed != own:
             async with self._session.transaction():
-                self._session.credentials.save(known)
-        return known
+                self._session.credentials.save(changed)
+        return changed
 
     async def _serve(self, socket: Socket, own: Credentials) -> Cause:
         if self._closing is not None:

@@ -33,7 +33,7 @@ def phone(socket: Socket, account: str, routes: Routes) -> ReuploadRequest:
     async def request(transfer: Transfer) -> None:
         chat = Address.parse(transfer.chat)
         in_group = chat.server == GROUP
-        to = str(chat if in_group else routes.known(chat).to)
+        to = str(chat if in_group else routes.stored(chat).to)
         await socket.send(reupload_request.question(transfer, account, to, in_group=in_group))
 
     return request

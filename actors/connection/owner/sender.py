@@ -52,12 +52,12 @@ NOT_OPEN_AFTER_ALL = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """WhatsApp acknowledged the message of an attempt; `told` says whether Redis knows."""
+    """WhatsApp acknowledged the message of an attempt; `reported`: whether Redis has the outcome."""
 
     attempt: asyncio.Task[bool]
     id: str
     at: float
-    told: asyncio.Future[bool]
+    reported: asyncio.Future[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ class Sender:
             asyncio.get_running_loop().call_later(within, self._look.set)
         else:
             self._look.set()
-        return await sent.told
+        return await sent.reported
 
     async def _not_sent(self, job: ClaimedMessage, error: SendError, behind: Sequence[str]) -> bool:
         """Tell it; whether those that were to follow it, `behind`, went back as well."""
@@ -393,5 +393,5 @@ class Sender:
 
 def _answer(sent: Sequence[_Sent], *, reported: bool) -> None:
     for each in sent:
-        if not each.told.done():
-            each.told.set_result(reported)
+        if not each.reported.done():
+            each.reported.set_result(reported)

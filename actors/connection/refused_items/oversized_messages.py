@@ -110,11 +110,11 @@ class OversizedMessages:
         return [rest, {**document, "message_id": f"{item['message_id']}~words"}]
 
     async def _whole(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        known = {name: value for name, value in item.items() if name != "as_file"}
-        data = json.dumps(known).encode()
+        content = {name: value for name, value in item.items() if name != "as_file"}
+        data = json.dumps(content).encode()
         file = await self._keep(item["sender"], data, "item.json", "application/json")
         words = {"text": None, "push_name": None, "content": encode(Document(file))}
-        return {**known, "type": Document.type, **words, "kept": True}
+        return {**content, "type": Document.type, **words, "kept": True}
 
     async def _kept(self, item: Mapping[str, Any]) -> File:
         text, content = item["text"] or "", item.get("content") or ""

@@ -142,7 +142,7 @@ class SessionFile:
         return cls(path, epoch, clock)
 
     @staticmethod
-    def known_position(path: Path) -> Position:
+    def stored_position(path: Path) -> Position:
         """The position of the file: (0, 0) where there is none, or where nobody ever wrote into it.
 
         Raises `SessionDamaged`, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`.
@@ -151,7 +151,7 @@ class SessionFile:
 
     @staticmethod
     def check(path: Path) -> Position:
-        """As `known_position`, after a look at every page: `SessionDamaged` where one is broken."""
+        """As `stored_position`, after a look at every page: `SessionDamaged` where one is broken."""
         return _inspect(path, thorough=True)
 
     @staticmethod

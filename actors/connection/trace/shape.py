@@ -105,18 +105,18 @@ class _Numbers:
     """Running numbers, by what they stand for."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, int] = OrderedDict()
+        self._numbers: OrderedDict[str, int] = OrderedDict()
         self._last = 0
 
     def of(self, value: str) -> int:
-        number = self._known.get(value)
+        number = self._numbers.get(value)
         if number is None:
             self._last = number = self._last + 1
-            self._known[value] = number
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            self._numbers[value] = number
+            if len(self._numbers) > REMEMBERED:
+                self._numbers.popitem(last=False)
         else:
-            self._known.move_to_end(value)
+            self._numbers.move_to_end(value)
         return number
 
 
@@ -163,8 +163,8 @@ class _Walk:
     def _attributes(self, tag: str, attrs: Mapping[str, str]) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for name, value in attrs.items():
-            known = name in allow_list.NAMES or (self._own and is_word(name))
-            if known and len(shown) < MOST_NAMES:
+            listed = name in allow_list.NAMES or (self._own and is_word(name))
+            if listed and len(shown) < MOST_NAMES:
                 shown[name] = self._value(tag, name, value)
         if len(shown) < len(attrs):
             shown["?"] = len(attrs) - len(shown)

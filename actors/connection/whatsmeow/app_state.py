@@ -61,14 +61,14 @@ def _entries(report: Mapping[str, Any], body: bytes) -> Iterator[tuple[list[str]
 
 
 def _change(index: Sequence[str], action: Any) -> AppStateChange | None:
-    known = _KINDS.get(index[0])
-    if known is None:
+    kind = _KINDS.get(index[0])
+    if kind is None:
         return None
-    subject = _subject(known.named, index)
+    subject = _subject(kind.named, index)
     if subject is None:
         return None
     at = action.timestamp / 1000 if action.timestamp > 0 else None
-    return known.read(subject, action, index, at)
+    return kind.read(subject, action, index, at)
 
 
 def _subject(place: int, index: Sequence[str]) -> str | None:

@@ -30,7 +30,7 @@ class Calls:
     def call_of(self, stanza: Node) -> Call | None:
         """The call in a delivery; None where it has no caller or no usable id, or is the account's own."""
         assert isinstance(stanza, ProgramDelivery)
-        report = stanza.told or {}
+        report = stanza.report or {}
         caller, number = (
             str(report.get("caller") or report.get("from") or ""),
             str(report.get("call", "")),

@@ -26,7 +26,7 @@ _WORDS: Final[Mapping[str, Kind]] = {
 }
 """Words of the program that mean another kind than the network's."""
 
-_KNOWN: Final = frozenset(
+_OWN_WORDS: Final = frozenset(
     {*_WORDS, "handshake_failed", "pairing_failed", "unreachable", "unreachable_in_time"}
 )
 
@@ -43,7 +43,7 @@ def from_word(word: str, detail: str = "") -> Cause:
     """
     if word in _OF_PROXIES:
         return Cause(Kind(word), detail if _DETAIL.fullmatch(detail) else "answer")
-    return Cause(_WORDS.get(word, Kind.NETWORK), word if word in _KNOWN else "program")
+    return Cause(_WORDS.get(word, Kind.NETWORK), word if word in _OWN_WORDS else "program")
 
 
 def from_ended(report: Mapping[str, Any], now: float) -> Cause:

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 MAX_RETRIES: Final = 4
 """Requests to a sender to encrypt one message again, at most; the program asks."""
 
-ASKED_AGAIN: Final = "undecryptable"
+RESEND_REQUEST: Final = "undecryptable"
 """The program's word for a message whose sender it asks to encrypt it again."""
 
 
@@ -138,8 +138,8 @@ class DeliveryHandler:
         source = source_of(stanza, self._people)
         assert source is not None
         key = self._messages.key(stanza, source)
-        kind = stanza.told["kind"] if stanza.told else ""
-        repeated = kind == ASKED_AGAIN
+        kind = stanza.report["kind"] if stanza.report else ""
+        repeated = kind == RESEND_REQUEST
         count = self._session.sent.count_retry("asked", *key) if repeated else 0
         log.warning(
             "undecryptable message", action="message.undecryptable", reason=kind, count=count
@@ -154,7 +154,7 @@ class DeliveryHandler:
         return self._messages.history(stanza.attrs["id"], stanza.body, (stanza,))
 
     def _resent(self, stanza: ProgramDelivery) -> StanzaResult:
-        request = str((stanza.told or {}).get("request_id", ""))
+        request = str((stanza.report or {}).get("request_id", ""))
         found = placeholder_resend.answer_of(request, stanza.body)
         return self._messages.resent(found, (stanza,))
 
@@ -163,7 +163,7 @@ class DeliveryHandler:
 
     def _group(self, stanza: ProgramDelivery) -> StanzaResult:
         """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
-        report = stanza.told or {}
+        report = stanza.report or {}
         chat = parse_optional(str(report.get("chat", "")))
         if chat is None:
             return StanzaResult("notification.ignored", (stanza,))
@@ -182,14 +182,14 @@ class DeliveryHandler:
 
         Its list of a group is newer than the session's, which is asked for anew then.
         """
-        report = stanza.told or {}
+        report = stanza.report or {}
         chat, number = Address.parse(str(report["chat"])), str(report["message_id"])
         found = (parse_optional(str(one)) for one in report.get("persons") or ())
         persons = {self._people.canonical(one) for one in found if one is not None}
         others = map(str, persons - {self._people.account})
         self._session.groups.expect_receipts(str(chat), number, others)
-        known = self._rosters.cached(chat)
-        if known is not None and persons != self._rosters.persons(known).keys():
+        roster = self._rosters.cached(chat)
+        if roster is not None and persons != self._rosters.persons(roster).keys():
             self._rosters.forget(chat)
         return StanzaResult("recipients.noted", (stanza,))
 
@@ -208,7 +208,7 @@ class DeliveryHandler:
 
     def _app_state(self, stanza: ProgramDelivery) -> StanzaResult:
         """Note changes with the version that brings them; where some before them lack, ask for all."""
-        report = stanza.told or {}
+        report = stanza.report or {}
         found = app_state.read(report, stanza.body)
         session, collection, after = self._session, str(report["collection"]), report.get("after")
         begun = report.get("begun")
@@ -231,7 +231,7 @@ class DeliveryHandler:
 
     def _media_retried(self, stanza: ProgramDelivery) -> StanzaResult:
         """The account's phone was asked for a file that the servers lost."""
-        report = stanza.told or {}
+        report = stanza.report or {}
         for transfer in self._session.downloads.of_message(str(report.get("message_id", ""))):
             if (code := report.get("error")) is not None:
                 found = reupload_request.refused(str(code))

@@ -384,8 +384,8 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         if paired is None:
             pipe.refuse(number, "no_login")
         elif do == "knows":
-            known = paired.is_stored(delivery_of(number, "message", frame))
-            pipe.answer(number, {"known": known})
+            stored = paired.is_stored(delivery_of(number, "message", frame))
+            pipe.answer(number, {"known": stored})
         elif do == "sent":
             plaintext = paired.sent(frame.header)
             self.counts["resend.lost" if plaintext is None else "resend.resent"] += 1

@@ -12,7 +12,7 @@ from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Prog
 if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.pipe import Pipe
 
-_NOT_ASKED: Final = frozenset({"not_connected", "disconnected", "timeout"})
+_UNSENT: Final = frozenset({"not_connected", "disconnected", "timeout"})
 _LIMITED: Final = 429
 
 
@@ -23,7 +23,7 @@ async def link_code(pipe: Pipe, phone: str, seconds: float) -> PairingCode:
     except (PipeLost, PipeTimeout):
         raise NotConnected from None
     except ProgramError as error:
-        if error.code in _NOT_ASKED:
+        if error.code in _UNSENT:
             raise NotConnected from None
         limited = error.number == _LIMITED
         raise SendError("pairing_code_limited" if limited else "pairing_code_refused") from None
@@ -46,7 +46,7 @@ async def _passkey(pipe: Pipe, do: str, body: bytes) -> None:
     except (PipeLost, PipeTimeout):
         raise NotConnected from None
     except ProgramError as error:
-        if error.code in _NOT_ASKED:
+        if error.code in _UNSENT:
             raise NotConnected from None
-        known = error.code == "no_passkey_challenge"
-        raise SendError(error.code if known else "passkey_refused", permanent=True) from None
+        no_challenge = error.code == "no_passkey_challenge"
+        raise SendError(error.code if no_challenge else "passkey_refused", permanent=True) from None

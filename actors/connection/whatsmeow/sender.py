@@ -183,13 +183,13 @@ class ProgramSender:
                 return str(people.named(Address.parse(person), kind))  # type: ignore[arg-type]
 
         else:
-            known = roster
+            current = roster
             expires = roster.expires
             wanted = mentions.of_content(outgoing.content)
             mentioned = mentions.sent(wanted, members, people.canonical)
 
             def named(person: str) -> str:
-                return str(self._rosters.address(Address.parse(person), known, members))
+                return str(self._rosters.address(Address.parse(person), current, members))
 
         return Place(
             str(to),

@@ -33,20 +33,20 @@ class StoredAccount:
     @property
     def banned_until(self) -> float | None:
         """The end of the last temporary ban, in seconds since the epoch."""
-        known = self._session.linked_device.read()
-        return None if known is None else known.banned_until
+        device = self._session.linked_device.read()
+        return None if device is None else device.banned_until
 
     async def learn(self, report: Mapping[str, Any]) -> None:
         """Keep whose device it is, by the program's words. Raises what the session refuses with."""
         jid, lid = report.get("jid"), report.get("lid")
-        known = self._session.linked_device.read()
+        stored = self._session.linked_device.read()
         if not jid:
-            if known is not None:
+            if stored is not None:
                 await self.forget()
             return
-        before = known or LinkedDevice(str(jid))
+        before = stored or LinkedDevice(str(jid))
         device = replace(before, device=str(jid), lid=str(lid) if lid else None)
-        if device != known:
+        if device != stored:
             async with self._session.transaction():
                 self._session.linked_device.save(device)
                 self._session.account_link.note()
@@ -61,11 +61,11 @@ class StoredAccount:
 
     async def note_ban(self, until: float | None) -> None:
         """Keep until when the account is banned."""
-        known = self._session.linked_device.read()
-        if known is not None:
+        device = self._session.linked_device.read()
+        if device is not None:
             with suppress(*SessionRefusal):
                 async with self._session.transaction():
-                    self._session.linked_device.save(replace(known, banned_until=until))
+                    self._session.linked_device.save(replace(device, banned_until=until))
 
     def _set_people(self, device: LinkedDevice | None) -> None:
         if device is None:

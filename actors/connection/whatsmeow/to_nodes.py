@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class ProgramDelivery(Node):
     """A stanza that waits for the answer to the program's request of this number (`request`).
 
-    `kind` is that request, `told` its header, `body` the bytes that it brought: of a message, what was
+    `kind` is that request, `report` its header, `body` the bytes that it brought: of a message, what was
     decrypted. `answer` has the fields of the reply to the program beside its success.
     """
 
     request: int = 0
     kind: str = ""
-    told: Mapping[str, Any] | None = None
+    report: Mapping[str, Any] | None = None
     body: bytes = b""
     answer: Mapping[str, Any] | None = None
 

@@ -70,8 +70,8 @@ def _facts(index: bytes, brand: bytes) -> Facts | None:
         elif name == b"trak":
             tracks.append(_track(body))
     films = [each for each in tracks if each.kind == b"vide"]
-    known = [each for each in tracks if each.kind in {b"vide", b"soun"}]
-    plays = plays and bool(films) and all(each.plays for each in known)
+    media = [each for each in tracks if each.kind in {b"vide", b"soun"}]
+    plays = plays and bool(films) and all(each.plays for each in media)
     if not films:
         return Facts(plays, seconds)
     return Facts(plays, seconds, films[0].width or None, films[0].height or None)

@@ -48,7 +48,7 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
         write
         for record in records
         for write in (
-            _known_job(record)
+            _job_change(record)
             if (record.status in PROVEN and billed) or _is_passing(record)
             else Write("advance", JOBS, record.id, job(record), by=JOB_ORDER),
             *(_read(record) if _is_notice(record) else _shown(record)),
@@ -93,8 +93,8 @@ def _shown(record: Record) -> list[Write]:
         keep=_kept(record),
         events=of_message,
     )
-    known = chat_activity.of_message(shown.data, record.id)
-    return [shown, *changing(record), *chat_activity.noting(record.connection, [known])]
+    activity = chat_activity.of_message(shown.data, record.id)
+    return [shown, *changing(record), *chat_activity.noting(record.connection, [activity])]
 
 
 def _read(record: Record) -> list[Write]:
@@ -110,7 +110,7 @@ def _kept(record: Record) -> tuple[str, ...]:
     return ("changes", "text", "content") if stored else ("changes",)
 
 
-def _known_job(record: Record) -> Write:
+def _job_change(record: Record) -> Write:
     new = job(record)
 
     def change(there: Document | None) -> Document | None:

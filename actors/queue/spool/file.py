@@ -154,13 +154,13 @@ class Spool:
         weight = weight_of(send.connection, content)
 
         def run(database: sqlite3.Connection) -> tuple[Spooled, bool]:
-            known = _find(database, identity)
-            if known is None and idempotency_key is not None:
-                known = _find_key(database, send.connection, idempotency_key)
-            if known is not None:
-                if known[-1] != send.fingerprint.encode():
+            row = _find(database, identity)
+            if row is None and idempotency_key is not None:
+                row = _find_key(database, send.connection, idempotency_key)
+            if row is not None:
+                if row[-1] != send.fingerprint.encode():
                     raise IdempotencyConflict
-                return _mended(database, known[:-1], send, content), True
+                return _mended(database, row[:-1], send, content), True
             self._require_room(database, send.connection, weight, budgets)
             cursor = database.execute(
                 "INSERT INTO spool (id, connection, chat, accepted_at, idempotency_key,"

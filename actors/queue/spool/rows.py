@@ -111,7 +111,7 @@ def ended(row: Sequence[Any], now: float) -> Record | None:
     names = split_id(identity.decode(errors="replace")) if isinstance(identity, bytes) else None
     if names is None:
         return None
-    known = isinstance(accepted_at, float) and math.isfinite(accepted_at)
+    valid = isinstance(accepted_at, float) and math.isfinite(accepted_at)
     return Record(
         id=api_id(*names),
         message_id=names[1],
@@ -124,6 +124,6 @@ def ended(row: Sequence[Any], now: float) -> Record | None:
         attempts=0,
         error=UNREADABLE,
         uncertain=False,
-        accepted_at=accepted_at if known else now,
+        accepted_at=accepted_at if valid else now,
         times={"cancelled": now},
     )

@@ -87,9 +87,9 @@ class Leases:
         self._pipeline = RedisPipeline(redis)
 
     async def take(
-        self, connection: str, owner: Owner, known_epoch: int = 0, now: float | None = None
+        self, connection: str, owner: Owner, session_epoch: int = 0, now: float | None = None
     ) -> Lease:
-        """Give `owner` the next epoch: one more than Redis' and `known_epoch`, the session's.
+        """Give `owner` the next epoch: one more than Redis' and the session's, `session_epoch`.
 
         The same script queues again, at its old place, what an older epoch had in flight, and
         wakes that owner if it still waits. The state becomes ``connecting``, an obstacle stays.
@@ -98,7 +98,7 @@ class Leases:
         """
         now = time.time() if now is None else now
         who = owner.actor, owner.pid, owner.node, secrets.token_hex(8), owner.started
-        fields = await self._run(connection, "take", now, known_epoch, *who)
+        fields = await self._run(connection, "take", now, session_epoch, *who)
         lease = read_lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
         if lease is None:
             raise LeaseLost(connection)

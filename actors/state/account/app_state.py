@@ -58,13 +58,13 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
 
     def change(there: Document | None) -> Document | None:
         settings = dict((there or {}).get("settings") or {})
-        known = settings.get(name)
-        if known is not None and _order(known) >= _order(noted):
+        stored = settings.get(name)
+        if stored is not None and _order(stored) >= _order(noted):
             return None
         if (
             item["removed"]
-            and known is not None
-            and known["noted_as"] not in {None, item["noted_as"]}
+            and stored is not None
+            and stored["noted_as"] not in {None, item["noted_as"]}
         ):
             return None  # set under another address of the same person
         document = _document(collection, connection, subject_id, {**settings, name: noted}, there)
@@ -109,15 +109,15 @@ def moving(collection: str, connection: str, document: Document, new: str) -> li
     moved = {name: one for name, one in document["settings"].items() if one["value"] is not None}
 
     def join(there: Document | None) -> Document | None:
-        known = (there or {}).get("settings") or {}
+        stored = (there or {}).get("settings") or {}
         later = {
             name: one
             for name, one in moved.items()
-            if name not in known or _order(one) > _order(known[name])
+            if name not in stored or _order(one) > _order(stored[name])
         }
         if not later:
             return None
-        return _document(collection, connection, new, {**known, **later}, there)
+        return _document(collection, connection, new, {**stored, **later}, there)
 
     def leave(there: Document | None) -> Document | None:
         if there is None:
@@ -152,14 +152,14 @@ def _document(
 ) -> Document:
     activity = _activity(there)
     document: Document = {"connection": connection, "settings": dict(settings), **activity}
-    known = shown(document)
-    if known or activity:
+    visible = shown(document)
+    if visible or activity:
         document[_NAMED[collection]] = subject_id
-    if not known:
+    if not visible:
         return document
     if collection == CONTACTS:
         document["sort_name"] = (name_of(document) or "").casefold()
-    elif collection == CHATS and (of_chat := without_group(known)):
+    elif collection == CHATS and (of_chat := without_group(visible)):
         document["at"] = max(one["at"] for one in of_chat.values())
         document |= {flag: flag in of_chat for flag in FLAGS}
     return document

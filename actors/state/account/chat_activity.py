@@ -103,13 +103,13 @@ def moving(connection: str, document: Document, new: str) -> list[Write]:
         return []
 
     def join(there: Document | None) -> Document:
-        known = there or {"connection": connection, "settings": {}}
+        target = there or {"connection": connection, "settings": {}}
         moved = {name: document.get(name) for name in ACTIVITY} | {"last": None}
-        if known.get("active_at", 0.0) >= document["active_at"]:
-            moved = {name: known.get(name) for name in ACTIVITY}
-        unread = int(known.get("unread_count") or 0) + int(document.get("unread_count") or 0)
-        name = known.get("name") or document.get("name")
-        return {**known, **moved, "chat": new, "unread_count": unread, "name": name}
+        if target.get("active_at", 0.0) >= document["active_at"]:
+            moved = {name: target.get(name) for name in ACTIVITY}
+        unread = int(target.get("unread_count") or 0) + int(document.get("unread_count") or 0)
+        name = target.get("name") or document.get("name")
+        return {**target, **moved, "chat": new, "unread_count": unread, "name": name}
 
     return [
         Write("change", CHATS, document_id(connection, new), change=join),

@@ -62,7 +62,7 @@ class Delivery:
     """
 
     webhook: str
-    told: NumberedEvent
+    numbered: NumberedEvent
     status: Status
     lane: str | None
     attempts: int = 0
@@ -93,13 +93,13 @@ class Delivery:
         last = self.tries[-1] if self.tries else None
         return {
             "webhook": self.webhook,
-            "seq": self.told.seq,
-            "event": outbox.written(self.told),
+            "seq": self.numbered.seq,
+            "event": outbox.written(self.numbered),
             "status": self.status,
             "lane": self.lane,
             "attempts": self.attempts,
             "error": None if last is None else last.error,
-            "at": self.told.at,
+            "at": self.numbered.at,
             "tried_at": None if last is None else last.at,
             "retry_at": self.retry_at,
             "tries": [asdict(each) for each in self.tries],
@@ -107,7 +107,7 @@ class Delivery:
 
     @property
     def write(self) -> Write:
-        name = delivery_id(self.webhook, self.told.seq)
+        name = delivery_id(self.webhook, self.numbered.seq)
         if self.status == "passed":
             return Write("delete", DELIVERIES, name)
         return Write("set", DELIVERIES, name, self.document)
@@ -133,8 +133,8 @@ def delivering(webhook: str, attempts: Mapping[int, Attempt], now: float) -> lis
 
 def delivered(documents: Iterable[Document | None]) -> dict[int, Attempt]:
     """The attempts of documents of ``webhook_delivered``, by the numbers of their events."""
-    known = [json.loads(each["attempts"]) for each in documents if each is not None]
-    return {int(seq): Attempt(*fields) for some in known for seq, fields in some.items()}
+    attempts = [json.loads(each["attempts"]) for each in documents if each is not None]
+    return {int(seq): Attempt(*fields) for some in attempts for seq, fields in some.items()}
 
 
 def _adding(name: str, webhook: str, attempts: Mapping[int, Attempt], now: float) -> Write:
@@ -144,8 +144,8 @@ def _adding(name: str, webhook: str, attempts: Mapping[int, Attempt], now: float
     }
 
     def add(there: Document | None) -> Document:
-        known = {} if there is None else json.loads(there["attempts"])
-        text = json.dumps({**known, **new}, separators=(",", ":"))
+        stored = {} if there is None else json.loads(there["attempts"])
+        text = json.dumps({**stored, **new}, separators=(",", ":"))
         return {"webhook": webhook, "at": now, "attempts": text}
 
     return Write("change", DELIVERED, name, change=add)

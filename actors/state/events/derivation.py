@@ -61,8 +61,8 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
     """The events that a write of a message's document emits."""
     if after is None or "type" not in after or source_of(after) == HISTORY:
         return ()
-    known = before is not None and "type" in before
-    if before is None or not known or before["connection"] != after["connection"]:
+    visible = before is not None and "type" in before
+    if before is None or not visible or before["connection"] != after["connection"]:
         before = {}
     if after["direction"] == "in":
         placeholder = before.get("type") == UNDECRYPTABLE != after["type"]
@@ -141,9 +141,9 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
     seen = None if after is None else after.get("observed")
     if after is None or seen is None:
         return ()
-    known = (before or {}).get("observed") or {}
-    same = (known.get("state"), known.get("cause")) == (seen["state"], seen["cause"])
-    if same and (seen["state"] != "open" or known.get("epoch") == seen["epoch"]):
+    observed = (before or {}).get("observed") or {}
+    same = (observed.get("state"), observed.get("cause")) == (seen["state"], seen["cause"])
+    if same and (seen["state"] != "open" or observed.get("epoch") == seen["epoch"]):
         return ()
     names = ("state", "cause", "epoch", "since", "account", "retry_at")
     connection = id_in(after)

@@ -54,11 +54,11 @@ class Head:
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> Head:
-        known = document or {}
+        fields = document or {}
         return cls(
-            int(known.get("seq", 0)),
-            tuple(known.get("webhooks") or ()),
-            float(known.get("until", 0.0)),
+            int(fields.get("seq", 0)),
+            tuple(fields.get("webhooks") or ()),
+            float(fields.get("until", 0.0)),
         )
 
     @property
@@ -119,9 +119,9 @@ def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
     if not whole:
         yield NumberedEvent(last, 0.0, _unreadable(last, 0.0))
         return
-    for seq, known in enumerate(events, first):
-        event = _event(known, seq, at)
-        cut = event.type != UNREADABLE and bool(known.get("cut", False))
+    for seq, fields in enumerate(events, first):
+        event = _event(fields, seq, at)
+        cut = event.type != UNREADABLE and bool(fields.get("cut", False))
         yield NumberedEvent(seq, at, event, cut, size)
 
 
@@ -136,14 +136,14 @@ def written(event: NumberedEvent) -> str:
 
 def read(text: str) -> NumberedEvent:
     """The value that `written` wrote."""
-    known = json.loads(text)
-    event = _event(known["event"], known["seq"], known["at"])
-    return NumberedEvent(known["seq"], known["at"], event, known["cut"], len(text))
+    fields = json.loads(text)
+    event = _event(fields["event"], fields["seq"], fields["at"])
+    return NumberedEvent(fields["seq"], fields["at"], event, fields["cut"], len(text))
 
 
-def _event(known: Any, seq: int, at: float) -> Event:
+def _event(fields: Any, seq: int, at: float) -> Event:
     """The event of these fields; those that only a newer release knows are left out."""
-    match known:
+    match fields:
         case {
             "id": str(identity),
             "type": str(kind),
@@ -161,20 +161,20 @@ def _unreadable(seq: int, at: float) -> Event:
 
 def _text(event: Event) -> tuple[str, int]:
     """An event as text, and its size in bytes."""
-    known = {
+    fields = {
         "id": event.id,
         "type": event.type,
         "connection": event.connection,
         "at": event.at,
         "data": event.data,
     }
-    text = _json(known)
+    text = _json(fields)
     size = len(text.encode())
     if size <= PACK_BYTES:
         return text, size
     # Written all the same; its words are in the document that it is about.
     data = {name: None if name in _BULKY else value for name, value in event.data.items()}
-    text = _json({**known, "data": data, "cut": True})
+    text = _json({**fields, "data": data, "cut": True})
     return text, len(text.encode())
 
 

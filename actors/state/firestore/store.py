@@ -283,15 +283,15 @@ class FirestoreDocuments:
         after = dict(before)
         events: list[Event] = []
         now = time.time()
-        known = None if before.get(head) is None else decode(before[head])
-        wanted = is_wanted(known, now)
+        log_head = None if before.get(head) is None else decode(before[head])
+        wanted = is_wanted(log_head, now)
         try:
             for step in steps:
                 there = after[step.name]
                 after[step.name] = step.apply(there)
                 if wanted:
                     events += step.events(there, after[step.name])
-            for collection, identity, data in packed(known, events, now):
+            for collection, identity, data in packed(log_head, events, now):
                 name = self._name(collection, identity)
                 after[name] = encode(name, data)
         except BaseException:

@@ -126,15 +126,15 @@ def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 def renamed(changes: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     """The changes once who was known as `old` is known as `new`."""
-    known = dict(changes)
+    result = dict(changes)
     for name in _BY_PERSON:
-        last = dict(known.get(name) or {})
+        last = dict(result.get(name) or {})
         if old in last:
             moved = last.pop(old)
             lid = {"sender_lid": old} if old.endswith("@lid") else {}
             last[new] = _later(last.get(new), {**moved, **lid})
-            known[name] = last
-    return known
+            result[name] = last
+    return result
 
 
 def text_now(document: Mapping[str, Any]) -> str | None:

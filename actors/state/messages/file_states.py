@@ -34,14 +34,14 @@ def settling(connection: str, item: Mapping[str, Any], now: float) -> Write:
 
     def change(there: Document | None) -> Document | None:
         document = there or {"connection": connection, "chat": chat}
-        known = document.get("media")
+        stored = document.get("media")
         deleted = (document.get("changes") or {}).get("deleted")
         if deleted or document["connection"] != connection:
             return None  # it says nothing any more, or is that of one who is gone
         # While it is open, news come in their order; what ended does so for good.
-        is_open = (known or {}).get("state") in _OPEN
-        media = news if is_open else later(known, news)
-        return None if media == known else {**document, "media": media}
+        is_open = (stored or {}).get("state") in _OPEN
+        media = news if is_open else later(stored, news)
+        return None if media == stored else {**document, "media": media}
 
     identity = incoming_id(connection, chat, sender, message_id)
     return Write(
@@ -53,5 +53,5 @@ def settling(connection: str, item: Mapping[str, Any], now: float) -> Write:
 
 def later(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Document | None:
     """The one of two states of a file that counts: a stored file stays stored."""
-    known = [dict(each) for each in (one, other) if each is not None]
-    return max(known, key=lambda each: _RANK.get(each["state"], -1), default=None)
+    files = [dict(each) for each in (one, other) if each is not None]
+    return max(files, key=lambda each: _RANK.get(each["state"], -1), default=None)

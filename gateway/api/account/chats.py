@@ -118,10 +118,10 @@ async def _documents(
     backends: Backends, of: str, connection: str, wanted: Iterable[str]
 ) -> dict[str, Document]:
     """The documents of these addresses, by address; what is not there is left out."""
-    known = list(wanted)
-    ids = [document_id(connection, each) for each in known]
+    chats = list(wanted)
+    ids = [document_id(connection, each) for each in chats]
     found = await asyncio.gather(*(backends.documents.get(of, id_) for id_ in ids))
-    return {each: there for each, there in zip(known, found, strict=True) if there is not None}
+    return {each: there for each, there in zip(chats, found, strict=True) if there is not None}
 
 
 _PATH = "/api/connections/{connection}"

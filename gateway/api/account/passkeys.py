@@ -145,12 +145,12 @@ async def _run_command(
 
 
 def _shown(text: str, expires_at: float) -> Passkey:
-    known, expires = json.loads(text), rfc3339(expires_at)
+    state, expires = json.loads(text), rfc3339(expires_at)
     assert expires is not None
     return Passkey(
-        step="confirmation" if known.get("options") is None else "assertion",
-        options=known.get("options"),
-        code=known.get("code"),
+        step="confirmation" if state.get("options") is None else "assertion",
+        options=state.get("options"),
+        code=state.get("code"),
         expires_at=expires,
     )
 
@@ -158,7 +158,7 @@ def _shown(text: str, expires_at: float) -> Passkey:
 _PATH = "/api/connections/{connection}/passkey"
 _TAG = "connections"
 _REFUSES = ("no_passkey_challenge", "unsupported_by_engine", "redis_away", "store_away")
-_ASKED = (*_REFUSES, "passkey_refused", "connection_busy", "not_answered")
+_REFUSES_STEP = (*_REFUSES, "passkey_refused", "connection_busy", "not_answered")
 OPERATIONS = (
     Operation(
         "GET",
@@ -181,7 +181,7 @@ OPERATIONS = (
         {204: Gives("Handed to WhatsApp; the account is linked, or a code is to be compared.")},
         "admin",
         body=Assertion,
-        refuses=_ASKED,
+        refuses=_REFUSES_STEP,
     ),
     Operation(
         "POST",
@@ -192,6 +192,6 @@ OPERATIONS = (
         confirm,
         {204: Gives("Handed to WhatsApp.")},
         "admin",
-        refuses=_ASKED,
+        refuses=_REFUSES_STEP,
     ),
 )

@@ -98,7 +98,7 @@ async def _block(call: ApiRequest[None, None], *, blocked: bool) -> Response:
 
 async def _require_jpeg(call: ApiRequest[Any, Any], registered: Registered, sha256: str) -> None:
     """Problems `unknown_media`, also for a file of others, `media_too_large` and `media_type_mismatch`."""
-    await sends.known_file(call, registered.id, sha256)
+    await sends.owned_file(call, registered.id, sha256)
     entry = await call.backends.files.entry(sha256, registered.id)
     file = await call.backends.files.find(sha256, registered.id)
     if entry is None or file is None:

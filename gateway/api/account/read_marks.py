@@ -56,13 +56,13 @@ async def taken_in(
     connection: Registered,
     chat: str,
     notice: Notice,
-    asked: str,
+    fingerprint: str,
     *,
     key: str | None,
 ) -> Response:
-    """Accept what the account does in a chat, `asked` by the caller. Answers and raises as `sends.taken_in`."""
+    """Accept what the account does in a chat; `fingerprint` is the request of the caller. Answers and raises as `sends.taken_in`."""
     began = time.time()
-    send = Send.of(connection.id, chat, notice, asked=asked)
+    send = Send.of(connection.id, chat, notice, asked=fingerprint)
     accepting = call.backends.accepting.accept(send, key)
     taken = await sends.taken_in(call, connection, began, key, accepting)
     answer = response_models.Marked.model_validate(

@@ -89,7 +89,7 @@ async def redeliver(call: ApiRequest[None, None]) -> Response:
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     backends.deliverer.look()
-    return written(event_presenters.delivery(repeated.told, webhook, repeated, None), 202)
+    return written(event_presenters.delivery(repeated.numbered, webhook, repeated, None), 202)
 
 
 async def _once_more(backends: Backends, webhook: Webhook, seq: int) -> Delivery:
@@ -97,8 +97,8 @@ async def _once_more(backends: Backends, webhook: Webhook, seq: int) -> Delivery
     if document is not None:
         if document["status"] in OPEN:
             raise Problem("still_waiting")
-        known = Delivery.of(document)
-        return replace(known, status="repeat", lane=None, retry_at=None)
+        delivery = Delivery.of(document)
+        return replace(delivery, status="repeat", lane=None, retry_at=None)
     look = await EventLog(backends.documents).after(seq - 1, packs=1)
     event = look.events[0] if look.events and look.events[0].seq == seq else None
     if event is None or seq <= webhook.begun or not webhook.wants(event.event):
@@ -120,7 +120,7 @@ async def _buried(
         DELIVERIES, where=where, order=[Order("seq", descending=True)], limit=call.query.limit
     )
     found = [Delivery.of(each) for each in page.items]
-    items = [event_presenters.delivery(each.told, webhook, each, None) for each in found]
+    items = [event_presenters.delivery(each.numbered, webhook, each, None) for each in found]
     last = str(page.items[-1]["seq"]) if page.next is not None else None
     return webhook_models.Deliveries(items=items, next=last)
 

@@ -165,15 +165,15 @@ async def test(call: ApiRequest[None, None]) -> Response:
     )
 
 
-def _files(wanted: WebhookFiles, known: Webhook | None) -> tuple[int | None, int | None] | None:
-    """`media_wait` and `base64_limit` once the webhook that is `known` is as `wanted`; None where nothing is.
+def _files(wanted: WebhookFiles, webhook: Webhook | None) -> tuple[int | None, int | None] | None:
+    """`media_wait` and `base64_limit` once `webhook` is as `wanted`; None where nothing is.
 
     Problem `invalid_field`.
     """
     named = wanted.media, wanted.media_wait, wanted.base64, wanted.base64_limit
     if all(each is None for each in named):
         return None
-    wait, limit = (None, None) if known is None else (known.media_wait, known.base64_limit)
+    wait, limit = (None, None) if webhook is None else (webhook.media_wait, webhook.base64_limit)
     if wanted.media is not None:
         wait, limit = (wait or MEDIA_WAIT, limit) if wanted.media == "wait" else (None, None)
     if wanted.base64 is not None:

@@ -140,10 +140,10 @@ class Desk:
         An unknown connection is registered under the copy's id: stopped, on the copy's engine, without
         a webhook, and not shown as online (`registered` in the answer). A connection never gets the copy of another one that had its name.
         """
-        known = await self._registered(named)
-        copies = await self._copies(named if known is None else known)
+        registered = await self._registered(named)
+        copies = await self._copies(named if registered is None else registered)
         copy = _chosen(named, copies, which)
-        connection = known or copy.connection
+        connection = registered or copy.connection
         file = self._settings.sessions / connection / SESSION_FILE
         await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         await asyncio.to_thread(_clear, file.parent)
@@ -157,12 +157,12 @@ class Desk:
         finally:
             for left in (restoring, *(beside(restoring, name) for name in BESIDE)):
                 await asyncio.to_thread(remove, left)
-        if known is None:
+        if registered is None:
             async with self._registry() as registry:
                 await registry.create(
                     name_of(connection), engine=engine, id=connection, desired="stopped"
                 )
-        return _shown(copy) | {"epoch": epoch, "registered": known is None}
+        return _shown(copy) | {"epoch": epoch, "registered": registered is None}
 
     async def rewrap(self) -> dict[str, Any]:
         copies = await self._vault.copies()
@@ -170,9 +170,9 @@ class Desk:
         return {"copies": len(done), "rewrapped": sum(done)}
 
     async def _under_lease(
-        self, connection: str, engine: str, file: Path, restoring: Path, known: int
+        self, connection: str, engine: str, file: Path, restoring: Path, epoch: int
     ) -> int:
-        with_file = max(known, _epoch(file))
+        with_file = max(epoch, _epoch(file))
         if self._asleep():
             # Its own Redis is stopped and so is everything else: nobody can take a lease.
             await place(restoring, file, with_file + 1, engine=engine)
@@ -193,7 +193,7 @@ class Desk:
                 raise CommandFailed(f"{connection} was deleted.") from None
             try:
                 await place(restoring, file, lease.epoch, engine=engine)
-                position = await asyncio.to_thread(Session.known_position, file)
+                position = await asyncio.to_thread(Session.stored_position, file)
                 await leases.note_session(connection, lease.epoch, position)
             finally:
                 await leases.release(connection, lease.epoch, state="stopped", cause=None)
@@ -266,7 +266,7 @@ def _clear(directory: Path) -> None:
 
 def _epoch(file: Path) -> int:
     try:
-        return Session.known_position(file).epoch
+        return Session.stored_position(file).epoch
     except SessionDamaged:
         return 0
 

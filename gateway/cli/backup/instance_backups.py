@@ -118,25 +118,25 @@ def restore(source: str, named: str | None, data: Path, file: Path | None, as_js
 def _remember_settings(data: Path, given: Settings) -> bool:
     """Write the settings file that the next start reads; whether they name a Redis."""
     plan = Plan.load(data) or Plan(port=given.port)
-    known = Settings.load(data)
+    settings = Settings.load(data)
     left = {
         name for part, names in _KEPT_BY_THE_KEEPER.items() if getattr(plan, part) for name in names
     }
     text = ""
     for name, field in NAMES.items():
-        value = getattr(known, field)
+        value = getattr(settings, field)
         if field in {"data", "port", "teimoso_api_key", *left}:
             continue
-        if value != _default(field, known):
+        if value != _default(field, settings):
             text = edited(text, name, _written(value))
     write_atomically(data / SETTINGS_FILE, text)
     replace(plan, ports={}, settings_file=str(data / SETTINGS_FILE)).save(data)
     return not plan.valkey
 
 
-def _default(field: str, known: Settings) -> Any:
+def _default(field: str, settings: Settings) -> Any:
     return Settings.model_fields[field].get_default(
-        call_default_factory=True, validated_data=dict(known)
+        call_default_factory=True, validated_data=dict(settings)
     )
 
 

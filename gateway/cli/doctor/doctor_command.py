@@ -59,16 +59,16 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[CheckRe
         findings.append(found)
     findings += await whatsmeow()
     try:
-        known = Plan.load(data)
+        stored = Plan.load(data)
     except UnreadableManifest as error:
         return [*findings, fail("instance", str(error), "see what is in it")]
     seen = await look(data)
     runs = bool(seen.entries)
     try:
-        if runs and known is not None:
-            settings, plan = Settings.load(data), known
+        if runs and stored is not None:
+            settings, plan = Settings.load(data), stored
         else:
-            settings, plan = wanted(data, Wish(settings_file=settings_file), known)
+            settings, plan = wanted(data, Wish(settings_file=settings_file), stored)
     except CannotStart as error:
         return [*findings, fail("settings", str(error), "`docs/settings.md` explains each")]
     except (OSError, ValueError):
@@ -76,7 +76,7 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[CheckRe
         return [*findings, fail("instance", where, "`teimoso down`, then `teimoso up` writes it")]
     findings.append(machine.keeper(data))
     findings.append(machine.port(settings.host, plan.port, runs=runs))
-    if known is None:
+    if stored is None:
         findings.append(warn("instance", "it was never started: `teimoso up`"))
     else:
         words = "ready" if seen.ready else "; ".join(seen.missing)

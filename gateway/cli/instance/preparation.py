@@ -169,10 +169,10 @@ def could_be_made(data: Path) -> str | None:
     return None
 
 
-def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
+def wanted(data: Path, wish: Wish, stored: Plan | None) -> tuple[Settings, Plan]:
     """Settings and plan of the next start; raises `CannotStart` with what is wrong.
 
-    A setting without a value in flags, environment and settings file stays as `known` has it.
+    A setting without a value in flags, environment and settings file stays as `stored` has it.
     """
     from actors.config.sources import (  # noqa: PLC0415 - heavy, used once
         check_environment,
@@ -180,8 +180,8 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
     )
 
     file = wish.settings_file
-    if file is None and known is not None and known.settings_file is not None:
-        file = Path(known.settings_file)
+    if file is None and stored is not None and stored.settings_file is not None:
+        file = Path(stored.settings_file)
     try:
         check_environment(os.environ)
         if file is not None:
@@ -193,8 +193,8 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
         raise CannotStart(str(error)) from None
     except api_keys.InvalidKey as error:
         raise CannotStart(f"TEIMOSO_API_KEY is not valid: {error}") from None
-    plan = known or Plan(port=settings.port)
-    if "port" in settings.model_fields_set or known is None:
+    plan = stored or Plan(port=settings.port)
+    if "port" in settings.model_fields_set or stored is None:
         plan = replace(plan, port=settings.port)
     if plan.port == 0:
         plan = replace(plan, port=_any_port(data))
@@ -296,9 +296,9 @@ def check_ports(settings: Settings, plan: Plan) -> None:
 
 def running(data: Path) -> list[process_files.ProcessEntry]:
     """The living processes of the instance, by its list of processes and by the marks that they bear."""
-    known = process_files.read(data, PROCESSES)
-    pids = {entry.pid for entry in known}
-    return known + [entry for entry in process.strays(data) if entry.pid not in pids]
+    entries = process_files.read(data, PROCESSES)
+    pids = {entry.pid for entry in entries}
+    return entries + [entry for entry in process.strays(data) if entry.pid not in pids]
 
 
 def first_key(settings: Settings) -> str | None:

@@ -87,14 +87,14 @@ def _prepare(data: Path, wish: Wish) -> Begun:
     if unfinished(data):
         raise CannotStart(f"A restore into {data} was cut off: `teimoso restore` begins it anew.")
     upgrade.forget(data)
-    known = Plan.load(data)
+    stored = Plan.load(data)
     attached = tuple(entry.role for entry in process_files.read(data, PROCESSES))
-    settings, plan = preparation.wanted(data, wish, known)
-    if attached and known is not None:
-        refusal = preparation.conflict(wish, known)
+    settings, plan = preparation.wanted(data, wish, stored)
+    if attached and stored is not None:
+        refusal = preparation.conflict(wish, stored)
         if refusal is not None:
             raise CannotStart(refusal)
-        return Begun(known, preparation.first_key(settings), attached)
+        return Begun(stored, preparation.first_key(settings), attached)
     preparation.check_ports(settings, plan)
     preparation.check_room(data)
     preparation.check_authorities(data)

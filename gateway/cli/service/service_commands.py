@@ -71,10 +71,10 @@ def install(
         scope = _scope(system)
         file = _file(name, scope, root)
         place = directory(data)
-        chosen, known = _settings(place, settings)
+        chosen, resolved = _settings(place, settings)
         owner = _run_as(user, scope, place)
         unit = units.Unit(scope, _command(), place, chosen, owner, _memory(memory))
-        text = unit.text(known)
+        text = unit.text(resolved)
         done = not show
         commands = _installing(name, scope, root, start=start)
         if done:

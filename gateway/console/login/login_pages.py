@@ -78,7 +78,7 @@ async def static(request: Request, _: Mapping[str, str], __: bytes) -> Response:
         "ETag": f'"{tag}"',
         "Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache",
     }
-    if byte_ranges.is_known(request.headers.get("if-none-match"), tag):
+    if byte_ranges.is_cached(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, mimetypes.guess_type(name)[0])
 

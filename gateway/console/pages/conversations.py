@@ -208,8 +208,8 @@ async def _shown(
     name = None if found is None else found["id"]
     others = [] if name is None else [each for each in view.names if each != name]
     page_address = address(name, chat)
-    known = [] if listed.data is None else listed.data["items"]
-    here = next((one for one in known if one["chat"] == chat), None)
+    chats = [] if listed.data is None else listed.data["items"]
+    here = next((one for one in chats if one["chat"] == chat), None)
     chat_name = None if here is None else here["name"]
     if chat is not None and here is None:
         chat_name = named

@@ -68,12 +68,12 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer |
     model = None if "kind" in packed else message_content.MODELS.get(packed.get("type", ""))
     if model is None:
         return None
-    known = {name: packed.get(name) for name in model.model_fields}
-    if "message" in known:
-        known["message"] = _referred(document, packed["target"])
-    if "contacts" in known:
-        known["contacts"] = packed["cards"]
-    return model(**known)
+    fields = {name: packed.get(name) for name in model.model_fields}
+    if "message" in fields:
+        fields["message"] = _referred(document, packed["target"])
+    if "contacts" in fields:
+        fields["contacts"] = packed["cards"]
+    return model(**fields)
 
 
 def _media(
@@ -83,14 +83,14 @@ def _media(
     if file is None:
         return None
     # The service has a file that it sends from the start.
-    known = document.get("media") or {"state": "stored"}
+    media = document.get("media") or {"state": "stored"}
     return response_models.MessageMedia(
         sha256=file["sha256"],
         size=file["size"],
         mime=file["mime"],
         name=file.get("name"),
-        state=known["state"],
-        error=known.get("error"),
+        state=media["state"],
+        error=media.get("error"),
         url=media_url(document["id"]),
     )
 

@@ -96,9 +96,9 @@ def chat(
 
 def name_of(document: Mapping[str, Any], contact: str | None) -> str | None:
     """The name of a chat: `contact`, else as it was known when a message last arrived, else the number."""
-    known = contact or document.get("name")
-    if known or document["chat"].endswith("@g.us"):
-        return known
+    name = contact or document.get("name")
+    if name or document["chat"].endswith("@g.us"):
+        return name
     found = person(document["chat"], {})
     return None if found is None else found.name
 

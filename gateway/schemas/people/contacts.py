@@ -51,8 +51,8 @@ def saved(document: Document) -> ListedContact | None:
     if name is None:
         return None
     names = name["value"]
-    known = names["full_name"] or names["first_name"]
-    return _listed(document["address"], known, saved=True, names=names)
+    saved_name = names["full_name"] or names["first_name"]
+    return _listed(document["address"], saved_name, saved=True, names=names)
 
 
 def of_chat(document: Document, *, app_state: bool) -> ListedContact:

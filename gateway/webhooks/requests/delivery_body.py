@@ -54,12 +54,12 @@ class DeliveryBodies:
             # Only an admin sets up a webhook, so that it may get what links an account.
             return DeliveryBody(await event_body.body(numbered, self._leases, may_link=True))
         if media["state"] in _OPEN:
-            known = await self._known(data["id"])
+            stored = await self._file_state(data["id"])
             # A clock that was set back has nothing wait for longer.
             waits = may_wait and abs(now - numbered.at) < webhook.media_wait
-            if waits and known is not None and known["state"] in _OPEN:
+            if waits and stored is not None and stored["state"] in _OPEN:
                 return FileAwaited(min(numbered.at, now) + webhook.media_wait)
-            media = known or media
+            media = stored or media
             numbered = replace(
                 numbered, event=replace(numbered.event, data={**data, "media": media})
             )
@@ -68,7 +68,7 @@ class DeliveryBodies:
             return DeliveryBody(event_presenters.written(numbered))
         return await self._with_file(numbered, file["sha256"], webhook.base64_limit)
 
-    async def _known(self, message: str) -> Mapping[str, Any] | None:
+    async def _file_state(self, message: str) -> Mapping[str, Any] | None:
         """The state of its file now; None where the message was deleted, or is another chat's."""
         found = await self._documents.get(MESSAGES, message)
         return None if found is None else found.get("media")

@@ -86,7 +86,7 @@ class OfflineQueue:
         """Removes the stanza of a client's `ack`; returns the sequence numbers."""
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
         if kind in _MESSAGES:
-            return self._remove_message(device, kind, text_of(ack, "id"), oldest_asked=True)
+            return self._remove_message(device, kind, text_of(ack, "id"), oldest=True)
         # WhatsApp Web leaves the type out when it acknowledges a new identity, and so does
         # whatsapp-rust (`is_encrypt_identity_notification`); whatsmeow repeats it.
         untyped = "encrypt" if kind == "notification" else ""
@@ -105,7 +105,7 @@ class OfflineQueue:
         """
         if kind not in RECEIVED:
             return []
-        return self._remove_message(device, "message", message_id, oldest_asked=False)
+        return self._remove_message(device, "message", message_id, oldest=False)
 
     def note_retry(self, device: DeviceKey, message_id: str, count: int) -> None:
         """Notes the `count`th retry request of the device for a message.
@@ -129,7 +129,7 @@ class OfflineQueue:
         return {row["class"]: row["n"] for row in rows}
 
     def _remove_message(
-        self, device: DeviceKey, kind: str, message_id: str, *, oldest_asked: bool
+        self, device: DeviceKey, kind: str, message_id: str, *, oldest: bool
     ) -> list[int]:
         """Removes the message and its resends, or the oldest one of requested resends."""
         removed = self._store.rows(
@@ -139,7 +139,7 @@ class OfflineQueue:
             *device,
             kind,
             message_id,
-            oldest_asked,
+            oldest,
         )
         return [row["seq"] for row in removed]
 

@@ -71,9 +71,9 @@ class GroupInfo:
         if len(text) > MAX_DESCRIPTION:
             raise QueryError(406, "not-acceptable")
         now = group.description
-        known = "" if now is None else now.id
+        current = "" if now is None else now.id
         free = now is None or not now.text
-        if known == NAMELESS or (previous != known and not (free and not previous)):
+        if current == NAMELESS or (previous != current and not (free and not previous)):
             raise QueryError(409, "conflict")
         chosen = text_id or (NAMELESS if text else secrets.token_hex(4).upper())
         after = self._groups.write(

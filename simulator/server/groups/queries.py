@@ -165,11 +165,11 @@ class GroupQueries:
         timer = query.get_child("ephemeral")
         seconds = 0 if timer is None or text_of(timer, "expiration") == "0" else _seconds(timer)
         server = LID_SERVER if self._migrations.done(number) else PN_SERVER
-        known = [one for one in people.values() if one is not None]
+        members = [one for one in people.values() if one is not None]
         settings = dict(filter(None, map(setting_in, query.get_children())))
         if not are_valid(settings):
             raise QueryError(400, "bad-request")
-        group, refused = self._membership.make(subject, number, known, server)
+        group, refused = self._membership.make(subject, number, members, server)
         self._settings.change(group, settings)
         self._chat_timers.set(seconds, group.chat)
         self._notifications.made(group, text_of(query, "key"))
@@ -215,8 +215,8 @@ class GroupQueries:
         if decision is None:
             raise QueryError(400, "bad-request")
         people = self._people_in(decision)
-        known = [one for one in people.values() if one is not None]
-        refused = self._entry.decide(group, known, by, approve=decision.tag == "approve")
+        members = [one for one in people.values() if one is not None]
+        refused = self._entry.decide(group, members, by, approve=decision.tag == "approve")
         decided = Node(decision.tag, {}, self._results(group, people, refused))
         return [Node(query.tag, {}, [decided])]
 

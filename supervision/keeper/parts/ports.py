@@ -38,19 +38,21 @@ class NoPortFree(Exception):  # noqa: N818 - reads well without Error
 
 
 def settle(
-    known: Mapping[str, int],
+    previous: Mapping[str, int],
     held: Iterable[str],
     candidates: Iterator[int],
     free: Callable[[int], bool],
 ) -> dict[str, int]:
-    """Returns a port for each of `NAMES`: the `known` one if it is free, else the next candidate.
+    """Returns a port for each of `NAMES`: the `previous` one if it is free, else the next candidate.
 
     A name in `held` keeps its port without a check: a process of the instance listens there.
     Raises `NoPortFree`.
     """
     held = set(held)
     kept = {
-        name: port for name, port in known.items() if name in NAMES and (name in held or free(port))
+        name: port
+        for name, port in previous.items()
+        if name in NAMES and (name in held or free(port))
     }
     used = set(kept.values())
     for name in NAMES:

@@ -27,9 +27,9 @@ def paths() -> dict[str, str]:
     """
     if str(PACKAGES_DIRECTORY) in site.getsitepackages():
         return {}
-    known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    inherited = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     ordered = [
         str(PACKAGES_DIRECTORY),
-        *(path for path in known if path != str(PACKAGES_DIRECTORY)),
+        *(path for path in inherited if path != str(PACKAGES_DIRECTORY)),
     ]
     return {"PYTHONPATH": os.pathsep.join(ordered)}

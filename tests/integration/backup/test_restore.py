@@ -49,7 +49,7 @@ async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
         assert (second / kept.relative_to(place.data)).read_bytes() == kept.read_bytes()
     assert not (second / UNFINISHED_RESTORE).exists()
     session = Path("sessions") / SHOP / SESSION_FILE
-    assert Session.known_position(second / session).epoch == EPOCH + 1
+    assert Session.stored_position(second / session).epoch == EPOCH + 1
     documents = open_documents(Settings.load(second))
     registered = await Connections(documents).get("shop")
     await documents.close()

@@ -163,7 +163,7 @@ def test_messages_of_a_deleted_connection_go_by_its_incarnation_alone(place: Pla
 
 
 def copy_of_a_newer_release(place: Place, session: Path, bucket: Path) -> None:
-    position = Session.known_position(session)
+    position = Session.stored_position(session)
     with sqlite3.connect(session) as file:
         file.execute("PRAGMA user_version = 999")
     file.close()

@@ -50,8 +50,8 @@ async def test_a_taking_after_a_release_is_no_restart(leases: Leases) -> None:
 
 
 async def test_g5_the_session_knows_a_higher_epoch_than_an_emptied_redis(leases: Leases) -> None:
-    assert (await leases.take(SHOP, FIRST, known_epoch=41)).epoch == 42
-    assert (await leases.take(SHOP, FIRST, known_epoch=7)).epoch == 43
+    assert (await leases.take(SHOP, FIRST, session_epoch=41)).epoch == 42
+    assert (await leases.take(SHOP, FIRST, session_epoch=7)).epoch == 43
 
 
 async def test_concurrent_takings_give_different_epochs(leases: Leases) -> None:

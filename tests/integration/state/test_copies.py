@@ -13,7 +13,7 @@ from actors.runtime.connection_options import ConnectionOptions
 from actors.state.caches.local_copies import LocalCopy
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
-from gateway.connection_cache import KnownConnections
+from gateway.connection_cache import ConnectionCache
 from gateway.http.api_keys import ApiKeyCache, admits, digest
 from supervision.reconcile import Applied
 from supervision.registry import Registry
@@ -78,11 +78,11 @@ async def copy(tmp_path: Path) -> LocalCopy:
 
 async def test_connections_are_known(away: Documents, copy: LocalCopy) -> None:
     await copy.write([SHOP, {**SHOP, "id": "gone", "deleted": True}])
-    known = KnownConnections(away, nobody, copy)
+    known = ConnectionCache(away, nobody, copy)
     await known.refresh()
     assert [(one.id, one.options) for one in known.all()] == [("shop", OPTIONS)]
     assert not known.fresh, "and it is said that the store is away"
-    unknown = KnownConnections(away, nobody, LocalCopy(None))
+    unknown = ConnectionCache(away, nobody, LocalCopy(None))
     await unknown.refresh()
     with pytest.raises(StoreAway):
         unknown.all()
@@ -92,7 +92,7 @@ async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
     away: Documents, copy: LocalCopy
 ) -> None:
     await copy.write([{**SHOP, "engine": "neonize"}])
-    known = KnownConnections(away, nobody, copy)
+    known = ConnectionCache(away, nobody, copy)
     await known.refresh()
     assert [one.engine for one in known.all()] == ["whatsmeow"]
 

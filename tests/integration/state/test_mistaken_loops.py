@@ -19,7 +19,7 @@ from actors.state.documents import API_KEYS, CONNECTIONS, EVENT_LOG, HEAD, HEALT
 from actors.state.own_mistakes import MISTAKE
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
-from gateway.connection_cache import KnownConnections
+from gateway.connection_cache import ConnectionCache
 from gateway.http.api_keys import ApiKeyCache
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
@@ -53,7 +53,7 @@ async def tail(documents: Documents, _: Settings) -> None:
 
 
 async def cache(documents: Documents, _: Settings) -> None:
-    await KnownConnections(documents, nobody, LocalCopy(None)).run()
+    await ConnectionCache(documents, nobody, LocalCopy(None)).run()
 
 
 async def keys_of(documents: Documents, _: Settings) -> None:

@@ -85,7 +85,7 @@ class Stage:
         """The bucket has the session as it is on the disk."""
 
         async def look() -> bool:
-            position = await asyncio.to_thread(Session.known_position, self.file)
+            position = await asyncio.to_thread(Session.stored_position, self.file)
             copies = await self.vault.copies(self.shop)
             return bool(copies) and copies[-1].position == position
 

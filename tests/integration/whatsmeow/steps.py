@@ -123,7 +123,7 @@ def around_answering(step: Step, kind: str, *, after: bool) -> None:
         count = sum(
             isinstance(one, ProgramDelivery)
             and one.kind == kind
-            and bool((one.told or {}).get("changes", True))
+            and bool((one.report or {}).get("changes", True))
             for one in stanzas
         )
         if not after:

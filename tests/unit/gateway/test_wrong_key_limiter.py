@@ -38,7 +38,7 @@ def test_the_addresses_of_one_network_are_one_person() -> None:
 
 
 def test_who_may_try_as_often_as_ever_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrong_key_limiter, "KNOWN", 2)
+    monkeypatch.setattr(wrong_key_limiter, "MAX_ADDRESSES", 2)
     now = [0.0]
     door = WrongKeyLimiter(lambda: now[0])
     door.wrong("192.0.2.1")
@@ -52,7 +52,7 @@ def test_who_may_try_as_often_as_ever_is_forgotten(monkeypatch: pytest.MonkeyPat
 def test_many_addresses_are_not_looked_through_with_each_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wrong_key_limiter, "KNOWN", 2)
+    monkeypatch.setattr(wrong_key_limiter, "MAX_ADDRESSES", 2)
     door, made = WrongKeyLimiter(lambda: 0.0), list[int]()
     for each in range(100):
         door.wrong(f"192.0.2.{each}")

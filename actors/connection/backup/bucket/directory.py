@@ -46,10 +46,10 @@ class DirectoryBucket(BlockingBucket):
     def _write(self, name: str, data: bytes, replaces: int) -> int:
         file = self._root / name
         with self._locked():
-            known = _generation(file)
-            if known != replaces:
-                if known and file.read_bytes() == data:
-                    return known
+            current = _generation(file)
+            if current != replaces:
+                if current and file.read_bytes() == data:
+                    return current
                 raise Conflict
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._sweep(file.parent)
@@ -58,7 +58,7 @@ class DirectoryBucket(BlockingBucket):
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.write(data)
                     stream.flush()
-                    generation = max(time.time_ns() // 1000, known + 1)
+                    generation = max(time.time_ns() // 1000, current + 1)
                     os.utime(stream.fileno(), ns=(generation * 1000,) * 2)
                     os.fsync(stream.fileno())
                 Path(temporary).replace(file)

@@ -82,8 +82,8 @@ class GcsBucket(BlockingBucket):
             return None
         except PreconditionFailed:
             raise BucketAway("changed_meanwhile") from None
-        known = (blob.metadata or {}).get(DIGEST)
-        if known is not None and known != hashlib.sha256(data).hexdigest():
+        digest = (blob.metadata or {}).get(DIGEST)
+        if digest is not None and digest != hashlib.sha256(data).hexdigest():
             raise BucketAway("damaged_on_the_way")
         return Content(generation, data)
 

@@ -95,8 +95,10 @@ class NativeGroupRequests:
         """The request for another description, which names the one before it: WhatsApp refuses it otherwise."""
         group = _part(await self._socket.request(query(chat)), "group")
         before = group.child("description")
-        known = {} if before is None or "id" not in before.attrs else {"prev": before.attrs["id"]}
-        attrs = {"id": f"3EB0{secrets.token_hex(9).upper()}", **known}
+        previous = (
+            {} if before is None or "id" not in before.attrs else {"prev": before.attrs["id"]}
+        )
+        attrs = {"id": f"3EB0{secrets.token_hex(9).upper()}", **previous}
         if not text:
             return Node("description", {**attrs, "delete": "true"})
         return Node("description", attrs, (Node("body", {}, text.encode()),))

@@ -81,7 +81,7 @@ class Routes:
         self._devices = devices
         self._clock = clock
 
-    def known(self, person: Address, kind: Kind | None = None) -> Route:
+    def stored(self, person: Address, kind: Kind | None = None) -> Route:
         """The route to a person by what is known; `kind` is one that has to be kept, where it can be."""
         person = self._people.canonical(person)
         device = self._people.device
@@ -95,18 +95,18 @@ class Routes:
         return Route(lid, own, person)
 
     async def to(self, person: Address, kind: Kind | None = None) -> Route:
-        """As `known`, after asking WhatsApp for a LID that is not.
+        """As `stored`, after asking WhatsApp for a LID that is not.
 
         Raises what `Devices.of` raises, and `SendError` where the account's LID would be needed.
         """
-        route = self.known(person, kind)
+        route = self.stored(person, kind)
         if route.to.server == LID and route.own.server != LID:
             # WhatsApp names it at a login: the next one may bring it.
             raise SendError("lid_unknown")
         if route.kind == "number" and kind is None and self._uses_lids():
             # The answer has the LID as well, and is asked for as often as it gets old.
             await self._devices.of(route.to)
-            route = self.known(person)
+            route = self.stored(person)
         return route
 
     def may_go_by_number(self, person: Address, refusal: str, number: str) -> bool:

@@ -77,12 +77,12 @@ class Devices:
 
     async def refresh(self, person: Address, by: Address | None = None) -> Installed:
         """As `of`, but ask WhatsApp whatever the cache says."""
-        asking = self._queries.get(person)
-        if asking is None:
-            asking = asyncio.create_task(self._request(person, by or person))
-            self._queries[person] = asking
-            asking.add_done_callback(partial(self._query_done, person))
-        return await asyncio.shield(asking)
+        query = self._queries.get(person)
+        if query is None:
+            query = asyncio.create_task(self._request(person, by or person))
+            self._queries[person] = query
+            query.add_done_callback(partial(self._query_done, person))
+        return await asyncio.shield(query)
 
     async def of_all(
         self, people: Mapping[Address, Address], *, fresh: bool = False
@@ -102,9 +102,9 @@ class Devices:
         unasked = [one for one in missing if one not in self._queries]
         for start in range(0, len(unasked), AT_ONCE):
             share = {one: people[one] for one in unasked[start : start + AT_ONCE]}
-            asking = asyncio.create_task(self._query_all(share))
+            query = asyncio.create_task(self._query_all(share))
             for person in share:
-                mine = asyncio.create_task(_part(asking, person))
+                mine = asyncio.create_task(_part(query, person))
                 self._queries[person] = mine
                 mine.add_done_callback(partial(self._query_done, person))
         answers = [self._queries[person] for person in missing]
@@ -252,8 +252,8 @@ class Devices:
 
     def _addresses(self, person: Address, lid: Address | None) -> list[Address]:
         """The addresses by which the person may be queried; `lid` is from an answer."""
-        known = [Address.parse(name) for name in self._people.names(person)]
-        return known if lid is None else [*known, lid.canonical]
+        addresses = [Address.parse(name) for name in self._people.names(person)]
+        return addresses if lid is None else [*addresses, lid.canonical]
 
     def _query_done(self, person: Address, done: asyncio.Task[Installed]) -> None:
         del self._queries[person]
@@ -262,8 +262,8 @@ class Devices:
             done.exception()  # seen, where everyone who waited was cancelled
 
 
-async def _part(asking: asyncio.Task[dict[Address, Installed]], person: Address) -> Installed:
-    found = await asyncio.shield(asking)
+async def _part(query: asyncio.Task[dict[Address, Installed]], person: Address) -> Installed:
+    found = await asyncio.shield(query)
     if person not in found:
         raise NotOnWhatsApp
     return found[person]

@@ -60,11 +60,11 @@ def vouched(
         listed, signed = last, believed
     valid = frozenset(listed.validIndexes)
 
-    def known(device: int) -> bool:
+    def listed_device(device: int) -> bool:
         index = indexes.get(device)
         return index is not None and (index in valid or index > listed.currentIndex)
 
-    return Vouched(tuple(one for one in devices if one == PHONE or known(one)), signed)
+    return Vouched(tuple(one for one in devices if one == PHONE or listed_device(one)), signed)
 
 
 def _read(signed: bytes, identity: bytes | None) -> Any | None:

@@ -199,8 +199,8 @@ def proves(device_identity: bytes, identity: bytes, phone: bytes | None) -> bool
 def _is_companion(device: Address) -> bool:
     """Whether it can log in: the login names a phone number and a device that is not the phone."""
     number = device.user
-    known = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
-    return known and device.server == PHONE_NUMBER and device.device > 0
+    valid = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+    return valid and device.server == PHONE_NUMBER and device.device > 0
 
 
 def _authentic(sealed: Any, secret: bytes) -> bool:

@@ -82,7 +82,7 @@ class Ciphers:
         return _unpadded(part, await self._signal.decrypt(self._name(source), kind, part.data))
 
     def _name(self, source: MessageSource) -> str:
-        return str(self._people.known_as(source.sender))
+        return str(self._people.session_address(source.sender))
 
 
 def _parts(stanza: Node, *kinds: str) -> list[Node]:

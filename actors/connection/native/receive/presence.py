@@ -120,7 +120,7 @@ async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> 
     person = parse_optional(chat)
     if person is None or not (person.is_person or person.server == GROUP) or state not in _STATES:
         raise SendError("unsupported_chat", permanent=True)
-    to = person if person.server == GROUP else routes.known(person).to
+    to = person if person.server == GROUP else routes.stored(person).to
     await _report(socket, Node("chatstate", {"to": str(to)}, (_STATES[state],)))
 
 
@@ -129,7 +129,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     person = parse_optional(chat)
     if person is None or not person.is_person:
         raise SendError("unsupported_chat", permanent=True)
-    to = str(routes.known(person).to)
+    to = str(routes.stored(person).to)
     await _report(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 

@@ -113,7 +113,7 @@ class StanzaHandler:
         return self._undecryptable(stanza, source, Undecryptable("over_budget"))
 
     def _device(self, source: MessageSource) -> str:
-        return str(self._people.known_as(source.sender))
+        return str(self._people.session_address(source.sender))
 
     def _source(self, stanza: Node) -> MessageSource | None:
         """The source of a message; None of any other stanza."""

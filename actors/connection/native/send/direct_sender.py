@@ -202,9 +202,9 @@ class DirectSender:
 
     def _agrees(self, letter: DirectLetter, expected: str) -> bool:
         """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""
-        known = letter.everyone
+        devices = letter.everyone
         agreed = self._agreed.get(letter.chat)
-        return expected in known.hashes or agreed == (known.hash, expected)
+        return expected in devices.hashes or agreed == (devices.hash, expected)
 
     async def _reach_missing(self, letter: DirectLetter, expected: str) -> None:
         """WhatsApp knows other devices than the cache did: send to those that were missed.

@@ -49,7 +49,7 @@ class Fanout:
 
     def name(self, device: Address) -> str:
         """The address that the device's sessions are kept under."""
-        return str(self._people.known_as(device))
+        return str(self._people.session_address(device))
 
     async def missing_bundles(
         self, devices: Sequence[Address], *, leave_alone: bool = False
@@ -61,18 +61,18 @@ class Fanout:
         """
         now = time.monotonic()
         missing = {
-            known: device
+            address: device
             for device in devices
-            if (known := self._people.known_as(device)) != self._people.device
-            and not self._signal.has_session(str(known))
+            if (address := self._people.session_address(device)) != self._people.device
+            and not self._signal.has_session(str(address))
         }
-        requested = [known for known in missing if self._unreachable.get(known, 0.0) <= now]
+        requested = [address for address in missing if self._unreachable.get(address, 0.0) <= now]
         found: dict[Address, Bundle | None] = dict.fromkeys(missing)
         if requested:
-            query = prekey_bundles.query(missing[known] for known in requested)
+            query = prekey_bundles.query(missing[address] for address in requested)
             bundles = prekey_bundles.answer(await self._socket.request(query))
             # An answer may name a device by either address.
-            found |= {self._people.known_as(device): one for device, one in bundles.items()}
+            found |= {self._people.session_address(device): one for device, one in bundles.items()}
         for device in requested:
             if found[device] is None and (leave_alone or self._people.is_account(device)):
                 self._unreachable[device] = now + UNREACHABLE_SECONDS
@@ -89,14 +89,14 @@ class Fanout:
 
         Raises `Outrun` where nobody looked for one: the device would miss the message.
         """
-        known = self._people.known_as(device)
-        name = str(known)
-        if known in found and not self._signal.has_session(name):
-            bundle = found[known]
+        address = self._people.session_address(device)
+        name = str(address)
+        if address in found and not self._signal.has_session(name):
+            bundle = found[address]
             if bundle is None:
                 return None
-            phone = self._session.keys.identity(str(known.canonical))
-            if phone is None and (first := found.get(known.canonical)) is not None:
+            phone = self._session.keys.identity(str(address.canonical))
+            if phone is None and (first := found.get(address.canonical)) is not None:
                 phone = first.identity_key
             if not prekey_bundles.belongs(bundle, device, phone):
                 log.warning("bundle refused", action="bundle.not_of_its_phone")

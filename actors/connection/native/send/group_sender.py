@@ -173,7 +173,7 @@ class GroupSender:
         return [
             device
             for device in letter.devices
-            if self._people.known_as(device) != self._people.device
+            if self._people.session_address(device) != self._people.device
             and not holders.get(self._pipeline.fanout.name(device))
         ]
 

@@ -115,7 +115,7 @@ class Resender:
         ):
             return "unknown"
         words = dress(message)
-        name = str(self._people.known_as(device))
+        name = str(self._people.session_address(device))
         bundle = await self._bundle(receipt, device, name)
         async with self._turn(chat):
             async with transaction(self._session, self._socket):
@@ -199,9 +199,9 @@ class Resender:
                 return bundle
         retry = receipt.child("retry")
         count = (retry.number("count") if retry is not None else None) or 1
-        known = self._signal.registration(name)
+        stored = self._signal.registration(name)
         registration = int.from_bytes(receipt.bytes_of("registration")[:4], "big")
-        if known is not None and count < FRESH_SESSION_FROM and registration in (0, known):
+        if stored is not None and count < FRESH_SESSION_FROM and registration in (0, stored):
             return None
         reply = await self._socket.request(prekey_bundles.query([device]))
         return next(iter(prekey_bundles.answer(reply).values()), None)

@@ -245,9 +245,9 @@ class Signal:
             message = SignalMessage.decode(envelope.message)
         except MalformedSignalMessage as error:
             raise Undecryptable("invalid_message") from error
-        known = self._session.keys.ratchet_of(address, envelope.base_key, envelope.identity_key)
-        if known is not None:
-            return await self._trial.message_on(own, known, message, allowance)
+        ratchet = self._session.keys.ratchet_of(address, envelope.base_key, envelope.identity_key)
+        if ratchet is not None:
+            return await self._trial.message_on(own, ratchet, message, allowance)
         return await self._trial.first(own, envelope, message, allowance)
 
     def _still_fits(

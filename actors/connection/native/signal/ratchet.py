@@ -182,8 +182,8 @@ class Ratchet:
             ratchet = DiffieHellmanRatchet.from_model(self._model, *_KDFS)
             await ratchet.next_decryption_key(doubleratchet.Header(chain.ratchet_key, 0, 0))
             self._model = ratchet.model
-            known = (chain.ratchet_key, *self.peer_keys)
-            self.peer_keys, dropped = known[:MAX_CHAINS], known[MAX_CHAINS:]
+            chains = (chain.ratchet_key, *self.peer_keys)
+            self.peer_keys, dropped = chains[:MAX_CHAINS], chains[MAX_CHAINS:]
         self._model.symmetric_key_ratchet.receiving_chain = KDFChainModel(
             length=chain.counter, key=chain.key
         )

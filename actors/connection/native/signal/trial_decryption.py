@@ -69,13 +69,13 @@ class Trial:
         refused: Undecryptable | None = None
         if current is not None:
             ratchet = _load(current, allowance)
-            known = message.ratchet_key in ratchet.peer_keys
+            same_chain = message.ratchet_key in ratchet.peer_keys
             # The first message of a next chain is nearly always one of the current session's.
-            if known or message.counter == 0:
+            if same_chain or message.counter == 0:
                 try:
                     return await self._attempt(own, current, ratchet, message, allowance)
                 except Undecryptable as error:
-                    if known or error.reason != "bad_mac":
+                    if same_chain or error.reason != "bad_mac":
                         raise
                     refused = error
         knowing = self._session.keys.ratchets_knowing(address, message.ratchet_key, message.counter)

@@ -68,7 +68,7 @@ def read_delivery(fields: Mapping[str, Any], account: Address, now: float) -> Gr
         settings["ephemeral"] = fields["timer"]
     members: dict[MembersChange, Sequence[Address]] = {
         change: [a for each in fields[name] if (a := parse_optional(str(each))) is not None]
-        for name, change in _TOLD.items()
+        for name, change in _CHANGES_BY_NAME.items()
         if fields.get(name)
     }
     if fields.get("change") == "joined":
@@ -80,7 +80,7 @@ def read_delivery(fields: Mapping[str, Any], account: Address, now: float) -> Gr
     )
 
 
-_TOLD: Final[Mapping[str, MembersChange]] = {
+_CHANGES_BY_NAME: Final[Mapping[str, MembersChange]] = {
     "joined": "added",
     "left": "removed",
     "promoted": "promoted",

@@ -65,7 +65,7 @@ class ProfileRequests(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedPicture:
     at: float
     picture: Picture | None
 
@@ -85,20 +85,20 @@ class ProfileAdministration:
         self._login, self._people, self._requests = login, login.people, requests
         self._files = None if files is None else files.pictures
         self._clock = clock
-        self._known: OrderedDict[Address, _Known] = OrderedDict()
+        self._cached: OrderedDict[Address, _CachedPicture] = OrderedDict()
         self._turns = KeyedSemaphores[Address](1)
 
     async def picture(self, chat: str) -> Picture | None:
         """See the port."""
         files, address = self._pictures(), self._chat(chat)
         async with self._turns.of(address):
-            known = self._known.get(address)
-            there = known is not None and await self._is_there(files, known.picture)
-            if known is not None and there and self._clock() - known.at < PICTURE_FRESH_SECONDS:
-                return known.picture
+            cached = self._cached.get(address)
+            there = cached is not None and await self._is_there(files, cached.picture)
+            if cached is not None and there and self._clock() - cached.at < PICTURE_FRESH_SECONDS:
+                return cached.picture
             with self._login.request_errors(OF_PICTURES):
                 found = await self._find(address)
-            earlier = known.picture if known is not None and there else None
+            earlier = cached.picture if cached is not None and there else None
             return self._remember(address, await self._fetched(files, found, earlier))
 
     async def set_picture(self, chat: str | None, sha256: str | None) -> None:
@@ -108,7 +108,7 @@ class ProfileAdministration:
         with self._login.request_errors(OF_PICTURES):
             await self._login.require_owner()
             await self._requests.set_picture(group, jpeg)
-        self._known.pop(self._people.account if group is None else group, None)
+        self._cached.pop(self._people.account if group is None else group, None)
 
     async def blocked(self) -> Sequence[str]:
         """See the port."""
@@ -172,10 +172,10 @@ class ProfileAdministration:
         return picture is None or await files.is_there(picture.sha256)
 
     def _remember(self, address: Address, picture: Picture | None) -> Picture | None:
-        self._known[address] = _Known(self._clock(), picture)
-        self._known.move_to_end(address)
-        while len(self._known) > MOST_PICTURES:
-            self._known.popitem(last=False)
+        self._cached[address] = _CachedPicture(self._clock(), picture)
+        self._cached.move_to_end(address)
+        while len(self._cached) > MOST_PICTURES:
+            self._cached.popitem(last=False)
         return picture
 
     def _pictures(self) -> PictureFiles:

@@ -140,8 +140,8 @@ def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
         return replace(roster, subject=change.attrs.get("subject", roster.subject))
     if settings := changed_settings(change):
         expires = settings.get("ephemeral", roster.expires)
-        known = None if roster.settings is None else replace(roster.settings, **settings)
-        return replace(roster, expires=expires, settings=known)
+        merged = None if roster.settings is None else replace(roster.settings, **settings)
+        return replace(roster, expires=expires, settings=merged)
     # Any other change that names people or replaces the group: a number that changed, another addressing.
     return None if named or change.tag in _TELLING else roster
 
@@ -225,12 +225,12 @@ class MemberLists:
 
     async def refresh(self, chat: Address) -> GroupMembers:
         """As `of`, but ask WhatsApp whatever the cache says; the account may be out."""
-        asking = self._queries.get(chat)
-        if asking is None:
-            asking = asyncio.create_task(self._request(chat))
-            self._queries[chat] = asking
-            asking.add_done_callback(lambda done: self._query_done(chat, done))
-        return await asyncio.shield(asking)
+        query = self._queries.get(chat)
+        if query is None:
+            query = asyncio.create_task(self._request(chat))
+            self._queries[chat] = query
+            query.add_done_callback(lambda done: self._query_done(chat, done))
+        return await asyncio.shield(query)
 
     def persons(self, roster: GroupMembers) -> dict[Address, Member]:
         """The members by their canonical addresses."""
@@ -244,8 +244,8 @@ class MemberLists:
     def _address_of(self, person: Address, member: Member, roster: GroupMembers) -> Address:
         server = LID if roster.kind == "lid" else PHONE_NUMBER
         addresses = (one for one in (member.address, member.other) if one is not None)
-        known = next((one for one in addresses if one.server == server), None)
-        return known or self._people.named(person, roster.kind)
+        address = next((one for one in addresses if one.server == server), None)
+        return address or self._people.named(person, roster.kind)
 
     def address(
         self, person: Address, roster: GroupMembers, named: Mapping[Address, Address]

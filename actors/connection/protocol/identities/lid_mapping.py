@@ -30,37 +30,39 @@ class LidMapping:
         """The account's canonical address."""
         return self.device.canonical
 
-    def known_as(self, address: Address) -> Address:
+    def session_address(self, address: Address) -> Address:
         """The same device under the phone number where that is known: the name of its sessions.
 
         It is the number by which WhatsApp answers, which may differ from the one that was asked about.
         """
         if self.lid is not None and address.server == LID and address.user == self.lid.user:
             return address.of(self.device)
-        known = str(address.canonical)
-        today = self._session.names.chat_today(known)
-        return address if today == known else address.of(Address.parse(today))
+        former = str(address.canonical)
+        today = self._session.names.chat_today(former)
+        return address if today == former else address.of(Address.parse(today))
 
     def canonical(self, address: Address) -> Address:
         """The person's one address, by which chats, senders and tombstones are named."""
-        return self.known_as(address).canonical
+        return self.session_address(address).canonical
 
     def names(self, person: Address) -> tuple[str, ...]:
         """All addresses by which a person may be meant, the canonical one first."""
-        known = [str(person.canonical)]
+        addresses = [str(person.canonical)]
         if self.lid is not None and person.canonical == self.account:
-            known.append(str(self.lid.canonical))
-        elif person.server == PHONE_NUMBER and (lid := self._session.identities.lid_for(known[0])):
-            known.append(lid)
-        return tuple(known)
+            addresses.append(str(self.lid.canonical))
+        elif person.server == PHONE_NUMBER and (
+            lid := self._session.identities.lid_for(addresses[0])
+        ):
+            addresses.append(lid)
+        return tuple(addresses)
 
     def naming(self, person: Address) -> dict[str, str | None]:
         """The fields `sender_name` and `sender_lid` of a person, as in `engine.InboxMessage`."""
-        known = str(person.canonical)
+        chat = str(person.canonical)
         session = self._session
         return {
-            "sender_name": session.contact_names.find(known) or session.push_names.find(known),
-            "sender_lid": session.identities.lid_for(known),
+            "sender_name": session.contact_names.find(chat) or session.push_names.find(chat),
+            "sender_lid": session.identities.lid_for(chat),
         }
 
     def named(self, person: Address, kind: Kind) -> Address:

@@ -149,7 +149,7 @@ class LimitEnforcement:
     async def _learn(self, query: Node) -> None:
         newest = False
         while not newest:
-            known = self._session.outreach.limits()
+            before = self._session.outreach.limits()
             try:
                 limits = limit_queries.answered(await self._socket.request(query), self._clock())
             except (RequestFailed, RequestTimeout, UnreadableMex) as error:
@@ -161,7 +161,7 @@ class LimitEnforcement:
                 return
             async with transaction(self._session, self._socket):
                 # A notification that came meanwhile may be newer than the answer: ask again.
-                newest = self._session.outreach.limits() == known
+                newest = self._session.outreach.limits() == before
                 if newest:
                     note(self._session, limits)
         await self.report()

@@ -45,7 +45,7 @@ class MediaServers:
 
     def __init__(self) -> None:
         self._query: MediaServerQuery | None = None
-        self._known: MediaConnection | None = None
+        self._connection: MediaConnection | None = None
         self._lock = asyncio.Lock()
 
     def attach(self, query: MediaServerQuery | None) -> None:
@@ -55,23 +55,23 @@ class MediaServers:
     async def get(self) -> MediaConnection:
         """Raises `NoLink`, or what asking raises."""
         async with self._lock:
-            if self._known is None or time.monotonic() >= self._known.until:
+            if self._connection is None or time.monotonic() >= self._connection.until:
                 if self._query is None:
                     raise NoLink
-                self._known = await self._query()
-            return self._known
+                self._connection = await self._query()
+            return self._connection
 
     def refuse(self, connection: MediaConnection) -> None:
         """It serves no more: ask WhatsApp anew. Harmless where that was done meanwhile."""
-        if self._known is not None and self._known.auth == connection.auth:
-            self._known = None
+        if self._connection is not None and self._connection.auth == connection.auth:
+            self._connection = None
 
     def avoid(self, host: str) -> None:
         """The server failed: try the others first."""
-        known = self._known
-        if known is not None and host in known.hosts:
-            others = tuple(one for one in known.hosts if one != host)
-            self._known = MediaConnection((*others, host), known.auth, known.until)
+        connection = self._connection
+        if connection is not None and host in connection.hosts:
+            others = tuple(one for one in connection.hosts if one != host)
+            self._connection = MediaConnection((*others, host), connection.auth, connection.until)
 
 
 def read(reply: Node, now: float) -> MediaConnection:

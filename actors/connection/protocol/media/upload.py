@@ -103,7 +103,7 @@ class Uploader:
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
         will not take it; both are permanent. As `OutgoingFiles`, where it has to be converted.
         """
-        upload = await self._known(message_id, content)
+        upload = await self._stored(message_id, content)
         if upload is not None:
             return upload
         given = await self._find(content)
@@ -119,7 +119,7 @@ class Uploader:
     async def _converted(self, message_id: str, content: Media, given: Path) -> Upload:
         """Upload the result of a conversion: once within a day, however many messages bring it."""
         async with self._conversions.of(_key(content)):
-            upload = await self._known(message_id, content)
+            upload = await self._stored(message_id, content)
             if upload is not None:
                 return upload
             await self._require_same(given, content)
@@ -139,23 +139,23 @@ class Uploader:
         if found != content.file.sha256:
             raise _damaged()
 
-    async def _known(self, message_id: str, content: Media) -> Upload | None:
+    async def _stored(self, message_id: str, content: Media) -> Upload | None:
         """The upload of this message within a day; of another one where it forwards or was converted to the same."""
         kind, given = _key(content)
         details = self._session.file_details.find(kind, bytes.fromhex(given))
         sent = bytes.fromhex(given) if details is None else details.sha256
-        known = self._session.uploads.find(message_id)
-        if known is not None and (known.kind, known.sha256) == (content.type, sent):
-            return replace(known, details=details)
+        stored = self._session.uploads.find(message_id)
+        if stored is not None and (stored.kind, stored.sha256) == (content.type, sent):
+            return replace(stored, details=details)
         if content.forwarding_score is None and sent.hex() == given:
             return None
         # As WhatsApp's clients forward it.
-        known = self._session.uploads.of_file(content.type, sent)
-        if known is None:
+        stored = self._session.uploads.of_file(content.type, sent)
+        if stored is None:
             return None
         async with self._session.transaction():
-            self._session.uploads.remember(message_id, known)
-        return replace(known, details=details)
+            self._session.uploads.remember(message_id, stored)
+        return replace(stored, details=details)
 
     async def _uploaded(
         self,

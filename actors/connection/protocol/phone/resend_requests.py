@@ -98,14 +98,14 @@ class ResendRequests:
         if self._session.inbox.seen(chat, sender, message_id):
             return
         with send_errors():
-            known = self._session.placeholders.find(chat, sender, message_id)
-            if known is None:
+            placeholder = self._session.placeholders.find(chat, sender, message_id)
+            if placeholder is None:
                 account = str(self._people.account)
                 stanza = placeholder_resend.attributes(chat, sender, message_id, account)
-                known = Placeholder(chat, sender, message_id, stanza)
+                placeholder = Placeholder(chat, sender, message_id, stanza)
                 async with transaction(self._session, self._socket):
-                    self._session.placeholders.note(*known[:3], stanza=stanza, ask_at=None)
-            await self._request(known)
+                    self._session.placeholders.note(*placeholder[:3], stanza=stanza, ask_at=None)
+            await self._request(placeholder)
 
     async def _request(self, placeholder: Placeholder) -> None:
         number = f"3EB0{secrets.token_hex(9).upper()}"

@@ -128,12 +128,12 @@ def unsealed(received: Received, scene: Scene) -> Received:
 
 
 def _inner_edit(part: Any, target: str, scene: Scene) -> Received | None:
-    known = scene.secret(scene.sender, target)
-    if known is None:
+    secret = scene.secret(scene.sender, target)
+    if secret is None:
         return None
     names = scene.names(scene.sender)
     plaintext = opened(
-        EDIT, part, secret=known.secret, message_id=target, authors=names, senders=names
+        EDIT, part, secret=secret.secret, message_id=target, authors=names, senders=names
     )
     try:
         inner = None if plaintext is None else wrappers.read(plaintext)

@@ -58,12 +58,12 @@ class UnreadMessages(SessionPart):
                 return self._unread(f"chat = ? AND {name} <= ?", (chat, until))
         named = _json(target.message_id for target in mark.targets)
         kept = self._unread(f"chat = ? AND message_id IN ({_EACH})", (chat, named))
-        known = {each.message_id for each in kept}
+        ids = {each.message_id for each in kept}
         in_group = chat.endswith("@g.us")
         return kept + [
             Unread(0, target.message_id, chat, (target.sender or "") if in_group else "")
             for target in mark.targets
-            if target.message_id not in known
+            if target.message_id not in ids
         ]
 
     def forget(self, numbers: Iterable[int]) -> None:

@@ -16,12 +16,12 @@ class AccountLink(SessionPart):
 
     def __init__(self, file: SessionFile) -> None:
         super().__init__(file)
-        self._known = RowCache(file, self._read)
+        self._cache = RowCache(file, self._read)
 
     @property
     def first_at(self) -> float | None:
         """The time in seconds since the epoch; None before the link, and 0 if an older release linked the account."""
-        return self._known.get()
+        return self._cache.get()
 
     def _read(self, _: str) -> float | None:
         row = self._file.row("SELECT linked_at FROM file")
@@ -29,7 +29,7 @@ class AccountLink(SessionPart):
 
     def note(self) -> None:
         """Record that the account is linked now, unless an earlier time is stored."""
-        self._known.change()
+        self._cache.change()
         self._file.write(
             "UPDATE file SET linked_at = ? WHERE linked_at IS NULL", (self._file.clock(),)
         )

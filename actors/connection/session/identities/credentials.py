@@ -62,8 +62,8 @@ class Credentials:
         """The inverse of `to_json`. Names it does not know are ignored (a newer release wrote them)."""
         data = _restored(json.loads(text))
         names = {one.name for one in fields(cls)}
-        known = {name: value for name, value in data.items() if name in names}
-        return cls(**(known | {"signed_prekey": SignedPrekey(**known["signed_prekey"])}))
+        values = {name: value for name, value in data.items() if name in names}
+        return cls(**(values | {"signed_prekey": SignedPrekey(**values["signed_prekey"])}))
 
 
 def _plain(record: Any) -> dict[str, Any]:

@@ -117,10 +117,10 @@ class Groups(SessionPart):
         Of one that is there the chain stays where it is, unless the key is handed over more than
         `reach` further: there is no way from the one to the other.
         """
-        known = self.sender_key(chat, sender, key.key_id)
-        if known is not None and known.key.signing == key.signing:
-            if key.iteration - known.key.iteration > reach:
-                self.save_sender_key(known.number, key, known.kept)
+        stored = self.sender_key(chat, sender, key.key_id)
+        if stored is not None and stored.key.signing == key.signing:
+            if key.iteration - stored.key.iteration > reach:
+                self.save_sender_key(stored.number, key, stored.kept)
             return
         self._file.write(
             "INSERT OR REPLACE INTO sender_keys (chat, sender, key_id, signing, iteration, chain)"
@@ -151,8 +151,8 @@ class Groups(SessionPart):
 
     def save_own_sender_key(self, chat: str, key: OwnKeyRow) -> None:
         """Save the key of the next message. No device holds a new one yet."""
-        known = self.own_sender_key(chat)
-        if known is not None and known.key_id != key.key_id:
+        stored = self.own_sender_key(chat)
+        if stored is not None and stored.key_id != key.key_id:
             self._file.write("DELETE FROM key_holders WHERE chat = ?", (chat,))
         self._file.write(
             "INSERT OR REPLACE INTO own_sender_keys (chat, key_id, iteration, chain, private,"

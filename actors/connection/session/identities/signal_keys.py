@@ -168,13 +168,13 @@ class SignalKeys(SessionPart):
 
     def save_identity(self, address: str, identity: bytes) -> bool:
         """Note the peer's identity key; True where it replaced another one."""
-        known = self.identity(address)
-        if known != identity:
+        stored = self.identity(address)
+        if stored != identity:
             self._file.write(
                 "INSERT OR REPLACE INTO identities (address, identity) VALUES (?, ?)",
                 (address, identity),
             )
-        return known is not None and known != identity
+        return stored is not None and stored != identity
 
     # Signal sessions
 

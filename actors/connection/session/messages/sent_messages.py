@@ -10,7 +10,7 @@ SENT_SECONDS = 86_400.0
 SENT_ROWS = 10_000
 RETRY_SECONDS = 30 * 86_400.0
 
-KNOWN_SECONDS = 90 * 86_400.0
+SENT_IDS_SECONDS = 90 * 86_400.0
 """Seconds for which it is known that this device sent a message, and not the account's phone."""
 
 
@@ -104,7 +104,7 @@ class SentMessages(SessionPart):
 
     def prune(self, now: float) -> None:
         """Drop plaintexts older than a day, retry counts after 30 days, ids after 90."""
-        self._file.write("DELETE FROM sent_ids WHERE at < ?", (now - KNOWN_SECONDS,))
+        self._file.write("DELETE FROM sent_ids WHERE at < ?", (now - SENT_IDS_SECONDS,))
         self._file.write("DELETE FROM sent WHERE at < ?", (now - SENT_SECONDS,))
         self._file.write("DELETE FROM retries WHERE at < ?", (now - RETRY_SECONDS,))
 

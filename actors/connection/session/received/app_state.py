@@ -57,11 +57,11 @@ class AppState(SessionPart):
         nothing. False, and nothing is noted, where the session is not at `after` yet, or never had a full sync:
         the engine has to do one.
         """
-        known = self.version(collection)
+        stored = self.version(collection)
         if after is not None:
-            if known is None or known < after:
+            if stored is None or stored < after:
                 return False
-            if known >= version:
+            if stored >= version:
                 return True
         begun = self.note_part(collection, changes, begun, news=after is not None)
         if after is None:

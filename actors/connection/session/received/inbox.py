@@ -101,18 +101,18 @@ class Inbox(SessionPart):
         say it all.
         """
         readable, times = type != UNDECRYPTABLE, None
-        known = self.tombstone(chat, sender, message_id)
-        if known is not None and known[0] == 1:
+        tombstone = self.tombstone(chat, sender, message_id)
+        if tombstone is not None and tombstone[0] == 1:
             return False
-        if known is not None and not readable:
-            return self._show(known[1])
-        if known is not None:
+        if tombstone is not None and not readable:
+            return self._show(tombstone[1])
+        if tombstone is not None:
             self._placeholders.forget(chat, sender, message_id)
-        if known is not None and known[1] is not None:
-            if self._fill(known[1], push_name, (type, text, body, content)):
+        if tombstone is not None and tombstone[1] is not None:
+            if self._fill(tombstone[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
                 return True
-            times = self._take_back(known[1])
+            times = self._take_back(tombstone[1])
         at, *arrival = times or self._times(chat, at, source)
         row = (
             *(chat, sender, message_id, at, type),
@@ -189,11 +189,11 @@ class Inbox(SessionPart):
 
         A placeholder that waits for it is taken back; a message that is there stays.
         """
-        known = self.tombstone(chat, sender, message_id)
-        if known is not None and known[0] == 1:
+        tombstone = self.tombstone(chat, sender, message_id)
+        if tombstone is not None and tombstone[0] == 1:
             return
-        if known is not None and known[1] is not None:
-            self._file.write("DELETE FROM inbox WHERE key = ?", (known[1],))
+        if tombstone is not None and tombstone[1] is not None:
+            self._file.write("DELETE FROM inbox WHERE key = ?", (tombstone[1],))
         self._placeholders.forget(chat, sender, message_id)
         self._file.write(
             "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"

@@ -42,12 +42,12 @@ class InboxMoves(SessionPart):
             self.merge_chats([(old, new)])
         for sender, message_id, readable, inbox, at in moved:
             target = new if sender == old else sender
-            known = self._inbox.tombstone(new, target, message_id)
-            if known is not None:
+            tombstone = self._inbox.tombstone(new, target, message_id)
+            if tombstone is not None:
                 # The one that can be read stays; of two alike, the one that is there.
-                double = inbox if known[0] >= readable else known[1]
+                double = inbox if tombstone[0] >= readable else tombstone[1]
                 self._file.write("DELETE FROM inbox WHERE key = ?", (double,))
-            if known is None or known[0] < readable:
+            if tombstone is None or tombstone[0] < readable:
                 self._file.write(
                     "INSERT OR REPLACE INTO tombstones"
                     " (chat, sender, message_id, readable, inbox, at) VALUES (?, ?, ?, ?, ?, ?)",

@@ -39,16 +39,16 @@ class PhoneMessageReceipts(SessionPart):
 
         One that comes twice is there twice: noting it is idempotent.
         """
-        known = self._file.row(
+        phone_message = self._file.row(
             "SELECT 1 FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
             (chat, sender, message_id),
         )
         key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, 1, 'live')",
-            (STATUS if known else EARLY, chat, sender, message_id, at, status),
+            (STATUS if phone_message else EARLY, chat, sender, message_id, at, status),
         )
-        if not known:
+        if not phone_message:
             self._file.write(
                 "DELETE FROM inbox WHERE kind = ? AND key < ? AND key <= (SELECT key FROM inbox"
                 " WHERE kind = ? ORDER BY key DESC LIMIT 1 OFFSET ?)",

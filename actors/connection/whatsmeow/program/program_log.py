@@ -62,9 +62,9 @@ class ProgramLog:
     def _log(self, line: dict[str, Any]) -> None:
         level = _LEVELS.get(str(line.get("level")), "info")
         module, message = str(line.get("module", "")), str(line.get("event", ""))
-        known = {"module": module} if _MODULE.fullmatch(module) else {}
+        fields = {"module": module} if _MODULE.fullmatch(module) else {}
         text = message if _TEMPLATE.fullmatch(message) else "withheld"
-        getattr(log, level)(text, action="program.log", **known)
+        getattr(log, level)(text, action="program.log", **fields)
 
     def _of_crash(self, line: str) -> None:
         if len(self.crash) >= MOST_FRAMES:

@@ -68,9 +68,9 @@ def _members(group: Iterable[Mapping[str, Any]]) -> Iterator[Member]:
             continue
         named = one.get("phone") if address.server == LID else one.get("lid")
         other = parse_optional(str(named or ""))
-        known = other is not None and other.is_person and other.server != address.server
+        other_kind = other is not None and other.is_person and other.server != address.server
         yield Member(
             address.canonical,
-            other.canonical if known and other is not None else None,
+            other.canonical if other_kind and other is not None else None,
             "admin" if one.get("admin") else "",
         )

@@ -172,11 +172,11 @@ def port(host: str, number: int, *, runs: bool) -> CheckResult:
 
 def keeper(data: Path) -> CheckResult:
     """Whether somebody has the directory who is no process of this machine that it knows."""
-    known = [entry.pid for entry in process_files.read(data, PROCESSES) if entry.role == "keeper"]
+    pids = [entry.pid for entry in process_files.read(data, PROCESSES) if entry.role == "keeper"]
     if not lock.held(data):
         return ok("keeper", "none")
-    if known:
-        return ok("keeper", f"pid {known[0]}")
+    if pids:
+        return ok("keeper", f"pid {pids[0]}")
     return fail(
         "keeper",
         f"a keeper that is not of this machine, or a container, has {data}",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 async def served(redis: Redis, made: Settings, directory: Path) -> AsyncIterator[Serving]:
     """The connection as its next owner serves it: with what Redis and the session file know."""
     leases = Leases(redis)
-    known = Session.known_position(directory / SESSION_FILE).epoch
+    known = Session.stored_position(directory / SESSION_FILE).epoch
     lease = await leases.take("shop", OWNER, known)
     lanes = OutboundQueue(redis, made)
     serving = Serving(

@@ -171,7 +171,7 @@ async def test_g5_an_emptied_server_gives_no_epoch_twice(desk: Desk, own_server:
     await desk.take()
     epoch = await desk.take()
     await desk.redis.flushall()
-    lease = await desk.leases.take(SHOP, Owner("connection:3", 3, "node"), known_epoch=epoch)
+    lease = await desk.leases.take(SHOP, Owner("connection:3", 3, "node"), session_epoch=epoch)
     assert lease.epoch == epoch + 1
     desk.epoch = lease.epoch
 

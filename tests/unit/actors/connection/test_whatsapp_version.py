@@ -20,8 +20,8 @@ from actors.connection.whatsapp_version import (
     MAX_PAGE_BYTES,
     VERSION_FILE,
     VERSION_FRESH_SECONDS,
-    Known,
     NoVersion,
+    VersionRecord,
     Versions,
     newest,
     read,
@@ -62,50 +62,60 @@ def versions(data: Path, server: Server, at: float = NOW, **more: Any) -> Versio
 @pytest.mark.parametrize(
     ("known", "announced", "remark"),
     [
-        (Known(), BUILT_IN, "nothing was ever read"),
-        (Known(NEWER, NOW), NEWER, "what the page names"),
-        (Known(OLDER, NOW), OLDER, "also where it went back"),
-        (Known(OLDER, NOW - VERSION_FRESH_SECONDS), BUILT_IN, "long not read: the newest"),
-        (Known(OLDER, NOW + 5), BUILT_IN, "read in the future: the clock was set back"),
-        (Known(NEWER, NOW - 9 * VERSION_FRESH_SECONDS), NEWER, "old, and still the newest"),
-        (Known(NEWER, NOW, refused={NEWER: NOW}), NEWER, "refused, and nothing newer is known"),
-        (Known(OLDER, NOW, refused={OLDER: NOW}), BUILT_IN, "refused: the newer one"),
+        (VersionRecord(), BUILT_IN, "nothing was ever read"),
+        (VersionRecord(NEWER, NOW), NEWER, "what the page names"),
+        (VersionRecord(OLDER, NOW), OLDER, "also where it went back"),
+        (VersionRecord(OLDER, NOW - VERSION_FRESH_SECONDS), BUILT_IN, "long not read: the newest"),
+        (VersionRecord(OLDER, NOW + 5), BUILT_IN, "read in the future: the clock was set back"),
+        (VersionRecord(NEWER, NOW - 9 * VERSION_FRESH_SECONDS), NEWER, "old, and still the newest"),
         (
-            Known(OLDER, NOW, refused={OLDER: NOW - VERSION_FRESH_SECONDS}),
+            VersionRecord(NEWER, NOW, refused={NEWER: NOW}),
+            NEWER,
+            "refused, and nothing newer is known",
+        ),
+        (VersionRecord(OLDER, NOW, refused={OLDER: NOW}), BUILT_IN, "refused: the newer one"),
+        (
+            VersionRecord(OLDER, NOW, refused={OLDER: NOW - VERSION_FRESH_SECONDS}),
             OLDER,
             "refused long ago: tried again",
         ),
-        (Known(OLDER, NOW, refused={OLDER: NOW, BUILT_IN: NOW}), OLDER, "both refused"),
+        (VersionRecord(OLDER, NOW, refused={OLDER: NOW, BUILT_IN: NOW}), OLDER, "both refused"),
     ],
 )
-def test_the_version_that_is_announced(known: Known, announced: str, remark: str) -> None:
+def test_the_version_that_is_announced(known: VersionRecord, announced: str, remark: str) -> None:
     assert known.announced(NOW) == announced, remark
 
 
 @pytest.mark.parametrize(
     ("known", "due", "remark"),
     [
-        (Known(), True, "never read"),
+        (VersionRecord(), True, "never read"),
         (
-            Known(NEWER, NOW - VERSION_FRESH_SECONDS + 1, NOW - VERSION_FRESH_SECONDS + 1),
+            VersionRecord(NEWER, NOW - VERSION_FRESH_SECONDS + 1, NOW - VERSION_FRESH_SECONDS + 1),
             False,
             "read within a day",
         ),
         (
-            Known(NEWER, NOW - VERSION_FRESH_SECONDS, NOW - VERSION_FRESH_SECONDS),
+            VersionRecord(NEWER, NOW - VERSION_FRESH_SECONDS, NOW - VERSION_FRESH_SECONDS),
             True,
             "read a day ago",
         ),
         (
-            Known(NEWER, NOW - VERSION_FRESH_SECONDS, NOW - FAILED_LOOKUP_PAUSE_SECONDS + 1),
+            VersionRecord(
+                NEWER, NOW - VERSION_FRESH_SECONDS, NOW - FAILED_LOOKUP_PAUSE_SECONDS + 1
+            ),
             False,
             "tried in vain a moment ago",
         ),
-        (Known(tried_at=NOW - FAILED_LOOKUP_PAUSE_SECONDS), True, "tried in vain ten minutes ago"),
-        (Known(NEWER, NOW + 9, NOW + 9), True, "by a clock that was set back"),
+        (
+            VersionRecord(tried_at=NOW - FAILED_LOOKUP_PAUSE_SECONDS),
+            True,
+            "tried in vain ten minutes ago",
+        ),
+        (VersionRecord(NEWER, NOW + 9, NOW + 9), True, "by a clock that was set back"),
     ],
 )
-def test_when_the_page_is_read(known: Known, due: bool, remark: str) -> None:
+def test_when_the_page_is_read(known: VersionRecord, due: bool, remark: str) -> None:
     assert known.due(NOW) is due, remark
 
 
@@ -126,12 +136,12 @@ def test_when_the_page_is_read(known: Known, due: bool, remark: str) -> None:
 def test_the_announced_end_of_a_version(
     held: dict[str, float], at: str | None, ends: dict[str, float], remark: str
 ) -> None:
-    assert Known(ends=held).ending(OLDER, at, NOW).ends == ends, remark
+    assert VersionRecord(ends=held).ending(OLDER, at, NOW).ends == ends, remark
 
 
 def test_what_is_known_is_read_back() -> None:
-    known = Known(NEWER, NOW, NOW + 1).refuse(OLDER, NOW).ending(NEWER, "2000000900", NOW)
-    assert Known.from_json(known.to_json()) == known
+    known = VersionRecord(NEWER, NOW, NOW + 1).refuse(OLDER, NOW).ending(NEWER, "2000000900", NOW)
+    assert VersionRecord.from_json(known.to_json()) == known
     later = known.refuse(NEWER, NOW + 2 * VERSION_FRESH_SECONDS)
     assert later.refused == {NEWER: NOW + 2 * VERSION_FRESH_SECONDS}
 
@@ -148,7 +158,7 @@ def test_what_is_known_is_read_back() -> None:
 )
 def test_a_file_that_is_damaged_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / VERSION_FILE).write_text(text)
-    assert read(tmp_path / VERSION_FILE) == Known()
+    assert read(tmp_path / VERSION_FILE) == VersionRecord()
 
 
 @pytest.mark.parametrize("body", FORMS)
@@ -273,7 +283,7 @@ async def test_a_version_that_is_set_is_never_looked_up(tmp_path: Path) -> None:
 
 
 async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) -> None:
-    (tmp_path / VERSION_FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
+    (tmp_path / VERSION_FILE).write_text(VersionRecord(OLDER, NOW, NOW - 1).to_json())
     with serving(sw=PAGE) as server:
         first = versions(tmp_path, server)
         assert await first.announced() == OLDER
@@ -288,7 +298,7 @@ async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) 
 
 
 async def test_one_look_up_after_a_refusal_serves_all_who_met_it(tmp_path: Path) -> None:
-    (tmp_path / VERSION_FILE).write_text(Known(OLDER, NOW, NOW - 1).to_json())
+    (tmp_path / VERSION_FILE).write_text(VersionRecord(OLDER, NOW, NOW - 1).to_json())
     for page, found in ((OLDER, False), (NEWER, True)):
         with serving(sw=b'"client_revision":%s,' % page.split(".")[2].encode()) as server:
             server.pause = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.http.byte_ranges import Unsatisfiable, is_known, part
+from gateway.http.byte_ranges import Unsatisfiable, is_cached, part
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_a_part_of_another_file_is_not_given() -> None:
 
 
 def test_a_caller_who_has_it() -> None:
-    assert is_known('"y", W/"x"', "x")
-    assert is_known('"y",W/"x"', "x")
-    assert is_known("*", "x")
-    assert not is_known('"y"', "x")
-    assert not is_known(None, "x")
+    assert is_cached('"y", W/"x"', "x")
+    assert is_cached('"y",W/"x"', "x")
+    assert is_cached("*", "x")
+    assert not is_cached('"y"', "x")
+    assert not is_cached(None, "x")

@@ -6,7 +6,7 @@ import pytest
 
 from actors.config.settings import Settings
 from gateway.http.api_keys import ApiKey
-from gateway.http.rate_limiter import KNOWN, RateLimiter
+from gateway.http.rate_limiter import MAX_BUCKETS, RateLimiter
 from gateway.token_bucket import WINDOW, judge
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def test_keys_that_nobody_uses_any_more_are_forgotten() -> None:
     now = 5.0
     limits = RateLimiter(quota_of(60), lambda: now)
     limits.take(K)
-    for number in range(3 * KNOWN):
+    for number in range(3 * MAX_BUCKETS):
         now += 0.001
         connections = ["shop"] if number % 300 == 0 else []
         assert limits.take(key(f"k{number}", *connections))[1] is None
-    assert len(limits._full_at) <= 2 * KNOWN
+    assert len(limits._full_at) <= 2 * MAX_BUCKETS
     assert granted(limits, key("last", "shop")) < 60, "what is used is not forgotten"
 
 

@@ -317,7 +317,7 @@ class HistoryWorker:
     async def _meet_members(self, chat: Address, messages: Sequence[Any]) -> None:
         """Ask who is in a group, where that may tell whose numbers the LIDs in it are."""
         members = {parse_optional(one.key.participant or one.participant) for one in messages}
-        if all(one is None or self._people.known_as(one).server != LID for one in members):
+        if all(one is None or self._people.session_address(one).server != LID for one in members):
             return
         if self._rosters.cached(chat) is not None:
             return

@@ -51,7 +51,7 @@ def test_what_stands_in_the_place_of_the_file_is_left_as_it_is(path: Path) -> No
     for make, unmake in ((Path.mkdir, Path.rmdir), (os.mkfifo, Path.unlink)):
         make(path)
         with pytest.raises(SessionBlocked):
-            Session.known_position(path)
+            Session.stored_position(path)
         with pytest.raises(SessionBlocked):
             Session.open(path, 5)
         unmake(path)
@@ -63,19 +63,19 @@ def test_a_directory_that_cannot_be_made_now() -> None:
 
 
 def test_the_epoch_is_known_without_opening(path: Path) -> None:
-    assert Session.known_position(path).epoch == 0
+    assert Session.stored_position(path).epoch == 0
     assert not path.exists()
     Session.open(path, 5).close()
-    assert Session.known_position(path).epoch == 5
+    assert Session.stored_position(path).epoch == 5
     Session.open(path, 9).close()
-    assert Session.known_position(path).epoch == 9
+    assert Session.stored_position(path).epoch == 9
 
 
 def test_an_older_epoch_does_not_open_it(session: Session, path: Path) -> None:
     """G6."""
     with pytest.raises(StaleEpoch):
         Session.open(path, 2)
-    assert Session.known_position(path).epoch == 3
+    assert Session.stored_position(path).epoch == 3
 
 
 def test_the_same_epoch_opens_it_again(session: Session, path: Path) -> None:
@@ -100,7 +100,7 @@ def test_garbage_is_left_as_it_is(path: Path, content: bytes) -> None:
     with pytest.raises(SessionDamaged):
         Session.open(path, 1)
     with pytest.raises(SessionDamaged):
-        Session.known_position(path)
+        Session.stored_position(path)
     assert path.read_bytes() == content
     assert [one.name for one in path.parent.iterdir()] == ["session.db"]
 
@@ -182,7 +182,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
-    assert Session.known_position(path).epoch == 0
+    assert Session.stored_position(path).epoch == 0
     Session.open(path, 1).close()
 
 
@@ -359,16 +359,16 @@ async def test_each_transaction_that_changed_something_is_counted(
     session: Session, path: Path
 ) -> None:
     """Two files with one position are the same."""
-    assert Session.known_position(path) == (3, 0)
+    assert Session.stored_position(path) == (3, 0)
     await put(session, "ONE")
-    assert Session.known_position(path) == (3, 1)
+    assert Session.stored_position(path) == (3, 1)
     async with session.transaction():
         session.inbox.seen("chat", "sender", "ONE")
     with pytest.raises(sqlite3.IntegrityError):
         await put(session, "TWO", type=None)
-    assert Session.known_position(path) == (3, 1)
+    assert Session.stored_position(path) == (3, 1)
     session.close()
     with closing(Session.open(path, 7)) as later:
-        assert Session.known_position(path) == (7, 1)
+        assert Session.stored_position(path) == (7, 1)
         await put(later, "TWO")
-        assert Session.known_position(path) == (7, 2)
+        assert Session.stored_position(path) == (7, 2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from actors.connection.abilities.port import Call
 from actors.health.alerts import Alert
-from actors.state.call_events import TOLD, calling
+from actors.state.call_events import CALL_IDS, calling
 from actors.state.connections import Connections, Observed, limiting, showing
 from actors.state.documents import CONNECTIONS
 from actors.state.events.event import TYPES
@@ -140,11 +140,11 @@ async def test_a_call_is_an_event_when_it_rings_and_when_it_is_over(documents: D
     document = await documents.get(CONNECTIONS, "shop")
     assert document is not None
     assert "1555" not in repr(document["calls"])
-    for number in range(TOLD):
+    for number in range(CALL_IDS):
         await documents.batch(called(f"C{number}", "offered", 10))
     document = await documents.get(CONNECTIONS, "shop")
     assert document is not None
-    assert len(document["calls"]) == TOLD
+    assert len(document["calls"]) == CALL_IDS
     assert await events_of(documents, called("A", "offered", 5)) == ["call.received"], "long ago"
 
 

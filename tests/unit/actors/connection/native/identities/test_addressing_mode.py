@@ -71,7 +71,7 @@ async def test_a_person_whose_lid_is_known_is_written_to_by_it(session: Session)
 
 async def test_a_lid_that_is_not_known_is_asked_for(session: Session) -> None:
     made, listing = routes(session, lid=HIDDEN)
-    assert made.known(NUMBER) == Route(NUMBER, OWN)
+    assert made.stored(NUMBER) == Route(NUMBER, OWN)
     assert await made.to(NUMBER) == Route(HIDDEN, OWN_LID, NUMBER)
     assert listing.asked == [NUMBER]
     without, _ = routes(session)

@@ -159,7 +159,7 @@ async def test_no_picture_is_remembered_and_a_hidden_one_is_not(login: Login) ->
 async def test_as_many_pictures_are_remembered_as_may_be(login: Login) -> None:
     for number in range(MOST_PICTURES + 5):
         await login.profiles.picture(f"{15550100000 + number}@s.whatsapp.net")
-    assert len(login.profiles._known) == MOST_PICTURES
+    assert len(login.profiles._cached) == MOST_PICTURES
 
 
 async def test_a_picture_that_is_set_is_asked_for_again(login: Login) -> None:

@@ -60,7 +60,7 @@ class Scripted:
 
 def fetcher(web: Scripted, directory: Path, limit: int = 2**20) -> FileDownloader:
     hosts = MediaServers()
-    hosts._known = MediaConnection(tuple(web.answers), "word", math.inf)
+    hosts._connection = MediaConnection(tuple(web.answers), "word", math.inf)
     return FileDownloader(BareFiles(directory), cast("HttpClient", web), hosts, limit=limit)
 
 

@@ -222,9 +222,9 @@ async def test_files_wait_for_room_and_come_by_themselves(
         assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
         waiting = [one for one in news(session) if one[0] != "SMALL"]
         assert waiting == [(f"LARGE{number}", "deferred", "disk_reserve") for number in range(20)]
-        changes = session.known_position(session.path)
+        changes = session.stored_position(session.path)
         await asyncio.sleep(0.3)
-        assert session.known_position(session.path) == changes, "looking for room writes nothing"
+        assert session.stored_position(session.path) == changes, "looking for room writes nothing"
         disk.left = 11
         await until(lambda: not left(session))
         assert session.downloads.deferred()[0] == 0

@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.limits.account_limits import NONE, Limits
 from actors.connection.session import file as session_file
-from actors.connection.session.messages.sent_messages import KNOWN_SECONDS
+from actors.connection.session.messages.sent_messages import SENT_IDS_SECONDS
 from actors.connection.session.received.inbox import TOMBSTONE_SECONDS
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, put
@@ -50,7 +50,7 @@ async def test_a_chat_that_the_account_began_is_begun_for_good(
     await put(session, "C", chat=GROUP, sender=ACCOUNT, from_me=True)
     async with session.transaction():
         session.inbox.settle([item.key for item in session.inbox.pending("message", 10)])
-        clock.now += TOMBSTONE_SECONDS + KNOWN_SECONDS + DAY
+        clock.now += TOMBSTONE_SECONDS + SENT_IDS_SECONDS + DAY
         session.prune(clock.now)
     assert [session.outreach.begun(chat) for chat in (ALICE, BOB, GROUP)] == [True, True, False]
     assert [session.outreach.begun_by(chat) for chat in (ALICE, BOB, GROUP)] == ["A", "B", None]

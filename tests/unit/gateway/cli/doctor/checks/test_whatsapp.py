@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.whatsapp_version import BUILT_IN, VERSION_FILE, Known
+from actors.connection.whatsapp_version import BUILT_IN, VERSION_FILE, VersionRecord
 from gateway.cli.doctor.checks.whatsapp import whatsapp
 from tests.whatsapp_page import PAGE, serving
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 async def test_the_version_that_is_announced(
     tmp_path: Path, chosen: str | None, page: bytes, result: str, words: list[str]
 ) -> None:
-    (tmp_path / VERSION_FILE).write_text(Known(ends={"2.3000.8": 2e9}).to_json())
+    (tmp_path / VERSION_FILE).write_text(VersionRecord(ends={"2.3000.8": 2e9}).to_json())
     with serving(sw=page) as server:
         settings = resolve_settings(data=tmp_path, whatsapp_url=server.url, whatsapp_version=chosen)
         findings = {each.check: each for each in await whatsapp(settings)}
