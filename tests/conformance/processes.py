@@ -25,6 +25,7 @@ FOREIGN = ("neonize", "tryx")
 """Programs that nobody here wrote, in environments of their own; one that dies before its test begins is started again."""
 RESTARTS = 2
 """The limit for one test."""
+SOCKET_EVENTS = ("connected", "disconnected")
 
 
 class Simulator:
@@ -201,7 +202,11 @@ class Client:
         self.paired = True
 
     def prepare(self) -> None:
-        """Logs in where that has to be, and waits until nothing of the test before is left."""
+        """Logs in where that has to be, and waits until nothing of the test before is left.
+
+        The simulator counts a login from the client's last handshake message on, which is before
+        the client has a socket for commands: the client's own word is awaited, too.
+        """
         assert self.process.died() is None, self.process.end()
         logged_in = any(line["event"] == "connected" for line in self.process.seen)
         online = logged_in and self._simulator.account(self.number)["online"]
@@ -211,8 +216,16 @@ class Client:
             online = False
         if not online:
             self.log_in()
+        self.process.quiet()
+        if self._is_between_sockets():
+            self.wait("connected")
         self._simulator.settled(self.number)
         self.process.quiet()
+
+    def _is_between_sockets(self) -> bool:
+        """Whether the client lost its socket, and has not said since that another one is open."""
+        states = (one["event"] for one in reversed(self.process.seen))
+        return next((one for one in states if one in SOCKET_EVENTS), "") == "disconnected"
 
     def pair(self, number: str) -> None:
         """The phone of `number` links the client, which logs in."""

@@ -10,6 +10,8 @@ import pytest
 from tests.conformance.processes import as_handed_over, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conformance.processes import Client, Simulator
 
 
@@ -102,8 +104,15 @@ def test_reads_an_older_session_after_a_new_one(
     assert simulator.account(client.number)["retries"] == before, "the old session was gone"
 
 
-def test_tells_what_it_cannot_read(simulator: Simulator, client: Client, friend: str) -> None:
-    """And asks for it a bounded number of times, then lets the server forget it."""
+def test_tells_what_it_cannot_read(
+    simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
+) -> None:
+    """And asks for it a bounded number of times, then lets the server forget it.
+
+    With a client of its own: a minute later it may ask its phone, in the midst of another test.
+    """
+    client = another(kind)
+    client.pair(friend.replace("1555011", "1555012"))
     open_session(simulator, client, friend)
     before = simulator.account(client.number)["retries"]
     fault = simulator.fault(client.number, "garble", count=20)

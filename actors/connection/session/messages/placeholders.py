@@ -92,8 +92,14 @@ class Placeholders(SessionPart):
         )
 
     def reschedule(self, request: str, at: float | None) -> None:
-        """Have the phone be asked again at that time, or (None) never, for what the request did not bring."""
-        self._file.write("UPDATE placeholders SET ask_at = ? WHERE request = ?", (at, request))
+        """Have the phone be asked again at that time, or (None) never, for what the request did not bring.
+
+        An answer is final: the acknowledgement of its request, where that comes later, changes nothing.
+        """
+        self._file.write(
+            "UPDATE placeholders SET ask_at = ? WHERE request = ? AND ask_at IS NOT NULL",
+            (at, request),
+        )
 
     def forget(self, chat: str, sender: str, message_id: str) -> None:
         """The message has its content."""

@@ -23,7 +23,7 @@ from tests.unit.actors.connection.sessions import ALICE, Clock
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from actors.connection.native.send.peer_messages import PeerMessages
     from actors.connection.native.transport.socket import Socket
@@ -33,16 +33,19 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 
 
 class Peers:
-    """Notes what leaves; `error` is what becomes of it instead."""
+    """Notes what leaves; `error` is what becomes of it instead, `overtaken` what comes before its acknowledgement."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
         self.error: SendError | None = None
+        self.overtaken: Callable[[str], Awaitable[None]] | None = None
 
     async def send(self, number: str, message: bytes) -> None:
         part = parse(proto.Message, message).protocolMessage.peerDataOperationRequestMessage
         (asked,) = part.placeholderMessageResendRequest
         self.sent.append((number, asked.messageKey.id))
+        if self.overtaken is not None:
+            await self.overtaken(number)
         if self.error is not None:
             raise self.error
 
@@ -113,6 +116,23 @@ async def test_it_is_asked_once_and_thrice_more_where_no_answer_comes(world: Wor
     assert world.asked() == ["A"] * 4
     assert len({number for number, _ in world.peers.sent}) == 4
     assert world.counts == {"phone.asked": 4}
+
+
+async def test_an_answer_that_overtakes_its_acknowledgement_counts(world: World) -> None:
+    """A phone that has nothing says so once: it is not asked again by itself."""
+
+    async def has_nothing(number: str) -> None:
+        async with world.session.transaction():
+            world.session.placeholders.ask_again(number, None)
+
+    world.peers.overtaken = has_nothing
+    await world.note("A")
+    async with world.running():
+        await again(world, 1)
+        world.clock.now += PAUSES[0]
+        await again(world, 1)
+    assert world.session.placeholders.next_at() is None
+    assert world.asked() == ["A"]
 
 
 @pytest.mark.parametrize("error", [NotConnected(), SendError("ack_timeout", uncertain=True)])
