@@ -104,6 +104,19 @@ def test_it_listens_on_loopback_alone(instance: Instance) -> None:
     assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
 
 
+def test_ray_runs_without_its_dashboard(instance: Instance) -> None:
+    """`RAY_DASHBOARD=false` leaves out all that serves it; a job is refused by the setting's name."""
+    names = {process.name() for process in instance.family()}
+    assert "gcs_server" in names
+    assert not {name for name in names if name.startswith("ray-dashboard")}
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port_of(instance, "ray_dashboard")))
+    assert "dashboard" not in instance.status()["addresses"]
+    refused = instance.teimoso("jobs", "list")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "RAY_DASHBOARD=false" in refused.stderr
+
+
 def test_secrets_are_for_the_owner_alone(instance: Instance) -> None:
     for name in ("runtime.json", "ray/token", "valkey/valkey.conf", "valkey/password"):
         assert stat.S_IMODE((instance.data / name).stat().st_mode) == 0o600, name

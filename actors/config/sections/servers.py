@@ -54,6 +54,14 @@ class RedisAndRaySettings(Section):
             " [one of its own](architecture.md#several-hosts), which takes a bucket"
         ),
     )
+    ray_dashboard: bool = Field(
+        True,
+        validation_alias="RAY_DASHBOARD",
+        description=(
+            "whether the own Ray head has its [dashboard](operations.md#rays-dashboard): 11 processes, 200 MB, and 1 s"
+            " of a processor at each start; without it there is no such page, and `teimoso jobs` is refused"
+        ),
+    )
 
     @cached_property
     def redis_address(self) -> str:

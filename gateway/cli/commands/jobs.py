@@ -178,6 +178,7 @@ def _client(data: Path, dashboard: str | None) -> JobClient:
 
 def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
     """Ray's dashboard, and the environment of a process that calls it."""
+    from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
     from supervision.keeper.parts import python_module, ray_head
 
@@ -185,6 +186,11 @@ def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
     if plan is None:
         output.refuse(f"Nothing was ever started in {data}: `teimoso up` does.")
     if plan.ray:
+        if not Settings.load(data).ray_dashboard:
+            output.refuse(
+                "Jobs need Ray's dashboard, and RAY_DASHBOARD=false leaves it out: stop the instance"
+                " and start it without that setting."
+            )
         return f"http://127.0.0.1:{plan.ports['ray_dashboard']}", ray_head.environment(data)
     if dashboard is None:
         output.refuse(

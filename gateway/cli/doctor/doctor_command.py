@@ -90,7 +90,7 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[CheckRe
     """Ray, Redis, the state store and the bucket, as far as they are there to be asked."""
     findings = []
     if plan.ray:
-        findings.append(await _ray(plan) if runs else machine.shared_memory())
+        findings.append(await _ray(settings, plan) if runs else machine.shared_memory())
     if runs or not plan.valkey:
         findings += await redis(settings)
     findings += await store(settings, simulated=plan.simulate)
@@ -99,7 +99,7 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[CheckRe
     return findings
 
 
-async def _ray(plan: Plan) -> CheckResult:
-    if await ray_head.ready(plan.ports):
+async def _ray(settings: Settings, plan: Plan) -> CheckResult:
+    if await ray_head.ready(plan.ports, dashboard=settings.ray_dashboard):
         return ok("ray", f"the head answers on 127.0.0.1:{plan.ports['ray_gcs']}")
     return fail("ray", "no answer", "the keeper restarts it; `logs/ray.log` says why it fell")

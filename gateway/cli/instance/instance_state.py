@@ -138,11 +138,13 @@ async def look(data: Path) -> InstanceState:
 def addresses(data: Path, plan: Plan | None, entries: Iterable[ProcessEntry]) -> dict[str, str]:
     """The URLs of the console and of Ray's dashboard, each where its process runs."""
     there, found = {entry.role for entry in entries}, {}
-    if "gateway" in there:
-        with suppress(OSError, ValueError):
-            found["console"] = f"http://{reachable(Settings.load(data))}/"
-    if plan is not None and plan.ray and "ray" in there and "ray_dashboard" in plan.ports:
-        found["dashboard"] = f"http://127.0.0.1:{plan.ports['ray_dashboard']}"
+    with suppress(OSError, ValueError):
+        settings = Settings.load(data)
+        if "gateway" in there:
+            found["console"] = f"http://{reachable(settings)}/"
+        port = plan.ports.get("ray_dashboard") if plan is not None and plan.ray else None
+        if port is not None and "ray" in there and settings.ray_dashboard:
+            found["dashboard"] = f"http://127.0.0.1:{port}"
     return found
 
 

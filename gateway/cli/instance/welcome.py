@@ -31,7 +31,9 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "gateway": url,
         "valkey": f"127.0.0.1:{plan.ports.get('valkey')}",
         "simulator": f"{settings.whatsapp_url}, control http://127.0.0.1:{plan.control_port}",
-        "ray": f"dashboard http://127.0.0.1:{plan.ports.get('ray_dashboard')}",
+        "ray": f"dashboard http://127.0.0.1:{plan.ports.get('ray_dashboard')}"
+        if settings.ray_dashboard
+        else None,
     }
     entries = [*process_files.read(data, PROCESSES), *process_files.read(data)]
     return {

@@ -74,8 +74,10 @@ def _simulator(data: Path, _settings: Settings, plan: Plan) -> Part:
 def _ray(data: Path, settings: Settings, plan: Plan) -> Part:
     return Part(
         "ray",
-        lambda: ray_head.command(data, plan.ports, settings.log_max_bytes),
-        lambda: ray_head.ready(plan.ports),
+        lambda: ray_head.command(
+            data, plan.ports, settings.log_max_bytes, dashboard=settings.ray_dashboard
+        ),
+        lambda: ray_head.ready(plan.ports, dashboard=settings.ray_dashboard),
         patience=120.0,
         silence=None,  # Ray ends its head when one of its parts dies
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import log_rotation, secret_files
 from supervision.keeper.code_digest import code_digest
-from supervision.keeper.parts import probe, python_module, ray_start_hook
+from supervision.keeper.parts import probe, python_module, ray_command, ray_start_hook
 from supervision.keeper.process import CommandLine
 from supervision.ray_files import ADDRESS_FILE, TOKEN
 
@@ -83,10 +83,12 @@ def environment(data: Path) -> dict[str, str]:
     }
 
 
-def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> CommandLine:
+def command(
+    data: Path, ports: Mapping[str, int], log_bytes: int = 2**25, *, dashboard: bool = True
+) -> CommandLine:
     """Writes token, address and directories; returns the command. No other head may run now.
 
-    Ray rotates each of its logs at `log_bytes`.
+    Ray rotates each of its logs at `log_bytes`. Without `dashboard` nothing accepts jobs either.
     """
     _prepare(data, ports["ray_gcs"])
     options = {
@@ -105,14 +107,14 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
         "num-cpus": max(4, os.cpu_count() or 1),
         "object-store-memory": OBJECT_STORE,
         "temp-dir": temporary(data),
-        "include-dashboard": "true",
+        "include-dashboard": str(dashboard).lower(),
         "include-log-monitor": "false",
         "log-color": "false",
     }
     # The monitor of an autoscaler, which does not exist here.
     flags = ("--no-monitor", *(f"--{name}={value}" for name, value in options.items()))
     return CommandLine(
-        (sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", *flags),
+        (sys.executable, "-P", "-m", ray_command.__name__, "start", "--head", "--block", *flags),
         {
             **environment(data),
             **HEALTH,
@@ -130,15 +132,15 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
     )
 
 
-async def ready(ports: Mapping[str, int]) -> bool:
-    """Returns whether actors can be created: the head, its node and its dashboard answer.
+async def ready(ports: Mapping[str, int], *, dashboard: bool = True) -> bool:
+    """Returns whether actors can be created: the head, its node and, where it has one, its dashboard answer.
 
     The request to the dashboard has no token: a refusal is an answer, too.
     """
     for name in ("ray_gcs", "ray_node_manager", "ray_agent"):
         if not await probe.accepts(ports[name]):
             return False
-    return await probe.get(ports["ray_dashboard"], "/api/version") is not None
+    return not dashboard or await probe.get(ports["ray_dashboard"], "/api/version") is not None
 
 
 def remembers(data: Path) -> bool:

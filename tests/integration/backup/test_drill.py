@@ -46,6 +46,7 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
         "DEAD_LETTER_RETENTION_DAYS": "3",
         "BACKUP_TARGET": str(tmp_path / "scheduled"),
         "WEBHOOK_URL_PRIVATE": "true",
+        "RAY_DASHBOARD": "false",
     }
     with Instance(data, environment) as running:
         for party in PARTIES:

@@ -79,9 +79,8 @@ class Head:
         )
         self.settings.save()
         chosen = ports.settle({}, (), ports.candidates(self.data), ports.free)
-        command = ray_head.command(self.data, chosen)
-        words = [word.replace("dashboard=true", "dashboard=false") for word in command.arguments]
-        self._head = self._run(words, command)
+        command = ray_head.command(self.data, chosen, dashboard=False)
+        self._head = self._run(list(command.arguments), command)
 
         def started() -> bool:
             assert self._head is not None

@@ -70,12 +70,9 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             self._ports = ports.settle({}, (), ports.candidates(self.place), ports.free)
-            command = ray_head.command(self.place, self._ports)
-            words = [
-                word.replace("dashboard=true", "dashboard=false") for word in command.arguments
-            ]
+            command = ray_head.command(self.place, self._ports, dashboard=False)
             self._environment = {**command.environment, **self._more}
-            self._head = run(self.place, words, self._environment, "head")
+            self._head = run(self.place, command.arguments, self._environment, "head")
             wait_for(self.place, self._ports["ray_gcs"], self._head, "head")
         except BaseException:
             self.end()

@@ -24,7 +24,7 @@ from supervision.keeper.parts import ports, ray_head
 from tests.processes.instance import gone, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 START = 60.0
 
@@ -198,7 +198,7 @@ def join(
 
 
 def run(
-    place: Path, words: list[str], environment: Mapping[str, str], name: str
+    place: Path, words: Sequence[str], environment: Mapping[str, str], name: str
 ) -> subprocess.Popen[bytes]:
     with (place / f"{name}.log").open("ab") as log:
         return subprocess.Popen(

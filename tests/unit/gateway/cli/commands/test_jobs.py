@@ -1,4 +1,4 @@
-"""Arguments that `teimoso jobs run` hands to the job."""
+"""Arguments that `teimoso jobs run` hands to the job, its words for a person, and an instance without jobs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from actors.config.sources import resolve_settings
+from gateway.cli.commands import jobs
 from gateway.cli.commands.jobs import placed, sentence
+from supervision.keeper.manifest import Plan
 
 
 def test_a_place_is_where_the_command_is_given() -> None:
@@ -35,3 +39,13 @@ def test_a_place_is_where_the_command_is_given() -> None:
 )
 def test_a_report_is_a_line_for_a_person(report: dict[str, Any], printed: str) -> None:
     assert sentence(report) == printed
+
+
+def test_without_the_dashboard_jobs_are_refused_by_the_name_of_the_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Plan(8090, ports={"ray_dashboard": 1}).save(tmp_path)
+    resolve_settings(data=tmp_path, ray_dashboard=False).save()
+    with pytest.raises(typer.Exit):
+        jobs.list_(data=tmp_path)
+    assert "RAY_DASHBOARD=false leaves it out" in capsys.readouterr().err

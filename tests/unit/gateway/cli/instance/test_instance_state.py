@@ -72,6 +72,8 @@ def test_addresses_are_those_of_what_runs(tmp_path: Path) -> None:
     assert addresses(tmp_path, None, entries("ray")) == {}
     elsewhere = replace(plan, ray=False)
     assert addresses(tmp_path, elsewhere, entries("ray")) == {}
+    resolve_settings(data=tmp_path, ray_dashboard=False).save()
+    assert addresses(tmp_path, plan, entries("ray")) == {}
 
 
 @pytest.mark.parametrize(

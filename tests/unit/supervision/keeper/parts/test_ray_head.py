@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import ray
 from ray._common.utils import load_class
 from ray._private.parameter import RayParams
 
-from supervision.keeper.parts import ports, ray_head
+from supervision.keeper.parts import ports, ray_command, ray_head
 from supervision.ray_files import TOKEN
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
     assert token.read_text() == before
 
 
+def test_the_dashboard_can_be_left_out(short: Path) -> None:
+    assert "--include-dashboard=true" in ray_head.command(short, PORTS).arguments
+    assert "--include-dashboard=false" in ray_head.command(short, PORTS, dashboard=False).arguments
+
+
 def test_no_server_for_ray_clients_is_started(short: Path) -> None:
     environment = ray_head.command(short, PORTS).environment
     hook = load_class(environment["RAY_START_HOOK"])
@@ -75,6 +81,22 @@ def test_workers_are_started_by_the_file_that_defers_what_they_do_not_use(short:
     loaded = json.loads(done.stdout)
     assert "ray._private.runtime_env.plugin_schema_manager" in loaded
     assert not {"jsonschema", "referencing", "rpds"} & set(loaded)
+
+
+def test_it_is_started_without_the_modules_of_commands_that_no_part_uses(short: Path) -> None:
+    *python, _, name = ray_head.command(short, PORTS).arguments[:4]
+    code = (
+        f"import atexit, runpy, sys; sys.argv[:] = ['ray', 'start', '--help'];"
+        "atexit.register(lambda: print(*sys.modules, sep='\\n'));"
+        f"runpy.run_module({name!r}, run_name='__main__')"
+    )
+    done = subprocess.run([*python, "-c", code], capture_output=True, text=True, check=True)
+    assert "--include-dashboard" in done.stdout
+    loaded = set(done.stdout.splitlines())
+    assert "ray.autoscaler" in loaded
+    assert not {"ray.serve", "ray.util.state.api", "ray.dashboard.modules.job.sdk"} & loaded
+    for each in ray_command.UNUSED:
+        assert Path(ray.__file__).parents[1].joinpath(*each.split(".")).with_suffix(".py").exists()
 
 
 def test_state_of_ray_is_kept_for_the_same_code_only(
