@@ -26,14 +26,20 @@ from supervision.backup.restored_queue import Ended, QueueUnreadable
 from supervision.backup.unfinished import UNFINISHED_RESTORE, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
     from actors.connection.backup.vault import SessionCopy
     from actors.media.bucket_copies import BucketCopies
     from actors.redis.leases.lease_record import Position
-    from supervision.backup.backup_store import BackupFile, BackupName, BackupStore, LeftOut
+    from supervision.backup.backup_store import (
+        BackupFile,
+        BackupName,
+        BackupStore,
+        LeftOut,
+        Manifest,
+    )
 
 SCRATCH: Final = "restore.scratch"
 
@@ -52,15 +58,18 @@ class Restored(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
-async def restore(data: Path, store: BackupStore, named: str | None) -> Restored:
+async def restore(
+    data: Path, store: BackupStore, named: str | None, announce: Callable[[Manifest], None]
+) -> Restored:
     """Write the backup with that name, the newest one with None, to `data`; `unfinished.finish` lets it be started.
 
-    Raises `CannotRestore`, `WrongKey`, `Tampered` or `BucketAway`: the directory has a mark then, and is begun anew by
+    `announce` gets its list before anything is written. Raises `CannotRestore`, `WrongKey`, `Tampered` or `BucketAway`: the directory has a mark then, and is begun anew by
     the next call. A directory with anything else in it is left as it is.
     """
     require_empty(data)
     name = _chosen(await store.names(), named)
     manifest = await store.read(name)
+    announce(manifest)
     await asyncio.to_thread(_begin, data)
     scratch, content = data / SCRATCH, store.content(name.mark)
     try:

@@ -249,6 +249,7 @@ class Serving:
             self._turn_away()
             return
         self._belongs_to, self._obstacle = account, None
+        self._reporter.linked(self._engine.linked_at)
         self._opened_at = time.monotonic()
         self._is_open.set()
         self._report("open", account=account)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 28
+VERSION = 29
 
 CHANGES = {
     2: """
@@ -360,6 +360,10 @@ CREATE TABLE file_details (
     at REAL NOT NULL,
     PRIMARY KEY (kind, given)
 ) STRICT, WITHOUT ROWID
+""",
+    29: """
+-- The newest time that the session's own clock reached while its account was new: it never goes back.
+ALTER TABLE file ADD COLUMN clock_at REAL
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

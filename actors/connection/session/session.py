@@ -209,6 +209,7 @@ class Session(SessionFile):
             self.timers,
             self.aliases,
             self.keys,
+            self.account_link,
         ):
             part.prune(now)
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from actors.runtime.limits.host_turns import HostTurns
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
 
 PROGRAM: Final = "ffmpeg"
-AT_ONCE: Final = 2
-"""Runs of each kind at once on a host; a process has one of a unit, so that other connections get the next turn."""
+SHORT_RUN_SECONDS: Final = 10.0
+"""Seconds of a short run: a file that takes longer is begun anew as a long one."""
 
 CONVERSIONS: Final = "conversions"
 PREVIEWS: Final = "previews"
@@ -65,7 +65,19 @@ class NotConverted(Exception):  # noqa: N818 - reads as what it is
 
 
 class TooSlow(NotConverted):
-    """ffmpeg was not done in time, or was ended from outside; on a host with less load it may succeed."""
+    """ffmpeg was not done in time; on a host with less load it may succeed."""
+
+
+class EndedOutside(TooSlow):
+    """ffmpeg was ended before its time, by a host without memory, say."""
+
+
+class _Bounds(NamedTuple):
+    """The bounds of a run, which is ended at any of them; `size` is the bytes that it may write."""
+
+    size: int
+    seconds: float
+    processor_seconds: int
 
 
 def is_installed() -> bool:
@@ -74,10 +86,16 @@ def is_installed() -> bool:
 
 
 class Ffmpeg:
-    """Reads a file and returns what ffmpeg makes of it. A run that breaks a bound is ended, and leaves nothing."""
+    """Reads a file and returns what ffmpeg makes of it. A run that breaks a bound is ended, and leaves nothing.
 
-    def __init__(self, turns: HostTurns) -> None:
-        self._turns = turns
+    A host has one short run and one long run at once, a unit one of both. Every file begins with a short one, so that a unit
+    whose files take long holds up those of the others for `SHORT_RUN_SECONDS`, and then waits among its like for a long one.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        """Share the turns of this name with all processes that have the directory."""
+        self._short_turns = HostTurns(directory, f"{name}-short", 1)
+        self._long_turns = HostTurns(directory, f"{name}-long", 1)
         self._own_turns = KeyedSemaphores[str](1)
 
     async def run(
@@ -106,34 +124,51 @@ class Ffmpeg:
         """Return a file without a name that has the output of these arguments, of 1 to `limit` bytes; the caller closes it.
 
         The file is in the directory `place`, by default in that of temporary files. Runs of a `unit` come one after the other; each has `within` seconds
-        from its turn on. Raises `NotInstalled`, `NotConverted`, and OSError where the source is gone.
+        from its last turn on. Raises `NotInstalled`, `NotConverted`, and OSError where the source is gone.
         """
-        program = shutil.which(PROGRAM)
-        if program is None:
+        if not is_installed():
             raise NotInstalled
-        async with self._own_turns.of(unit), self._turns.turn() as turn:
-            # Opened by number: from the ending of a name ffmpeg might choose a format that reads other files.
-            made = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+        bounds = _Bounds(limit, within, _THREADS * max(1, int(within)))
+        short = bounds._replace(seconds=min(within, SHORT_RUN_SECONDS))
+        async with self._own_turns.of(unit):
             try:
-                with _opened(source) as given:
-                    files = (given.fileno(), made.fileno())
-                    command = (program, *_READS, "-i", f"file:/dev/fd/{files[0]}", *arguments)
-                    # A run that outlives this process keeps its turn.
-                    await _run(
-                        (*command, "-y", f"file:/dev/fd/{files[1]}"), (*files, turn), limit, within
-                    )
-                _require_output(made, limit)
-            except BaseException:
-                made.close()
-                raise
-            return made
+                async with self._short_turns.turn() as turn:
+                    return await _made(source, arguments, turn, short, place)
+            except TooSlow as error:
+                if short == bounds or isinstance(error, EndedOutside):
+                    raise
+            async with self._long_turns.turn() as turn:
+                return await _made(source, arguments, turn, bounds, place)
 
 
 def of_host(settings: Settings, kind: str) -> Ffmpeg:
     """Return the runner for this kind of runs, which shares the turns of this host."""
     # Several hosts may share the data directory; each has turns of its own.
     name = f"{kind}-{platform.node()}" if settings.several_hosts else kind
-    return Ffmpeg(HostTurns(settings.data, name, AT_ONCE))
+    return Ffmpeg(settings.data, name)
+
+
+async def _made(
+    source: Path | bytes,
+    arguments: Sequence[str],
+    turn: int,
+    bounds: _Bounds,
+    place: Path | None,
+) -> IO[bytes]:
+    # Opened by number: from the ending of a name ffmpeg might choose a format that reads other files.
+    made = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    try:
+        with _opened(source) as given:
+            given_file, made_file = (f"file:/dev/fd/{each.fileno()}" for each in (given, made))
+            # A run that outlives this process keeps its turn.
+            files = (given.fileno(), made.fileno(), turn)
+            command = (PROGRAM, *_READS, "-i", given_file, *arguments, "-y", made_file)
+            await _run(command, files, bounds)
+        _require_output(made, bounds.size)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _opened(source: Path | bytes) -> IO[bytes]:
@@ -145,15 +180,15 @@ def _opened(source: Path | bytes) -> IO[bytes]:
     return given
 
 
-async def _run(command: Sequence[str], files: Sequence[int], limit: int, within: float) -> None:
+async def _run(command: Sequence[str], files: Sequence[int], bounds: _Bounds) -> None:
     process = await asyncio.create_subprocess_exec(
         *(
             "/bin/sh",
             "-c",
             _BOUNDED,
             str(MEMORY),
-            str(_THREADS * max(1, int(within))),
-            str(limit // _BLOCK + 1),
+            str(bounds.processor_seconds),
+            str(bounds.size // _BLOCK + 1),
         ),
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -165,19 +200,19 @@ async def _run(command: Sequence[str], files: Sequence[int], limit: int, within:
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(bounds.seconds):
             status = await process.wait()
     except TimeoutError:
-        raise TooSlow(f"it takes longer than {within:g} s") from None
+        raise TooSlow(f"it takes longer than {bounds.seconds:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if status in {-signal.SIGXFSZ, 128 + signal.SIGXFSZ}:
-        raise NotConverted(_too_large(limit))
+        raise NotConverted(_too_large(bounds.size))
     if status in _ENDED:
-        raise TooSlow("it was ended before it was done")
+        raise EndedOutside("it was ended before it was done")
     if status:
         raise NotConverted(
             "it is damaged, needs too much memory or time, or is of a format that is not read"

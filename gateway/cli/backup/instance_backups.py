@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 from actors.config.sections import bucket_address
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
-from actors.connection.backup.backup_format import Tampered
+from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import Keyring, WrongKey
 from actors.connection.backup.open_vault import open_target
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    from supervision.backup.backup_store import LeftOut
+    from supervision.backup.backup_store import LeftOut, Manifest
 
 T = TypeVar("T")
 
@@ -75,10 +76,43 @@ def _sentence(one: LeftOut) -> str:
 
 
 def show(source: str, data: Path, as_json: bool) -> None:
-    """List the whole backups in a target."""
-    names = _done(_store(_settings_of(data), source).names())
-    items = [{"copy": str(name), "at": rfc3339(name.at)} for name in names]
-    output.show({"items": items}, ("copy", "at"), as_json=as_json, empty="There is no backup.")
+    """List the backups in a target, each with the sessions that it lacks or has as they were before."""
+    items = _done(_listed(_store(_settings_of(data), source)))
+    columns = ("copy", "at", "state", "left_out")
+    if not as_json:
+        for item in items:
+            item["left_out"] = [
+                f"{name_of(one['connection'])} ({one['code']})" for one in item["left_out"]
+            ]
+    output.show({"items": items}, columns, as_json=as_json, empty="There is no backup.")
+
+
+async def _listed(store: BackupStore) -> list[dict[str, Any]]:
+    """Describe each backup; one whose list cannot be read has the code of the reason as its state."""
+    items = []
+    for name in await store.names():
+        left_out: tuple[LeftOut, ...] = ()
+        try:
+            left_out = (await store.read(name)).left_out
+            state = "incomplete" if left_out else "complete"
+        except (Tampered, WrongKey, BackupTooLarge) as error:
+            state = error.code
+        items.append(
+            {
+                "copy": str(name),
+                "at": rfc3339(name.at),
+                "state": state,
+                "left_out": [asdict(one) for one in left_out],
+            }
+        )
+    return items
+
+
+def _announce(manifest: Manifest) -> None:
+    """Name on stderr the sessions that a restore will not have as they were when the backup was made."""
+    for one in manifest.left_out:
+        relink = " Its account has to be linked again." if one.copied_at is None else ""
+        sys.stderr.write(f"{_sentence(one)}{relink}\n")
 
 
 def restore(source: str, named: str | None, data: Path, file: Path | None, as_json: bool) -> None:
@@ -90,7 +124,7 @@ def restore(source: str, named: str | None, data: Path, file: Path | None, as_js
     if running(data):
         output.refuse(f"An instance runs in {data}.")
     store = _store(settings, source)
-    restored = _done(restoration.restore(data, store, named))
+    restored = _done(restoration.restore(data, store, named, _announce))
     own_redis = _remember_settings(data, settings)
     unfinished.finish(data)
     if as_json:
@@ -109,8 +143,6 @@ def restore(source: str, named: str | None, data: Path, file: Path | None, as_js
         f"{data} has the instance of {restored.name}: `teimoso up --data {data}` goes on from there."
     )
     tell("Sent, accepted or received after that is not in it, but for what the state store had.")
-    for each in restored.left_out:
-        tell(f"{_sentence(each)} Where it has none its account has to be linked again.")
     if own_redis:
         tell(f"Its Redis is another server: load {data / 'valkey/appendonlydir'} there first.")
 

@@ -97,8 +97,9 @@ def test_a_session_that_no_backup_has_is_named_and_the_next_whole_one_names_none
     status, made, said = back_up(place)
     assert (status, "shop" in said, "no backup has it" in said) == (INCOMPLETE, True, True), said
     assert made["left_out"] == [{"connection": SHOP, "code": "session_damaged", "copied_at": None}]
-    status, told = place.restore(tmp_path / "second", "--json")
-    assert status == 0
+    restore, key = ("restore", str(place.target), "--json"), {"SESSION_ENCRYPTION_KEY": KEY}
+    status, told, said = run(tmp_path / "second", *restore, environment=key)
+    assert (status, "no backup has it" in said) == (0, True), said
     assert json.loads(told)["left_out"] == made["left_out"]
     assert not session_of(tmp_path / "second").exists()
     session_of(place.data).unlink()
@@ -108,6 +109,40 @@ def test_a_session_that_no_backup_has_is_named_and_the_next_whole_one_names_none
     name = BackupName(*whole["name"].split("/"))
     sealed = (place.target / "backups" / str(name)).read_bytes()
     assert Manifest.opened(name, sealed, Keyring.of(KEY)).left_out == ()
+
+
+def test_the_list_and_a_restore_say_which_backup_lacks_a_session(
+    place: Place, tmp_path: Path
+) -> None:
+    """The restore before it begins: here it cannot go on."""
+    whole = place.back_up()["name"]
+    (place.data / "backups.mark").unlink()  # as another instance's, which has no copy from before
+    damage(session_of(place.data))
+    lacking = back_up(place)[1]["name"]
+    (place.data / "backups.mark").unlink()
+    session_of(place.data).unlink()
+    foreign = place.back_up()["name"]
+    (place.target / "backups" / foreign).write_bytes(b"no list")
+    listing = ("backup", "list", "--from", str(place.target))
+    found = {
+        one["copy"]: one for one in json.loads(run(place.data, *listing, "--json")[1])["items"]
+    }
+    left_out = [{"connection": SHOP, "code": "session_damaged", "copied_at": None}]
+    states = {name: (one["state"], one["left_out"]) for name, one in found.items()}
+    assert states == {
+        whole: ("complete", []),
+        lacking: ("incomplete", left_out),
+        foreign: ("backup_damaged", []),
+    }
+    rows = [line for line in run(place.data, *listing)[1].splitlines() if lacking in line]
+    assert [row.split(maxsplit=2)[2].split() for row in rows] == [
+        ["incomplete", "shop", "(session_damaged)"]
+    ]
+    for content in place.content():
+        content.unlink()
+    status, said = place.restore(tmp_path / "second", "--copy", lacking)
+    assert (status, "no backup has it. Its account has to be linked again." in said) == (1, True)
+    assert "is missing or changed" in said
 
 
 def test_a_damaged_older_file_of_a_session_is_backed_up_as_it_is(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LARGEST = 2**20
 THUMBNAIL = recipes.thumbnail(192)
 ENDLESS = ("-f", "lavfi", "-i", "sine", "-map", "1:a:0", "-f", "null")
+GREEDY_SECONDS = 60.0
 GROWING = ("-re", *ENDLESS[:-1], "s16le")
 
 
@@ -33,7 +34,7 @@ def picture(directory: Path, name: str = "a.png") -> Path:
 
 
 def runner(directory: Path) -> Ffmpeg:
-    return Ffmpeg(HostTurns(directory, "runs", 1))
+    return Ffmpeg(directory, "runs")
 
 
 async def run(
@@ -144,13 +145,43 @@ async def test_nothing_goes_on_for_a_caller_that_left(tmp_path: Path) -> None:
     while not running("lavfi"):  # noqa: ASYNC110 - a process says nothing
         await asyncio.sleep(0.05)
     (child,) = running("lavfi")
-    assert "runs-0.lock" in opened_by(child), "it would run beyond its turn if this process died"
+    assert "runs-short-0.lock" in opened_by(child), (
+        "it would run beyond its turn if this process died"
+    )
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not running("lavfi")
-    async with HostTurns(tmp_path, "runs", 1).turn():
+    async with HostTurns(tmp_path, "runs-short", 1).turn():
         pass
+
+
+@needs_ffmpeg
+async def test_files_that_never_end_hold_up_no_other_tenants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant has two connections, each with two such files; another one has a voice note."""
+    monkeypatch.setattr(ffmpeg, "SHORT_RUN_SECONDS", 0.5)
+    wav(tmp_path)
+
+    async def greedy(own: Ffmpeg) -> None:
+        endless = ("-re", *ENDLESS)
+        with suppress(TooSlow):
+            await own.run(
+                tmp_path / "tone.wav", endless, unit="", limit=LARGEST, within=GREEDY_SECONDS
+            )
+
+    connections = [runner(tmp_path) for _ in range(2)]
+    files = [asyncio.create_task(greedy(own)) for own in connections for _ in range(2)]
+    while len(running("lavfi")) < 2:  # noqa: ASYNC110 - a process says nothing
+        await asyncio.sleep(0.05)
+    monkeypatch.setattr(ffmpeg, "SHORT_RUN_SECONDS", 10.0)  # of the note, on a slow machine
+    assert await run(tmp_path, tmp_path / "tone.wav")
+    assert not any(file.done() for file in files), "the note waited for one of them"
+    for file in files:
+        file.cancel()
+    await asyncio.gather(*files, return_exceptions=True)
+    assert not running("lavfi")
 
 
 @needs_ffmpeg

@@ -12,6 +12,7 @@ DAY = 86_400.0
 
 AS_IN_18 = """
 DROP TABLE file_details;
+ALTER TABLE file DROP COLUMN clock_at;
 ALTER TABLE file DROP COLUMN linked_at;
 ALTER TABLE inbox DROP COLUMN received_at; ALTER TABLE inbox DROP COLUMN place;
 DROP TABLE chat_order;

@@ -123,7 +123,7 @@ async def test_an_answer_that_overtakes_its_acknowledgement_counts(world: World)
 
     async def has_nothing(number: str) -> None:
         async with world.session.transaction():
-            world.session.placeholders.ask_again(number, None)
+            world.session.placeholders.reschedule(number, None)
 
     world.peers.overtaken = has_nothing
     await world.note("A")
