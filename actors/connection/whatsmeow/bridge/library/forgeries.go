@@ -19,7 +19,6 @@ import (
 	"go.mau.fi/libsignal/state/record"
 	"go.mau.fi/libsignal/util/bytehelper"
 	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 
 	"teimoso-whatsmeow/records"
@@ -28,6 +27,9 @@ import (
 
 // mostMissing is how many messages may be missing before one on a chain; beyond it a resend costs one message.
 const mostMissing = 400
+
+// large is the size of a message, in bytes, from which copying it takes longer than any other step.
+const large = 1 << 16
 
 // ErrForged refuses a message that no session of its sender authenticates, or that is too far ahead.
 //
@@ -43,7 +45,7 @@ func (client *Client) refuseForgeries(
 	check := &check{client: client, address: from.SignalAddress(), sender: from.String(), size: len(content)}
 	var err error
 	if first {
-		check.envelope, err = store.SignalProtobufSerializer.PreKeySignalMessage.Deserialize(content)
+		check.envelope, err = envelopeOf(content)
 		if err == nil {
 			check.message, err = signedMessageOf(check.envelope.Message)
 		}
@@ -57,6 +59,23 @@ func (client *Client) refuseForgeries(
 		return ctx // the library's to refuse
 	}
 	return vault.Check(ctx, check.make)
+}
+
+// early makes the check of a large message before the library copies and hashes it, and returns a context without the check. It
+// returns ErrForged for a message that is not authentic, also for one that was decrypted before, under a key that is gone since:
+// its sender is asked for it once more. Any other refusal is made again once the library has looked for a message that came before.
+func early(ctx context.Context, part *waBinary.Node) (context.Context, error) {
+	if content, _ := part.Content.([]byte); len(content) < large {
+		return ctx, nil
+	}
+	checked, err := vault.Checked(ctx)
+	if errors.Is(err, ErrForged) {
+		return ctx, err
+	}
+	if err != nil {
+		return ctx, nil
+	}
+	return checked, nil
 }
 
 // check is that of one direct message.

@@ -3,6 +3,8 @@
 package library
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"io"
 	"net/http"
@@ -72,10 +74,13 @@ func worst(b *testing.B) (*pair, *member) {
 // measured reports the processor time of the process, the median in milliseconds, of what is done with each of these messages.
 func measured(b *testing.B, messages func() []byte, do func(*Client, []byte), client func() *Client) {
 	b.Helper()
+	spent, made := make([]time.Duration, b.N), make([][]byte, b.N)
+	for index := range made {
+		made[index] = messages()
+	}
 	runtime.GC()
-	spent := make([]time.Duration, b.N)
-	for index := range spent {
-		message, one := messages(), client()
+	for index, message := range made {
+		one := client()
 		before := processor()
 		do(one, message)
 		spent[index] = processor() - before
@@ -136,6 +141,15 @@ func BenchmarkForgeries(b *testing.B) {
 		{"of 64 kB", func() []byte { return two.forgedOf(1<<16, 0, nil) }, direct},
 		{"of 1 MB", func() []byte { return two.forgedOf(1<<20, 0, nil) }, direct},
 		{"a first one", func() []byte { return two.forgedFirst(mostMissing, &once.KeyID).Serialize() }, first},
+		{"of 1 MB, a first one", func() []byte { return two.forgedFirstOf(1<<20, mostMissing, &once.KeyID).Serialize() }, first},
+		{"of 1 MB, of a group, by another", func() []byte { return one.signed(mostMissing, make([]byte, 1<<20), another) }, ofGroup},
+		{"of 1 MB, of a group, by its member", func() []byte { return one.sealed(mostMissing, make([]byte, 1<<20)) }, ofGroup},
+		{"of 1 MB, one pass of SHA-256", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
+			sha256.Sum256(content)
+		}},
+		{"of 1 MB, one pass of SHA-512", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
+			sha512.Sum512(content)
+		}},
 		{"of a group, by its member", func() []byte { return one.unpadded(mostMissing) }, ofGroup},
 		{"of a group, by another", func() []byte { return one.signed(mostMissing, make([]byte, 48), another) }, ofGroup},
 	} {

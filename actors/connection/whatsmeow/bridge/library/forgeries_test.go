@@ -227,6 +227,12 @@ func TestForgeriesAreRefusedBeforeTheLibraryTriesThem(t *testing.T) {
 // forgedFirst returns a message that would begin a session, under the device's keys, but for its MAC.
 func (two *pair) forgedFirst(counter uint32, once *uint32) *protocol.PreKeySignalMessage {
 	two.t.Helper()
+	return two.forgedFirstOf(16, counter, once)
+}
+
+// forgedFirstOf is forgedFirst for a ciphertext of this many bytes.
+func (two *pair) forgedFirstOf(size int, counter uint32, once *uint32) *protocol.PreKeySignalMessage {
+	two.t.Helper()
 	serializer, id := store.SignalProtobufSerializer, optional.NewEmptyUint32()
 	if once != nil {
 		id = optional.NewOptionalUint32(*once)
@@ -234,7 +240,7 @@ func (two *pair) forgedFirst(counter uint32, once *uint32) *protocol.PreKeySigna
 	return must(protocol.NewPreKeySignalMessage(
 		3, 1, id, two.device.SignedPreKey.KeyID, public(keys.NewKeyPair().Pub),
 		identity.NewKey(public(two.peer.IdentityKey.Pub)),
-		must(protocol.NewSignalMessageFromBytes(two.forged(counter, nil), serializer.SignalMessage)),
+		must(protocol.NewSignalMessageFromBytes(two.forgedOf(size, counter, nil), serializer.SignalMessage)),
 		serializer.PreKeySignalMessage, serializer.SignalMessage,
 	))
 }

@@ -3,19 +3,14 @@
 package library
 
 import (
-	"bytes"
 	"context"
-	"crypto/aes"
-	"slices"
+	"errors"
 
-	"go.mau.fi/libsignal/cipher"
 	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/libsignal/groups/ratchet"
 	groups "go.mau.fi/libsignal/groups/state/record"
-	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/libsignal/signalerror"
 	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 
 	"teimoso-whatsmeow/records"
@@ -30,7 +25,10 @@ func (client *Client) refuseGroupForgeries(
 	ctx context.Context, part *waBinary.Node, from, group types.JID,
 ) context.Context {
 	content, _ := part.Content.([]byte)
-	message, err := protocol.NewSenderKeyMessageFromBytes(content, store.SignalProtobufSerializer.SenderKeyMessage)
+	message, err := signedGroupMessageOf(content)
+	if errors.Is(err, ErrForged) {
+		return vault.Check(ctx, func(context.Context) error { return err })
+	}
 	if err != nil {
 		return ctx // the library's to refuse
 	}
@@ -54,17 +52,20 @@ func (client *Client) refuseGroupForgeries(
 }
 
 func (client *Client) authenticateGroup(
-	state *groups.SenderKeyStateStructure, message *protocol.SenderKeyMessage, sender string,
+	state *groups.SenderKeyStateStructure, message *signedGroupMessage, sender string,
 ) error {
 	signer, err := ecc.DecodePoint(state.SigningKeyPublic, 0)
-	if err != nil || !ecc.VerifySignature(signer, message.Serialize(), message.Signature()) {
+	if err != nil {
 		return ErrForged
+	}
+	if err := message.verify(signer.PublicKey()); err != nil {
+		return err
 	}
 	next, at := ratchet.NewSenderChainKeyFromStruct(state.SenderChainKey), message.Iteration()
 	if next.Iteration() > at {
 		for _, known := range state.Keys {
 			if known.Iteration == at {
-				return decrypts(ratchet.NewSenderMessageKeyFromStruct(known), message)
+				return message.decrypts(ratchet.NewSenderMessageKeyFromStruct(known))
 			}
 		}
 		return signalerror.ErrOldCounter
@@ -81,23 +82,5 @@ func (client *Client) authenticateGroup(
 	if err != nil {
 		return ErrForged
 	}
-	return decrypts(key, message)
-}
-
-// decrypts returns nil where a key decrypts a message. Its padding is all that tells: the library looks at one byte of it.
-func decrypts(key *ratchet.SenderMessageKey, message *protocol.SenderKeyMessage) error {
-	content := slices.Clone(message.Ciphertext()) // is decrypted in place
-	if len(content)%aes.BlockSize != 0 {
-		return ErrForged
-	}
-	plain, err := cipher.DecryptCbc(key.Iv(), key.CipherKey(), content)
-	if err != nil {
-		return ErrForged
-	}
-	padding := content[len(plain):]
-	if len(padding) == 0 || len(padding) > aes.BlockSize ||
-		!bytes.Equal(padding, bytes.Repeat(padding[:1], int(padding[0]))) {
-		return ErrForged
-	}
-	return nil
+	return message.decrypts(key)
 }

@@ -19,6 +19,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 
 	"teimoso-whatsmeow/records"
+	"teimoso-whatsmeow/vault"
 )
 
 var someGroup = types.NewJID("120363000000000001", types.GroupServer)
@@ -29,6 +30,7 @@ type member struct {
 	name *protocol.SenderKeyName
 	from *groups.SessionBuilder
 	to   *groups.SessionBuilder
+	text string
 }
 
 func grouped(two *pair) *member {
@@ -36,6 +38,7 @@ func grouped(two *pair) *member {
 	one := &member{
 		two, protocol.NewSenderKeyName(someGroup.String(), two.peer.ID.SignalAddress()),
 		groups.NewGroupSessionBuilder(two.peer, serializer), groups.NewGroupSessionBuilder(two.device, serializer),
+		"x",
 	}
 	one.hand()
 	return one
@@ -57,7 +60,7 @@ func (one *member) hand() {
 // said returns a message of the peer.
 func (one *member) said() *protocol.SenderKeyMessage {
 	one.t.Helper()
-	sealed := must(groups.NewGroupCipher(one.from, one.name, one.peer).Encrypt(one.memory, []byte("x")))
+	sealed := must(groups.NewGroupCipher(one.from, one.name, one.peer).Encrypt(one.memory, []byte(one.text)))
 	return sealed.(*protocol.SenderKeyMessage)
 }
 
@@ -82,14 +85,20 @@ func (one *member) signed(ahead uint32, content []byte, signer ecc.ECPrivateKeya
 // is made up is of this kind.
 func (one *member) unpadded(ahead uint32) []byte {
 	one.t.Helper()
+	return one.sealed(ahead, make([]byte, 48))
+}
+
+// sealed returns a message that the peer signed, so far ahead, with whole blocks as its plaintext, padding included.
+func (one *member) sealed(ahead uint32, plain []byte) []byte {
+	one.t.Helper()
 	state, signer := one.key()
 	chain := state.SenderChainKey()
 	for range ahead {
 		chain = chain.Next()
 	}
 	key := must(chain.SenderMessageKey())
-	content := make([]byte, 48)
-	cipher.NewCBCEncrypter(must(aes.NewCipher(key.CipherKey())), key.Iv()).CryptBlocks(content, content)
+	content := make([]byte, len(plain))
+	cipher.NewCBCEncrypter(must(aes.NewCipher(key.CipherKey())), key.Iv()).CryptBlocks(content, plain)
 	return one.signed(ahead, content, signer)
 }
 
@@ -103,6 +112,15 @@ func (one *member) read(content []byte, want error) {
 		return err
 	})
 	if !errors.Is(err, want) || (want == nil && err != nil) {
+		one.t.Fatalf("%v, not %v", err, want)
+	}
+}
+
+// refused has the device refuse a message before the library is asked.
+func (one *member) refused(content []byte, want error) {
+	one.t.Helper()
+	ctx := one.client().refuseGroupForgeries(background, &waBinary.Node{Content: content}, *one.peer.ID, someGroup)
+	if _, err := vault.Checked(ctx); !errors.Is(err, want) {
 		one.t.Fatalf("%v, not %v", err, want)
 	}
 }

@@ -144,7 +144,11 @@ func (client *Client) ParseReceipt(node *waBinary.Node) (*events.Receipt, []waBi
 func (client *Client) DecryptDirect(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	return client.inner.DecryptDM(client.refuseForgeries(ctx, part, from, first), part, from, first, at)
+	ctx, err := early(client.refuseForgeries(ctx, part, from, first), part)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client.inner.DecryptDM(ctx, part, from, first, at)
 }
 
 // DecryptGroup decrypts a part for a group; ratchet and plaintext are one transaction.
@@ -153,7 +157,11 @@ func (client *Client) DecryptDirect(
 func (client *Client) DecryptGroup(
 	ctx context.Context, part *waBinary.Node, from, chat types.JID, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	return client.inner.DecryptGroupMsg(client.refuseGroupForgeries(ctx, part, from, chat), part, from, chat, at)
+	ctx, err := early(client.refuseGroupForgeries(ctx, part, from, chat), part)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client.inner.DecryptGroupMsg(ctx, part, from, chat, at)
 }
 
 // MigrateSession moves sessions of a number to its LID.

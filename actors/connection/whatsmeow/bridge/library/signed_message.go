@@ -88,6 +88,33 @@ func structureOf(content []byte, end int) *protocol.SignalMessageStructure {
 	return found
 }
 
+// envelopeOf decodes a message that begins a session as the library does, with the message in it where it lies in content.
+func envelopeOf(content []byte) (*protocol.PreKeySignalMessageStructure, error) {
+	serializer := store.SignalProtobufSerializer.PreKeySignalMessage
+	var message []byte
+	head := content[:min(1, len(content))]
+	head = head[:len(head):len(head)]
+	for rest := content[len(head):]; len(rest) > 0; {
+		number, kind, size := protowire.ConsumeField(rest)
+		if size < 0 {
+			return serializer.Deserialize(content)
+		}
+		switch {
+		case number == 4 && kind == protowire.BytesType:
+			_, _, tag := protowire.ConsumeTag(rest)
+			message, _ = protowire.ConsumeBytes(rest[tag:])
+		case number <= 6: // the others are unknown
+			head = append(head, rest[:size]...)
+		}
+		rest = rest[size:]
+	}
+	found, err := serializer.Deserialize(head)
+	if err == nil {
+		found.Message = message
+	}
+	return found, err
+}
+
 // verify returns nil where the message has this MAC key on a session.
 func (one *signedMessage) verify(state *record.StateStructure, key []byte) error {
 	mac := hmac.New(sha256.New, key)

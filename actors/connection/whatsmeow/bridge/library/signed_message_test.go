@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -56,16 +57,49 @@ func TestAMessageOfAnotherEncodingIsRefused(t *testing.T) {
 	two.read(content, false, nil)
 }
 
+func TestAMessageThatBeginsASessionIsDecodedAsTheLibraryDoes(t *testing.T) {
+	two := paired(t)
+	two.bundled()
+	content, _ := two.said("x")
+	serializer := store.SignalProtobufSerializer.PreKeySignalMessage
+	unknown := protowire.AppendBytes(protowire.AppendTag(nil, 9, protowire.BytesType), make([]byte, 100))
+	again := protowire.AppendBytes(protowire.AppendTag(nil, 4, protowire.BytesType), []byte("the last one counts"))
+	for _, each := range [][]byte{content, slices.Concat(content, unknown), slices.Concat(content, again), content[:70]} {
+		decoded, err := envelopeOf(each)
+		theirs, refusal := serializer.Deserialize(each)
+		if !reflect.DeepEqual(decoded, theirs) || (err == nil) != (refusal == nil) {
+			t.Fatalf("%v %v, not %v %v", decoded, err, theirs, refusal)
+		}
+	}
+	for _, short := range [][]byte{nil, content[:1]} {
+		if _, err := envelopeOf(short); err == nil {
+			t.Errorf("%v is a message", short)
+		}
+	}
+}
+
 func TestAForgedMegabyteIsNotCopied(t *testing.T) {
 	two := paired(t)
 	two.begin()
-	forged := two.forgedOf(1<<20, 0, nil)
-	two.read(two.forged(0, nil), false, ErrForged)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	two.read(forged, false, ErrForged)
-	runtime.ReadMemStats(&after)
-	if copied := after.TotalAlloc - before.TotalAlloc; copied > 1<<18 {
-		t.Errorf("%d bytes for a message of 1 MB", copied)
+	one := grouped(two)
+	another := must(ecc.GenerateKeyPair()).PrivateKey()
+	_, own := one.key()
+	for name, each := range map[string]struct {
+		forged []byte
+		read   func([]byte)
+	}{
+		"direct":          {two.forgedOf(1<<20, 0, nil), func(content []byte) { two.read(content, false, ErrForged) }},
+		"first":           {two.forgedFirstOf(1<<20, 0, nil).Serialize(), func(content []byte) { two.read(content, true, ErrForged) }},
+		"group":           {one.signed(0, make([]byte, 1<<20), another), func(content []byte) { one.refused(content, ErrForged) }},
+		"group, unpadded": {one.signed(0, make([]byte, 1<<20), own), func(content []byte) { one.refused(content, ErrForged) }},
+	} {
+		two.read(two.forged(0, nil), false, ErrForged)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		each.read(each.forged)
+		runtime.ReadMemStats(&after)
+		if copied := after.TotalAlloc - before.TotalAlloc; copied > 1<<18 {
+			t.Errorf("%s: %d bytes for a message of 1 MB", name, copied)
+		}
 	}
 }

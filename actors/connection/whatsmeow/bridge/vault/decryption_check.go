@@ -14,10 +14,10 @@ func Check(ctx context.Context, check func(context.Context) error) context.Conte
 	return context.WithValue(ctx, checking{}, check)
 }
 
-// checked makes the check of a decryption, where it has one, and returns a context in which it is made.
+// Checked makes the check of a decryption, where it has one, and returns a context in which it is made.
 //
 // Sessions that the check reads are remembered for the decryption.
-func checked(ctx context.Context) (context.Context, error) {
+func Checked(ctx context.Context) (context.Context, error) {
 	check, checks := ctx.Value(checking{}).(func(context.Context) error)
 	if !checks {
 		return ctx, nil

@@ -196,7 +196,7 @@ func (one *plaintexts) PutBufferedEvent(ctx context.Context, hash [32]byte, cont
 // DoDecryptionTxn has what a decryption changes in one transaction, or gathers it; nothing of it where that fails, or where
 // its check does.
 func (one *plaintexts) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
-	ctx, err := checked(ctx)
+	ctx, err := Checked(ctx)
 	if err != nil {
 		return err
 	}
