@@ -30,7 +30,7 @@ FINAL: Final = frozenset(
     {
         *(UNSUPPORTED, "unsupported_chat", "unknown_group", "not_allowed", "unknown_invite"),
         *("invite_revoked", "group_full", "whatsapp_refused", "whatsapp_limited"),
-        *("not_on_whatsapp", "unknown_media", "media_unavailable", "disk_reserve"),
+        *("not_on_whatsapp", "unknown_call", "unknown_media", "media_unavailable", "disk_reserve"),
     }
 )
 """Codes of the owner that are the API's too: asked again at once, it is answered the same."""

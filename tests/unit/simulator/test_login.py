@@ -88,6 +88,8 @@ async def test_an_account_that_is_not_in_good_standing(
         await device.closed()
         refused = await device.login()
         assert (refused.tag, refused.attrs["reason"]) == ("failure", reason)
+        texts = {"logout_message_header", "logout_message_subtext"}
+        assert texts & refused.attrs.keys() == (texts if standing == "locked" else set())
         assert (await http.get(path)).json()["standing"] == standing
     assert Standings(Properties(world.store)).of(NUMBER) == standing
     world.properties.change(NUMBER, {"standing": "good"})

@@ -57,7 +57,9 @@ def test_a_rule_says_what_it_holds_for_and_where_it_comes_from(rule: str) -> Non
     assert len(sources) == 2
     assert SOURCE.search(" ".join(sources)) or "no source" in sources[0], "a file of a client"
     parts = [part for source in sources for part in source.split("; ")]
-    assert [part for part in parts if SOURCE.search(part) and not FUNCTION.search(part)] == []
+    assert [
+        part for part in parts if bool(SOURCE.search(part)) != bool(FUNCTION.search(part))
+    ] == []
 
 
 def test_each_switch_remark_and_fault_is_one_of_the_simulators() -> None:

@@ -200,6 +200,9 @@ async def test_an_owner_that_can_is_asked(
         ("sync_app_state", {}),
         ("reject_call", {"call": "3F0A"}),
     ]
+    owner.answer = {"error": "unknown_call"}
+    refused = await client.post("/api/connections/shop/calls/3F0A/reject")
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_call")
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
