@@ -401,7 +401,7 @@ class ChangedGroup(TypedDict):
     chat: str
     author: Person | None
     at: str
-    setting: Literal["subject", "description", "announce", "locked", "ephemeral_seconds", "member_add_mode", "approval"]
+    setting: Literal["subject", "description", "announce", "locked", "ephemeral_seconds", "member_add_mode", "approval", "picture"]
     value: str | bool | int
 
 
@@ -873,6 +873,7 @@ class ListedChat(TypedDict):
     name: str | None
     last_message: Message | None
     active_at: str
+    picture: str | None
     unread: int
     muted: bool | None
     archived: bool | None
@@ -893,6 +894,7 @@ class ListedContact(TypedDict):
     number: str | None
     lid: str | None
     name: str | None
+    picture: str | None
     saved: bool | None
     full_name: str | None
     first_name: str | None

@@ -161,6 +161,7 @@ class PairedClient:
             clock=time.time,
             hold=hold,
             active=lambda: self._appearance.active,
+            pictures=None if carrying is None else carrying.pictures.known,
         )
         self._receiver = Receiver(
             session,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.protocol.administration import group_news
+from actors.connection.protocol.administration import group_news, picture_news
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
+    from actors.connection.protocol.media.known_pictures import KnownPictures
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -56,6 +57,7 @@ class DeliveryHandler:
         *,
         clock: Callable[[], float],
         hold: bool = False,
+        pictures: KnownPictures | None = None,
     ) -> None:
         self._session = session
         self._people = people
@@ -63,6 +65,7 @@ class DeliveryHandler:
         self._clock = clock
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
         self._group_news = group_news.GroupNewsWriter(session, people)
+        self._picture_news = picture_news.PictureNewsWriter(people, self._group_news, pictures)
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
@@ -73,6 +76,7 @@ class DeliveryHandler:
             "resent": self._resent,
             "receipt": self._receipt,
             "group": self._group,
+            "picture": self._picture,
             "mex": self._mex,
             "media_retried": self._media_retried,
             "call": self._call,
@@ -176,6 +180,11 @@ class DeliveryHandler:
         read = group_news.read_delivery(report, self._people.account, self._clock())
         news |= self._group_news.note(chat, read)
         return StanzaResult("notification.group", (stanza,), news=news)
+
+    def _picture(self, stanza: ProgramDelivery) -> StanzaResult:
+        changes = picture_news.read_delivery(stanza.told or {}, self._clock())
+        news = self._picture_news.note(changes)
+        return StanzaResult("notification.picture", (stanza,), news=news)
 
     def _recipients(self, stanza: ProgramDelivery) -> StanzaResult:
         """The members whom the program is about to send a message of the account to; it waits for the answer.

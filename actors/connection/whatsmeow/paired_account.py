@@ -116,7 +116,14 @@ class PairedAccount:
         )
         phone = PhoneMessages(link, ack_timeout=ack_timeout)
         self._resends = ResendRequests(session, people, link, phone, counts=counts)
-        self._incoming = DeliveryHandler(session, people, self._rosters, clock=time.time, hold=hold)
+        self._incoming = DeliveryHandler(
+            session,
+            people,
+            self._rosters,
+            clock=time.time,
+            hold=hold,
+            pictures=None if carrying is None else carrying.pictures.known,
+        )
         self._receiver = Receiver(
             session,
             link,

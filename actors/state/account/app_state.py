@@ -34,9 +34,10 @@ FLAGS: Final = ("archived", "pinned", "unread")
 
 
 GROUP_SUBJECT: Final = f"{OF_GROUP}subject"
+GROUP_PICTURE: Final = f"{OF_GROUP}picture"
 
-ACTIVITY: Final = ("active_at", "last", "unread_count", "name")
-"""Fields of a chat's document that `chat_activity` writes."""
+ACTIVITY: Final = ("active_at", "last", "unread_count", "name", "picture")
+"""Fields of a chat's document that are no settings (`chat_activity`, `pictures`)."""
 
 
 def document_id(connection: str, subject_id: str) -> str:
@@ -70,6 +71,8 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
         document = _document(collection, connection, subject_id, {**settings, name: noted}, there)
         if name == GROUP_SUBJECT and "active_at" in document:
             document["name"] = noted["value"]["value"] or document.get("name")
+        if name == GROUP_PICTURE:
+            document.pop("picture", None)  # it was another one's
         return document
 
     events = _events_of(collection, connection, subject_id, item, news=item["news"])
@@ -123,7 +126,8 @@ def moving(collection: str, connection: str, document: Document, new: str) -> li
         if there is None:
             return None
         settings = {name: _gone(one) for name, one in there["settings"].items()}
-        return {"connection": connection, "settings": settings, **_activity(there)}
+        activity = _activity(there) if collection == CHATS else {}
+        return {"connection": connection, "settings": settings, **activity}
 
     return [
         Write("change", collection, document_id(connection, new), change=join),
@@ -171,7 +175,7 @@ def without_group(settings: Mapping[str, T]) -> dict[str, T]:
 
 
 def _activity(there: Document | None) -> Document:
-    """The fields of a chat's document that are no settings (`chat_activity`)."""
+    """The fields of `ACTIVITY` that a document has."""
     return {name: there[name] for name in ACTIVITY if there is not None and name in there}
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
+from actors.state.account import pictures
+from actors.state.account.app_state import document_id
+from actors.state.documents import CHATS, StoreAway
 from gateway.acceptance import engine_limits
 from gateway.acceptance.attachments import NOT_KEPT
 from gateway.api import media, sends
@@ -23,23 +27,49 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.state.connections import Connection as Registered
+    from actors.state.documents import Documents
 
 MOST_BYTES: Final = 2**20
 _JPEG: Final = b"\xff\xd8\xff"
+_UNANSWERED: Final = frozenset(
+    {"connection_not_open", "connection_busy", "not_answered", "redis_away", "whatsapp_limited"}
+)
+"""Codes of a picture that cannot be asked for now."""
 
 
 async def picture(call: ApiRequest[None, None]) -> Response:
-    """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more."""
+    """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more.
+
+    While WhatsApp cannot be asked, it is the last one.
+    """
     registered = await resolve_path(call)
     chat = canonical(call.path["chat"], addresses.chat)
-    found = (await request_owner(call, registered, "picture", {"chat": chat}))["picture"]
-    if found is None:
+    documents = call.backends.documents
+    try:
+        found = (await request_owner(call, registered, "picture", {"chat": chat}))["picture"]
+    except Problem as problem:
+        sha256 = await _last_picture(documents, registered.id, chat)
+        if sha256 is None or problem.kind.code not in _UNANSWERED:
+            raise
+    else:
+        sha256 = None if found is None else str(found["sha256"])
+        if sha256 != await _last_picture(documents, registered.id, chat):
+            with suppress(StoreAway):
+                await documents.batch(pictures.noting(registered.id, chat, sha256))
+    if sha256 is None:
         raise Problem("no_picture")
-    sha256 = str(found["sha256"])
     file = await call.backends.files.find(sha256, call.key.tenant)
     if file is None:
         raise Problem("media_gone")
     return await media.given(call, media.ShownFile(sha256, "image/jpeg", None), file)
+
+
+async def _last_picture(documents: Documents, connection: str, chat: str) -> str | None:
+    """The SHA-256 of the picture that the chat was last seen with; None where none was noted, or the store is away."""
+    with suppress(StoreAway):
+        noted = await documents.get(CHATS, document_id(connection, chat))
+        return None if noted is None else noted.get("picture")
+    return None
 
 
 async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from pydantic import ValidationError
+from starlette.responses import Response
 
 from actors.connection.engine import ABILITIES
 from gateway.console.console_request import PagePart
@@ -19,8 +20,6 @@ from gateway.schemas import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from starlette.responses import Response
 
     from gateway.console.console_request import ConsoleRequest
 
@@ -33,6 +32,15 @@ PAGE: Final = 50
 
 OF_LIST: Final = ("search", "list")
 """Parameters of the list of conversations: the words that it is searched for, and the cursor of its page."""
+
+NOBODY: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36" fill="#8a949e">'
+    '<circle cx="18" cy="13" r="6"/><path d="M6 32a12 11 0 0 1 24 0z"/></svg>'
+)
+"""Stands where somebody has no picture, or none that can be shown."""
+
+PICTURE_SECONDS, UNANSWERED_SECONDS = 600, 30
+"""Seconds for which a browser keeps a picture; and the outline, where it may be another one's turn soon."""
 
 ALREADY_SENT: Final = (
     "Your first text was accepted and is on its way, only its answer was lost;"
@@ -166,6 +174,22 @@ async def file(view: ConsoleRequest) -> Response:
     return answer
 
 
+async def picture(view: ConsoleRequest) -> Response:
+    """The picture of a person or group; the outline of nobody without one, and while its connection cannot say."""
+    path = {"connection": view.path["connection"], "chat": view.path["chat"]}
+    seconds = PICTURE_SECONDS
+    try:
+        answer = await view.response("getPicture", path=path)
+    except Problem as problem:
+        if problem.kind.code in {"missing_scope", "rate_limited", "unknown_connection"}:
+            raise
+        answer = Response(NOBODY, media_type="image/svg+xml")
+        if problem.kind.code not in {"no_picture", "not_allowed"}:
+            seconds = UNANSWERED_SECONDS
+    answer.headers["Cache-Control"] = f"private, max-age={seconds}"
+    return answer
+
+
 async def _chats(view: ConsoleRequest, name: str) -> PagePart:
     query: dict[str, Any] = {"connection": name, "limit": LISTED}
     if view.query.get("search"):
@@ -234,6 +258,7 @@ async def _shown(
         said=messages,
         chats=listed,
         chat_name=chat_name,
+        picture=None if here is None else here["picture"],
         unread=0 if here is None else here["unread"],
         search=view.query.get("search", ""),
         written=view.query.get("to", ""),
@@ -275,11 +300,9 @@ def address(name: str | None, chat: str | None) -> str:
 ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
     CONVERSATIONS_PATH: {"GET": PageMethod(first)},
     f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": PageMethod(of_connection)},
-    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {
-        "GET": PageMethod(conversation),
-        "POST": PageMethod(say),
-    },
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {"GET": PageMethod(conversation), "POST": PageMethod(say)},
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": PageMethod(read)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/picture": {"GET": PageMethod(picture)},
     "/console/media": {"POST": PageMethod(upload, upload=True)},
     "/console/media/{id}": {"GET": PageMethod(file)},
 }

@@ -9,7 +9,7 @@ from pydantic import Field
 from actors.runtime.text_pattern import TextPattern
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import presenters
-from gateway.schemas.people.people import person
+from gateway.schemas.people.people import PictureId, person
 from gateway.schemas.request_models import ConnectionId, Limit, ListQuery
 from gateway.schemas.response_models import Message  # noqa: TC001
 
@@ -45,6 +45,7 @@ class ListedChat(Answer):
         description="The newest message, but for reactions, votes, edits and deletes; null once it is pruned."
     )
     active_at: Time = Field(description="By which chats are sorted: `at` of the newest message.")
+    picture: PictureId
     unread: int = Field(
         description="Messages that arrived since the account last wrote in the chat, or read it through this"
         " service; messages that were read on the phone alone still count."
@@ -87,6 +88,7 @@ def chat(
         name=name_of(document, contact),
         last_message=None if last is None else presenters.stored(last),
         active_at=rfc3339(document["active_at"]) or "",
+        picture=document.get("picture"),
         unread=document.get("unread_count") or 0,
         muted=_is_muted(settings, now) if app_state else None,
         archived="archived" in settings if app_state else None,

@@ -9,7 +9,7 @@ from pydantic import Field
 from actors.state.account.app_state import shown
 from gateway.http.response_base import Answer
 from gateway.schemas.people.chats import LOOKED_AT, SEARCHED
-from gateway.schemas.people.people import Person, person
+from gateway.schemas.people.people import Person, PictureId, person
 from gateway.schemas.request_models import ConnectionId, Limit, ListQuery
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class ListedContact(Person):
     """A person whom the account knows; `name` is as it is known now."""
 
+    picture: PictureId
     saved: bool | None = Field(
         description="Whether the person is in the address book of the account's phone; null where the engine has no"
         " app state, as the next two."
@@ -52,15 +53,17 @@ def saved(document: Document) -> ListedContact | None:
         return None
     names = name["value"]
     saved_name = names["full_name"] or names["first_name"]
-    return _listed(document["address"], saved_name, saved=True, names=names)
+    return _listed(document, document["address"], saved_name, saved=True, names=names)
 
 
 def of_chat(document: Document, *, app_state: bool) -> ListedContact:
     """A person by the document of the chat with them, who is not in the address book."""
-    return _listed(document["chat"], document.get("name"), saved=False if app_state else None)
+    listed = False if app_state else None
+    return _listed(document, document["chat"], document.get("name"), saved=listed)
 
 
 def _listed(
+    document: Document,
     address: str,
     name: str | None,
     *,
@@ -71,5 +74,9 @@ def _listed(
     assert found is not None
     names = names or {"full_name": None, "first_name": None}
     return ListedContact(
-        **dict(found), saved=saved, full_name=names["full_name"], first_name=names["first_name"]
+        **dict(found),
+        picture=document.get("picture"),
+        saved=saved,
+        full_name=names["full_name"],
+        first_name=names["first_name"],
     )

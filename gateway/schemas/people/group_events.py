@@ -21,6 +21,7 @@ GroupSetting = Literal[
     "ephemeral_seconds",
     "member_add_mode",
     "approval",
+    "picture",
 ]
 
 
@@ -38,7 +39,9 @@ class GroupNews(Answer):
 class ChangedGroup(GroupNews):
     setting: GroupSetting = Field(description="The setting that changed.", examples=["subject"])
     value: str | bool | int = Field(
-        description="As `GET /api/groups/{group}` has it from now on.", examples=["Chess club"]
+        description="As `GET /api/groups/{group}` has it from now on; of `picture` WhatsApp's id of the new one, empty"
+        " where the group has none any more.",
+        examples=["Chess club"],
     )
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from gateway.http.response_base import Answer
 from gateway.schemas.addresses import PERSON
+from gateway.schemas.examples import FILE_EXAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+PictureId = Annotated[
+    str | None,
+    Field(
+        description="The SHA-256 of the picture, as the `ETag` of `GET /api/chats/{connection}/{chat}/picture`, which"
+        " gives it; null where there is none, and until that request was made once.",
+        examples=[FILE_EXAMPLE],
+    ),
+]
 
 
 class Person(Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.protocol.administration import group_news
+from actors.connection.protocol.administration import group_news, picture_news
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
@@ -15,12 +15,13 @@ from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWr
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
+    from actors.connection.protocol.media.known_pictures import KnownPictures
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -41,6 +42,7 @@ class Notifications:
         rosters: MemberLists,
         *,
         clock: Callable[[], float],
+        pictures: KnownPictures | None = None,
     ) -> None:
         self._session = session
         self._signal = signal
@@ -49,8 +51,15 @@ class Notifications:
         self._rosters = rosters
         self._clock = clock
         self._group_news = group_news.GroupNewsWriter(session, people)
+        self._picture_news = picture_news.PictureNewsWriter(people, self._group_news, pictures)
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.receipt = self._receipts.receipt
+        self._by_kind: Mapping[str, Callable[[Node, tuple[Node, ...]], StanzaResult]] = {
+            "mediaretry": self._uploaded_again,
+            "mex": self._limited,
+            "account_sync": self._synced,
+            "picture": self._pictured,
+        }
 
     def _group_changed(
         self, stanza: Node, chat: Address, answers: tuple[Node, ...]
@@ -68,17 +77,13 @@ class Notifications:
         kind = stanza.attrs.get("type")
         if kind == "encrypt" and stanza.child("count") is not None:
             return StanzaResult("notification.prekeys", answers, task="prekeys")
-        if kind == "mediaretry":
-            return self._uploaded_again(stanza, answers)
-        if kind == "mex":
-            return self._limited(stanza, answers)
+        if (of_kind := self._by_kind.get(kind or "")) is not None:
+            return of_kind(stanza, answers)
         if kind == LOCK_CHANGED:
             return StanzaResult("notification.lock_changed", answers, task="limit_query")
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)
-        if kind == "account_sync":
-            return self._synced(stanza, answers)
         if kind not in ("encrypt", "devices") or person is None or not person.is_person:
             return StanzaResult("notification.ignored", answers)
         person = self._people.canonical(person)
@@ -92,6 +97,12 @@ class Notifications:
         self._signal.distrust(str(person))
         self._session.groups.drop_own_sender_keys(str(person))
         return StanzaResult("notification.identity", answers)
+
+    def _pictured(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
+        changes = picture_news.read_notification(stanza, self._clock())
+        return StanzaResult(
+            "notification.picture", answers, news=self._picture_news.note(changes)
+        )
 
     def _synced(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         private = stanza.child("privacy") is not None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
+    from actors.connection.protocol.media.known_pictures import KnownPictures
     from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -63,6 +64,7 @@ class StanzaHandler:
         clock: Callable[[], float],
         hold: bool = False,
         active: Callable[[], bool] = lambda: True,
+        pictures: KnownPictures | None = None,
     ) -> None:
         """`active`: whether senders are to see that their messages were delivered."""
         self._hold, self._active = hold, active
@@ -72,7 +74,9 @@ class StanzaHandler:
         self._devices = devices
         self._rosters = rosters
         self._ciphers = Ciphers(session, signal, people)
-        self._notices = Notifications(session, signal, people, devices, rosters, clock=clock)
+        self._notices = Notifications(
+            session, signal, people, devices, rosters, clock=clock, pictures=pictures
+        )
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold

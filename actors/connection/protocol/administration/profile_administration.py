@@ -1,34 +1,32 @@
-"""Reads and changes pictures, blocks and own profile at WhatsApp for both engines; caches a login's pictures in memory."""
+"""Reads and changes pictures, blocks and own profile at WhatsApp for both engines."""
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from actors.connection.abilities.administration import OwnProfile, Picture
 from actors.connection.engine import UNSUPPORTED, SendError
 from actors.connection.protocol.administration.group_administration import Named
-from actors.connection.protocol.administration.refusals import OF_PEOPLE, OF_PICTURES
+from actors.connection.protocol.administration.refusals import (
+    LIMITED,
+    NOT_ALLOWED,
+    OF_PEOPLE,
+    OF_PICTURES,
+)
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.protocol.media.known_pictures import KnownPicture
 from actors.connection.protocol.request_errors import RequestFailed
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from actors.connection.protocol.administration.open_login import OpenLogin
     from actors.connection.protocol.media.picture_files import PictureFiles
     from actors.connection.protocol.media.transfers import FileTransfers
 
-PICTURE_FRESH_SECONDS: Final = 3600.0
-"""Seconds for which a picture is not asked for again: WhatsApp limits an account that asks often."""
-
-MOST_PICTURES: Final = 1000
-"""Chats whose pictures are remembered."""
-
-_NO_PICTURE: Final = 404
+_NO_PICTURE, _TOO_MANY = 404, 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +62,48 @@ class ProfileRequests(Protocol):
         """Change the account's name; raises `SendError`, also where the engine cannot."""
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedPicture:
-    at: float
-    picture: Picture | None
-
-
 class ProfileAdministration:
     """Implements `abilities.administration.ProfileAbilities` over one login, by an engine's requests."""
 
     def __init__(
-        self,
-        login: OpenLogin,
-        requests: ProfileRequests,
-        files: FileTransfers | None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, login: OpenLogin, requests: ProfileRequests, files: FileTransfers | None
     ) -> None:
         """Without `files` no picture is fetched or set."""
         self._login, self._people, self._requests = login, login.people, requests
         self._files = None if files is None else files.pictures
-        self._clock = clock
-        self._cached: OrderedDict[Address, _CachedPicture] = OrderedDict()
         self._turns = KeyedSemaphores[Address](1)
 
     async def picture(self, chat: str) -> Picture | None:
         """See the port."""
         files, address = self._pictures(), self._chat(chat)
         async with self._turns.of(address):
-            cached = self._cached.get(address)
-            there = cached is not None and await self._is_there(files, cached.picture)
-            if cached is not None and there and self._clock() - cached.at < PICTURE_FRESH_SECONDS:
-                return cached.picture
+            known = files.known.find(address)
+            if known is not None and not await self._is_there(files, known.picture):
+                known = None
+            if known is None or not files.known.is_fresh(known):
+                known = await self._asked(files, address, known)
+            if known.hidden:
+                raise SendError(NOT_ALLOWED, permanent=True)
+            return known.picture
+
+    async def _asked(
+        self, files: PictureFiles, address: Address, earlier: KnownPicture | None
+    ) -> KnownPicture:
+        """WhatsApp's answer; the `earlier` one where it may not be asked as often. One that is hidden is remembered too."""
+        changes = files.known.changes
+        try:
             with self._login.request_errors(OF_PICTURES):
-                found = await self._find(address)
-            earlier = cached.picture if cached is not None and there else None
-            return self._remember(address, await self._fetched(files, found, earlier))
+                found = await self._find(files, address)
+        except SendError as refused:
+            if refused.code == NOT_ALLOWED:
+                return files.known.note(address, None, hidden=True)
+            if refused.code == LIMITED and earlier is not None:
+                return earlier
+            raise
+        picture = await self._fetched(files, found, None if earlier is None else earlier.picture)
+        if files.known.changes == changes:
+            return files.known.note(address, picture)
+        return KnownPicture(0.0, picture)
 
     async def set_picture(self, chat: str | None, sha256: str | None) -> None:
         """See the port."""
@@ -108,7 +112,8 @@ class ProfileAdministration:
         with self._login.request_errors(OF_PICTURES):
             await self._login.require_owner()
             await self._requests.set_picture(group, jpeg)
-        self._cached.pop(self._people.account if group is None else group, None)
+        if self._files is not None:
+            self._files.known.forget(self._people.account if group is None else group)
 
     async def blocked(self) -> Sequence[str]:
         """See the port."""
@@ -148,10 +153,14 @@ class ProfileAdministration:
             await self._login.require_owner()
             await self._requests.set_about(about)
 
-    async def _find(self, address: Address) -> FoundPicture | None:
+    async def _find(self, files: PictureFiles, address: Address) -> FoundPicture | None:
+        if not files.known.take_request():
+            raise SendError(LIMITED, permanent=True)
         try:
             return await self._requests.picture(address)
         except RequestFailed as failed:
+            if failed.code == _TOO_MANY:
+                files.known.pause()
             if failed.code != _NO_PICTURE:
                 raise
             return None
@@ -170,13 +179,6 @@ class ProfileAdministration:
     @staticmethod
     async def _is_there(files: PictureFiles, picture: Picture | None) -> bool:
         return picture is None or await files.is_there(picture.sha256)
-
-    def _remember(self, address: Address, picture: Picture | None) -> Picture | None:
-        self._cached[address] = _CachedPicture(self._clock(), picture)
-        self._cached.move_to_end(address)
-        while len(self._cached) > MOST_PICTURES:
-            self._cached.popitem(last=False)
-        return picture
 
     def _pictures(self) -> PictureFiles:
         if self._files is None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 NOT_ALLOWED: Final = "not_allowed"
 """The account is no admin, or its standing does not let it."""
 
+LIMITED: Final = "whatsapp_limited"
+"""WhatsApp lets the account do this less often."""
+
 REFUSED_VALUE: Final = "whatsapp_refused"
 """WhatsApp does not take the value, as a subject that is too long for it."""
 
@@ -30,7 +33,7 @@ OF_GROUPS: Final[Mapping[int, str]] = {
     405: NOT_ALLOWED,
     410: "unknown_group",
     419: "group_full",
-    429: "whatsapp_limited",
+    429: LIMITED,
 }
 OF_INVITES: Final[Mapping[int, str]] = {
     **OF_GROUPS,
@@ -44,7 +47,7 @@ OF_PEOPLE: Final[Mapping[int, str]] = {
     401: NOT_ALLOWED,
     403: NOT_ALLOWED,
     404: "not_on_whatsapp",
-    429: "whatsapp_limited",
+    429: LIMITED,
 }
 OF_ADDED: Final[Mapping[int, str]] = {
     401: "blocked_by_person",

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.abilities.app_state_changes import InboxAppState
 from actors.connection.engine import SendError
+from actors.connection.protocol.identities.addresses import Address
 from tests.integration.engine.groups.test_administration import code_of
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -35,7 +37,7 @@ def digest(picture: bytes) -> str:
 
 async def kept(phone: Device, picture: bytes) -> str:
     """The SHA-256 of a picture in the media store, as of one that was uploaded."""
-    store: Any = phone.engine._carrying.pictures._store  # type: ignore[union-attr]
+    store: Any = files_of(phone)._store
 
     async def chunks() -> AsyncIterator[bytes]:
         yield picture
@@ -43,27 +45,69 @@ async def kept(phone: Device, picture: bytes) -> str:
     return str((await store.keep(chunks(), limit=1000))[0])
 
 
-async def test_a_picture_is_fetched_once_until_it_changes(
+def files_of(phone: Device) -> Any:
+    return phone.engine._carrying.pictures  # type: ignore[union-attr]
+
+
+async def test_a_picture_is_fetched_once_until_whatsapp_reports_another_one(
     engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
+        await phone.send(1, "hello")  # WhatsApp reports changes of people whom the account knows
         profiles: Any = phone.engine.administration.profiles
+
+        async def becomes(picture: bytes | None) -> None:
+            """Somebody else sets it; nobody here waits for an hour."""
+            encoded = None if picture is None else base64.b64encode(picture).decode()
+            await simulator.profile(CONTACT, picture=encoded)
+
+            async def seen() -> bool:
+                found = await profiles.picture(chat(CONTACT))
+                return (None if found is None else found.sha256) == (picture and digest(picture))
+
+            await until(seen)
+
         assert await profiles.picture(chat(CONTACT)) is None
-        profiles._known.clear()  # an hour passes
-        await simulator.profile(CONTACT, picture=base64.b64encode(FIRST).decode())
+        await becomes(FIRST)
         found = await profiles.picture(chat(CONTACT))
         assert (found.sha256, found.size) == (digest(FIRST), len(FIRST))
-        files = tmp_path / "media"
-        (file,) = [each for each in files.rglob("*") if each.name == digest(FIRST)]
+        (file,) = [each for each in (tmp_path / "media").rglob("*") if each.name == digest(FIRST)]
         assert file.read_bytes() == FIRST
-        await simulator.profile(CONTACT, picture=base64.b64encode(SECOND).decode())
-        assert await profiles.picture(chat(CONTACT)) == found, "it is remembered"
+        await becomes(SECOND)
+        await becomes(None)
+        await becomes(FIRST)
         file.unlink()
-        assert (await profiles.picture(chat(CONTACT))).sha256 == digest(SECOND)
+        assert (await profiles.picture(chat(CONTACT))).sha256 == digest(FIRST)
+        assert file.read_bytes() == FIRST, "it is fetched again"
         await simulator.contact(CONTACT, picture_shown="none")
-        profiles._known.clear()
+        assert (await profiles.picture(chat(CONTACT))).sha256 == digest(FIRST), "it is remembered"
+        files_of(phone).known.forget(Address.parse(chat(CONTACT)))  # an hour passes
         assert await code_of(profiles.picture(chat(CONTACT))) == "not_allowed"
+
+
+async def test_another_picture_of_a_group_is_news(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        group = await simulator.group(CONTACT, ACCOUNT)
+        profiles = phone.engine.administration.profiles
+        assert await profiles.picture(group) is None
+        sha256 = await kept(phone, FIRST)
+        for picture in (sha256, None):
+            await profiles.set_picture(group, picture)
+
+        async def noted() -> list[Any]:
+            found = await phone.engine.pending("app_state", 100)
+            items = [one for one in found if isinstance(one, InboxAppState)]
+            pictures = [one for one in items if one.setting == "group:picture"]
+            return pictures if len(pictures) == 2 else []
+
+        there, gone = await until(noted)
+        assert (there.id, bool(there.value["value"]), there.news) == (group, True, True)
+        assert there.value["by"]["address"] == chat(ACCOUNT)
+        assert gone.value["value"] == ""
 
 
 async def test_pictures_of_the_account_and_of_a_group(

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from actors.messages.content import File, Image, pack
 from actors.state.open_store import open_documents
+from gateway.console.pages.conversations import LISTED
 from tests.integration.gateway.api.chats.test_chat_list import person, say
 from tests.integration.gateway.served import KEY, Gateway
 from tests.integration.gateway.webhooks.stored_messages import ANA, store_messages
@@ -211,3 +212,48 @@ def test_what_arrives_is_shown_by_the_event_stream(gateway: Gateway, page: Page)
     with page.expect_response("**/console/hints?connection=shop"):
         page.evaluate(hide % "false" + tell + "; stale = true; wake()")
     page.locator(".message", has_text="text 8003").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light", "dark"]
+)
+def test_pictures_of_people_are_seen_in_the_list_and_at_the_head(
+    gateway: Gateway, page: Page, scheme: str, size: ViewportSize
+) -> None:
+    """Each of the list is; one without a picture is an outline, and neither is a stop for the keyboard."""
+    people = [person(6000 + number) for number in range(LISTED)]
+    for chat in people:
+        said(gateway, chat, "hello")
+    there = png(96, 96)
+
+    def answer(route: Route) -> None:
+        path = route.request.url.partition("?")[0]
+        if path.endswith(f"{people[-1].replace('@', '%40')}/picture"):
+            route.fulfill(status=200, content_type="image/png", body=there)
+        else:
+            route.continue_()
+
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": size["width"], "height": 300})
+    page.route("**/picture*", answer)
+    page.goto(LIST)
+    faces = page.locator(".chats .face")
+    expect(faces).to_have_count(LISTED)
+    assert faces.evaluate_all("all => all.every(one => one.loading === 'lazy' && !one.alt)")
+    newest = page.get_by_role("link", name=f"+{people[-1].partition('@')[0]}").locator(".face")
+    expect(newest).to_have_js_property("naturalWidth", 96)
+    assert newest.evaluate("one => [one.width, one.height]") == [40, 40]
+    assert not violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.set_viewport_size(size)
+    newest.locator("xpath=..").focus()
+    page.keyboard.press("Enter")
+    head = page.locator(".thread-head .face")
+    expect(head).to_have_js_property("naturalWidth", 96)
+    page.goto(f"{LIST}/{people[0]}")
+    outline = page.locator(".thread-head .face")
+    expect(outline).to_have_js_property("complete", value=True)
+    assert outline.evaluate("one => one.naturalWidth") > 0, "the policy of the page lets it be"
+    assert not violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.unroute("**/picture*")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 import pytest_asyncio
 
 from actors.messages.content import Poll, pack
 from tests.integration.gateway.api.chats.test_chat_list import say
+from tests.integration.gateway.api.chats.test_group_changes import asked as asked  # noqa: PLC0414
+from tests.integration.gateway.api.chats.test_profiles import JPEG, uploaded
 from tests.integration.gateway.console.test_console import made
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
@@ -17,7 +21,10 @@ from tests.integration.gateway.webhooks.stored_messages import store_messages
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    import httpx
+
     from actors.state.documents import Documents
+    from tests.integration.gateway.api.connections.test_account import Able
 
 LIST = "/console/conversations/shop"
 ANA = "15550100002@s.whatsapp.net"
@@ -132,3 +139,33 @@ def test_a_number_that_is_none_stays_on_the_page(admin: Person) -> None:
     assert 'value="12&#34;&lt;b&gt;" autofocus aria-invalid="true"' in wrong.text
     # Its script asks for the page as it is, and not for one without the refusal.
     assert 'data-live="/console/conversations/shop?to=12%22%3Cb%3E"' in wrong.text
+
+
+async def test_pictures_are_shown_in_the_list_and_at_the_head(
+    admin: Person, reader: Person, documents: Documents, asked: tuple[httpx.AsyncClient, Able]
+) -> None:
+    client, owner = asked
+    await say(documents, 4, ANA, "good evening")
+    sha256 = await uploaded(client, JPEG)  # stands for the one that the owner fetches
+
+    def sources() -> list[str]:
+        return unquote(admin.get(THREAD).text).split(f'src="{THREAD}/picture')[1:]
+
+    async def shown(person: Person) -> httpx.Response:
+        return await asyncio.to_thread(person.get, f"{THREAD}/picture")
+
+    assert [one.partition('"')[0] for one in sources()] == ["", ""], "in the list and at the head"
+    owner.answer = {"picture": {"id": "7", "sha256": sha256, "size": len(JPEG)}}
+    for person in (admin, reader):
+        found = await shown(person)
+        assert (found.content, found.headers["content-type"]) == (JPEG, "image/jpeg")
+        assert found.headers["cache-control"] == "private, max-age=600"
+    # Another picture has another address, which no browser has cached.
+    assert [one.partition('"')[0] for one in sources()] == [f"?v={sha256[:16]}"] * 2
+    for answer, seconds in (({"picture": None}, 600), ({"error": "whatsapp_limited"}, 30)):
+        owner.answer = answer
+        nobody = await shown(admin)
+        assert (nobody.status_code, nobody.headers["content-type"]) == (200, "image/svg+xml")
+        assert nobody.headers["cache-control"] == f"private, max-age={seconds}"
+    missing = await asyncio.to_thread(admin.get, f"/console/conversations/none/{ANA}/picture")
+    assert missing.status_code == 404

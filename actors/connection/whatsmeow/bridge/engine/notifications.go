@@ -48,6 +48,8 @@ func (one *login) notification(node *waBinary.Node) {
 			}
 			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(node, change), nil))
 		}
+	case "picture":
+		deliveries = append(deliveries, one.deliver("picture", headers.PictureChanges(node), nil))
 	case "mediaretry":
 		client.MediaRetryNotification(ctx, node)
 		deliveries, one.collected = one.collected, nil // by the event, on this goroutine

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from tests.integration.gateway.api.chats.test_chat_list import say
 from tests.integration.gateway.api.chats.test_group_changes import ANA, AT, GROUP
 from tests.integration.gateway.api.chats.test_group_changes import asked as asked  # noqa: PLC0414
 
 if TYPE_CHECKING:
     import httpx
 
+    from actors.state.documents import Documents
     from tests.integration.gateway.api.connections.test_account import Able
     from tests.integration.gateway.served import Api
 
@@ -42,6 +44,39 @@ async def test_a_picture_is_a_file_with_an_etag(asked: tuple[httpx.AsyncClient, 
     owner.answer = {"picture": None}
     none = await client.get(PATH)
     assert (none.status_code, none.json()["code"]) == (404, "no_picture")
+
+
+async def test_lists_have_the_picture_that_a_chat_was_last_seen_with(
+    asked: tuple[httpx.AsyncClient, Able], documents: Documents
+) -> None:
+    client, owner = asked
+    await say(documents, 1, ANA, "hello")
+    await uploaded(client, JPEG)
+
+    async def shown() -> set[str | None]:
+        found = set()
+        for path in ("/api/chats", "/api/contacts"):
+            answer = await client.get(path, params={**AT, "search": ANA.partition("@")[0]})
+            (one,) = answer.json()["items"]
+            found.add(one["picture"])
+        return found
+
+    assert await shown() == {None}
+    owner.answer = {"picture": {"id": "7", "sha256": SHA256, "size": len(JPEG)}}
+    assert (await client.get(PATH)).status_code == 200
+    assert await shown() == {SHA256}
+    # While WhatsApp cannot be asked, that one is given.
+    for code in ("not_connected", "whatsapp_limited", "connection_lost"):
+        owner.answer = {"error": code}
+        last = await client.get(PATH)
+        assert (last.status_code, last.content) == (200, JPEG), code
+    owner.answer = {"error": "not_allowed"}
+    assert (await client.get(PATH)).json()["code"] == "not_allowed"
+    owner.answer = {"picture": None}
+    assert (await client.get(PATH)).json()["code"] == "no_picture"
+    assert await shown() == {None}
+    owner.answer = {"error": "whatsapp_limited"}
+    assert (await client.get(PATH)).json()["code"] == "whatsapp_limited"
 
 
 async def test_a_picture_is_set_from_an_upload(asked: tuple[httpx.AsyncClient, Able]) -> None:

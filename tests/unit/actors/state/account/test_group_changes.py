@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.abilities.app_state_changes import AppStateChange
-from actors.state.account import app_state, chat_activity
+from actors.state.account import app_state, chat_activity, pictures
 from actors.state.account.chat_activity import Activity
 from actors.state.documents import CHATS, Order, Where
 from actors.state.events.log import EventLog
@@ -104,3 +104,17 @@ async def test_the_newest_subject_names_the_chat(tmp_path: Path) -> None:
         await documents.batch([noting(2, setting("subject", ""))])
         found = await document(documents)
     assert (found["name"], found["unread_count"]) == ("Them", 1)
+
+
+async def test_another_picture_ends_the_noted_one_and_is_told(tmp_path: Path) -> None:
+    async with store(tmp_path) as documents:
+        await documents.batch(
+            chat_activity.noting("shop", [Activity(GROUP, 1.0, "shop.in.1", "arrived", "Us")])
+        )
+        await documents.batch(pictures.noting("shop", GROUP, "1" * 64))
+        await documents.batch([noting(1, setting("subject", "Them"))])
+        assert (await document(documents))["picture"] == "1" * 64
+        for key, picture in ((2, "7"), (3, "8"), (4, "")):
+            told = await events_of(documents, [noting(key, setting("picture", picture))])
+            assert told == ["group.updated"]
+            assert "picture" not in await document(documents)

@@ -15,17 +15,24 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.administration.group_administration import Named
 from actors.connection.protocol.administration.open_login import OpenLogin
 from actors.connection.protocol.administration.profile_administration import (
-    MOST_PICTURES,
-    PICTURE_FRESH_SECONDS,
     FoundPicture,
     ProfileAdministration,
 )
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
+from actors.connection.protocol.media.known_pictures import (
+    AT_ONCE,
+    EVERY_SECONDS,
+    MOST_PICTURES,
+    PAUSE_SECONDS,
+    PICTURE_FRESH_SECONDS,
+    KnownPictures,
+)
 from actors.connection.protocol.request_errors import RequestFailed
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from actors.connection.disconnects.causes import Cause
@@ -38,8 +45,9 @@ ANA_LID, BEN_LID = "90000000000002@lid", "90000000000003@lid"
 class Pictures:
     """The media store, and the servers that pictures come from."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.files: dict[str, bytes] = {}
+        self.known = KnownPictures(clock=clock)
         self.fetched: list[str] = []
 
     async def fetch(self, url: str) -> tuple[str, int]:
@@ -100,13 +108,14 @@ class WhatsApp:
 
 class Login:
     def __init__(self, session: Session) -> None:
-        self.session, self.whatsapp, self.files = session, WhatsApp(), Pictures()
         self.now, self.logged_in, self.news = 0.0, True, 0
+        self.session, self.whatsapp = session, WhatsApp()
+        self.files = Pictures(lambda: self.now)
         people = LidMapping(session, Address.parse(OWN), None)
         wire: Any = self.whatsapp
         files: Any = SimpleNamespace(pictures=self.files)
         login = OpenLogin(session, people, wire, lambda: self.logged_in, self._on_inbox)
-        self.profiles = ProfileAdministration(login, wire, files, clock=lambda: self.now)
+        self.profiles = ProfileAdministration(login, wire, files)
         self.without_files = ProfileAdministration(login, wire, None)
 
     async def _on_inbox(self) -> None:
@@ -144,7 +153,7 @@ async def test_a_picture_that_the_store_lost_is_fetched_again(login: Login) -> N
     assert login.files.fetched == ["https://a/1"] * 2
 
 
-async def test_no_picture_is_remembered_and_a_hidden_one_is_not(login: Login) -> None:
+async def test_no_picture_is_remembered_and_a_hidden_one_too(login: Login) -> None:
     login.whatsapp.found = 404
     assert await login.profiles.picture(GROUP) is None
     assert await login.profiles.picture(GROUP) is None
@@ -153,13 +162,79 @@ async def test_no_picture_is_remembered_and_a_hidden_one_is_not(login: Login) ->
     for _ in range(2):
         with pytest.raises(SendError, match="not_allowed"):
             await login.profiles.picture(ANA)
+    assert len(login.whatsapp.asked) == 2
+    login.now += PICTURE_FRESH_SECONDS
+    login.whatsapp.found = FoundPicture("1", "https://a/1")
+    assert await login.profiles.picture(ANA) is not None
+
+
+def chat_of(number: int) -> str:
+    return f"{15550100000 + number}@s.whatsapp.net"
+
+
+async def test_whatsapp_is_asked_for_so_many_pictures_and_no_more(login: Login) -> None:
+    """A list of chats, of which each picture is wanted at once."""
+    for number in range(AT_ONCE):
+        assert await login.profiles.picture(chat_of(number)) is not None
+    for number in range(AT_ONCE, AT_ONCE + 3):
+        with pytest.raises(SendError, match="whatsapp_limited"):
+            await login.profiles.picture(chat_of(number))
+    assert len(login.whatsapp.asked) == AT_ONCE
+    login.now += EVERY_SECONDS
+    assert await login.profiles.picture(chat_of(AT_ONCE)) is not None
+    with pytest.raises(SendError, match="whatsapp_limited"):
+        await login.profiles.picture(chat_of(AT_ONCE + 1))
+    login.now += 10 * AT_ONCE * EVERY_SECONDS
+    for number in range(100, 100 + AT_ONCE):
+        await login.profiles.picture(chat_of(number))
+    with pytest.raises(SendError, match="whatsapp_limited"):
+        await login.profiles.picture(chat_of(99))
+
+
+async def test_a_picture_that_is_known_stays_while_whatsapp_limits_the_account(
+    login: Login,
+) -> None:
+    first = await login.profiles.picture(ANA)
+    login.now += PICTURE_FRESH_SECONDS
+    login.whatsapp.found = 429
+    assert await login.profiles.picture(ANA) == first
+    with pytest.raises(SendError, match="whatsapp_limited"):
+        await login.profiles.picture(BEN)
+    assert len(login.whatsapp.asked) == 2, "one was refused, and none is asked for after it"
+    login.now += PAUSE_SECONDS + EVERY_SECONDS
+    login.whatsapp.found = 404
+    assert await login.profiles.picture(BEN) is None
     assert len(login.whatsapp.asked) == 3
+
+
+async def test_a_changed_picture_is_asked_for_again(login: Login) -> None:
+    await login.profiles.picture(ANA)
+    login.files.known.forget(Address.parse(ANA))
+    login.whatsapp.found = FoundPicture("2", "https://a/2")
+    assert (found := await login.profiles.picture(ANA)) is not None
+    assert found.id == "2"
+
+
+async def test_an_answer_from_before_a_change_is_not_remembered(login: Login) -> None:
+    asked = asyncio.create_task(login.profiles.picture(ANA))
+    until_fetched = login.files.fetch
+
+    async def fetch(url: str) -> tuple[str, int]:
+        login.files.known.forget(Address.parse(ANA))
+        return await until_fetched(url)
+
+    login.files.fetch = fetch  # type: ignore[method-assign]
+    assert await asked is not None
+    login.whatsapp.found = FoundPicture("2", "https://a/2")
+    assert (found := await login.profiles.picture(ANA)) is not None
+    assert found.id == "2"
 
 
 async def test_as_many_pictures_are_remembered_as_may_be(login: Login) -> None:
     for number in range(MOST_PICTURES + 5):
-        await login.profiles.picture(f"{15550100000 + number}@s.whatsapp.net")
-    assert len(login.profiles._cached) == MOST_PICTURES
+        login.now += EVERY_SECONDS
+        await login.profiles.picture(chat_of(number))
+    assert len(login.files.known) == MOST_PICTURES
 
 
 async def test_a_picture_that_is_set_is_asked_for_again(login: Login) -> None:

@@ -1,0 +1,84 @@
+"""Reads WhatsApp's notifications of other profile pictures: ends the cached answer, and notes a group's for its event.
+
+The stanza is whatsmeow's (`notification.go`): ``<set>``, ``<add>`` or ``<delete>``, each with whose picture it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.protocol.administration.group_news import GroupNotification
+from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from actors.connection.protocol.administration.group_news import GroupNewsWriter
+    from actors.connection.protocol.identities.lid_mapping import LidMapping
+    from actors.connection.protocol.media.known_pictures import KnownPictures
+    from actors.connection.protocol.wire_format.nodes import Node
+
+_SET: Final = frozenset({"set", "add"})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureChange:
+    """Another picture of a person or group: WhatsApp's id of it, "" where it was removed; who did it, and when (seconds)."""
+
+    chat: Address = field(repr=False)
+    picture: str
+    by: Address | None = field(repr=False)
+    notification: str
+    at: float
+
+
+def read_notification(stanza: Node, now: float) -> list[PictureChange]:
+    """The changes in a notification ``picture``. A picture without an id has that of the notification."""
+    identity, at = stanza.attrs.get("id", ""), float(stanza.number("t") or now)
+    found = []
+    for part in stanza.children():
+        chat = parse_optional(part.attrs.get("jid") or stanza.attrs.get("from"))
+        if chat is None or part.tag not in {*_SET, "delete"}:
+            continue
+        picture = (part.attrs.get("id") or identity) if part.tag in _SET else ""
+        by = parse_optional(part.attrs.get("author"))
+        found.append(PictureChange(chat, picture, by, identity, at))
+    return found
+
+
+def read_delivery(fields: Mapping[str, Any], now: float) -> list[PictureChange]:
+    """The changes in the whatsmeow program's delivery `picture`."""
+    identity, at = str(fields.get("notification", "")), float(fields.get("at") or now)
+    found = []
+    for each in fields.get("changes") or ():
+        chat = parse_optional(str(each.get("chat", "")))
+        if chat is not None:
+            picture = "" if each.get("removed") else str(each.get("picture") or identity)
+            by = parse_optional(each.get("sender"))
+            found.append(PictureChange(chat, picture, by, identity, at))
+    return found
+
+
+class PictureNewsWriter:
+    """Takes changes inside a transaction of the session."""
+
+    def __init__(
+        self, people: LidMapping, groups: GroupNewsWriter, known: KnownPictures | None
+    ) -> None:
+        """`known` is the cache of answers, None where no picture is ever fetched."""
+        self._people, self._groups, self._known = people, groups, known
+
+    def note(self, changes: Sequence[PictureChange]) -> bool:
+        """Forget what was known; return whether there is news, that of a group."""
+        news = False
+        for each in changes:
+            chat = self._people.canonical(each.chat) if each.chat.is_person else each.chat
+            if self._known is not None:
+                self._known.forget(chat)
+            if chat.server == GROUP:
+                settings = {"picture": each.picture}
+                news |= self._groups.note(
+                    chat, GroupNotification(each.notification, each.at, each.by, settings)
+                )
+        return news

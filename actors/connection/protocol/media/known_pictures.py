@@ -1,0 +1,91 @@
+"""Caches WhatsApp's answers about profile pictures in memory, by chat, and limits how often WhatsApp is asked for them.
+
+The cache outlives a login, as the files do; a notification of another picture ends an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.abilities.administration import Picture
+    from actors.connection.protocol.identities.addresses import Address
+
+PICTURE_FRESH_SECONDS: Final = 3600.0
+"""Seconds for which an answer is not asked for again: WhatsApp limits an account that asks often."""
+
+MOST_PICTURES: Final = 1000
+"""Chats whose pictures are remembered."""
+
+AT_ONCE: Final = 40
+"""Requests that may follow one another without a pause: a page of the console's list of conversations."""
+
+EVERY_SECONDS: Final = 10.0
+"""Seconds after which there is one request more."""
+
+PAUSE_SECONDS: Final = 900.0
+"""Seconds without a request once WhatsApp refused one for their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPicture:
+    """An answer and its time: a picture, or None for none; `hidden`: the account may not see it."""
+
+    at: float
+    picture: Picture | None
+    hidden: bool = False
+
+
+class KnownPictures:
+    """Answers of one account, and the requests that it may make: `AT_ONCE`, and one more each `EVERY_SECONDS`."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[Address, KnownPicture] = OrderedDict()
+        self._left, self._counted_at = float(AT_ONCE), clock()
+        self.changes = 0
+        """Answers that were forgotten; a request that was under way meanwhile may have an older answer."""
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, chat: Address) -> KnownPicture | None:
+        """The last answer, however old."""
+        return self._known.get(chat)
+
+    def is_fresh(self, known: KnownPicture) -> bool:
+        """Whether the answer still holds."""
+        return self._clock() - known.at < PICTURE_FRESH_SECONDS
+
+    def note(self, chat: Address, picture: Picture | None, *, hidden: bool = False) -> KnownPicture:
+        """Remember an answer in place of the earlier one."""
+        known = self._known[chat] = KnownPicture(self._clock(), picture, hidden)
+        self._known.move_to_end(chat)
+        while len(self._known) > MOST_PICTURES:
+            self._known.popitem(last=False)
+        return known
+
+    def forget(self, chat: Address) -> None:
+        """The chat has another picture from now on."""
+        self._known.pop(chat, None)
+        self.changes += 1
+
+    def take_request(self) -> bool:
+        """Whether WhatsApp may be asked once more now; that counts as one request."""
+        now = self._clock()
+        if now > self._counted_at:
+            more = (now - self._counted_at) / EVERY_SECONDS
+            self._left, self._counted_at = min(AT_ONCE, self._left + more), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def pause(self) -> None:
+        """WhatsApp refused a request for their number: none is made for a while, and then one at a time."""
+        self._left, self._counted_at = 0.0, self._clock() + PAUSE_SECONDS

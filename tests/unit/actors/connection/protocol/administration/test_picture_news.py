@@ -1,0 +1,72 @@
+"""Changes of pictures that WhatsApp reports, by a stanza or by the program, are the same; a cached answer ends by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.abilities.app_state_changes import InboxAppState
+from actors.connection.protocol.administration.group_news import GroupNewsWriter
+from actors.connection.protocol.administration.picture_news import (
+    PictureChange,
+    PictureNewsWriter,
+    read_delivery,
+    read_notification,
+)
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import LidMapping
+from actors.connection.protocol.media.known_pictures import KnownPictures
+from actors.connection.protocol.wire_format.nodes import Node
+
+if TYPE_CHECKING:
+    from actors.connection.session.session import Session
+
+GROUP = Address.parse("120363000000000001@g.us")
+OWN, ANA = Address.parse("15550100001@s.whatsapp.net"), Address.parse("15550100002@s.whatsapp.net")
+ANA_LID = Address.parse("90000000000002@lid")
+
+
+def test_both_engines_read_the_same() -> None:
+    parts = (
+        Node("set", {"id": "12", "author": str(ANA_LID)}),
+        Node("set", {"hash": "x"}),
+        Node("delete", {"jid": str(ANA)}),
+        Node("request", {"jid": str(ANA)}),
+    )
+    stanza = Node("notification", {"id": "A", "t": "7", "from": str(GROUP)}, parts)
+    changes: list[dict[str, Any]] = [
+        {"chat": str(GROUP), "picture": "12", "removed": False, "sender": str(ANA_LID)},
+        {"chat": str(GROUP), "picture": "", "removed": False, "sender": ""},
+        {"chat": str(ANA), "picture": "", "removed": True, "sender": ""},
+    ]
+    expected = [
+        PictureChange(GROUP, "12", ANA_LID, "A", 7.0),
+        PictureChange(GROUP, "A", None, "A", 7.0),
+        PictureChange(ANA, "", None, "A", 7.0),
+    ]
+    assert read_notification(stanza, 9.0) == expected
+    assert read_delivery({"notification": "A", "at": 7, "changes": changes}, 9.0) == expected
+
+
+def test_a_change_of_nobody_and_without_a_time() -> None:
+    assert read_notification(Node("notification", {}, (Node("delete"),)), 9.0) == []
+    assert read_delivery({"changes": [{"chat": "?"}]}, 9.0) == []
+    later = read_notification(Node("notification", {"from": str(ANA)}, (Node("delete"),)), 9.0)
+    assert [one.at for one in later] == [9.0]
+
+
+async def test_the_answer_of_a_chat_ends_and_a_group_is_news(session: Session) -> None:
+    people, known = LidMapping(session, OWN, None), KnownPictures()
+    writer = PictureNewsWriter(people, GroupNewsWriter(session, people), known)
+    for chat in (ANA, GROUP, OWN):
+        known.note(chat, None)
+    async with session.transaction():
+        session.learn_lid(str(ANA_LID), str(ANA))
+        assert not writer.note([PictureChange(ANA_LID, "1", None, "A", 7.0)])
+        assert known.find(ANA) is None
+        assert writer.note([PictureChange(GROUP, "2", ANA_LID, "B", 8.0)])
+    assert known.find(GROUP) is None
+    assert known.find(OWN) is not None
+    (item,) = session.inbox.pending("app_state", 100)
+    assert isinstance(item, InboxAppState)
+    assert (item.id, item.setting, item.value["value"]) == (str(GROUP), "group:picture", "2")
+    assert item.value["by"]["address"] == str(ANA)
