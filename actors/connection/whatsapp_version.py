@@ -242,7 +242,7 @@ class Versions:
     def _renewed(
         self, change: Callable[[VersionRecord], VersionRecord], due: Callable[[VersionRecord], bool]
     ) -> VersionRecord:
-        """As `_known`, in a thread. Raises TimeoutError, and OSError where nothing can be written."""
+        """As `_record`, in a thread. Raises TimeoutError, and OSError where nothing can be written."""
         until = time.monotonic() + LOOKUP_SECONDS
         with self._alone(until):
             before = self._read()

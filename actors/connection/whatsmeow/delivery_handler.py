@@ -182,7 +182,7 @@ class DeliveryHandler:
         return StanzaResult("notification.group", (stanza,), news=news)
 
     def _picture(self, stanza: ProgramDelivery) -> StanzaResult:
-        changes = picture_news.read_delivery(stanza.told or {}, self._clock())
+        changes = picture_news.read_delivery(stanza.report or {}, self._clock())
         news = self._picture_news.note(changes)
         return StanzaResult("notification.picture", (stanza,), news=news)
 

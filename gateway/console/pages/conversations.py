@@ -300,7 +300,10 @@ def address(name: str | None, chat: str | None) -> str:
 ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
     CONVERSATIONS_PATH: {"GET": PageMethod(first)},
     f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": PageMethod(of_connection)},
-    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {"GET": PageMethod(conversation), "POST": PageMethod(say)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {
+        "GET": PageMethod(conversation),
+        "POST": PageMethod(say),
+    },
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": PageMethod(read)},
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/picture": {"GET": PageMethod(picture)},
     "/console/media": {"POST": PageMethod(upload, upload=True)},
