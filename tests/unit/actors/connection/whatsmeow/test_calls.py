@@ -35,15 +35,15 @@ class Link:
     """The pipe to the program: it keeps the requests, and answers each."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
 
-    async def ask(self, kind: str, **more: Any) -> None:
-        self.asked.append((kind, more))
+    async def call(self, kind: str, **more: Any) -> None:
+        self.requests.append((kind, more))
 
 
 def comes(calls: Calls, caller: str, **more: Any) -> Call | None:
-    told = {"caller": caller, "call": "A", "at": 7, "state": "offered", **more}
-    return calls.call_of(delivery_of(8, "call", Frame(told, b"")))
+    report = {"caller": caller, "call": "A", "at": 7, "state": "offered", **more}
+    return calls.call_of(delivery_of(8, "call", Frame(report, b"")))
 
 
 async def test_a_call_is_refused_once(calls: Calls) -> None:
@@ -52,7 +52,7 @@ async def test_a_call_is_refused_once(calls: Calls) -> None:
     assert call is not None
     assert (call.caller, call.state) == (CALLER, "offered")
     await calls.reject(link, "A")
-    assert link.asked == [("reject_call", {"caller": CALLER, "call": "A"})]
+    assert link.requests == [("reject_call", {"caller": CALLER, "call": "A"})]
     with pytest.raises(SendError, match="unknown_call"):
         await calls.reject(link, "A")
 
