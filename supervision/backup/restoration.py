@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.lease_record import Position
     from supervision.backup.backup_store import BackupFile, BackupName, BackupStore, LeftOut
 
-SCRATCH: Final = "restore.scratch"
+RESTORE_SCRATCH: Final = "restore.scratch"
 
 
 class CannotRestore(Exception):  # noqa: N818 - reads well without Error
@@ -62,7 +62,7 @@ async def restore(data: Path, store: BackupStore, named: str | None) -> Restored
     name = _chosen(await store.names(), named)
     manifest = await store.read(name)
     await asyncio.to_thread(_begin, data)
-    scratch, content = data / SCRATCH, store.content(name.mark)
+    scratch, content = data / RESTORE_SCRATCH, store.content(name.mark)
     try:
         await asyncio.to_thread(scratch.mkdir, mode=0o700)
         for file in manifest.files:

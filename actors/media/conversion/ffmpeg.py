@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-PROGRAM: Final = "ffmpeg"
-AT_ONCE: Final = 2
+FFMPEG: Final = "ffmpeg"
+CONCURRENT_RUNS: Final = 2
 """Runs of each kind at once on a host; a process has one of a unit, so that other connections get the next turn."""
 
 CONVERSIONS: Final = "conversions"
 PREVIEWS: Final = "previews"
 """The kinds of runs, each with turns of its own: a thumbnail does not wait for the conversion of a video."""
 
-MEMORY: Final = 1_500_000
+MAX_ADDRESS_SPACE: Final = 1_500_000
 """Kilobytes of address space; a video of 1080 lines takes a third of it."""
 
 _THREADS: Final = 2
@@ -70,7 +70,7 @@ class TooSlow(NotConverted):
 
 def is_installed() -> bool:
     """Whether ffmpeg is found in PATH."""
-    return shutil.which(PROGRAM) is not None
+    return shutil.which(FFMPEG) is not None
 
 
 class Ffmpeg:
@@ -108,7 +108,7 @@ class Ffmpeg:
         The file is in the directory `place`, by default in that of temporary files. Runs of a `unit` come one after the other; each has `within` seconds
         from its turn on. Raises `NotInstalled`, `NotConverted`, and OSError where the source is gone.
         """
-        program = shutil.which(PROGRAM)
+        program = shutil.which(FFMPEG)
         if program is None:
             raise NotInstalled
         async with self._own_turns.of(unit), self._turns.turn() as turn:
@@ -133,7 +133,7 @@ def of_host(settings: Settings, kind: str) -> Ffmpeg:
     """Return the runner for this kind of runs, which shares the turns of this host."""
     # Several hosts may share the data directory; each has turns of its own.
     name = f"{kind}-{platform.node()}" if settings.several_hosts else kind
-    return Ffmpeg(HostTurns(settings.data, name, AT_ONCE))
+    return Ffmpeg(HostTurns(settings.data, name, CONCURRENT_RUNS))
 
 
 def _opened(source: Path | bytes) -> IO[bytes]:
@@ -151,7 +151,7 @@ async def _run(command: Sequence[str], files: Sequence[int], limit: int, within:
             "/bin/sh",
             "-c",
             _BOUNDED,
-            str(MEMORY),
+            str(MAX_ADDRESS_SPACE),
             str(_THREADS * max(1, int(within))),
             str(limit // _BLOCK + 1),
         ),

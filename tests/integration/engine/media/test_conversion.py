@@ -182,8 +182,8 @@ async def test_a_message_waits_for_no_thumbnail_that_takes_too_long(
     monkeypatch.setattr(outgoing_files, "FILE_PREVIEW_SECONDS", 0.5)
     async with device(simulator, tmp_path) as phone, AsyncExitStack() as stack:
         await pair(simulator, phone)
-        for _ in range(ffmpeg.AT_ONCE):  # others have all turns
-            turns = HostTurns(tmp_path, ffmpeg.PREVIEWS, ffmpeg.AT_ONCE)
+        for _ in range(ffmpeg.CONCURRENT_RUNS):  # others have all turns
+            turns = HostTurns(tmp_path, ffmpeg.PREVIEWS, ffmpeg.CONCURRENT_RUNS)
             await stack.enter_async_context(turns.turn())
         id_ = message_id(1, 3)
         await phone.engine.send(SendRequest(id_, chat(CONTACT), said))
