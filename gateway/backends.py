@@ -163,7 +163,7 @@ class Backends:
         tail = EventTail(documents)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
-        turn = Leadership(redis, keys.WEBHOOKS)
+        turn = Leadership(redis, keys.WEBHOOKS_CHANNEL)
         bodies = DeliveryBodies(documents, leases, files)
         deliverer = WebhookDispatcher(
             documents,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-HEADER: Final = ("timestamp", "level", "event", "action", "by")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+COMMON_FIELDS: Final = ("timestamp", "level", "event", "action", "by")
 """Fields that every line may have; `rest` has the others."""
 
 
@@ -46,7 +46,7 @@ class LogLine(NamedTuple):
     @property
     def rest(self) -> list[tuple[str, Any]]:
         """The other fields."""
-        return [(name, value) for name, value in self.fields.items() if name not in HEADER]
+        return [(name, value) for name, value in self.fields.items() if name not in COMMON_FIELDS]
 
     @property
     def connection(self) -> str | None:
@@ -71,7 +71,7 @@ class LineFilter:
         """Whether the line is to be shown; one without a level counts as `info`."""
         if self.level is not None:
             level = line.level or "info"
-            if level in LEVELS and LEVELS.index(level) < LEVELS.index(self.level):
+            if level in LOG_LEVELS and LOG_LEVELS.index(level) < LOG_LEVELS.index(self.level):
                 return False
         if self.connection is not None:
             about = line.connection

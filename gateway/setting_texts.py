@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-FIELDS: Final[Mapping[str, FieldInfo]] = {
+SETTING_FIELDS: Final[Mapping[str, FieldInfo]] = {
     str(field.validation_alias): field for field in Settings.model_fields.values()
 }
 """The fields of all settings, by the names in the environment."""
 
-NAMES: Final[Mapping[str, str]] = {
+FIELD_NAMES: Final[Mapping[str, str]] = {
     str(field.validation_alias): name for name, field in Settings.model_fields.items()
 }
 """The names of the fields, by those in the environment."""
 
-SET: Final = "(set)"
+HIDDEN_VALUE: Final = "(set)"
 """In place of a secret."""
 
 
 def text(name: str) -> str:
     """Return the description of a setting, as Markdown."""
-    found = FIELDS[name].description
+    found = SETTING_FIELDS[name].description
     assert found is not None, name  # a test looks at all of them
     return found
 
@@ -47,7 +47,9 @@ def plain(markdown: str) -> str:
 def default(name: str, settings: Settings | None = None) -> str | None:
     """Return the default as a person writes it, None without one; with `settings` as it follows from the others."""
     values = {} if settings is None else dict(settings)
-    return written(FIELDS[name].get_default(call_default_factory=True, validated_data=values))
+    return written(
+        SETTING_FIELDS[name].get_default(call_default_factory=True, validated_data=values)
+    )
 
 
 def written(value: Any) -> str | None:
@@ -63,5 +65,5 @@ def written(value: Any) -> str | None:
 def shown_value(value: Any) -> Any:
     """Return the value for JSON, and of a secret only that it is set."""
     if isinstance(value, SecretStr):
-        return SET
+        return HIDDEN_VALUE
     return str(value) if isinstance(value, Path) else value

@@ -35,9 +35,9 @@ START = 60.0
 NICE = {"queue": 10, "backup": 15}
 """The niceness of a role's process: the view of the queue may lag behind sends and receipts, and a backup behind all."""
 
-PEERS, DRAIN, CLOSE = 5.0, 20.0, 4.0
+PEERS, DRAIN_WITHIN, CLOSE_WITHIN = 5.0, 20.0, 4.0
 OUTGROWN = "memory"
-RENEWED = "upgrade"
+UPGRADE_REASON = "upgrade"
 """Reasons for which a child is drained: its memory exceeded the limit, or newer code is installed."""
 
 
@@ -195,13 +195,13 @@ class Children:
         return child
 
     async def close(self) -> None:
-        """Accepts no more children, and waits for those under construction, for `CLOSE` seconds.
+        """Accepts no more children, and waits for those under construction, for `CLOSE_WITHIN` seconds.
 
         Ray does not reliably kill an actor that it is still constructing.
         """
         self._closed = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE):
+            async with asyncio.timeout(CLOSE_WITHIN):
                 await self._made.wait()
 
     async def adopt(self, name: str) -> Child | None:
@@ -391,7 +391,7 @@ class Children:
         log.warning("drained", action="drain", actor=child.name, pid=child.pid, why=why)
         async with self._draining:
             try:
-                await child.handle.call("stop", within=DRAIN)
+                await child.handle.call("stop", within=DRAIN_WITHIN)
             except ActorDead:
                 return
             except (CallTimeout, CallRefused) as error:

@@ -24,7 +24,7 @@ from supervision.reconcile import (
     FOR_GOOD,
     HUNG,
     NO_EPOCH,
-    NOTHING,
+    NO_STEP,
     Configure,
     Fall,
     Forget,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SERVE, STOP, RETRY = 20.0, 20.0, 1.0
+SERVE_WITHIN, STOP_WITHIN, NEXT_TRY = 20.0, 20.0, 1.0
 """Seconds for a child to start serving, for one to stop, and until the next try."""
 
 
@@ -107,7 +107,7 @@ class ConnectionReconciler:
             return
         self._owners.saw(leases.values())
         for connection in wanted:
-            due = self._decide(connection, leases.get(connection)) != NOTHING
+            due = self._decide(connection, leases.get(connection)) != NO_STEP
             if due or connection in self._unmarked:
                 self.reconcile(connection)
 
@@ -158,7 +158,7 @@ class ConnectionReconciler:
     def _decide(self, connection: str, lease: Lease | None) -> Step:
         wanted = self._registry.wanted.get(connection)
         if wanted is None:
-            return NOTHING
+            return NO_STEP
         serving = self._children.serving(connection)
         return decide(
             wanted,
@@ -187,19 +187,19 @@ class ConnectionReconciler:
                 await self._mark(connection)
                 lease = await self._leases.read(connection)
                 step = self._decide(connection, lease)
-                if step != NOTHING:
+                if step != NO_STEP:
                     await self._take(connection, step, lease)
                 elif not self._again[connection].is_set():
                     return
             except (RedisAway, StoreAway, BucketAway):
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(NEXT_TRY)
             except (ActorDead, CallTimeout, CallRefused) as error:
                 log.warning("failed", action="reconcile", connection=connection, error=repr(error))
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(NEXT_TRY)
             except Exception:  # a bug in one step; no other task has this connection
                 log.exception("step broke", action="reconcile", connection=connection)
                 await self._mistaken("reconcile")
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(NEXT_TRY)
 
     async def _take(self, connection: str, step: Step, lease: Lease | None) -> None:
         child = self._children.serving(connection)
@@ -266,11 +266,11 @@ class ConnectionReconciler:
             life = [wanted.created_at] if self._owners.elsewhere else []
             call = (connection, wanted.engine, step.forget, *life)
             await self._children.configure(child, wanted.options)
-            epoch = await child.handle.call("serve", *call, within=SERVE)
+            epoch = await child.handle.call("serve", *call, within=SERVE_WITHIN)
             self._children.assign(child, connection, epoch)
         except ActorDead:
             # Without a child Ray created none, which is no fall of the connection; else its watch reports the death.
-            await (asyncio.sleep(RETRY) if child is None else self._pause(connection, RETRY))
+            await (asyncio.sleep(NEXT_TRY) if child is None else self._pause(connection, NEXT_TRY))
             return
         except CallTimeout:
             self._fall(connection, HUNG, 0.0)
@@ -319,7 +319,7 @@ class ConnectionReconciler:
         elif child is not None:
             await self._children.dismiss(child)
         if child is None or error.kind in NO_EPOCH | {"Busy"}:
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(NEXT_TRY)
             return
         lease = await self._leases.read(connection)
         if error.kind in FOR_GOOD:
@@ -329,7 +329,7 @@ class ConnectionReconciler:
 
     async def _end(self, child: Child, how: str) -> None:
         try:
-            await child.handle.call(how, within=STOP)
+            await child.handle.call(how, within=STOP_WITHIN)
         except (CallTimeout, CallRefused) as error:
             log.warning("not ended", action=how, actor=child.name, error=repr(error))
         except ActorDead:

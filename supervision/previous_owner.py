@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-END = 2.0
+KILL_SECONDS = 2.0
 """Seconds to wait for the end of a process after its SIGKILL."""
 
 ASK = 4.0
@@ -64,8 +64,8 @@ class PreviousOwners:
         if processes.reachable(lease):
             if owner.pid in self._children.pids:
                 return 0.0  # the pid of another child by now
-            gone = await asyncio.to_thread(processes.end, owner.pid, lease.since, END)
-            return 0.0 if gone else END
+            gone = await asyncio.to_thread(processes.end, owner.pid, lease.since, KILL_SECONDS)
+            return 0.0 if gone else KILL_SECONDS
         if self._expiry is None or await self._ended_there(lease):
             return 0.0
         now = time.monotonic()
@@ -83,7 +83,7 @@ class PreviousOwners:
                 continue
             try:
                 gone = await child.handle.aside(
-                    "end_neighbour", owner.pid, lease.since, END, within=ASK
+                    "end_neighbour", owner.pid, lease.since, KILL_SECONDS, within=ASK
                 )
             except (ActorDead, CallTimeout, CallRefused):
                 continue

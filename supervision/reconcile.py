@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervision.restarts.policy import QUIET
+from supervision.restarts.policy import BUDGET_RESET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ CRASH_LOOP = "crash_loop"
 CRASHED = "crashed"
 HUNG = "hung"
 
-UNREADABLE = frozenset(
+UNREADABLE_CAUSES = frozenset(
     {
         "engine_not_installed",
         "session_blocked",
@@ -139,7 +139,7 @@ class Configure:
 
 Step = Nothing | MarkApplied | StartActor | StopActor | Kill | Logout | Settle | Forget | Configure
 
-NOTHING = Nothing()
+NO_STEP = Nothing()
 
 
 def decide(
@@ -162,14 +162,14 @@ def decide(
     requested = wanted.generation > applied.generation or wanted.recover > applied.recover
     if serving is not None:
         step = _with_actor(wanted, applied, lease, serving)
-        return Configure() if step == NOTHING and not configured else step
+        return Configure() if step == NO_STEP and not configured else step
     if wanted.deleted:
         return StartActor("logout") if _unlinks(lease, fall) else Forget()
     if wanted.desired == "logged_out":
         return _logged_out(lease, fall)
     state = None if lease is None else lease.state
     if wanted.desired == "stopped":
-        return NOTHING if state in {None, "stopped", "logged_out"} else Settle("stopped")
+        return NO_STEP if state in {None, "stopped", "logged_out"} else Settle("stopped")
     if requested:
         return StartActor("asked", forgive=True)
     return _to_run(lease, fall, auto_recovery=auto_recovery, now=now, settings_at=settings_at)
@@ -186,7 +186,7 @@ def breaker(
     """
     if state == "failed" and cause == CRASH_LOOP:
         return "open" if 0 <= now - since < HALF_OPEN else "half_open"
-    on_trial = len(falls) > 1 and len(set(falls)) == 1 and now - falls[0] < QUIET
+    on_trial = len(falls) > 1 and len(set(falls)) == 1 and now - falls[0] < BUDGET_RESET_SECONDS
     return "half_open" if on_trial else "closed"
 
 
@@ -202,7 +202,7 @@ def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, servi
     if wanted.recover > applied.recover:
         healthy = lease is not None and lease.state in {"open", "pairing"}
         return MarkApplied() if healthy else StopActor("recover")
-    return NOTHING
+    return NO_STEP
 
 
 def _to_run(
@@ -223,10 +223,10 @@ def _to_run(
         # The announced version is a setting: changed settings allow another try.
         if auto_recovery and cause == OUTDATED and settings_at > lease.since:
             return StartActor("settings", forgive=True)
-        return NOTHING
+        return NO_STEP
     if state == "logged_out":
         # A stop by WhatsApp lasts until a person requests a start; one by a person ends with the request.
-        return StartActor("asked") if cause == "asked" else NOTHING
+        return StartActor("asked") if cause == "asked" else NO_STEP
     if fall is None:
         return StartActor("desired")
     if fall.final or not auto_recovery:
@@ -238,11 +238,11 @@ def _to_run(
 
 def _logged_out(lease: Lease | None, fall: Fall | None) -> Step:
     if lease is None or lease.state == "logged_out":
-        return NOTHING
+        return NO_STEP
     if _unlinks(lease, fall):
         return StartActor("logout")
     cause = fall.cause if fall is not None and fall.final else lease.cause
-    if _linked(lease, fall) and cause not in UNREADABLE:
+    if _linked(lease, fall) and cause not in UNREADABLE_CAUSES:
         # WhatsApp accepts no login of the device, so it can only be unlinked locally.
         return StartActor("logout", forget=True)
     return Settle("logged_out", "asked")

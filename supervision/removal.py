@@ -13,7 +13,7 @@ from actors.queue.mirror import mirror_store
 from actors.queue.queue_errors import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state_pages import forget
-from actors.state.documents import CONNECTIONS, WRITES_WITH_EVENTS, StoreAway
+from actors.state.documents import CONNECTIONS, RECORDS_PER_BATCH, StoreAway
 from actors.state.fencing import newest
 from actors.state.tenants.ended_grants import end_limited
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DELETED = ConnectionDeleted.code
 """The error of messages that ended with their connection."""
-
-RECORDS = WRITES_WITH_EVENTS // 3  # three documents a record at most
 
 
 class Removal:
@@ -116,6 +114,6 @@ class Removal:
 
     async def _mirror(self, connection: str) -> None:
         # The QueueActor skips deleted connections.
-        while records := await self._lanes.changed(connection, RECORDS):
+        while records := await self._lanes.changed(connection, RECORDS_PER_BATCH):
             lacking = await mirror_store.store(self._documents, records)
             await self._lanes.mirrored(connection, records, lacking)

@@ -33,7 +33,7 @@ from actors.state import own_mistakes
 from actors.state.caches.local_copies import copy_of
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents
-from supervision.children import RENEWED, Children
+from supervision.children import UPGRADE_REASON, Children
 from supervision.cluster import ROOT_ACTOR, ActorDead, CallRefused, CallTimeout, Cluster
 from supervision.connection_reconciler import ConnectionReconciler
 from supervision.keeper import restart_log
@@ -54,7 +54,7 @@ from supervision.restarts.policy import (
 from supervision.restarts.restart_budgets import RestartBudgets
 from supervision.restarts.start_limiter import StartLimiter
 from supervision.root_generation import RootGeneration
-from supervision.services import BEHIND, ROLES, Services, unneeded
+from supervision.services import BEHIND, SERVICES, Services, unneeded
 from supervision.standbys import Standbys
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ LOOK_EVERY = 2.0
 RETRY_PAUSE = 1.0
 BEHIND_WITHIN = 30.0
 """Seconds of a cold start that the services in `BEHIND` wait for connections to settle, and again for no start to queue."""
-BEGIN = 1.0
+REDIS_WAIT_SECONDS = 1.0
 """Seconds to wait for Redis before steps that do not need it."""
 STOP_CONNECTION = 12.0
 STOP_SERVICE = 3.0
@@ -121,8 +121,8 @@ class RootSupervisor(Shell):
         """
         await self._adopted.wait()
         await self._standbys.renew()
-        for old in [child for role in ROLES for child in self._children if child.role == role]:
-            await self._children.drain(old, RENEWED)
+        for old in [child for role in SERVICES for child in self._children if child.role == role]:
+            await self._children.drain(old, UPGRADE_REASON)
             deadline = time.monotonic() + RENEW_SERVICE
             while not any(one.role == old.role and one is not old for one in self._children):
                 if time.monotonic() > deadline:
@@ -214,7 +214,7 @@ class RootSupervisor(Shell):
         )
         # Before the adoption: from then on a replaced root starts no actor that this one would miss.
         with suppress(RedisAway, TimeoutError):
-            async with asyncio.timeout(BEGIN):
+            async with asyncio.timeout(REDIS_WAIT_SECONDS):
                 await self._generation.begin()
         if await self._adopt():
             self._metrics.count_root_restart()
@@ -245,7 +245,7 @@ class RootSupervisor(Shell):
                 child.connection, child.epoch = lease.connection, lease.epoch
                 if child.pid is None and lease.owner is not None:
                     child.pid, child.node = lease.owner.pid, lease.owner.node
-            if child.role in ROLES:
+            if child.role in SERVICES:
                 self._services.adopted(child)
             elif child.connection is None:
                 self._standbys.add(child)
@@ -268,7 +268,7 @@ class RootSupervisor(Shell):
     def _child_ended(self, child: Child, end: End) -> None:
         if end.reason in LEASE_GONE:
             measures.count("teimoso_epochs_lost")
-        if child.role in ROLES:
+        if child.role in SERVICES:
             self._services.ended(child, end)
         elif not self._standbys.remove(child):
             self._connections.ended(child, end)
@@ -296,7 +296,7 @@ class RootSupervisor(Shell):
     async def _confirm_if_possible(self) -> None:
         """Does the same; without Redis the tree goes on as it is (G11)."""
         with suppress(RedisAway, TimeoutError):
-            async with asyncio.timeout(BEGIN):
+            async with asyncio.timeout(REDIS_WAIT_SECONDS):
                 await self._confirm()
 
     async def _keep_standbys(self) -> None:
@@ -371,7 +371,7 @@ class RootSupervisor(Shell):
         children = list(self._children)
         connections = [child for child in children if child.role == "connection"]
         await asyncio.gather(*(self._end_one(child, STOP_CONNECTION) for child in connections))
-        services = {child.role: child for child in children if child.role in ROLES}
+        services = {child.role: child for child in children if child.role in SERVICES}
         # The state last: the others write their last changes through it.
         for roles in (("health", "queue", "vault", "backup"), ("state",)):
             await asyncio.gather(

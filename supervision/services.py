@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ROLES = ("state", "queue", "health", "vault", "backup")
-SHARED = frozenset({"state", "queue", "vault"})
+SERVICES = ("state", "queue", "health", "vault", "backup")
+SHARED_SERVICES = frozenset({"state", "queue", "vault"})
 """Services whose handles the other actors need."""
 BEHIND = frozenset({"queue", "health", "backup"})
 """Services that start after the connections of a cold start: the view of the queue, the monitor, backups."""
@@ -43,7 +43,7 @@ class Services:
         without: frozenset[str] = frozenset(),
     ) -> None:
         """`without`: roles that the settings do not ask for."""
-        self._roles = [role for role in ROLES if role not in without]
+        self._roles = [role for role in SERVICES if role not in without]
         self._children = children
         self._lives = lives
         self._recovery = recovery
@@ -53,7 +53,7 @@ class Services:
 
     def adopted(self, child: Child) -> None:
         """Notes a service that a previous root started."""
-        if child.role in SHARED:
+        if child.role in SHARED_SERVICES:
             self._children.share(child.role, child.handle)
         if child.role == "state":
             self.state.handle = child.handle.raw

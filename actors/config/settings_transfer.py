@@ -14,7 +14,7 @@ from actors.runtime.atomic_files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-INSTANCE: Final = "instance.json"
+KEEPER_MANIFEST: Final = "instance.json"
 """The keeper's manifest: where it lies, the keeper alone writes the settings."""
 
 
@@ -30,7 +30,7 @@ class NotShared(Exception):  # noqa: N818 - reads as what it is
 
 def is_own(data: Path) -> bool:
     """Whether `data` is this host's alone, and not the directory of the keeper."""
-    return not (data / INSTANCE).exists()
+    return not (data / KEEPER_MANIFEST).exists()
 
 
 def offer(data: Path) -> str:

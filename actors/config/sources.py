@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FORMER = {
+FORMER_SETTINGS = {
     "EXP_BACKOFF_RESTART_DELAY": "RESTART_BACKOFF_BASE",
     "NODE_OPTIONS": "MAX_MEMORY_RESTART",
 }
@@ -153,7 +153,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 def _unknown(name: str) -> str:
     """A sentence that refuses a name; it names the setting that is meant, where that is known."""
-    meant = FORMER.get(name) or _similar(name)
+    meant = FORMER_SETTINGS.get(name) or _similar(name)
     return f"{name} is not a setting of Teimoso" + (f"; {meant} is one." if meant else ".")
 
 

@@ -43,7 +43,7 @@ ENGINES = {
 }
 """The declaration of each engine, by the name of its package; loading one to ask it would cost 50 MB."""
 
-REPLACED: Mapping[str, str] = {"neonize": "whatsmeow"}
+SUCCESSORS: Mapping[str, str] = {"neonize": "whatsmeow"}
 """Engines of earlier releases, and those that go on with their sessions."""
 
 UNPROVEN = frozenset({"native"})
@@ -66,7 +66,7 @@ def installed(engine: str) -> bool:
 
 def servable(named: str) -> str:
     """Return the engine that serves in the name of this one. Raises ValueError where it is not installed."""
-    engine = REPLACED.get(named, named)
+    engine = SUCCESSORS.get(named, named)
     if not installed(engine):
         replaces = "" if engine == named else f", which replaces {named},"
         raise ValueError(f"{engine}{replaces} is not installed; `make {engine}` builds it")

@@ -11,7 +11,7 @@ import structlog
 
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.access import BucketAccess
-from actors.health.breakers import LEVELS
+from actors.health.breakers import BREAKER_LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
@@ -96,7 +96,9 @@ class HealthMonitor(Shell):
     def _gauges(self) -> list[Sample]:
         probes: Probes | None = getattr(self, "_probes", None)
         states = {} if probes is None else probes.breakers
-        return [("teimoso_breaker_state", {"of": of}, LEVELS[at]) for of, at in states.items()]
+        return [
+            ("teimoso_breaker_state", {"of": of}, BREAKER_LEVELS[at]) for of, at in states.items()
+        ]
 
     def _health(self) -> dict[str, Any]:
         monitor: Monitor | None = getattr(self, "_monitor", None)

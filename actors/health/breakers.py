@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 State = Literal["closed", "open", "half_open"]
 
-LEVELS: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
+BREAKER_LEVELS: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
 """As numbers, for Prometheus."""
 
 

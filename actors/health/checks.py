@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import health_texts
-from actors.health.samples import ENDED
+from actors.health.samples import ENDED_STATES
 from actors.health.summary import Status, worst
 from actors.health.unknown_reasons import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 
@@ -32,12 +32,12 @@ ZOMBIES = 3  # times within half an hour that a connection was one: that is no a
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 UNREACHED = 60.0
 """Seconds without any connection that reached WhatsApp, after which the service is unhealthy: a login takes less."""
-MISTAKE = 86_400.0  # seconds for which a mistake of the service is worth a word
+MISTAKE_SECONDS = 86_400.0  # seconds for which a mistake of the service is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
-NEARLY = 0.8
+ALERT_SHARE = 0.8
 """The share of a budget of bytes from which it is an alert."""
-FULL = 0.98
+URGENT_SHARE = 0.98
 """The share from which the alert is urgent: a long text has no room any more."""
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
@@ -182,7 +182,7 @@ def _stores(sample: Sample, thresholds: Thresholds) -> list[Reason]:
         detail = f"Redis takes {redis.seconds:.2f} s for a ping."
         reasons.append(Reason("redis_slow", "degraded", detail))
     memory = sample.redis_memory
-    if memory is not None and memory.limit and memory.used > NEARLY * memory.limit:
+    if memory is not None and memory.limit and memory.used > ALERT_SHARE * memory.limit:
         full: Status = "degraded" if memory.full else "healthy"
         reasons.append(
             Reason("redis_full", full, health_texts.redis_memory(memory), urgent=memory.full)
@@ -202,9 +202,9 @@ def _connections(
 ) -> list[Reason]:
     reasons = []
     wanted = {name: seen for name, seen in connections.items() if seen.desired == "running"}
-    failed = [name for name, seen in wanted.items() if seen.state in ENDED or seen.obstacle]
+    failed = [name for name, seen in wanted.items() if seen.state in ENDED_STATES or seen.obstacle]
     for name in failed:
-        kind = "connection_failed" if wanted[name].state in ENDED else "connection_blocked"
+        kind = "connection_failed" if wanted[name].state in ENDED_STATES else "connection_blocked"
         sentence = _sentence(wanted[name], thresholds.auto_recovery)
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
@@ -255,7 +255,7 @@ def _accounts(connections: Mapping[str, ConnectionSample], now: float) -> list[R
                 f"{why} That ends at {health_texts.moment(seen.limited_until)}; all others go on."
             )
             reasons.append(Reason("connection_limited", "healthy", detail, name))
-        if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
+        if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE_SECONDS:
             detail = health_texts.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
         if refused := seen.held.refused_documents + seen.refused_sends:
@@ -284,14 +284,20 @@ def _budgets(connections: Mapping[str, ConnectionSample], limit: int) -> list[Re
     """Connections whose messages take nearly all of QUEUE_MEMORY_PER_CONNECTION."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
     return [
-        Reason("queue_full", "healthy", health_texts.queue_memory(share), name, urgent=share > FULL)
+        Reason(
+            "queue_full",
+            "healthy",
+            health_texts.queue_memory(share),
+            name,
+            urgent=share > URGENT_SHARE,
+        )
         for name, share in shares.items()
-        if share > NEARLY
+        if share > ALERT_SHARE
     ]
 
 
 def _sentence(seen: ConnectionSample, auto_recovery: bool) -> str:
-    cause = seen.cause if seen.state in ENDED else seen.obstacle
+    cause = seen.cause if seen.state in ENDED_STATES else seen.obstacle
     texts = (
         health_texts.CAUSES if auto_recovery else {**health_texts.CAUSES, **health_texts.BY_HAND}
     )
@@ -340,7 +346,7 @@ def _mirror(mirror: Mirror) -> list[Reason]:
 
 
 def _own_mistake(mistake: OwnMistake | None, now: float) -> list[Reason]:
-    if mistake is None or not 0 <= now - mistake.at < MISTAKE:
+    if mistake is None or not 0 <= now - mistake.at < MISTAKE_SECONDS:
         return []
     detail = health_texts.own_mistake(mistake.at, mistake.action)
     return [Reason("own_mistake", "healthy", detail)]

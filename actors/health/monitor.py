@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WRITE = 5.0  # seconds after which the store counts as away
-QUIET = 900.0
+UNCHANGED_SECONDS = 900.0
 """Seconds for which a word that has not changed is not written again where that is paid for."""
 
 
@@ -71,7 +71,7 @@ class Monitor:
         self._alerts: Alerts | None = None
         self._unwritten: dict[str, Alert] = {}
         self._unreached_since: float | None = None
-        self._quiet = QUIET if documents.billed else 0.0
+        self._quiet = UNCHANGED_SECONDS if documents.billed else 0.0
         self._reported: tuple[float, object] | None = None
         self.last: Verdict | None = None
 

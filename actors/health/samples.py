@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.health.breakers import State
     from actors.redis.client import RedisMemory
 
-ENDED = FAILED | {"logged_out"}
+ENDED_STATES = FAILED | {"logged_out"}
 """States of a connection that should run: it needs somebody."""
 REACHED = ACTIVE | {"pairing"}
 """States in which WhatsApp has answered a connection."""
@@ -155,7 +155,7 @@ def unreached(
     trying = [
         seen.state
         for seen in connections.values()
-        if seen.desired == "running" and seen.state not in ENDED and not seen.obstacle
+        if seen.desired == "running" and seen.state not in ENDED_STATES and not seen.obstacle
     ]
     if not trying or REACHED & {*trying}:
         return None

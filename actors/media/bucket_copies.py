@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.keyring import Keyring
 
-PART: Final = 4 * 2**20
+PART_BYTES: Final = 4 * 2**20
 """Bytes of a part, about."""
 
 log = structlog.get_logger()
@@ -197,7 +197,7 @@ def _some(pieces: Iterator[bytes]) -> bytes:
     part = bytearray()
     for piece in pieces:
         part += piece
-        if len(part) >= PART:
+        if len(part) >= PART_BYTES:
             break
     return bytes(part)
 

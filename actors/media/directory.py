@@ -13,7 +13,13 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.media.store import DIGEST, FileTooLarge, StoreFull, StoreUnavailable, room_for_files
+from actors.media.store import (
+    SHA256_PATTERN,
+    FileTooLarge,
+    StoreFull,
+    StoreUnavailable,
+    room_for_files,
+)
 from actors.runtime.atomic_files import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
@@ -202,7 +208,7 @@ class FileWriter:
 
 def place(directory: Path, sha256: str) -> Path | None:
     """The path of a file in the store; None for what is no digest, and so might lead elsewhere."""
-    return directory / sha256[:2] / sha256 if DIGEST.fullmatch(sha256) else None
+    return directory / sha256[:2] / sha256 if SHA256_PATTERN.fullmatch(sha256) else None
 
 
 def sweep(directory: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.runtime.limits.limits import LimitReached
-from actors.runtime.limits.quotas import ALL
+from actors.runtime.limits.quotas import SHARED_UNIT
 
 if TYPE_CHECKING:
     import sqlite3
@@ -151,7 +151,7 @@ def _let_go(database: sqlite3.Connection, living: Collection[str]) -> int:
     Such a file goes on being needed, and would count for them for ever.
     """
     rows = database.execute("SELECT connection FROM held").fetchall()
-    gone = [unit for (unit,) in rows if unit != ALL and unit not in living]
+    gone = [unit for (unit,) in rows if unit != SHARED_UNIT and unit not in living]
     if not gone:
         return 0
     return database.execute(

@@ -23,8 +23,8 @@ import structlog
 from actors.media import daily_uploads, holders, uses
 from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
-from actors.media.store import DIGEST, StoreFull, StoreUnavailable
-from actors.runtime.limits.quotas import ALL
+from actors.media.store import SHA256_PATTERN, StoreFull, StoreUnavailable
+from actors.runtime.limits.quotas import SHARED_UNIT
 from actors.runtime.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _TAKEN: Final = ("SQLITE_IOERR", "SQLITE_READONLY_DBMOVED", "FileNotFoundError")
 """Errors while another process sets the file aside that this one has open."""
 
-TRIES: Final = 3
+LEDGER_TRIES: Final = 3
 """Times that a call is tried again, each after a damaged file was set aside."""
 
 log = structlog.get_logger()
 
-RENEW: Final = 24 * 3600.0
+MARK_SECONDS: Final = 24 * 3600.0
 """Seconds after which a copy in the bucket is marked anew as needed."""
 
 
@@ -115,7 +115,7 @@ class Ledger:
         `LimitReached` beyond that. Then nothing is noted.
         """
         now = time.time() if now is None else now
-        owners = [each for each in units if each != ALL]
+        owners = [each for each in units if each != SHARED_UNIT]
 
         def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
@@ -295,7 +295,9 @@ class Ledger:
         """
 
         def found() -> list[tuple[str, int]]:
-            files = (each for each in self._directory.glob("??/*") if DIGEST.fullmatch(each.name))
+            files = (
+                each for each in self._directory.glob("??/*") if SHA256_PATTERN.fullmatch(each.name)
+            )
             return [(each.name, each.stat().st_size) for each in files]
 
         done = await self._request(
@@ -349,14 +351,14 @@ class Ledger:
             database.execute(
                 "UPDATE files SET to_copy = 1 WHERE sha256 = ?"
                 " AND (copied_at IS NULL OR copied_at < ?)",
-                (sha256, now - RENEW),
+                (sha256, now - MARK_SECONDS),
             )
 
     async def _request(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
         if self._writer is None:
             # Not before it is needed: most processes never have a file.
             self._writer = SqliteWriter(self._path, SCHEMA, away=_away)
-        for _ in range(TRIES):
+        for _ in range(LEDGER_TRIES):
             try:
                 return await self._writer.call(run, writes=writes)
             except StoreUnavailable as error:

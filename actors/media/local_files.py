@@ -20,7 +20,7 @@ from actors.messages.file_deferral import Deferral
 from actors.runtime.limits.durations import DAY
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.limits.limits import LimitReached
-from actors.runtime.limits.quotas import ALL
+from actors.runtime.limits.quotas import SHARED_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
@@ -96,7 +96,7 @@ class LocalFiles:
         room = await self.room()
         if room < max(announced, 1):
             raise StoreFull(reserve=await step(self._reserve))
-        owners = [each for each in units if each != ALL]
+        owners = [each for each in units if each != SHARED_UNIT]
         now = time.time()
         used = await self._ledger.uploaded(owners, now) if owners and self._daily.size else {}
         refused = refusal(used.values(), max(announced, 1), self._daily, now)
@@ -123,7 +123,7 @@ class LocalFiles:
         """Return the same files for the engine of this connection."""
         return ConnectionFiles(self, self._store, self._ledger, self._quota, connection)
 
-    async def find(self, sha256: str, unit: str = ALL) -> Path | None:
+    async def find(self, sha256: str, unit: str = SHARED_UNIT) -> Path | None:
         """See the port. A file that is only in the bucket waits for others that the `unit` wants from there.
 
         All who want one that is being brought share that fetch, and its end.

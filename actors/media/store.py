@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+SHA256_PATTERN: Final = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 as files are named by it."""
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.media.ledger import RENEW
+from actors.media.ledger import MARK_SECONDS
 from actors.media.store import StoreUnavailable
 from actors.runtime.atomic_files import held
 from actors.runtime.backoff import backoff
@@ -39,10 +39,10 @@ SELDOM: Final = 10.0
 TIDY: Final = 3600.0
 """Seconds between looks at what is not needed any more."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+FIRST_UPKEEP_PAUSE, LONGEST_UPKEEP_PAUSE = 0.5, 15.0
 """Seconds after a failure; it doubles with each one, up to the second."""
 
-PAGE: Final = 100
+FILE_PAGE: Final = 100
 
 log = structlog.get_logger()
 
@@ -98,11 +98,13 @@ class FileUpkeep:
                     reason = getattr(error, "code", type(error).__name__)
                     log.warning("files wait", action="media_upkeep", error=reason)
                 chance = random.random()  # noqa: S311 - jitter
-                pause = backoff(failures, FIRST_PAUSE, LONGEST_PAUSE, chance, floor=0.5)
+                pause = backoff(
+                    failures, FIRST_UPKEEP_PAUSE, LONGEST_UPKEEP_PAUSE, chance, floor=0.5
+                )
             except Exception:  # not foreseen; without this loop nothing would be copied again
                 log.exception("files wait", action="media_upkeep")
                 await self._mistaken("media_upkeep")
-                pause = LONGEST_PAUSE
+                pause = LONGEST_UPKEEP_PAUSE
             await asyncio.sleep(pause)
 
     async def round(self) -> None:
@@ -121,7 +123,7 @@ class FileUpkeep:
     async def copy(self) -> None:
         """Copy all that is to be copied; one that cannot be read holds up no other."""
         copies, broken = self._copies, None
-        while copies is not None and (entries := await self._ledger.to_copy(PAGE)):
+        while copies is not None and (entries := await self._ledger.to_copy(FILE_PAGE)):
             done = 0
             for entry in entries:
                 file = self._store.place(entry.sha256)
@@ -149,12 +151,14 @@ class FileUpkeep:
         if self._waits is not None:
             await self._settle_uses(since, self._waits)
         copies, gone = self._copies, 0
-        while entries := await self._ledger.unneeded(since - RENEW, PAGE):
+        while entries := await self._ledger.unneeded(since - MARK_SECONDS, FILE_PAGE):
             for entry in entries:
                 # The bucket first: what is not here any more is not asked for there again.
-                if copies is not None and not await copies.forget(entry.sha256, since - RENEW):
+                if copies is not None and not await copies.forget(
+                    entry.sha256, since - MARK_SECONDS
+                ):
                     log.info("needed elsewhere", action="media_kept")
-                gone += await self._ledger.remove(entry.sha256, since - RENEW)
+                gone += await self._ledger.remove(entry.sha256, since - MARK_SECONDS)
         if gone:
             log.info("files removed", action="media_removed", count=gone)
 
@@ -162,11 +166,11 @@ class FileUpkeep:
         """Renew files whose messages wait, and forget messages that do not: each is looked at once a day."""
         now = self._clock()
         await self._ledger.begin_uses(now)
-        while page := await self._ledger.older_uses(now - RENEW, PAGE):
+        while page := await self._ledger.older_uses(now - MARK_SECONDS, FILE_PAGE):
             waiting = [use for use in page if await waits(use.message)]
             for sha256 in {use.sha256 for use in waiting}:
                 entry = await self._ledger.find(sha256)
-                if entry is not None and entry.needed_at < since + 2 * RENEW:
+                if entry is not None and entry.needed_at < since + 2 * MARK_SECONDS:
                     await self._ledger.renew(sha256, now)
             over = [use for use in page if use not in waiting]
             await self._ledger.settle_uses(waiting, over, now)

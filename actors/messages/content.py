@@ -40,23 +40,23 @@ from actors.messages.queued_actions import (
     SettingChange,
     Star,
 )
-from actors.messages.references import EXCERPT, MINTED, LinkPreview, Quote, Target
+from actors.messages.references import MINTED, QUOTE_EXCERPT, LinkPreview, Quote, Target
 from actors.messages.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES",
+    "CHANGE_TYPES",
     "CONTENT_KINDS",
     "DELETE_SECONDS",
     "EDIT_SECONDS",
     "EVERYBODY",
-    "EXCERPT",
     "MANY_TIMES",
     "MINTED",
     "MOST_MENTIONS",
     "NOTICES",
+    "QUOTE_EXCERPT",
     "Audio",
     "Card",
     "Change",
@@ -122,7 +122,7 @@ class Other:
 
 
 Change = PollVote | Reaction | Pin | Edit | Delete
-CHANGES: Final = frozenset(kind.type for kind in get_args(Change))
+CHANGE_TYPES: Final = frozenset(kind.type for kind in get_args(Change))
 """Changes of another message, which are no messages themselves; and their types."""
 
 Sendable = Text | Location | Contact | Media | Poll | Change

@@ -83,7 +83,7 @@ SendableText = Annotated[
             "type": "string",
             "minLength": 1,
             "maxLength": text_validation.MAX_TEXT_CHARACTERS,
-            "pattern": text_validation.PATTERN,
+            "pattern": text_validation.TEXT_PATTERN,
             "description": "The text; control characters other than tab and line ends are refused.",
             "examples": ["hi"],
         }

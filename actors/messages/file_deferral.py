@@ -22,7 +22,7 @@ class Deferral(StrEnum):
     """The next day (UTC): MEDIA_DOWNLOADS_PER_SENDER is used up."""
 
 
-TEXTS: Final[Mapping[str, str]] = {
+FILE_DEFERRAL_TEXTS: Final[Mapping[str, str]] = {
     Deferral.DISK: "waits for room on the disk, and comes by itself",
     Deferral.PART: (
         "waits for room in the connection's part of the disk (MEDIA_LIMIT), and comes by itself"

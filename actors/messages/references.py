@@ -10,7 +10,7 @@ MINTED = re.compile(r"3EB0[0-9A-F]{18}\Z")
 """The WhatsApp ids that this service gives (`queue.records.mint`); WhatsApp Web's are like them."""
 
 
-EXCERPT: Final = 300
+QUOTE_EXCERPT: Final = 300
 """Characters of a quoted message's words that are kept of a reply that arrives, and shown."""
 
 

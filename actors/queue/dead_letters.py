@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LETTERS_PER_SCRIPT = 100
 """Letters that one script looks at."""
-LOOKED_AT = 5_000
+REDRIVE_LETTERS = 5_000
 """Letters that one redrive reads; it returns where the next one continues."""
 ONLY_BY_NAME = frozenset({"reach_out_refused"})
 """Codes of letters that no redrive of many means: each repetition can prolong a lock of the account.
@@ -45,7 +45,7 @@ class Which:
         return ONLY_BY_NAME if self.code is None else frozenset()
 
 
-ALL = Which()
+EVERY_LETTER = Which()
 
 
 class DeadLetter(NamedTuple):
@@ -85,11 +85,11 @@ class DeadLetters(RefusedViews):
     async def redrive(
         self,
         connection: str,
-        which: Which = ALL,
+        which: Which = EVERY_LETTER,
         *,
         limit: int | None = None,
         behind: int = 0,
-        most: int | None = LOOKED_AT,
+        most: int | None = REDRIVE_LETTERS,
         now: float | None = None,
     ) -> Redriven:
         """Retry the letters that are meant, oldest first, `limit` at most; each one is atomic.
@@ -128,7 +128,7 @@ class DeadLetters(RefusedViews):
         self,
         connection: str,
         message_ids: Sequence[str],
-        which: Which = ALL,
+        which: Which = EVERY_LETTER,
         *,
         limit: int | None = None,
         now: float | None = None,

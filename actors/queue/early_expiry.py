@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-NEARLY: Final = 0.75
+EXPIRY_SHARE: Final = 0.75
 """The share of a connection's bytes from which on room is made: below the alert's (`health/checks.py`)."""
 GOAL: Final = 0.65
 """The share that is left then: each time all keys are read, so seldom."""
@@ -59,7 +59,7 @@ class EarlyExpiry:
         over = {
             each: size
             for each, size in taken.items()
-            if limit and size > NEARLY * limit and each not in self._paused
+            if limit and size > EXPIRY_SHARE * limit and each not in self._paused
         }
         goal = int(GOAL * limit)
         hours = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RECORDS_PER_SCRIPT = 100
 """Records that one script counts."""
-LEAST = 1000
+MIN_MESSAGE_BYTES = 1000
 """Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
 KEYED = 640
 """Bytes that it counts for its Idempotency-Key: `KEYED` there."""
@@ -69,7 +69,7 @@ class MessageBytes(QueueReader):
         cursor = 0
         while True:
             async with reach():
-                page: Any = await self._redis.scan(cursor, match=keys.MESSAGES, count=SCANNED)
+                page: Any = await self._redis.scan(cursor, match=keys.MESSAGE_KEYS, count=SCANNED)
             cursor, names = page
             for name in names:
                 connection, message_id = keys.message_in(name)

@@ -14,10 +14,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
-from actors.queue.dead_letters import ALL, Redriven, Which
+from actors.queue.dead_letters import EVERY_LETTER, Redriven, Which
 from actors.queue.early_expiry import EarlyExpiry
 from actors.queue.lane_joins import LaneJoins, Renamed
-from actors.queue.message_bytes import LEAST
+from actors.queue.message_bytes import MIN_MESSAGE_BYTES
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
 from actors.queue.queue_errors import (
@@ -65,7 +65,7 @@ ABANDON_BATCH = 200
 CLAIM_REPLY_SECONDS = 5.0
 
 __all__ = [
-    "ALL",
+    "EVERY_LETTER",
     "Accepted",
     "Claim",
     "ClaimedMessage",
@@ -181,7 +181,10 @@ class OutboundQueue(LaneJoins):
     async def require_room(self, connection: str, part: QuotaPart | None = None) -> None:
         """Raise what `accept` would of the shortest message of the connection for want of room."""
         limit = self._most(part)
-        if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
+        if (
+            limit
+            and (await self.flows_many([connection]))[connection].bytes + MIN_MESSAGE_BYTES > limit
+        ):
             raise self._full(part)
 
     def _most(self, part: QuotaPart | None) -> int:

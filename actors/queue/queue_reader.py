@@ -41,11 +41,11 @@ DEFERRING = Script.of(
     package="actors.redis",
     at_maxmemory=True,
 )
-BYTES = "actors.queue.scripts:bytes.lua"
+BYTES_SCRIPT = "actors.queue.scripts:bytes.lua"
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
-    BYTES,
+    BYTES_SCRIPT,
     "actors.queue.scripts:lanes.lua",
     package="actors.redis",
     at_maxmemory=True,
@@ -54,7 +54,7 @@ FREEING = Script.of(
     "transitions.lua",
     "flight.lua",
     "actors.queue.scripts:proofs.lua",
-    BYTES,
+    BYTES_SCRIPT,
     "actors.queue.scripts:early_expiry.lua",
     "actors.queue.scripts:refused_views.lua",
     package="actors.redis",

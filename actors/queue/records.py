@@ -229,7 +229,7 @@ class Counts:
     oldest_at: float | None
 
 
-COUNTED = (
+CONNECTION_COUNTERS = (
     "queued",
     "sent",
     "delivered",
@@ -251,7 +251,7 @@ TOOK = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 class Flow:
     """Counters of a connection's messages by outcome, since its queue began.
 
-    `counts` has each of `COUNTED`, `open` what is not finished. `took` says how many of those sent
+    `counts` has each of `CONNECTION_COUNTERS`, `open` what is not finished. `took` says how many of those sent
     took how long from when they could leave first: one number for each of `TOOK` and one for more;
     `took_seconds` is the sum. `bytes` is what all records take in Redis, those of finished messages too.
     """
@@ -273,7 +273,7 @@ class Flow:
 def flow_of(counters: Mapping[str, str], opened: int) -> Flow:
     """The counters in a Redis hash."""
     return Flow(
-        counts={name: int(counters.get(f"count:{name}", 0)) for name in COUNTED},
+        counts={name: int(counters.get(f"count:{name}", 0)) for name in CONNECTION_COUNTERS},
         open=opened,
         took=tuple(int(counters.get(f"took:{n}", 0)) for n in range(1, len(TOOK) + 2)),
         took_seconds=int(counters.get("took:ms", 0)) / 1000,

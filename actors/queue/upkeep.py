@@ -19,7 +19,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.backoff import DoublingPause
 from actors.runtime.connection_ids import id_in
-from actors.state.documents import CONNECTIONS, WRITES_WITH_EVENTS, StoreAway, Where
+from actors.state.documents import CONNECTIONS, RECORDS_PER_BATCH, StoreAway, Where
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -30,24 +30,23 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LIST_EVERY, LIST_BILLED_EVERY = 1.0, 10.0
+CONNECTIONS_EVERY, BILLED_CONNECTIONS_EVERY = 1.0, 10.0
 PROMOTE_EVERY = 1.0
 PRUNE_EVERY = 60.0
 COMPARE_EVERY = 15.0
 """Seconds after a start until the queue is compared with its view."""
 MIRROR_EVERY = 0.5
-LONGEST_PAUSE = 5.0
+LONGEST_ROUND_PAUSE = 5.0
 """Seconds between two rounds, and at most while Redis or the store is away."""
 LOOP_END_SECONDS = 5.0
 """Seconds that the loops have to end."""
 
 ALL_EVERY = 2.0
 """Seconds after which a round takes also what is still changing."""
-SHARE = 0.02
+MIRROR_TIME_SHARE = 0.02
 """The part of its time that mirroring takes while messages are being sent: they go before it."""
-LAG = 10.0
+MIRROR_LAG_SECONDS = 10.0
 """Seconds after which a change does not wait for that any more."""
-RECORDS = WRITES_WITH_EVENTS // 3  # three documents a record at most
 
 
 class QueueUpkeep:
@@ -74,7 +73,7 @@ class QueueUpkeep:
                 self._loop(
                     "list",
                     self.list_connections,
-                    LIST_BILLED_EVERY if self._documents.billed else LIST_EVERY,
+                    BILLED_CONNECTIONS_EVERY if self._documents.billed else CONNECTIONS_EVERY,
                 ),
                 self._loop("promote", self.promote, PROMOTE_EVERY),
                 self._loop("mirror", self.mirror, MIRROR_EVERY),
@@ -106,7 +105,7 @@ class QueueUpkeep:
         A record that changed since the last round waits for the next, since its owner works on it: a message
         that takes all its steps within a second is stored once, and not after each. While messages
         are being sent most of the time is left to them, and a record that changes meanwhile is stored once
-        too: the view lags 2 s, and `LAG` where messages leave as fast as they can.
+        too: the view lags 2 s, and `MIRROR_LAG_SECONDS` where messages leave as fast as they can.
         """
         records: list[Record] = []
         before, self._newest = self._newest, await self._lanes.unmirrored(self._connections)
@@ -117,8 +116,10 @@ class QueueUpkeep:
             # Changes during this round are left for the next, or it might never end.
             upto = newest if everything else before.get(connection)
             while upto is not None:
-                records += await self._lanes.changed(connection, RECORDS - len(records), upto)
-                if len(records) < RECORDS:
+                records += await self._lanes.changed(
+                    connection, RECORDS_PER_BATCH - len(records), upto
+                )
+                if len(records) < RECORDS_PER_BATCH:
                     break
                 await self._store(records)
                 records = []
@@ -127,12 +128,12 @@ class QueueUpkeep:
     async def _give_way(self, records: Sequence[Record], took: float) -> None:
         """Leave the machine to what is being sent, unless one of `records` has waited long."""
         oldest = min(record.changed_at for record in records)
-        left = min(LAG, LAG - (time.time() - oldest))
+        left = min(MIRROR_LAG_SECONDS, MIRROR_LAG_SECONDS - (time.time() - oldest))
         if left <= 0:
             return
         counts = await self._lanes.counts_many(list({each.connection for each in records}))
         if any(each.active for each in counts.values()):
-            await asyncio.sleep(min(left, took / SHARE - took))
+            await asyncio.sleep(min(left, took / MIRROR_TIME_SHARE - took))
 
     async def _store(self, records: Sequence[Record]) -> None:
         if not records:
@@ -167,7 +168,7 @@ class QueueUpkeep:
         await self._lanes.early_expiry.run(taken)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
-        away = DoublingPause(2 * every, LONGEST_PAUSE)
+        away = DoublingPause(2 * every, LONGEST_ROUND_PAUSE)
         while True:
             try:
                 await step()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-CONNECT_TIMEOUT = 2.0
+REDIS_CONNECT_TIMEOUT = 2.0
 SOCKET_TIMEOUT = 5.0
 DEADLINE = 8.0
 RETRIES = 1
@@ -88,7 +88,7 @@ def connect(settings: Settings, *, blocking: bool = False) -> Client:
         decode_responses=True,
         max_connections=POOL,
         timeout=SOCKET_TIMEOUT,
-        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_connect_timeout=REDIS_CONNECT_TIMEOUT,
         socket_timeout=None if blocking else SOCKET_TIMEOUT,
         socket_keepalive=True,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 0 if blocking else RETRIES),

@@ -1,7 +1,7 @@
 """Passes commands from the gateway to the owner of a connection through Redis, and the answers back.
 
 Commands are not durable: the owner executes a command within its time or not at all, and its caller gets
-the outcome either way. At most `MAX_WAITING_COMMANDS` wait for a connection, of `MOST_BYTES` each; every key expires by itself.
+the outcome either way. At most `MAX_WAITING_COMMANDS` wait for a connection, of `MAX_COMMAND_BYTES` each; every key expires by itself.
 
     gateway                                  owner
     SET command:ID  RPUSH commands ID   →    BLPOP commands, GETDEL command:ID (gone: too late)
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 MAX_WAITING_COMMANDS: Final = 100
 """Commands that wait for one connection at most."""
 
-MOST_BYTES: Final = 16_384
+MAX_COMMAND_BYTES: Final = 16_384
 """Bytes of a command; the longest is a passkey's assertion, of some 2 kB."""
 
-TEXT: Final = files("actors.redis").joinpath("commands.lua").read_text()
+COMMANDS_SCRIPT: Final = files("actors.redis").joinpath("commands.lua").read_text()
 
 ANSWER_MILLISECONDS: Final = 10_000
 """Milliseconds for which an answer can be fetched."""
@@ -52,7 +52,7 @@ class TooMany(Exception):  # noqa: N818
 
 
 class TooLong(Exception):  # noqa: N818
-    """The command has more than `MOST_BYTES`: nothing was put."""
+    """The command has more than `MAX_COMMAND_BYTES`: nothing was put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Commands:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._settings = settings
-        self._put = redis.register_script(TEXT)
+        self._put = redis.register_script(COMMANDS_SCRIPT)
         self._blocking: Redis | None = None
 
     async def request(
@@ -81,7 +81,7 @@ class Commands:
         of, id_ = keys.of(connection), secrets.token_hex(8)
         until = asyncio.get_running_loop().time() + seconds
         command = json.dumps({"kind": kind, "args": args})
-        if len(command) > MOST_BYTES:
+        if len(command) > MAX_COMMAND_BYTES:
             raise TooLong
         async with reach():
             put = await self._put(

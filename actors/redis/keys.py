@@ -72,10 +72,10 @@ from functools import lru_cache
 
 from actors.runtime.connection_ids import is_connection
 
-MESSAGES = "teimoso:{*}:message:*"
+MESSAGE_KEYS = "teimoso:{*}:message:*"
 """A pattern of the records of all connections."""
 POKE = "teimoso:poke"
-WEBHOOKS = "teimoso:webhooks"
+WEBHOOKS_CHANNEL = "teimoso:webhooks"
 NEWEST_ROOT = "teimoso:newest_root"
 
 

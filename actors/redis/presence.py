@@ -35,7 +35,7 @@ WATCHED: Final = 256
 NOTED: Final = 1000
 """Chats of which one owner has something noted at most; the longest silent are forgotten."""
 
-TEXT: Final = files("actors.redis").joinpath("presence.lua").read_text()
+PRESENCE_SCRIPT: Final = files("actors.redis").joinpath("presence.lua").read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Presences:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._script = redis.register_script(TEXT)
+        self._script = redis.register_script(PRESENCE_SCRIPT)
         self._noted: OrderedDict[str, None] = OrderedDict()
 
     async def note(self, connection: str, notes: Sequence[PresenceNote]) -> None:

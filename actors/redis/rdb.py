@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-CHUNK: Final = 1 << 16
-SILENCE: Final = 120.0
+RDB_CHUNK_BYTES: Final = 1 << 16
+RDB_SILENCE_SECONDS: Final = 120.0
 """Seconds without a byte: a server that forks and writes first sends line ends meanwhile."""
 
 
@@ -73,8 +73,8 @@ async def _copy(reader: asyncio.StreamReader, stream: Any, report: Callable[[int
             return await _until(reader, stream, report, head[4:])
         left = total = int(head)
         while left:
-            async with asyncio.timeout(SILENCE):
-                part = await reader.read(min(CHUNK, left))
+            async with asyncio.timeout(RDB_SILENCE_SECONDS):
+                part = await reader.read(min(RDB_CHUNK_BYTES, left))
             if not part:
                 raise NotGiven("Redis broke off its snapshot.")
             await asyncio.to_thread(stream.write, part)
@@ -88,7 +88,7 @@ async def _copy(reader: asyncio.StreamReader, stream: Any, report: Callable[[int
 async def _head(reader: asyncio.StreamReader) -> bytes:
     """The length, or the mark behind which it ends: `$1234` or `$EOF:…40 bytes…`."""
     while True:
-        async with asyncio.timeout(SILENCE):
+        async with asyncio.timeout(RDB_SILENCE_SECONDS):
             line = await reader.readline()
         if not line:
             raise NotGiven("Redis broke off its snapshot.")
@@ -104,8 +104,8 @@ async def _until(
     """A server without a disk for it does not know the length before."""
     total, tail = 0, b""
     while True:
-        async with asyncio.timeout(SILENCE):
-            part = await reader.read(CHUNK)
+        async with asyncio.timeout(RDB_SILENCE_SECONDS):
+            part = await reader.read(RDB_CHUNK_BYTES)
         if not part:
             raise NotGiven("Redis broke off its snapshot.")
         held = tail + part

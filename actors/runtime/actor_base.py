@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 STATM = Path("/proc/self/statm")
 
 CPU = "teimoso_process_cpu_seconds"
-PROGRAM = "program"
+PROGRAM_ROLE = "program"
 """The role of a program that an actor started, in series that have roles."""
 
-PULSE = 0.25
+PULSE_SECONDS = 0.25
 """Seconds between two signs of life of the main loop."""
 
 
@@ -85,7 +85,7 @@ class Shell:
         `memory` is with the programs that it started, `own_memory` without.
         """
         now = time.monotonic()
-        lag = max(0.0, now - self._beat - PULSE) if self._starting is not None else 0.0
+        lag = max(0.0, now - self._beat - PULSE_SECONDS) if self._starting is not None else 0.0
         own, programs = resident(), child_processes.running()
         self._programs = programs
         return {
@@ -131,7 +131,7 @@ class Shell:
 
         Ray makes the title of the class's name, anew at each call.
         """
-        pids = "".join(f", {PROGRAM} {one.pid}" for one in self._programs)
+        pids = "".join(f", {PROGRAM_ROLE} {one.pid}" for one in self._programs)
         self.shown.__name__ = f"{words}{pids}"
 
     def _end(self, reason: str, **more: Any) -> None:
@@ -152,9 +152,9 @@ class Shell:
     async def _pulse(self) -> None:
         while True:
             self._beat = time.monotonic()
-            await asyncio.sleep(PULSE)
+            await asyncio.sleep(PULSE_SECONDS)
             now = time.monotonic()
-            self._lag.note(now - self._beat - PULSE, now)
+            self._lag.note(now - self._beat - PULSE_SECONDS, now)
 
     async def _start(self) -> None:
         """Prepare everything that the first call needs."""
@@ -168,7 +168,7 @@ class Shell:
     def _cpu_of_programs(self) -> list[Sample]:
         """Their processor time; nothing before the first one."""
         seconds = self._programs_cpu.add(self._programs)
-        return [(CPU, {"role": PROGRAM}, seconds)] if seconds or self._programs else []
+        return [(CPU, {"role": PROGRAM_ROLE}, seconds)] if seconds or self._programs else []
 
     def _gauges(self) -> list[Sample]:
         """The gauges of this actor for Prometheus; called from another thread, too."""
@@ -226,7 +226,7 @@ def _of(programs: Sequence[child_processes.ChildProcess]) -> list[Sample]:
     """Gauges of the programs that a process started."""
     if not programs:
         return []
-    labels = {"role": PROGRAM}
+    labels = {"role": PROGRAM_ROLE}
     return [
         ("teimoso_process_memory_bytes", labels, float(sum(one.memory for one in programs))),
         ("teimoso_process_uptime_seconds", labels, max(one.age for one in programs)),

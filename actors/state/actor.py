@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Write
 
-SHARE = (WRITES_WITH_EVENTS - 1) // 2
+MOVED_MESSAGES = (WRITES_WITH_EVENTS - 1) // 2
 """Messages that one call moves at most: each takes two writes, and one goes before them all."""
 
 
@@ -237,7 +237,7 @@ class StateManager(Shell):
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str
     ) -> Literal["more", "done", "lost"]:
-        """Move up to `SHARE` messages from the chat `old` to `new`; ``done`` once nothing is left.
+        """Move up to `MOVED_MESSAGES` messages from the chat `old` to `new`; ``done`` once nothing is left.
 
         Each is in `new` once, whatever it is called for again. ``lost`` and nothing moved once a
         newer epoch has the connection. Raises `StoreAway`: what was moved by then stays moved.
@@ -254,7 +254,7 @@ class StateManager(Shell):
             MESSAGES,
             where=[Where("connection", "==", connection), Where("chat", "==", old)],
             order=[Order("at")],
-            limit=SHARE,
+            limit=MOVED_MESSAGES,
         )
         moves = [write for found in page.items for write in moving(found, old, new)]
         if not await self._write(connection, epoch, moves):

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BATCH_SECONDS = 8.0  # below the timeout of a connection, which then calls again
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries while the store is away
+FIRST_STORE_PAUSE, LONGEST_STORE_PAUSE = (
+    0.1,
+    5.0,
+)  # seconds between two tries while the store is away
 MISTAKES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """Errors that come of what is to be written, and come again whenever it is."""
 
@@ -118,8 +121,8 @@ class Batcher:
         limit: int = WRITES_WITH_EVENTS,
         limit_bytes: int = BATCH_BYTES,
         answer_seconds: float = BATCH_SECONDS,
-        first_pause: float = FIRST_PAUSE,
-        longest_pause: float = LONGEST_PAUSE,
+        first_pause: float = FIRST_STORE_PAUSE,
+        longest_pause: float = LONGEST_STORE_PAUSE,
     ) -> None:
         self._commit = commit
         self._limit, self._limit_bytes = limit, limit_bytes

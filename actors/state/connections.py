@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from actors.connection.engine import REPLACED
+from actors.connection.engine import SUCCESSORS
 from actors.runtime.connection_ids import (
     id_in,
     is_connection,
@@ -373,7 +373,7 @@ def of_document(document: Document) -> Connection:
     """The connection that a document of ``whatsapp_connection_states`` describes."""
     return Connection(
         id=id_in(document),
-        engine=REPLACED.get(document["engine"], document["engine"]),
+        engine=SUCCESSORS.get(document["engine"], document["engine"]),
         webhook=document["webhook"],
         desired=document["desired"],
         generation=document["generation"],

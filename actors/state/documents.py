@@ -41,7 +41,10 @@ HEAD = "head"  # the one document of event_log
 BATCH_LIMIT = 500  # Firestore's bound on the writes of one commit
 
 WRITES_WITH_EVENTS = BATCH_LIMIT - 16
-"""Of the writes of a batch that tells: room for what it tells of 10 MiB, which no commit exceeds."""
+"""Writes of a batch that makes events, at most: leaves room for those in the 10 MiB of a commit."""
+
+RECORDS_PER_BATCH = WRITES_WITH_EVENTS // 3
+"""Records of the queue that one batch mirrors: three documents each, at most."""
 
 BATCH_BYTES = 4 * 2**20
 """Of the writes of a batch, by `weight`: with their events well below Firestore's 10 MiB."""

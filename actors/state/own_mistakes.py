@@ -14,7 +14,7 @@ from actors.state.documents import HEALTH_STATUS
 if TYPE_CHECKING:
     from actors.state.documents import Documents
 
-MISTAKE = "mistake"
+MISTAKE_DOCUMENT = "mistake"
 """The document of `HEALTH_STATUS` with the last one."""
 
 
@@ -50,5 +50,5 @@ async def note(documents: Documents, action: str) -> None:
     """Count a mistake, and write when it was and what the log calls it. Raises `StoreAway`."""
     measures.count("teimoso_state_store_refusals", reason="mistake")
     await documents.set(
-        HEALTH_STATUS, MISTAKE, {"stuck": 0, "mistaken_at": time.time(), "action": action}
+        HEALTH_STATUS, MISTAKE_DOCUMENT, {"stuck": 0, "mistaken_at": time.time(), "action": action}
     )

@@ -37,7 +37,7 @@ RETENTION_ROUND_SECONDS = 3600.0
 RETRY_PAUSE = 60.0
 """Seconds between two rounds, and until the next while the store is away."""
 
-OLDEST = 20
+EVENT_DOCUMENTS = 20
 """Documents of events that one look takes: each may have 700 kB."""
 
 RETENTION_PAUSE_SECONDS = 0.05
@@ -125,12 +125,12 @@ class Retention:
         """By their number, which is their age: a look at the oldest, however many there are."""
         removed = 0
         while True:
-            page = await self._documents.query(EVENTS, order=[Order("last")], limit=OLDEST)
+            page = await self._documents.query(EVENTS, order=[Order("last")], limit=EVENT_DOCUMENTS)
             old = [item for item in page.items if item["at"] < before]
             if old:
                 await self._documents.batch([_removal(EVENTS, item) for item in old])
             removed += len(old)
-            if len(old) < OLDEST:
+            if len(old) < EVENT_DOCUMENTS:
                 return removed
             await asyncio.sleep(RETENTION_PAUSE_SECONDS)
 

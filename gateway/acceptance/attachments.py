@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.schemas.content.outbound_messages import FileMessage
 
 MEGABYTE: Final = 2**20
-LARGEST: Final[Mapping[str, int]] = {
+MAX_ATTACHMENT_BYTES: Final[Mapping[str, int]] = {
     "image": 16 * MEGABYTE,
     "video": 16 * MEGABYTE,
     "audio": 16 * MEGABYTE,
@@ -33,7 +33,7 @@ LARGEST: Final[Mapping[str, int]] = {
 """Bytes that WhatsApp takes: as its Business Platform documents them but for images, which it takes
 up to 5 MB there and its clients up to 16."""
 
-UNKNOWN: Final = frozenset({"application/octet-stream", "application/x-www-form-urlencoded"})
+UNKNOWN_TYPES: Final = frozenset({"application/octet-stream", "application/x-www-form-urlencoded"})
 """Types that programs declare for files of a type that is unknown to them."""
 
 _BEGINS: Final = {"image": "image/", "video": "video/", "audio": "audio/", "sticker": "image/webp"}
@@ -105,13 +105,13 @@ def fits(kind: str, size: int) -> None:
     """Problems `media_empty` and `media_too_large`, where WhatsApp does not take it."""
     if not size:
         raise Problem("media_empty")
-    if size > LARGEST[kind]:
-        raise too_large(kind, LARGEST[kind])
+    if size > MAX_ATTACHMENT_BYTES[kind]:
+        raise too_large(kind, MAX_ATTACHMENT_BYTES[kind])
 
 
 def too_large(kind: str, limit: int) -> Problem:
     """The problem of a file that is larger than this."""
-    cure = " Set MEDIA_MAX_BYTES to its size or more." if limit < LARGEST[kind] else ""
+    cure = " Set MEDIA_MAX_BYTES to its size or more." if limit < MAX_ATTACHMENT_BYTES[kind] else ""
     return Problem(
         "media_too_large", f"A file of this kind ({kind}) has at most {limit} bytes.{cure}"
     )
@@ -119,7 +119,7 @@ def too_large(kind: str, limit: int) -> Problem:
 
 def mime_of(kind: str, declared: str | None, *, voice: bool = False) -> str:
     """The declared type of the file, or its usual one. Problem `media_type_mismatch`."""
-    if declared is None or declared.partition(";")[0].strip().lower() in UNKNOWN:
+    if declared is None or declared.partition(";")[0].strip().lower() in UNKNOWN_TYPES:
         return _VOICE if voice else _USUAL[kind]
     if not declared.lower().startswith(_BEGINS.get(kind, "")):
         raise Problem(
@@ -134,7 +134,7 @@ def declared_mime(header: str | None) -> str | None:
     """The type that a Content-Type declares, as it may be kept; None for none, and for an unknown one."""
     whole = "" if header is None else header.strip()
     plain = whole.partition(";")[0].strip()
-    if plain.lower() in UNKNOWN:
+    if plain.lower() in UNKNOWN_TYPES:
         return None
     fit = (each for each in (whole, plain) if len(each) <= 255 and _MIME.fullmatch(each))
     return next(fit, None)
@@ -145,7 +145,7 @@ async def _fetch(
 ) -> tuple[str, int, str | None, str | None]:
     assert wanted.media.url is not None
     await backends.accepting.require_room(wanted.connection)
-    limit = min(LARGEST[wanted.kind.type], backends.settings.media_max_bytes)
+    limit = min(MAX_ATTACHMENT_BYTES[wanted.kind.type], backends.settings.media_max_bytes)
     try:
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
             mime = declared_mime(found.mime)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREVIEW_SECONDS: Final = 3.0
 """Seconds for all of a preview: name, connection, page, picture."""
 
-PAGE: Final = 512 * 1024
+MAX_PREVIEW_BYTES: Final = 512 * 1024
 PICTURE: Final = 2 * 2**20
 THUMBNAIL: Final = 12 * 1024
 """Bytes of a page that are read, of a picture, and of what is sent of that."""
@@ -35,7 +35,7 @@ THUMBNAIL: Final = 12 * 1024
 SIDE: Final = 192
 """Pixels of a thumbnail."""
 
-AT_ONCE, OF_ONE = 16, 4
+CONCURRENT_PAGES, PAGES_OF_ONE = 16, 4
 """Pages that a gateway's process fetches at once, and of them those of one connection."""
 
 PREVIEWS_KEPT, PREVIEW_KEPT_SECONDS = 256, 600.0
@@ -65,7 +65,7 @@ class LinkPreviews:
         until, found = self._kept.get(link, (0.0, None))
         if until > time.monotonic():
             return found
-        if self._fetching.total() >= AT_ONCE or self._fetching[connection] >= OF_ONE:
+        if self._fetching.total() >= CONCURRENT_PAGES or self._fetching[connection] >= PAGES_OF_ONE:
             return None
         self._fetching[connection] += 1
         try:
@@ -95,16 +95,16 @@ class LinkPreviews:
         return LinkPreview(link, page.title, page.description, encoded)
 
     async def _page(self, link: str) -> PageDescription | None:
-        async with self._fetcher.fetch(link, limit=PAGE * 64) as found:
+        async with self._fetcher.fetch(link, limit=MAX_PREVIEW_BYTES * 64) as found:
             kind = (found.mime or "").partition(";")[0].strip().lower()
             if kind not in {"text/html", "application/xhtml+xml"}:
                 return None
             page = bytearray()
             async for chunk in found.chunks:
                 page += chunk
-                if len(page) >= PAGE:
+                if len(page) >= MAX_PREVIEW_BYTES:
                     break
-            text = page_description.decoded(bytes(page[:PAGE]), found.mime)
+            text = page_description.decoded(bytes(page[:MAX_PREVIEW_BYTES]), found.mime)
             return page_description.described(text, found.url)
 
     async def _thumbnail(self, address: str, connection: str) -> bytes | None:

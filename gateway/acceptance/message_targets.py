@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.messages.content import (
-    CHANGES,
+    CHANGE_TYPES,
     DELETE_SECONDS,
     EDIT_SECONDS,
     NOTICES,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         StandaloneMessage,
     )
 
-NO_TARGETS = NOTICES | CHANGES
+NO_TARGETS = NOTICES | CHANGE_TYPES
 """Types of content to which no other message refers."""
 UNSENT = frozenset({"dead", "cancelled"})
 """States of a message that never left, so that nothing refers to it."""

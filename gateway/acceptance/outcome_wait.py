@@ -63,7 +63,9 @@ async def reached(backends: Backends, record: Record, seconds: float) -> Record:
         return record  # nothing can come of waiting
     deadline = time.monotonic() + seconds
     pause = _FIRST_LOOK
-    while record.status not in presenters.FINAL and (left := deadline - time.monotonic()) > 0:
+    while (
+        record.status not in presenters.FINAL_STATUSES and (left := deadline - time.monotonic()) > 0
+    ):
         try:
             async with asyncio.timeout(min(pause, left)):
                 await backends.closing.wait()
@@ -84,7 +86,7 @@ async def settled(backends: Backends, record: Record, wait: float) -> Record:
     ``sending``. Problem `redis_away`, `uncertain`, if nobody can say.
     """
     record = await reached(backends, record, wait or DEFAULT_WAIT)
-    if record.status not in presenters.FINAL:
+    if record.status not in presenters.FINAL_STATUSES:
         try:
             record = await backends.lanes.cancel(record.id)
         except NotCancellable:

@@ -14,14 +14,14 @@ from urllib.parse import urljoin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST_LINK: Final = 2048
-TITLE, DESCRIPTION = 200, 400
+MAX_IMAGE_URL: Final = 2048
+TITLE_LENGTH, DESCRIPTION_LENGTH = 200, 400
 """Characters that are kept of each."""
 
-TAGS: Final = 200
+MAX_TAGS: Final = 200
 LONGEST_TAG: Final = 4096
 
-_LINK: Final = re.compile(rf"\bhttps?://[^\s<>\"`]{{1,{LONGEST_LINK}}}", re.IGNORECASE)
+_LINK: Final = re.compile(rf"\bhttps?://[^\s<>\"`]{{1,{MAX_IMAGE_URL}}}", re.IGNORECASE)
 _AFTER: Final = ".,:;!?'*_~]}»\u201d\u2019"
 _META: Final = re.compile(r"<meta\s", re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title[^<>]{0,200}>([^<]{0,2000})", re.IGNORECASE)
@@ -66,7 +66,7 @@ def described(page: str, address: str) -> PageDescription | None:
     metas = dict(_metas(page))
     heading = _TITLE.search(page)
     title = metas.get("og:title") or metas.get("twitter:title") or (heading[1] if heading else "")
-    title = _line(title, TITLE)
+    title = _line(title, TITLE_LENGTH)
     if not title:
         return None
     words = (
@@ -76,7 +76,7 @@ def described(page: str, address: str) -> PageDescription | None:
         metas.get("og:image:secure_url") or metas.get("og:image") or metas.get("twitter:image")
     )
     return PageDescription(
-        title, _line(words or "", DESCRIPTION) or None, _absolute(address, picture)
+        title, _line(words or "", DESCRIPTION_LENGTH) or None, _absolute(address, picture)
     )
 
 
@@ -84,7 +84,7 @@ def _metas(page: str) -> Iterator[tuple[str, str]]:
     """Names and values of its tags `meta`, the first of a name last."""
     found = []
     for number, tag in enumerate(_META.finditer(page)):
-        if number == TAGS:
+        if number == MAX_TAGS:
             break
         written = page[tag.end() : tag.end() + LONGEST_TAG]
         fields: dict[str, str] = {}

@@ -20,7 +20,7 @@ from actors.queue.outbound_queue import (
     RedisAway,
 )
 from actors.queue.spool.file import SpoolUnavailable
-from actors.queue.spool.rows import UNREADABLE
+from actors.queue.spool.rows import SPOOL_UNREADABLE
 from actors.runtime.atomic_files import held
 from actors.runtime.limits.limits import LimitReached
 from actors.state import own_mistakes
@@ -243,7 +243,7 @@ class SpoolDrain:
                 "damaged in the spool, never to be sent",
                 action="drain_spool",
                 messages=[each.id for each in records],
-                error=UNREADABLE,
+                error=SPOOL_UNREADABLE,
             )
             self._ended = number
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.acceptance.address_policy import Resolve
 
 REDIRECTS: Final = 5
-CONNECT, IDLE, WHOLE = 10.0, 20.0, 120.0
+FETCH_CONNECT_SECONDS, FETCH_IDLE_SECONDS, FETCH_SECONDS = 10.0, 20.0, 120.0
 """Seconds: for a connection, between two pieces, and for all of it."""
 
 _REDIRECT: Final = {301, 302, 303, 307, 308}
@@ -82,7 +82,7 @@ class UrlFetcher:
     async def fetch(self, url: str, *, limit: int) -> AsyncIterator[Fetched]:
         """Yield the file at `url` as it arrives. Raises `UrlRefused`, `UrlUnreachable` and `DownloadTooLarge`."""
         try:
-            async with asyncio.timeout(WHOLE):
+            async with asyncio.timeout(FETCH_SECONDS):
                 for _ in range(REDIRECTS + 1):
                     async with self._request(checked(url)) as response:
                         if response.status in _REDIRECT:
@@ -100,7 +100,11 @@ class UrlFetcher:
 
     @asynccontextmanager
     async def _request(self, url: str) -> AsyncIterator[httpcore.Response]:
-        timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE}
+        timeout = {
+            "connect": FETCH_CONNECT_SECONDS,
+            "read": FETCH_IDLE_SECONDS,
+            "write": FETCH_IDLE_SECONDS,
+        }
         headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
         with _problems():
             request = self._pool.stream(

@@ -14,7 +14,7 @@ from gateway.schemas.request_models import ListAlerts, ListRecoveries
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-NEWEST = (Order("at", descending=True),)
+NEWEST_FIRST = (Order("at", descending=True),)
 
 
 async def alerts(call: ApiRequest[None, ListAlerts]) -> Response:
@@ -23,7 +23,7 @@ async def alerts(call: ApiRequest[None, ListAlerts]) -> Response:
     if query.active is not None:
         where.append(Where("active", "==", query.active))
     page = await call.backends.documents.query(
-        HEALTH_ALERTS, where=where, order=NEWEST, limit=query.limit, after=query.after
+        HEALTH_ALERTS, where=where, order=NEWEST_FIRST, limit=query.limit, after=query.after
     )
     seen = await call.backends.observer.look()
     now = {
@@ -39,7 +39,7 @@ async def recoveries(call: ApiRequest[None, ListRecoveries]) -> Response:
     page = await call.backends.documents.query(
         RECOVERY_ACTIONS,
         where=await _of_connection(call, "connection"),
-        order=NEWEST,
+        order=NEWEST_FIRST,
         limit=query.limit,
         after=query.after,
     )

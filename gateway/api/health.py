@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from actors.connection.engine import ENGINES, installed
 from actors.health import resource_history, summary
-from actors.health.breakers import LEVELS
+from actors.health.breakers import BREAKER_LEVELS
 from gateway.http import auth
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -98,7 +98,7 @@ async def health(call: ApiRequest[None, None]) -> Response:
 
 def _breakers(counts: ActorTotals) -> dict[str, str]:
     """From the tree, not from the state store: that one may be what is left alone."""
-    of_level = {level: state for state, level in LEVELS.items()}
+    of_level = {level: state for state, level in BREAKER_LEVELS.items()}
     return {
         labels["of"]: of_level[int(value)]
         for name, labels, value in counts.gauges

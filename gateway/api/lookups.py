@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
-from actors.redis.commands import MOST_BYTES, NoAnswer, TooLong, TooMany
+from actors.redis.commands import MAX_COMMAND_BYTES, NoAnswer, TooLong, TooMany
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOKUP_TIMEOUT = 10.0  # seconds
 
 
-FINAL: Final = frozenset(
+FINAL_CODES: Final = frozenset(
     {
         *(UNSUPPORTED, "unsupported_chat", "unknown_group", "not_allowed", "unknown_invite"),
         *("invite_revoked", "group_full", "whatsapp_refused", "whatsapp_limited"),
@@ -94,7 +94,7 @@ async def request_owner(
     answer = await answered(call, registered, kind, args)
     if answer.get("error") == "not_connected":
         raise Problem("connection_not_open")
-    if answer.get("error") in FINAL:
+    if answer.get("error") in FINAL_CODES:
         raise Problem(answer["error"])  # asked again, it is answered the same
     if "error" in answer:
         raise Problem("not_answered", "WhatsApp did not do it.", reason=answer["error"])
@@ -120,7 +120,7 @@ async def answered(
     except TooMany:
         raise Problem("connection_busy") from None
     except TooLong:
-        raise Problem("body_too_large", f"It has at most {MOST_BYTES} bytes.") from None
+        raise Problem("body_too_large", f"It has at most {MAX_COMMAND_BYTES} bytes.") from None
     except NoAnswer:
         raise Problem("not_answered") from None
 

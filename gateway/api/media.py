@@ -16,7 +16,7 @@ from actors.media.store import FileTooLarge
 from actors.messages import file_deferral
 from actors.state.documents import BATCH_LIMIT
 from actors.state.messages.file_owners import owning
-from gateway.acceptance.attachments import UNKNOWN, declared_mime
+from gateway.acceptance.attachments import UNKNOWN_TYPES, declared_mime
 from gateway.api import messages
 from gateway.http import byte_ranges
 from gateway.http.body import chunks
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from actors.media.directory import Turns
     from gateway.backends import Backends
 
-PIECE: Final = 262_144
+MEDIA_PIECE_BYTES: Final = 262_144
 _UNSAID: Final = "application/octet-stream"
 _DEFERRED: Final[Mapping[str, str]] = {
-    reason: f"The file {text}." for reason, text in file_deferral.TEXTS.items()
+    reason: f"The file {text}." for reason, text in file_deferral.FILE_DEFERRAL_TEXTS.items()
 }
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
@@ -51,7 +51,11 @@ async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
     if declared.lower().startswith("multipart/"):
         raise Problem("unsupported_media_type", "Send the file itself as the body, not a form.")
     mime = declared_mime(declared)
-    if declared and mime is None and declared.partition(";")[0].strip().lower() not in UNKNOWN:
+    if (
+        declared
+        and mime is None
+        and declared.partition(";")[0].strip().lower() not in UNKNOWN_TYPES
+    ):
         raise Problem("unsupported_media_type", "The Content-Type is none.")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem("unsupported_media_type", "Send the file as it is, without an encoding.")
@@ -190,7 +194,7 @@ async def _pieces(stream: BinaryIO, start: int, end: int, turns: Turns) -> Async
         stream.seek(start)
         while start < end:
             async with turns():
-                piece = await asyncio.to_thread(stream.read, min(PIECE, end - start))
+                piece = await asyncio.to_thread(stream.read, min(MEDIA_PIECE_BYTES, end - start))
             if not piece:
                 return
             start += len(piece)

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from actors.queue.dead_letters import LOOKED_AT
+from actors.queue.dead_letters import REDRIVE_LETTERS
 from actors.queue.outbound_queue import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
@@ -95,7 +95,7 @@ async def redrive(call: ApiRequest[Redrive, After]) -> Response:
             redriven += await lanes.redrive_these(name, ids, which, limit=left)
         return written(response_models.Redriven(redriven=redriven, next=None), 202)
     first, behind = _place(call.query.after, names, body.connection)
-    redriven, most = 0, LOOKED_AT
+    redriven, most = 0, REDRIVE_LETTERS
     names = sorted(name for name in names if name >= first)
     for name in names:
         found = await lanes.redrive(

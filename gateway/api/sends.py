@@ -98,7 +98,7 @@ class Taken:
     @property
     def http_status(self) -> int:
         """200 once WhatsApp has the message, 202 until then."""
-        return 200 if self.status in presenters.FINAL else 202
+        return 200 if self.status in presenters.FINAL_STATUSES else 202
 
 
 async def taken_in(

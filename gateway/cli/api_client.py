@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from httpx import Response
 
-TIMEOUT = 75.0  # seconds: longer than any answer that may wait
+API_TIMEOUT = 75.0  # seconds: longer than any answer that may wait
 
 
 class Caller:
@@ -31,7 +31,7 @@ class Caller:
         self._client = httpx.Client(
             base_url=base,
             headers=dict(headers),
-            timeout=TIMEOUT,
+            timeout=API_TIMEOUT,
             trust_env=False,
             # Plain HTTP: to read the host's certificate authorities would take 30 ms of a command.
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -90,7 +90,7 @@ class Caller:
         self, path: str, params: Mapping[str, Any], headers: Mapping[str, str], silence: float
     ) -> AbstractContextManager[Response]:
         """The answer as it comes; raises `httpx.TransportError` after so many silent seconds."""
-        timeout = httpx.Timeout(TIMEOUT, read=silence)
+        timeout = httpx.Timeout(API_TIMEOUT, read=silence)
         return self._client.stream("GET", path, params=params, headers=headers, timeout=timeout)
 
     def raw(self, method: str, path: str, **request: Any) -> Response:

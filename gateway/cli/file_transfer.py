@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gateway.cli.api_client import Api
 
-PIECE = 2**20
+TRANSFER_PIECE_BYTES = 2**20
 FILE_KINDS = ("image", "video", "audio", "document", "sticker")
 
 _PICTURES = ("image/jpeg", "image/png")
@@ -116,5 +116,5 @@ def _named(disposition: str, other: str) -> Path:
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    while piece := stream.read(PIECE):
+    while piece := stream.read(TRANSFER_PIECE_BYTES):
         yield piece

@@ -13,10 +13,10 @@ from gateway.schemas.texts import error_texts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-ME: Final = "me"
+ACCOUNT_SENDER: Final = "me"
 """The account itself, in answers of the API."""
 
-EMOJI: Final[Mapping[str, str]] = {
+REACTIONS: Final[Mapping[str, str]] = {
     "\N{THUMBS UP SIGN}": "Thumbs up",
     "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}": "Heart",
     "\N{FACE WITH TEARS OF JOY}": "Laughing",
@@ -29,7 +29,7 @@ EMOJI: Final[Mapping[str, str]] = {
 PINS: Final[Mapping[int, str]] = {86_400: "1 day", 604_800: "7 days", 2_592_000: "30 days"}
 """The seconds for which WhatsApp's apps pin a message."""
 
-STATES: Final[Mapping[str, str]] = {
+STATE_TEXTS: Final[Mapping[str, str]] = {
     "pairing": "Waiting for a phone",
     "connecting": "Connecting",
     "open": "Open",
@@ -101,11 +101,11 @@ CAUSES: Final[Mapping[str, str]] = {
     "asked": "Somebody logged it out. Start shows a QR.",
 }
 
-ERRORS: Final = error_texts.TEXTS
+ERRORS: Final = error_texts.ERROR_TEXTS
 
 LIMITS: Final = health_texts.LIMITS
 
-ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
+ALERT_TEXTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
 
 STATUSES: Final[Mapping[str, str]] = {
     "queued": "Queued",
@@ -119,7 +119,7 @@ STATUSES: Final[Mapping[str, str]] = {
     "received": "Received",
 }
 
-ROLES: Final[Mapping[str, str]] = {
+ROLE_TEXTS: Final[Mapping[str, str]] = {
     "connection": "Connection",
     "queue": "Queue actor",
     "state": "State actor",
@@ -178,7 +178,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
 }
 
-DEFERRED: Final[Mapping[str, str]] = file_deferral.TEXTS
+DEFERRAL_TEXTS: Final[Mapping[str, str]] = file_deferral.FILE_DEFERRAL_TEXTS
 KIND_TEXTS: Final[Mapping[str, str]] = {
     "image": "Picture",
     "video": "Video",
@@ -238,12 +238,12 @@ def votes(cast: Sequence[Mapping[str, Any]], option: str) -> int:
 
 def own_vote(cast: Sequence[Mapping[str, Any]]) -> list[str]:
     """The options that the account chose in a poll."""
-    return next((vote["options"] for vote in cast if vote["by"] == ME), [])
+    return next((vote["options"] for vote in cast if vote["by"] == ACCOUNT_SENDER), [])
 
 
 def own_reaction(reactions: Sequence[Mapping[str, Any]]) -> str:
     """The account's reaction to a message; empty where it has none."""
-    return next((each["emoji"] for each in reactions if each["by"] == ME), "")
+    return next((each["emoji"] for each in reactions if each["by"] == ACCOUNT_SENDER), "")
 
 
 def is_pinned(message: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.endpoint import Operation
 
-PART = "x-teimoso-part"
+PART_HEADER = "x-teimoso-part"
 """The header by which a page's script asks for what is between its bars."""
 
 
@@ -148,7 +148,7 @@ class ConsoleRequest:
             name,
             {**common, **values},
             status=200 if problem is None else problem.kind.status,
-            part=PART in self.request.headers,
+            part=PART_HEADER in self.request.headers,
         )
 
     def to(self, address: str) -> Response:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LONGEST_LINK: Final = 2048
+MAX_LINK_LENGTH: Final = 2048
 
 _MAY_BE_MORE: Final = re.compile(r"[*_~`]|://|^(?:[>-]|\d{1,3}\.) ", re.MULTILINE)
 """Found in each text that has a link or formatting."""
@@ -24,7 +24,7 @@ _MAY_BE_MORE: Final = re.compile(r"[*_~`]|://|^(?:[>-]|\d{1,3}\.) ", re.MULTILIN
 _CODE: Final = re.compile(r"\n?```(?P<code>(?:(?!```).)+)```\n?", re.DOTALL)
 _LINE: Final = re.compile(r"(?P<quote>> )|(?P<bullet>[*-] )|(?P<number>\d{1,3})\. ", re.ASCII)
 _SPAN: Final = re.compile(
-    rf"(?P<link>https?://[^\s<>\"`]{{1,{LONGEST_LINK}}})"
+    rf"(?P<link>https?://[^\s<>\"`]{{1,{MAX_LINK_LENGTH}}})"
     r"|```(?P<mono>[^`\n]+)```"
     r"|`(?P<code>[^`\n]+)`"
     # A mark stands at the edge of words, as in `*two words*`, not as in `2*3*4`.

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
 from gateway.console import rendering
-from gateway.console.console_request import PART, ConsoleRequest
+from gateway.console.console_request import PART_HEADER, ConsoleRequest
 from gateway.console.login import revoked_sessions, session
 from gateway.http import body
 from gateway.http.endpoint import telling_what_is_away
@@ -69,9 +69,9 @@ class PageApp:
             response = self.shown(scope, from_validation(error))
         except Problem as problem:
             response = self.shown(scope, problem)
-        if PART in request.headers:
+        if PART_HEADER in request.headers:
             # Without it the script takes an answer for that of something in between.
-            response.headers[PART] = "1"
+            response.headers[PART_HEADER] = "1"
         await response(scope, receive, send)
 
     def shown(self, scope: Scope, problem: Problem) -> Response:
@@ -80,7 +80,7 @@ class PageApp:
             "problem.html",
             {"problem": problem},
             status=problem.kind.status,
-            part=PART in Request(scope).headers,
+            part=PART_HEADER in Request(scope).headers,
         )
         answer.headers.update(problem.headers)
         return answer
@@ -147,7 +147,7 @@ async def _form(request: Request) -> Mapping[str, str]:
 
 
 def _to_login(request: Request) -> Response:
-    if PART in request.headers:
+    if PART_HEADER in request.headers:
         # The script of a page that lay open goes there.
         return Response(status_code=401, headers={**rendering.HEADERS, "Location": LOGIN})
     return RedirectResponse(LOGIN, status_code=303, headers=rendering.HEADERS)

@@ -53,8 +53,8 @@ class Access:
                 fields = message["headers"]
                 if b"cache-control" not in dict(fields):
                     fields.append(_NO_STORE)
-                fields += ((request_ids.HEADER, request_id.encode()), _NO_SNIFF)
-                fields += scope.get(rate_limiter.FIELDS, ())
+                fields += ((request_ids.REQUEST_ID_HEADER, request_id.encode()), _NO_SNIFF)
+                fields += scope.get(rate_limiter.QUOTA_FIELDS, ())
             await send(message)
 
         try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import structlog
 
 from actors.runtime.connection_ids import name_of
-from actors.runtime.limits.quotas import ALL, units_of
+from actors.runtime.limits.quotas import SHARED_UNIT, units_of
 from actors.state import own_mistakes
 from actors.state.caches.cached_collection import CachedCollection
 from actors.state.caches.local_copies import LocalCopy
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 Scope = Literal["admin", "send", "read", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-PREFIX = "tmo_"
+KEY_PREFIX = "tmo_"
 KEYS_FRESH_SECONDS = 5.0  # how late a revoked key is noticed
 KEYS_RETRY_PAUSE = 1.0  # seconds between reads of all keys while the store does not answer
 _STORE_TIMEOUT = 2.0  # seconds
@@ -87,7 +87,7 @@ class ApiKey:
     @property
     def tenant(self) -> str:
         """The name under which its requests take turns: its first connection, or itself where it is for all."""
-        return next(iter(self.units), ALL) or self.id
+        return next(iter(self.units), SHARED_UNIT) or self.id
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or "admin" in self.scopes
@@ -137,7 +137,7 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
         return None
     if any(each.get("ended_at") is None for each in (await documents.query(API_KEYS)).items):
         return None
-    token = PREFIX + secrets.token_urlsafe(32)
+    token = KEY_PREFIX + secrets.token_urlsafe(32)
     await documents.batch(_adding(token, name="first", scopes=("admin",))[1])
     return token
 
@@ -154,7 +154,7 @@ async def create(
 
     Raises `LimitReached`, and `ConnectionNotFound` where one of the connections is deleted.
     """
-    token = PREFIX + secrets.token_urlsafe(32)
+    token = KEY_PREFIX + secrets.token_urlsafe(32)
     identifier, writes = _adding(token, name=name, scopes=scopes, connections=connections)
     await add(documents, API_KEYS, connections, writes, quota=quota)
     return identifier, token

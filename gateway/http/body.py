@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-LIMIT = 1_000_000  # bytes
-TIMEOUT = 20.0  # seconds for the whole body
-LEAST_RATE = 8192  # bytes a second of an upload, after the first `TIMEOUT`
-WHOLE = "teimoso.whole_body"
+MAX_BODY_BYTES = 1_000_000  # bytes
+BODY_SECONDS = 20.0  # seconds for the whole body
+LEAST_RATE = 8192  # bytes a second of an upload, after the first `BODY_SECONDS`
+WHOLE_BODY_EXTENSION = "teimoso.whole_body"
 """The ASGI extension by which the server tells that the body is there: nobody waits for it."""
 
 
 async def read(request: Request) -> bytes:
     """The body. Problems: `body_too_large` as soon as it is known, `body_timeout`."""
     announced = first(request.scope["headers"], b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > LIMIT:
+    if announced is not None and announced.isdigit() and int(announced) > MAX_BODY_BYTES:
         raise _too_large()
-    if WHOLE in request.scope.get("extensions", ()):
+    if WHOLE_BODY_EXTENSION in request.scope.get("extensions", ()):
         return await _bounded(request)
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(BODY_SECONDS):
             return await _bounded(request)
     except TimeoutError:
         raise Problem(
             "body_timeout",
-            f"The body did not arrive within {TIMEOUT:g} seconds.",
+            f"The body did not arrive within {BODY_SECONDS:g} seconds.",
             headers={"Connection": "close"},
         ) from None
 
@@ -51,7 +51,7 @@ async def _bounded(request: Request) -> bytes:
             raise ClientDisconnect
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > LIMIT:
+        if size > MAX_BODY_BYTES:
             raise _too_large()
         chunks.append(chunk)
         more = message.get("more_body", False)
@@ -60,7 +60,7 @@ async def _bounded(request: Request) -> bytes:
 
 def patience(size: int, waited: float) -> float:
     """Return the seconds for the next piece of an upload of which `size` bytes came in `waited` seconds."""
-    return min(TIMEOUT, TIMEOUT + size / LEAST_RATE - waited)
+    return min(BODY_SECONDS, BODY_SECONDS + size / LEAST_RATE - waited)
 
 
 async def chunks(request: Request) -> AsyncIterator[bytes]:
@@ -78,7 +78,7 @@ async def chunks(request: Request) -> AsyncIterator[bytes]:
         except TimeoutError:
             raise Problem(
                 "body_timeout",
-                f"Nothing of the body arrived for {TIMEOUT:g} seconds, or less than {LEAST_RATE} bytes a second.",
+                f"Nothing of the body arrived for {BODY_SECONDS:g} seconds, or less than {LEAST_RATE} bytes a second.",
                 headers={"Connection": "close"},
             ) from None
         if chunk is None:
@@ -136,4 +136,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _too_large() -> Problem:
-    return Problem("body_too_large", f"A body has at most {LIMIT} bytes.")
+    return Problem("body_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")

@@ -185,7 +185,7 @@ async def _let_in(operation: Operation, request: Request) -> ApiRequest[Any, Any
     key: Any = None
     if operation.scope is not None:
         key = await auth.authenticate(backends.ring, request)
-        request.scope[rate_limiter.FIELDS], refusal = backends.rates.take(key)
+        request.scope[rate_limiter.QUOTA_FIELDS], refusal = backends.rates.take(key)
         if refusal is not None:
             raise refusal
         auth.require(key, operation.scope)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.limits.limits import Limit, LimitReached
 
-COUNTED: Final = "teimoso_limits_reached"
+LIMITS_METRIC: Final = "teimoso_limits_reached"
 
 _WHOSE: Final = {
     "connection": "each connection, and one that this API key is for has them",
@@ -50,7 +50,7 @@ _DETAILS: Final = {
 def expect(limits: Iterable[Limit]) -> None:
     """Count no call beyond each of these limits, so that metrics have the series before the first one."""
     for limit in limits:
-        measures.count(COUNTED, 0, limit=limit.setting)
+        measures.count(LIMITS_METRIC, 0, limit=limit.setting)
 
 
 def refused(reached: LimitReached, **more: object) -> Problem:
@@ -59,7 +59,7 @@ def refused(reached: LimitReached, **more: object) -> Problem:
     `more` are further fields of the answer.
     """
     limit, scope = reached.limit, reached.scope
-    measures.count(COUNTED, limit=limit.setting)
+    measures.count(LIMITS_METRIC, limit=limit.setting)
     detail = _DETAILS.get(
         limit.code, "{setting} allows {size} for {whose}. Set {setting} to {more} or more."
     )

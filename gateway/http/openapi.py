@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.http import problems
 from gateway.schemas import addresses, events, examples, response_models
-from gateway.schemas.people.group_changes import CODE
+from gateway.schemas.people.group_changes import INVITE_CODE_PATTERN
 from gateway.schemas.request_models import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _PATH_PARAMETERS = {
 }
 _ANY_CHAT = {
     "type": "string",
-    "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID}|{addresses.GROUP})$",
+    "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID_PATTERN}|{addresses.GROUP_PATTERN})$",
 }
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
@@ -50,11 +50,11 @@ _PATH_SCHEMAS = {
     "document": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,
-    "group": {"type": "string", "pattern": f"^{addresses.GROUP}$"},
-    "code": {"type": "string", "pattern": f"^{CODE}$"},
+    "group": {"type": "string", "pattern": f"^{addresses.GROUP_PATTERN}$"},
+    "code": {"type": "string", "pattern": f"^{INVITE_CODE_PATTERN}$"},
     "person": {
         "type": "string",
-        "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID})$",
+        "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID_PATTERN})$",
     },
     "who": _ANY_CHAT,
     "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
@@ -259,7 +259,7 @@ def _refused(status: int, kinds: list[problems.ProblemKind]) -> dict[str, Any]:
     }
     refused: dict[str, Any] = {
         "description": "; ".join(f"{kind.title} (`{kind.code}`)" for kind in kinds) + ".",
-        "content": {problems.MEDIA_TYPE: {"schema": schema}},
+        "content": {problems.PROBLEM_TYPE: {"schema": schema}},
     }
     if status in (429, 503):
         refused["headers"] = {

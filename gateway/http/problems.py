@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-MEDIA_TYPE = "application/problem+json"
+PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
 
 # A caller's own name for something is repeated only if it can be nothing but a name: a number or a
@@ -209,7 +209,7 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
             json.dumps(content, ensure_ascii=False, separators=(",", ":")),
             status_code=self.kind.status,
             headers=headers,
-            media_type=MEDIA_TYPE,
+            media_type=PROBLEM_TYPE,
         )
 
 

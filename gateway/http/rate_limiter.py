@@ -13,7 +13,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from actors.runtime.limits.quotas import ALL
+from actors.runtime.limits.quotas import SHARED_UNIT
 from gateway.http.limit_problems import refused
 from gateway.token_bucket import WINDOW, judge
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_BUCKETS: Final = 4096
 """Quotas, and names of them, in memory before those that are whole again are forgotten."""
 
-FIELDS: Final = "teimoso.rate"
+QUOTA_FIELDS: Final = "teimoso.rate"
 """In a request's scope: the header fields that tell its key's quota."""
 
 
@@ -49,7 +49,7 @@ class _Names(NamedTuple):
 @lru_cache(maxsize=MAX_BUCKETS)
 def _names(units: tuple[str, ...]) -> _Names:
     """Return the quotas of these units; cached, since every request needs them."""
-    own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
+    own: list[Name] = [("connection", unit) for unit in units if unit != SHARED_UNIT]
     return _Names(tuple(own), tuple(("instance", f"part of {unit}") for unit in units))
 
 

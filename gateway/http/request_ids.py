@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HEADER = b"x-request-id"
+REQUEST_ID_HEADER = b"x-request-id"
 
 _NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _NUMBER = re.compile(rb"[0-9]{7}")
@@ -29,7 +29,7 @@ def chosen(headers: Iterable[tuple[bytes, bytes]]) -> str:
     A caller's is taken where it is one of 8 to 64 letters, digits, dots, dashes and underscores
     that holds nothing like a phone number: it goes into the log (G10).
     """
-    given = [value for name, value in headers if name == HEADER]
+    given = [value for name, value in headers if name == REQUEST_ID_HEADER]
     if len(given) == 1 and _sane(given[0]):
         return given[0].decode()
     return made()

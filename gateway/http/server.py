@@ -1,6 +1,6 @@
 """Extends uvicorn's HTTP protocol: bounds request heads, and answers malformed requests with a problem response.
 
-A request's head has at most `HEAD` bytes and arrives within `HEAD_TIMEOUT`; and neither what is
+A request's head has at most `MAX_HEAD_BYTES` bytes and arrives within `HEAD_TIMEOUT`; and neither what is
 broken after a whole request nor the end of what its client has to say takes that request's answer
 away. An answer without an end is the exception: once its client has nothing more to say, it has left.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HEAD = 65_536  # bytes of request line, headers and trailers
+MAX_HEAD_BYTES = 65_536  # bytes of request line, headers and trailers
 HEAD_TIMEOUT = 10.0  # seconds
 ABORT = "teimoso.abort"
 """The extension of a request that ends its connection at once, whatever is still to be sent."""
@@ -91,7 +91,7 @@ class Protocol(HttpToolsProtocol):
             return  # read and dropped, so that the client gets to read why
         self._unparsed += len(data)
         super().data_received(data)
-        if self._unparsed > HEAD:
+        if self._unparsed > MAX_HEAD_BYTES:
             self._refusal = "head_too_large"
             self.send_400_response("")
         elif self._in_head and self._patience is None and not self._refused:
@@ -126,7 +126,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unparsed = 0
         extensions: dict[str, Any] = {
-            body.WHOLE: {},
+            body.WHOLE_BODY_EXTENSION: {},
             ABORT: self.transport.abort,
             ENDLESS: self._answer_without_end,
         }
@@ -155,7 +155,7 @@ class Protocol(HttpToolsProtocol):
         lines = [f"HTTP/1.1 {status:d} {status.phrase}\r\n".encode()]
         request_id = request_ids.made()
         log.info("refused", action="unreadable", code=self._refusal, request_id=request_id)
-        own = (request_ids.HEADER, request_id.encode())
+        own = (request_ids.REQUEST_ID_HEADER, request_id.encode())
         named = (*self.server_state.default_headers, *response.raw_headers, own)
         lines += [name + b": " + value + b"\r\n" for name, value in named]
         lines += [b"connection: close\r\n\r\n", bytes(response.body)]
@@ -191,7 +191,7 @@ class Protocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._unparsed = 0
         self._head += size
-        if self._head > HEAD:
+        if self._head > MAX_HEAD_BYTES:
             self._refusal = "head_too_large"
             raise _TooLarge
 

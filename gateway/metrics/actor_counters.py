@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.metrics.counters import Sample
 
 METRICS_READ_TIMEOUT = 2.0  # seconds: a disk that hangs must not make a scrape hang
-SILENCE = 15.0
+TREE_SILENCE_SECONDS = 15.0
 """Seconds without a new word after which the tree counts as down."""
 
 
@@ -32,7 +32,7 @@ class ActorTotals:
     gauges: Sequence[Sample]
 
 
-NOTHING = ActorTotals(up=False, totals=(), gauges=())
+NO_TOTALS = ActorTotals(up=False, totals=(), gauges=())
 
 
 class ActorCounters:
@@ -45,7 +45,7 @@ class ActorCounters:
         self._data = data
         self._written: int | None = None
         self._seen_at = 0.0
-        self._last = NOTHING
+        self._last = NO_TOTALS
 
     async def look(self) -> ActorTotals:
         """The counters that the root wrote last."""
@@ -54,7 +54,7 @@ class ActorCounters:
                 await asyncio.to_thread(self._read)
         except (OSError, TimeoutError):
             pass
-        if self._last.up and time.monotonic() - self._seen_at > SILENCE:
+        if self._last.up and time.monotonic() - self._seen_at > TREE_SILENCE_SECONDS:
             self._last = ActorTotals(up=False, totals=self._last.totals, gauges=())
         return self._last
 
@@ -66,7 +66,7 @@ class ActorCounters:
         if plain is None:
             return
         # Of the first file nobody here saw when it was written; the clock has to do.
-        fresh = self._written is not None or abs(time.time() - written / 1e9) < SILENCE
+        fresh = self._written is not None or abs(time.time() - written / 1e9) < TREE_SILENCE_SECONDS
         self._written, self._seen_at = written, time.monotonic()
         self._last = ActorTotals(
             up=fresh,

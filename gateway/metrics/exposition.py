@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from actors.metrics.counters import Lag, measures
-from actors.runtime.actor_base import PULSE, cpu, resident
+from actors.runtime.actor_base import PULSE_SECONDS, cpu, resident
 from actors.runtime.connection_ids import name_of
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ class Metrics:
         """See how late this process's event loop is, for ever."""
         while True:
             began = time.monotonic()
-            await asyncio.sleep(PULSE)
+            await asyncio.sleep(PULSE_SECONDS)
             now = time.monotonic()
-            self._lag.note(now - began - PULSE, now)
+            self._lag.note(now - began - PULSE_SECONDS, now)
 
     @property
     def own(self) -> list[Sample]:

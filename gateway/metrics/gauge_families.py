@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from actors.health.breakers import LEVELS
-from actors.queue.records import COUNTED, TOOK
+from actors.health.breakers import BREAKER_LEVELS
+from actors.queue.records import CONNECTION_COUNTERS, TOOK
 from actors.runtime.connection_ids import name_of
 from gateway.schemas.response_models import State
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.instance_snapshot import InstanceSnapshot
     from gateway.schemas.response_models import Connection
 
-STATES: tuple[str, ...] = get_args(State)
+CONNECTION_STATES: tuple[str, ...] = get_args(State)
 
 FLOWS: Mapping[str, tuple[str, str]] = {
     "queued": ("teimoso_messages_queued", "Messages that entered the queue."),
@@ -45,7 +45,7 @@ FLOWS: Mapping[str, tuple[str, str]] = {
         "Dead or cancelled messages that turned out to have been sent.",
     ),
 }
-assert set(FLOWS) == set(COUNTED)
+assert set(FLOWS) == set(CONNECTION_COUNTERS)
 
 
 class GaugeFamilies(Collector):
@@ -174,13 +174,13 @@ class GaugeFamilies(Collector):
             labels=["connection"],
         )
         for connection in connections:
-            for name in STATES:
+            for name in CONNECTION_STATES:
                 state.add_metric([connection.id, name], float(connection.state == name))
             linked = connection.account is not None
             wanted.add_metric([connection.id], float(linked and connection.desired == "running"))
             epoch.add_metric([connection.id], connection.epoch)
             restarts.add_metric([connection.id], connection.restarts)
-            breaker.add_metric([connection.id], LEVELS[connection.breaker])
+            breaker.add_metric([connection.id], BREAKER_LEVELS[connection.breaker])
             limited.add_metric([connection.id], self._left(connection.limited_until))
             refused.add_metric([connection.id], connection.refused_documents)
             tomorrow = connection.over_budget_files

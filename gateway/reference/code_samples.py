@@ -1,6 +1,6 @@
 """Writes a request of the API as curl, Python and JavaScript, ready to be run (pure).
 
-`BASE` is the address in each; the key is read from the environment, as `TEIMOSO_API_KEY`.
+`BASE_URL` is the address in each; the key is read from the environment, as `TEIMOSO_API_KEY`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BASE: Final = "http://127.0.0.1:8080"
+BASE_URL: Final = "http://127.0.0.1:8080"
 
 
 def samples(
-    method: str, path: str, body: Any = None, *, base: str = BASE, keyed: bool = True
+    method: str, path: str, body: Any = None, *, base: str = BASE_URL, keyed: bool = True
 ) -> Mapping[str, str]:
     """By language; `path` with its parameters filled in. `keyed`: whether the operation wants a key."""
     request = method.upper(), base + path

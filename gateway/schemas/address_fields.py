@@ -52,7 +52,7 @@ Address = Annotated[
     str,
     _read(addresses.canonical),
     _described(
-        addresses.PATTERN,
+        addresses.PHONE_PATTERN,
         ", or a canonical address.",
         ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
     ),

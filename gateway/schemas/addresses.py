@@ -9,9 +9,9 @@ PERSON = "s.whatsapp.net"
 _CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "+ ()-")
-LID = r"[1-9][0-9]{5,19}@lid"
-GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us"
-_LID = re.compile(LID, re.ASCII)
+LID_PATTERN = r"[1-9][0-9]{5,19}@lid"
+GROUP_PATTERN = r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us"
+_LID = re.compile(LID_PATTERN, re.ASCII)
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 MAX_ADDRESS_CHARACTERS = 64
 
@@ -20,8 +20,8 @@ MAX_ADDRESS_CHARACTERS = 64
 _APART = "[ ()-]{0,3}"  # so that no number is longer than `MAX_ADDRESS_CHARACTERS`
 _NUMBER = rf"\+?{_APART}[1-9]({_APART}[0-9]){{6,14}}{_APART}"
 NUMBER_PATTERN = f"^{_NUMBER}$"
-PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
-PERSON_PATTERN = PATTERN[:-2] + rf"|{LID})$"
+PHONE_PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
+PERSON_PATTERN = PHONE_PATTERN[:-2] + rf"|{LID_PATTERN})$"
 
 
 class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
@@ -37,10 +37,10 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
 
 _NUMBER_FORM = re.compile(_NUMBER, re.ASCII)
 _PLAIN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
-_GROUP = re.compile(GROUP, re.ASCII)
+_GROUP = re.compile(GROUP_PATTERN, re.ASCII)
 
 # The pattern of `chat`, for readers of JSON Schema.
-CHAT_PATTERN = PERSON_PATTERN[:-2] + rf"|{GROUP})$"
+CHAT_PATTERN = PERSON_PATTERN[:-2] + rf"|{GROUP_PATTERN})$"
 
 
 def chat(written: str) -> str:

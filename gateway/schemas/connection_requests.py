@@ -31,7 +31,7 @@ ProxyUrl = Annotated[
             "type": "string",
             "minLength": 10,
             "maxLength": address.MAX_PROXY_URL_CHARACTERS,
-            "pattern": address.PATTERN,
+            "pattern": address.PROXY_PATTERN,
             "not": {"pattern": address.SHOWN_PATTERN},
             "examples": ["socks5://shop:secret@proxy.example.com:1080"],
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from actors.runtime.connection_ids import name_of
 from actors.state.events.deliveries import OPEN
-from actors.state.events.event import TYPES, UNREADABLE
+from actors.state.events.event import EVENT_TYPES, UNREADABLE_TYPE
 from gateway.http.response_base import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
@@ -154,7 +154,7 @@ def delivery(
     common: dict[str, Any] = {
         "id": str(numbered.seq),
         "event_id": numbered.event.id,
-        "type": numbered.event.type if numbered.event.type in TYPES else UNREADABLE,
+        "type": numbered.event.type if numbered.event.type in EVENT_TYPES else UNREADABLE_TYPE,
         "connection": presenters.named(numbered.event.connection),
         "at": rfc3339(numbered.event.at),
     }

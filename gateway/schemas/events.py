@@ -311,7 +311,7 @@ class TestEvent(EventAnswer):
     data: TestedWebhook
 
 
-MODELS: tuple[type[EventAnswer], ...] = (
+EVENT_MODELS: tuple[type[EventAnswer], ...] = (
     ReceivedEvent,
     StepEvent,
     ChangedEvent,
@@ -328,7 +328,7 @@ MODELS: tuple[type[EventAnswer], ...] = (
     ContactEvent,
     AlertEvent,
 )
-SENT: tuple[type[EventAnswer], ...] = (*MODELS, TestEvent)
+SENT: tuple[type[EventAnswer], ...] = (*EVENT_MODELS, TestEvent)
 """Models of all that an endpoint gets."""
 
 

@@ -34,7 +34,7 @@ PATH = {
 
 _TO: Mapping[str, Any] = {"connection": "shop", "to": "15550100002"}
 _CHANGED: Mapping[str, Any] = {**_TO, "message": PATH["id"]}
-MESSAGES: Mapping[str, Mapping[str, Any]] = {
+MESSAGE_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "text": {**_TO, "text": "Your order 4711 is ready for collection."},
     "location": {
         **_TO,
@@ -187,7 +187,7 @@ _OF_MODEL: Mapping[str, Mapping[str, Any]] = {
 def of_bodies(model: type[BaseModel]) -> dict[str, Any]:
     """A body for each kind that there is of it, by its name."""
     if issubclass(model, RootModel):
-        return dict(MESSAGES)
+        return dict(MESSAGE_EXAMPLES)
     return {"example": _body(model)}
 
 

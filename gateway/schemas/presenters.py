@@ -46,7 +46,7 @@ _BEFORE_ANY_OWNER: Mapping[str, State] = {
     "stopped": "stopped",
     "logged_out": "logged_out",
 }
-FINAL = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
+FINAL_STATUSES = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
 
 
 def connection(

@@ -29,12 +29,12 @@ from pydantic_core import PydanticCustomError
 from actors.messages.field_types import Line, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import ID
 from actors.runtime.text_pattern import TextPattern
-from actors.state.events.event import TYPES, EventType
+from actors.state.events.event import EVENT_TYPES, EventType
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
 
-FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-_TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
+EARLIEST_TIME, LATEST_TIME = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_TYPE = "(" + "|".join(map(re.escape, EVENT_TYPES)) + ")"
 EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
 CONNECTION_PATTERN = f"^{ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -96,7 +96,7 @@ def _written_out(value: object) -> object:
 
 def _tellable(moment: datetime) -> datetime:
     """Only a time that can be written: its UTC may lie outside of all years."""
-    if not FIRST <= moment <= LAST:
+    if not EARLIEST_TIME <= moment <= LATEST_TIME:
         raise PydanticCustomError("invalid_field", "it is too far from now")
     return moment
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-END = 1.0
+CANCEL_SECONDS = 1.0
 """Seconds that cancelled attempts have to end."""
 
 
@@ -49,7 +49,7 @@ class AttemptTasks:
         for flying in self._flying:
             flying.cancel()
         if self._flying:
-            await asyncio.wait(list(self._flying), timeout=END)
+            await asyncio.wait(list(self._flying), timeout=CANCEL_SECONDS)
 
     def _end(self, flying: asyncio.Task[None]) -> None:
         del self._flying[flying]

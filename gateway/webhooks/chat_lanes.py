@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.state.events.event import Event
     from actors.state.events.outbox import NumberedEvent
 
-EVENTS, BYTES = 500, 1_000_000
+WAITING_EVENTS, WAITING_EVENT_BYTES = 500, 1_000_000
 """Events, and their bytes, that wait in memory for one endpoint; one more may be larger."""
 
 REPEATS = "repeats"
@@ -118,7 +118,7 @@ class ChatLanes:
 
     @property
     def full(self) -> bool:
-        return len(self._open) >= EVENTS or self._bytes >= BYTES
+        return len(self._open) >= WAITING_EVENTS or self._bytes >= WAITING_EVENT_BYTES
 
     @property
     def behind(self) -> bool:

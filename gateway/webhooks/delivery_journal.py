@@ -22,7 +22,7 @@ SAVE, BILLED_SAVE = 0.5, 5.0
 UNSAVED: Final = 100
 """Deliveries that may, whatever the time."""
 
-AT_ONCE, BYTES_AT_ONCE = 100, 4_000_000
+BATCH_DELIVERIES, BATCH_EVENT_BYTES = 100, 4_000_000
 """Deliveries, and bytes of their events, that one batch stores: a commit of Firestore takes 10 MiB."""
 
 
@@ -113,7 +113,7 @@ class DeliveryJournal:
         size = 0
         for seq, delivery in self._pending.items():
             size += delivery.numbered.size
-            if chunk and (len(chunk) >= AT_ONCE or size > BYTES_AT_ONCE):
+            if chunk and (len(chunk) >= BATCH_DELIVERIES or size > BATCH_EVENT_BYTES):
                 break
             chunk[seq] = delivery
         return chunk

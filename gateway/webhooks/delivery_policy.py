@@ -26,12 +26,12 @@ FIRST_RETRY_PAUSE, MAX_PAUSE = 1.0, 300.0
 DOWN = 3
 """Events that an endpoint refuses one after the other until it is taken to be down."""
 
-GONE = 410
-UNREADABLE = "unreadable"
+GONE_STATUS = 410
+UNREADABLE_EVENT = "unreadable"
 """An event that this release cannot tell: another attempt would change nothing."""
 SUPERSEDED = "endpoint_was_gone"
 """The status of an event older than its endpoint's 410: an endpoint that is switched on again begins anew."""
-HOPELESS = (UNREADABLE, SUPERSEDED)
+HOPELESS = (UNREADABLE_EVENT, SUPERSEDED)
 """No failures of the endpoint; another attempt would change nothing."""
 
 
@@ -39,7 +39,7 @@ def judged(attempt: Attempt, numbered: NumberedEvent, now: float) -> Verdict:
     """The verdict on an attempt to deliver an event."""
     if attempt.error is None:
         return "delivered"
-    if attempt.status == GONE:
+    if attempt.status == GONE_STATUS:
         return "gone"
     return "dead" if attempt.error in HOPELESS or now - numbered.at >= DELIVERY_PERIOD else "retry"
 

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from gateway.webhooks.requests.delivery_body import DeliveryBodies
     from gateway.webhooks.requests.http_post import Poster
 
-AWAY = 1.0
+OUTAGE_RETRY_SECONDS = 1.0
 """Seconds between two tries while the store, Redis, or the turn, is away."""
 
-HELD: Final = 1000
+MAX_HELD_CHATS: Final = 1000
 """Chats of one endpoint that wait with documents; what it refuses of others is dead at once. From a quarter on none waits for a file."""
 
 ATTEMPTS: Final = "teimoso_webhook_attempts"
@@ -141,7 +141,7 @@ class DeliveryWorker:
                             loaded = True
                         await self._step()
                     except StoreAway:
-                        await asyncio.sleep(AWAY)
+                        await asyncio.sleep(OUTAGE_RETRY_SECONDS)
         finally:
             if self._news is not None:
                 self._news.cancel()
@@ -235,10 +235,10 @@ class DeliveryWorker:
         try:
             delivery = await find()
             if not (delivery and new and self._lanes.must_wait(lane, delivery.numbered)):
-                few = len(self._lanes.held) < HELD // 4
+                few = len(self._lanes.held) < MAX_HELD_CHATS // 4
                 attempt = await self._attempts.make(delivery, may_wait=few)
         except (StoreAway, RedisAway):
-            await asyncio.sleep(AWAY)
+            await asyncio.sleep(OUTAGE_RETRY_SECONDS)
         self._results.append(Result(lane, fresh, spills, delivery, attempt))
 
     def _settle(self) -> None:
@@ -314,7 +314,7 @@ class DeliveryWorker:
     def _judge(self, lane: ChatLane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
         now, event = self._clock(), delivery.numbered
         verdict = delivery_policy.judged(attempt, event, now)
-        if verdict == "retry" and lane.head is None and len(self._lanes.held) >= HELD:
+        if verdict == "retry" and lane.head is None and len(self._lanes.held) >= MAX_HELD_CHATS:
             verdict = "dead"
         measures.count(ATTEMPTS, outcome=verdict)
         if fresh:
@@ -388,7 +388,7 @@ class DeliveryWorker:
     def _patience(self) -> float | None:
         """Seconds until something is due by itself."""
         if not self._turn.held:
-            return AWAY
+            return OUTAGE_RETRY_SECONDS
         now, waits = self._clock(), []
         if len(self._tasks) < self.slots:
             dues = self._lanes.next_file_wait(), self._lanes.due() if self._may_retry else None

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from gateway.webhooks.requests.delivery_body import DeliveryBodies
     from gateway.webhooks.requests.http_post import Poster, Posters
 
-LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
+WEBHOOKS_EVERY, BILLED_WEBHOOKS_EVERY = 2.0, 30.0
 """Seconds until a webhook that another gateway added is noticed."""
 
 HOLD_EVERY = 2.0
-END, CLOSE = 2.0, 5.0
+WORKER_END_SECONDS, CLOSE_SECONDS = 2.0, 5.0
 """Seconds that a worker has to end, and all of them to note how far they are."""
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ class WebhookDispatcher:
         self._floor = floor
         self._low = False
         self._clock = clock
-        self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
+        self._every = BILLED_WEBHOOKS_EVERY if documents.billed else WEBHOOKS_EVERY
         self._workers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
         self._listed: list[Webhook] = []
         self._listed_at: float | None = None
@@ -121,7 +121,7 @@ class WebhookDispatcher:
         Not at the end of `run`: who is cancelled again and again would not come to it.
         """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await self._end(list(self._workers))
         with contextlib.suppress(RedisAway):
             await self._turn.release()
@@ -196,7 +196,7 @@ class WebhookDispatcher:
 
     async def _end(self, names: list[str]) -> None:
         ending = [self._workers.pop(name) for name in names]
-        await end_tasks([task for _, task, _ in ending], END)
+        await end_tasks([task for _, task, _ in ending], WORKER_END_SECONDS)
         for worker, _, poster in ending:
             if not worker.over:
                 with contextlib.suppress(StoreAway):

@@ -11,7 +11,7 @@ import structlog
 
 from actors.state import own_mistakes
 from actors.state.documents import StoreAway
-from actors.state.events.event import UNREADABLE
+from actors.state.events.event import UNREADABLE_TYPE
 from actors.state.events.log import EventLog, Look
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ AWAY_EVERY = 1.0
 EVENTS_IN_MEMORY, EVENT_BYTES_IN_MEMORY = 500, 8_000_000
 """Events, and their bytes, that are kept in memory; who is further behind reads the store."""
 
-PACKS = 3
+TAIL_PACKS = 3
 """Documents that one who is behind reads at a time."""
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class EventTail:
 
     Nothing is kept for a follower: it has a place of its own, and requests the events behind it. While
     nobody follows nothing is read; while the store is away there is no news. An event that this release
-    cannot read is one of the type `UNREADABLE`, and noted as a mistake.
+    cannot read is one of the type `UNREADABLE_TYPE`, and noted as a mistake.
     """
 
     def __init__(self, documents: Documents) -> None:
@@ -118,8 +118,8 @@ class EventTail:
         return look.more
 
     async def _read(self, seq: int) -> Look:
-        look = await self._log.after(seq, packs=PACKS)
-        broken = [each.seq for each in look.events if each.event.type == UNREADABLE]
+        look = await self._log.after(seq, packs=TAIL_PACKS)
+        broken = [each.seq for each in look.events if each.event.type == UNREADABLE_TYPE]
         if broken and broken[-1] > self._noted:
             log.error("events not readable", action=ACTION, count=len(broken))
             await own_mistakes.note_once(self._documents, ACTION)

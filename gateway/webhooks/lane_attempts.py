@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.webhooks.requests.http_post import Poster
     from gateway.webhooks.stored_deliveries import StoredDeliveries
 
-NOTHING: Final = Attempt(0.0, None, None, 0.0)
+NO_ATTEMPT: Final = Attempt(0.0, None, None, 0.0)
 """In place of an attempt where no event was found."""
 
 UNWANTED: Final = Attempt(0.0, None, None, 0.0)
@@ -82,7 +82,7 @@ class LaneAttempts:
         """
         now = self._clock()
         if delivery is None:
-            return NOTHING
+            return NO_ATTEMPT
         event = delivery.numbered
         if delivery.lane is not None and event.seq <= self.webhook.begun:
             return Attempt.of(now, delivery_policy.SUPERSEDED, 0.0)
@@ -94,7 +94,7 @@ class LaneAttempts:
             waits = may_wait and delivery.lane is not None
             body = await self._bodies.of(event, self.webhook, now, may_wait=waits)
         except UnreadableEvent:
-            return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)
+            return Attempt.of(now, delivery_policy.UNREADABLE_EVENT, 0.0)
         if isinstance(body, FileAwaited):
             return body
         with closing(body):

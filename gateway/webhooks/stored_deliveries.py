@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document, Documents
 
-PAGE: Final = 20
+DOCUMENT_PAGE: Final = 20
 """Documents that one look takes: each may have 700 kB."""
 
 
@@ -35,7 +35,7 @@ class StoredDeliveries:
                 DELIVERIES,
                 where=[Where("webhook", "==", self._webhook), Where("status", "==", "waiting")],
                 order=[Order("seq")],
-                limit=PAGE,
+                limit=DOCUMENT_PAGE,
                 after=after,
             )
             found = [Delivery.of(each) for each in page.items]

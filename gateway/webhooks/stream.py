@@ -48,7 +48,7 @@ READER_TIMEOUT = 10.0
 AGAIN_MS = 1000
 """Milliseconds after which a reader that was cut comes again."""
 
-MEDIA_TYPE = "text/event-stream"
+STREAM_TYPE = "text/event-stream"
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ class Stream(Response):
     whose key is revoked gets nothing more within twice `KEYS_FRESH_SECONDS`.
     """
 
-    media_type = MEDIA_TYPE
+    media_type = STREAM_TYPE
 
     def __init__(self, backends: Backends, wanted: EventFilter, cursor: int) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
@@ -211,7 +211,7 @@ async def read(call: ApiRequest[None, ReadEvents]) -> Response:
         raise Problem("invalid_cursor", "Last-Event-ID is the id of an event that was sent here.")
     last = await newest(backends, call.key)
     if call.request.method == "HEAD":
-        return Response(media_type=MEDIA_TYPE)
+        return Response(media_type=STREAM_TYPE)
     # An id that is not given yet is one of another store: it begins at the end.
     cursor = last if given is None else min(int(given), last)
     events = None if query.events is None else frozenset(query.events.split(","))
@@ -239,7 +239,7 @@ OPERATIONS = (
             200: Gives(
                 "A stream of events: `id` is the place behind it, `event` its type, `data` the"
                 " event as a webhook gets it. `gap` says that some were gone already.",
-                media_types=(MEDIA_TYPE,),
+                media_types=(STREAM_TYPE,),
             )
         },
         "read",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MEDIA: Final = ("image", "video", "audio", "document", "sticker")
 _REVOKE: Final = 0
 _TIMER: Final = 3
-EDIT: Final = 14
+EDIT_TYPE: Final = 14
 _PIN_FOR_ALL: Final = 1
 _UNPIN_FOR_ALL: Final = 2
 SECRET_EDIT: Final = 2
@@ -90,7 +90,7 @@ def edit(target: Target, words: str, *, wrapped: bool) -> Any:
     """Builds an edit: wrapped in an `edited_message`, as by phones, or bare, as by Baileys."""
     message = Message()
     inner = message.edited_message.message if wrapped else message
-    inner.protocol_message.type = EDIT
+    inner.protocol_message.type = EDIT_TYPE
     inner.protocol_message.timestamp_ms = int(time.time() * 1000)
     inner.protocol_message.edited_message.conversation = words
     fill(inner.protocol_message.key, target)
@@ -317,7 +317,7 @@ def _sealed(message: Any) -> tuple[str, None, dict[str, Any]] | None:
 def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     if revokes(part):
         return "delete", None, {"target": _target(part.key)}
-    if part.type == EDIT:
+    if part.type == EDIT_TYPE:
         new = described(part.edited_message)
         return "edit", new[1], {"target": _target(part.key), "to": new[0]}
     if part.type == _TIMER:

@@ -16,7 +16,7 @@ from simulator.server.groups.info import MAX_SUBJECT
 from simulator.server.groups.invites import LINK_PREFIX
 from simulator.server.groups.settings import SETTINGS
 from simulator.server.query_errors import QueryError
-from simulator.server.rules.properties import GROUP
+from simulator.server.rules.properties import GROUP_PROPERTIES
 from simulator.wire.protocol_library import LID_SERVER
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CHANGEABLE: Final = {
     *("by", "subject", "description", "picture", "seconds", "addressing"),
     *SETTINGS,
-    *GROUP,
+    *GROUP_PROPERTIES,
 }
 
 
@@ -175,8 +175,8 @@ class GroupRoutes:
 
     def _change_properties(self, group: Group, body: dict[str, Any]) -> None:
         """Changes the properties in a request. Raises PropertyError."""
-        given = {name: body[name] for name in GROUP if name in body}
-        self._world.properties.change(group.chat, given, GROUP)
+        given = {name: body[name] for name in GROUP_PROPERTIES if name in body}
+        self._world.properties.change(group.chat, given, GROUP_PROPERTIES)
 
     def _people(self, body: dict[str, Any], name: str) -> list[str]:
         numbers = optional(body, name, [])
@@ -195,7 +195,7 @@ class GroupRoutes:
             "addressing": "lid" if group.server == LID_SERVER else "pn",
             "seconds": self._world.chat_timers.timer(group.chat),
             **self._management.settings.of(group),
-            **self._world.properties.described(group.chat, GROUP),
+            **self._world.properties.described(group.chat, GROUP_PROPERTIES),
             "participants": [{"number": one, "rank": rank or "member"} for one, rank in ranks],
             "requests": [one["number"] for one in self._management.entry.requests(group)],
         }

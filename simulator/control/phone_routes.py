@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from simulator.control.request_parser import ProblemError, body_of, field, optional
 from simulator.server.groups.group import is_group
-from simulator.server.presence import STATES
+from simulator.server.presence import TYPING_MEDIA
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -91,8 +91,8 @@ class PhoneRoutes:
     async def typing(self, request: Request) -> JSONResponse:
         body, number = await body_of(request), self._number(request)
         to, state = field(body, "to", str), optional(body, "state", "composing")
-        if state not in STATES:
-            raise ProblemError(400, "bad_state", f"state must be one of {', '.join(STATES)}")
+        if state not in TYPING_MEDIA:
+            raise ProblemError(400, "bad_state", f"state must be one of {', '.join(TYPING_MEDIA)}")
         if is_group(to):
             to = self._world.groups.named(to).chat
         else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_MEDIA: Final = 100 << 20
 """Bytes of a file, encrypted."""
-CHUNK: Final = 1 << 16
+CIPHER_CHUNK_BYTES: Final = 1 << 16
 _MAC: Final = 10
 _BLOCK: Final = 128
 
@@ -121,7 +121,7 @@ def decrypted(source: BinaryIO, size: int, kind: str, media_key: bytes) -> Itera
     mac.update(keys.iv)
     left = size - _MAC
     while left:
-        chunk = source.read(min(CHUNK, left))
+        chunk = source.read(min(CIPHER_CHUNK_BYTES, left))
         if not chunk:
             raise MediaError("malformed")
         left -= len(chunk)
@@ -138,5 +138,5 @@ def decrypted(source: BinaryIO, size: int, kind: str, media_key: bytes) -> Itera
 def random_bytes(size: int) -> Iterator[bytes]:
     """Yields `size` random bytes in chunks."""
     while size > 0:
-        yield secrets.token_bytes(min(CHUNK, size))
-        size -= CHUNK
+        yield secrets.token_bytes(min(CIPHER_CHUNK_BYTES, size))
+        size -= CIPHER_CHUNK_BYTES

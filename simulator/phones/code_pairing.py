@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TAG: Final = "link_code_companion_reg"
+LINK_CODE_TAG: Final = "link_code_companion_reg"
 _REF: Final = "link_code_pairing_ref"
 # WhatsApp Web does not continue with an older code.
 CODE_SECONDS: Final = 180.0
@@ -93,7 +93,7 @@ class CodePairing:
         """Answers a registering client within the caller's transaction."""
         attrs = {"from": SERVER, "id": query.attrs.get("id", "")}
         try:
-            content = self._content(connection, query.get_child(TAG))
+            content = self._content(connection, query.get_child(LINK_CODE_TAG))
         except QueryError as error:
             log.info("link_code_refused", action="link_code_refused", code=error.code)
             refusal = Node("error", {"code": error.code, "text": error.text})
@@ -198,7 +198,7 @@ class CodePairing:
         self._hellos[person.number] = _Hello(
             person.number, connection, ref, wrapped, asyncio.get_running_loop().time() + lasts
         )
-        return Node(TAG, {"stage": "companion_hello"}, [Node(_REF, {}, ref)])
+        return Node(LINK_CODE_TAG, {"stage": "companion_hello"}, [Node(_REF, {}, ref)])
 
     def _finish(self, connection: Connection, stage_node: Any) -> None:
         """Passes the client's keys on to the waiting phone."""
@@ -228,8 +228,13 @@ class CodePairing:
         After a code that the phone could not use the notification has no keys, as in whatsmeow's
         issue 884. WhatsApp Web shows another code then.
         """
-        stanza = Node(TAG, {"stage": stage}, [Node(_REF, {}, hello.ref), *content])
-        attrs = {"from": SERVER, "type": TAG, "id": secrets.token_hex(8), "t": int(time.time())}
+        stanza = Node(LINK_CODE_TAG, {"stage": stage}, [Node(_REF, {}, hello.ref), *content])
+        attrs = {
+            "from": SERVER,
+            "type": LINK_CODE_TAG,
+            "id": secrets.token_hex(8),
+            "t": int(time.time()),
+        }
         hello.connection.push(Node("notification", attrs, [stanza]))
 
     def _of(self, connection: Connection) -> list[_Hello]:

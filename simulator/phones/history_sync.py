@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
-TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name": 4}
+SYNC_TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name": 4}
 MAX_MESSAGES: Final = 10_000
 _NOTIFICATION: Final = 5
 _READ: Final = 4
@@ -77,13 +77,13 @@ class HistorySyncs:
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
         """Returns the history chunk of a request, and the ids of its messages. Raises ProblemError."""
         kind = optional(body, "type", "recent")
-        if kind not in TYPES:
-            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(TYPES)}")
+        if kind not in SYNC_TYPES:
+            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(SYNC_TYPES)}")
         mode = optional(body, "addressing", "pn")
         if mode not in ADDRESSINGS:
             raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
         sync = HistorySync(
-            sync_type=TYPES[kind],
+            sync_type=SYNC_TYPES[kind],
             chunk_order=_small(body, "chunk_order", 1),
             progress=_small(body, "progress", 100),
         )

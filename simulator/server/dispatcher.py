@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.phones.code_pairing import TAG as LINK_CODE
+from simulator.phones.code_pairing import LINK_CODE_TAG as LINK_CODE
 from simulator.wire.protocol_library import SERVER, Node
 
 if TYPE_CHECKING:

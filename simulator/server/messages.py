@@ -12,7 +12,7 @@ from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
 from simulator.server.rules.address_rules import BAD_ADDRESS_ERROR
-from simulator.server.rules.new_chat_limits import LOCKED
+from simulator.server.rules.new_chat_limits import LOCKED_ERROR
 from simulator.wire.protocol_library import (
     GROUP_SERVER,
     HOSTED_DEVICE,
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-NAMELESS: Final = "-"
+NO_PUSH_NAME: Final = "-"
 """Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
-MALFORMED: Final = 479
+MALFORMED_ERROR: Final = 479
 """Error for a malformed stanza (Baileys: `smax-invalid`)."""
 SENT_BY: Final = {PN_SERVER: "sent_by_pn", LID_SERVER: "sent_by_lid"}
 """Names of the counts of an account's direct messages, by their addressing mode."""
@@ -132,7 +132,7 @@ class MessageRouter:
                 message=message,
                 chat=chat,
                 server=server,
-                push_name=companion.shown_name or NAMELESS,
+                push_name=companion.shown_name or NO_PUSH_NAME,
             )
 
     def _refusal(
@@ -143,12 +143,12 @@ class MessageRouter:
         Limits do not apply to messages to own devices alone, and to answers of retry requests.
         """
         if not 0 < len(parts) <= MAX_DEVICES:
-            return MALFORMED
+            return MALFORMED_ERROR
         own = all(number == companion.number for number, _ in parts)
         if own or message.get_child("participants") is None:
             return None
         if not self._tokens.admits(companion.number, chat.number, message):
-            return LOCKED
+            return LOCKED_ERROR
         return self._reach_out.refusal(companion.number, chat.number)
 
     def _to_group(
@@ -167,7 +167,7 @@ class MessageRouter:
             self._refuse(connection, companion, message, 421)
             return
         self._ack(connection, companion, message, groups.hash(group, message))
-        groups.route(companion, message, group, companion.shown_name or NAMELESS)
+        groups.route(companion, message, group, companion.shown_name or NO_PUSH_NAME)
 
     def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
         """Returns the address of the message's chat.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simulator.server.groups.group import Groups
     from simulator.server.profiles.blocklist import Blocklists
 
-STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
+TYPING_MEDIA: Final = {"composing": "", "recording": "audio", "paused": ""}
 _SEEN: Final = 1000
 
 
@@ -168,7 +168,7 @@ class Presence:
             others = [] if self._blocklists.blocks(chat, number) else [chat]
             by = LID_SERVER if server == LID_SERVER else PN_SERVER
             attrs["from"] = people.named(number).address(by)
-        media = STATES[state]
+        media = TYPING_MEDIA[state]
         child = Node(
             "paused" if state == "paused" else "composing", {"media": media} if media else {}
         )

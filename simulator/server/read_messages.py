@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from simulator.store import Store
 
-READ: Final = ("read", "played")
-OWN: Final = ("read-self", "played-self")
+READ_RECEIPTS: Final = ("read", "played")
+OWN_RECEIPTS: Final = ("read-self", "played-self")
 """Types of receipts that only the account's own devices get (whatsmeow `types/presence.go`)."""
 
 

@@ -10,8 +10,8 @@ from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
 from simulator.server.groups.group import is_group
 from simulator.server.groups.member_receipts import MemberReceipt
-from simulator.server.read_messages import OWN as READ_SELF
-from simulator.server.read_messages import READ
+from simulator.server.read_messages import OWN_RECEIPTS as READ_SELF
+from simulator.server.read_messages import READ_RECEIPTS
 from simulator.wire.protocol_library import (
     GROUP_SERVER,
     JID,
@@ -108,7 +108,7 @@ class Receipts:
                 self._pass_retry(companion, person.number, author, receipt, group)
             elif person.number != companion.number:
                 ids, about = receipt_ids(receipt), {"author": author, "group": group}
-                if kind in (*READ, *READ_SELF):
+                if kind in (*READ_RECEIPTS, *READ_SELF):
                     self._note_read(companion.key, ids, kind, **about)
                 if kind in _MARKS and not self._is_hidden(companion.number, kind, group):
                     self._forward(companion.key, ids, kind, **about)
@@ -190,7 +190,7 @@ class Receipts:
         Settings keep that from persons, never from a group (whatsapp-rust `receipt.rs`
         build_read_receipt_node).
         """
-        if kind not in READ or group is not None:
+        if kind not in READ_RECEIPTS or group is not None:
             return False
         hidden = self._privacy.hides_reading(number)
         if hidden:

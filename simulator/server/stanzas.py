@@ -204,7 +204,7 @@ def content_attributes(message: Any) -> dict[str, str]:
         attrs["edit"] = "2"
     elif message.HasField("protocol_message"):
         part = message.protocol_message
-        if part.type == message_content.EDIT:
+        if part.type == message_content.EDIT_TYPE:
             attrs["edit"] = "1"
         elif message_content.revokes(part):
             attrs["edit"] = "7" if part.key.from_me else "8"

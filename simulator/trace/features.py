@@ -10,7 +10,7 @@ from simulator.trace import allow_list
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNKNOWN: Final = "~"
+UNLISTED: Final = "~"
 """The value of an attribute whose real value is not on its list."""
 
 _NAMED_BY_CHILD: Final = frozenset({"call", "chatstate", "failure", "ib", "stream:error"})
@@ -48,7 +48,7 @@ class Feature(NamedTuple):
     @property
     def is_unknown(self) -> bool:
         """Whether the kind has a word that is on no list, so that two such kinds may differ."""
-        return any(word.startswith(UNKNOWN) for word in self.kind.split(" "))
+        return any(word.startswith(UNLISTED) for word in self.kind.split(" "))
 
 
 class Conversation:
@@ -108,5 +108,5 @@ def _value(tag: str, name: str, value: str) -> str:
     if _MEASURED.fullmatch(value) is None:
         return value
     if value.startswith("~"):
-        return UNKNOWN if listed and (tag, name) not in allow_list.NUMBERS else ""
+        return UNLISTED if listed and (tag, name) not in allow_list.NUMBERS else ""
     return value if (listed or name in _CODES) and value.isdecimal() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-SECONDS: Final = 10.0
+UNANSWERED_SECONDS: Final = 10.0
 """Seconds of a socket after a stanza without an answer, from which the stanza counts as unanswered."""
 
 _ACKNOWLEDGED: Final = {
@@ -56,7 +56,7 @@ class UnansweredStanzas:
         end = self._now if at is None else at
         for owed in self._open.values():
             owed.seconds = end - owed.stanza["at"]
-            if owed.seconds >= SECONDS:
+            if owed.seconds >= UNANSWERED_SECONDS:
                 self.found.append(owed)
         self._open.clear()
 

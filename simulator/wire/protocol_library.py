@@ -153,7 +153,7 @@ MAX_STANZA: Final = 4 << 20
 """Bytes, once inflated."""
 MAX_NODES: Final = 20_000
 MAX_DEVICE: Final = 0xFFFF
-MAX_TEXT: Final = 254
+MAX_NAME_LENGTH: Final = 254
 """Characters of a tag or an attribute: what fits where two share a byte."""
 
 
@@ -200,7 +200,7 @@ def _check_texts(node: Any) -> None:
     texts = [node.tag, *node.attrs]
     for value in node.attrs.values():
         texts += (value.user, value.server) if isinstance(value, JID) else (str(value),)
-    if any(len(text) > MAX_TEXT or "@" in text for text in texts):
+    if any(len(text) > MAX_NAME_LENGTH or "@" in text for text in texts):
         raise ValueError("a text that the library cannot write")
     for child in node.get_children():
         _check_texts(child)

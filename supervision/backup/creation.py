@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from supervision.backup.backup_store import BackupStore
     from supervision.backup.parts import BackupPart
 
-LOCK: Final = "backup.lock"
-SCRATCH: Final = "backup.scratch"
+BACKUP_LOCK: Final = "backup.lock"
+BACKUP_SCRATCH: Final = "backup.scratch"
 """In the data directory: held while a backup is made, and where the part at hand lies meanwhile."""
 
-PIECE: Final = 64 * 2**20
+PIECE_BYTES: Final = 64 * 2**20
 """Bytes of a file that are stored, found again and checked as one."""
 
 
@@ -71,10 +71,10 @@ async def create(settings: Settings, store: BackupStore, *, runs: bool, keep: in
     A damaged session is left out, or is as the newest backup has it, and the backup says so.
     One is made at a time. Raises `BackupFailed` or `BucketAway`; older backups are as they were then.
     """
-    with held(settings.data / LOCK) as ours:
+    with held(settings.data / BACKUP_LOCK) as ours:
         if not ours:
             raise BackupFailed("busy", "A backup of this instance is being made already.")
-        scratch = settings.data / SCRATCH
+        scratch = settings.data / BACKUP_SCRATCH
         try:
             return await _create(settings, store, scratch, runs=runs, keep=keep)
         except (CopyFailed, OSError, StoreUnavailable) as error:
@@ -145,8 +145,8 @@ async def _store(
 def _slices(file: Path, piece: Path) -> Iterator[tuple[str, int, Path]]:
     """Each slice of a file: its SHA-256, its bytes, and a file with it and nothing else."""
     with file.open("rb") as stream:
-        whole = file.stat().st_size <= PIECE
-        while data := stream.read(PIECE):
+        whole = file.stat().st_size <= PIECE_BYTES
+        while data := stream.read(PIECE_BYTES):
             if not whole:
                 piece.write_bytes(data)
             yield hashlib.sha256(data).hexdigest(), len(data), file if whole else piece

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.config.settings import RUNTIME_FILE
 from actors.connection import whatsmeow
-from actors.connection.backup.restore import OLDER
+from actors.connection.backup.restore import OLDER_DIRECTORY
 from actors.connection.backup.session_snapshot import beside, check, enclose, remove, snapshot
 from actors.connection.session import SESSION_FILE, directory_owner
-from actors.connection.session.file import NOWHERE
+from actors.connection.session.file import NO_POSITION
 from actors.connection.session.session import (
     Session,
     SessionBlocked,
@@ -25,7 +25,7 @@ from actors.connection.session.session import (
     SessionTooNew,
     SessionUnavailable,
 )
-from actors.media.store import DIGEST
+from actors.media.store import SHA256_PATTERN
 from actors.redis import rdb
 from actors.runtime.sqlite_writer import CopyFailed, copy_database
 from supervision.keeper import manifest
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.lease_record import Position
 
 LOG: Final = "valkey/appendonlydir"
-BASE: Final = f"{LOG}/appendonly.aof.1.base.rdb"
+AOF_BASE: Final = f"{LOG}/appendonly.aof.1.base.rdb"
 LOG_LIST: Final = f"{LOG}/appendonly.aof.manifest"
 """The log of the embedded Valkey as it begins with a snapshot."""
 
@@ -110,7 +110,7 @@ async def _sessions(directory: Path, scratch: Path) -> AsyncIterator[BackupPart 
 
 
 def _older(directory: Path) -> list[Path]:
-    return sorted(directory.glob(f"{OLDER}/*/{SESSION_FILE}"))
+    return sorted(directory.glob(f"{OLDER_DIRECTORY}/*/{SESSION_FILE}"))
 
 
 async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
@@ -121,7 +121,7 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
         if file.exists() and not file.is_file():
             raise SessionBlocked
         keys = await copy_keys(file, copy)
-        position = await asyncio.to_thread(_copied, file, copy) if file.exists() else NOWHERE
+        position = await asyncio.to_thread(_copied, file, copy) if file.exists() else NO_POSITION
         for each in keys.values():
             await asyncio.to_thread(check, each)
         if keys:
@@ -132,7 +132,7 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
         return  # its connection was deleted just now
     finally:
         remove(beside(copy, whatsmeow.DATABASE))
-    if position != NOWHERE:
+    if position != NO_POSITION:
         yield BackupPart(f"{place}/{SESSION_FILE}", copy)
     remove(copy)
     mark = directory / directory_owner.OWNER_MARK
@@ -178,9 +178,9 @@ async def _queue(settings: Settings, scratch: Path) -> AsyncIterator[BackupPart]
     """Redis as of one moment, as the log of an embedded Valkey."""
     base, listed = scratch / "queue.rdb", scratch / "queue.list"
     await rdb.snapshot(settings, base, lambda _: None)
-    yield BackupPart(BASE, base)
+    yield BackupPart(AOF_BASE, base)
     base.unlink()
-    listed.write_text(f"file {BASE.rpartition('/')[2]} seq 1 type b\n")
+    listed.write_text(f"file {AOF_BASE.rpartition('/')[2]} seq 1 type b\n")
     yield BackupPart(LOG_LIST, listed)
     listed.unlink()
 
@@ -191,7 +191,9 @@ async def _log(data: Path) -> AsyncIterator[BackupPart]:
 
 
 def _media(settings: Settings) -> Iterator[Path]:
-    return (file for file in sorted(settings.media.glob("??/*")) if DIGEST.fullmatch(file.name))
+    return (
+        file for file in sorted(settings.media.glob("??/*")) if SHA256_PATTERN.fullmatch(file.name)
+    )
 
 
 def clear(scratch: Path) -> None:

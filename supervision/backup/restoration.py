@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         Manifest,
     )
 
-SCRATCH: Final = "restore.scratch"
+RESTORE_SCRATCH: Final = "restore.scratch"
 
 
 class CannotRestore(Exception):  # noqa: N818 - reads well without Error
@@ -71,7 +71,7 @@ async def restore(
     manifest = await store.read(name)
     announce(manifest)
     await asyncio.to_thread(_begin, data)
-    scratch, content = data / SCRATCH, store.content(name.mark)
+    scratch, content = data / RESTORE_SCRATCH, store.content(name.mark)
     try:
         await asyncio.to_thread(scratch.mkdir, mode=0o700)
         for file in manifest.files:

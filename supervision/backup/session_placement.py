@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.connection import native, whatsmeow
-from actors.connection.backup.restore import OLDER, put_in_place
+from actors.connection.backup.restore import OLDER_DIRECTORY, put_in_place
 from actors.connection.session.session import Session, SessionDamaged
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ async def place(restoring: Path, file: Path, epoch: int, *, engine: str) -> None
     await package.renew_session(restoring, epoch)
     try:
         there = (await asyncio.to_thread(Session.check, file)).epoch > 0
-        aside = OLDER if there else None
+        aside = OLDER_DIRECTORY if there else None
     except SessionDamaged:
         aside = "damaged"
     await asyncio.to_thread(put_in_place, restoring, file, epoch, aside)

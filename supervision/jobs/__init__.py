@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-JOBS: Final = {
+JOB_MODULES: Final = {
     "redrive": "redrive",
     "rewrap-keys": "rewrap",
     "verify-backups": "verify_backups",

@@ -20,7 +20,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
-from supervision.jobs import JOBS
+from supervision.jobs import JOB_MODULES
 from supervision.jobs.job import Job, JobFailed
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 def module(job: str) -> ModuleType:
     """Returns the module of a job: its documentation, `options` and `run`."""
-    return import_module(f"supervision.jobs.{JOBS[job]}")
+    return import_module(f"supervision.jobs.{JOB_MODULES[job]}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="python -m supervision.jobs")
     commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")
-    for name in JOBS:
+    for name in JOB_MODULES:
         command = commands.add_parser(name, help=(module(name).__doc__ or "").strip())
         command.add_argument(
             "--data", type=Path, required=True, help="data directory of the instance"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from supervision.jobs.job import Job
 
-PAGE = 500
+EXPORT_PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
@@ -60,7 +60,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
             stream.write(json.dumps(head, ensure_ascii=False) + "\n")
         while True:
             page = await documents.query(
-                MESSAGES, where=where, order=[Order("at")], limit=PAGE, after=after
+                MESSAGES, where=where, order=[Order("at")], limit=EXPORT_PAGE, after=after
             )
             if stream is not None:
                 await asyncio.to_thread(_write, stream, page.items)

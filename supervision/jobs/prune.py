@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
-LEAST = 30
+MIN_DAYS = 30
 """Days for which a tombstone has to identify a message that WhatsApp delivers again."""
 
 
@@ -28,8 +28,8 @@ def options(parser: ArgumentParser) -> None:
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
     """Deletes documents past their retention, but no queued sends and no dead letters that can be retried."""
-    if given.days < LEAST:
-        raise JobFailed("too_few_days", f"--days must be {LEAST} or more.")
+    if given.days < MIN_DAYS:
+        raise JobFailed("too_few_days", f"--days must be {MIN_DAYS} or more.")
     documents = job.documents()
     connection = given.connection
     if connection is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
-PAGE = 500
+REDRIVE_PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
@@ -48,7 +48,7 @@ async def _redrive(lanes: OutboundQueue, connection: str, which: Which) -> int:
 
 async def _count(lanes: OutboundQueue, connection: str, which: Which) -> int:
     count, behind = 0, 0
-    while page := await lanes.dead(connection, PAGE, behind):
+    while page := await lanes.dead(connection, REDRIVE_PAGE, behind):
         codes = [letter.record.error for letter in page]
         count += sum(which.code in (None, code) and code not in which.left_alone for code in codes)
         behind = page[-1].place

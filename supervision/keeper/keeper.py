@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from supervision.keeper.manifest import Plan
 
 PART_CHECK_SECONDS = 0.1  # between two probes of a part that starts
-PULSE = 5.0  # seconds between two probes of a part that is ready
+PART_PROBE_SECONDS = 5.0  # seconds between two probes of a part that is ready
 ADOPTION = 6.0  # seconds that Ray has to restart the root by itself
 ROOT_PATIENCE = 60.0  # seconds without a root until the keeper starts another one
 LOOK_AT_ROOT = 1.0
@@ -58,7 +58,7 @@ class Keeper:
             for entry in process_files.read(data, PROCESSES)
             if entry.role in plan.roles
         }
-        held = [name for name in ports.NAMES if name.partition("_")[0] in self._running]
+        held = [name for name in ports.PORT_NAMES if name.partition("_")[0] in self._running]
         given = {plan.port, plan.control_port}  # nobody may listen on them yet
 
         def free(port: int) -> bool:
@@ -202,7 +202,7 @@ class Keeper:
         begun = time.monotonic()
         try:
             while True:
-                await asyncio.wait([end], timeout=PULSE)
+                await asyncio.wait([end], timeout=PART_PROBE_SECONDS)
                 if end.done():
                     return Fallen("it ended")
                 if part.memory is not None:
@@ -213,7 +213,7 @@ class Keeper:
                 if part.silence is None:
                     continue
                 silences = 0 if await part.ready() else silences + 1
-                if hung(silences, PULSE, part.silence):
+                if hung(silences, PART_PROBE_SECONDS, part.silence):
                     await process.kill([entry])
                     return Fallen(f"it did not answer for {part.silence:.0f} s", "hung")
         finally:
@@ -355,7 +355,7 @@ class Keeper:
     async def _write_again(self) -> None:
         while True:
             await self._unwritten.wait()
-            await asyncio.sleep(PULSE)
+            await asyncio.sleep(PART_PROBE_SECONDS)
             self._unwritten.clear()
             with self._for_onlookers():
                 self._board.write()

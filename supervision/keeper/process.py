@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-INSTANCE = "TEIMOSO_INSTANCE"
-PART = "TEIMOSO_PART"
+INSTANCE_VARIABLE = "TEIMOSO_INSTANCE"
+PART_VARIABLE = "TEIMOSO_PART"
 RAY_TASK = "ray_task"  # the part that each Ray task is, and the name of its log
 RAY_TITLES = ("ray::", "ray-dashboard")
 COMMAND = 15  # characters of a program's name that the kernel keeps
-LOOKS = 5  # at strays, until there are none
-POLL = 0.1  # seconds, where the system does not report the end of a process
+STRAY_LOOKS = 5  # at strays, until there are none
+END_POLL_SECONDS = 0.1  # seconds, where the system does not report the end of a process
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ def start(data: Path, role: str, command: CommandLine) -> ProcessEntry:
     log = log_of(data, role)
     log.parent.mkdir(parents=True, exist_ok=True)
     log_rotation.set_aside(log)
-    environment = {**os.environ, **command.environment, INSTANCE: str(data), PART: role}
+    environment = {
+        **os.environ,
+        **command.environment,
+        INSTANCE_VARIABLE: str(data),
+        PART_VARIABLE: role,
+    }
     with log.open("ab") as output:  # in append mode, since rotation truncates it
         child = subprocess.Popen(  # noqa: S603 - the command is the keeper's own
             command.arguments,
@@ -75,7 +80,7 @@ async def ended(entry: ProcessEntry) -> None:
     while not is_over(entry):
         descriptor = _pidfd(entry.pid)
         if descriptor is None:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(END_POLL_SECONDS)
             continue
         loop = asyncio.get_running_loop()
         gone = asyncio.Event()
@@ -140,7 +145,7 @@ async def end_strays(data: Path, role: str | None = None) -> list[ProcessEntry]:
     One look is not enough: a raylet starts further processes until it is dead itself.
     """
     killed: list[ProcessEntry] = []
-    for _ in range(LOOKS):
+    for _ in range(STRAY_LOOKS):
         left = strays(data, role)
         if not left:
             break
@@ -190,8 +195,8 @@ def programs(entries: Iterable[ProcessEntry], name: str) -> list[ProcessEntry]:
 def _part(process: psutil.Process, data: str) -> str | None:
     """Returns the part of the instance in `data` to which a process belongs; ``None`` for others."""
     environment = process.environ()
-    if environment.get(INSTANCE) == data:
-        return environment.get(PART)
+    if environment.get(INSTANCE_VARIABLE) == data:
+        return environment.get(PART_VARIABLE)
     # Ray's agents overwrite their environment by their title; they stay in the directory in which
     # the head was started, also once their raylet is dead and init is their parent.
     if not environment and process.name().startswith(RAY_TITLES) and process.cwd() == data:

@@ -22,11 +22,11 @@ from actors.runtime import host_identity
 from supervision import cluster
 from supervision.reports import process_files
 
-RENEW = 280.0  # seconds for the replacement of standbys and services
-DRAIN = 25.0  # seconds for the stop of the tree
-ANSWER = 20.0  # seconds for an answer of the root, also of one that Ray is restarting
-LAG = 10.0  # seconds for which its main loop may be blocked
-GONE = 100  # polls, ten a second, until Ray has removed the name of an ended root
+RENEW_SECONDS = 280.0  # seconds for the replacement of standbys and services
+TREE_STOP_SECONDS = 25.0  # seconds for the stop of the tree
+ROOT_ANSWER_SECONDS = 20.0  # seconds for an answer of the root, also of one that Ray is restarting
+ROOT_LAG_SECONDS = 10.0  # seconds for which its main loop may be blocked
+NAME_POLLS = 100  # polls, ten a second, until Ray has removed the name of an ended root
 
 
 def main() -> int:
@@ -50,18 +50,18 @@ async def _end_hung(data: Path) -> None:
         return
     sys.stderr.write("Replaced a root that hung, or that runs with another data directory.\n")
     await cluster.Cluster(data).kill(root)
-    for _ in range(GONE):
+    for _ in range(NAME_POLLS):
         if cluster.find_root() is None:
             return
         await asyncio.sleep(0.1)
 
 
 async def _hangs(root: cluster.ActorHandle, data: Path) -> bool:
-    deadline = time.monotonic() + ANSWER
+    deadline = time.monotonic() + ROOT_ANSWER_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         try:
             health = await root.health(left)
-            return float(health["lag"]) > LAG or _is_astray(health.get("node"), data)
+            return float(health["lag"]) > ROOT_LAG_SECONDS or _is_astray(health.get("node"), data)
         except cluster.ActorDead:
             return False
         except (cluster.CallTimeout, cluster.CallRefused):
@@ -75,7 +75,7 @@ async def _renew() -> int:
         sys.stderr.write("There is no root.\n")
         return 1
     try:
-        await root.call("renew", within=RENEW)
+        await root.call("renew", within=RENEW_SECONDS)
     except (cluster.ActorDead, cluster.CallTimeout, cluster.CallRefused) as error:
         sys.stderr.write(f"Not all actors were replaced: {error or type(error).__name__}.\n")
         return 1
@@ -94,7 +94,7 @@ async def _stop(data: Path) -> int:
     if root is None:
         return 0
     try:
-        await root.call("stop", within=DRAIN)
+        await root.call("stop", within=TREE_STOP_SECONDS)
     except (cluster.ActorDead, cluster.CallTimeout, cluster.CallRefused) as error:
         sys.stderr.write(f"The tree did not stop by itself: {type(error).__name__}.\n")
         return 1

@@ -27,7 +27,7 @@ STOPPING_MARK = "run/stopping"
 """A file that exists during a stop, so that no supervisor starts the instance again."""
 
 ROLE_GRACE_SECONDS = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}
-DRAIN = 40.0  # seconds, the loading of Ray included
+RAY_DRAIN_SECONDS = 40.0  # seconds, the loading of Ray included
 KEEPER_GRACE = 10.0  # seconds for the end of the keeper
 
 
@@ -110,7 +110,7 @@ async def _drain(data: Path, report: Callable[[str], None]) -> None:
     )
     entry = process.start(data, process.RAY_TASK, command)
     try:
-        async with asyncio.timeout(DRAIN):
+        async with asyncio.timeout(RAY_DRAIN_SECONDS):
             await process.ended(entry)
     except TimeoutError:
         process.send(entry, signal.SIGKILL)

@@ -30,8 +30,18 @@ log = structlog.get_logger()
 METRICS_WRITE_SECONDS = 2.0
 """Seconds between two writes."""
 
-FALLS = ("crashed", "hung")
-ROLES = ("connection", "state", "queue", "health", "root", "gateway", "valkey", "ray", "program")
+FALL_REASONS = ("crashed", "hung")
+REPORTED_ROLES = (
+    "connection",
+    "state",
+    "queue",
+    "health",
+    "root",
+    "gateway",
+    "valkey",
+    "ray",
+    "program",
+)
 
 
 class MetricsCollector:
@@ -45,12 +55,12 @@ class MetricsCollector:
         self._life = uuid.uuid4().hex
         self._born = time.monotonic()
         self._failed = False
-        for role in ROLES:
+        for role in REPORTED_ROLES:
             # Series exist from 0 on: a rate ignores the first value of a series.
-            for cause in FALLS:
+            for cause in FALL_REASONS:
                 measures.count("teimoso_restarts", 0, role=role, cause=cause)
         measures.count("teimoso_restarts", 0, role="connection", cause="zombie")
-        for cause in FALLS:
+        for cause in FALL_REASONS:
             measures.expect("teimoso_recovery_seconds", role="connection", cause=cause)
         measures.count("teimoso_epochs_lost", 0)
         measures.count("teimoso_given_up", 0, cause="crash_loop")

@@ -18,9 +18,9 @@ from actors.runtime.record_files import RecordFile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TREE = Path("run") / "tree.json"
+TREE_FILE = Path("run") / "tree.json"
 BEAT = Path("run/root.beat")
-SILENCE = 15.0
+ENTRY_SILENCE_SECONDS = 15.0
 """Seconds without a heartbeat after which entries of other hosts no longer count."""
 
 
@@ -72,12 +72,12 @@ class ProcessEntry:
         return started is not None and self.started in {"", started}
 
 
-def write(data: Path, entries: Iterable[ProcessEntry], file: Path = TREE) -> None:
+def write(data: Path, entries: Iterable[ProcessEntry], file: Path = TREE_FILE) -> None:
     """Replaces the list in `data` atomically: a reader gets the old one or the new one."""
     RecordFile(ProcessEntry, file).write(data, entries)
 
 
-def read(data: Path, file: Path = TREE) -> list[ProcessEntry]:
+def read(data: Path, file: Path = TREE_FILE) -> list[ProcessEntry]:
     """Returns the entries of living processes; none without a readable file.
 
     Entries of other hosts count while the heartbeat of the root is recent.
@@ -87,7 +87,7 @@ def read(data: Path, file: Path = TREE) -> list[ProcessEntry]:
     return [entry for entry in entries if (entry.alive if entry.here else shown)]
 
 
-def names_any(data: Path, file: Path = TREE) -> bool:
+def names_any(data: Path, file: Path = TREE_FILE) -> bool:
     """Returns whether the list has an entry, living or dead: a stop leaves none, a `kill -9` does."""
     return bool(RecordFile(ProcessEntry, file).read(data))
 
@@ -108,4 +108,4 @@ def last_beat(data: Path) -> int | None:
 
 def _root_shows(data: Path) -> bool:
     beat = last_beat(data)
-    return beat is not None and time.time() - beat / 1e9 < SILENCE
+    return beat is not None and time.time() - beat / 1e9 < ENTRY_SILENCE_SECONDS

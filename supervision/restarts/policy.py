@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-QUIET = 300.0
+BUDGET_RESET_SECONDS = 300.0
 """Seconds without an unstable life after which the whole restart budget is available again."""
 
 
@@ -39,7 +39,7 @@ class Intensity:
 
     limit: int
     min_uptime: float
-    quiet: float = QUIET
+    quiet: float = BUDGET_RESET_SECONDS
     falls: tuple[float, ...] = ()
     streak: int = 0
 

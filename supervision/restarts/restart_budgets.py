@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-FALLS = "falls"
+FALLS_FIELD = "falls"
 """The field of ``whatsapp_connection_states`` with the falls of a connection and their times."""
 
 RETRY_PAUSE = 1.0
@@ -40,7 +40,7 @@ class RestartBudgets:
 
     def restore(self, connection: str, document: Document | None) -> None:
         """Restores the record of a previous root, unless this root has a newer one that is not written yet."""
-        falls: dict[str, Any] | None = (document or {}).get(FALLS)
+        falls: dict[str, Any] | None = (document or {}).get(FALLS_FIELD)
         if falls and connection not in self._unwritten:
             now, wall = time.monotonic(), time.time()
             # No fall is in the future, even if the wall clock was set back.
@@ -98,7 +98,7 @@ class RestartBudgets:
 
     async def _change(self, connection: str, values: dict[str, Any] | None) -> None:
         await self._documents.batch(
-            [updating(connection, lambda document: {**document, FALLS: values})]
+            [updating(connection, lambda document: {**document, FALLS_FIELD: values})]
         )
 
 

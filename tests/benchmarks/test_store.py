@@ -172,7 +172,7 @@ async def test_an_idle_connection(
         )
     )
     assert hour["by_collection"]["writes whatsapp_connection_states"] == CONNECTIONS
-    assert hour["writes"] < CONNECTIONS + 2 * HOUR / monitor.QUIET
+    assert hour["writes"] < CONNECTIONS + 2 * HOUR / monitor.UNCHANGED_SECONDS
 
 
 async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[str, Any]]:

@@ -194,7 +194,7 @@ def test_all_of_it_comes_back_under_an_up_that_stayed(instance: Instance) -> Non
             stayed.send_signal(signal.SIGSTOP)  # it looks again once all of it is dead
             try:
                 instance.kill_everything(spare=[stayed.pid])
-                (instance.data / ray_head.CODE).write_text("other")
+                (instance.data / ray_head.CODE_DIGEST_FILE).write_text("other")
             finally:
                 stayed.send_signal(signal.SIGCONT)
             told = stayed.stdout.readline()

@@ -155,7 +155,7 @@ def test_frames_that_decrypt(runner: asyncio.Runner, data: list[bytes], paired: 
 def test_bytes_before_the_handshake(runner: asyncio.Runner, data: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # Some of them announce a frame that never comes.
-        patch.setattr(socket, "CONNECT_TIMEOUT", 0.3)
+        patch.setattr(socket, "LOGIN_TIMEOUT", 0.3)
         cause = runner.run(served(Hostile(raw=data), paired=True))
     assert cause.kind is Kind.NETWORK
 

@@ -12,8 +12,8 @@ import pytest
 from actors.state import documents
 from gateway.app import OPERATIONS
 from gateway.cli import app
-from gateway.setting_texts import FIELDS
-from supervision.jobs import JOBS
+from gateway.setting_texts import SETTING_FIELDS
+from supervision.jobs import JOB_MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "guide.md").read_text()
@@ -83,7 +83,7 @@ def test_each_command_exists(row: list[str]) -> None:
     assert teimoso == "teimoso"
     command(words)
     if words[:2] == ["jobs", "run"]:
-        assert words[2] in JOBS
+        assert words[2] in JOB_MODULES
 
 
 @pytest.mark.parametrize("row", rows("Endpoints"), ids=lambda row: row[0])
@@ -94,7 +94,7 @@ def test_each_endpoint_exists(row: list[str]) -> None:
 
 @pytest.mark.parametrize("row", rows("Settings"), ids=lambda row: row[0])
 def test_each_setting_exists(row: list[str]) -> None:
-    assert code(row[1]) in FIELDS
+    assert code(row[1]) in SETTING_FIELDS
 
 
 @pytest.mark.parametrize("row", rows("Collections"), ids=lambda row: row[0])

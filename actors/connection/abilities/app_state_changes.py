@@ -117,12 +117,12 @@ class AppStateChange:
 LABEL_OF_CHAT: Final = "label:"
 """Begins the setting of a chat that says whether it has the label whose id follows."""
 
-LONGEST_NAME: Final = 1000
+MAX_CONTACT_NAME: Final = 1000
 """Characters of a name that are kept."""
 
 
 def _bounded(name: str | None) -> str | None:
-    return None if not name else name[:LONGEST_NAME]
+    return None if not name else name[:MAX_CONTACT_NAME]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import SendError
-from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_PAUSE
+from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_REPORT_PAUSE
 from actors.queue.outbound_queue import ConnectionDeleted, IdempotencyConflict, Send
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
@@ -79,7 +79,9 @@ class CallRefusals:
             self._for_late.clear()
             while self._late:
                 queue = partial(self._queue, *self._late.popleft())
-                await persist(queue, RedisAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE)
+                await persist(
+                    queue, RedisAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_REPORT_PAUSE
+                )
 
     async def _refuse(self, engine: Engine, call: Call) -> None:
         options = self._options()

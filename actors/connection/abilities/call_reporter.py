@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_PAUSE
+from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_REPORT_PAUSE
 from actors.connection.refused_items.bisection import unless_refused
 from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
@@ -64,7 +64,7 @@ class CallReporter:
         while True:
             await self._for_calls.wait()
             if not await persist(
-                self._write, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+                self._write, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_REPORT_PAUSE
             ):
                 self._on_lost("lost")
 

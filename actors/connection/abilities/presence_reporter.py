@@ -27,7 +27,7 @@ REPORT_PAUSE_SECONDS = 0.2
 MAX_WAITING_PRESENCES = 1000
 """News that wait to be reported at most; the oldest are dropped."""
 
-AWAY = 1.0
+PRESENCE_RETRY_SECONDS = 1.0
 """Seconds between tries while Redis is away."""
 
 
@@ -103,6 +103,6 @@ class PresenceReporter:
                     await engine.subscribe(chat)
             except RedisAway:
                 self._login.set()
-                await asyncio.sleep(AWAY)
+                await asyncio.sleep(PRESENCE_RETRY_SECONDS)
             except SendError as error:  # closed again: the next login comes here, too
                 log.info("not renewed", action="watch.renew", code=error.code)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from actors.connection.backup.keyring import KEY_BYTES, WRAPPED_BYTES
+from actors.connection.backup.keyring import BACKUP_KEY_BYTES, WRAPPED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"TMOVAULT"
 VERSION: Final = 1
-CHUNK: Final = 65_536
-TAG: Final = 16
+SEALED_CHUNK_BYTES: Final = 65_536
+TAG_BYTES: Final = 16
 
-MAX_SEALED: Final = 256 * 2**20
+MAX_BACKUP_BYTES: Final = 256 * 2**20
 MAX_SESSION: Final = 1024 * 2**20
 """Bytes of a backup and of the session in it at most."""
 
@@ -91,7 +91,7 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6)
     """
     header = replace(header, key_id=keyring.newest)
     plain = _dump(header)
-    data_key = os.urandom(KEY_BYTES)
+    data_key = os.urandom(BACKUP_KEY_BYTES)
     yield MAGIC + bytes([VERSION]) + len(plain).to_bytes(2, "big") + plain
     yield keyring.wrap(data_key, plain)
     cipher, context = AESGCM(data_key), header.context
@@ -100,11 +100,11 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6)
     for piece in _compressed(session, level):
         held += piece
         # The last chunk is marked, so one is always held back.
-        while len(held) > CHUNK:
-            chunk, held = held[:CHUNK], held[CHUNK:]
+        while len(held) > SEALED_CHUNK_BYTES:
+            chunk, held = held[:SEALED_CHUNK_BYTES], held[SEALED_CHUNK_BYTES:]
             yield cipher.encrypt(_nonce(number, last=False), chunk, context)
-            number, written = number + 1, written + CHUNK
-            if written > MAX_SEALED:
+            number, written = number + 1, written + SEALED_CHUNK_BYTES
+            if written > MAX_BACKUP_BYTES:
                 raise BackupTooLarge
     yield cipher.encrypt(_nonce(number, last=True), held, context)
 
@@ -126,15 +126,15 @@ def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
         raise Tampered("key")
     cipher, context = AESGCM(data_key), header.context
     inflate, size, number = zlib.decompressobj(), 0, 0
-    chunk = sealed.read(CHUNK + TAG)
+    chunk = sealed.read(SEALED_CHUNK_BYTES + TAG_BYTES)
     while True:
-        following = sealed.read(CHUNK + TAG)
+        following = sealed.read(SEALED_CHUNK_BYTES + TAG_BYTES)
         try:
             piece = cipher.decrypt(_nonce(number, last=not following), chunk, context)
         except (InvalidTag, ValueError):
             raise Tampered("content") from None
         while piece:
-            plaintext = inflate.decompress(piece, CHUNK * 16)
+            plaintext = inflate.decompress(piece, SEALED_CHUNK_BYTES * 16)
             size += len(plaintext)
             if size > MAX_SESSION:
                 raise BackupTooLarge
@@ -172,7 +172,7 @@ def rewrap(sealed: bytes, keyring: Keyring) -> bytes:
 
 def _compressed(session: BinaryIO, level: int) -> Iterator[bytes]:
     deflate, size = zlib.compressobj(level), 0
-    while plaintext := session.read(CHUNK * 16):
+    while plaintext := session.read(SEALED_CHUNK_BYTES * 16):
         size += len(plaintext)
         if size > MAX_SESSION:
             raise BackupTooLarge

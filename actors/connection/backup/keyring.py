@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEY_BYTES: Final = 32
+BACKUP_KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-WRAPPED_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
+WRAPPED_BYTES: Final = NONCE_BYTES + BACKUP_KEY_BYTES + 16
 
 _ID, _WRAP, _NAME = b"teimoso vault key id", b"teimoso vault key wrap", b"teimoso vault names"
 
@@ -111,8 +111,8 @@ def _read(text: str) -> bytes | None:
         key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
         return None
-    return key if len(key) == KEY_BYTES else None
+    return key if len(key) == BACKUP_KEY_BYTES else None
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:
-    return HKDFExpand(SHA256(), KEY_BYTES, purpose).derive(master)
+    return HKDFExpand(SHA256(), BACKUP_KEY_BYTES, purpose).derive(master)

@@ -20,7 +20,7 @@ DAMAGED = "damaged"
 DRAINED: Final = "drained"
 """Where older files lie that hold nothing more."""
 
-NEWEST: Final = 3
+KEPT_SESSIONS: Final = 3
 """Sessions of either directory that stay for a person to look at."""
 
 
@@ -54,7 +54,7 @@ def remove_former(directory: Path) -> None:
     inbox, files that it was to fetch, or all of it where it cannot be read. So does one that the disk does not remove.
     """
     for kind in (DAMAGED, DRAINED):
-        for place in sorted((directory / kind).glob("*-*"))[:-NEWEST]:
+        for place in sorted((directory / kind).glob("*-*"))[:-KEPT_SESSIONS]:
             if kind == DRAINED or not _holds_items(place / "session.db"):
                 shutil.rmtree(place, ignore_errors=True)
                 log.info(

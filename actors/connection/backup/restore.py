@@ -22,7 +22,7 @@ from actors.connection.backup.session_snapshot import (
     remove,
     snapshot,
 )
-from actors.connection.session.file import NOWHERE
+from actors.connection.session.file import NO_POSITION
 from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ BUCKET_TIMEOUT: Final = 6.0
 SHORT: Final = 1.5
 """The same where it can go on without."""
 
-OLDER: Final = "older"
+OLDER_DIRECTORY: Final = "older"
 """Where files lie that turned out not to be the live one, until their inbox is drained."""
 
 
@@ -84,7 +84,7 @@ class Restorer:
         """
         try:
             there = await asyncio.to_thread(Session.check, self._file)
-            self._there = None if there == NOWHERE else there
+            self._there = None if there == NO_POSITION else there
         except SessionDamaged as damage:
             self._damage = str(damage)
         try:
@@ -166,7 +166,7 @@ class Restorer:
             )
         elif self._there is not None:
             fold(self._file)
-            aside = OLDER if source == "vault" else None
+            aside = OLDER_DIRECTORY if source == "vault" else None
         put_in_place(restoring, self._file, epoch, aside)
         remove_former(self._file.parent)
 
@@ -184,7 +184,7 @@ def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> 
     # An owner that was frozen until now may have a successor.
     if aside != DAMAGED and Session.stored_position(file).epoch > epoch:
         raise StaleEpoch
-    if aside == OLDER:
+    if aside == OLDER_DIRECTORY:
         fold(file)
     if aside is not None:
         now = time.time()

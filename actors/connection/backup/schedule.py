@@ -13,7 +13,7 @@ import structlog
 from actors.connection.backup.backup_format import BackupTooLarge
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.session_snapshot import remove
-from actors.connection.backup.vault import SCRATCH
+from actors.connection.backup.vault import SNAPSHOT_FILE
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
@@ -157,7 +157,7 @@ class BackupSchedule:
         newest = self._copies[-1].position if self._copies else None
         if newest == await asyncio.to_thread(Session.stored_position, self._file):
             return
-        scratch, keys = self._file.with_name(SCRATCH), self._file.with_name(KEYS_SCRATCH)
+        scratch, keys = self._file.with_name(SNAPSHOT_FILE), self._file.with_name(KEYS_SCRATCH)
         try:
             # The keys first: what the session has of later is received again at most, and not lost.
             name = await self.copy_keys(keys)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.backup.quarantine import DRAINED, remove_former
-from actors.connection.backup.restore import OLDER
+from actors.connection.backup.restore import OLDER_DIRECTORY
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import (
@@ -63,7 +63,7 @@ class StrandedInbox:
 
     async def run(self) -> None:
         """Drain until nothing is left."""
-        for file in sorted((self._directory / OLDER).glob("*/session.db")):
+        for file in sorted((self._directory / OLDER_DIRECTORY).glob("*/session.db")):
             try:
                 await persist(partial(self._drain, file), _NotAll, first=0.2, longest=5.0)
             except (SessionDamaged, SessionTooNew, StaleEpoch) as error:
@@ -103,7 +103,7 @@ async def empty(ticket: Ticket, directory: Path, lanes: OutboundQueue, state: St
 
     False where something has to be tried again later. A file that cannot be read is passed over.
     """
-    older = (directory / OLDER).glob("*/session.db")
+    older = (directory / OLDER_DIRECTORY).glob("*/session.db")
     for file in (*sorted(older), directory / SESSION_FILE):
         try:
             if (position := Session.stored_position(file)).epoch:

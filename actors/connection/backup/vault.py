@@ -36,7 +36,7 @@ COPIES_KEPT: Final = 5
 
 _NAME: Final = re.compile(rf"sessions/({connection_ids.ID})/(\d{{12}})-(\d{{12}})", re.ASCII)
 
-SCRATCH: Final = "session.snapshot"
+SNAPSHOT_FILE: Final = "session.snapshot"
 """Where a snapshot lies until it is sealed, beside its session: as secret as that."""
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 UNTIMED_BAN = 3600.0
 """Seconds to stay away when a temporary ban does not say for how long."""
 
-MAX_DIGITS = 10
+MAX_CODE_DIGITS = 10
 """No code is longer, and no ban: that would be three centuries."""
 
 
@@ -88,7 +88,7 @@ _STREAM_ERRORS = {
     516: Kind.LOGGED_OUT,
 }
 
-UNANSWERED = "unanswered_stanza"
+UNANSWERED_STANZA = "unanswered_stanza"
 """The detail of a socket that WhatsApp closed because a stanza of its own was never answered."""
 
 
@@ -122,7 +122,7 @@ def from_stream_error(attrs: Mapping[str, str], children: Mapping[str, Mapping[s
         return Cause(Kind.REPLACED, "conflict")
     if (left := children.get("ack")) is not None:
         stanza = f"{_word(left.get('class'))}/{_word(left.get('type'))}"
-        return Cause(Kind.NETWORK, UNANSWERED, stanza=stanza)
+        return Cause(Kind.NETWORK, UNANSWERED_STANZA, stanza=stanza)
     code = _number(attrs.get("code"))
     if code is None:
         return Cause(Kind.NETWORK, "stream_error")
@@ -142,6 +142,6 @@ def _word(text: str | None) -> str:
 
 def _number(text: str | None) -> int | None:
     # Reading thousands of digits takes long, and Python refuses to.
-    if text is None or len(text) > MAX_DIGITS or not (text.isascii() and text.isdigit()):
+    if text is None or len(text) > MAX_CODE_DIGITS or not (text.isascii() and text.isdigit()):
         return None
     return int(text)

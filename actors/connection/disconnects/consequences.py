@@ -81,7 +81,7 @@ def consequence(cause: Cause) -> Consequence:
 
 
 LEASE_GONE = frozenset({"lost", "lease_missing"})
-FALLS = frozenset({"broke", "zombie"})
+RECONNECT_CAUSES = frozenset({"broke", "zombie"})
 """Another actor may do better: the lease is given back in the state ``reconnecting``."""
 
 

@@ -34,11 +34,11 @@ log = structlog.get_logger()
 
 BEGUN = (NEW_CHATS_CAPPED, NEW_CHATS_PACED)
 """The codes of limits that hold for no chat that was begun."""
-CODES = (REACH_OUT_LIMITED, *BEGUN)
+LIMIT_CODES = (REACH_OUT_LIMITED, *BEGUN)
 REDIS_RETRY_SECONDS = 1.0
 """Seconds between tries while Redis is away."""
 
-LONGEST_SLEEP = 60.0
+LIMIT_SLEEP_SECONDS = 60.0
 """Seconds: the end of a limit is a time of the wall clock, which may be set meanwhile."""
 
 
@@ -88,7 +88,7 @@ class MessageDeferral:
         found = set[tuple[str, str]]()
         for each in messages:
             if each.sender == each.chat:
-                found |= {(code, each.chat) for code in CODES}
+                found |= {(code, each.chat) for code in LIMIT_CODES}
             elif each.from_me:
                 found |= {(code, each.chat) for code in BEGUN}
         if news := found - self._heard:
@@ -102,7 +102,7 @@ class MessageDeferral:
         Its person may have written under the other address. Where that is not so, the engine defers again.
         """
         if self._now != NONE:
-            self._news |= {(code, chat) for code in CODES}
+            self._news |= {(code, chat) for code in LIMIT_CODES}
             self._look.set()
 
     async def defer(
@@ -145,7 +145,7 @@ class MessageDeferral:
             if self._limits is not None:
                 self._reporter.limited(limits.shown)
             left = [end - self._clock() for end in limits.ends.values() if end is not None]
-            pause = min([LONGEST_SLEEP, *left])
+            pause = min([LIMIT_SLEEP_SECONDS, *left])
             try:
                 async with self._turn:
                     await self._carry()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.identities.addresses import Address
     from actors.connection.protocol.identities.lid_mapping import LidMapping
 
-REMEMBERED: Final = 100
+MAX_RINGING_CALLS: Final = 100
 """Calls that may ring at once; of more, the first can be refused no more."""
 
 _STATES: Final = {"offer": "offered", "offer_notice": "offered", "terminate": "ended"}
@@ -76,7 +76,7 @@ class RingingCalls:
 
     def _remember(self, id_: str, creator: Address) -> None:
         self._callers[id_] = creator.canonical
-        if len(self._callers) > REMEMBERED:
+        if len(self._callers) > MAX_RINGING_CALLS:
             del self._callers[next(iter(self._callers))]
 
     def _call(self, stanza: Node, child: Node, id_: str, creator: Address) -> Call:

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-UNANSWERED = frozenset(
+UNACKNOWLEDGED_TAGS = frozenset(
     {"", "ack", "chatstate", "error", "failure", "ib", "iq", "presence", "success"}
 )
 """Tags of stanzas that wait for no ack; each other one is answered, or WhatsApp sends it again."""
@@ -308,7 +308,7 @@ class PairedClient:
             elif (heard := presence.presence_of(stanza, self._people)) is not None:
                 self._counts[f"{stanza.tag}.heard"] += 1
                 await self._events.on_presence(heard)
-            elif stanza.tag in UNANSWERED:
+            elif stanza.tag in UNACKNOWLEDGED_TAGS:
                 self._counts["stanza.dropped"] += 1
             else:
                 await self._receiver.put(stanza)

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-WAIT = 20.0
+COMMAND_BLOCK_SECONDS = 20.0
 COMMAND_WAIT_SECONDS = 1.0
 """Seconds for which Redis is asked to wait for a command, and between tries while it is away."""
 
-AT_ONCE = 8
+CONCURRENT_COMMANDS = 8
 """Commands that are done at a time; the rest waits, as long as its askers do."""
 
 COMMAND_TIMEOUT_SECONDS = 15.0
 """Seconds after which nobody waits for what is still being done."""
 
 
-CODES, CODES_WITHIN = 5, 300.0
+MAX_PAIRING_CODES, PAIRING_CODES_SECONDS = 5, 300.0
 """So many codes are asked of WhatsApp within so many seconds: each rings on somebody's phone."""
 
 OF_ACCOUNT: Mapping[str, tuple[str, ...]] = {
@@ -73,16 +73,16 @@ class CommandHandler:
         self._engine = engine
         self._commands = commands
         self._doing: set[asyncio.Task[None]] = set()
-        self._codes_at: deque[float] = deque(maxlen=CODES)
+        self._codes_at: deque[float] = deque(maxlen=MAX_PAIRING_CODES)
 
     async def run(self) -> None:
         try:
             while True:
-                if len(self._doing) >= AT_ONCE:
+                if len(self._doing) >= CONCURRENT_COMMANDS:
                     await asyncio.wait(self._doing, return_when=asyncio.FIRST_COMPLETED)
                     continue
                 try:
-                    command = await self._commands.next(self._connection, WAIT)
+                    command = await self._commands.next(self._connection, COMMAND_BLOCK_SECONDS)
                 except RedisAway:
                     await asyncio.sleep(COMMAND_WAIT_SECONDS)
                     continue
@@ -156,7 +156,10 @@ class CommandHandler:
 
     async def _pairing_code(self, phone: str) -> dict[str, Any]:
         now = time.monotonic()
-        if len(self._codes_at) == CODES and (wait := self._codes_at[0] + CODES_WITHIN - now) > 0:
+        if (
+            len(self._codes_at) == MAX_PAIRING_CODES
+            and (wait := self._codes_at[0] + PAIRING_CODES_SECONDS - now) > 0
+        ):
             return {"error": "pairing_code_limited", "wait": math.ceil(wait)}
         self._codes_at.append(now)
         try:

@@ -22,7 +22,7 @@ import structlog
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMessage
-from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_PAUSE
+from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_REPORT_PAUSE
 from actors.connection.refused_items.bisection import store_each
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
@@ -373,7 +373,7 @@ class Stage:
         self._look.set()
 
     async def run(self) -> None:
-        pause = DoublingPause(FIRST_RETRY_SECONDS, LONGEST_PAUSE)
+        pause = DoublingPause(FIRST_RETRY_SECONDS, LONGEST_REPORT_PAUSE)
         while True:
             self._look.clear()
             if await self.once():

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 FIRST_RETRY_SECONDS = 0.2
-LONGEST_PAUSE = 2.0
+LONGEST_REPORT_PAUSE = 2.0
 """Seconds between tries while Redis or the StateManager is away."""
 
 
@@ -162,7 +162,10 @@ class Reporter:
         while True:
             await self._for_lease.wait()
             if not await persist(
-                self._write_lease, RedisAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+                self._write_lease,
+                RedisAway,
+                first=FIRST_RETRY_SECONDS,
+                longest=LONGEST_REPORT_PAUSE,
             ):
                 self._on_lost("lost")
 
@@ -171,7 +174,10 @@ class Reporter:
         while True:
             await self._for_state.wait()
             await persist(
-                self._write_state, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+                self._write_state,
+                StateAway,
+                first=FIRST_RETRY_SECONDS,
+                longest=LONGEST_REPORT_PAUSE,
             )
 
     async def report_pairing(self) -> None:
@@ -183,7 +189,10 @@ class Reporter:
         while True:
             await self._for_notices.wait()
             if not await persist(
-                self._write_notices, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+                self._write_notices,
+                StateAway,
+                first=FIRST_RETRY_SECONDS,
+                longest=LONGEST_REPORT_PAUSE,
             ):
                 self._on_lost("lost")
 
@@ -226,7 +235,10 @@ class Reporter:
         while True:
             await self._for_limit.wait()
             if not await persist(
-                self._write_limit, StateAway, first=FIRST_RETRY_SECONDS, longest=LONGEST_PAUSE
+                self._write_limit,
+                StateAway,
+                first=FIRST_RETRY_SECONDS,
+                longest=LONGEST_REPORT_PAUSE,
             ):
                 self._on_lost("lost")
 

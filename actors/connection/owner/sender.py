@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 
-WAIT = 20.0
+CLAIM_WAIT_SECONDS = 20.0
 """Seconds for which Redis is asked to wait for something to send."""
 
 GATHER = 0.005
@@ -176,7 +176,7 @@ class Sender:
         """Look whenever something was queued. The one blocking wait is never cut off half way."""
         while True:
             try:
-                await self._lanes.wait(self._owner[0], WAIT)
+                await self._lanes.wait(self._owner[0], CLAIM_WAIT_SECONDS)
             except RedisAway:
                 await asyncio.sleep(LONGEST_SEND_PAUSE)
             self._look.set()

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LONGEST_SLEEP = 60.0
+SERVING_SLEEP_SECONDS = 60.0
 LEASE_EXPIRED = "lease_expired"
 """The cause while the lease cannot be renewed and others may therefore serve."""
 
@@ -334,7 +334,7 @@ class Serving:
         self._report("reconnecting", self._obstacle.cause, retry_at=until)
         # In steps: the end is a time of the wall clock, which may be set meanwhile.
         while (left := until - self._clock()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(LONGEST_SLEEP, left))
+            await asyncio.sleep(min(SERVING_SLEEP_SECONDS, left))
 
     def _barred(self) -> bool:
         return self._obstacle is not None and (self._obstacle.until or 0.0) > self._clock()

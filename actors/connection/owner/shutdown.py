@@ -69,7 +69,7 @@ class Shutdown:
         if self._copies is not None:
             await self._attempt("backup", self._copies.finish(), self._pace.last_copy)
         state, cause = ending.reason, ending.cause
-        if state in consequences.FALLS:
+        if state in consequences.RECONNECT_CAUSES:
             state, cause = "reconnecting", state
         await self._reporter.finish(state, cause, within=self._pace.release)
 

@@ -31,7 +31,7 @@ _IPV6: Final = "|".join(
 )
 """Groups of an address (RFC 4291); ``::`` stands for one or more, before or after which there are `n`."""
 
-PATTERN: Final = (
+PROXY_PATTERN: Final = (
     rf"^(http|socks5h?)://({_WORD}:{_WORD}@)?"
     rf"(\[({_IPV6})\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):{_PORT}/?$"
 )
@@ -40,7 +40,7 @@ PATTERN: Final = (
 SHOWN_PATTERN: Final = r"^[a-z0-9]+://\*\*\*:\*\*\*@"
 """The beginning of a URL as answers show it, without its secrets: `parse` refuses that."""
 
-_WHOLE: Final = re.compile(PATTERN[1:-1], re.ASCII)
+_WHOLE: Final = re.compile(PROXY_PATTERN[1:-1], re.ASCII)
 _USER: Final = re.compile(rf"[a-z0-9]+://{_WORD}@", re.ASCII)
 _FORM: Final = (
     "write it as http://USER:PASSWORD@HOST:PORT or socks5://USER:PASSWORD@HOST:PORT, special characters"

@@ -36,9 +36,9 @@ Later changes by others have the rest of Firestore's 1 MiB (`actors/state/messag
 EXCERPT_CHARACTERS: Final = 1000
 """Characters of longer words that stay in the message; of what a file is called, a fifth."""
 
-CHUNK: Final = 65_536
+FILE_CHUNK_BYTES: Final = 65_536
 
-COUNTED: Final = 1000
+MAX_COUNTED_FILES: Final = 1000
 """Files that are remembered as counted: more than wait for the store at once."""
 
 
@@ -125,15 +125,15 @@ class OversizedMessages:
 
     async def _keep(self, sender: str, data: bytes, name: str, mime: str) -> File:
         async def chunks() -> AsyncIterator[bytes]:
-            for begin in range(0, len(data), CHUNK):
-                yield data[begin : begin + CHUNK]
+            for begin in range(0, len(data), FILE_CHUNK_BYTES):
+                yield data[begin : begin + FILE_CHUNK_BYTES]
 
         sha256, size = await self._files.keep(chunks(), limit=len(data))
         await self._files.secure(sha256)
         if (sender, sha256) not in self._counted:
             await self._count(sender, size)
             self._counted[sender, sha256] = None
-            if len(self._counted) > COUNTED:
+            if len(self._counted) > MAX_COUNTED_FILES:
                 del self._counted[next(iter(self._counted))]
         return File(sha256, size, mime, name)
 

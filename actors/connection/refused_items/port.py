@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXCERPT: Final = 200
+REFUSED_EXCERPT: Final = 200
 """Characters of an item's text that are shown."""
 
 

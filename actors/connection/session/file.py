@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.connection.session.schema import APPLICATION_ID, SCHEMA
-from actors.connection.session.schema_changes import CHANGES, VERSION
+from actors.connection.session.schema_changes import SCHEMA_CHANGES, VERSION
 from actors.connection.session.skipped_keys_migration import move_skipped_keys
 from actors.redis.leases.lease_record import Position
 from actors.runtime.limits.limits import DISK_RESERVE
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-NOWHERE = Position(0, 0)
+NO_POSITION = Position(0, 0)
 
 # The transaction that the running code is inside of. A context variable and not the task: what a
 # transaction awaits may run as a task of its own, and an unrelated task must not slip its writes
@@ -307,7 +307,7 @@ class SessionFile:
                 self._writer.execute("PRAGMA user_version=1")
             written = self._writer.execute("PRAGMA user_version").fetchone()[0]
             for version in range(written + 1, VERSION + 1):
-                for statement in CHANGES[version].split(";"):
+                for statement in SCHEMA_CHANGES[version].split(";"):
                     self._writer.execute(statement)
                 self._writer.execute(f"PRAGMA user_version={version}")
             self._writer.execute("UPDATE file SET epoch = ? WHERE epoch < ?", (self.epoch,) * 2)
@@ -329,16 +329,16 @@ def _inspect(path: Path, *, thorough: bool) -> Position:
     # A file of no bytes is a creation that was cut short: SQLite fills its first page only when
     # the write-ahead log is switched on.
     if not path.exists():
-        return NOWHERE
+        return NO_POSITION
     if not path.is_file():  # SQLite would wait for a pipe
         raise SessionBlocked
     if path.stat().st_size == 0:
-        return NOWHERE
+        return NO_POSITION
     with _translated:
         reader = _read_only(path)
         try:
             if not reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-                return NOWHERE
+                return NO_POSITION
             if reader.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise SessionDamaged("not a session")
             if reader.execute("PRAGMA user_version").fetchone()[0] > VERSION:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 VERSION = 29
 
-CHANGES = {
+SCHEMA_CHANGES = {
     2: """
 -- The phone's signed list of its devices that was believed last: an older one is not.
 CREATE TABLE key_lists (

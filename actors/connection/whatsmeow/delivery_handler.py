@@ -11,7 +11,7 @@ from actors.connection.protocol.administration import group_news, picture_news
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
-from actors.connection.protocol.media.failure_policy import GONE
+from actors.connection.protocol.media.failure_policy import GONE_ERROR
 from actors.connection.protocol.media.media_fields import is_path
 from actors.connection.protocol.phone import placeholder_resend
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
@@ -250,7 +250,7 @@ class DeliveryHandler:
             if found is None:
                 continue
             if found.direct_path is None:
-                self._session.downloads.end(transfer, "failed", GONE)
+                self._session.downloads.end(transfer, "failed", GONE_ERROR)
                 return StanzaResult("notification.file_lost", (stanza,), news=True)
             if is_path(found.direct_path):
                 self._session.downloads.relocate(transfer, found.direct_path)

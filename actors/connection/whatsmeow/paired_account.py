@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-STATES: Final = frozenset({"composing", "recording", "paused"})
+TYPING_STATES: Final = frozenset({"composing", "recording", "paused"})
 
 
 class PairedAccount:
@@ -305,7 +305,7 @@ class PairedAccount:
         """Show what the account does in a chat. Raises `SendError`."""
         self._require_login()
         where = _chat(chat)
-        if state not in STATES:
+        if state not in TYPING_STATES:
             raise SendError("unsupported_chat", permanent=True)
         with send_errors():
             await self._link.call("typing", chat=str(self._to(where)), state=state)

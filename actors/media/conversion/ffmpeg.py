@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-PROGRAM: Final = "ffmpeg"
+FFMPEG: Final = "ffmpeg"
 SHORT_RUN_SECONDS: Final = 10.0
 """Seconds of a short run: a file that takes longer is begun anew as a long one."""
 
@@ -32,7 +32,7 @@ CONVERSIONS: Final = "conversions"
 PREVIEWS: Final = "previews"
 """The kinds of runs, each with turns of its own: a thumbnail does not wait for the conversion of a video."""
 
-MEMORY: Final = 1_500_000
+MAX_ADDRESS_SPACE: Final = 1_500_000
 """Kilobytes of address space; a video of 1080 lines takes a third of it."""
 
 _THREADS: Final = 2
@@ -82,7 +82,7 @@ class _Bounds(NamedTuple):
 
 def is_installed() -> bool:
     """Whether ffmpeg is found in PATH."""
-    return shutil.which(PROGRAM) is not None
+    return shutil.which(FFMPEG) is not None
 
 
 class Ffmpeg:
@@ -162,7 +162,7 @@ async def _made(
             given_file, made_file = (f"file:/dev/fd/{each.fileno()}" for each in (given, made))
             # A run that outlives this process keeps its turn.
             files = (given.fileno(), made.fileno(), turn)
-            command = (PROGRAM, *_READS, "-i", given_file, *arguments, "-y", made_file)
+            command = (FFMPEG, *_READS, "-i", given_file, *arguments, "-y", made_file)
             await _run(command, files, bounds)
         _require_output(made, bounds.size)
     except BaseException:
@@ -186,7 +186,7 @@ async def _run(command: Sequence[str], files: Sequence[int], bounds: _Bounds) ->
             "/bin/sh",
             "-c",
             _BOUNDED,
-            str(MEMORY),
+            str(MAX_ADDRESS_SPACE),
             str(bounds.processor_seconds),
             str(bounds.size // _BLOCK + 1),
         ),

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 COMPARISON = "comparison"
 """The document of `HEALTH_STATUS` with what the last comparison found."""
 UNFINISHED = ("queued", "waiting", "sending", "dead")
-PAGE = 200
+COMPARISON_PAGE = 200
 MAX_COMPARED_DOCUMENTS = 2_000
 """Documents of each status, and messages, that one comparison looks at of each connection: the oldest."""
 ALONE = 200
@@ -96,7 +96,7 @@ class Comparison:
                     JOBS,
                     where=[Where("status", "==", status)],
                     order=[Order("updated_at")],
-                    limit=PAGE,
+                    limit=COMPARISON_PAGE,
                     after=after,
                 )
                 for each in page.items:
@@ -119,8 +119,10 @@ class Comparison:
             if (names := split_id(id_)) is not None:
                 of[names[0]].append(names[1])
         for connection, ids in of.items():
-            for begin in range(0, len(ids), PAGE):
-                page = await self._reader.standings(connection, ids[begin : begin + PAGE])
+            for begin in range(0, len(ids), COMPARISON_PAGE):
+                page = await self._reader.standings(
+                    connection, ids[begin : begin + COMPARISON_PAGE]
+                )
                 for message_id, standing in page.items():
                     id_ = api_id(connection, message_id)
                     judged[id_] = difference(standing, jobs[id_])

@@ -7,16 +7,16 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.queue.message_bytes import KEYED, LEAST
+from actors.queue.message_bytes import KEYED, MIN_MESSAGE_BYTES
 from actors.queue.records import Record, Send, api_id, split_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OVERHEAD: Final = LEAST + KEYED
+OVERHEAD: Final = MIN_MESSAGE_BYTES + KEYED
 """Bytes that a message takes in Redis beside its send at most, but for the name of its connection in three keys."""
 
-UNREADABLE = "spool_unreadable"
+SPOOL_UNREADABLE = "spool_unreadable"
 """The error of messages whose row no longer holds a send."""
 
 
@@ -122,7 +122,7 @@ def ended(row: Sequence[Any], now: float) -> Record | None:
         priority=5,
         status="cancelled",
         attempts=0,
-        error=UNREADABLE,
+        error=SPOOL_UNREADABLE,
         uncertain=False,
         accepted_at=accepted_at if valid else now,
         times={"cancelled": now},

@@ -12,7 +12,7 @@ from actors.redis.scripts import AT_MAXMEMORY
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-SECONDS = 10.0
+LEADER_SECONDS = 10.0
 """For which it is held without being renewed: as long as a successor of a dead one waits at most."""
 
 _HOLD = f"""{AT_MAXMEMORY}
@@ -34,7 +34,7 @@ class Leadership:
     Its holder lets go before it runs out in Redis: it counts from when the renewal began.
     """
 
-    def __init__(self, redis: Redis, key: str, *, seconds: float = SECONDS) -> None:
+    def __init__(self, redis: Redis, key: str, *, seconds: float = LEADER_SECONDS) -> None:
         self._redis: Any = redis
         self._key = key
         self._seconds = seconds

@@ -23,7 +23,7 @@ DISK_CHECK_SECONDS: Final = 1.0
 LOOK_TIMEOUT: Final = 1.0
 """Seconds that a look may take before messages go on without it."""
 
-PART: Final = 4
+ACCEPTED_PART: Final = 4
 """The part of DISK_RESERVE that is for Redis, leases and what was accepted before: one of so many."""
 
 
@@ -54,7 +54,7 @@ class DiskFloor:
 
     def look(self) -> bool:
         """Look at the disks; whether one has less left. Blocking."""
-        self._size = self._reserve() // PART
+        self._size = self._reserve() // ACCEPTED_PART
         free = []
         for place in self._places:
             with suppress(OSError):

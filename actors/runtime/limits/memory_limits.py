@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OWN = Path("/proc/self/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 
 
-def container_memory(own: Path = OWN, mount: Path = MOUNT) -> int | None:
+def container_memory(own: Path = OWN_CGROUP, mount: Path = MOUNT) -> int | None:
     """Return the least limit, in bytes, of the groups that this process is in; None where none has one.
 
     `own` lists its groups, `mount` is where their files are. A limit of version 1 that is none is a number above

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from actors.runtime.limits.limits import Limit
 
-ALL: Final = ""
+SHARED_UNIT: Final = ""
 """The unit of keys, webhooks and files that are for all connections, also those to come. Other units are ids."""
 
 
 def units_of(connections: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the units that something of these connections counts for: each of them, or `ALL` for None."""
-    return (ALL,) if connections is None else tuple(sorted(connections))
+    """Return the units that something of these connections counts for: each of them, or `SHARED_UNIT` for None."""
+    return (SHARED_UNIT,) if connections is None else tuple(sorted(connections))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Quota:
     """`each` for a connection or a key (None: no limit), `total` for all of them.
 
     Of the total, half is `reserved` in equal parts: one for each of `connections` (MAX_CONNECTIONS),
-    and one for `ALL`. Only what a connection has beyond its part is taken from the other half, so
+    and one for `SHARED_UNIT`. Only what a connection has beyond its part is taken from the other half, so
     that no number of greedy ones takes the part of another (G13). A key, webhook or file of several
     connections counts for each.
     """
@@ -89,7 +89,7 @@ class Quota:
         behind is taken from the shared half, and so is the amount `elsewhere`, which counts for no unit.
         """
         own = self.each
-        most = max((used.get(unit, 0) + size for unit in units if unit != ALL), default=0)
+        most = max((used.get(unit, 0) + size for unit in units if unit != SHARED_UNIT), default=0)
         if own is not None and 0 < own.size < most:
             raise own.reached("connection")
         if not self.total.size:
@@ -104,7 +104,9 @@ class Quota:
     def _taken(self, used: Mapping[str, int], living: Collection[str] | None) -> int:
         reserved = self.reserved
         return sum(
-            max(0, count - reserved) if living is None or unit == ALL or unit in living else count
+            max(0, count - reserved)
+            if living is None or unit == SHARED_UNIT or unit in living
+            else count
             for unit, count in used.items()
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.messages.content import CHANGES
+from actors.messages.content import CHANGE_TYPES
 from actors.state.account.app_state import ACTIVITY, document_id, shown
 from actors.state.documents import CHATS, Write
 from actors.state.events.derivation import HISTORY
@@ -36,7 +36,7 @@ class Activity:
 
 def of_message(document: Mapping[str, Any], identity: str) -> Activity | None:
     """The activity of a message's document; None for a change of another message."""
-    if document["type"] in CHANGES:
+    if document["type"] in CHANGE_TYPES:
         return None
     name = document.get("chat_name")
     if name is None and document.get("sender") == document["chat"]:

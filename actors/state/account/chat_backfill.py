@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actors.state.account.chat_activity import Activity
     from actors.state.documents import Document, Documents, Write
 
-PAGE: Final = 400
+BACKFILL_PAGE: Final = 400
 """Messages that are read at a time; with the chats and the place they fit into one batch."""
 
 BACKFILL_PAUSE_SECONDS: Final = 0.1
@@ -74,7 +74,7 @@ async def _note(documents: Documents, connection: str, after: str | None) -> Non
             MESSAGES,
             where=[Where("connection", "==", connection)],
             order=[Order("at", descending=True)],
-            limit=PAGE,
+            limit=BACKFILL_PAGE,
             after=after,
         )
         found = [

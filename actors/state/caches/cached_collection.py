@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.state.caches.local_copies import LocalCopy
     from actors.state.documents import Document, Documents
 
-READ = 5.0
+STORE_READ_SECONDS = 5.0
 """Seconds after which the store counts as away."""
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class CachedCollection:
         copy: LocalCopy,
         take: Callable[[Sequence[Document]], None],
         *,
-        within: float = READ,
+        within: float = STORE_READ_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`within`: seconds that a read may take; `clock`, in seconds, is that of `read_at`."""

@@ -29,7 +29,7 @@ OPEN: Final = ("waiting", "behind", "repeat")
 ATTEMPTS_KEPT: Final = 20
 """Attempts of a delivery that are kept, the last ones."""
 
-BUCKET: Final = 100
+DELIVERED_PER_DOCUMENT: Final = 100
 """Numbers of events that share a document of ``webhook_delivered``."""
 
 
@@ -120,7 +120,7 @@ def delivery_id(webhook: str, seq: int) -> str:
 
 def delivered_id(webhook: str, seq: int) -> str:
     """The id of the document that has the attempt at an event which was taken at once."""
-    return f"{webhook}.{seq // BUCKET:0{outbox.DIGITS}d}"
+    return f"{webhook}.{seq // DELIVERED_PER_DOCUMENT:0{outbox.DIGITS}d}"
 
 
 def delivering(webhook: str, attempts: Mapping[int, Attempt], now: float) -> list[Write]:

@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.messages.content import CHANGES, Delete, Edit, Pin, PollVote, Reaction
+from actors.messages.content import CHANGE_TYPES, Delete, Edit, Pin, PollVote, Reaction
 from actors.runtime.connection_ids import id_in
 from actors.state.events.event import Event
 from actors.state.fields import API, source_of
@@ -66,13 +66,13 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         before = {}
     if after["direction"] == "in":
         placeholder = before.get("type") == UNDECRYPTABLE != after["type"]
-        if after["type"] in CHANGES:
+        if after["type"] in CHANGE_TYPES:
             return ()
         if before and not placeholder:
             return of_file(before, after)
         received = _event("message.received", after, float(after["received_at"]), after["type"])
         return (received, *of_file(before, after))
-    if after["type"] in CHANGES and source_of(after) != API:
+    if after["type"] in CHANGE_TYPES and source_of(after) != API:
         return ()
     steps = []
     for step in _STEPS:

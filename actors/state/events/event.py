@@ -28,9 +28,9 @@ EventType = Literal[
     "alert.repeated",
     "alert.cleared",
 ]
-TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
-UNREADABLE: Final = "unreadable"
+UNREADABLE_TYPE: Final = "unreadable"
 """The type of an event in place of one that this release cannot read; it has no data."""
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
     from actors.state.events.outbox import NumberedEvent
 
-PACKS = 20
+LOG_PACKS = 20
 """Documents that one look reads at most."""
 
 
@@ -36,7 +36,7 @@ class EventLog:
         """The head of the log."""
         return Head.of(await self._documents.get(EVENT_LOG, HEAD))
 
-    async def after(self, seq: int, *, packs: int = PACKS) -> Look:
+    async def after(self, seq: int, *, packs: int = LOG_PACKS) -> Look:
         """The next events behind the number `seq`."""
         page = await self._documents.query(
             EVENTS, where=[Where("last", ">", seq)], order=[Order("last")], limit=packs
@@ -44,7 +44,7 @@ class EventLog:
         events = [each for pack in page.items for each in unpacked(pack) if each.seq > seq]
         return Look(events, page.next is not None)
 
-    async def before(self, seq: int, *, packs: int = PACKS) -> Look:
+    async def before(self, seq: int, *, packs: int = LOG_PACKS) -> Look:
         """The last events that come before the number `seq`, the newest first."""
         page = await self._documents.query(
             EVENTS,

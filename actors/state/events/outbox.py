@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD
-from actors.state.events.event import UNREADABLE, Event
+from actors.state.events.event import UNREADABLE_TYPE, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +105,7 @@ def packed(
 
 
 def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
-    """The events of a document of ``events``, in order; one that cannot be read has the type `UNREADABLE`.
+    """The events of a document of ``events``, in order; one that cannot be read has the type `UNREADABLE_TYPE`.
 
     A document that cannot be read at all is one such event, at its last number.
     """
@@ -121,7 +121,7 @@ def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
         return
     for seq, fields in enumerate(events, first):
         event = _event(fields, seq, at)
-        cut = event.type != UNREADABLE and bool(fields.get("cut", False))
+        cut = event.type != UNREADABLE_TYPE and bool(fields.get("cut", False))
         yield NumberedEvent(seq, at, event, cut, size)
 
 
@@ -156,7 +156,7 @@ def _event(fields: Any, seq: int, at: float) -> Event:
 
 
 def _unreadable(seq: int, at: float) -> Event:
-    return Event(f"evt_{UNREADABLE}_{seq}", UNREADABLE, None, at, {})
+    return Event(f"evt_{UNREADABLE_TYPE}_{seq}", UNREADABLE_TYPE, None, at, {})
 
 
 def _text(event: Event) -> tuple[str, int]:

@@ -47,7 +47,7 @@ log = structlog.get_logger()
 FIRESTORE_SECONDS = 5.0
 """Within which every call has its answer or raises `StoreAway`, retries included."""
 
-TRIES = 12
+TRANSACTION_TRIES = 12
 """Of a transaction that others get in the way of, as far as `FIRESTORE_SECONDS` allows."""
 COLLIDED_BASE, COLLIDED_CAP = 0.02, 1.0
 QUOTA_BASE, QUOTA_CAP = 1.0, 20.0
@@ -267,7 +267,7 @@ class FirestoreDocuments:
             pass
         # Transactions of one process that collide wait for their turn, so that each turn can succeed.
         async with self._collided:
-            for failures in range(1, TRIES):
+            for failures in range(1, TRANSACTION_TRIES):
                 pause = backoff(failures, COLLIDED_BASE, COLLIDED_CAP, random.random(), floor=0.0)  # noqa: S311 - spread only
                 await asyncio.sleep(pause)
                 with contextlib.suppress(exceptions.Aborted):

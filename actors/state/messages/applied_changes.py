@@ -44,7 +44,7 @@ EDITS: Final = 20
 EDITS_BYTES: Final = 300_000
 """Edits of a message, and their bytes, that are kept at most: of a longer history the newest."""
 
-EMOJI: Final = 100
+MAX_REACTION_LENGTH: Final = 100
 OPTION: Final = 100
 """Characters that are kept of a reaction, and of each option that is voted for: WhatsApp's own apps have no longer ones."""
 
@@ -163,7 +163,9 @@ def _with(
     if isinstance(change, Reaction | PollVote | Pin) and change.at_ms is not None:
         when = {**when, "at_ms": change.at_ms}
     if isinstance(change, Reaction):
-        news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji[:EMOJI], **when}}}
+        news: dict[str, Any] = {
+            "reactions": {who: {"emoji": change.emoji[:MAX_REACTION_LENGTH], **when}}
+        }
     elif isinstance(change, PollVote):
         if change.options is None:
             return dict(before)  # it could not be read: what was chosen before may still stand

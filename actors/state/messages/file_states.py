@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document
 
-PENDING: Final[Mapping[str, Any]] = {"state": "pending", "error": None}
+PENDING_FILE: Final[Mapping[str, Any]] = {"state": "pending", "error": None}
 STORED_STATE: Final[Mapping[str, Any]] = {"state": "stored", "error": None}
 
 _RANK: Final = {"pending": 0, "deferred": 1, "failed": 2, "stored": 3}

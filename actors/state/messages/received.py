@@ -22,7 +22,7 @@ from actors.state.messages.applied_changes import (
     renamed,
     settled,
 )
-from actors.state.messages.file_states import PENDING, STORED_STATE, later
+from actors.state.messages.file_states import PENDING_FILE, STORED_STATE, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 ARRIVALS = 1_000_000
 """Places within one of WhatsApp's seconds, which are all that its times tell."""
 
-PUSH_NAME = 200
+NAME_LENGTH = 200
 """Characters that are kept of the names by which a sender goes."""
 
-FORMER = "~"
+FORMER_SUFFIX = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""
 
 _PROOF = {"sent": 0, "delivered": 1, "read": 2}
@@ -66,7 +66,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "text": item["text"],
         "status": "sent" if from_me else "received",
         "source": item.get("source", "live"),
-        "push_name": (item.get("push_name") or "")[:PUSH_NAME] or None,
+        "push_name": (item.get("push_name") or "")[:NAME_LENGTH] or None,
         "from_me": from_me,
         "at": _place(item, at),
         "whatsapp_at": at,
@@ -74,20 +74,20 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     }
     document |= naming(item)
     if chat_name := item.get("chat_name"):
-        document["chat_name"] = chat_name[:PUSH_NAME]
+        document["chat_name"] = chat_name[:NAME_LENGTH]
     if from_me:
         document["sent_at"] = at
     if (content := content_of(item)) is not None:
         document["content"] = shown(content)
         if file_of(content) is not None:
-            document["media"] = dict(STORED_STATE if item.get("kept") else PENDING)
+            document["media"] = dict(STORED_STATE if item.get("kept") else PENDING_FILE)
     return document
 
 
 def naming(item: Mapping[str, Any]) -> Document:
     """The fields `sender_name` and `sender_lid` of a document, each where it is known."""
     named = {"sender_name": item.get("sender_name"), "sender_lid": item.get("sender_lid")}
-    return {field: value[:PUSH_NAME] for field, value in named.items() if value}
+    return {field: value[:NAME_LENGTH] for field, value in named.items() if value}
 
 
 def _place(item: Mapping[str, Any], at: float) -> float:
@@ -102,7 +102,7 @@ def _place(item: Mapping[str, Any], at: float) -> float:
 
 def connection_of(document: Mapping[str, Any]) -> str:
     """The id of the connection that has, or had, this message."""
-    return str(document["connection"]).removesuffix(FORMER)
+    return str(document["connection"]).removesuffix(FORMER_SUFFIX)
 
 
 def content_of(item: Mapping[str, Any]) -> Content | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Change, Document, Documents
 
-TRIES = 20
+INSERT_TRIES = 20
 """Additions by others, one after the other, that may come between."""
 
 
@@ -36,7 +36,7 @@ async def add(
     one raised it since the count. Raises `LimitReached`, `StoreAway`, and what the writes raise.
     """
     units = units_of(connections)
-    for _ in range(TRIES):
+    for _ in range(INSERT_TRIES):
         turn = _turn(await documents.get(QUOTAS, collection))
         quota.check(units, used((await documents.query(collection)).items))
         try:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import ABILITIES
-from actors.messages.content import CHANGES
+from actors.messages.content import CHANGE_TYPES
 from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
 from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
@@ -20,7 +20,7 @@ from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.schemas.content.content_presenters import text_of
 from gateway.schemas.people import chats
-from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
+from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -43,7 +43,7 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
             CHATS,
             where=[Where("connection", "==", connection.id)],
             order=[Order("active_at", descending=True)],
-            limit=min(query.limit - len(found), LOOKED_AT - looked),
+            limit=min(query.limit - len(found), SEARCHED_CHATS - looked),
             after=after,
         )
         after, looked = page.next, looked + len(page.items)
@@ -55,7 +55,7 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
             for document, last, name in rows
             if query.search is None or _is(query.search, document, last, name)
         ]
-        enough = query.search is None or 2 * len(found) > query.limit or looked >= LOOKED_AT
+        enough = query.search is None or 2 * len(found) > query.limit or looked >= SEARCHED_CHATS
         if after is None or enough:
             return written(chats.ListedChats(items=found, next=after))
 
@@ -91,7 +91,7 @@ async def _last(documents: Documents, document: Document) -> Document | None:
         order=[Order("at", descending=True)],
         limit=_AFTER_A_MOVE,
     )
-    return next((each for each in page.items if each["type"] not in CHANGES), None)
+    return next((each for each in page.items if each["type"] not in CHANGE_TYPES), None)
 
 
 async def _nobody() -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Page
     from gateway.backends import Backends
 
-LAST = "\U0010ffff"
+LAST_CHARACTER = "\U0010ffff"
 """Behind every letter."""
 
 
@@ -40,7 +40,7 @@ async def contacts(call: ApiRequest[None, ListContacts]) -> Response:
     where = [Where("connection", "==", connection)]
     if query.name is not None:
         begun = query.name.casefold()
-        where += [Where("sort_name", ">=", begun), Where("sort_name", "<", begun + LAST)]
+        where += [Where("sort_name", ">=", begun), Where("sort_name", "<", begun + LAST_CHARACTER)]
     page = await _page(call, CONTACTS, where, Order("sort_name"))
     items = [account.contact(each) for each in page.items]
     return written(account.Contacts(items=items, next=page.next))

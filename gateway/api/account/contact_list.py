@@ -16,7 +16,7 @@ from gateway.api.account.chat_list import fits
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.schemas.people import contacts
-from gateway.schemas.people.chats import LOOKED_AT
+from gateway.schemas.people.chats import SEARCHED_CHATS
 from gateway.schemas.people.contacts import ListAllContacts, ListedContact
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def listed(call: ApiRequest[None, ListAllContacts]) -> Response:
             collection,
             where=[Where("connection", "==", connection.id)],
             order=[order],
-            limit=min(query.limit - len(found), LOOKED_AT - looked),
+            limit=min(query.limit - len(found), SEARCHED_CHATS - looked),
             after=after,
         )
         looked += len(page.items)
@@ -64,7 +64,7 @@ async def listed(call: ApiRequest[None, ListAllContacts]) -> Response:
         if after is None:
             part = _CHATS
         # A search, and people who are in both parts, leave pages that are not full; half of one is enough.
-        if 2 * len(found) > query.limit or looked >= LOOKED_AT:
+        if 2 * len(found) > query.limit or looked >= SEARCHED_CHATS:
             return written(contacts.ListedContacts(items=found, next=part + (after or "")))
 
 

@@ -23,7 +23,7 @@ from gateway.schemas.people.groups import OfGroup
 if TYPE_CHECKING:
     from actors.connection.abilities.administration import MemberAction
 
-_CODE: Final = re.compile(models.CODE, re.ASCII)
+_CODE: Final = re.compile(models.INVITE_CODE_PATTERN, re.ASCII)
 
 
 async def create(call: ApiRequest[models.NewGroup, None]) -> Response:

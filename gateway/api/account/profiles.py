@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
 
-MOST_BYTES: Final = 2**20
+MAX_UPLOADED_PICTURE: Final = 2**20
 _JPEG: Final = b"\xff\xd8\xff"
 _UNANSWERED: Final = frozenset(
     {"connection_not_open", "connection_busy", "not_answered", "redis_away", "whatsapp_limited"}
@@ -133,8 +133,8 @@ async def _require_jpeg(call: ApiRequest[Any, Any], registered: Registered, sha2
     file = await call.backends.files.find(sha256, registered.id)
     if entry is None or file is None:
         raise Problem("unknown_media", NOT_KEPT)
-    if entry.size > MOST_BYTES:
-        raise Problem("media_too_large", f"A picture has at most {MOST_BYTES} bytes.")
+    if entry.size > MAX_UPLOADED_PICTURE:
+        raise Problem("media_too_large", f"A picture has at most {MAX_UPLOADED_PICTURE} bytes.")
     if await asyncio.to_thread(_begins, file) != _JPEG:
         raise Problem("media_type_mismatch", "A picture is a JPEG.")
 

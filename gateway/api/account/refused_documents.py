@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from starlette.responses import Response
 
-from actors.connection.refused_items.port import EXCERPT
+from actors.connection.refused_items.port import REFUSED_EXCERPT
 from actors.messages.content import MINTED
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
@@ -147,7 +147,7 @@ def _of_view(record: Record, account: str) -> RefusedDocument:
         at=rfc3339(record.accepted_at),
         refused_at=rfc3339(record.refused_at),
         size=len(record.text.encode()) + len(record.content.encode()),
-        excerpt=record.text[:EXCERPT] or None,
+        excerpt=record.text[:REFUSED_EXCERPT] or None,
     )
 
 

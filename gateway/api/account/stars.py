@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.messages.content import CHANGES, NOTICES, Star
+from actors.messages.content import CHANGE_TYPES, NOTICES, Star
 from gateway.acceptance import engine_limits, message_targets
 from gateway.api import messages, sends
 from gateway.api.account.read_marks import GIVES, taken_in
@@ -32,7 +32,7 @@ async def _change(call: ApiRequest[None, WaitParameters], *, starred: bool) -> R
     id, named = messages.named(call)  # noqa: A001 - the field's word
     connection = await resolve(call, named)
     engine_limits.require(connection.engine, "app_state")
-    if document["type"] in NOTICES | CHANGES:
+    if document["type"] in NOTICES | CHANGE_TYPES:
         raise Problem("unknown_message")
     found = message_targets.of_document(document, api=".in." not in id)
     message_targets.require_there(found)

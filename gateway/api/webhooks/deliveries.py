@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from actors.state.documents import DELIVERED, DELIVERIES, Order, Where
 from actors.state.events.deliveries import OPEN, Delivery, delivered, delivered_id, delivery_id
-from actors.state.events.log import PACKS, EventLog
+from actors.state.events.log import LOG_PACKS, EventLog
 from actors.state.webhooks import WebhookNotFound
-from gateway.api.webhooks.resource import ENDED, existing, of_one
+from gateway.api.webhooks.resource import CONNECTIONS_ENDED, existing, of_one
 from gateway.http.endpoint import Gives, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.http.endpoint import ApiRequest
 
-LOOKS, LOOKED_AT = 5, 200
+PAGE_LOOKS, PAGE_EVENTS = 5, 200
 """Looks at the log, and events whose deliveries are read, that one page takes at most; of what does not fit it has less."""
 
 
@@ -44,11 +44,11 @@ async def deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
     items: list[webhook_models.Delivery] = []
     more, packs = True, 1
     # Without a status each event is a delivery of the page.
-    room = query.limit if query.status is None else max(query.limit, LOOKED_AT)
-    for _ in range(LOOKS):
+    room = query.limit if query.status is None else max(query.limit, PAGE_EVENTS)
+    for _ in range(PAGE_LOOKS):
         look = await log.before(before, packs=packs)
         # A document has one event, or hundreds: the next look takes as many as the page has room for.
-        packs = max(1, min(PACKS, packs * query.limit // max(1, len(look.events))))
+        packs = max(1, min(LOG_PACKS, packs * query.limit // max(1, len(look.events))))
         wanted = [each for each in look.events if webhook.wants(each.event)]
         until = wanted[room - 1].seq if len(wanted) >= room else 0
         wanted = wanted[:room]
@@ -79,7 +79,7 @@ async def redeliver(call: ApiRequest[None, None]) -> Response:
     backends = call.backends
     webhook = await existing(call)
     if webhook.ended_at is not None:
-        raise Problem("connection_deleted", ENDED)
+        raise Problem("connection_deleted", CONNECTIONS_ENDED)
     number = call.path["delivery"]
     if not _is_number(number):
         raise Problem("unknown_delivery")

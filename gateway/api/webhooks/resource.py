@@ -38,7 +38,7 @@ WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)
 MEDIA_WAIT, BASE64_LIMIT = 30, 2**20
 """Seconds that a message waits for its file, and bytes of a file as base64, unless the webhook says otherwise."""
 
-ENDED = "So is every connection of the webhook."
+CONNECTIONS_ENDED = "So is every connection of the webhook."
 _testing: set[str] = set()
 """Webhooks to which this process sends a test event now: one at a time."""
 _ONE = Gives("The webhook.", webhook_models.Webhook)
@@ -118,7 +118,7 @@ async def change(call: ApiRequest[ChangedWebhook, None]) -> Response:
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     except WebhookEnded:
-        raise Problem("connection_deleted", ENDED) from None
+        raise Problem("connection_deleted", CONNECTIONS_ENDED) from None
     call.backends.deliverer.look()
     return await _shown(call, changed)
 
@@ -145,7 +145,7 @@ async def test(call: ApiRequest[None, None]) -> Response:
     """Send a test event now, also where it is paused. Problems `test_running`, `connection_deleted`."""
     webhook = await existing(call)
     if webhook.ended_at is not None:
-        raise Problem("connection_deleted", ENDED)
+        raise Problem("connection_deleted", CONNECTIONS_ENDED)
     if webhook.id in _testing:
         raise Problem("test_running")
     _testing.add(webhook.id)

@@ -19,7 +19,7 @@ from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
 from actors.connection.backup.session_snapshot import BESIDE, beside, disclose, remove
-from actors.connection.backup.vault import SCRATCH, SessionCopy
+from actors.connection.backup.vault import SNAPSHOT_FILE, SessionCopy
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import (
     Session,
@@ -110,7 +110,7 @@ class Desk:
         for file in found:
             await asyncio.to_thread(_clear, file.parent)
             # Not where the owner puts its own.
-            scratch = file.with_name(f"{SCRATCH}-{os.getpid()}")
+            scratch = file.with_name(f"{SNAPSHOT_FILE}-{os.getpid()}")
             copy = await self._keep(file, scratch)
             assert copy is not None
             made.append(_shown(copy))
@@ -257,7 +257,7 @@ def _matches(connection: str, named: str) -> bool:
 
 def _clear(directory: Path) -> None:
     """Remove what a command left that was killed: it is as secret as the session."""
-    for kind in (SCRATCH, RESTORING):
+    for kind in (SNAPSHOT_FILE, RESTORING):
         for file in directory.glob(f"{kind}-*"):
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > ABANDONED:

@@ -26,7 +26,7 @@ from gateway.cli import output
 from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, edited
 from gateway.cli.instance.preparation import running
 from gateway.http.response_base import rfc3339
-from gateway.setting_texts import NAMES
+from gateway.setting_texts import FIELD_NAMES
 from supervision.backup import creation, restoration, unfinished
 from supervision.backup.backup_store import BackupStore
 from supervision.backup.creation import BackupFailed
@@ -155,7 +155,7 @@ def _remember_settings(data: Path, given: Settings) -> bool:
         name for part, names in _KEPT_BY_THE_KEEPER.items() if getattr(plan, part) for name in names
     }
     text = ""
-    for name, field in NAMES.items():
+    for name, field in FIELD_NAMES.items():
         value = getattr(settings, field)
         if field in {"data", "port", "teimoso_api_key", *left}:
             continue

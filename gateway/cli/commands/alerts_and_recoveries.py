@@ -10,7 +10,7 @@ from gateway.cli.api_client import Api
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALERTS = ("raised_at", "cleared_at", "severity", "name", "connection", "reason")
+ALERT_COLUMNS = ("raised_at", "cleared_at", "severity", "name", "connection", "reason")
 RECOVERIES = ("at", "role", "connection", "cause", "action", "before", "after", "seconds")
 
 
@@ -20,7 +20,7 @@ def alerts(data: Path, key: str | None, query: dict[str, Any], as_json: bool) ->
     if not as_json:
         for each in answer["items"]:
             each["severity"] = output.severity(each["severity"])
-    output.show_page(answer, ALERTS, as_json=as_json, empty="There is no alert.")
+    output.show_page(answer, ALERT_COLUMNS, as_json=as_json, empty="There is no alert.")
 
 
 def recoveries(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:

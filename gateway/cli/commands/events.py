@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RETRY_PAUSE = 1.0
 """Seconds until it comes again where the stream was cut."""
 
-SILENCE = 60.0
+STREAM_SILENCE_SECONDS = 60.0
 """Seconds without a sign of life after which the stream counts as cut."""
 
 
@@ -34,7 +34,7 @@ def follow(data: Path, key: str | None, query: dict[str, Any], as_json: bool) ->
         while True:
             headers = {} if last is None else {"Last-Event-ID": str(last)}
             try:
-                with api.follow("/api/events", given, headers, SILENCE) as answer:
+                with api.follow("/api/events", given, headers, STREAM_SILENCE_SECONDS) as answer:
                     if not answer.is_success:
                         answer.read()
                         if not begun or answer.status_code < 500:

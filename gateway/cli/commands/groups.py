@@ -35,7 +35,7 @@ Invite = Annotated[
     str, typer.Argument(metavar="INVITE", help="The link of an invitation, or its code.")
 ]
 
-FIELDS = (
+GROUP_FIELDS = (
     *("chat", "name", "description", "announce", "locked", "ephemeral_seconds"),
     *("member_add_mode", "approval"),
 )
@@ -69,7 +69,7 @@ def show(
     if as_json:
         output.plain(answer)
         return
-    output.show_one({name: answer[name] for name in FIELDS}, as_json=False)
+    output.show_one({name: answer[name] for name in GROUP_FIELDS}, as_json=False)
     rows = ((each["name"], each["address"], each["admin"]) for each in answer["members"])
     output.table(("name", "address", "admin"), rows, "It has no members.")
 

@@ -17,7 +17,7 @@ import typer
 from gateway.cli import output
 from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, Data, Json, directory
-from supervision.jobs import JOBS
+from supervision.jobs import JOB_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Occasional work, as jobs of Ray.", no_args_is_help=True)
 
-DESTRUCTIVE = {"prune-messages": "the messages that are older than its --days"}
+JOB_LOSSES = {"prune-messages": "the messages that are older than its --days"}
 """The things that a job deletes, by its name; each is asked for."""
 
-POLL = 0.5
+JOB_POLL_SECONDS = 0.5
 """Seconds between two looks at a job."""
 
 Dashboard = Annotated[
@@ -45,7 +45,7 @@ Dashboard = Annotated[
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    help=f"Submit a job and follow it: {', '.join(JOBS)}. Its own options follow its name.",
+    help=f"Submit a job and follow it: {', '.join(JOB_MODULES)}. Its own options follow its name.",
 )
 def run(
     context: typer.Context,
@@ -58,10 +58,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     place = directory(data)
-    if job not in JOBS:
-        output.refuse(f"{job!r} is no job; {', '.join(JOBS)} are.")
-    if job in DESTRUCTIVE and not {"--dry-run", "--help", "-h"} & {*context.args}:
-        confirm(f"The job {job}", [DESTRUCTIVE[job]], yes=yes)
+    if job not in JOB_MODULES:
+        output.refuse(f"{job!r} is no job; {', '.join(JOB_MODULES)} are.")
+    if job in JOB_LOSSES and not {"--dry-run", "--help", "-h"} & {*context.args}:
+        confirm(f"The job {job}", [JOB_LOSSES[job]], yes=yes)
     words = placed(context.args)
     entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words, "--data", str(place)]
     client = _client(place, dashboard)
@@ -77,7 +77,7 @@ def _follow(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:
     output.console().print(identity)
     printed, ended = 0, not wait
     while not ended:
-        time.sleep(POLL)
+        time.sleep(JOB_POLL_SECONDS)
         status, ended = client.status(identity)
         lines = client.report(identity)
         for line in lines[printed:]:
@@ -117,7 +117,7 @@ def _run(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:
     identity = client.submit(entry)
     status, ended = client.status(identity)
     while wait and not ended:
-        time.sleep(POLL)
+        time.sleep(JOB_POLL_SECONDS)
         status, ended = client.status(identity)
     progress = client.report(identity) if wait else []
     last: dict[str, Any] = {}

@@ -65,7 +65,7 @@ def set_(
 def show(data: Data = DATA, as_json: Json = False) -> None:
     """List the settings with their values; of a secret only that it is set."""
     from actors.config.settings import LIVE, InvalidSettings
-    from gateway.setting_texts import NAMES, shown_value
+    from gateway.setting_texts import FIELD_NAMES, shown_value
 
     try:
         settings = _present(directory(data))
@@ -73,7 +73,7 @@ def show(data: Data = DATA, as_json: Json = False) -> None:
         output.refuse(str(error))
     items = [
         {"name": name, "value": shown_value(getattr(settings, field)), "live": field in LIVE}
-        for name, field in NAMES.items()
+        for name, field in FIELD_NAMES.items()
     ]
     output.show(
         {"items": items, "next": None}, ("name", "value", "live"), as_json=as_json, empty="None."
@@ -89,7 +89,7 @@ def change(data: Path, name: str, value: str) -> Path:
     """
     from actors.config.settings import LIVE
     from actors.runtime.atomic_files import write_atomically
-    from gateway.setting_texts import NAMES
+    from gateway.setting_texts import FIELD_NAMES
     from supervision.keeper.manifest import Plan
     from supervision.keeper.parts.process_specs import PROCESSES
     from supervision.reports import process_files
@@ -101,7 +101,7 @@ def change(data: Path, name: str, value: str) -> Path:
     file = named or data / SETTINGS_FILE
     text = edited(file.read_text() if file.exists() else "", name, value)
     settings = _resolved(data, text)
-    field = NAMES.get(name)
+    field = FIELD_NAMES.get(name)
     if field is None or field == "data":
         raise SettingRefused(f"{name} is not a setting of Teimoso that a file can change.")
     running = process_files.read(data, PROCESSES)

@@ -47,7 +47,7 @@ COLUMNS = (
     *("id", "url", "events", "connections", "enabled"),
     *("waiting", "held_chats", "failing_since", "error"),
 )
-DELIVERIES = (
+DELIVERY_COLUMNS = (
     *("id", "at", "type", "connection", "status", "attempts", "http_status", "seconds", "error"),
 )
 
@@ -257,7 +257,7 @@ def deliveries(
         answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", query)
     if not as_json:
         answer["items"] = [_with_last(each) for each in answer["items"]]
-    output.show_page(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
+    output.show_page(answer, DELIVERY_COLUMNS, as_json=as_json, empty="There is no such delivery.")
 
 
 def _with_last(delivery: dict[str, Any]) -> dict[str, Any]:

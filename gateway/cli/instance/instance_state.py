@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from supervision.keeper.status_file import PartState
     from supervision.reports.process_files import ProcessEntry
 
-TREE = ("root", "queue", "state", "health")
+TREE_ROLES = ("root", "queue", "state", "health")
 SERVED = ("open", "pairing")
 """States of a connection that runs as it should: `pairing` waits for a person, not for us."""
 NEEDLESS = ("logged_out",)
@@ -160,7 +160,7 @@ def missing(
     there = {entry.role for entry in entries}
     if not there:
         return ["nothing runs: `teimoso up` starts it"]
-    needed = ("keeper", *plan.roles, *(role for role in TREE if role != "root"))
+    needed = ("keeper", *plan.roles, *(role for role in TREE_ROLES if role != "root"))
     lacking = [f"{role} does not run" for role in needed if role not in there]
     lacking += [
         f"{role} is {notes[role].state}"
@@ -228,7 +228,7 @@ def _ordered(entries: list[ProcessEntry], rest: list[ProcessEntry]) -> list[Proc
         "valkey",
         "simulator",
         "ray",
-        *TREE,
+        *TREE_ROLES,
         "connection",
         "program",
         "standby",

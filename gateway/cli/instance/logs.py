@@ -13,7 +13,7 @@ from gateway.log_lines import LineFilter, LogLine, added, newest, parts
 if TYPE_CHECKING:
     from pathlib import Path
 
-TAIL: Final = 1_048_576
+FOLLOWED_BYTES: Final = 1_048_576
 """Bytes of each file that are looked at."""
 POLL_PAUSE: Final = 0.5
 """Seconds between two looks at the files."""
@@ -29,12 +29,14 @@ def run(data: Path, wanted: LineFilter, count: int, *, follow: bool, as_json: bo
     if unknown:
         output.refuse(f"There is no log of {unknown[0]}: {', '.join(there)} have one.")
     read: dict[Path, int] = {}
-    found = filter(wanted.fits, added(directory, wanted.parts, read, TAIL))
+    found = filter(wanted.fits, added(directory, wanted.parts, read, FOLLOWED_BYTES))
     for line in newest(found, count):
         _show(line, as_json)
     while follow:
         time.sleep(POLL_PAUSE)
-        for line in sorted(added(directory, wanted.parts, read, TAIL), key=lambda line: line.at):
+        for line in sorted(
+            added(directory, wanted.parts, read, FOLLOWED_BYTES), key=lambda line: line.at
+        ):
             if wanted.fits(line):
                 _show(line, as_json)
 

@@ -335,7 +335,7 @@ def launch_keeper(data: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = python_module.module("supervision.keeper", "--data", str(data))
     # Its environment reaches every process: no key, and no marks of another instance.
-    unwanted = {"TEIMOSO_API_KEY", process.INSTANCE, process.PART}
+    unwanted = {"TEIMOSO_API_KEY", process.INSTANCE_VARIABLE, process.PART_VARIABLE}
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - this interpreter, our own module

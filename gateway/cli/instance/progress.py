@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.instance.instance_state import TREE
+from gateway.cli.instance.instance_state import TREE_ROLES
 from gateway.cli.output import console
 from supervision.keeper import process, status_file
 from supervision.reports import process_files
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from supervision.keeper.status_file import PartState
 
-TRIES = 3
+START_TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
 STARTUP_TIMEOUT = 420.0  # seconds for everything
 PROGRESS_POLL_SECONDS = 0.15
@@ -128,7 +128,7 @@ def wait(
         if not failed and time.monotonic() > deadline:
             failed = [note for note in notes if note.state != "ready"]
             if not failed:
-                lacking = ", ".join(sorted(set(TREE) - tree))
+                lacking = ", ".join(sorted(set(TREE_ROLES) - tree))
                 raise NotStarted(f"The root does not start {lacking}. Logs of Ray: {data / 'ray'}")
         if failed:
             raise NotStarted("\n".join(_sentence(data, note) for note in failed))
@@ -140,12 +140,12 @@ def begun(tree: set[str]) -> bool:
 
     Processes that the root makes behind the connections are not waited for.
     """
-    return tree >= set(TREE) or tree >= SERVING
+    return tree >= set(TREE_ROLES) or tree >= SERVING
 
 
 def hopeless(notes: Iterable[PartState]) -> list[PartState]:
     """The parts that fell too often in a row to be waited for; pure."""
-    return [note for note in notes if note.streak >= TRIES and note.state != "ready"]
+    return [note for note in notes if note.streak >= START_TRIES and note.state != "ready"]
 
 
 def _sentence(data: Path, note: PartState) -> str:

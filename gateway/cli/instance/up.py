@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-BEGIN = 20.0  # seconds that a new keeper has to show itself
+KEEPER_START_SECONDS = 20.0  # seconds that a new keeper has to show itself
 GLANCE = 0.5  # seconds between two looks at the keeper
 
 
@@ -107,7 +107,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
 
 def _await_keeper(data: Path, child: subprocess.Popen[bytes] | None) -> None:
     """Until the keeper of this start wrote what it knows; what an older one wrote is not read."""
-    deadline = time.monotonic() + BEGIN
+    deadline = time.monotonic() + KEEPER_START_SECONDS
     while not any(entry.role == "keeper" for entry in process_files.read(data, PROCESSES)):
         _check(data, child)
         if time.monotonic() > deadline:

@@ -52,10 +52,12 @@ UPGRADE_MARK = "run/upgrade"
 It holds for the code that it was begun with alone: for any other, each process is old.
 """
 
-MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
+UPGRADED_MODULES = (
+    "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
+)
 UPGRADE_POLL_SECONDS = 0.2
 BACK = 90.0  # seconds that a part has to be back
-RENEWED = 300.0  # seconds that a Ray task has for the services
+SERVICES_SECONDS = 300.0  # seconds that a Ray task has for the services
 
 
 class Stopped(Exception):  # noqa: N818 - reads as what it is
@@ -109,7 +111,7 @@ async def _upgrade(data: Path, options: UpgradeOptions, report: Callable[[str], 
 def _check() -> None:
     """Refuse code that does not even load, before anything is ended."""
     command = python_module.module("-")
-    loads = (command.arguments[0], "-P", "-c", f"import {MODULES}")
+    loads = (command.arguments[0], "-P", "-c", f"import {UPGRADED_MODULES}")
     done = subprocess.run(  # noqa: S603 - this interpreter, our own modules
         loads,
         env={**os.environ, **command.environment},
@@ -176,11 +178,11 @@ async def _services(data: Path, plan: Plan) -> None:
     )
     entry = process.start(data, process.RAY_TASK, command)
     try:
-        async with asyncio.timeout(RENEWED):
+        async with asyncio.timeout(SERVICES_SECONDS):
             reason = await process.outcome(data, entry)
     except TimeoutError:
         await process.kill([entry])
-        reason = f"the task in the cluster took longer than {RENEWED:.0f} s"
+        reason = f"the task in the cluster took longer than {SERVICES_SECONDS:.0f} s"
     if reason is not None:
         raise Stopped(f"The services were not made anew: {reason}.")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.config.sections.section import Section
 
-HEAD = """\
+SETTINGS_HEAD = """\
 # Settings
 
 Each is an environment variable, or a line `NAME=VALUE` of the settings file that
@@ -44,7 +44,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 def markdown() -> str:
     """Return the reference: a table for each section."""
-    parts = [HEAD]
+    parts = [SETTINGS_HEAD]
     for section in SECTIONS:
         rows = "".join(
             f"| `{name}` | {_shown(name)} | {setting_texts.text(name)} |\n"

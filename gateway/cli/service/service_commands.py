@@ -146,7 +146,7 @@ def _file(name: str, scope: Scope, root: Path) -> Path:
 
 
 def _memory(amount: str) -> str:
-    if not units.MEMORY.fullmatch(amount):
+    if not units.MEMORY_PATTERN.fullmatch(amount):
         raise CannotInstall(f"{amount!r} is no amount of memory: 4G, 80% or infinity is.")
     return amount
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Scope = Literal["system", "user"]
 
 UNIT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,60}", re.ASCII)
-MEMORY = re.compile(r"([1-9][0-9]{0,14}[KMGT]?|[1-9][0-9]?%|infinity)", re.ASCII)
-STOP = 150
+MEMORY_PATTERN = re.compile(r"([1-9][0-9]{0,14}[KMGT]?|[1-9][0-9]?%|infinity)", re.ASCII)
+STOP_SECONDS = 150
 """Seconds that a stop may take: the drain, Ray, the simulator and Valkey, each with its own."""
 
 _TEXT = """\
@@ -88,7 +88,7 @@ class Unit:
             base=base,
             cap=max(cap, base),
             steps=max(1, ceil(log2(cap / base))) if cap > base else 1,
-            stop=STOP,
+            stop=STOP_SECONDS,
             each=settings.max_memory_restart,
             memory=self.memory,
             target="multi-user.target" if self.scope == "system" else "default.target",

@@ -27,7 +27,7 @@ CONVERSATIONS_PATH: Final = "/console/conversations"
 LISTED: Final = 40
 """Conversations on a page of the list."""
 
-PAGE: Final = 50
+MESSAGE_PAGE: Final = 50
 """Messages on a page of a conversation."""
 
 OF_LIST: Final = ("search", "list")
@@ -73,7 +73,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
 
 async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     name, chat = view.path["connection"], view.path["chat"]
-    query: dict[str, Any] = {"connection": name, "chat": chat, "limit": PAGE}
+    query: dict[str, Any] = {"connection": name, "chat": chat, "limit": MESSAGE_PAGE}
     if view.query.get("after"):
         query["after"] = view.query["after"]
     found, listed, messages = await asyncio.gather(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.console.console_request import ConsoleRequest
 
 VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "delete"})
-DESTRUCTIVE: Final = frozenset({"logout", "delete"})
+DESTRUCTIVE_VERBS: Final = frozenset({"logout", "delete"})
 """The verbs by which something is lost for good; their forms carry the typed name of the connection."""
 HOME: Final = "/"
 
@@ -186,7 +186,7 @@ async def act(view: ConsoleRequest) -> Response:
     name, verb = view.path["connection"], view.path["verb"]
     if verb not in VERBS:
         raise Problem("not_found", "There is no such page.")
-    if verb in DESTRUCTIVE and view.form.get("confirm", "").strip() != name:
+    if verb in DESTRUCTIVE_VERBS and view.form.get("confirm", "").strip() != name:
         refusal = Problem("invalid_field", f"Nothing was done. Type {name} to confirm.")
         return await connection(view, refusal)
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway import log_lines
 from gateway.console.page_app import PageMethod
-from gateway.log_lines import LEVELS, LineFilter, LogLine
+from gateway.log_lines import LOG_LEVELS, LineFilter, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ADDRESS: Final = "/console/logs"
 SHOWN_LOG_LINES: Final = 200
-TAIL: Final = 262_144
+SHOWN_BYTES: Final = 262_144
 """Bytes of each file that are looked at."""
 LOG_REFRESH_SECONDS: Final = 5
 """Seconds between two looks of a page that lies open."""
@@ -43,10 +43,10 @@ async def show(view: ConsoleRequest) -> Response:
         lines=_marked(reversed(found)),
         parts=parts,
         names=view.names,
-        levels=LEVELS,
+        levels=LOG_LEVELS,
         wanted=wanted,
         part=wanted.parts[0] if wanted.parts else None,
-        tail=TAIL,
+        tail=SHOWN_BYTES,
         every=LOG_REFRESH_SECONDS,
     )
 
@@ -57,7 +57,7 @@ def _wanted(query: Mapping[str, str]) -> LineFilter:
     return LineFilter(
         parts=(part,) if part else (),
         connection=query.get("connection") or None,
-        level=level if level in LEVELS else None,
+        level=level if level in LOG_LEVELS else None,
         text=query.get("text", "").strip()[:MAX_SEARCH_CHARACTERS] or None,
     )
 
@@ -71,7 +71,7 @@ def _newest(directory: Path, wanted: LineFilter, key: ApiKey) -> list[LogLine]:
                 return False
         return wanted.fits(line)
 
-    found = log_lines.added(directory, wanted.parts, {}, TAIL)
+    found = log_lines.added(directory, wanted.parts, {}, SHOWN_BYTES)
     return log_lines.newest(filter(fits, found), SHOWN_LOG_LINES)
 
 

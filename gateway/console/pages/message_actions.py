@@ -28,7 +28,7 @@ def _number(written: str) -> int | str:
     return int(written) if written.isdecimal() else written
 
 
-CHANGES: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
+CHANGE_FIELDS: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
     "react": lambda form: {"type": "reaction", "emoji": form.get("emoji", "")},
     "pin": lambda form: {"type": "pin", "seconds": _number(form.get("seconds", ""))},
     "vote": lambda form: {"type": "poll_vote", "options": _chosen(form)},
@@ -51,9 +51,9 @@ async def act(view: ConsoleRequest) -> Response:
     elif action == "star":
         starred = "star" if form.get("starred") else "unstar"
         request = {"operation": f"{starred}Message", "path": {"id": message}}
-    elif action in CHANGES:
+    elif action in CHANGE_FIELDS:
         change = {"connection": view.connection, "to": chat, "message": message}
-        request = {"operation": "sendMessage", "body": change | CHANGES[action](form)}
+        request = {"operation": "sendMessage", "body": change | CHANGE_FIELDS[action](form)}
     else:
         raise Problem("not_found", "There is no such page.")
     taken = await conversations.accepted(view, **request)

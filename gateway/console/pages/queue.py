@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/queue"
-PAGE: Final = 50
+QUEUE_PAGE: Final = 50
 
 
 async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     one = view.query.get("connection") or name_of(view.form.get("only", "")) or None
-    query: dict[str, Any] = {"limit": PAGE}
+    query: dict[str, Any] = {"limit": QUEUE_PAGE}
     if one is not None:
         query["connection"] = one
     if view.query.get("after"):

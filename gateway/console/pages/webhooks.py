@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from actors.state.events.event import TYPES
+from actors.state.events.event import EVENT_TYPES
 from gateway.console.page_app import PageMethod
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import webhook_headers
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.console.console_request import ConsoleRequest
 
 ADDRESS: Final = "/console/webhooks"
-PAGE: Final = 20
+DELIVERY_PAGE: Final = 20
 """Deliveries of a page."""
 
 STATUSES: Final = ("waiting", "delivered", "dead")
@@ -35,7 +35,7 @@ async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response
         live=ADDRESS,
         problem=problem,
         listed=await view.part("listWebhooks"),
-        types=TYPES,
+        types=EVENT_TYPES,
         names=view.names,
         given=view.form,
     )
@@ -46,7 +46,7 @@ async def add(view: ConsoleRequest) -> Response:
     form = view.form
     try:
         body: dict[str, Any] = {"url": form.get("url", "").strip(), **_files(form)}
-        if types := [one for one in TYPES if form.get(f"event.{one}")]:
+        if types := [one for one in EVENT_TYPES if form.get(f"event.{one}")]:
             body["events"] = types
         if named := form.get("connections", "").replace(",", " ").split():
             body["connections"] = named
@@ -65,7 +65,7 @@ async def add(view: ConsoleRequest) -> Response:
 async def one(view: ConsoleRequest, problem: Problem | None = None) -> Response:
     """One webhook, and a page of its deliveries."""
     status = view.query.get("status")
-    query: dict[str, Any] = {"limit": PAGE}
+    query: dict[str, Any] = {"limit": DELIVERY_PAGE}
     if status in STATUSES:
         query["status"] = status
     if view.query.get("after"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import EXCERPT, Target, Text
+from actors.messages.content import QUOTE_EXCERPT, Target, Text
 from actors.state.messages.applied_changes import ME, former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response_base import rfc3339
@@ -65,7 +65,7 @@ def media_url(message: str) -> str:
 
 def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer | None:
     """The content of kinds that are more than a text; None for one that could not be read when it came."""
-    model = None if "kind" in packed else message_content.MODELS.get(packed.get("type", ""))
+    model = None if "kind" in packed else message_content.CONTENT_MODELS.get(packed.get("type", ""))
     if model is None:
         return None
     fields = {name: packed.get(name) for name in model.model_fields}
@@ -115,7 +115,7 @@ def _quoted(
         **_referred(document, quote["target"]).model_dump(),
         author=person(quote["target"].get("sender"), {}),
         type=kind,
-        excerpt=text and text[:EXCERPT],
+        excerpt=text and text[:QUOTE_EXCERPT],
     )
 
 

@@ -65,7 +65,7 @@ def _shown(kind: type[Sendable]) -> type[Answer] | None:
     )
 
 
-MODELS: Final[Mapping[str, type[Answer]]] = {
+CONTENT_MODELS: Final[Mapping[str, type[Answer]]] = {
     name: model
     for name, kind in content.CONTENT_KINDS.items()
     if (model := _shown(kind)) is not None
@@ -75,7 +75,7 @@ MODELS: Final[Mapping[str, type[Answer]]] = {
 if TYPE_CHECKING:
     Content = Answer
 else:
-    Content = Annotated[Union[tuple(MODELS.values())], Field(discriminator="type")]  # noqa: UP007
+    Content = Annotated[Union[tuple(CONTENT_MODELS.values())], Field(discriminator="type")]  # noqa: UP007
 
 
 class ShownPreview(Answer):

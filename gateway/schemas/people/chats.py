@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document
 
-LOOKED_AT: Final = 200
+SEARCHED_CHATS: Final = 200
 """Chats that one page of a search looks at."""
 
 SEARCHED: Final = TextPattern(
@@ -68,7 +68,7 @@ class ListAllChats(ListQuery):
     search: Annotated[str, SEARCHED] | None = Field(
         None,
         description="Only chats with this in the name, the number or the text of the newest message, in any case."
-        f" A page looks at {LOOKED_AT} chats at most: with fewer items than `limit`, or none, `next` goes on.",
+        f" A page looks at {SEARCHED_CHATS} chats at most: with fewer items than `limit`, or none, `next` goes on.",
         examples=["ana"],
     )
 

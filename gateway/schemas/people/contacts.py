@@ -8,7 +8,7 @@ from pydantic import Field
 
 from actors.state.account.app_state import shown
 from gateway.http.response_base import Answer
-from gateway.schemas.people.chats import LOOKED_AT, SEARCHED
+from gateway.schemas.people.chats import SEARCHED, SEARCHED_CHATS
 from gateway.schemas.people.people import Person, PictureId, person
 from gateway.schemas.request_models import ConnectionId, Limit, ListQuery
 
@@ -41,7 +41,7 @@ class ListAllContacts(ListQuery):
     search: Annotated[str, SEARCHED] | None = Field(
         None,
         description="Only people with this in the name or the number, in any case. A page looks at"
-        f" {LOOKED_AT} people at most: with fewer items than `limit`, or none, `next` goes on.",
+        f" {SEARCHED_CHATS} people at most: with fewer items than `limit`, or none, `next` goes on.",
         examples=["ana"],
     )
 

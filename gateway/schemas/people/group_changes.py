@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_PARTICIPANTS = 100
 """People of one request; WhatsApp allows more in a group."""
 
-CODE = r"[0-9A-Za-z_-]{8,64}"
+INVITE_CODE_PATTERN = r"[0-9A-Za-z_-]{8,64}"
 LONGEST_DESCRIPTION = 2048
 
 AddMode = Literal["admins", "all"]
@@ -95,7 +95,7 @@ class Invitation(Body):
     invite: Annotated[
         str,
         TextPattern(
-            rf"^(https?://chat\.whatsapp\.com/(invite/)?)?{CODE}([?][!-~]{{0,200}})?$",
+            rf"^(https?://chat\.whatsapp\.com/(invite/)?)?{INVITE_CODE_PATTERN}([?][!-~]{{0,200}})?$",
             f"write the invitation's code, or its link, as in {INVITE_PREFIX}AbCdEfGhIjKlMnOpQrStUv",
         ),
     ] = Field(

@@ -12,7 +12,7 @@ from gateway.schemas.content.outbound_messages import SHA256
 from gateway.schemas.examples import FILE_EXAMPLE
 from gateway.schemas.request_models import Body
 
-LONGEST_NAME = 25
+MAX_PROFILE_NAME = 25
 LONGEST_ABOUT = 139
 
 Picture = Annotated[
@@ -26,9 +26,9 @@ Name = Annotated[
     str,
     TextPattern(
         f"^{_ON_ONE_LINE}+$",
-        f"write 1 to {LONGEST_NAME} characters on one line, without control characters",
+        f"write 1 to {MAX_PROFILE_NAME} characters on one line, without control characters",
         shortest=1,
-        longest=LONGEST_NAME,
+        longest=MAX_PROFILE_NAME,
     ),
 ]
 About = Annotated[

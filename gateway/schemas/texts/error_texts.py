@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEXTS: Final[Mapping[str, str]] = {
+ERROR_TEXTS: Final[Mapping[str, str]] = {
     "ack_timeout": "WhatsApp did not acknowledge it, at any attempt.",
     "not_on_whatsapp": "The number is not on WhatsApp.",
     "poison": "Two processes ended while they were sending it.",
@@ -34,4 +34,4 @@ def sentence(code: str | None) -> str:
     """The sentence for a code; of a code without one, the code as words."""
     if code is None:
         return "The reason is not known."
-    return TEXTS.get(code) or f"{code.replace('_', ' ').capitalize()}."
+    return ERROR_TEXTS.get(code) or f"{code.replace('_', ' ').capitalize()}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-PIECE: Final = 49_152
+BASE64_PIECE_BYTES: Final = 49_152
 """Bytes of a file in memory at a time: a multiple of three, so that base64 has no gap between two pieces."""
 
 
@@ -38,7 +38,7 @@ class DeliveryBody:
         self._file.seek(0)
         left = self._size
         while left:
-            piece = self._file.read(min(PIECE, left))
+            piece = self._file.read(min(BASE64_PIECE_BYTES, left))
             if not piece:
                 raise OSError("the file is shorter than it was")
             left -= len(piece)

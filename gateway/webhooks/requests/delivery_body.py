@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import StoreUnavailable
-from actors.runtime.limits.quotas import ALL
+from actors.runtime.limits.quotas import SHARED_UNIT
 from actors.state.documents import MESSAGES
 from gateway.schemas import event_presenters
 from gateway.webhooks.requests import event_body
@@ -75,7 +75,7 @@ class DeliveryBodies:
 
     async def _with_file(self, numbered: NumberedEvent, sha256: str, limit: int) -> DeliveryBody:
         """The event with the file, or with the reason why its address alone is there."""
-        file = await self._opened(sha256, numbered.event.connection or ALL)
+        file = await self._opened(sha256, numbered.event.connection or SHARED_UNIT)
         if file is None:
             return DeliveryBody(event_presenters.with_file(numbered, None, "unavailable"))
         size = os.fstat(file.fileno()).st_size

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from gateway.acceptance.address_policy import Guarded
     from gateway.webhooks.requests.body import DeliveryBody
 
-CONNECT, WHOLE = 5.0, 15.0
+POST_CONNECT_SECONDS, POST_SECONDS = 5.0, 15.0
 """Seconds: for a connection, and until the answer's status."""
 
-READ, REST = 65_536, 1.0
+MAX_ANSWER_READ, ANSWER_READ_SECONDS = 65_536, 1.0
 """Bytes of an answer, and seconds of it, that are read and dropped: its connection serves again."""
 
-IDLE = 30.0
+KEEP_ALIVE_SECONDS = 30.0
 """Seconds for which a connection is kept."""
 
 PER_ENDPOINT, PER_INSTANCE = 24, 1000
@@ -60,7 +60,7 @@ class Poster:
         self,
         guarded: Guarded,
         *,
-        whole: float = WHOLE,
+        whole: float = POST_SECONDS,
         context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._guarded, self._whole = guarded, whole
@@ -72,7 +72,7 @@ class Poster:
             ssl_context=self._context(),
             network_backend=self._guarded,
             max_connections=PER_ENDPOINT,
-            keepalive_expiry=IDLE,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
 
     async def post(
@@ -118,18 +118,18 @@ class Poster:
                 *headers,
             ],
             content=body.stream() if body.whole is None else body.whole,
-            extensions={"timeout": {"connect": CONNECT}},
+            extensions={"timeout": {"connect": POST_CONNECT_SECONDS}},
         )
         async with asyncio.timeout(self._whole) as patience, request as response:
             patience.reschedule(None)  # the status was said: what follows changes nothing
-            left = READ
+            left = MAX_ANSWER_READ
             with contextlib.suppress(
                 TimeoutError,
                 httpcore.NetworkError,
                 httpcore.ProtocolError,
                 httpcore.TimeoutException,
             ):
-                async with asyncio.timeout(REST):
+                async with asyncio.timeout(ANSWER_READ_SECONDS):
                     async for chunk in response.aiter_stream():
                         left -= len(chunk)
                         if left < 0:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-PREFIX = "whsec_"
-BYTES = 32
+KEY_MARK = "whsec_"
+SECRET_SIZE = 32
 
 
 def new_secret() -> str:
     """A secret of 256 random bits, as its owner gets to see it."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(BYTES)).decode()
+    return KEY_MARK + base64.b64encode(secrets.token_bytes(SECRET_SIZE)).decode()
 
 
 def headers(
@@ -40,7 +40,7 @@ def headers(
 
 
 def _key(secret: str) -> bytes:
-    return base64.b64decode(secret.removeprefix(PREFIX))
+    return base64.b64decode(secret.removeprefix(KEY_MARK))
 
 
 def _signature(digest: hmac.HMAC) -> str:

@@ -15,7 +15,7 @@ from simulator.control.request_parser import ProblemError, field, optional
 from simulator.server.groups.group import is_group
 from simulator.server.rules.privacy_tokens import new_salt
 from simulator.wire.proto_schema import SyncActionValue
-from simulator.wire.protocol_library import LID_SERVER, MAX_TEXT, parse_jid
+from simulator.wire.protocol_library import LID_SERVER, MAX_NAME_LENGTH, parse_jid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.groups.group import Groups
 
-PUSH_NAME: Final = "setting_pushName"
+PUSH_NAME_SETTING: Final = "setting_pushName"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ SETTING_KINDS: Final = {
     "star": SettingKind("regular_high", "star", "star_action", 2, "starred"),
     "label": SettingKind("regular", "label_edit", "label_edit_action", 3, "deleted"),
     "label_chat": SettingKind("regular", "label_jid", "label_association_action", 3, "labeled"),
-    "push_name": SettingKind("critical_block", PUSH_NAME, "push_name_setting", 1),
+    "push_name": SettingKind("critical_block", PUSH_NAME_SETTING, "push_name_setting", 1),
     "salt": SettingKind("regular_high", "nct_salt_sync", "nct_salt_sync_action", 1),
 }
 _COLORS: Final = 20
@@ -60,7 +60,7 @@ _RANGED: Final = ("archive", "read")
 
 def is_name(name: str) -> bool:
     """Returns whether a text is valid as an attribute of a stanza."""
-    return 0 < len(name) <= MAX_TEXT and "@" not in name
+    return 0 < len(name) <= MAX_NAME_LENGTH and "@" not in name
 
 
 def _end(body: dict[str, Any]) -> int:

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from simulator.phones.app_state.sync_keys import SyncKeys
     from simulator.store import Store
 
-NAMES: Final = ("critical_block", "critical_unblock_low", "regular_low", "regular_high", "regular")
+COLLECTION_NAMES: Final = (
+    "critical_block",
+    "critical_unblock_low",
+    "regular_low",
+    "regular_high",
+    "regular",
+)
 
 
 SNAPSHOT_EVERY: Final = 10

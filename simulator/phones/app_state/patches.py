@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from simulator.wire.protocol_library import AppStateSyncKey
 
-SET: Final = 0
+SET_OPERATION: Final = 0
 REMOVE: Final = 1
 _MAC: Final = 32
 _BLOCK: Final = 128
@@ -46,7 +46,7 @@ class SettingChange:
     value: Any
     version: int
     key: AppStateSyncKey
-    operation: int = SET
+    operation: int = SET_OPERATION
 
 
 def index_text(index: Sequence[str]) -> str:
@@ -94,7 +94,11 @@ def sealed_patch(
     after = subtract_then_add(
         before.hash,
         removed=[mac for mac in replaced if mac is not None],
-        added=[mac for mac, change in zip(macs, changes, strict=True) if change.operation == SET],
+        added=[
+            mac
+            for mac, change in zip(macs, changes, strict=True)
+            if change.operation == SET_OPERATION
+        ],
     )
     sign(patch, collection, HashState(before.version + 1, after), key)
     return patch

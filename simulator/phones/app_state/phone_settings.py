@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.phones.app_state.actions import PUSH_NAME, SETTING_KINDS, is_name
-from simulator.phones.app_state.collections import NAMES
+from simulator.phones.app_state.actions import PUSH_NAME_SETTING, SETTING_KINDS, is_name
+from simulator.phones.app_state.collections import COLLECTION_NAMES
 from simulator.phones.app_state.external_blobs import with_external_mutations
-from simulator.phones.app_state.patches import REMOVE, SET, SettingChange, sealed_patch
+from simulator.phones.app_state.patches import REMOVE, SET_OPERATION, SettingChange, sealed_patch
 from simulator.phones.app_state.sync_keys import shared
 from simulator.wire.proto_schema import SyncActionValue
 
@@ -125,7 +125,9 @@ class PhoneSettings:
         ]
         if setting.value is not None:
             changes.append(
-                SettingChange(setting.index, setting.value, setting.kind.version, key, SET)
+                SettingChange(
+                    setting.index, setting.value, setting.kind.version, key, SET_OPERATION
+                )
             )
         if not changes:
             return False
@@ -142,7 +144,7 @@ class PhoneSettings:
 
     def read(self, number: str, name: str) -> None:
         """Reads a collection with a new version: the phone takes its push name from it."""
-        for record in self._collections.named(number, name, (PUSH_NAME,)):
+        for record in self._collections.named(number, name, (PUSH_NAME_SETTING,)):
             own_name = SyncActionValue.FromString(record.action).push_name_setting.name
             if is_name(own_name):
                 self._people.change(number, {"name": own_name})
@@ -158,10 +160,12 @@ class PhoneSettings:
             "keys": [key.key_id.hex() for key in self._keys.of(number)],
             "keys_requested": self._store.counted(number, "app_state_keys_requested"),
             "patches_refused": self._store.counted(number, "app_state_patches_refused"),
-            "collections": {name: self._collections.state(number, name).version for name in NAMES},
+            "collections": {
+                name: self._collections.state(number, name).version for name in COLLECTION_NAMES
+            },
             "settings": [
                 self._actions.shown(name, record.index, record.action)
-                for name in NAMES
+                for name in COLLECTION_NAMES
                 for record in self._collections.records(number, name)
             ],
         }

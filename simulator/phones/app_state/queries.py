@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from google.protobuf.message import DecodeError
 
-from simulator.phones.app_state.collections import NAMES, PatchError
+from simulator.phones.app_state.collections import COLLECTION_NAMES, PatchError
 from simulator.phones.app_state.external_blobs import reference_of
 from simulator.server.query_errors import QueryError
 from simulator.wire.protocol_library import Node, SyncdPatch, text_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PAGE: Final = 20
+PATCH_PAGE: Final = 20
 """Patches of a collection in one answer; the client asks for more."""
 
 
@@ -50,7 +50,7 @@ class AppStateQueries:
 
     def _collection(self, companion: Companion, query: Any) -> Any:
         number, name, version = companion.number, text_of(query, "name"), _version(query)
-        if name not in NAMES or version is None:
+        if name not in COLLECTION_NAMES or version is None:
             return _failed(name, 400, "bad-request")
         patch = query.get_child("patch")
         newest = self._collections.state(number, name).version
@@ -84,7 +84,7 @@ class AppStateQueries:
                 version = snapshot.version.version
                 file = reference_of(snapshot.SerializeToString(), self._media)
                 nodes.append(Node("snapshot", {}, file.SerializeToString()))
-        patches = self._collections.since(number, name, version, PAGE)
+        patches = self._collections.since(number, name, version, PATCH_PAGE)
         if patches:
             listed = [Node("patch", {}, patch.SerializeToString()) for patch in patches]
             nodes.append(Node("patches", {}, listed))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.groups.group import DESCRIPTION, SUBJECT, GroupText
 from simulator.server.groups.membership import require_admin
-from simulator.server.groups.settings import ANNOUNCEMENT, LOCKED, are_valid, setting_node
+from simulator.server.groups.settings import ANNOUNCEMENT, LOCKED_TAG, are_valid, setting_node
 from simulator.server.query_errors import QueryError
 from simulator.wire.protocol_library import Node
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_SUBJECT: Final = 100
 MAX_DESCRIPTION: Final = 2048
-NAMELESS: Final = "undefined"
+NO_DESCRIPTION_ID: Final = "undefined"
 """Id of a description that was set without one; the server accepts no change of it (WAHA issue 1014)."""
 
 
@@ -73,9 +73,9 @@ class GroupInfo:
         now = group.description
         current = "" if now is None else now.id
         free = now is None or not now.text
-        if current == NAMELESS or (previous != current and not (free and not previous)):
+        if current == NO_DESCRIPTION_ID or (previous != current and not (free and not previous)):
             raise QueryError(409, "conflict")
-        chosen = text_id or (NAMELESS if text else secrets.token_hex(4).upper())
+        chosen = text_id or (NO_DESCRIPTION_ID if text else secrets.token_hex(4).upper())
         after = self._groups.write(
             group, DESCRIPTION, GroupText(text, chosen, by, int(time.time()))
         )
@@ -103,7 +103,7 @@ class GroupInfo:
         """Raises QueryError for strangers, and for a member who may not edit the group, which is locked."""
         if by not in group.members:
             raise QueryError(403, "forbidden")
-        if self._settings.value(group, LOCKED):
+        if self._settings.value(group, LOCKED_TAG):
             require_admin(group, by)
 
 

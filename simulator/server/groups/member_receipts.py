@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.message_handler import confirmations
 from simulator.server import stanzas
-from simulator.server.rules.properties import GROUP
+from simulator.server.rules.properties import GROUP_PROPERTIES
 from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class GroupReceipts:
         self, author: str, message_id: str, group: Any, receipts: Sequence[MemberReceipt]
     ) -> None:
         """Sends receipts for one message of the group at that address; aggregated ones after the longest delay."""
-        how = self._properties.value(str(group), "receipts", GROUP)
+        how = self._properties.value(str(group), "receipts", GROUP_PROPERTIES)
         now = time.time()
         for companion in self._companions.of(author):
             for stanza, delay in _SHAPES[how](group, message_id, receipts, now):

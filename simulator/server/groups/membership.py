@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
-LEFT: Final = "left"
+LEFT_REASON: Final = "left"
 REMOVED: Final = "removed"
 
 
@@ -130,7 +130,7 @@ class Membership:
                 "INSERT OR REPLACE INTO group_departures (group_id, number, how) VALUES (?, ?, ?)",
                 group.id,
                 number,
-                LEFT if number == by else REMOVED,
+                LEFT_REASON if number == by else REMOVED,
             )
         self._sender_keys.renew(group)
         if notify:
@@ -189,7 +189,7 @@ class Membership:
             return 404
         if number in group.members:
             return 409
-        if self.departed(group, number) == LEFT:
+        if self.departed(group, number) == LEFT_REASON:
             return 408
         return 403 if self._properties.value(number, "group_add", CONTACT) == "none" else None
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
 ANNOUNCEMENT: Final = "announcement"
-LOCKED: Final = "locked"
+LOCKED_TAG: Final = "locked"
 APPROVAL: Final = "membership_approval"
 ADD_MODE: Final = "member_add_mode"
 LINK_MODE: Final = "member_link_mode"
 SETTINGS: Final = {
     ANNOUNCEMENT: Property(False),
-    LOCKED: Property(False),
+    LOCKED_TAG: Property(False),
     APPROVAL: Property(False),
     ADD_MODE: Property("all_member_add", ("all_member_add", "admin_add")),
     LINK_MODE: Property("admin_link", ("admin_link", "all_member_link")),
@@ -29,8 +29,8 @@ SETTINGS: Final = {
 _SWITCHES: Final = {
     "announcement": (ANNOUNCEMENT, True),
     "not_announcement": (ANNOUNCEMENT, False),
-    "locked": (LOCKED, True),
-    "unlocked": (LOCKED, False),
+    "locked": (LOCKED_TAG, True),
+    "unlocked": (LOCKED_TAG, False),
 }
 _APPROVAL_TAG: Final = "membership_approval_mode"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
-LOCKED: Final = 463
+LOCKED_ERROR: Final = 463
 CAPPED: Final = 475
 _REFUSED: Final = "refused:"
 _BEGUN: Final = "chats_begun"
@@ -65,7 +65,7 @@ class NewChatLimits:
                 until = self._value(account, "limited_until") + prolonged
                 self._properties.change(account, {"limited_until": until})
                 self.announce_lock(account)
-            return LOCKED
+            return LOCKED_ERROR
         if self.chats_begun(account) >= cap:
             return CAPPED
         self._properties.put(account, _BEGUN, str(self.chats_begun(account) + 1))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
-BUCKET: Final = 7 * 86400
+TOKEN_WEEK_SECONDS: Final = 7 * 86400
 BUCKETS: Final = 4
 _KIND: Final = "trusted_contact"
 _PROPERTY: Final = "privacy_token"
@@ -87,7 +87,10 @@ class PrivacyTokens:
         """Issues a token to the recipient of a person who demands tokens, once in each bucket."""
         if self._properties.value(speaker, "token_needed", CONTACT):
             issued = self.issued(speaker, to)
-            if issued is None or issued[1] // BUCKET < int(time.time()) // BUCKET:
+            if (
+                issued is None
+                or issued[1] // TOKEN_WEEK_SECONDS < int(time.time()) // TOKEN_WEEK_SECONDS
+            ):
                 self.issue(speaker, to)
 
     def answer(self, companion: Companion, tokens: Any) -> list[Any]:
@@ -126,4 +129,4 @@ def new_salt() -> bytes:
 
 def _is_current(moment: int) -> bool:
     """Returns whether a token with this time of issue is valid now."""
-    return moment // BUCKET > int(time.time()) // BUCKET - BUCKETS
+    return moment // TOKEN_WEEK_SECONDS > int(time.time()) // TOKEN_WEEK_SECONDS - BUCKETS

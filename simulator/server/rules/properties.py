@@ -1,6 +1,6 @@
 """Declares named properties of accounts, contacts and groups, stored in SQLite, which the control API can change.
 
-Each property is declared once, in `ACCOUNT`, `CONTACT` or `GROUP`.
+Each property is declared once, in `ACCOUNT`, `CONTACT` or `GROUP_PROPERTIES`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ CONTACT: Final = {
     "picture_shown": Property("all", ("all", "none")),
 }
 """Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
-GROUP: Final = {"receipts": Property("each", ("each", "by_type", "by_message"))}
+GROUP_PROPERTIES: Final = {"receipts": Property("each", ("each", "by_type", "by_message"))}
 """Properties of groups, by address: whether the server aggregates members' receipts, and how."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CURRENT: Final = "2.3000.1050000000"
 """The version of November 2026; the revision grows by some 53,000 a day (whatsapp-rust, version.rs: 1026131876
 of 20 August 2025; whatsmeow, clientpayload.go: 1045649367 of a year later)."""
-OLDEST: Final = "2.3000.1047000000"
+OLDEST_VERSION: Final = "2.3000.1047000000"
 """The default of the oldest accepted version, some eight weeks below the current one."""
 _VERSION: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,5}\.[0-9]{1,10}")
 _REFUSED: Final = "refused_versions"
@@ -45,7 +45,7 @@ class Versions:
     def oldest(self) -> str:
         """The oldest accepted version; empty where all are accepted."""
         kept = self._properties.get(EVERYONE, "version_oldest")
-        return OLDEST if kept is None else kept
+        return OLDEST_VERSION if kept is None else kept
 
     @property
     def ends(self) -> float | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VALKEY = "valkey"
 SIMULATOR = "simulator"
-RAY = (
+RAY_PORTS = (
     "ray_gcs",
     "ray_node_manager",
     "ray_object_manager",
@@ -28,9 +28,9 @@ RAY = (
     "ray_metrics",
     "ray_dashboard_metrics",
 )
-NAMES = (VALKEY, SIMULATOR, *RAY)
+PORT_NAMES = (VALKEY, SIMULATOR, *RAY_PORTS)
 
-FIRST, LAST, BLOCK = 20_000, 32_000, 20
+FIRST_PORT, LAST_PORT, PORT_BLOCK = 20_000, 32_000, 20
 
 
 class NoPortFree(Exception):  # noqa: N818 - reads well without Error
@@ -43,7 +43,7 @@ def settle(
     candidates: Iterator[int],
     free: Callable[[int], bool],
 ) -> dict[str, int]:
-    """Returns a port for each of `NAMES`: the `previous` one if it is free, else the next candidate.
+    """Returns a port for each of `PORT_NAMES`: the `previous` one if it is free, else the next candidate.
 
     A name in `held` keeps its port without a check: a process of the instance listens there.
     Raises `NoPortFree`.
@@ -52,26 +52,26 @@ def settle(
     kept = {
         name: port
         for name, port in previous.items()
-        if name in NAMES and (name in held or free(port))
+        if name in PORT_NAMES and (name in held or free(port))
     }
     used = set(kept.values())
-    for name in NAMES:
+    for name in PORT_NAMES:
         if name in kept:
             continue
         kept[name] = next((port for port in candidates if port not in used and free(port)), 0)
         if not kept[name]:
-            raise NoPortFree(f"no free TCP port between {FIRST} and {LAST}")
+            raise NoPortFree(f"no free TCP port between {FIRST_PORT} and {LAST_PORT}")
         used.add(kept[name])
-    return {name: kept[name] for name in NAMES}
+    return {name: kept[name] for name in PORT_NAMES}
 
 
 def candidates(data: Path) -> Iterator[int]:
     """Yields each usable port once, beginning with the block that is derived from `data`."""
-    blocks = (LAST - FIRST) // BLOCK
+    blocks = (LAST_PORT - FIRST_PORT) // PORT_BLOCK
     digest = hashlib.sha256(str(data).encode()).digest()
-    start = FIRST + int.from_bytes(digest[:4]) % blocks * BLOCK
-    yield from range(start, LAST)
-    yield from range(FIRST, start)
+    start = FIRST_PORT + int.from_bytes(digest[:4]) % blocks * PORT_BLOCK
+    yield from range(start, LAST_PORT)
+    yield from range(FIRST_PORT, start)
 
 
 def free(port: int, host: str = "127.0.0.1") -> bool:

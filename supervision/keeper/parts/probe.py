@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-LIMIT = 1 << 16  # bytes of an answer that are read
+MAX_ANSWER_BYTES = 1 << 16  # bytes of an answer that are read
 
 
 async def accepts(port: int, within: float = 1.0) -> bool:
@@ -68,7 +68,7 @@ async def _request(
             reader, writer = await asyncio.open_connection(host, port)
             writer.write(request)
             answer = b""
-            while len(answer) < LIMIT and not (until and answer.endswith(until)):
+            while len(answer) < MAX_ANSWER_BYTES and not (until and answer.endswith(until)):
                 received = await reader.read(4096)
                 if not received:
                     break

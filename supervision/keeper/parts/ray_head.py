@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STORAGE = Path("ray") / "gcs"
 """The state of Ray: with it a restarted head knows its actors and restarts the root."""
-CODE = Path("ray") / "code"
+CODE_DIGEST_FILE = Path("ray") / "code"
 """The digest of the code with which the head of `STORAGE` was started.
 
 Ray's state has the pickled class of the root: it names modules that other code may lack.
@@ -149,7 +149,7 @@ def remembers(data: Path) -> bool:
 
 
 def _remembers(data: Path, code: str) -> bool:
-    storage, written_by = data / STORAGE, data / CODE
+    storage, written_by = data / STORAGE, data / CODE_DIGEST_FILE
     if not storage.is_dir() or not any(storage.iterdir()) or not written_by.exists():
         return False
     return written_by.read_text() == code
@@ -193,5 +193,5 @@ def _prepare(data: Path, port: int) -> None:
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
     secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))
-    write_atomically(data / CODE, code)
+    write_atomically(data / CODE_DIGEST_FILE, code)
     write_atomically(data / ADDRESS_FILE, f"127.0.0.1:{port}\n")

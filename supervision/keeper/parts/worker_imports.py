@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-DEFERRED: Final = "jsonschema"
+DEFERRED_MODULE: Final = "jsonschema"
 """Validates plugins of runtime environments, where one is created."""
 
 
@@ -42,7 +42,7 @@ def prepare() -> None:
     again once it has started (`actor_base.Shell`).
     """
     gc.disable()
-    sys.meta_path.insert(0, DeferredFinder(DEFERRED))
+    sys.meta_path.insert(0, DeferredFinder(DEFERRED_MODULE))
     sys.path[0] = str(_worker().parent)
 
 

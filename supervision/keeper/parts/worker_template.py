@@ -31,7 +31,7 @@ from supervision.keeper.parts.ray_worker import GO, RAYLET, READY, TEMPLATE_REFU
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-MODULES: Final = (
+PRELOADED_MODULES: Final = (
     "ray._private.workers.default_worker",
     *(
         actor_classes.CLASSES[role].partition(":")[0]
@@ -40,7 +40,7 @@ MODULES: Final = (
 )
 """Modules of nearly all workers. The vault's has the client of its bucket, and no connection's has its engine."""
 
-TITLE: Final = "ray::template"
+PROCESS_TITLE: Final = "ray::template"
 JOB: Final = "RAY_JOB_ID"
 NO_JOB: Final = "ffffffff"
 HANDOVER_TIMEOUT: Final = 1.0
@@ -68,7 +68,7 @@ class WorkerStart(NamedTuple):
 
 
 class Template:
-    """A process that forks workers. Each fork has the modules of `MODULES`, and a process group of its own.
+    """A process that forks workers. Each fork has the modules of `PRELOADED_MODULES`, and a process group of its own.
 
     A start whose interpreter, user or environment is another one is refused, and imports for itself: libraries read
     their settings from the environment while they are imported.
@@ -171,7 +171,7 @@ def serve(listener: socket.socket, lock: int) -> None:
     own = WorkerStart(sys.executable, list(sys.argv), dict(os.environ), str(Path.cwd()))
     template = Template(listener, lock)
     os.environ[JOB] = NO_JOB
-    for module in MODULES:
+    for module in PRELOADED_MODULES:
         with suppress(Exception):  # the worker that needs it meets the error, and reports it
             import_module(module)
     if threads() > 1:
@@ -219,7 +219,7 @@ def _shared(environment: Mapping[str, str]) -> dict[str, str]:
 def _set_title() -> None:
     from ray import _raylet  # noqa: PLC0415 - heavy
 
-    _raylet.setproctitle(TITLE)  # type: ignore[attr-defined]
+    _raylet.setproctitle(PROCESS_TITLE)  # type: ignore[attr-defined]
 
 
 def _wait(listener: socket.socket, raylet: int, ended: socket.socket) -> bool:

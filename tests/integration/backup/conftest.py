@@ -112,7 +112,7 @@ def place(tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Pl
     settings.save()
     # Its Valkey is asked as another server's would be, and restored as the embedded one.
     Plan(port=8090, valkey=False).save(data)
-    monkeypatch.setattr(creation, "PIECE", 20_000)  # a small file has several pieces too
+    monkeypatch.setattr(creation, "PIECE_BYTES", 20_000)  # a small file has several pieces too
     made = Place(data, settings, tmp_path / "target")
 
     async def begin(redis: Redis, documents: Documents) -> None:

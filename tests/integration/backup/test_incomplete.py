@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.backup.keyring import Keyring
-from actors.connection.backup.restore import OLDER
+from actors.connection.backup.restore import OLDER_DIRECTORY
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from gateway.cli.backup.instance_backups import INCOMPLETE
@@ -149,7 +149,7 @@ def test_a_damaged_older_file_of_a_session_is_backed_up_as_it_is(
     place: Place, tmp_path: Path
 ) -> None:
     """One set aside by a restore, whose items nobody stored: all else does not wait for it."""
-    name = f"{OLDER}/1/{SESSION_FILE}"
+    name = f"{OLDER_DIRECTORY}/1/{SESSION_FILE}"
     older = session_of(place.data).parent / name
     older.parent.mkdir(parents=True)
     damage(older)

@@ -72,7 +72,7 @@ async def test_each_part_is_copied_before_those_that_get_its_items(
         async for part in parts.parts(place.settings, tmp_path, runs=True)
         if isinstance(part, parts.BackupPart)
     ]
-    order = ("sessions/", parts.BASE, "state.db", "media/")
+    order = ("sessions/", parts.AOF_BASE, "state.db", "media/")
     places = [next(n for n, path in enumerate(found) if path.startswith(each)) for each in order]
     assert places == sorted(places)
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from actors.config.settings import Settings
-from gateway.cli.service.units import STOP
+from gateway.cli.service.units import STOP_SECONDS
 from tests.integration.container.dockerfile import DOCKERFILE, ROOT, stages
 
 IGNORED = ROOT / ".dockerignore"
@@ -71,7 +71,7 @@ def test_the_port_is_the_same_everywhere_and_on_loopback_of_the_host() -> None:
 
 
 def test_a_stop_has_the_time_of_the_unit_s() -> None:
-    assert SERVICE["stop_grace_period"] == f"{STOP}s"
+    assert SERVICE["stop_grace_period"] == f"{STOP_SECONDS}s"
 
 
 def test_no_key_is_in_the_output_of_the_container() -> None:

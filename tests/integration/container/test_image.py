@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.cli.service.units import STOP
+from gateway.cli.service.units import STOP_SECONDS
 from tests.integration.container.image import Container, Image, check_host
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_the_service_sends_in_the_image_and_goes_on_in_the_next(
         assert "demo--" in output(container, *send, "in a container", "--wait", "30")
         assert "in a container" in output(container, "teimoso", "simulate", "inbox", CONTACT)
         assert "tmo_" not in container.output()
-        assert container.stop(STOP) in {0, 143}
+        assert container.stop(STOP_SECONDS) in {0, 143}
     with Container(image, volume, COMMAND) as container:
         container.wait_until_healthy()
         send = ("env", key(container, "second"), "teimoso", "send", "demo", CONTACT)

@@ -59,7 +59,7 @@ def few_prekeys(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Processes have the product's number, and `test_messages.py` has it once.
     """
-    monkeypatch.setattr(prekeys, "WANTED", 60)
+    monkeypatch.setattr(prekeys, "UPLOADED_PREKEYS", 60)
     monkeypatch.setattr(prekeys, "FEW", 20)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from supervision.jobs import JOBS
+from supervision.jobs import JOB_MODULES
 from tests.processes.instance import Instance
 from tests.waiting import until
 
@@ -65,7 +65,7 @@ def test_each_job_does_what_it_is_for(instance: Instance, tmp_path: Path) -> Non
         "recover-connection": (SHOP,),
         "backup-redis": ("--to", str(copies)),
     }
-    assert set(runs) == set(JOBS)
+    assert set(runs) == set(JOB_MODULES)
     with ThreadPoolExecutor(3) as pool:
         said = {job: pool.submit(submit, instance, job, *words) for job, words in runs.items()}
     told = {job: running.result() for job, running in said.items()}
@@ -85,7 +85,7 @@ def test_each_job_does_what_it_is_for(instance: Instance, tmp_path: Path) -> Non
     assert results["backup-redis"]["bytes"] == copy.stat().st_size > 0
 
     listed = json.loads(instance.teimoso("jobs", "list", "--json").stdout)["items"]
-    assert sorted(one["job"] for one in listed) == sorted(JOBS)
+    assert sorted(one["job"] for one in listed) == sorted(JOB_MODULES)
     begun = [one["started_at"] for one in listed]
     assert begun == sorted(begun, reverse=True), "the newest first"
     refused = submit(instance, "export-connection", "nobody")

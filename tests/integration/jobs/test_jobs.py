@@ -25,7 +25,7 @@ from actors.runtime import host_identity
 from actors.state.account.app_state import changing
 from actors.state.connections import Connections
 from actors.state.documents import CONTACTS, MESSAGES
-from supervision.jobs import JOBS
+from supervision.jobs import JOB_MODULES
 from supervision.jobs.__main__ import module
 
 if TYPE_CHECKING:
@@ -243,6 +243,6 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
     place.refused("unknown_connection", "recover-connection", "other")
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", JOB_MODULES)
 def test_every_job_says_what_it_is(job: str) -> None:
     assert (module(job).__doc__ or "").strip().endswith(".")

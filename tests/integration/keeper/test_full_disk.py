@@ -25,7 +25,7 @@ async def test_a_full_disk_does_not_end_the_keeper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G8: it goes on, and writes what it could not once it can."""
-    monkeypatch.setattr(keeping, "PULSE", 0.2)
+    monkeypatch.setattr(keeping, "PART_PROBE_SECONDS", 0.2)
     port = free_port()
     settings = resolve_settings(
         data=tmp_path,

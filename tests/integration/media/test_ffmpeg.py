@@ -103,7 +103,7 @@ async def test_no_bound_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         await run(tmp_path, made, THUMBNAIL, within=0.001)
     with pytest.raises(NotConverted, match="damaged"):
         await run(tmp_path, os.urandom(10_000), THUMBNAIL)
-    monkeypatch.setattr(ffmpeg, "MEMORY", 20_000)
+    monkeypatch.setattr(ffmpeg, "MAX_ADDRESS_SPACE", 20_000)
     with pytest.raises(NotConverted, match="memory"):
         await run(tmp_path, made, THUMBNAIL)
 

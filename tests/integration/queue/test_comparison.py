@@ -180,7 +180,7 @@ async def test_it_reads_page_after_page_and_no_more_than_its_bound(
         await desk.accept(f"{number}")
     await mirrored(mirror)
     await desk.redis.flushdb()
-    monkeypatch.setattr(comparison, "PAGE", 2)
+    monkeypatch.setattr(comparison, "COMPARISON_PAGE", 2)
     assert await compared(desk, documents) == Differences(missing=11)
     monkeypatch.setattr(comparison, "MAX_COMPARED_DOCUMENTS", 6)
     assert await compared(desk, documents) == Differences(missing=6)
@@ -198,7 +198,7 @@ async def test_one_connections_backlog_hides_no_other_ones_loss(
     await mirrored(mirror)
     for key in await desk.redis.keys(f"*{OTHER}*"):
         await desk.redis.delete(key)
-    monkeypatch.setattr(comparison, "PAGE", 2)
+    monkeypatch.setattr(comparison, "COMPARISON_PAGE", 2)
     monkeypatch.setattr(comparison, "MAX_COMPARED_DOCUMENTS", 4)
     assert await compared(desk, documents, OTHER) == Differences(missing=2)
 

@@ -21,6 +21,7 @@ from actors.state.documents import (
     CONNECTIONS,
     JOBS,
     MESSAGES,
+    RECORDS_PER_BATCH,
     Documents,
     Page,
     Write,
@@ -106,7 +107,7 @@ async def test_every_status_reaches_both_collections(
 async def test_many_changes_are_mirrored(
     desk: Desk, documents: Documents, actor: QueueActor
 ) -> None:
-    total = 2 * upkeep.RECORDS + 10
+    total = 2 * RECORDS_PER_BATCH + 10
     for number in range(total):
         await desk.accept(f"{number}")
 
@@ -154,7 +155,7 @@ async def test_what_rests_in_several_connections_shares_a_commit(
         await store(writes)
 
     monkeypatch.setattr(documents, "batch", batch)
-    monkeypatch.setattr(upkeep, "RECORDS", 4)
+    monkeypatch.setattr(upkeep, "RECORDS_PER_BATCH", 4)
     keeping = await mirroring(desk, documents)
     for _ in range(2):
         await keeping.mirror()
@@ -199,8 +200,8 @@ async def test_mirroring_leaves_most_of_its_time_to_what_is_being_sent(
     assert await pause_for("nothing is being sent", time.time()) == []
     await desk.claim()
     [pause] = await pause_for("soon", time.time())
-    assert 0 < pause <= upkeep.LAG
-    assert await pause_for("long ago", time.time() - upkeep.LAG) == []
+    assert 0 < pause <= upkeep.MIRROR_LAG_SECONDS
+    assert await pause_for("long ago", time.time() - upkeep.MIRROR_LAG_SECONDS) == []
     assert await desk.lanes.unmirrored([SHOP]) == {}
 
 

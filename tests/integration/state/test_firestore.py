@@ -160,7 +160,7 @@ async def test_what_collides_is_tried_again_as_often_as_time_allows(
     server.strike("aborted", methods=["Commit"])
     with pytest.raises(StoreAway):
         await documents.change("things", "x", count)
-    assert 1 < server.heal() <= store.TRIES
+    assert 1 < server.heal() <= store.TRANSACTION_TRIES
     assert await documents.get("things", "x") == {"id": "x", "n": 1}
 
 

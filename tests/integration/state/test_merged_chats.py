@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from actors.state.actor import SHARE, StateManager
+from actors.state.actor import MOVED_MESSAGES, StateManager
 from actors.state.connections import Connections
 from actors.state.events.log import EventLog
 from tests.integration.state.received import CHAT, LID, by_lid, item, stored
@@ -74,19 +74,19 @@ async def test_a_merge_makes_one_event_before_what_comes_by_the_number(
     """Also where it takes several calls and is repeated; webhooks keep the order of the chat by that."""
     await Connections(documents).create("shop", id="shop")
     await EventLog(documents).want(time.time() + 3600)
-    await manager.store_messages("shop", 1, [by_lid(n) for n in range(SHARE + 1)])
+    await manager.store_messages("shop", 1, [by_lid(n) for n in range(MOVED_MESSAGES + 1)])
     assert await merge(manager, "shop", "shop") == [2, 1]
-    await manager.store_messages("shop", 1, [item(SHARE + 2)])
+    await manager.store_messages("shop", 1, [item(MOVED_MESSAGES + 2)])
     assert await manager.merge_chat("shop", 2, LID, CHAT) == "done"
     told = [each.event for each in (await EventLog(documents).after(0, packs=1000)).events]
-    kinds = ["message.received"] * (SHARE + 1) + ["chat.renamed", "message.received"]
+    kinds = ["message.received"] * (MOVED_MESSAGES + 1) + ["chat.renamed", "message.received"]
     assert [event.type for event in told] == kinds
     renamed = told[-2].data
     assert (renamed["former"], renamed["chat"], renamed["connection"]) == (LID, CHAT, "shop")
 
 
 async def test_a_long_chat_is_merged_in_shares(manager: StateManager, documents: Documents) -> None:
-    count = 2 * SHARE + 1
+    count = 2 * MOVED_MESSAGES + 1
     await manager.store_messages("shop", 1, [by_lid(n) for n in range(count)])
     assert await merge(manager, "shop", "shop") == [3, 1]
     found = await stored(documents)

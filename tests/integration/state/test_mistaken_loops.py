@@ -16,7 +16,7 @@ from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.caches.local_copies import LocalCopy
 from actors.state.documents import API_KEYS, CONNECTIONS, EVENT_LOG, HEAD, HEALTH_STATUS, WEBHOOKS
-from actors.state.own_mistakes import MISTAKE
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.connection_cache import ConnectionCache
@@ -69,7 +69,7 @@ async def dispatcher(documents: Documents, settings: Settings) -> None:
         Webhooks(documents),
         EventTail(documents),
         Posters(Guarded(private=True)),
-        Leadership(redis, keys.WEBHOOKS),
+        Leadership(redis, keys.WEBHOOKS_CHANNEL),
         bodies=DeliveryBodies(documents, Leases(redis), open_store(settings)),
     ).run()
 
@@ -91,7 +91,7 @@ async def test_a_document_that_breaks_a_loop(
     task = asyncio.ensure_future(running)
 
     async def noted() -> bool:
-        found = await documents.get(HEALTH_STATUS, MISTAKE)
+        found = await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT)
         return found is not None and found["action"] == action
 
     try:

@@ -16,12 +16,12 @@ from actors.health.samples import ProbeResult, Sample
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS, WriteRefused
-from actors.state.own_mistakes import MISTAKE
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
 from supervision.reports.recovery_log import RecoveryLog
 from supervision.restarts.policy import Intensity, RestartRecords
-from supervision.restarts.restart_budgets import FALLS, RestartBudgets
+from supervision.restarts.restart_budgets import FALLS_FIELD, RestartBudgets
 from tests.integration.state.received import item
 from tests.integration.state.test_refusals import POISON, forbid
 from tests.processes.measured import Measured
@@ -37,7 +37,7 @@ DAY = 86_400.0
 
 async def noted(documents: Documents) -> str | None:
     """The name of the refused report in the logs."""
-    found = await documents.get(HEALTH_STATUS, MISTAKE)
+    found = await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT)
     return None if found is None else str(found["action"])
 
 
@@ -104,7 +104,7 @@ async def test_falls_that_are_refused(settings: Settings, documents: Documents) 
 
     async def written() -> bool:
         shop = await documents.get(CONNECTIONS, "shop")
-        return shop is not None and FALLS in shop and await noted(documents) == "falls"
+        return shop is not None and FALLS_FIELD in shop and await noted(documents) == "falls"
 
     try:
         await eventually("those of the other one are written", written, 10)
@@ -146,7 +146,9 @@ async def test_the_health_monitor_reads_it(documents: Documents) -> None:
     )  # fmt: skip
     assert (await probes.stored_reports())[2] is None
     at = time.time()
-    await documents.set(HEALTH_STATUS, MISTAKE, {"stuck": 0, "mistaken_at": at, "action": "prune"})
+    await documents.set(
+        HEALTH_STATUS, MISTAKE_DOCUMENT, {"stuck": 0, "mistaken_at": at, "action": "prune"}
+    )
     spools, mirror, mistake, _ = await probes.stored_reports()
     assert mistake is not None
     well = ProbeResult(ok=True, seconds=0.0)

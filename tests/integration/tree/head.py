@@ -116,8 +116,8 @@ class Head:
                 env={
                     **os.environ,
                     **{k: v for k, v in command.environment.items() if v},
-                    processes.INSTANCE: str(self.data),
-                    processes.PART: "ray",
+                    processes.INSTANCE_VARIABLE: str(self.data),
+                    processes.PART_VARIABLE: "ray",
                 },
                 cwd=self.data,
                 stdout=log,

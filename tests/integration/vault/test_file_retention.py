@@ -16,7 +16,7 @@ from actors.connection.protocol.media.download import FileDownloader
 from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.protocol.media.media_servers import MediaServers
 from actors.connection.session.files.pending_downloads import Transfer
-from actors.media.ledger import RENEW
+from actors.media.ledger import MARK_SECONDS
 from tests.integration.vault.filed import DAY, RETENTION, Host
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ async def test_files_go_once_nobody_needs_them(tmp_path: Path, bucket: Path) -> 
     assert host.here == {arrived, sent, waits}
     await host.later(2)
     host.waiting = {"shop.2"}
-    await host.later(RENEW)
+    await host.later(MARK_SECONDS)
     assert host.here == {sent, waits}
     assert len(await host.bucket.list("media/")) == 4
     await host.later(RETENTION + 1)
@@ -55,7 +55,7 @@ async def test_what_comes_while_it_is_tidied_has_its_file(
     """
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")
-    host.now += RETENTION + RENEW + 1
+    host.now += RETENTION + MARK_SECONDS + 1
     copies, came = host.upkeep._copies, []
     assert copies is not None
     real: Callable[..., Any] = copies.forget
@@ -87,7 +87,7 @@ async def test_what_is_kept_again_while_it_is_tidied_stays_known(
     """It is in the ledger before it appears: its file is an old one still."""
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")
-    host.now += RETENTION + RENEW + 1
+    host.now += RETENTION + MARK_SECONDS + 1
     await host.files._ledger.note(sha256, 3, host.now)
     await host.upkeep.tidy()
     assert host.here == {sha256}
@@ -111,10 +111,10 @@ async def test_what_arrives_again_is_kept_as_what_arrives(
         )
         is None
     )
-    await host.later(2 * RENEW)
+    await host.later(2 * MARK_SECONDS)
     assert host.here == {sha256.hex()}
     host.lose_disk()
-    await host.later(RETENTION - 3 * RENEW)
+    await host.later(RETENTION - 3 * MARK_SECONDS)
     assert await host.files.of("shop").need(sha256.hex()), "the bucket's copy was renewed, too"
     host.lose_disk()
     shutil.rmtree(bucket / "media")
@@ -131,12 +131,12 @@ async def test_a_file_that_was_lost_while_its_message_waits(tmp_path: Path, buck
     host.lose_disk()
     async with asyncio.timeout(30):
         await host.later(RETENTION + 1)
-        await host.later(2 * RENEW)
+        await host.later(2 * MARK_SECONDS)
     assert await host.files.find(sha256)
     host.lose_disk()
     host.waiting = set()
     for _ in range(2):
-        await host.later(RETENTION + RENEW + 1)
+        await host.later(RETENTION + MARK_SECONDS + 1)
     assert await host.bucket.list("media/") == []
 
 
@@ -182,7 +182,7 @@ async def test_what_another_host_needs_stays_in_the_bucket(tmp_path: Path, bucke
     await other.files.use(sha256, "shop.1")
     await other.later(1)
     await other.upkeep.copy()
-    await one.later(RETENTION + RENEW + 1)
+    await one.later(RETENTION + MARK_SECONDS + 1)
     assert one.here == set()
     assert await one.files.find(sha256), "the other renewed the copy"
 
@@ -196,7 +196,7 @@ async def test_a_ledger_that_was_lost_is_written_anew(tmp_path: Path, bucket: Pa
     again = Host(tmp_path / "a", bucket)
     await again.upkeep.round()
     assert await again.bucket.list("media/")
-    await again.later(RETENTION + RENEW + 1)
+    await again.later(RETENTION + MARK_SECONDS + 1)
     assert sha256 not in again.here
 
 
@@ -225,5 +225,5 @@ async def test_a_ledger_that_is_damaged_is_written_anew(
     assert host.here == sha256s | set(more)
     await host.upkeep.round()
     assert len(list(bucket.glob("media/*/index"))) == 52
-    await host.later(RETENTION + RENEW + 1)
+    await host.later(RETENTION + MARK_SECONDS + 1)
     assert host.here == set()

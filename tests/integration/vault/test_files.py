@@ -18,8 +18,8 @@ import pytest
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.media import bucket_copies, upkeep
-from actors.media.bucket_copies import PART
-from actors.media.ledger import RENEW
+from actors.media.bucket_copies import PART_BYTES
+from actors.media.ledger import MARK_SECONDS
 from actors.media.store import StoreUnavailable
 from tests.integration.vault.filed import NEW, OLD, RETENTION, Host
 from tests.processes.gcs import BUCKET, Gcs
@@ -62,18 +62,18 @@ async def test_a_lost_disk_loses_no_file(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     where = bucket if kind == "directory" else f"gs://{BUCKET}"
     host = Host(tmp_path / "a", where)
-    content = os.urandom(2 * PART + 12_345)
+    content = os.urandom(2 * PART_BYTES + 12_345)
     sha256 = await host.keep(content)
     await host.upkeep.round()
     entries = await host.bucket.list("media/")
     assert len(entries) == 4
-    assert max(entry.size for entry in entries) < PART + 2**17
+    assert max(entry.size for entry in entries) < PART_BYTES + 2**17
     assert not any(sha256 in entry.name for entry in entries)
     for entry in entries:
         read = await host.bucket.read(entry.name)
         assert read is not None
         assert content[:64] not in read.data
-        assert content[PART : PART + 64] not in read.data
+        assert content[PART_BYTES : PART_BYTES + 64] not in read.data
     host.lose_disk()
     file = await host.files.find(sha256)
     assert file is not None
@@ -101,7 +101,7 @@ async def test_two_who_want_a_file_share_one_fetch(
     tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = Host(tmp_path / "a", bucket)
-    content = os.urandom(PART + 12_345)
+    content = os.urandom(PART_BYTES + 12_345)
     sha256 = await host.keep(content)
     await host.upkeep.round()
     host.lose_disk()
@@ -137,7 +137,7 @@ async def test_the_bucket_away_and_back(
     tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G11: it heals by itself, and what waits for it outlives the process."""
-    monkeypatch.setattr(upkeep, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(upkeep, "LONGEST_UPKEEP_PAUSE", 0.2)
     monkeypatch.setattr(upkeep, "COPY_CHECK_SECONDS", 0.1)
     away = bucket.rename(tmp_path / "elsewhere")
     host = Host(tmp_path / "a", bucket)
@@ -165,7 +165,7 @@ async def test_the_bucket_away_and_back(
 
 async def test_a_kill_in_the_middle_of_a_copy(tmp_path: Path, bucket: Path) -> None:
     host = Host(tmp_path / "a", bucket)
-    content = os.urandom(4 * PART)
+    content = os.urandom(4 * PART_BYTES)
     sha256 = await host.keep(content)
     await host.files.close()
     died = subprocess.run([sys.executable, "-c", COPYING, host.data], cwd=ROOT, check=False)
@@ -217,14 +217,14 @@ async def test_an_index_that_nobody_can_read_is_written_anew(tmp_path: Path, buc
     await host.upkeep.copy()
     (index,) = bucket.glob("media/*/index")
     index.write_text("[]")
-    await host.files._ledger.renew(sha256, host.now + 2 * RENEW)
+    await host.files._ledger.renew(sha256, host.now + 2 * MARK_SECONDS)
     async with asyncio.timeout(30):
         await host.upkeep.copy()
     assert len(await host.bucket.list("media/")) == 2
     host.lose_disk()
     assert await host.files.find(sha256)
     index.write_text("[]")
-    await host.later(RETENTION + 4 * RENEW)
+    await host.later(RETENTION + 4 * MARK_SECONDS)
     assert host.here == set()
     assert await host.bucket.list("media/") == []
 
@@ -235,7 +235,7 @@ async def test_a_file_that_cannot_be_read_holds_up_no_other(tmp_path: Path, buck
     (file,) = host.settings.media.glob(f"*/{broken}")
     file.unlink()
     file.mkdir()
-    host.now += RETENTION + RENEW + 1
+    host.now += RETENTION + MARK_SECONDS + 1
     old = await host.keep(b"old")
     await host.files._ledger.note(broken, 3, host.now)
     await host.files._ledger.note(whole, 6, host.now)
@@ -252,7 +252,7 @@ async def test_a_file_that_breaks_off_leaves_nothing_in_the_bucket(
     tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = Host(tmp_path / "a", bucket)
-    await host.keep(os.urandom(2 * PART))
+    await host.keep(os.urandom(2 * PART_BYTES))
     real, broken = bucket_copies._some, list[int]()
 
     def some(pieces: Iterator[bytes]) -> bytes:

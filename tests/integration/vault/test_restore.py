@@ -12,7 +12,7 @@ import pytest
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.quarantine import DAMAGED, move_aside
-from actors.connection.backup.restore import OLDER, put_in_place
+from actors.connection.backup.restore import OLDER_DIRECTORY, put_in_place
 from actors.connection.session.session import Session, StaleEpoch
 from actors.redis import keys
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
@@ -261,7 +261,7 @@ async def test_an_owner_that_was_frozen_replaces_nothing(world: World) -> None:
         serving = await world.opened()
         await world.vault.restore(copy, restoring)
         with pytest.raises(StaleEpoch):
-            put_in_place(restoring, host.file, serving.epoch - 1, OLDER)
+            put_in_place(restoring, host.file, serving.epoch - 1, OLDER_DIRECTORY)
         await world.send(actor, "still served")
 
 

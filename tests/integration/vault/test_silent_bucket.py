@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def test_one_call_asks_a_silent_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocking_bucket, "ANSWER", 0.3)
+    monkeypatch.setattr(blocking_bucket, "CALL_SECONDS", 0.3)
     monkeypatch.setattr(blocking_bucket, "SILENT", 0.2)
     monkeypatch.setattr(blocking_bucket, "SILENT_BUCKET_SECONDS", 1.0)
     bucket = DirectoryBucket(tmp_path)

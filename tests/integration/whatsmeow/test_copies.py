@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.backup.restore import OLDER, put_in_place
+from actors.connection.backup.restore import OLDER_DIRECTORY, put_in_place
 from actors.connection.backup.session_snapshot import beside, disclose, enclose, snapshot
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session, StaleEpoch
@@ -40,7 +40,7 @@ def restored(copy: Path, directory: Path, epoch: int) -> None:
     shutil.copy(copy, restoring)
     assert disclose(restoring) == [DATABASE]
     asyncio.run(renew_session(restoring, epoch))
-    put_in_place(restoring, directory / SESSION_FILE, epoch, OLDER)
+    put_in_place(restoring, directory / SESSION_FILE, epoch, OLDER_DIRECTORY)
     assert not beside(restoring, DATABASE).exists()
 
 
@@ -53,7 +53,7 @@ def test_conversations_go_on_after_an_old_copy_was_restored(town: Town, tmp_path
         device.send(town.friend, text)
     device.close()
     restored(tmp_path / "copy", device.directory, 3)
-    aside = list((device.directory / OLDER).glob(f"*/{DATABASE}"))
+    aside = list((device.directory / OLDER_DIRECTORY).glob(f"*/{DATABASE}"))
     assert len(aside) == 1, "the newer keys are gone"
     after = town.made(directory=device.directory, epoch=3)
     after.wait("open")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from actors.messages import text_validation
 from gateway.schemas import addresses
 
-ADDRESS = re.compile(addresses.PATTERN)
+ADDRESS = re.compile(addresses.PHONE_PATTERN)
 NUMBER = re.compile(addresses.NUMBER_PATTERN)
-TEXT = re.compile(text_validation.PATTERN)
+TEXT = re.compile(text_validation.TEXT_PATTERN)
 WRITTEN = st.text("+ ()-0123456789@s.whatpne", max_size=70) | st.from_regex(ADDRESS, fullmatch=True)
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 

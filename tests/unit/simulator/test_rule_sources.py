@@ -11,7 +11,7 @@ import pytest
 
 from simulator.control.api import application
 from simulator.faults import INSTANT, RULES
-from simulator.server.rules.properties import ACCOUNT, CONTACT, GROUP
+from simulator.server.rules.properties import ACCOUNT, CONTACT, GROUP_PROPERTIES
 from simulator.server.rules.remarks import REMARKS
 from simulator.server.rules.switches import SWITCHES
 
@@ -81,7 +81,7 @@ async def test_each_property_is_shown_by_the_control_api(world: ServerState) -> 
         shown |= (await http.get(f"/groups/{group.chat}")).json().keys()
     named = names("property")
     assert named <= shown
-    assert {*ACCOUNT, *CONTACT, *GROUP} <= named
+    assert {*ACCOUNT, *CONTACT, *GROUP_PROPERTIES} <= named
 
 
 def test_each_request_is_one_of_the_control_api() -> None:

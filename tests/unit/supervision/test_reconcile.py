@@ -12,7 +12,7 @@ from actors.state.connections import Connection
 from supervision.reconcile import (
     CRASH_LOOP,
     HALF_OPEN,
-    NOTHING,
+    NO_STEP,
     OUTDATED,
     Applied,
     Configure,
@@ -28,7 +28,7 @@ from supervision.reconcile import (
     breaker,
     decide,
 )
-from supervision.restarts.policy import QUIET, Intensity
+from supervision.restarts.policy import BUDGET_RESET_SECONDS, Intensity
 
 if TYPE_CHECKING:
     from actors.state.connections import Desired
@@ -55,8 +55,8 @@ DELETED = wanted("stopped", deleted=True)
 
 ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] = [
     # with an actor
-    ("all is well", wanted(), lease("open"), 3, None, NOTHING),
-    ("its socket is down: its own business", wanted(), lease("reconnecting"), 3, None, NOTHING),
+    ("all is well", wanted(), lease("open"), 3, None, NO_STEP),
+    ("its socket is down: its own business", wanted(), lease("reconnecting"), 3, None, NO_STEP),
     ("a newer owner exists", wanted(), lease("open", epoch=4), 3, None, Kill("stale")),
     ("a newer owner, stopped", wanted("stopped"), lease("open", epoch=4), 3, None, Kill("stale")),
     ("stop", wanted("stopped"), lease("open"), 3, None, StopActor("asked")),
@@ -73,13 +73,13 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         None,
         StopActor("recover"),
     ),
-    ("Redis was emptied: it finds out", wanted(), None, 3, None, NOTHING),
+    ("Redis was emptied: it finds out", wanted(), None, 3, None, NO_STEP),
     # without one, to run
     ("new", wanted(), None, None, None, StartActor("desired")),
     ("cold start", wanted(), lease("open"), None, None, StartActor("desired")),
     ("after `down`", wanted(), lease("stopped"), None, None, StartActor("desired")),
     ("crashed", wanted(), lease("reconnecting"), None, CRASHED, StartActor("crashed")),
-    ("replaced stays so", wanted(), lease("failed", "replaced", age=1e6), None, None, NOTHING),
+    ("replaced stays so", wanted(), lease("failed", "replaced", age=1e6), None, None, NO_STEP),
     (
         "taken back: with a fresh lease",
         wanted(recover=1),
@@ -96,14 +96,14 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         Fall("banned", final=True),
         Settle("failed", "banned"),
     ),
-    ("outdated", wanted(), lease("failed", OUTDATED, age=10.0), None, None, NOTHING),
+    ("outdated", wanted(), lease("failed", OUTDATED, age=10.0), None, None, NO_STEP),
     (
         "outdated at the moment of the last settings",
         wanted(),
         lease("failed", OUTDATED, age=20.0),
         None,
         None,
-        NOTHING,
+        NO_STEP,
     ),
     (
         "outdated, with other settings",
@@ -119,13 +119,13 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", "banned", age=30.0),
         None,
         None,
-        NOTHING,
+        NO_STEP,
     ),
     ("crash loop", wanted(), lease("reconnecting"), None, EXHAUSTED, Settle("failed", CRASH_LOOP)),
-    ("given up", wanted(), lease("failed", CRASH_LOOP), None, None, NOTHING),
-    ("given up just now", wanted(), lease("failed", CRASH_LOOP, age=0.0), None, None, NOTHING),
-    ("given up a moment ago", wanted(), lease("failed", CRASH_LOOP, age=0.5), None, None, NOTHING),
-    ("banned", wanted(), lease("failed", "banned", age=1e6), None, None, NOTHING),
+    ("given up", wanted(), lease("failed", CRASH_LOOP), None, None, NO_STEP),
+    ("given up just now", wanted(), lease("failed", CRASH_LOOP, age=0.0), None, None, NO_STEP),
+    ("given up a moment ago", wanted(), lease("failed", CRASH_LOOP, age=0.5), None, None, NO_STEP),
+    ("banned", wanted(), lease("failed", "banned", age=1e6), None, None, NO_STEP),
     (
         "half open",
         wanted(),
@@ -158,7 +158,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         None,
         StartActor("asked", forgive=True),
     ),
-    ("WhatsApp logged it out", wanted(), lease("logged_out", "logged_out"), None, None, NOTHING),
+    ("WhatsApp logged it out", wanted(), lease("logged_out", "logged_out"), None, None, NO_STEP),
     ("a person did", wanted(), lease("logged_out", "asked"), None, None, StartActor("asked")),
     (
         "pair again",
@@ -169,11 +169,11 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         StartActor("asked", forgive=True),
     ),
     # without one, not to run
-    ("stopped", wanted("stopped"), lease("stopped"), None, None, NOTHING),
-    ("never ran", wanted("stopped"), None, None, None, NOTHING),
+    ("stopped", wanted("stopped"), lease("stopped"), None, None, NO_STEP),
+    ("never ran", wanted("stopped"), None, None, None, NO_STEP),
     ("fell, then stopped", wanted("stopped"), lease("open"), None, CRASHED, Settle("stopped")),
     ("failed, then stopped", wanted("stopped"), lease("failed"), None, None, Settle("stopped")),
-    ("logged out stays", wanted("stopped"), lease("logged_out"), None, None, NOTHING),
+    ("logged out stays", wanted("stopped"), lease("logged_out"), None, None, NO_STEP),
     (
         "unlinking needs a socket",
         wanted("logged_out"),
@@ -257,7 +257,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
             "engine_not_installed",
         )
     ),
-    ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NOTHING),
+    ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NO_STEP),
     # deleted
     ("deleted while stopped: unlink", DELETED, lease("stopped"), None, None, StartActor("logout")),
     ("deleted and unlinked", DELETED, lease("logged_out"), None, None, Forget()),
@@ -301,10 +301,10 @@ def test_step(
     ("wish", "known", "fall", "step", "why"),
     [
         (wanted(), lease("reconnecting"), CRASHED, Settle("failed", "crashed"), "it stays down"),
-        (wanted(), lease("failed", "crashed"), None, NOTHING, "until it is asked for"),
-        (wanted(), lease("failed", CRASH_LOOP, age=1e6), None, NOTHING, "no half-open either"),
+        (wanted(), lease("failed", "crashed"), None, NO_STEP, "until it is asked for"),
+        (wanted(), lease("failed", CRASH_LOOP, age=1e6), None, NO_STEP, "no half-open either"),
         (wanted(recover=1), lease("failed"), None, StartActor("asked", forgive=True), "asked for"),
-        (wanted(), lease("failed", OUTDATED, age=1e6), None, NOTHING, "nor after new settings"),
+        (wanted(), lease("failed", OUTDATED, age=1e6), None, NO_STEP, "nor after new settings"),
         (wanted(), None, None, StartActor("desired"), "a new connection starts all the same"),
     ],
 )
@@ -319,7 +319,7 @@ def test_without_auto_recovery(
 
 def test_what_was_acted_upon_is_not_asked_again() -> None:
     wish, done = wanted(generation=2, recover=5), Applied(2, 5)
-    assert decide(wish, done, lease("open"), 3, None, auto_recovery=True, now=NOW) == NOTHING
+    assert decide(wish, done, lease("open"), 3, None, auto_recovery=True, now=NOW) == NO_STEP
 
 
 TRIAL = (1000.0,) * 11
@@ -339,7 +339,13 @@ TRIAL = (1000.0,) * 11
         ("open", None, 1001.0, TRIAL, "half_open"),
         ("open", None, 1001.0, TRIAL[:2], "half_open"),  # the fewest that a limit may have
         ("open", None, 1001.0, (*TRIAL, 1005.0)[1:], "closed"),
-        ("open", None, 500.0, (1010.0 - QUIET,) * 11, "closed"),  # it stood the trial
+        (
+            "open",
+            None,
+            500.0,
+            (1010.0 - BUDGET_RESET_SECONDS,) * 11,
+            "closed",
+        ),  # it stood the trial
         ("open", None, 1001.0, (1000.0,), "closed"),
     ],
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 THREADS: Final = 8
 """Calls at once. The threads are the bucket's own: one that hangs holds up nothing else of its process."""
 
-ANSWER: Final = 50.0
+CALL_SECONDS: Final = 50.0
 """Seconds after which nobody waits for a call any more; its thread may."""
 
 SILENT: Final = 5.0
@@ -65,7 +65,7 @@ class BlockingBucket(ABC):
             raise BucketAway("outage")
         self._breaker = self._breaker.tried(began)
         try:
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(CALL_SECONDS):
                 with self._errors():
                     result = await asyncio.get_running_loop().run_in_executor(
                         self._threads, step, *arguments

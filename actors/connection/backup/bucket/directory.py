@@ -18,10 +18,10 @@ from actors.runtime.atomic_files import TEMPORARY_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LEFT: Final = 3600.0
+TEMPORARY_SECONDS: Final = 3600.0
 """Seconds after which a file with the temporary prefix belongs to nobody any more."""
 
-WAIT: Final = 10.0
+LOCK_SECONDS: Final = 10.0
 """Seconds for which another writer may keep the lock."""
 
 
@@ -107,7 +107,7 @@ class DirectoryBucket(BlockingBucket):
 
     def _sweep(self, directory: Path) -> None:
         for left in directory.glob(f"{TEMPORARY_PREFIX}*"):
-            if time.time() - left.stat().st_mtime > LEFT:
+            if time.time() - left.stat().st_mtime > TEMPORARY_SECONDS:
                 left.unlink(missing_ok=True)
 
     def _sync(self, directory: Path) -> None:
@@ -127,7 +127,7 @@ class DirectoryBucket(BlockingBucket):
         """One writer at a time, over all processes; the lock ends with its process."""
         descriptor = os.open(self._root / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            end = time.monotonic() + WAIT
+            end = time.monotonic() + LOCK_SECONDS
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

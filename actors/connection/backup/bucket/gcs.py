@@ -20,12 +20,12 @@ from actors.connection.backup.bucket.port import BucketAway, BucketObject, Confl
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CONNECT: Final = 5.0
-ANSWER: Final = 20.0
+GCS_CONNECT_SECONDS: Final = 5.0
+GCS_ANSWER_SECONDS: Final = 20.0
 RETRIED: Final = 15.0
 """Seconds until it answers, and for which a failed request is repeated."""
 
-DIGEST: Final = "sha256"
+DIGEST_METADATA: Final = "sha256"
 
 
 class GcsBucket(BlockingBucket):
@@ -53,7 +53,7 @@ class GcsBucket(BlockingBucket):
     def _write(self, name: str, data: bytes, replaces: int) -> int:
         digest = hashlib.sha256(data).hexdigest()
         blob = self._bucket().blob(name)
-        blob.metadata = {DIGEST: digest}
+        blob.metadata = {DIGEST_METADATA: digest}
         try:
             blob.upload_from_string(
                 data,
@@ -65,7 +65,7 @@ class GcsBucket(BlockingBucket):
         except PreconditionFailed:
             # A repeated request finds what its first try wrote, when that answer was lost.
             there = self._bucket().get_blob(name, **_bounds())
-            if there is None or (there.metadata or {}).get(DIGEST) != digest:
+            if there is None or (there.metadata or {}).get(DIGEST_METADATA) != digest:
                 raise
             return int(there.generation)
         return int(blob.generation)
@@ -82,7 +82,7 @@ class GcsBucket(BlockingBucket):
             return None
         except PreconditionFailed:
             raise BucketAway("changed_meanwhile") from None
-        digest = (blob.metadata or {}).get(DIGEST)
+        digest = (blob.metadata or {}).get(DIGEST_METADATA)
         if digest is not None and digest != hashlib.sha256(data).hexdigest():
             raise BucketAway("damaged_on_the_way")
         return Content(generation, data)
@@ -119,4 +119,7 @@ class GcsBucket(BlockingBucket):
 
 def _bounds() -> dict[str, Any]:
     """Google's own default goes on for two minutes."""
-    return {"timeout": (CONNECT, ANSWER), "retry": DEFAULT_RETRY.with_timeout(RETRIED)}
+    return {
+        "timeout": (GCS_CONNECT_SECONDS, GCS_ANSWER_SECONDS),
+        "retry": DEFAULT_RETRY.with_timeout(RETRIED),
+    }

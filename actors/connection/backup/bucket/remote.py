@@ -16,7 +16,7 @@ from actors.connection.backup.bucket.port import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ANSWER: Final = 60.0
+REMOTE_CALL_SECONDS: Final = 60.0
 """Seconds within which the other process has given up by itself."""
 
 
@@ -48,7 +48,7 @@ class RemoteBucket:
             raise BucketAway("not_known_yet")
         try:
             reference = getattr(self.handle, method).remote(*arguments)
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(REMOTE_CALL_SECONDS):
                 outcome, value = await reference
         except Exception as error:  # noqa: BLE001 - it is gone, hangs, or is not made yet
             raise BucketAway(type(error).__name__) from None

@@ -23,7 +23,7 @@ DEVICES_FRESH_SECONDS: Final = 86_400.0
 """Seconds that a device list is trusted without news of a change."""
 
 
-AT_ONCE: Final = 250
+DEVICE_QUERY_PEOPLE: Final = 250
 """People whose devices are asked for in one request."""
 
 
@@ -100,8 +100,8 @@ class Devices:
             else:
                 missing.append(person)
         unasked = [one for one in missing if one not in self._queries]
-        for start in range(0, len(unasked), AT_ONCE):
-            share = {one: people[one] for one in unasked[start : start + AT_ONCE]}
+        for start in range(0, len(unasked), DEVICE_QUERY_PEOPLE):
+            share = {one: people[one] for one in unasked[start : start + DEVICE_QUERY_PEOPLE]}
             query = asyncio.create_task(self._query_all(share))
             for person in share:
                 mine = asyncio.create_task(_part(query, person))

@@ -40,7 +40,7 @@ CLIENT_TYPE: Final = "1"
 MAX_REF: Final = 512
 """Bytes of what WhatsApp puts into a QR code; it is far less."""
 
-MAX_DIGITS: Final = 15
+MAX_PHONE_DIGITS: Final = 15
 """Of a phone number (E.164)."""
 
 _ACCOUNT_SIGNATURE = b"\x06\x00"
@@ -199,7 +199,7 @@ def proves(device_identity: bytes, identity: bytes, phone: bytes | None) -> bool
 def _is_companion(device: Address) -> bool:
     """Whether it can log in: the login names a phone number and a device that is not the phone."""
     number = device.user
-    valid = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+    valid = number.isascii() and number.isdigit() and len(number) <= MAX_PHONE_DIGITS
     return valid and device.server == PHONE_NUMBER and device.device > 0
 
 

@@ -8,7 +8,7 @@ from actors.connection.protocol.administration import group_news, picture_news
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.limits import limit_enforcement, limit_queries
 from actors.connection.protocol.media import reupload_request
-from actors.connection.protocol.media.failure_policy import GONE
+from actors.connection.protocol.media.failure_policy import GONE_ERROR
 from actors.connection.protocol.media.media_fields import is_path
 from actors.connection.protocol.receive import receipts
 from actors.connection.protocol.receive.messages.receipt_writer import ReceiptWriter
@@ -125,7 +125,7 @@ class Notifications:
             if found is None:
                 continue
             if found.direct_path is None:
-                self._session.downloads.end(transfer, "failed", GONE)
+                self._session.downloads.end(transfer, "failed", GONE_ERROR)
                 return StanzaResult("notification.file_lost", answers, news=True)
             if is_path(found.direct_path):
                 self._session.downloads.relocate(transfer, found.direct_path)

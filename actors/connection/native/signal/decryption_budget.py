@@ -29,7 +29,7 @@ ACCEPTANCE: Final = 500
 SIGNATURE: Final = 60
 """The signature of a group's message."""
 
-BYTES: Final = 1_024
+BYTES_PER_MAC: Final = 1_024
 """Bytes of a message for which a MAC takes one more."""
 
 ORDINARY: Final = 150
@@ -61,7 +61,7 @@ class Allowance:
         self, most: int, size: int, *, within: bool = False, exhausted: bool = False
     ) -> None:
         """`exhausted`: the sender's budget is, which is then the reason for a refusal."""
-        self._size = size // BYTES
+        self._size = size // BYTES_PER_MAC
         self._left = most if within else most + self._size
         self._within, self._exhausted = within, exhausted
         self.spent = 0

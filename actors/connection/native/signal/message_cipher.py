@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from actors.connection.native.signal.signal_messages import (
-    MAC_BYTES,
+    MESSAGE_MAC_BYTES,
     Bytes,
     SignalMessage,
     unsigned_message,
@@ -54,7 +54,7 @@ def unseal(seed: bytes, message: SignalMessage, identities: Identities) -> bytes
     """The plaintext. Raises `Undecryptable`: ``bad_mac``, or ``invalid_message`` under a right one."""
     cipher, mac_key = _message_keys(seed)
     raw = memoryview(message.raw)  # a copy of a megabyte takes longer than its MAC
-    signed, mac = raw[:-MAC_BYTES], bytes(raw[-MAC_BYTES:])
+    signed, mac = raw[:-MESSAGE_MAC_BYTES], bytes(raw[-MESSAGE_MAC_BYTES:])
     if not constant_time.bytes_eq(mac, _mac(mac_key, identities.receiving, signed)):
         raise Undecryptable("bad_mac")
     decryptor = cipher.decryptor()
@@ -75,4 +75,4 @@ def _mac(key: bytes, identities: bytes, message: Bytes) -> bytes:
     mac = HMAC(key, hashes.SHA256())
     mac.update(identities)
     mac.update(message)
-    return mac.finalize()[:MAC_BYTES]
+    return mac.finalize()[:MESSAGE_MAC_BYTES]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-WANTED: Final = 812
+UPLOADED_PREKEYS: Final = 812
 """Prekeys that a device keeps on the server; as many as WhatsApp's own web client uploads at first."""
 
 FEW: Final = 300
@@ -34,7 +34,7 @@ FEW: Final = 300
 SIGNED_PREKEY_CHECK_SECONDS: Final = 3600.0
 """Seconds between two looks at the signed prekey's age."""
 
-UNKNOWN: Final = frozenset({404, 406})
+NO_KEYS_CODES: Final = frozenset({404, 406})
 """The server's codes for no keys of this device, or none that go together."""
 
 
@@ -74,7 +74,7 @@ class Prekeys:
             try:
                 count = await self._count()
                 if count < FEW:
-                    await self._upload(WANTED - count)
+                    await self._upload(UPLOADED_PREKEYS - count)
             except (RequestFailed, RequestTimeout) as error:
                 _log_failure(error)
 
@@ -116,13 +116,13 @@ class Prekeys:
             try:
                 reply = await self._socket.request(prekey_bundles.digest_query())
             except RequestFailed as refused:
-                if refused.code not in UNKNOWN:
+                if refused.code not in NO_KEYS_CODES:
                     raise
             else:
                 if self._agrees(reply, own):
                     return
             log.warning("the server has other keys", action="prekeys.differ")
-            await self._upload(WANTED)
+            await self._upload(UPLOADED_PREKEYS)
         except (RequestFailed, RequestTimeout) as error:
             _log_failure(error)
 

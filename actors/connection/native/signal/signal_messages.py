@@ -13,7 +13,7 @@ from typing import TypeAlias
 from actors.connection.native.signal.signatures import KEY_TYPE
 
 VERSION = 0x33
-MAC_BYTES = 8
+MESSAGE_MAC_BYTES = 8
 MAX_BYTES = 1 << 20
 """No message between two devices is larger; media travels elsewhere."""
 
@@ -42,7 +42,7 @@ class SignalMessage:
     def decode(cls, raw: Bytes) -> SignalMessage:
         """Raises `MalformedSignalMessage`. The MAC is not checked here: that takes the ratchet's key."""
         # Bytes too few for a MAC leave no body, in which fields are then missing.
-        found = fields(versioned(raw)[:-MAC_BYTES], numbers={2, 3}, blobs={1, 4})
+        found = fields(versioned(raw)[:-MESSAGE_MAC_BYTES], numbers={2, 3}, blobs={1, 4})
         return cls(
             curve_key(blob(found, 1)),
             number(found, 2),

@@ -26,7 +26,7 @@ from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HEADER: Final = b"WA\x06\x03"
+PROLOGUE: Final = b"WA\x06\x03"
 """Protocol version and dictionary version; the first bytes on the wire and Noise's prologue."""
 
 _XX = b"Noise_XX_25519_AESGCM_SHA256\0\0\0\0"
@@ -74,7 +74,7 @@ class _Transcript:
         self._chaining = pattern
         self._cipher: AESGCM | None = None
         self._counter = 0
-        self.mix_hash(HEADER)
+        self.mix_hash(PROLOGUE)
 
     def mix_hash(self, data: bytes) -> None:
         self._hash = hashlib.sha256(self._hash + data).digest()

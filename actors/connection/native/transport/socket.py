@@ -28,7 +28,7 @@ from actors.connection.native.transport.frames import (
     routing_header,
 )
 from actors.connection.native.transport.noise import (
-    HEADER,
+    PROLOGUE,
     BadFrame,
     Transport,
 )
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CONNECT_TIMEOUT: Final = 20.0
+LOGIN_TIMEOUT: Final = 20.0
 """Seconds for TCP, TLS, WebSocket and Noise together."""
 
 REQUEST_TIMEOUT: Final = 30.0
@@ -103,7 +103,7 @@ class Socket:
         """
         websocket: ClientConnection | None = None
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(LOGIN_TIMEOUT):
                 websocket = await connect(
                     url,
                     **await tunnel.way(url, proxy),
@@ -260,7 +260,7 @@ class Socket:
     async def _shake_hands(self, login: Login) -> None:
         handshake = login.handshake()
         hello = frame(handshake.hello(login.payload))
-        await self._websocket.send(routing_header(login.routing) + HEADER + hello)
+        await self._websocket.send(routing_header(login.routing) + PROLOGUE + hello)
         last, transport = handshake.finish(await self._next_frame(), login.payload, time.time())
         if last is not None:
             await self._websocket.send(frame(last))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ADD_MODES: Final = {"admins": "admin_add", "all": "all_member_add"}
 """WhatsApp's words for who adds members."""
 
-SWITCHES: Final[Mapping[str, tuple[str, bool]]] = {
+GROUP_SWITCHES: Final[Mapping[str, tuple[str, bool]]] = {
     "announcement": ("announce", True),
     "not_announcement": ("announce", False),
     "locked": ("locked", True),
@@ -39,8 +39,8 @@ def settings_of(group: Node) -> GroupSettings:
 
 def changed_settings(change: Node) -> dict[str, Any]:
     """The settings that one part of a notification names, by the fields of `GroupChange`; empty for any other part."""
-    if change.tag in SWITCHES:
-        name, on = SWITCHES[change.tag]
+    if change.tag in GROUP_SWITCHES:
+        name, on = GROUP_SWITCHES[change.tag]
         return {name: on}
     match change.tag:
         case "subject":

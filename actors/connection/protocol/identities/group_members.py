@@ -39,7 +39,7 @@ MEMBERS_FRESH_SECONDS: Final = 86_400.0
 MOST_MEMBERS: Final = 5_000
 """More than WhatsApp allows in a group."""
 
-AT_ONCE: Final = 100
+NAMES_PER_STEP: Final = 100
 """Members whose names are read before something else has its turn."""
 
 _FORBIDDEN: Final = frozenset({401, 403})
@@ -330,7 +330,7 @@ class MemberLists:
         for person, one in self.persons(roster).items():
             named = self._people.naming(person)
             members.append(NamedMember(str(person), one.rank != "", **named))
-            if len(members) % AT_ONCE == 0:
+            if len(members) % NAMES_PER_STEP == 0:
                 await asyncio.sleep(0)
         return Group(str(chat), roster.subject, tuple(members), roster.settings)
 

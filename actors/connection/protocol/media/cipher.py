@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-KEY_BYTES: Final = 32
+MEDIA_KEY_BYTES: Final = 32
 HASH_BYTES: Final = 32
-MAC_BYTES: Final = 10
-BLOCK: Final = 16
+MEDIA_MAC_BYTES: Final = 10
+BLOCK_BYTES: Final = 16
 
 _WORDS: Final = {
     "image": b"WhatsApp Image Keys",
@@ -31,10 +31,10 @@ _WORDS: Final = {
 MEDIA_KINDS: Final = frozenset(_WORDS)
 """The kinds of message that bring a file."""
 
-HISTORY: Final = "history"
+HISTORY_FILE: Final = "history"
 """The kind of the file of a history sync."""
 
-_ALL_WORDS: Final = {**_WORDS, HISTORY: b"WhatsApp History Keys"}
+_ALL_WORDS: Final = {**_WORDS, HISTORY_FILE: b"WhatsApp History Keys"}
 
 
 class Corrupt(Exception):  # noqa: N818 - reads as what it is
@@ -50,7 +50,7 @@ class Corrupt(Exception):  # noqa: N818 - reads as what it is
 
 def sealed_size(size: int) -> int:
     """The size of a file of `size` bytes once it is sealed."""
-    return size + BLOCK - size % BLOCK + MAC_BYTES
+    return size + BLOCK_BYTES - size % BLOCK_BYTES + MEDIA_MAC_BYTES
 
 
 class FileEncryptor:
@@ -80,10 +80,10 @@ class FileEncryptor:
 
     def finish(self) -> bytes:
         """The last bytes: padding and MAC."""
-        count = BLOCK - self.size % BLOCK
+        count = BLOCK_BYTES - self.size % BLOCK_BYTES
         ending = self._out(self._encryptor.update(bytes([count]) * count))
         ending += self._out(self._encryptor.finalize())
-        mac = self._mac.digest()[:MAC_BYTES]
+        mac = self._mac.digest()[:MEDIA_MAC_BYTES]
         self._sealed.update(mac)
         return ending + mac
 
@@ -112,21 +112,21 @@ class FileDecryptor:
         """The plaintext readable by now; the last block, which has the padding, only at the end."""
         self._sealed.update(chunk)
         held = self._tail + chunk
-        whole = max(0, len(held) - MAC_BYTES) // BLOCK * BLOCK
+        whole = max(0, len(held) - MEDIA_MAC_BYTES) // BLOCK_BYTES * BLOCK_BYTES
         self._tail = held[whole:]
         self._mac.update(held[:whole])
         opened = self._last + self._decryptor.update(held[:whole])
-        self._last = opened[-BLOCK:]
-        return self._out(opened[:-BLOCK])
+        self._last = opened[-BLOCK_BYTES:]
+        return self._out(opened[:-BLOCK_BYTES])
 
     def finish(self) -> bytes:
         """The rest. Raises `Corrupt` where anything of it is not as the message says."""
         sha256, sealed_sha256 = self._expected
         if not hmac.compare_digest(self._sealed.digest(), sealed_sha256):
             raise Corrupt(sealed_so=False)
-        mac = self._mac.digest()[:MAC_BYTES]
+        mac = self._mac.digest()[:MEDIA_MAC_BYTES]
         count = self._last[-1] if self._last else 0
-        if not hmac.compare_digest(mac, self._tail) or not 1 <= count <= BLOCK:
+        if not hmac.compare_digest(mac, self._tail) or not 1 <= count <= BLOCK_BYTES:
             raise Corrupt(sealed_so=True)
         if self._last[-count:] != bytes([count]) * count:
             raise Corrupt(sealed_so=True)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AT_ONCE: Final = 3
+CONCURRENT_DOWNLOADS: Final = 3
 """Files of one connection that are fetched at once."""
 
 LONGEST_LOOK: Final = 60.0
@@ -135,7 +135,7 @@ class DownloadWorker:
             next_at = self._session.downloads.next_at(self._clock())
         except (SessionUnavailable, StoreUnavailable):
             return LOCAL_PAUSE
-        if len(self._running) >= AT_ONCE:
+        if len(self._running) >= CONCURRENT_DOWNLOADS:
             return None
         if next_at is None:
             return longest
@@ -165,7 +165,7 @@ class DownloadWorker:
             return None
         room, part = await self._room()
         for transfer in self._waiting():
-            if len(self._running) >= AT_ONCE:
+            if len(self._running) >= CONCURRENT_DOWNLOADS:
                 return None
             left = Left(
                 room,
@@ -187,7 +187,7 @@ class DownloadWorker:
         """Return the first transfers that are due and not being fetched."""
         running = {one.name for one in self._running}
         # As many more as run: those are due as well.
-        due = self._session.downloads.due(self._clock(), AT_ONCE + len(running))
+        due = self._session.downloads.due(self._clock(), CONCURRENT_DOWNLOADS + len(running))
         return [one for one in due if one.name not in running]
 
     async def _defer(self, refused: DeferredFiles, also: Transfer | None = None) -> None:

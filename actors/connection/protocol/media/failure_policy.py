@@ -24,14 +24,14 @@ from actors.runtime.backoff import backoff
 if TYPE_CHECKING:
     from actors.connection.session.files.pending_downloads import Transfer
 
-GONE: Final = "media_gone"
+GONE_ERROR: Final = "media_gone"
 CORRUPT: Final = "media_corrupt"
 TOO_LARGE: Final = "media_too_large"
 UNREACHABLE: Final = "media_unreachable"
 UNUSABLE: Final = "media_unusable"
 VIEW_ONCE: Final = "media_view_once"
 
-MAX_ATTEMPTS: Final = 24
+MAX_UNANSWERED: Final = 24
 """Tries that no server answered: over some hours, and none while the connection is not open."""
 
 DAMAGE: Final = 8
@@ -40,7 +40,7 @@ DAMAGE: Final = 8
 MAX_REUPLOAD_REQUESTS: Final = 12
 """Tries: over some hours, for phones are switched off at night."""
 
-FIRST_PAUSE: Final = 2.0
+FIRST_DOWNLOAD_PAUSE: Final = 2.0
 LOCAL_PAUSE: Final = 30.0
 
 REUPLOAD_WAIT: Final = 60.0
@@ -84,7 +84,7 @@ class Failed:
 def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> Again | Failed:
     """The consequence of the trouble; 0 ≤ `chance` < 1 spreads failures of one time."""
     final = {
-        Trouble.LOST: GONE,
+        Trouble.LOST: GONE_ERROR,
         Trouble.SEALED_SO: CORRUPT,
         Trouble.TOO_LARGE: TOO_LARGE,
     }.get(trouble)
@@ -95,13 +95,13 @@ def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> 
         return Again(now + LOCAL_PAUSE * (1 + chance), attempts, requests)
     if trouble is Trouble.GONE:
         if requests >= MAX_REUPLOAD_REQUESTS:
-            return Failed(GONE)
+            return Failed(GONE_ERROR)
         patience = min(LONGEST_WAIT, REUPLOAD_WAIT * 5**requests)
         return Again(now + patience, attempts, requests + 1, request=True)
     damaged = trouble is Trouble.DAMAGED
     attempts += DAMAGE if damaged else 1
-    if attempts >= MAX_ATTEMPTS:
+    if attempts >= MAX_UNANSWERED:
         return Failed(CORRUPT if damaged else UNREACHABLE)
     failures = attempts // DAMAGE if damaged else attempts
-    pause = backoff(failures, FIRST_PAUSE, LONGEST_WAIT, chance, floor=0.5)
+    pause = backoff(failures, FIRST_DOWNLOAD_PAUSE, LONGEST_WAIT, chance, floor=0.5)
     return Again(now + pause, attempts, requests)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.connection.proxy.address import ProxyAddress
 
-CHUNK: Final = 64 * 1024
+STREAM_CHUNK_BYTES: Final = 64 * 1024
 """Bytes that are handled at a time."""
 
 LONGEST_ANSWER: Final = 64 * 1024
@@ -139,7 +139,7 @@ async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
         async for part in response.aiter_raw():
             held += part
-            if len(held) >= CHUNK:
+            if len(held) >= STREAM_CHUNK_BYTES:
                 yield bytes(held)
                 held.clear()
     except _failures() as error:

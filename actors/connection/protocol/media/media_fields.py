@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from actors.connection.protocol.media.cipher import HASH_BYTES, KEY_BYTES, MEDIA_KINDS
+from actors.connection.protocol.media.cipher import HASH_BYTES, MEDIA_KEY_BYTES, MEDIA_KINDS
 from actors.connection.protocol.media.failure_policy import UNUSABLE, VIEW_ONCE
 from actors.connection.session.files.pending_downloads import Transfer
 from actors.messages.content import Audio, Document, File, Image, Sticker, Video
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_PATH: Final = 4096
 LONGEST_MIME: Final = 128
-LONGEST_NAME: Final = 1024
-LARGEST: Final = 2**40
+MAX_FILE_NAME: Final = 1024
+MAX_FILE_SIZE: Final = 2**40
 """Bytes; no file is as large, and every store takes the number."""
 
 DEFAULT_MIME: Final = {
@@ -36,13 +36,13 @@ def media_of(received: Received, reply_to: Quote | None) -> Media | None:
     if received.type not in MEDIA_KINDS:
         return None
     part = getattr(received.message, received.part)
-    if len(part.fileSha256) != HASH_BYTES or part.fileLength > LARGEST:
+    if len(part.fileSha256) != HASH_BYTES or part.fileLength > MAX_FILE_SIZE:
         return None
     file = File(
         part.fileSha256.hex(),
         part.fileLength,
         part.mimetype[:LONGEST_MIME] or DEFAULT_MIME[received.type],
-        getattr(part, "fileName", "")[:LONGEST_NAME] or None,
+        getattr(part, "fileName", "")[:MAX_FILE_NAME] or None,
     )
     caption = received.text or None
     if received.type == "image":
@@ -67,9 +67,9 @@ def transfer_of(
         return VIEW_ONCE
     path = part.directPath or _path(part.url)
     whole = (
-        len(part.mediaKey) == KEY_BYTES
+        len(part.mediaKey) == MEDIA_KEY_BYTES
         and len(part.fileSha256) == len(part.fileEncSha256) == HASH_BYTES
-        and part.fileLength <= LARGEST
+        and part.fileLength <= MAX_FILE_SIZE
     )
     if not whole or not is_path(path):
         return UNUSABLE

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.media.store import MediaStore
 
-MOST_BYTES: Final = 2**20
+MAX_PICTURE_BYTES: Final = 2**20
 """Bytes of a picture; WhatsApp's own have a tenth of it."""
 
 UNFETCHED: Final = "picture_unreachable"
@@ -37,12 +37,12 @@ class PictureFiles:
             raise SendError(UNFETCHED)
         try:
             async with (
-                asyncio.timeout(patience(MOST_BYTES)),
+                asyncio.timeout(patience(MAX_PICTURE_BYTES)),
                 self._web.get(url) as (status, chunks),
             ):
                 if status != _OK:
                     raise SendError(UNFETCHED)
-                return await self._store.keep(chunks, limit=MOST_BYTES)
+                return await self._store.keep(chunks, limit=MAX_PICTURE_BYTES)
         except (TimeoutError, ServerUnreachable, FileTooLarge):
             raise SendError(UNFETCHED) from None
         except StoreUnavailable as error:
@@ -59,7 +59,7 @@ class PictureFiles:
         """The bytes of a file. Refused with ``unknown_media`` where there is none, or it is too large for a picture."""
         try:
             file = await self._store.find(sha256)
-            if file is None or (await asyncio.to_thread(file.stat)).st_size > MOST_BYTES:
+            if file is None or (await asyncio.to_thread(file.stat)).st_size > MAX_PICTURE_BYTES:
                 raise SendError("unknown_media", permanent=True)
             return await asyncio.to_thread(file.read_bytes)
         except (BucketAway, StoreUnavailable, OSError):

@@ -20,8 +20,8 @@ import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.protocol.media.cipher import KEY_BYTES, FileEncryptor, sealed_size
-from actors.connection.protocol.media.http_client import CHUNK, ServerUnreachable
+from actors.connection.protocol.media.cipher import MEDIA_KEY_BYTES, FileEncryptor, sealed_size
+from actors.connection.protocol.media.http_client import STREAM_CHUNK_BYTES, ServerUnreachable
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.protocol.media.outgoing_files import recipe_of
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AT_ONCE: Final = 4
+CONCURRENT_UPLOADS: Final = 4
 """Files of one connection that are uploaded at once: the others wait, and hold their chats alone."""
 
 MISSING: Final = "media_missing"
@@ -94,7 +94,7 @@ class Uploader:
         self._hosts = hosts
         self._files = files
         self._clock = clock
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(CONCURRENT_UPLOADS)
         self._conversions = KeyedSemaphores[tuple[str, str]](1)
 
     async def upload(self, message_id: str, content: Media) -> Upload:
@@ -194,7 +194,7 @@ class Uploader:
 
     async def _seal(self, path: Path, kind: str) -> _Sealed:
         """The hash goes before the bytes, so they are sealed twice rather than kept in between."""
-        key = secrets.token_bytes(KEY_BYTES)
+        key = secrets.token_bytes(MEDIA_KEY_BYTES)
         sealing = FileEncryptor(kind, key)
         try:
             async for _ in sealed_chunks(path, sealing):
@@ -254,7 +254,7 @@ async def sealed_chunks(path: Path, sealing: FileEncryptor) -> AsyncGenerator[by
     file = await asyncio.to_thread(path.open, "rb")
 
     def step() -> bytes:
-        chunk = file.read(CHUNK)
+        chunk = file.read(STREAM_CHUNK_BYTES)
         return sealing.feed(chunk) if chunk else b""
 
     try:

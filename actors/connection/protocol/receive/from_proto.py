@@ -18,11 +18,11 @@ from actors.connection.protocol.mentions import received as mentions_of
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.votes_and_edits import EDIT, chosen, opened
 from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage
-from actors.connection.session.received.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
 from actors.messages.content import (
-    EXCERPT,
     MANY_TIMES,
     MINTED,
+    QUOTE_EXCERPT,
     Card,
     Contact,
     Content,
@@ -120,7 +120,7 @@ def unsealed(received: Received, scene: Scene) -> Received:
     target = _own(part.targetMessageKey, scene).message_id
     inner = _inner_edit(part, target, scene)
     if inner is None:
-        return replace(received, type=UNDECRYPTABLE, text=None)
+        return replace(received, type=UNDECRYPTABLE_ROW, text=None)
     # The secret is that of the outer key's message: what the inner one names does not count.
     inner.message.protocolMessage.key.CopyFrom(part.targetMessageKey)
     secret = wrappers.secret_of(inner.message)
@@ -292,7 +292,7 @@ def _quoted(message: Any) -> tuple[str | None, str]:
     found = wrappers.read_parsed(message)
     if found is None:
         return None, Text.type
-    return (found.text or "")[:EXCERPT] or None, found.type
+    return (found.text or "")[:QUOTE_EXCERPT] or None, found.type
 
 
 _READERS: Final = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
 
 BROADCAST: Final = "broadcast"
-STATUS: Final = "status"
+STATUS_CHAT: Final = "status"
 
 
 class Unparseable(Exception):  # noqa: N818 - reads as what it is
@@ -68,7 +68,7 @@ def source_of(stanza: Node, people: LidMapping) -> MessageSource | None:
 
 def is_list(address: Address) -> bool:
     """Whether the address is that of somebody's broadcast list."""
-    return address.server == BROADCAST and address.user != STATUS
+    return address.server == BROADCAST and address.user != STATUS_CHAT
 
 
 def arrival(stanza: Node) -> Literal["live", "offline"]:

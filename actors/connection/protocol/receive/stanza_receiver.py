@@ -36,7 +36,7 @@ STANZAS_PER_COMMIT: Final = 64
 MAX_WAITING_STANZAS: Final = 1024
 """Stanzas that wait at most; beyond that the socket is not read."""
 
-HELD: Final = 10_000
+MAX_HELD_ANSWERS: Final = 10_000
 """Answers that are held back at most: of what is beyond that, WhatsApp gets none and sends it again."""
 
 RECEIPT_COMMIT_PAUSE_SECONDS: Final = 0.05
@@ -224,7 +224,7 @@ class Receiver:
     async def _answer(self, outcomes: Sequence[tuple[Node | None, StanzaResult]]) -> None:
         # At once: the drain may have settled the items by the next pause.
         for _, outcome in outcomes:
-            if outcome.held is not None and len(self._held) < HELD:
+            if outcome.held is not None and len(self._held) < MAX_HELD_ANSWERS:
                 # A message and its resend share an item, and each stanza is answered.
                 held = self._held.get(outcome.held, ())
                 self._held[outcome.held] = (*held, *outcome.answers)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.session.session import Session
 
-SHARE: Final = 32
+COMMIT_CHANGES: Final = 32
 """Changes that share a commit at most."""
 
 Made = TypeVar("Made")
@@ -36,7 +36,7 @@ class SharedCommits(Generic[Made]):
         self._session = session
         self._link = link
         self._changes: GroupCommit[_Change[Made], list[_Change[Made]]] = GroupCommit(
-            at_most(SHARE), self._settle
+            at_most(COMMIT_CHANGES), self._settle
         )
 
     def put(self, make: Callable[[], Awaitable[Made]]) -> asyncio.Future[Made]:

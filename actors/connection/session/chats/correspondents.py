@@ -11,7 +11,7 @@ from actors.connection.session.session_part import SessionPart
 if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
 
-LOCK, CAP = "lock", "cap"
+LOCK_LIMIT, CAP_LIMIT = "lock", "cap"
 
 
 class Correspondents(SessionPart):
@@ -33,7 +33,7 @@ class Correspondents(SessionPart):
         rows = {kind: (until, reported) for kind, until, reported in self._file.rows(_LIMITS)}
         if not rows:
             return NONE
-        locked, capped = rows.get(LOCK), rows.get(CAP)
+        locked, capped = rows.get(LOCK_LIMIT), rows.get(CAP_LIMIT)
         return Limits(
             None if locked is None else float(locked[0]),
             None if capped is None else float(capped[0]),
@@ -42,11 +42,11 @@ class Correspondents(SessionPart):
 
     def note_lock(self, until: float | None) -> None:
         """The account is time-locked until then; None: it is not."""
-        self._note_limit(LOCK, until, reported=True)
+        self._note_limit(LOCK_LIMIT, until, reported=True)
 
     def note_cap(self, until: float | None, *, reported: bool = True) -> None:
         """New chats are capped until then; None: they are not. `reported` where WhatsApp said when it ends."""
-        self._note_limit(CAP, until, reported=reported)
+        self._note_limit(CAP_LIMIT, until, reported=reported)
 
     def _note_limit(self, kind: str, until: float | None, *, reported: bool) -> None:
         self._limits.change()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.connection.session.session_part import SessionPart
 
-LONGEST_NAME = 256
+MAX_PUSH_NAME = 256
 NO_NAME = "-"
 """The name that clients give a person who has none."""
 
@@ -14,7 +14,7 @@ class PushNames(SessionPart):
 
     def save(self, person: str, name: str) -> bool:
         """Store the name that a person goes by; True where it is news."""
-        if not 0 < len(name) <= LONGEST_NAME or name in (self.find(person), NO_NAME):
+        if not 0 < len(name) <= MAX_PUSH_NAME or name in (self.find(person), NO_NAME):
             return False
         self._file.write(
             "INSERT OR REPLACE INTO push_names (person, name) VALUES (?, ?)", (person, name)

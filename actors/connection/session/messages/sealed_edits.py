@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS
 from actors.connection.session.session_part import SessionPart
 
-EDIT_SECONDS: Final = PLACEHOLDER_SECONDS
+EDIT_WAIT_SECONDS: Final = PLACEHOLDER_SECONDS
 """Seconds for which an edit waits, as long as the phone is asked for its message."""
 
 LONGEST_EDIT: Final = 64 * 1024
@@ -101,4 +101,4 @@ class SealedEdits(SessionPart):
 
     def prune(self, now: float) -> None:
         """Drop those that are older than 14 days."""
-        self._file.write("DELETE FROM sealed_edits WHERE at < ?", (now - EDIT_SECONDS,))
+        self._file.write("DELETE FROM sealed_edits WHERE at < ?", (now - EDIT_WAIT_SECONDS,))

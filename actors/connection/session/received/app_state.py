@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 APP_STATE: Final = "app_state"
 """The kind of a row with a change, or with the end of a full sync."""
 
-REPLACED: Final = "replaced"
+REPLACED_ROW: Final = "replaced"
 """The type of a row that ends a full sync."""
 
 
@@ -66,7 +66,7 @@ class AppState(SessionPart):
         begun = self.note_part(collection, changes, begun, news=after is not None)
         if after is None:
             end = {"epoch": self._file.epoch, "until": begun, "at": self._file.clock()}
-            self._put_row(("", "", collection, REPLACED, "history", json.dumps(end)))
+            self._put_row(("", "", collection, REPLACED_ROW, "history", json.dumps(end)))
             self._contact_names.drop_left_out(collection, begun)
         self._file.write("INSERT OR REPLACE INTO app_state VALUES (?, ?)", (collection, version))
         return True
@@ -146,7 +146,7 @@ class AppState(SessionPart):
 def _item(row: Any) -> InboxAppState | InboxReplaced:
     key, id_, subject, collection, setting, source, content = row
     packed = json.loads(content)
-    if setting == REPLACED:
+    if setting == REPLACED_ROW:
         return InboxReplaced(key, packed["epoch"], collection, packed["until"], packed["at"])
     return InboxAppState(
         key,

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     Times = tuple[int, float | None, float | None]
 
-HISTORY = "history"
+HISTORY_ROW = "history"
 """The kind of a row with a message of a history sync: it waits behind live ones."""
 
-WANTED = "wanted"
+WANTED_ROW = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
 
-UNDECRYPTABLE = "undecryptable"
+UNDECRYPTABLE_ROW = "undecryptable"
 """The type of a placeholder; the sender's resend under the same id replaces it."""
 
 TOMBSTONE_SECONDS = 30 * 86_400.0
 
-PENDING: Final = (
+PENDING_ROWS: Final = (
     "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
     " content, received_at, place,"
     " coalesce((SELECT name FROM contact_names WHERE person = sender), nullif(push_name, '-'),"
@@ -100,7 +100,7 @@ class Inbox(SessionPart):
         seconds; `body` the decrypted bytes, `content` what they say where `type` and `text` do not
         say it all.
         """
-        readable, times = type != UNDECRYPTABLE, None
+        readable, times = type != UNDECRYPTABLE_ROW, None
         tombstone = self.tombstone(chat, sender, message_id)
         if tombstone is not None and tombstone[0] == 1:
             return False
@@ -118,7 +118,7 @@ class Inbox(SessionPart):
             *(chat, sender, message_id, at, type),
             *(text, int(from_me), push_name, source, body, content, *arrival),
         )
-        kind = HISTORY if source == "history" else "message"
+        kind = HISTORY_ROW if source == "history" else "message"
         self._put(kind, row, readable=readable)
         return True
 
@@ -130,7 +130,7 @@ class Inbox(SessionPart):
     def keeps_any(self, until: int) -> bool:
         """Whether a message with a key up to that one is stored here alone."""
         query = "SELECT 1 FROM inbox WHERE kind IN ('message', ?) AND key <= ? LIMIT 1"
-        return self._file.row(query, (HISTORY, until)) is not None
+        return self._file.row(query, (HISTORY_ROW, until)) is not None
 
     def skip_arrivals(self, count: int) -> None:
         """Leave out the next `count` keys: what comes now came after all that had one of them."""
@@ -158,10 +158,10 @@ class Inbox(SessionPart):
         if self.tombstone(chat, sender, message_id) is None:
             at, *arrival = self._times(chat, at, source)
             row = (
-                *(chat, sender, message_id, at, UNDECRYPTABLE),
+                *(chat, sender, message_id, at, UNDECRYPTABLE_ROW),
                 *(None, int(from_me), push_name, source, None, None, *arrival),
             )
-            self._put(WANTED, row, readable=False)
+            self._put(WANTED_ROW, row, readable=False)
         else:
             self._file.write(
                 "UPDATE tombstones SET at = ? WHERE chat = ? AND sender = ? AND message_id = ?",
@@ -170,7 +170,9 @@ class Inbox(SessionPart):
 
     def wants(self) -> bool:
         """Whether the resend of any message is waited for."""
-        return self._file.row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED,)) is not None
+        return (
+            self._file.row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED_ROW,)) is not None
+        )
 
     def show_wanted(self, before: float) -> int:
         """Put placeholders for what was last asked for at or before that time; return how many.
@@ -180,7 +182,7 @@ class Inbox(SessionPart):
         rows = self._file.rows(
             "SELECT inbox.key FROM inbox JOIN tombstones ON tombstones.inbox = inbox.key"
             " WHERE inbox.kind = ? AND (tombstones.at <= ? OR tombstones.at > ?)",
-            (WANTED, before, self._file.clock()),
+            (WANTED_ROW, before, self._file.clock()),
         )
         return sum(self._show(key) for (key,) in rows)
 
@@ -247,7 +249,7 @@ class Inbox(SessionPart):
         if kind == APP_STATE:
             return self._app_state.pending(limit)
         read = _READ[kind]
-        return [read(row) for row in self._file.rows(PENDING, (kind, limit))]
+        return [read(row) for row in self._file.rows(PENDING_ROWS, (kind, limit))]
 
     def settle(self, keys: Sequence[int]) -> None:
         """Forget the items, which are stored elsewhere; the messages' tombstones stay 30 days.
@@ -301,7 +303,7 @@ class Inbox(SessionPart):
             self._file.write(
                 "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?, content = ?,"
                 " push_name = coalesce(?, push_name) WHERE key = ? AND kind = ?",
-                (*values, push_name, key, WANTED),
+                (*values, push_name, key, WANTED_ROW),
             )
             == 1
         )
@@ -326,7 +328,7 @@ class Inbox(SessionPart):
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
-        return self._file.write(shown, (key, WANTED)) == 1
+        return self._file.write(shown, (key, WANTED_ROW)) == 1
 
     def tombstone(self, chat: str, sender: str, message_id: str) -> tuple[int, int | None] | None:
         """Return whether the message was read (1 or 0) and the key of its item; None where it never came."""

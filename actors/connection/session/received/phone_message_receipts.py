@@ -14,9 +14,9 @@ from actors.connection.session.session_part import SessionPart
 if TYPE_CHECKING:
     from typing import Literal
 
-STATUS = "status"
+STATUS_ROW = "status"
 EARLY = "early"
-"""The kind of a row whose message has not come; `STATUS` is that of one whose message has."""
+"""The kind of a row whose message has not come; `STATUS_ROW` is that of one whose message has."""
 
 EARLY_ROWS = 1000
 EARLY_SECONDS = 7 * 86_400
@@ -46,7 +46,7 @@ class PhoneMessageReceipts(SessionPart):
         key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, 1, 'live')",
-            (STATUS if phone_message else EARLY, chat, sender, message_id, at, status),
+            (STATUS_ROW if phone_message else EARLY, chat, sender, message_id, at, status),
         )
         if not phone_message:
             self._file.write(
@@ -61,7 +61,7 @@ class PhoneMessageReceipts(SessionPart):
             "SELECT inbox.key, inbox.chat, inbox.sender, inbox.message_id, inbox.type, inbox.at"
             " FROM inbox JOIN tombstones USING (chat, sender, message_id)"
             " WHERE inbox.kind = ? AND tombstones.inbox IS NULL ORDER BY inbox.key LIMIT ?",
-            (STATUS, limit),
+            (STATUS_ROW, limit),
         )
         return [InboxStatus(*row) for row in rows]
 
@@ -76,7 +76,7 @@ class PhoneMessageReceipts(SessionPart):
         self._file.write(
             "UPDATE inbox SET kind = ? WHERE kind = ?"
             " AND chat = ? AND sender = ? AND message_id = ?",
-            (STATUS, EARLY, chat, sender, message_id),
+            (STATUS_ROW, EARLY, chat, sender, message_id),
         )
 
     def expect_moved(self, chat: str) -> None:
@@ -85,5 +85,5 @@ class PhoneMessageReceipts(SessionPart):
             "UPDATE inbox SET kind = ? WHERE kind = ? AND chat = ? AND EXISTS (SELECT 1 FROM"
             " tombstones WHERE tombstones.chat = inbox.chat AND tombstones.sender = inbox.sender"
             " AND tombstones.message_id = inbox.message_id)",
-            (STATUS, EARLY, chat),
+            (STATUS_ROW, EARLY, chat),
         )

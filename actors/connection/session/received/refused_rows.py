@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.refused_items.port import EXCERPT, RefusedItem
+from actors.connection.refused_items.port import REFUSED_EXCERPT, RefusedItem
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ REFUSED_ITEM: Final = "refused"
 MAX_REFUSED_ROWS: Final = 1000
 """Rows that a session sets aside at most."""
 
-MOST_BYTES: Final = 32 * 2**20
+MAX_REFUSED_BYTES: Final = 32 * 2**20
 """Bytes of all of them together, at most; the first may have more."""
 
 
@@ -26,7 +26,7 @@ class RefusedRows(SessionPart):
     def set_aside(self, key: int, *, bounded: bool = True) -> bool:
         """Take the row out of the pending ones. One that is not there, or is set aside already, stays so.
 
-        False, and it stays pending, where that would be more than `MAX_REFUSED_ROWS` or `MOST_BYTES`.
+        False, and it stays pending, where that would be more than `MAX_REFUSED_ROWS` or `MAX_REFUSED_BYTES`.
         """
         if bounded and not self._has_room_aside(key):
             return False
@@ -50,7 +50,7 @@ class RefusedRows(SessionPart):
             (key,),
         )
         assert row is not None
-        return count < MAX_REFUSED_ROWS and int(row[0]) <= MOST_BYTES
+        return count < MAX_REFUSED_ROWS and int(row[0]) <= MAX_REFUSED_BYTES
 
     def count(self) -> int:
         """The number of rows that are set aside."""
@@ -65,7 +65,7 @@ class RefusedRows(SessionPart):
             " substr(text, 1, ?)"
             " FROM refused JOIN inbox ON inbox.key = refused.inbox"
             " WHERE refused.inbox > ? ORDER BY refused.inbox LIMIT ?",
-            (EXCERPT, after, limit),
+            (REFUSED_EXCERPT, after, limit),
         )
         return [RefusedItem(*row) for row in rows]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.frames import Frame
     from actors.connection.whatsmeow.program.pipe import Pipe
 
-NOWHERE, NO_KEY = "wss://127.0.0.1/", "00" * 32
+NO_SERVER, NO_KEY = "wss://127.0.0.1/", "00" * 32
 """A server that nobody connects to."""
 
 
@@ -55,7 +55,7 @@ async def _opened(database: Path, epoch: int) -> AsyncIterator[Pipe]:
     try:
         program = await Program.start(on_request=_ignore_request, on_event=_ignore_event)
         await program.pipe.request(
-            "hello", epoch=epoch, database=str(database), url=NOWHERE, root_key=NO_KEY
+            "hello", epoch=epoch, database=str(database), url=NO_SERVER, root_key=NO_KEY
         )
         yield program.pipe
     except (PipeLost, PipeTimeout, OSError) as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PIECE: Final = 64 * 1024
+PIPE_READ_BYTES: Final = 64 * 1024
 """Bytes that are read at once, at most."""
 
 REQUEST_TIMEOUT: Final = 40.0
@@ -77,7 +77,7 @@ class Pipe:
         """Read until the program ends, or writes what is no frame."""
         arriving = Frames()
         try:
-            while piece := await self._reader.read(PIECE):
+            while piece := await self._reader.read(PIPE_READ_BYTES):
                 for frame in arriving.take(piece):
                     await self._handle(frame)
         except MalformedFrame as error:

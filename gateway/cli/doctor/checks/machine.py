@@ -31,16 +31,16 @@ from supervision.reports import process_files
 if TYPE_CHECKING:
     from gateway.cli.doctor.check_result import CheckResult
 
-SCARCE, FULL = 1 << 30, 100 << 20
+SCARCE_DISK_BYTES, FULL_DISK_BYTES = 1 << 30, 100 << 20
 """Bytes of disk below which it is called scarce, and below which it will not last the day."""
 
 FILES = 1024
 """Files that a process may have open, at least: each of a program's requests takes one."""
 
 YEAR = 2025  # a clock before it is not set: WhatsApp's certificates and timestamps need a right one
-RAY = "2.60."
-MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
-SHARED = Path("/dev/shm")  # noqa: S108 - it is asked for its size alone
+RAY_RELEASE = "2.60."
+MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - it is asked for its size alone
 
 
 def python() -> CheckResult:
@@ -57,11 +57,11 @@ def ray() -> CheckResult:
         version = metadata.version("ray")
     except metadata.PackageNotFoundError:
         version = "none"
-    if version.startswith(RAY):
+    if version.startswith(RAY_RELEASE):
         return ok("ray version", version)
     return fail(
         "ray version",
-        f"{version}; {RAY}x is needed",
+        f"{version}; {RAY_RELEASE}x is needed",
         "`make setup` installs it; take others off PYTHONPATH",
     )
 
@@ -81,14 +81,14 @@ def files() -> CheckResult:
 def shared_memory() -> CheckResult:
     """Ray keeps its objects there; without room it keeps them in /tmp, and is slower."""
     try:
-        free = shutil.disk_usage(SHARED).free
+        free = shutil.disk_usage(SHARED_MEMORY).free
     except OSError:
-        return ok("shared memory", f"there is no {SHARED}")
+        return ok("shared memory", f"there is no {SHARED_MEMORY}")
     if free > ray_head.OBJECT_STORE * 1.05:
-        return ok("shared memory", f"{free >> 20} MiB free in {SHARED}")
+        return ok("shared memory", f"{free >> 20} MiB free in {SHARED_MEMORY}")
     return warn(
         "shared memory",
-        f"{free >> 20} MiB free in {SHARED}, less than Ray wants ({ray_head.OBJECT_STORE >> 20})",
+        f"{free >> 20} MiB free in {SHARED_MEMORY}, less than Ray wants ({ray_head.OBJECT_STORE >> 20})",
         "a container gets more by --shm-size=128m",
     )
 
@@ -107,7 +107,7 @@ def directory(data: Path) -> CheckResult:
                 name, str(error), "`chown` it to the user of the service, or another --data"
             )
     kind = _file_system(_there(data))
-    if kind in MEMORY:
+    if kind in MEMORY_FILE_SYSTEMS:
         return fail(
             name,
             f"{data} is on a {kind}: all of it is gone when the machine restarts",
@@ -133,9 +133,9 @@ def disk(data: Path) -> CheckResult:
     free = shutil.disk_usage(_there(data)).free
     words = f"{free / (1 << 30):.1f} GiB free"
     room = "make room: `logs/` may go at any time, and MEDIA_RETENTION_DAYS can be less"
-    if free < FULL:
+    if free < FULL_DISK_BYTES:
         return fail("disk", f"{free >> 20} MiB free: soon nothing more is accepted", room)
-    return ok("disk", words) if free >= SCARCE else warn("disk", words, room)
+    return ok("disk", words) if free >= SCARCE_DISK_BYTES else warn("disk", words, room)
 
 
 def clock() -> CheckResult:

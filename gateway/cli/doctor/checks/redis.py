@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from actors.health.checks import NEARLY
+from actors.health.checks import ALERT_SHARE
 from actors.redis.client import RedisAway, connect, durability, is_cluster, memory, reach
 from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.doctor.checks.clocks import skew
@@ -75,7 +75,7 @@ def _memory(held: RedisMemory) -> CheckResult:
     if held.limit is None:
         return ok("redis memory", used)
     words = f"{used} of {held.limit / 2**20:.0f} MB"
-    if held.used < NEARLY * held.limit:
+    if held.used < ALERT_SHARE * held.limit:
         return ok("redis memory", words)
     do = "raise MAX_REDIS_MEMORY, and the server's `maxmemory` where it is set; `teimoso queue show` lists what waits"
     return (

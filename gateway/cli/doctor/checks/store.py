@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.cli.doctor.check_result import CheckResult
 
 
-ALERTS = 200
+ALERT_PAGE = 200
 DOCUMENT_REFUSED_ALERT, FILES_DEFERRED_ALERT, DISK_RESERVE_ALERT = (
     "document_refused",
     "files_deferred",
@@ -105,7 +105,7 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
         HEALTH_ALERTS,
         where=[Where("active", "==", value=True)],
         order=[Order("at", descending=True)],
-        limit=ALERTS,
+        limit=ALERT_PAGE,
     )
 
     def subjects(alert: str) -> str:

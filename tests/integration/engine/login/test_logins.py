@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.native.signal import prekeys
-from actors.connection.native.transport.noise import HEADER
+from actors.connection.native.transport.noise import PROLOGUE
 from actors.connection.session.session import Session
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -134,7 +134,7 @@ async def test_routing_that_the_server_gave_goes_first_on_the_next_connection(
     ):
         await until(lambda: phone.causes)
         seen = await first
-    assert seen.startswith(b"ED\0\1" + len(routing).to_bytes(3, "big") + routing + HEADER)
+    assert seen.startswith(b"ED\0\1" + len(routing).to_bytes(3, "big") + routing + PROLOGUE)
     # That was no WhatsApp: nothing of what was remembered is trusted again.
     async with device(simulator, tmp_path, epoch=4) as phone:
         assert _routing(phone) is None
@@ -224,7 +224,7 @@ async def test_keys_that_the_server_has_wrongly_are_uploaded_anew(
     async with device(simulator, tmp_path, epoch=3) as phone:
         await opened(phone)
         after = next_prekey(phone.engine._session)
-        assert after >= before + prekeys.WANTED
+        assert after >= before + prekeys.UPLOADED_PREKEYS
 
 
 async def test_an_old_signed_prekey_is_replaced_and_still_serves(

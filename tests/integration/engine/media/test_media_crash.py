@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import SendRequest
-from actors.connection.protocol.media.http_client import CHUNK, HttpClient
+from actors.connection.protocol.media.http_client import STREAM_CHUNK_BYTES, HttpClient
 from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.media.test_media import arrived, became, held, kept
 from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxMessage
 
 COUNT = 4
-SIZE = 5 * CHUNK
+SIZE = 5 * STREAM_CHUNK_BYTES
 
 OPEN = "SELECT count(*) FROM transfers"
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def test_pair_send_receive_and_come_back(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prekeys, "WANTED", 812)
+    monkeypatch.setattr(prekeys, "UPLOADED_PREKEYS", 812)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         assert phone.paired == phone.engine.account == chat(ACCOUNT)

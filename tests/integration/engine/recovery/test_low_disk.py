@@ -58,7 +58,7 @@ async def test_a_history_goes_on_where_it_was(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(history_worker, "SHARE", 10)
+    monkeypatch.setattr(history_worker, "COMMIT_MESSAGES", 10)
     async with device(simulator, tmp_path, kind=kind) as phone:
 
         async def fills() -> None:

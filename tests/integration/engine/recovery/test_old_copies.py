@@ -117,7 +117,7 @@ async def test_prekeys_of_a_renewed_session_are_new_ones(
     await renew_session(tmp_path / SESSION_FILE, 2)
     async with device(simulator, tmp_path, epoch=2) as phone:
         await asyncio.wait_for(phone.opened.wait(), 10)
-        await until(lambda: _prekeys(simulator, prekeys.WANTED + 1))
+        await until(lambda: _prekeys(simulator, prekeys.UPLOADED_PREKEYS + 1))
     with closing(sqlite3.connect(tmp_path / SESSION_FILE)) as file:
         fresh = file.execute(
             "SELECT min(id) FROM prekeys WHERE id > ? AND published = 1", (before,)

@@ -19,7 +19,7 @@ from actors.redis.leases.leases import Leases, Owner
 from actors.runtime.atomic_files import held
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES
-from actors.state.messages.received import FORMER, incoming
+from actors.state.messages.received import FORMER_SUFFIX, incoming
 from actors.state.open_store import open_documents
 from supervision.removal import DELETED
 from tests.integration.gateway.api.keys.test_access import made
@@ -251,7 +251,7 @@ async def test_what_an_older_release_kept_of_a_former_connection_is_an_admins(
     stored = incoming(SHOP, {**item, "type": "text", "text": "of the former one"}, 1000.0)
     documents = open_documents(own_gateway.settings)
     try:
-        await documents.set(MESSAGES, stored["id"], {**stored, "connection": SHOP + FORMER})
+        await documents.set(MESSAGES, stored["id"], {**stored, "connection": SHOP + FORMER_SUFFIX})
     finally:
         await documents.close()
     path = f"/api/messages/{stored['id']}"

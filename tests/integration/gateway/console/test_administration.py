@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.settings import LIVE
-from gateway.setting_texts import FIELDS
+from gateway.setting_texts import SETTING_FIELDS
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, SHOP, Gateway
@@ -286,14 +286,14 @@ def test_each_setting_is_shown_with_default_and_text_and_no_secret(
     assert (password := gateway.settings.redis_password) is not None
     page = admin.get(SETTINGS).text
     assert password.get_secret_value() not in page
-    for name in FIELDS:
+    for name in SETTING_FIELDS:
         assert f'<div id="{name}"' in page, name
     assert _row(page, "REDIS_PASSWORD").count("(set)") == 1
     private = _row(page, "WEBHOOK_URL_PRIVATE")
     assert "<code>true</code>" in private
     assert "default: <code>false</code>" in private
     assert "while running" not in private
-    live = [name for name in FIELDS if "while running" in _row(page, name)]
+    live = [name for name in SETTING_FIELDS if "while running" in _row(page, name)]
     assert sorted(live) == sorted(field.upper() for field in LIVE)
     assert "the default" in _row(page, "QUEUE_CONCURRENCY")
     changed = admin.get(f"{SETTINGS}?changed=true").text

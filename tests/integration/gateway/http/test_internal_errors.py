@@ -12,7 +12,7 @@ import pytest
 import gateway as package
 from actors.redis import keys
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, MESSAGES
-from actors.state.own_mistakes import MISTAKE
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from tests.integration.gateway.served import SHOP
 from tests.waiting import eventually
 
@@ -40,7 +40,7 @@ async def test_such_an_error_is_an_alert(api: Api, documents: Documents) -> None
     assert api.get(f"/api/messages/{STRAY}").status_code == 500
 
     async def noted() -> bool:
-        found = await documents.get(HEALTH_STATUS, MISTAKE)
+        found = await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT)
         return found is not None and found["action"] == "internal_error"
 
     await eventually("it is noted", noted, 10)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from gateway.http.body import LIMIT
+from gateway.http.body import MAX_BODY_BYTES
 from tests.integration.gateway.served import KEY
 from tests.plain_http import NO_AUTHORITIES
 
@@ -234,11 +234,11 @@ def test_a_body_that_never_ends_is_refused_while_it_arrives(gateway: Gateway) ->
         )
         chunk = b"%x\r\n" % 50_000 + b" " * 50_000 + b"\r\n"
         answer = b""
-        while not answer and sent < 3 * LIMIT:
+        while not answer and sent < 3 * MAX_BODY_BYTES:
             client.settimeout(10)
             client.sendall(chunk)
             sent += 50_000
-            client.settimeout(0.2 if sent > LIMIT else 0.001)
+            client.settimeout(0.2 if sent > MAX_BODY_BYTES else 0.001)
             with suppress(TimeoutError):
                 answer = client.recv(65_536)
         client.settimeout(10)
@@ -246,7 +246,7 @@ def test_a_body_that_never_ends_is_refused_while_it_arrives(gateway: Gateway) ->
             answer += client.recv(65_536)
     assert b" 413 " in answer.split(b"\r\n")[0]
     assert b"body_too_large" in answer
-    assert sent < 2 * LIMIT
+    assert sent < 2 * MAX_BODY_BYTES
 
 
 def test_the_longest_text_is_accepted_as_it_is_refused_beyond(api: Api) -> None:

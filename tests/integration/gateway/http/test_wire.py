@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.http.problems import PROBLEM_KINDS
-from gateway.http.server import HEAD
+from gateway.http.server import MAX_HEAD_BYTES
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_what_is_no_request(gateway: Gateway, api: Api, request_: bytes) -> None
         [GET, b"X-A: " + b"a" * 3_000_000 + b"\r\n\r\n"],
         [GET, *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 3000, b"\r\n"],
         [b"GET /", b"a" * 3_000_000, b" HTTP/1.1\r\n\r\n"],
-        [b"GET /api/messages?chat=", b"1" * HEAD, b" HTTP/1.1\r\n" + HOST + b"\r\n"],
+        [b"GET /api/messages?chat=", b"1" * MAX_HEAD_BYTES, b" HTTP/1.1\r\n" + HOST + b"\r\n"],
         [
             SEND,
             b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
@@ -108,7 +108,7 @@ def test_a_head_without_end(gateway: Gateway, api: Api, parts: list[bytes]) -> N
 
 
 def test_a_head_just_below_the_limit_is_read(gateway: Gateway) -> None:
-    longest = GET + b"X-A: " + b"a" * (HEAD - 1000) + b"\r\nConnection: close\r\n\r\n"
+    longest = GET + b"X-A: " + b"a" * (MAX_HEAD_BYTES - 1000) + b"\r\nConnection: close\r\n\r\n"
     assert answered(gateway, [longest]).startswith(b"HTTP/1.1 200 ")
 
 

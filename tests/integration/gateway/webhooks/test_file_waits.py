@@ -126,7 +126,7 @@ async def test_a_message_that_is_deleted_waits_for_no_file(
 async def test_more_chats_than_memory_has_room_for_wait_and_others_go_on(
     delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_lanes, "EVENTS", 10)
+    monkeypatch.setattr(chat_lanes, "WAITING_EVENTS", 10)
     await waiting(delivering, receiver)
     documents = delivering.documents
     numbers = range(1, 31)

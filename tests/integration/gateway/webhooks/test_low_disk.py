@@ -26,7 +26,7 @@ async def test_deliveries_wait_for_room(
     await arrived(receiver, wanted)
 
     async def nobody_delivers() -> bool:
-        return not await redis.exists(keys.WEBHOOKS)
+        return not await redis.exists(keys.WEBHOOKS_CHANNEL)
 
     async def notes() -> list[Document]:
         found = [await documents.query(each) for each in (DELIVERED, DELIVERIES)]

@@ -65,7 +65,7 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
     events: tuple[str, ...] | None,
 ) -> None:
     """Through a crash, and where memory has no room for what waits; nothing is left behind."""
-    monkeypatch.setattr(chat_lanes, "EVENTS", room)
+    monkeypatch.setattr(chat_lanes, "WAITING_EVENTS", room)
     monkeypatch.setattr(delivery_policy, "MAX_PAUSE", 1.0)
     await delivering.add(receiver, events=events)
     refusing = True

@@ -10,7 +10,7 @@ import pytest
 from actors.state.documents import EVENTS, HEALTH_STATUS
 from actors.state.events.log import EventLog
 from actors.state.events.outbox import DIGITS
-from actors.state.own_mistakes import MISTAKE
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.waiting import eventually
 
@@ -63,5 +63,5 @@ async def test_later_events_are_delivered(
     assert sorted(receiver.texts) == sorted(wanted)
     assert await delivering.dead() == (0 if is_read else 1)
     assert [each.seq for each in (await EventLog(documents).after(0)).events] == [1, 2, 3]
-    noted = await documents.get(HEALTH_STATUS, MISTAKE)
+    noted = await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT)
     assert (None if noted is None else noted["action"]) == (None if is_read else "read_events")

@@ -44,7 +44,7 @@ def receiver() -> Iterator[Receiver]:
 def served(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
     # A gateway that a test killed had the turn to deliver, and nobody waits for it to run out.
     with redis.Redis(port=valkey.port, password=PASSWORD) as server:
-        server.delete(keys.WEBHOOKS)
+        server.delete(keys.WEBHOOKS_CHANNEL)
     with Gateway(tmp_path / "g", valkey, webhook_url_private=True) as gateway:
         with suppress(ConnectionExists):
             gateway.connect()

@@ -99,7 +99,7 @@ async def test_a_root_begins_and_a_process_is_elected(redis: Redis) -> None:
         second = RootGeneration(redis)
         assert await second.begin() == 2
         assert await second.is_newest()
-        leader = Leadership(redis, keys.WEBHOOKS)
+        leader = Leadership(redis, keys.WEBHOOKS_CHANNEL)
         assert await leader.hold()
         assert await leader.hold()
         await leader.release()

@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.engine import InboxMessage
 from actors.connection.limits.account_limits import Limits
-from actors.connection.limits.message_deferral import CODES, MessageDeferral
+from actors.connection.limits.message_deferral import LIMIT_CODES, MessageDeferral
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import SHOP
 from tests.integration.queue.sending_child import Mute
@@ -43,7 +43,7 @@ async def test_they_are_forgotten_with_the_limit(desk: Desk) -> None:
         await deferral.update(Limits(locked_until=now + 3600))
         deferral.lift_for(wrote(number) for number in range(50))
         await eventually("it is lifted for them", lambda: not deferral._owes, 10)
-        assert len(deferral._heard) == 50 * len(CODES)
+        assert len(deferral._heard) == 50 * len(LIMIT_CODES)
         await deferral.update(Limits())
         await eventually("they are forgotten", lambda: not deferral._heard, 5)
     finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from supervision.keeper.parts.worker_template import TITLE
+from supervision.keeper.parts.worker_template import PROCESS_TITLE
 from tests.integration.tree.head import kill
 from tests.waiting import eventually
 
@@ -39,7 +39,7 @@ def processor_time(process: psutil.Process) -> float:
 
 def template_of(process: psutil.Process) -> psutil.Process:
     template = psutil.Process(process.ppid())
-    assert template.name() == TITLE
+    assert template.name() == PROCESS_TITLE
     return template
 
 

@@ -125,7 +125,9 @@ async def test_no_more_wait_than_may_however_many_are_asked_at_once(
 
 async def test_a_long_command_is_not_put(served: Served) -> None:
     with pytest.raises(TooLong):
-        await served.commands.request("shop", "presence", {"presence": "x" * lane.MOST_BYTES}, 0.5)
+        await served.commands.request(
+            "shop", "presence", {"presence": "x" * lane.MAX_COMMAND_BYTES}, 0.5
+        )
     assert not await served.redis.keys("*command*")
 
 

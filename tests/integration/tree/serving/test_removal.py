@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
-from actors.connection.backup.restore import OLDER
+from actors.connection.backup.restore import OLDER_DIRECTORY
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
@@ -184,7 +184,9 @@ async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
                 await documents.batch([storing(stored)])
                 async with session.transaction():
                     session.inbox.settle([before.key])
-            with closing(Session.open(directory / OLDER / "1" / SESSION_FILE, 1)) as older:
+            with closing(
+                Session.open(directory / OLDER_DIRECTORY / "1" / SESSION_FILE, 1)
+            ) as older:
                 async with older.transaction():
                     put(older, CHAT, "OLDER", 1001)
             await arrive(directory / SESSION_FILE, lease.epoch, sending.message_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.protocol.media.http_client import CHUNK
+from actors.connection.protocol.media.http_client import STREAM_CHUNK_BYTES
 from actors.messages.content import Audio, Document, File
 from tests.bare_files import BareFiles
 from tests.integration.whatsmeow.kills.test_kills import outlived
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 COUNT = 3
-SIZE = 3 * CHUNK
+SIZE = 3 * STREAM_CHUNK_BYTES
 
 FETCHING = (
     ("before_ask media_hosts", "program", 1),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.config.settings import RUNTIME_FILE, InvalidSettings, Settings
-from actors.config.sources import FORMER, resolve_settings
+from actors.config.sources import FORMER_SETTINGS, resolve_settings
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "settings.md"
 
@@ -147,8 +147,8 @@ def test_an_unknown_name_in_the_file_is_named_with_the_one_that_is_meant(
 
 def test_former_names_lead_to_settings() -> None:
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    assert set(FORMER.values()) <= known
-    assert not set(FORMER) & known
+    assert set(FORMER_SETTINGS.values()) <= known
+    assert not set(FORMER_SETTINGS) & known
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def written(data: Path, **settings: Any) -> str:
     """The settings as the keeper of the instance in `data` wrote them."""
     data.mkdir()
     resolve_settings(data=data, **settings).save()
-    (data / settings_transfer.INSTANCE).write_text("{}")
+    (data / settings_transfer.KEEPER_MANIFEST).write_text("{}")
     return settings_transfer.offer(data)
 
 

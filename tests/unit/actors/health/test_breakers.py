@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.health.breakers import LEVELS, Breaker
+from actors.health.breakers import BREAKER_LEVELS, Breaker
 
 FRESH = Breaker(limit=3, cooldown=10, longest=35)
 
@@ -75,4 +75,4 @@ def test_without_numbers_of_its_own_it_opens_at_three_for_half_a_minute_to_five(
 
 
 def test_each_state_has_a_level_for_prometheus() -> None:
-    assert LEVELS == {"closed": 0, "half_open": 1, "open": 2}
+    assert BREAKER_LEVELS == {"closed": 0, "half_open": 1, "open": 2}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.health.alerts import severity_of
-from actors.health.checks import ENDS_SOON, NEARLY, ZOMBIES, judge
+from actors.health.checks import ALERT_SHARE, ENDS_SOON, ZOMBIES, judge
 from actors.redis.client import RedisMemory
 from tests.integration.metrics.panels import rules
 from tests.unit.actors.health.well import AWAY, FAILED, OPEN, THRESHOLDS, WELL, four
@@ -59,7 +59,7 @@ def test_a_fact_is_as_severe_for_prometheus_as_here(
 @pytest.mark.parametrize(
     ("rule", "threshold"),
     [
-        ("TeimosoRedisNearlyFull", f"> {NEARLY}"),
+        ("TeimosoRedisNearlyFull", f"> {ALERT_SHARE}"),
         ("TeimosoRedisFull", ">= 1"),
         ("TeimosoVersionEndsSoon", f"< {ENDS_SOON:.0f}"),
     ],

@@ -14,7 +14,7 @@ from actors.media import holders
 from actors.media.local_files import LocalFiles
 from actors.media.store import StoreFull
 from actors.runtime.limits.limits import LimitReached
-from actors.runtime.limits.quotas import ALL
+from actors.runtime.limits.quotas import SHARED_UNIT
 from tests.processes.small_disk import mount_small_disk
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ async def test_greedy_connections_leave_another_its_part(
     assert await give(files, 1, "a") == "instance"
     assert await give(files, 100 * KB, "b") is None
     assert await give(files, 1, "b") == "instance"
-    assert await give(files, 100 * KB, ALL) is None
-    assert await held(files) == {"a": 600 * KB, "b": 100 * KB, ALL: 100 * KB}
+    assert await give(files, 100 * KB, SHARED_UNIT) is None
+    assert await held(files) == {"a": 600 * KB, "b": 100 * KB, SHARED_UNIT: 100 * KB}
 
 
 async def test_a_file_counts_once_however_often_it_comes(
@@ -207,7 +207,7 @@ async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_opera
     assert await give(files, 60 * KB, "a") is None
     assert await give(files, 60 * KB, "a", "b") == "connection"
     assert await give(files, 60 * KB, "b") is None
-    assert [await give(files, 60 * KB, ALL) for _ in range(3)] == [None] * 3
+    assert [await give(files, 60 * KB, SHARED_UNIT) for _ in range(3)] == [None] * 3
 
 
 async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arrives(
@@ -234,7 +234,9 @@ async def test_files_on_their_way_count_for_the_budget(
         await goes_on.wait()
         raise ConnectionError
 
-    endless = asyncio.ensure_future(files.keep_given(slowly(), limit=MOST, units=["a", ALL]))
+    endless = asyncio.ensure_future(
+        files.keep_given(slowly(), limit=MOST, units=["a", SHARED_UNIT])
+    )
     await asyncio.sleep(0.1)
     assert await give(files, 60 * KB, "a") == "connection"
     assert await give(files, 60 * KB, "b") is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.acceptance.page_description import (
-    DESCRIPTION,
-    TITLE,
+    DESCRIPTION_LENGTH,
+    TITLE_LENGTH,
     PageDescription,
     decoded,
     described,
@@ -55,7 +55,9 @@ def test_the_first_link_of_a_text(text: str, link: str | None) -> None:
         ),
         (
             f"<title>{'t' * 999}</title><meta name=description content='{'d' * 999}'>",
-            PageDescription("t" * (TITLE - 1) + "…", "d" * (DESCRIPTION - 1) + "…", None),
+            PageDescription(
+                "t" * (TITLE_LENGTH - 1) + "…", "d" * (DESCRIPTION_LENGTH - 1) + "…", None
+            ),
         ),
         ("<title>a\x00b\u202ec</title>", PageDescription("a b c", None, None)),
     ],

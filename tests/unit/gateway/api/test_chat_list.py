@@ -13,7 +13,7 @@ from actors.state.account import app_state, chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.api.account import chat_list
-from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
+from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ async def test_a_page_of_a_search_looks_at_so_many_chats(
     monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, each: int
 ) -> None:
     shown, read = await page(monkeypatch, store, engine, search="hello 7", limit=50)
-    assert read <= LOOKED_AT * each
+    assert read <= SEARCHED_CHATS * each
     assert [one["last_message"]["text"] for one in shown["items"]] == [
         f"hello {number}" for number in range(79, 69, -1)
     ]
@@ -119,7 +119,7 @@ async def test_a_page_of_a_search_looks_at_so_many_chats(
         monkeypatch, store, engine, search="hello 7", limit=50, after=shown["next"]
     )
     assert [one["chat"] for one in rest["items"]] == [person(7)]
-    assert (rest["next"], read) == (None, (CHATS - LOOKED_AT) * each)
+    assert (rest["next"], read) == (None, (CHATS - SEARCHED_CHATS) * each)
 
 
 async def test_a_page_of_a_search_has_no_more_than_its_limit(

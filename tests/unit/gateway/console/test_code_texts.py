@@ -17,8 +17,8 @@ from gateway.schemas.response_models import LimitReason, RecoveryAction, State
 
 
 def test_every_code_has_words() -> None:
-    assert set(code_texts.STATES) == set(get_args(State))
-    assert set(code_texts.STATES) <= set(code_texts.TONES)
+    assert set(code_texts.STATE_TEXTS) == set(get_args(State))
+    assert set(code_texts.STATE_TEXTS) <= set(code_texts.TONES)
     assert set(code_texts.STATUSES) == set(get_args(request_models.Status))
     assert set(code_texts.ACTIONS) == set(
         get_args(RecoveryAction.model_fields["action"].annotation)

@@ -63,7 +63,7 @@ async def test_a_body_comes_as_it_arrives() -> None:
 
 
 async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "TIMEOUT", 0.05)
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.05)
     chunks = body.chunks(request(part(b"te")))
     assert await anext(chunks) == b"te"
     with pytest.raises(Problem) as refused:
@@ -74,12 +74,12 @@ async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("size", "waited", "left"),
     [
-        (0, 0, body.TIMEOUT),
-        (0, 15, body.TIMEOUT - 15),
-        (100 * body.LEAST_RATE, 100, body.TIMEOUT),
-        (100 * body.LEAST_RATE, 10, body.TIMEOUT),
-        (100 * body.LEAST_RATE, 115, body.TIMEOUT - 15),
-        (100 * body.LEAST_RATE, 100 + body.TIMEOUT, 0),
+        (0, 0, body.BODY_SECONDS),
+        (0, 15, body.BODY_SECONDS - 15),
+        (100 * body.LEAST_RATE, 100, body.BODY_SECONDS),
+        (100 * body.LEAST_RATE, 10, body.BODY_SECONDS),
+        (100 * body.LEAST_RATE, 115, body.BODY_SECONDS - 15),
+        (100 * body.LEAST_RATE, 100 + body.BODY_SECONDS, 0),
     ],
 )
 def test_an_upload_has_a_least_rate(size: int, waited: float, left: float) -> None:
@@ -90,7 +90,7 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of 1 000 pieces none is late by itself."""
-    monkeypatch.setattr(body, "TIMEOUT", 1.0)
+    monkeypatch.setattr(body, "BODY_SECONDS", 1.0)
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0.01)
@@ -108,7 +108,7 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
 
 
 async def test_the_time_of_its_reader_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "TIMEOUT", 1.0)
+    monkeypatch.setattr(body, "BODY_SECONDS", 1.0)
     left = 4
 
     async def receive() -> dict[str, Any]:

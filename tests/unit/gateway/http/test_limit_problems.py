@@ -10,7 +10,7 @@ from actors.config.settings import SECTIONS, Settings
 from actors.media.store import StoreFull, StoreUnavailable
 from actors.metrics.counters import Measures
 from gateway.http import limit_problems
-from gateway.http.limit_problems import COUNTED, expect, refused
+from gateway.http.limit_problems import LIMITS_METRIC, expect, refused
 
 if TYPE_CHECKING:
     from actors.runtime.limits.limits import Limit, Scope
@@ -29,7 +29,7 @@ def scopes(limit: Limit) -> tuple[Scope, ...]:
 def counted(measures: Measures, setting: str) -> float | None:
     """The count of refusals by this limit; None where the metrics have no series of it."""
     for name, labels, value in measures.samples:
-        if name == COUNTED and labels == {"limit": setting}:
+        if name == LIMITS_METRIC and labels == {"limit": setting}:
             assert isinstance(value, float | int)
             return float(value)
     return None

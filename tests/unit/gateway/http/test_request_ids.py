@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.http.request_ids import HEADER, chosen
+from gateway.http.request_ids import REQUEST_ID_HEADER, chosen
 
 OTHER = (b"x-api-key", b"tmo_xxxxxxxx")
 
@@ -18,7 +18,7 @@ OTHER = (b"x-api-key", b"tmo_xxxxxxxx")
     ],
 )
 def test_the_callers_own(given: bytes) -> None:
-    assert chosen([OTHER, (HEADER, given)]) == given.decode()
+    assert chosen([OTHER, (REQUEST_ID_HEADER, given)]) == given.decode()
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,15 @@ def test_the_callers_own(given: bytes) -> None:
     ],
 )
 def test_what_is_not_taken(given: bytes) -> None:
-    made = chosen([(HEADER, given), OTHER])
+    made = chosen([(REQUEST_ID_HEADER, given), OTHER])
     assert made.encode() != given
     assert len(made) == 16
 
 
 def test_of_several_none_is_taken() -> None:
-    assert len(chosen([(HEADER, b"checkout-1"), (HEADER, b"checkout-2")])) == 16
+    assert (
+        len(chosen([(REQUEST_ID_HEADER, b"checkout-1"), (REQUEST_ID_HEADER, b"checkout-2")])) == 16
+    )
 
 
 def test_each_is_another() -> None:

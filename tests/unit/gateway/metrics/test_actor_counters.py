@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.metrics import actor_counters
-from gateway.metrics.actor_counters import NOTHING, ActorCounters
+from gateway.metrics.actor_counters import NO_TOTALS, ActorCounters
 from supervision.reports import metrics_file
 from supervision.reports.metrics_file import MetricsTotals
 
@@ -29,7 +29,7 @@ def write(data: Path, received: int) -> None:
 
 async def test_what_the_root_wrote_is_read_anew(tmp_path: Path) -> None:
     read = ActorCounters(tmp_path)
-    assert await read.look() == NOTHING
+    assert await read.look() == NO_TOTALS
     for received in (3, 4):
         write(tmp_path, received)
         told = await read.look()
@@ -44,7 +44,7 @@ async def test_of_a_silent_root_only_the_totals_are_left(
     write(tmp_path, 3)
     read = ActorCounters(tmp_path)
     assert (await read.look()).up
-    monkeypatch.setattr(actor_counters, "SILENCE", -1.0)
+    monkeypatch.setattr(actor_counters, "TREE_SILENCE_SECONDS", -1.0)
     told = await read.look()
     assert not told.up
     assert len(told.totals) == 1

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.health.resources import Disk
 from actors.metrics.counters import FAST
-from actors.queue.records import COUNTED, Counts, flow_of
+from actors.queue.records import CONNECTION_COUNTERS, Counts, flow_of
 from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
 from gateway.instance_snapshot import InstanceSnapshot
-from gateway.metrics.actor_counters import NOTHING, ActorTotals
+from gateway.metrics.actor_counters import NO_TOTALS, ActorTotals
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import GaugeFamilies
@@ -34,7 +34,7 @@ FLOW = flow_of({"count:queued": "5", "count:sent": "2", "took:2": "2", "took:ms"
 
 
 def rendered(
-    told: ActorTotals = NOTHING, own: Sequence[Sample] = (), **changes: Any
+    told: ActorTotals = NO_TOTALS, own: Sequence[Sample] = (), **changes: Any
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     values: dict[str, Any] = {
         "connections": [presenters.connection(REGISTERED, LEASE, alive=True, settings=SETTINGS)],
@@ -122,9 +122,9 @@ def test_what_became_of_messages() -> None:
 
 
 def test_each_count_has_the_name_of_what_it_counts() -> None:
-    counted = {f"count:{name}": str(number) for number, name in enumerate(COUNTED, 11)}
+    counted = {f"count:{name}": str(number) for number, name in enumerate(CONNECTION_COUNTERS, 11)}
     series = rendered(flows={"shop": flow_of(counted, 0)})
-    for number, name in enumerate(COUNTED, 11):
+    for number, name in enumerate(CONNECTION_COUNTERS, 11):
         assert series[f"teimoso_messages_{name}_total", ("shop",)] == number
 
 

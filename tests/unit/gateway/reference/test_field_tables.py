@@ -6,7 +6,7 @@ import pytest
 
 from gateway.reference.field_tables import kinds, rows
 from gateway.schemas.content.outbound_messages import NewMessage
-from gateway.schemas.examples import MESSAGES
+from gateway.schemas.examples import MESSAGE_EXAMPLES
 from tests.api_document import DOCUMENT
 
 KNOWN: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -62,7 +62,7 @@ def test_the_fields_of_an_object_follow_it() -> None:
 
 def test_each_body_is_an_object_or_one_of_several() -> None:
     assert {name for name, body in BODIES.items() if kinds(body, KNOWN)} == {"sendMessage"}
-    assert set(kinds(BODIES["sendMessage"], KNOWN)) == set(MESSAGES)
+    assert set(kinds(BODIES["sendMessage"], KNOWN)) == set(MESSAGE_EXAMPLES)
 
 
 @pytest.mark.parametrize("operation", BODIES)
@@ -74,6 +74,6 @@ def test_each_field_of_a_body_has_a_meaning(operation: str) -> None:
         assert not [row.name for row in found if not row.meaning and row.name != "type"]
 
 
-@pytest.mark.parametrize("kind", MESSAGES)
+@pytest.mark.parametrize("kind", MESSAGE_EXAMPLES)
 def test_the_example_of_a_message_is_a_message_of_its_type(kind: str) -> None:
-    assert NewMessage.model_validate(MESSAGES[kind]).root.type == kind  # type: ignore[union-attr]
+    assert NewMessage.model_validate(MESSAGE_EXAMPLES[kind]).root.type == kind  # type: ignore[union-attr]

@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
 from actors.state.events.deliveries import Attempt, Delivery
 from actors.state.events.derivation import of_change
-from actors.state.events.event import TYPES, Event, EventType
+from actors.state.events.event import EVENT_TYPES, Event, EventType
 from actors.state.events.outbox import NumberedEvent
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import PairingText
-from gateway.schemas.events import MODELS, example
+from gateway.schemas.events import EVENT_MODELS, example
 from tests.api_document import DOCUMENT
 from tests.unit.gateway.schemas.stored_documents import (
     ADDED,
@@ -87,7 +87,7 @@ def check(text: bytes) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_each_type_is_written_as_the_document_promises(kind: EventType) -> None:
     found = check(event_presenters.written(stored(kind, data_of(kind))))
     assert (found["id"], found["seq"], found["type"]) == ("evt_1", 7, kind)
@@ -96,8 +96,10 @@ def test_each_type_is_written_as_the_document_promises(kind: EventType) -> None:
 
 
 def test_every_type_has_one_model_and_the_example_fits() -> None:
-    named = [name for model in MODELS for name in get_args(model.model_fields["type"].annotation)]
-    assert sorted(named) == sorted(TYPES)
+    named = [
+        name for model in EVENT_MODELS for name in get_args(model.model_fields["type"].annotation)
+    ]
+    assert sorted(named) == sorted(EVENT_TYPES)
     check(json.dumps(example()).encode())
 
 
@@ -197,7 +199,7 @@ def test_changes(change: Any, fields: dict[str, Any]) -> None:
     assert {name: found[name] for name in (*none, "change")} == {**none, **fields}
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", EVENT_TYPES)
 @pytest.mark.parametrize("data", [{}, {"id": 5}])
 def test_what_another_release_wrote_may_be_unreadable(
     kind: EventType, data: dict[str, Any]

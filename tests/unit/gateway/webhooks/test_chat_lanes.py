@@ -126,8 +126,8 @@ def test_what_is_gone_before_it_was_read_is_counted_but_for_what_is_done() -> No
 
 
 def test_memory_has_a_bound_of_events_and_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVENTS", 3)
-    monkeypatch.setattr(module, "BYTES", 100)
+    monkeypatch.setattr(module, "WAITING_EVENTS", 3)
+    monkeypatch.setattr(module, "WAITING_EVENT_BYTES", 100)
     lanes = filled("a", "b")
     lanes.read(event(3), wanted=True)
     seen = [lanes.full]

@@ -148,7 +148,11 @@ async def test_a_setting_changes_and_goes(
     for more in ({"name": "Ana"}, {"name": "Ana Lima"}, {"remove": True}, {"remove": True}):
         assert (await http.post(SETTINGS, json={**body, **more})).status_code == 201
     changes = replica.take(await replica.ask())
-    assert [one.operation for one in changes] == [patches.SET, patches.SET, patches.REMOVE]
+    assert [one.operation for one in changes] == [
+        patches.SET_OPERATION,
+        patches.SET_OPERATION,
+        patches.REMOVE,
+    ]
     assert {one.index[1] for one in changes} == {device.world.people.named(FRIEND).addresses()[1]}
     assert replica.macs == {}
     left = [one["type"] for one in (await http.get(SETTINGS)).json()["settings"]]
@@ -254,7 +258,7 @@ async def test_patches_come_in_pages(
     http: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(queries, "PATCH_PAGE", 2)
     device = await paired(NUMBER)
     replica = Replica(device, "regular")
     for label in "12345":
@@ -312,7 +316,11 @@ async def test_a_companion_asks_for_a_key_that_it_lacks(
     await device.take_keys(await device.next("message"))
     changes = replica.take(answer)
     # under another key the index is sealed otherwise: the old record goes
-    assert [one.operation for one in changes] == [patches.SET, patches.REMOVE, patches.SET]
+    assert [one.operation for one in changes] == [
+        patches.SET_OPERATION,
+        patches.REMOVE,
+        patches.SET_OPERATION,
+    ]
     assert len(replica.macs) == 1
     state = (await http.get(SETTINGS)).json()
     assert (len(state["keys"]), state["keys_requested"]) == (2, 1)

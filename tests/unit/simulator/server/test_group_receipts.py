@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.server.groups.member_receipts import MemberReceipt
-from simulator.server.rules.properties import GROUP
+from simulator.server.rules.properties import GROUP_PROPERTIES
 from simulator.wire.protocol_library import JID, LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def group(request: pytest.FixtureRequest, world: ServerState) -> Group:
 
 def confirm(world: ServerState, group: Group, shape: str, message_id: str = "M1") -> None:
     """All members' devices confirm a message of the account."""
-    world.properties.change(group.chat, {"receipts": shape}, GROUP)
+    world.properties.change(group.chat, {"receipts": shape}, GROUP_PROPERTIES)
     endpoints = [one for number in group.members for one in world.endpoints.of(number).values()]
     with world.store.transaction():
         world.group_receipts.confirm(endpoints, NUMBER, message_id, group)
@@ -62,7 +62,7 @@ async def settled(device: Device, count: int) -> list[Any]:
 async def test_each_member_has_a_receipt_at_first(
     device: Device, world: ServerState, group: Group
 ) -> None:
-    confirm(world, group, world.properties.described(group.chat, GROUP)["receipts"])
+    confirm(world, group, world.properties.described(group.chat, GROUP_PROPERTIES)["receipts"])
     friend, other = (world.people.named(one).address(group.server) for one in (FRIEND, OTHER))
     receipts = await settled(device, 3)
     shown = [(one.attrs["participant"], one.attrs.get("type")) for one in receipts]
@@ -116,7 +116,7 @@ async def test_a_linked_device_confirms_by_an_aggregated_receipt(
     paired: Callable[[str], Awaitable[Device]],
 ) -> None:
     reader = await paired(OTHER)
-    world.properties.change(group.chat, {"receipts": "by_message"}, GROUP)
+    world.properties.change(group.chat, {"receipts": "by_message"}, GROUP_PROPERTIES)
     author = world.people.named(NUMBER).address(group.server, device.device)
     attrs = {"to": group.address, "participant": author, "type": "read"}
     await reader.send(Node("receipt", {"id": "M1", **attrs}))
@@ -129,7 +129,7 @@ async def test_nobody_confirms_without_a_stanza(
     device: Device, world: ServerState, group: Group
 ) -> None:
     for shape in ("each", "by_type", "by_message"):
-        world.properties.change(group.chat, {"receipts": shape}, GROUP)
+        world.properties.change(group.chat, {"receipts": shape}, GROUP_PROPERTIES)
         with world.store.transaction():
             world.group_receipts.confirm([], NUMBER, "M1", group)
     await device.query("w:p", "get")
@@ -139,7 +139,7 @@ async def test_nobody_confirms_without_a_stanza(
 async def test_an_inactive_receipt_keeps_its_type(
     device: Device, world: ServerState, group: Group
 ) -> None:
-    world.properties.change(group.chat, {"receipts": "by_message"}, GROUP)
+    world.properties.change(group.chat, {"receipts": "by_message"}, GROUP_PROPERTIES)
     with world.store.transaction():
         one = MemberReceipt(JID(FRIEND), "inactive")
         world.group_receipts.send(NUMBER, "M1", group.address, [one])

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.trace import allow_list, catalogue
 from simulator.trace.comparison import TraceComparison
-from simulator.trace.features import UNKNOWN, Feature
+from simulator.trace.features import UNLISTED, Feature
 from simulator.trace.trace_lines import TraceError, read
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_sizes_and_running_numbers_are_no_difference(same: dict[str, Any]) -> No
         (changed(TEXT, type="media"), ("message media", "")),
         (stanza(1, "in", "novelty"), ("novelty", "")),
         (stanza(1, "in", "status", type="~4"), ("status", "")),
-        (changed(TEXT, type="~16"), (f"message {UNKNOWN}", "")),
+        (changed(TEXT, type="~16"), (f"message {UNLISTED}", "")),
         (stanza(1, "in", "~16"), ("~16", "")),
         (stanza(1, "out", "receipt", id="#1", type="retry"), ("receipt retry", "")),
         (stanza(1, "out", "ack", id="#1", class_="call"), ("ack call", "")),

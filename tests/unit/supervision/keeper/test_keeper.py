@@ -21,5 +21,5 @@ def test_no_part_is_given_a_port_that_was_asked_for_the_api_or_the_simulator(
     first, second = islice(ports.candidates(tmp_path), 2)
     settings = Settings.model_validate({"TEIMOSO_DATA": tmp_path})
     kept = Keeper(tmp_path, settings, Plan(port=first, control_port=second, simulate=True))
-    assert len(set(kept.plan.ports.values())) == len(ports.NAMES)
+    assert len(set(kept.plan.ports.values())) == len(ports.PORT_NAMES)
     assert not {first, second} & set(kept.plan.ports.values())

@@ -115,7 +115,7 @@ async def test_below_the_floor_logs_give_room_to_messages(
         try:
             await eventually("the disk is looked at", lambda: looks > 2, 10)
             assert [file.stat().st_size for file in (log, *older)] == [100_000, *[150_000] * 4]
-            size = disk_floor.PART * 500_000
+            size = disk_floor.ACCEPTED_PART * 500_000
             await eventually("the log is cut", lambda: log.stat().st_size == 0, 10)
             assert [file.exists() for file in older] == [True, False, False, False]
             assert older[0].read_bytes() == b"n" * 100_000

@@ -58,7 +58,7 @@ def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Pat
 def test_no_list_and_a_broken_one_are_empty(tmp_path: Path) -> None:
     assert process_files.read(tmp_path) == []
     process_files.write(tmp_path, [this()])
-    (tmp_path / process_files.TREE).write_text('[{"role": "root"')
+    (tmp_path / process_files.TREE_FILE).write_text('[{"role": "root"')
     assert process_files.read(tmp_path) == []
 
 
@@ -69,7 +69,7 @@ def test_of_another_host_the_root_is_believed_while_it_shows_itself(tmp_path: Pa
     assert process_files.read(tmp_path) == [this()], "no root ever showed itself"
     process_files.beat(tmp_path)
     assert process_files.read(tmp_path) == [this(), far]
-    past = time.time() - process_files.SILENCE - 1
+    past = time.time() - process_files.ENTRY_SILENCE_SECONDS - 1
     os.utime(tmp_path / process_files.BEAT, (past, past))
     assert process_files.read(tmp_path) == [this()]
 

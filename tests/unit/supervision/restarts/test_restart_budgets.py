@@ -12,7 +12,7 @@ from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.sqlite.store import SqliteDocuments
 from supervision.restarts.policy import Intensity, RestartRecords
-from supervision.restarts.restart_budgets import FALLS, RestartBudgets
+from supervision.restarts.restart_budgets import FALLS_FIELD, RestartBudgets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -46,7 +46,7 @@ async def written(budgets: RestartBudgets, documents: Documents, falls: int | No
         async with asyncio.timeout(5):
             while True:
                 document = await documents.get(CONNECTIONS, "shop")
-                known = (document or {}).get(FALLS)
+                known = (document or {}).get(FALLS_FIELD)
                 if (None if known is None else len(known["at"])) == falls:
                     break
                 await asyncio.sleep(0.01)
@@ -86,7 +86,7 @@ async def test_a_clock_that_was_set_back_makes_no_fall_of_tomorrow(documents: Do
     """A fall that seemed to lie ahead would never be over."""
     after = budgets(documents)
     tomorrow = time.time() + 86_400
-    after.restore("shop", {FALLS: {"at": [tomorrow] * (LIMIT + 1), "streak": 4}})
+    after.restore("shop", {FALLS_FIELD: {"at": [tomorrow] * (LIMIT + 1), "streak": 4}})
     record = after._lives.record("shop")
     assert record is not None
     assert max(record.falls) <= time.monotonic()

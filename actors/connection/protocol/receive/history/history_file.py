@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from actors.connection.protocol.media.cipher import (
     HASH_BYTES,
-    HISTORY,
-    KEY_BYTES,
+    HISTORY_FILE,
+    MEDIA_KEY_BYTES,
     Corrupt,
     FileDecryptor,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.media.http_client import HttpClient
     from actors.connection.protocol.media.media_servers import MediaServers
 
-MAX_SEALED: Final = 64 * 1024 * 1024
+MAX_HISTORY_BYTES: Final = 64 * 1024 * 1024
 MAX_INFLATED: Final = 192 * 1024 * 1024
 """Bytes of one file, as it comes and once inflated: several times what phones send."""
 
@@ -52,7 +52,7 @@ async def bring(notification: Any, web: HttpClient, hosts: MediaServers) -> byte
     if inline:
         return await asyncio.to_thread(inflate, [inline])
     whole = (
-        len(notification.mediaKey) == KEY_BYTES
+        len(notification.mediaKey) == MEDIA_KEY_BYTES
         and len(notification.fileSha256) == len(notification.fileEncSha256) == HASH_BYTES
         and is_path(notification.directPath)
     )
@@ -77,7 +77,7 @@ async def bring(notification: Any, web: HttpClient, hosts: MediaServers) -> byte
 
 async def _fetch(host: str, notification: Any, web: HttpClient) -> bytes:
     opening = FileDecryptor(
-        HISTORY,
+        HISTORY_FILE,
         notification.mediaKey,
         sha256=notification.fileSha256,
         sealed_sha256=notification.fileEncSha256,
@@ -85,7 +85,7 @@ async def _fetch(host: str, notification: Any, web: HttpClient) -> bytes:
     parts, size = list[bytes](), 0
     try:
         async with (
-            asyncio.timeout(patience(min(notification.fileLength, MAX_SEALED))),
+            asyncio.timeout(patience(min(notification.fileLength, MAX_HISTORY_BYTES))),
             web.get(_url(host, notification)) as (status, chunks),
         ):
             if status in _GONE:
@@ -94,7 +94,7 @@ async def _fetch(host: str, notification: Any, web: HttpClient) -> bytes:
                 raise Later("refused")
             async for chunk in chunks:
                 size += len(chunk)
-                if size > MAX_SEALED:
+                if size > MAX_HISTORY_BYTES:
                     raise UnusableHistory("too large")
                 parts.append(await asyncio.to_thread(opening.feed, chunk))
             parts.append(await asyncio.to_thread(opening.finish))

@@ -45,7 +45,7 @@ from actors.connection.protocol.session_transactions import (
     transaction,
 )
 from actors.connection.protocol.wire_format.nodes import MAX_NUMBER, MalformedMessage, parse, proto
-from actors.connection.session.identities.push_names import LONGEST_NAME
+from actors.connection.session.identities.push_names import MAX_PUSH_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
@@ -69,11 +69,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SHARE: Final = 100
+COMMIT_MESSAGES: Final = 100
 """Messages, or names, that share a commit; what arrives now has its turn in between."""
 
-MAX_ATTEMPTS: Final = 60
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
+MAX_FILE_ATTEMPTS: Final = 60
+FIRST_FILE_PAUSE, LONGEST_FILE_PAUSE = 2.0, 3600.0
 """Tries of a file that cannot be had, over two days, and the seconds between them."""
 
 NOT_FETCHED: Final = "media_not_fetched"
@@ -206,11 +206,11 @@ class HistoryWorker:
 
     async def _put_off(self, sync: StoredNotification, reason: str) -> None:
         """Try it again later; not for ever."""
-        if sync.attempts >= MAX_ATTEMPTS:
+        if sync.attempts >= MAX_FILE_ATTEMPTS:
             await self._give_up(sync, reason)
             return
         self._counts["history.put_off"] += 1
-        pause = doubled(sync.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
+        pause = doubled(sync.attempts + 1, FIRST_FILE_PAUSE, LONGEST_FILE_PAUSE)
         async with transaction(self._session, self._socket):
             self._session.history_syncs.put_off(sync.message_id, self._clock() + pause)
 
@@ -239,7 +239,7 @@ class HistoryWorker:
                 if passed <= done:
                     continue
                 share.append(past)
-                if len(share) == SHARE:
+                if len(share) == COMMIT_MESSAGES:
                     await self._commit(sync, share, passed)
                     share = []
             await asyncio.sleep(0)
@@ -251,11 +251,11 @@ class HistoryWorker:
     async def _learn(self, history: bytes) -> None:
         """Store identities and push names, before the messages."""
         facts = [(name, part) for name, part in split(history) if name != "conversations"]
-        for start in range(0, len(facts), SHARE):
+        for start in range(0, len(facts), COMMIT_MESSAGES):
             news = False
             await require_room(self._socket, self._low)
             async with transaction(self._session, self._socket):
-                for name, part in facts[start : start + SHARE]:
+                for name, part in facts[start : start + COMMIT_MESSAGES]:
                     if name == "phoneNumberToLidMappings":
                         pair = parse(proto.PhoneNumberToLIDMapping, part)
                         news |= self._pair(pair.pnJid, pair.lidJid)
@@ -345,7 +345,7 @@ class HistoryWorker:
             key.id,
             info.messageTimestamp,
             key.fromMe,
-            info.pushName[:LONGEST_NAME] or self._session.push_names.find(str(sender)),
+            info.pushName[:MAX_PUSH_NAME] or self._session.push_names.find(str(sender)),
             of_web(info),
         )
 

@@ -9,7 +9,7 @@ from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.from_proto import Forged, content_of, unsealed
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.session.messages.sealed_edits import SealedEdit
-from actors.connection.session.received.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
 from actors.messages.content import Edit, encode
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class EditOpener:
         source: Literal["live", "offline", "history"],
     ) -> None:
         """Keep a message whose edit could not be opened, and no other."""
-        if found.type == UNDECRYPTABLE and found.part == wrappers.SEALED:
+        if found.type == UNDECRYPTABLE_ROW and found.part == wrappers.SEALED:
             target = found.message.secretEncryptedMessage.targetMessageKey.id
             self._session.sealed_edits.add(
                 SealedEdit(*key, target, at, from_me, push_name, source, plaintext)
@@ -100,7 +100,7 @@ class EditOpener:
         scene = scene_of(self._session, self._people, chat, sender)
         try:
             found = None if received is None else unsealed(received, scene)
-            if found is None or found.type == UNDECRYPTABLE:
+            if found is None or found.type == UNDECRYPTABLE_ROW:
                 return None
             content = content_of(found, scene)
         except Forged:

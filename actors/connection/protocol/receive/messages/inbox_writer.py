@@ -15,7 +15,7 @@ from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.session.messages.message_aliases import retargeted
-from actors.connection.session.received.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
 from actors.messages.content import Change, encode, is_plain, text_of
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class InboxWriter:
         opened = self.edits.learn(key, content, found.secret, author)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
-        stored = "message.placeholder" if content.type == UNDECRYPTABLE else "message.stored"
+        stored = "message.placeholder" if content.type == UNDECRYPTABLE_ROW else "message.stored"
         counted = stored if added else "message.repeated"
         held, news = self.held(*key), added or bool(opened)
         moved: list[tuple[int | None, int | None]] = [*opened]
@@ -167,10 +167,10 @@ class InboxWriter:
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=arrival(stanza),
-            body=None if content.type in ("text", UNDECRYPTABLE) else plaintext,
+            body=None if content.type in ("text", UNDECRYPTABLE_ROW) else plaintext,
             content=None if is_plain(content) else encode(content),
         )
-        if added and not source.from_me and content.type != UNDECRYPTABLE:
+        if added and not source.from_me and content.type != UNDECRYPTABLE_ROW:
             self._expect_reading(stanza, key, content, at)
         return added
 

@@ -13,7 +13,7 @@ from actors.connection.protocol.receive.from_proto import takes_back_anothers
 from actors.connection.protocol.receive.message_source import arrival, source_of
 from actors.connection.protocol.receive.messages.inbox_writer import InboxWriter
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
-from actors.connection.session.received.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
 from actors.messages.content import Other
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class MessageReceiver:
         self, stanza: Node, source: MessageSource, answers: tuple[Node, ...] = ()
     ) -> StanzaResult:
         """Store a placeholder for the message, unless it is there; a resend replaces it."""
-        added = self._inbox.add(stanza, source, Other(UNDECRYPTABLE))
+        added = self._inbox.add(stanza, source, Other(UNDECRYPTABLE_ROW))
         counted = "message.placeholder" if added else "message.repeated"
         held = self.held(*self.key(stanza, source)) if answers else None
         if added:

@@ -98,7 +98,7 @@ async def drain(session: Session, made: Settings) -> None:
 async def live(directory: Path, epoch: int, step: Step) -> None:
     """Does what the phone number's first stanza does, then drains."""
     vars(actor_base)["log_to"] = lambda *_: None
-    actor.SHARE = 2
+    actor.MOVED_MESSAGES = 2
     assert Batcher.__init__.__kwdefaults__ is not None
     Batcher.__init__.__kwdefaults__["limit"] = 3
     for name in ("batch", "query"):

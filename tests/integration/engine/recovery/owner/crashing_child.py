@@ -198,7 +198,7 @@ def content(said: str | dict[str, Any]) -> Content:
 
 async def main(asked: dict[str, Any]) -> None:
     prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
-    stanza_receiver.STANZAS_PER_COMMIT = shared_commits.SHARE = asked["batch"]  # type: ignore[misc]
+    stanza_receiver.STANZAS_PER_COMMIT = shared_commits.COMMIT_CHANGES = asked["batch"]  # type: ignore[misc]
     resend_requests.UNACKNOWLEDGED = 1.0  # type: ignore[misc]  # the next owner need not wait long
     POINTS[asked["point"]](Step(asked["at"]))
     settings = resolve_settings(**asked["settings"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.reference.code_samples import samples
-from gateway.schemas.examples import FILE_EXAMPLE, MESSAGES, PATH
+from gateway.schemas.examples import FILE_EXAMPLE, MESSAGE_EXAMPLES, PATH
 from tests.integration.gateway.api.reference.test_examples import MIMES, kept, sent
 from tests.integration.gateway.api.reference.test_schemathesis import Rest
 from tests.integration.gateway.served import KEY
@@ -56,8 +56,8 @@ def test_a_message_of_each_type_is_sent_by_its_sample(
     with Rest(gateway):
         files, text = {kind: kept(api, kind) for kind in MIMES}, sent(api)
         poll = sent(api, type="poll", question="Tea or coffee?", options=["tea", "coffee"])
-        for kind in MESSAGES:  # a deletion is the last
-            written = json.dumps(MESSAGES[kind])
+        for kind in MESSAGE_EXAMPLES:  # a deletion is the last
+            written = json.dumps(MESSAGE_EXAMPLES[kind])
             about = {"poll_vote": poll}.get(kind, text)
             for example, value in {PATH["id"]: about, FILE_EXAMPLE: files.get(kind, "")}.items():
                 written = written.replace(example, value)

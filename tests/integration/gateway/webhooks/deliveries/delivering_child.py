@@ -47,7 +47,7 @@ def dying(number: int, *, after: bool) -> None:
 
 
 async def main(data: Path, port: int, room: int, point: str, number: int) -> None:
-    chat_lanes.EVENTS = room
+    chat_lanes.WAITING_EVENTS = room
     delivery_policy.MAX_PAUSE = 1.0  # of its time only: what was refused is tried soon
     if point != "none":
         dying(number, after=point == "after")
@@ -60,7 +60,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
         Webhooks(documents),
         tail,
         Posters(Guarded(private=True)),
-        Leadership(redis, keys.WEBHOOKS),
+        Leadership(redis, keys.WEBHOOKS_CHANNEL),
         bodies=DeliveryBodies(documents, Leases(redis), open_store(settings)),
     )
     await asyncio.gather(tail.run(), deliverer.run())

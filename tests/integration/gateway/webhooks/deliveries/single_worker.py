@@ -115,7 +115,7 @@ class SingleWorker:
     @asynccontextmanager
     async def worker(self, *, saves: bool = True) -> AsyncIterator[DeliveryWorker]:
         """A worker that runs, and `saves` how far it is as it ends, as the deliverer has it."""
-        turn = Leadership(self.redis, keys.WEBHOOKS, seconds=60)
+        turn = Leadership(self.redis, keys.WEBHOOKS_CHANNEL, seconds=60)
         assert await turn.hold()
         tail = EventTail(self.documents)
         poster = Poster(Guarded(private=True))

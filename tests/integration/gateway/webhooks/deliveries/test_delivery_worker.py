@@ -15,7 +15,7 @@ from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, HEALTH_STATUS, WEBHOOKS
 from actors.state.events.deliveries import Delivery
 from actors.state.events.log import EventLog
-from actors.state.own_mistakes import MISTAKE
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy, delivery_worker
 from gateway.webhooks.delivery_journal import SAVE
@@ -85,7 +85,7 @@ async def test_a_store_of_an_older_release_is_gone_on_with(
 async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
     delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery_worker, "HELD", 2)
+    monkeypatch.setattr(delivery_worker, "MAX_HELD_CHATS", 2)
     monkeypatch.setattr(delivery_policy, "DOWN", 100)
     receiver.answer = lambda event: 500 if event["seq"] <= 5 else None
     await delivering.add(receiver)
@@ -111,7 +111,7 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
     delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
 ) -> None:
     """Of many chats few are tried; with a single chat what memory has no room for is stored."""
-    monkeypatch.setattr(chat_lanes, "EVENTS", 50)
+    monkeypatch.setattr(chat_lanes, "WAITING_EVENTS", 50)
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
     wanted = await store_messages(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
@@ -136,7 +136,7 @@ async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
     delivering: SingleWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker dies when the refused one is taken, and the one behind it is on its way."""
-    monkeypatch.setattr(chat_lanes, "EVENTS", 5)
+    monkeypatch.setattr(chat_lanes, "WAITING_EVENTS", 5)
     released, second = threading.Event(), threading.Event()
 
     def answer(event: dict[str, Any]) -> None:
@@ -226,7 +226,7 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     documents = delivering.documents
     tail = EventTail(documents)
     posters = Posters(Guarded(private=True))
-    turn = Leadership(delivering.redis, keys.WEBHOOKS)
+    turn = Leadership(delivering.redis, keys.WEBHOOKS_CHANNEL)
     deliverer = WebhookDispatcher(
         documents, delivering.webhooks, tail, posters, turn, bodies=delivering.bodies
     )
@@ -244,7 +244,7 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     assert documents.taken > before, "it was noted as it ended"
     # The answer to the last one may have been on its way.
     assert (await delivering.webhook()).progress.cursor >= receiver.seqs[-2]
-    assert await delivering.redis.get(keys.WEBHOOKS) is None
+    assert await delivering.redis.get(keys.WEBHOOKS_CHANNEL) is None
 
 
 async def test_a_worker_whose_progress_the_store_refuses_is_an_alert_and_starts_again(
@@ -253,7 +253,7 @@ async def test_a_worker_whose_progress_the_store_refuses_is_an_alert_and_starts_
     await delivering.add(receiver)
     documents = delivering.documents
     tail = EventTail(documents)
-    turn = Leadership(delivering.redis, keys.WEBHOOKS)
+    turn = Leadership(delivering.redis, keys.WEBHOOKS_CHANNEL)
     deliverer = WebhookDispatcher(
         documents,
         delivering.webhooks,
@@ -270,7 +270,7 @@ async def test_a_worker_whose_progress_the_store_refuses_is_an_alert_and_starts_
         await store_messages(documents, 2)
 
         async def noted() -> bool:
-            found = await documents.get(HEALTH_STATUS, MISTAKE)
+            found = await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT)
             return found is not None and found["action"] == "webhooks"
 
         await eventually("the mistake is noted", noted, SOON)

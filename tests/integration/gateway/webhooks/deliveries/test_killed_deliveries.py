@@ -48,7 +48,7 @@ def child(
     store: Path, valkey: Valkey, room: int, point: str, number: int
 ) -> Iterator[forked.Popen]:
     with redis.Redis(port=valkey.port, password=PASSWORD) as server:
-        server.delete(keys.WEBHOOKS)  # the turn of one that was killed
+        server.delete(keys.WEBHOOKS_CHANNEL)  # the turn of one that was killed
     words = (CHILD, store, valkey.port, room, point, number)
     process = forked.Popen(
         [sys.executable, *map(str, words)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}

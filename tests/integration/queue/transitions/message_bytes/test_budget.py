@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors import redis as scripts
-from actors.queue.message_bytes import KEYED, LEAST
+from actors.queue.message_bytes import KEYED, MIN_MESSAGE_BYTES
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.redis import keys
 from actors.runtime.limits.limits import LimitReached
@@ -161,4 +161,4 @@ async def test_records_of_an_older_release_are_counted_once(desk: Desk, redis: R
 
 def test_a_send_without_words_counts_as_much_for_the_gateway_as_for_redis() -> None:
     lines = (Path(scripts.__file__).parent / "transitions.lua").read_text().splitlines()
-    assert {f"local WEIGHT = {LEAST}", f"local KEYED = {KEYED}"} <= set(lines)
+    assert {f"local WEIGHT = {MIN_MESSAGE_BYTES}", f"local KEYED = {KEYED}"} <= set(lines)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from actors.connection.backup import backup_format
 from actors.connection.backup.backup_format import (
-    CHUNK,
+    SEALED_CHUNK_BYTES,
     BackupTooLarge,
     Header,
     Tampered,
@@ -28,7 +28,7 @@ from actors.redis.leases.lease_record import Position
 OLD, NEW = "11" * 32, "22" * 32
 KEYS = Keyring.of(OLD)
 HEADER = Header("shop", 3, 41, 1_800_000_000.5)
-LONG = os.urandom(CHUNK * 3 + 17)  # does not compress: several chunks
+LONG = os.urandom(SEALED_CHUNK_BYTES * 3 + 17)  # does not compress: several chunks
 
 
 def sealed(session: bytes, keyring: Keyring = KEYS, header: Header = HEADER) -> bytes:
@@ -100,7 +100,7 @@ def test_a_cut_anywhere_in_the_head_is_refused() -> None:
 
 
 def test_chunks_that_changed_places_or_backups_are_refused() -> None:
-    size = CHUNK + backup_format.TAG
+    size = SEALED_CHUNK_BYTES + backup_format.TAG_BYTES
     start = len(WHOLE) - (len(WHOLE) - len(_head(WHOLE))) % size - 3 * size
     first, second = WHOLE[start : start + size], WHOLE[start + size : start + 2 * size]
     with pytest.raises(Tampered):
@@ -163,7 +163,7 @@ def test_there_is_a_limit_in_both_directions(monkeypatch: pytest.MonkeyPatch) ->
         opened(bomb)
     with pytest.raises(BackupTooLarge):
         sealed(bytes(3_000_000))
-    monkeypatch.setattr(backup_format, "MAX_SEALED", 100_000)
+    monkeypatch.setattr(backup_format, "MAX_BACKUP_BYTES", 100_000)
     with pytest.raises(BackupTooLarge):
         sealed(LONG)
 

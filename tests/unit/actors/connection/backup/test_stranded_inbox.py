@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.backup.quarantine import DRAINED
-from actors.connection.backup.restore import OLDER
+from actors.connection.backup.restore import OLDER_DIRECTORY
 from actors.connection.backup.stranded_inbox import StrandedInbox
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.files.pending_downloads import Downloads, Transfer
@@ -28,7 +28,7 @@ CHAT = "15550100002@s.whatsapp.net"
 
 async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
     said = Edit(Target("3EB0A1B2C3D4E5F6A7B8C9", CHAT), "ho")
-    file = tmp_path / OLDER / "1" / "session.db"
+    file = tmp_path / OLDER_DIRECTORY / "1" / "session.db"
     with closing(Session.open(file, 1)) as older:
         async with older.transaction():
             for message_id, content in (("WORDS", None), ("CHANGE", encode(said))):
@@ -53,7 +53,7 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
         Transfer(CHAT, CHAT, name, False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
         for name in ("FETCHED", "WAITING")
     )
-    file = tmp_path / OLDER / "1" / "session.db"
+    file = tmp_path / OLDER_DIRECTORY / "1" / "session.db"
     with closing(Session.open(file, 1)) as older:
         async with older.transaction():
             for transfer in (fetched, waiting):
@@ -84,7 +84,7 @@ async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transfer = Transfer(CHAT, CHAT, "A", False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
-    with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
+    with closing(Session.open(tmp_path / OLDER_DIRECTORY / "1" / "session.db", 1)) as older:
         async with older.transaction():
             older.downloads.add(transfer)
     real, refused = Downloads.add, list[str]()
@@ -105,7 +105,9 @@ async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
 async def test_the_newest_three_stay_once_they_are_drained(tmp_path: Path) -> None:
     for minute in range(5):
         name = f"19700101T000{minute}00Z-{minute}"
-        with closing(Session.open(tmp_path / OLDER / name / "session.db", minute)) as older:
+        with closing(
+            Session.open(tmp_path / OLDER_DIRECTORY / name / "session.db", minute)
+        ) as older:
             async with older.transaction():
                 older.inbox.add(
                     chat=CHAT, sender=CHAT, message_id=name, at=900, type="text", text="hi"
@@ -113,7 +115,7 @@ async def test_the_newest_three_stay_once_they_are_drained(tmp_path: Path) -> No
     shelf = Shelf()
     await StrandedInbox(Ticket("shop", 9), tmp_path, cast("OutboundQueue", None), shelf).run()
     assert len(shelf.messages) == 5
-    assert list((tmp_path / OLDER).iterdir()) == []
+    assert list((tmp_path / OLDER_DIRECTORY).iterdir()) == []
     assert sorted(place.name[-1] for place in (tmp_path / DRAINED).iterdir()) == ["2", "3", "4"]
 
 
@@ -127,7 +129,7 @@ class Choosy(Shelf):
 
 
 async def test_what_the_store_refuses_is_the_live_sessions_to_keep(tmp_path: Path) -> None:
-    with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
+    with closing(Session.open(tmp_path / OLDER_DIRECTORY / "1" / "session.db", 1)) as older:
         async with older.transaction():
             for name in ("A", "REFUSED", "B"):
                 older.inbox.add(

@@ -9,7 +9,7 @@ import pytest
 from actors.connection.abilities.port import Call
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.calls import REMEMBERED, RingingCalls
+from actors.connection.native.calls import MAX_RINGING_CALLS, RingingCalls
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -108,7 +108,7 @@ async def test_unreported_stanzas(line: Line) -> None:
 
 
 async def test_calls_that_ring_are_bounded(line: Line) -> None:
-    for number in range(REMEMBERED + 1):
+    for number in range(MAX_RINGING_CALLS + 1):
         await line.comes("offer", f"C{number}")
     with pytest.raises(SendError, match="unknown_call"):
         await line.calls.reject("C0")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from actors.connection.proxy.address import (
-    PATTERN,
+    PROXY_PATTERN,
     SHOWN_PATTERN,
     InvalidProxy,
     ProxyAddress,
@@ -37,7 +37,7 @@ from actors.connection.proxy.address import (
 def test_a_proxy_is_read(url: str, address: tuple[object, ...], as_shown: str | None) -> None:
     found = parse(url)
     assert found == ProxyAddress(*address)  # type: ignore[arg-type]
-    assert re.fullmatch(PATTERN, url)
+    assert re.fullmatch(PROXY_PATTERN, url)
     if as_shown is not None:
         assert (found.shown, shown(url)) == (as_shown, as_shown)
     assert "s3cret" not in repr(found)

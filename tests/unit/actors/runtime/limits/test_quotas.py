@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from actors.runtime.limits.limits import Limit, LimitReached
-from actors.runtime.limits.quotas import ALL, Quota, units_of
+from actors.runtime.limits.quotas import SHARED_UNIT, Quota, units_of
 
 QUOTA = Quota(Limit("EACH", 6, "each", 9), Limit("TOTAL", 20, "total", 9), connections=4)
 """Five parts of 2 are reserved, and 10 are shared."""
@@ -44,9 +44,9 @@ def test_parts_of_a_total(total: int, connections: int, reserved: int, shared: i
         (["b"], {"a": 6, "c": 6, "d": 4}, 2, None),  # its own part, whatever the others have
         (["b"], {"a": 6, "c": 6, "d": 4}, 3, "instance"),
         (["b"], {"a": 6, "c": 6, "d": 1}, 4, None),  # below its part nobody takes from the rest
-        ([ALL], {}, 12, None),  # `each` is for connections
-        ([ALL], {}, 13, "instance"),
-        ([ALL], {"a": 6, "c": 6, "d": 4}, 2, None),
+        ([SHARED_UNIT], {}, 12, None),  # `each` is for connections
+        ([SHARED_UNIT], {}, 13, "instance"),
+        ([SHARED_UNIT], {"a": 6, "c": 6, "d": 4}, 2, None),
         (["a", "b"], {}, 6, None),  # it counts for each
         (["a", "b"], {"c": 6}, 6, "instance"),
         (["a", "b"], {"b": 6}, 1, "connection"),
@@ -91,7 +91,7 @@ def test_a_total_without_parts_is_full() -> None:
 
 def test_parts_of_the_living_and_of_the_instance_are_theirs() -> None:
     QUOTA.check(["a"], {"c": 6, "d": 4}, 6, living={"a", "c", "d"})
-    QUOTA.check(["a"], {ALL: 8}, 6, living={"a"})
+    QUOTA.check(["a"], {SHARED_UNIT: 8}, 6, living={"a"})
 
 
 def test_a_deleted_connection_has_no_part() -> None:
@@ -123,9 +123,13 @@ def has_room(units: list[str], used: Counter[str], size: int) -> bool:
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_asked_for_each_gets_its_part_and_the_total_holds(seed: int) -> None:
     chance, used = random.Random(seed), Counter[str]()
-    units = ["a", "b", "c", "d", ALL]
+    units = ["a", "b", "c", "d", SHARED_UNIT]
     for _ in range(300):
-        some = chance.sample(units[:4], chance.randint(1, 4)) if chance.random() < 0.9 else [ALL]
+        some = (
+            chance.sample(units[:4], chance.randint(1, 4))
+            if chance.random() < 0.9
+            else [SHARED_UNIT]
+        )
         if chance.random() < 0.3:
             used.subtract(each for each in some if used[each] > 0)
             continue
@@ -144,7 +148,7 @@ def test_what_is_left_is_what_a_check_lets_in(seed: int) -> None:
     chance = random.Random(seed)
     quota = replace(QUOTA, each=None, connections=chance.choice([0, 1, 4, 30]))
     for _ in range(50):
-        used = {unit: chance.randint(0, 7) for unit in ("a", "b", "c", ALL)}
+        used = {unit: chance.randint(0, 7) for unit in ("a", "b", "c", SHARED_UNIT)}
         elsewhere = chance.randint(0, 4)
         for unit in (*used, "d"):
             left = quota.left(unit, used, elsewhere=elsewhere)
@@ -164,5 +168,5 @@ def test_a_quota_without_a_total_or_with_too_small_a_one_gets_another() -> None:
 
 
 def test_units() -> None:
-    assert units_of(None) == (ALL,)
+    assert units_of(None) == (SHARED_UNIT,)
     assert units_of({"b", "a"}) == ("a", "b")

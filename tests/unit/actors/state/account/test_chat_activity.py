@@ -272,7 +272,7 @@ async def test_a_connection_whose_chats_are_refused_holds_up_no_other(
 async def test_a_backfill_that_is_killed_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_backfill, "PAGE", 5)
+    monkeypatch.setattr(chat_backfill, "BACKFILL_PAGE", 5)
     monkeypatch.setattr(chat_backfill, "BACKFILL_PAUSE_SECONDS", 0.0)
     async with store(tmp_path) as documents:
         await stored_before(documents, 50)

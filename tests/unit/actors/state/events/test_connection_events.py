@@ -10,7 +10,7 @@ from actors.health.alerts import Alert
 from actors.state.call_events import CALL_IDS, calling
 from actors.state.connections import Connections, Observed, limiting, showing
 from actors.state.documents import CONNECTIONS
-from actors.state.events.event import TYPES
+from actors.state.events.event import EVENT_TYPES
 from actors.state.events.log import EventLog
 from actors.state.observed_states import observation
 from tests.unit.actors.state.events.derived_events import ACCOUNT, events_of, last
@@ -179,6 +179,6 @@ async def test_an_alert_that_lasts_is_a_further_event(documents: Documents) -> N
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 21
+    assert len(EVENT_TYPES) == 21
     nouns = {"message", "connection", "call", "chat", "contact", "group", "alert"}
-    assert {name.partition(".")[0] for name in TYPES} == nouns
+    assert {name.partition(".")[0] for name in EVENT_TYPES} == nouns

@@ -11,7 +11,7 @@ import pytest
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Pin, Poll, PollVote, Reaction, Target, encode
 from actors.state.messages.applied_changes import (
-    EMOJI,
+    MAX_REACTION_LENGTH,
     OPTION,
     former,
     is_early,
@@ -19,7 +19,7 @@ from actors.state.messages.applied_changes import (
     text_now,
 )
 from actors.state.messages.received import (
-    PUSH_NAME,
+    NAME_LENGTH,
     changing,
     content_of,
     incoming,
@@ -270,11 +270,11 @@ def test_what_others_change_in_a_message_has_bounds() -> None:
     changes = store[ITS]["changes"]
     (reaction,) = changes["reactions"].values()
     (vote,) = changes["votes"].values()
-    assert reaction["emoji"] == globe * EMOJI
+    assert reaction["emoji"] == globe * MAX_REACTION_LENGTH
     assert vote["options"] == [globe * OPTION, "b"]
     assert [edit["text"].partition(" ")[0] for edit in changes["edits"]] == ["11"]
 
 
 def test_how_a_sender_calls_himself_has_a_bound() -> None:
     store = Store(replace(HELLO, push_name="A" * 100_000))
-    assert store[ITS]["push_name"] == "A" * PUSH_NAME
+    assert store[ITS]["push_name"] == "A" * NAME_LENGTH

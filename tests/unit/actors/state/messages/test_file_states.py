@@ -12,7 +12,7 @@ from actors.connection.engine import InboxFile, InboxMessage
 from actors.messages.content import Delete, File, Image, Target, encode
 from actors.state.messages.applied_changes import is_early, noting
 from actors.state.messages.file_states import later, settling
-from actors.state.messages.received import FORMER, incoming, moving, storing
+from actors.state.messages.received import FORMER_SUFFIX, incoming, moving, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Write
@@ -118,7 +118,7 @@ def test_it_moves_with_its_message_to_another_chat() -> None:
 
 
 def test_of_a_connection_that_is_gone_it_counts_for_nothing() -> None:
-    gone = {**document(), "media": GONE, "connection": f"{document()['connection']}{FORMER}"}
+    gone = {**document(), "media": GONE, "connection": f"{document()['connection']}{FORMER_SUFFIX}"}
     write = file("stored")
     assert write.change is not None
     assert write.change(gone) is None

@@ -96,7 +96,7 @@ def test_what_is_not_there_is_a_sentence(
 def test_only_the_tail_of_a_large_file_is_read(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "TAIL", 100)
+    monkeypatch.setattr(logs, "FOLLOWED_BYTES", 100)
     assert printed(data, capsys, parts=("gateway",)) == ["line 4"], "and no half of a line"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_code_that_does_not_load_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrade, "MODULES", "supervision.no_such_module")
+    monkeypatch.setattr(upgrade, "UPGRADED_MODULES", "supervision.no_such_module")
     with pytest.raises(upgrade.Stopped, match="does not load: ModuleNotFoundError"):
         upgrade._check()
 

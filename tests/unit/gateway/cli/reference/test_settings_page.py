@@ -14,7 +14,7 @@ from gateway.cli.reference import api_page, command_page, settings_page
 from gateway.cli.reference.settings_page import REPOSITORY
 from gateway.http.openapi import refusals
 from gateway.http.problems import PROBLEM_KINDS
-from gateway.setting_texts import FIELDS
+from gateway.setting_texts import SETTING_FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def test_every_setting_is_in_one_section_and_described() -> None:
     names = [name for section in SECTIONS for name in section.own_fields()]
-    assert sorted(names) == sorted(FIELDS)
-    assert not [name for name, field in FIELDS.items() if not field.description]
+    assert sorted(names) == sorted(SETTING_FIELDS)
+    assert not [name for name, field in SETTING_FIELDS.items() if not field.description]
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_what_is_made_of_them_is_current(name: str, made: object) -> None:
 def test_the_example_is_a_settings_file_that_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in FIELDS:
+    for name in SETTING_FIELDS:
         monkeypatch.delenv(name, raising=False)
     lines = settings_page.env_example().splitlines()
     given = [line[1:] for line in lines if line.startswith("#") and line[1:2].isupper()]
     set_here = [line for line in given if not line.endswith("=")]
-    assert len(given) == len(FIELDS)
+    assert len(given) == len(SETTING_FIELDS)
     file = tmp_path / ".env"
     file.write_text("\n".join(set_here))
     assert resolve_settings(file) == resolve_settings()

@@ -4,7 +4,7 @@ from actors.config.settings import Settings
 from actors.runtime.limits.durations import DAY
 from gateway.console.pages import connection_limits
 from gateway.schemas.account_pacing import account_pacing
-from gateway.setting_texts import FIELDS
+from gateway.setting_texts import SETTING_FIELDS
 
 NOW = 1_000_000_000.0
 
@@ -19,7 +19,7 @@ def pacing(given: Settings, linked_at: float | None = None) -> list[connection_l
 
 
 def words(found: list[connection_limits.LimitText]) -> dict[str, str]:
-    assert {one.setting for one in found} <= set(FIELDS)
+    assert {one.setting for one in found} <= set(SETTING_FIELDS)
     return {one.setting: one.text for one in found}
 
 

@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.webhooks.requests.body import PIECE, DeliveryBody
+from gateway.webhooks.requests.body import BASE64_PIECE_BYTES, DeliveryBody
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 5])
+@pytest.mark.parametrize(
+    "size",
+    [
+        0,
+        1,
+        2,
+        3,
+        BASE64_PIECE_BYTES - 1,
+        BASE64_PIECE_BYTES,
+        BASE64_PIECE_BYTES + 1,
+        3 * BASE64_PIECE_BYTES + 5,
+    ],
+)
 async def test_a_file_stands_in_it_as_base64(tmp_path: Path, size: int) -> None:
     data = bytes(number % 251 for number in range(size))
     file = tmp_path / "file"
@@ -24,7 +36,7 @@ async def test_a_file_stands_in_it_as_base64(tmp_path: Path, size: int) -> None:
         assert b"".join(body.pieces()) == expected
         assert b"".join([piece async for piece in body.stream()]) == expected
         assert len(body) == len(expected)
-        assert max(map(len, body.pieces())) <= PIECE * 4 // 3
+        assert max(map(len, body.pieces())) <= BASE64_PIECE_BYTES * 4 // 3
         assert body.whole is None
 
 

@@ -138,7 +138,7 @@ async def test_a_removed_salt_is_not_shared_with_another_companion(
     await http.post(f"/phones/{NUMBER}/app-state", json={"type": "salt", "remove": True})
     other = await paired(NUMBER)
     operations = [one.operation for one in await salt_changes(Replica(other, SALTS[0]))]
-    assert operations == [patches.SET, patches.REMOVE]
+    assert operations == [patches.SET_OPERATION, patches.REMOVE]
 
 
 async def salt_changes(replica: Replica) -> list[Any]:
@@ -206,4 +206,4 @@ async def test_a_history_tells_the_tokens(device: Device, world: ServerState) ->
 
 def test_buckets_are_those_of_clients() -> None:
     """Those of whatsmeow `tctoken.go`: tcTokenBucketDuration, tcTokenNumBuckets."""
-    assert (privacy_tokens.BUCKET, privacy_tokens.BUCKETS) == (604800, 4)
+    assert (privacy_tokens.TOKEN_WEEK_SECONDS, privacy_tokens.BUCKETS) == (604800, 4)

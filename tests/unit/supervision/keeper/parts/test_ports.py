@@ -16,7 +16,7 @@ from supervision.keeper.parts import ports
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KNOWN = dict(zip(ports.NAMES, range(25_000, 25_100), strict=False))
+KNOWN = dict(zip(ports.PORT_NAMES, range(25_000, 25_100), strict=False))
 
 
 def line() -> Iterator[int]:
@@ -25,8 +25,8 @@ def line() -> Iterator[int]:
 
 def test_a_first_start_takes_the_first_free_ones() -> None:
     settled = ports.settle({}, (), line(), lambda port: port != 21_001)
-    assert list(settled) == list(ports.NAMES)
-    assert sorted(settled.values()) == [21_000, *range(21_002, 21_002 + len(ports.NAMES) - 1)]
+    assert list(settled) == list(ports.PORT_NAMES)
+    assert sorted(settled.values()) == [21_000, *range(21_002, 21_002 + len(ports.PORT_NAMES) - 1)]
 
 
 def test_known_ports_stay() -> None:
@@ -40,7 +40,7 @@ def test_a_port_that_a_stranger_took_moves_alone() -> None:
 
 
 def test_a_port_that_a_part_of_ours_holds_stays() -> None:
-    assert ports.settle(KNOWN, ports.NAMES, line(), lambda _: False) == KNOWN
+    assert ports.settle(KNOWN, ports.PORT_NAMES, line(), lambda _: False) == KNOWN
 
 
 def test_no_port_at_all() -> None:
@@ -48,20 +48,20 @@ def test_no_port_at_all() -> None:
         ports.settle({}, (), line(), lambda _: False)
 
 
-@given(st.sets(st.integers(21_000, 21_060)), st.sets(st.sampled_from(ports.NAMES)))
+@given(st.sets(st.integers(21_000, 21_060)), st.sets(st.sampled_from(ports.PORT_NAMES)))
 def test_no_port_is_given_twice(taken: set[int], known: set[str]) -> None:
     before = {name: 21_000 + number for number, name in enumerate(known)}
     settled = ports.settle(before, (), line(), lambda port: port not in taken)
-    assert len(set(settled.values())) == len(ports.NAMES)
+    assert len(set(settled.values())) == len(ports.PORT_NAMES)
     assert not taken & set(settled.values())
 
 
 def test_directories_begin_at_places_of_their_own() -> None:
     begins = {next(ports.candidates(Path(f"/srv/{number}"))) for number in range(50)}
     assert len(begins) > 40
-    assert all(ports.FIRST <= port < ports.LAST for port in begins)
+    assert all(ports.FIRST_PORT <= port < ports.LAST_PORT for port in begins)
     every = list(ports.candidates(Path("/srv")))
-    assert sorted(every) == list(range(ports.FIRST, ports.LAST))
+    assert sorted(every) == list(range(ports.FIRST_PORT, ports.LAST_PORT))
     assert list(islice(ports.candidates(Path("/srv")), 20)) == every[:20]
 
 

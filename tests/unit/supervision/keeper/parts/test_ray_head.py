@@ -22,7 +22,7 @@ from supervision.ray_files import TOKEN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PORTS = dict(zip(ports.NAMES, range(25_000, 25_100), strict=False))
+PORTS = dict(zip(ports.PORT_NAMES, range(25_000, 25_100), strict=False))
 SOCKET = "/session_2026-11-24_16-16-00_347483_4194303/sockets/plasma_store"
 
 
@@ -37,7 +37,7 @@ def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
     command = ray_head.command(short, PORTS)
     assert "--node-ip-address=127.0.0.1" in command.arguments
     assert "--dashboard-host=127.0.0.1" in command.arguments
-    for name in ports.RAY:
+    for name in ports.RAY_PORTS:
         port = str(PORTS[name])
         given = [one for one in command.arguments if one.endswith(f"={port}")]
         assert given or port in command.environment.values(), name
@@ -115,7 +115,7 @@ def test_state_of_ray_is_kept_for_the_same_code_only(
     ray_head.command(short, PORTS)
     assert not state.exists()
     state.touch()
-    (short / ray_head.CODE).unlink()  # as an older release leaves it
+    (short / ray_head.CODE_DIGEST_FILE).unlink()  # as an older release leaves it
     assert not ray_head.remembers(short)
 
 

@@ -79,7 +79,7 @@ async def test_those_who_wait_share_a_commit_and_leave_in_order(session: Countin
     """Checked at the wire: nothing is written that is not on disk."""
     wire = Wire(session)
     out = OutgoingStanzas(session, cast("Socket", wire))
-    count = shared_commits.SHARE * 2 + 3
+    count = shared_commits.COMMIT_CHANGES * 2 + 3
     await asyncio.gather(*(out.put(leave(session, number)) for number in range(count)))
     assert wire.written == [str(number) for number in range(count)]
     assert session.commits == 3
@@ -132,7 +132,9 @@ async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
 
 async def test_closing_lets_nobody_wait(session: CountingSession) -> None:
     out = OutgoingStanzas(session, cast("Socket", Wire(session)))
-    leaving = [out.put(leave(session, number)) for number in range(shared_commits.SHARE + 1)]
+    leaving = [
+        out.put(leave(session, number)) for number in range(shared_commits.COMMIT_CHANGES + 1)
+    ]
     await asyncio.sleep(0)
     await out.close()
     ended = await asyncio.gather(*leaving, return_exceptions=True)

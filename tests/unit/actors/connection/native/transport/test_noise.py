@@ -19,7 +19,7 @@ from actors.connection.native.transport.certificates import (
     verify_chain,
 )
 from actors.connection.native.transport.noise import (
-    HEADER,
+    PROLOGUE,
     BadFrame,
     Handshake,
     Resumption,
@@ -124,7 +124,7 @@ class Server:
         self.chaining = self.hash = b"Noise_XX_25519_AESGCM_SHA256" + bytes(4)
         self.ephemeral = key()
         self.counter = 0
-        self.mix_hash(HEADER)
+        self.mix_hash(PROLOGUE)
 
     def mix_hash(self, data: bytes) -> None:
         self.hash = hashlib.sha256(self.hash + data).digest()
@@ -179,7 +179,7 @@ class ResumedServer(Server):
     def __init__(self, static: Key, certificates: bytes) -> None:
         super().__init__(static, certificates)
         self.chaining = self.hash = b"Noise_IK_25519_AESGCM_SHA256" + bytes(4)
-        self.mix_hash(HEADER)
+        self.mix_hash(PROLOGUE)
         self.mix_hash(static.public)
 
     def answer(self, hello: bytes) -> bytes:
@@ -193,7 +193,7 @@ class ResumedServer(Server):
             self.chaining = self.hash = hashlib.sha256(
                 b"Noise_XXfallback_25519_AESGCM_SHA256"
             ).digest()
-            self.mix_hash(HEADER)
+            self.mix_hash(PROLOGUE)
             return super().answer(hello)
         self.mix_key(self.static.private, self.client_static)
         self.payload = self.unseal(bytes(message.payload))

@@ -16,7 +16,7 @@ from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.media import download_admission, download_worker
 from actors.connection.protocol.media.download_admission import Bounds
-from actors.connection.protocol.media.download_worker import AT_ONCE, DownloadWorker
+from actors.connection.protocol.media.download_worker import CONCURRENT_DOWNLOADS, DownloadWorker
 from actors.connection.protocol.media.failure_policy import Trouble
 from actors.connection.protocol.media.media_servers import NoLink
 from actors.connection.session.files.pending_downloads import Transfer
@@ -151,7 +151,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> None:
     fetching = ScriptedFetch()
-    broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
+    broken = [f"BROKEN{number}" for number in range(CONCURRENT_DOWNLOADS + 1)]
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
     measured = Measured()
     async with working(tmp_path, fetching, *broken, "FINE") as (session, worker, wire):
@@ -170,7 +170,7 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
         assert fetching.asked == [], "the connection is not open"
         worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: not left(session))
-        assert fetching.most == AT_ONCE
+        assert fetching.most == CONCURRENT_DOWNLOADS
         assert sorted(fetching.asked) == sorted(names)
 
 

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from actors.connection.protocol.media.media_fields import LARGEST, is_path, media_of, transfer_of
+from actors.connection.protocol.media.media_fields import (
+    MAX_FILE_SIZE,
+    is_path,
+    media_of,
+    transfer_of,
+)
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.send.to_proto import Dress, Place, dress, write
 from actors.connection.protocol.wire_format.nodes import proto
@@ -130,7 +135,7 @@ def test_other_names_of_the_same_kinds() -> None:
         {"directPath": "/" + "x" * 5000},
         {"directPath": "", "url": "https://["},
         {"directPath": "", "url": "mailto:x"},
-        {"fileLength": LARGEST + 1},
+        {"fileLength": MAX_FILE_SIZE + 1},
         {"fileLength": 2**64 - 1},
     ],
 )

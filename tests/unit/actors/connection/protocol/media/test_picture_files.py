@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.engine import SendError
 from actors.connection.protocol.media.http_client import ServerUnreachable
-from actors.connection.protocol.media.picture_files import MOST_BYTES, PictureFiles
+from actors.connection.protocol.media.picture_files import MAX_PICTURE_BYTES, PictureFiles
 from tests.bare_files import BareFiles
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def test_a_picture_is_kept_and_read(tmp_path: Path) -> None:
         (Web(), "file:///etc/passwd"),
         (Web(404), URL),
         (Web(0), URL),
-        (Web(body=b"x" * (MOST_BYTES + 1)), URL),
+        (Web(body=b"x" * (MAX_PICTURE_BYTES + 1)), URL),
     ],
 )
 async def test_what_cannot_be_fetched_is_no_file(tmp_path: Path, web: Web, url: str) -> None:
@@ -77,9 +77,9 @@ async def test_a_file_that_is_not_there_or_too_large_is_none(tmp_path: Path) -> 
     store: Any = large._store
 
     async def chunks() -> AsyncIterator[bytes]:
-        yield b"x" * (MOST_BYTES + 1)
+        yield b"x" * (MAX_PICTURE_BYTES + 1)
 
-    sha256, _ = await store.keep(chunks(), limit=2 * MOST_BYTES)
+    sha256, _ = await store.keep(chunks(), limit=2 * MAX_PICTURE_BYTES)
     for wanted in (sha256, "0" * 64):
         with pytest.raises(SendError, match="unknown_media"):
             await large.read(wanted)

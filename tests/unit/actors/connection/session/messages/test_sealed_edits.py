@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.session.messages.sealed_edits import (
     ALL_EDITS,
-    EDIT_SECONDS,
+    EDIT_WAIT_SECONDS,
     EDITS_OF_ONE,
     LONGEST_EDIT,
     SealedEdit,
@@ -55,7 +55,7 @@ async def test_an_edit_is_dropped_once_no_secret_is_expected(
     session: Session, clock: Clock
 ) -> None:
     await keep(session, edit("E"))
-    for seconds, kept in ((EDIT_SECONDS, ["E"]), (1, [])):
+    for seconds, kept in ((EDIT_WAIT_SECONDS, ["E"]), (1, [])):
         clock.now += seconds
         async with session.transaction():
             session.prune(clock.now)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from actors.connection.session.session import Session
 
-from actors.connection.session.received.inbox import UNDECRYPTABLE, WANTED
+from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW, WANTED_ROW
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 
@@ -49,7 +49,7 @@ async def test_a_message_has_the_times_of_its_placeholder(session: Session, cloc
     began = clock.now
     await want(session, "A")
     clock.now += 10
-    assert await put(session, "A", type=UNDECRYPTABLE, text=None)
+    assert await put(session, "A", type=UNDECRYPTABLE_ROW, text=None)
     await put(session, "B")
     clock.now += 5
     await put(session, "A")  # readable at last
@@ -153,7 +153,7 @@ async def test_each_kind_waits_in_its_own_order(session: Session) -> None:
 
 def test_one_kind_is_read_without_the_other(session: Session) -> None:
     """By an index, already in order: what is read is what is asked for."""
-    plan = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
+    plan = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING_ROWS}", ("receipt", 10))
     first, *others = [step[3] for step in plan]
     assert first == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
     looked_up = [step for step in others if not step.startswith("CORRELATED SCALAR SUBQUERY")]
@@ -187,7 +187,7 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
         ALICE,
         "A",
         7,
-        UNDECRYPTABLE,
+        UNDECRYPTABLE_ROW,
         None,
         False,
         "Al",
@@ -204,8 +204,8 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     async with session.transaction():
         session.inbox.settle([1])
     await want(session, "A")  # it came again, and is asked for again
-    assert await put(session, "B", type=UNDECRYPTABLE, text=None)
-    assert not await put(session, "B", type=UNDECRYPTABLE, text=None)
+    assert await put(session, "B", type=UNDECRYPTABLE_ROW, text=None)
+    assert not await put(session, "B", type=UNDECRYPTABLE_ROW, text=None)
     assert not session.inbox.wants()
     assert await put(session, "A")
     assert await put(session, "B")
@@ -233,13 +233,13 @@ async def test_asking_again_waits_again(session: Session, clock: Clock) -> None:
     ("there", "moved", "expected"),
     [
         ("text", "text", ["text"]),
-        ("text", UNDECRYPTABLE, ["text"]),
-        (UNDECRYPTABLE, "text", ["text"]),
-        (UNDECRYPTABLE, UNDECRYPTABLE, [UNDECRYPTABLE]),
-        (WANTED, "text", ["text"]),
-        ("text", WANTED, ["text"]),
-        (UNDECRYPTABLE, WANTED, [UNDECRYPTABLE]),
-        (WANTED, WANTED, []),
+        ("text", UNDECRYPTABLE_ROW, ["text"]),
+        (UNDECRYPTABLE_ROW, "text", ["text"]),
+        (UNDECRYPTABLE_ROW, UNDECRYPTABLE_ROW, [UNDECRYPTABLE_ROW]),
+        (WANTED_ROW, "text", ["text"]),
+        ("text", WANTED_ROW, ["text"]),
+        (UNDECRYPTABLE_ROW, WANTED_ROW, [UNDECRYPTABLE_ROW]),
+        (WANTED_ROW, WANTED_ROW, []),
         ("settled", "text", []),
     ],
 )
@@ -248,7 +248,7 @@ async def test_a_message_in_two_chats_that_are_one_is_there_once(
 ) -> None:
     lid = "90000000000002@lid"
     for chat, state in ((ALICE, there), (lid, moved)):
-        if state == WANTED:
+        if state == WANTED_ROW:
             await want(session, "A", chat)
         else:
             await put(session, "A", chat=chat, sender=chat, type=state)
@@ -264,7 +264,7 @@ async def test_a_message_in_two_chats_that_are_one_is_there_once(
     assert {(one.chat, one.sender) for one in messages} <= {(ALICE, ALICE)}
     assert (own.chat, own.sender) == (ALICE, "15550100001@s.whatsapp.net")
     assert [one.chat for one in session.inbox.pending("receipt", 10)] == [ALICE]
-    assert session.inbox.wants() == (expected == [] and there == WANTED)
+    assert session.inbox.wants() == (expected == [] and there == WANTED_ROW)
     assert session.inbox.seen(ALICE, ALICE, "A") == (
         there in ("text", "settled") or moved == "text"
     )
@@ -282,7 +282,7 @@ async def test_what_may_be_stored_under_a_lid_is_merged(
     session: Session, clock: Clock, state: str
 ) -> None:
     """Also what waits: it may be on its way to the store, under its old name."""
-    kind = UNDECRYPTABLE if state == "placeholder" else "text"
+    kind = UNDECRYPTABLE_ROW if state == "placeholder" else "text"
     await put(session, "A", chat=LID, sender=LID, type=kind)
     if state.startswith("settled"):
         async with session.transaction():

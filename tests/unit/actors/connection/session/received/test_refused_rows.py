@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.received.inbox import UNDECRYPTABLE
-from actors.connection.session.received.refused_rows import MAX_REFUSED_ROWS, MOST_BYTES
+from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
+from actors.connection.session.received.refused_rows import MAX_REFUSED_BYTES, MAX_REFUSED_ROWS
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
@@ -118,7 +118,7 @@ async def test_nobody_waits_until_it_is_stored(session: Session) -> None:
 
 
 async def test_a_message_takes_the_place_of_its_refused_placeholder(session: Session) -> None:
-    await put(session, "A", type=UNDECRYPTABLE, text=None, body=None)
+    await put(session, "A", type=UNDECRYPTABLE_ROW, text=None, body=None)
     await aside(session, 1)
     assert await put(session, "A")
     assert waiting(session) == ["A"]
@@ -183,7 +183,7 @@ async def test_so_many_are_set_aside_and_the_next_stays_pending(session: Session
 
 
 async def test_they_have_so_many_bytes_together(session: Session) -> None:
-    half = "x" * (MOST_BYTES // 2)
+    half = "x" * (MAX_REFUSED_BYTES // 2)
     for name in "ABC":
         await put(session, name, text=half + "x")
     assert await sets_aside(session, 1)
@@ -193,5 +193,5 @@ async def test_they_have_so_many_bytes_together(session: Session) -> None:
 
 
 async def test_a_single_one_may_have_more(session: Session) -> None:
-    await put(session, "A", text="x" * (MOST_BYTES + 1))
+    await put(session, "A", text="x" * (MAX_REFUSED_BYTES + 1))
     assert await sets_aside(session, 1)
