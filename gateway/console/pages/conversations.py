@@ -33,7 +33,7 @@ PAGE: Final = 50
 OF_LIST: Final = ("search", "list")
 """Parameters of the list of conversations: the words that it is searched for, and the cursor of its page."""
 
-NOBODY: Final = (
+OUTLINE: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36" fill="#8a949e">'
     '<circle cx="18" cy="13" r="6"/><path d="M6 32a12 11 0 0 1 24 0z"/></svg>'
 )
@@ -183,7 +183,7 @@ async def picture(view: ConsoleRequest) -> Response:
     except Problem as problem:
         if problem.kind.code in {"missing_scope", "rate_limited", "unknown_connection"}:
             raise
-        answer = Response(NOBODY, media_type="image/svg+xml")
+        answer = Response(OUTLINE, media_type="image/svg+xml")
         if problem.kind.code not in {"no_picture", "not_allowed"}:
             seconds = UNANSWERED_SECONDS
     answer.headers["Cache-Control"] = f"private, max-age={seconds}"

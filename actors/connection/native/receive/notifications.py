@@ -100,9 +100,7 @@ class Notifications:
 
     def _pictured(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         changes = picture_news.read_notification(stanza, self._clock())
-        return StanzaResult(
-            "notification.picture", answers, news=self._picture_news.note(changes)
-        )
+        return StanzaResult("notification.picture", answers, news=self._picture_news.note(changes))
 
     def _synced(self, stanza: Node, answers: tuple[Node, ...]) -> StanzaResult:
         private = stanza.child("privacy") is not None
