@@ -21,11 +21,11 @@ from actors.connection.protocol.administration.profile_administration import (
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.media.known_pictures import (
-    PICTURES_AT_ONCE,
-    PICTURE_EVERY_SECONDS,
     MOST_PICTURES,
-    PICTURE_PAUSE_SECONDS,
+    PICTURE_EVERY_SECONDS,
     PICTURE_FRESH_SECONDS,
+    PICTURE_PAUSE_SECONDS,
+    PICTURES_AT_ONCE,
     KnownPictures,
 )
 from actors.connection.protocol.request_errors import RequestFailed
