@@ -854,6 +854,7 @@ class ListedChat(TypedDict):
     chat: str
     name: str | None
     last_message: Message | None
+    found_message: Message | None
     active_at: str
     picture: str | None
     unread: int
@@ -866,6 +867,7 @@ class ListedChats(TypedDict):
     """ListedChats"""
 
     items: list[ListedChat]
+    texts_since: str | None
     next: str | None
 
 
