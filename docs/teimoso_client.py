@@ -516,12 +516,13 @@ class Connection(TypedDict):
 
 
 class ConnectionCounts(TypedDict):
-    """ConnectionCounts"""
+    """The numbers of connections."""
 
     total: int
-    active: int
+    open: int
     failed: int
     recovering: int
+    active: int
 
 
 class ConnectionLimit(TypedDict):
@@ -683,23 +684,13 @@ class Former(TypedDict):
     until: str
 
 
-class FullConnectionCounts(TypedDict):
-    """The numbers of connections, by the words of the rest of the API too."""
-
-    total: int
-    active: int
-    failed: int
-    recovering: int
-    open: int
-
-
 class FullHealth(TypedDict):
     """The health of the service, as a caller with a key sees it."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     uptime: int
-    connections: FullConnectionCounts
-    queue: FullQueueCounts
+    connections: ConnectionCounts
+    queue: QueueCounts
     resources: Resources
     reasons: list[str]
     alerts: list[AlertAnswer]
@@ -709,15 +700,6 @@ class FullHealth(TypedDict):
     spool: SpoolHealth
     engines: list[EngineHealth]
     items: list[Connection]
-
-
-class FullQueueCounts(TypedDict):
-    """The numbers of messages in the queue, by the words of the rest of the API too."""
-
-    waiting: int
-    active: int
-    failed: int
-    dead: int
 
 
 class Given(TypedDict):
@@ -872,6 +854,7 @@ class ListedChat(TypedDict):
     chat: str
     name: str | None
     last_message: Message | None
+    found_message: Message | None
     active_at: str
     picture: str | None
     unread: int
@@ -884,6 +867,7 @@ class ListedChats(TypedDict):
     """ListedChats"""
 
     items: list[ListedChat]
+    texts_since: str | None
     next: str | None
 
 
@@ -1535,10 +1519,11 @@ class Queue(TypedDict):
 
 
 class QueueCounts(TypedDict):
-    """QueueCounts"""
+    """The numbers of messages in the queue."""
 
     waiting: int
     active: int
+    dead: int
     failed: int
 
 

@@ -28,27 +28,29 @@ def summary(
     states: Iterable[str],
     waiting: int,
     active: int,
-    failed: int,
+    dead: int,
     cpu: float,
     memory: float,
 ) -> dict[str, Any]:
     """The short form of `/health` and nothing more: it is answered without a key.
 
     `uptime` in seconds; `states` of all connections (stopped, unlinked and pairing ones count in the
-    total only); `waiting` in the queue, what waits for its time included, `active` being sent, `failed`
+    total only); `waiting` in the queue, what waits for its time included, `active` being sent, `dead`
     dead letters; `cpu` and `memory` in percent of the machine.
     """
     every = list(states)
+    opened = sum(state in ACTIVE for state in every)
     return {
         "status": status,
         "uptime": int(uptime),
         "connections": {
             "total": len(every),
-            "active": sum(state in ACTIVE for state in every),
+            "open": opened,
             "failed": sum(state in FAILED for state in every),
             "recovering": sum(state in RECOVERING for state in every),
+            "active": opened,  # a former name, as `failed` below
         },
-        "queue": {"waiting": waiting, "active": active, "failed": failed},
+        "queue": {"waiting": waiting, "active": active, "dead": dead, "failed": dead},
         "resources": {"cpu": round(cpu, 1), "memory": {"percentage": round(memory, 1)}},
     }
 

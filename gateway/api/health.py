@@ -58,7 +58,7 @@ async def health(call: ApiRequest[None, None]) -> Response:
         states=[each.state for each in seen.connections],
         waiting=sum(each.waiting + each.delayed for each in seen.counts.values()) + spooled,
         active=sum(each.active for each in seen.counts.values()),
-        failed=sum(each.dead for each in seen.counts.values()),
+        dead=sum(each.dead for each in seen.counts.values()),
         cpu=seen.cpu,
         memory=seen.memory,
     )
@@ -67,8 +67,6 @@ async def health(call: ApiRequest[None, None]) -> Response:
     durable = seen.durable
     full = {
         **plain,
-        "connections": {**plain["connections"], "open": plain["connections"]["active"]},
-        "queue": {**plain["queue"], "dead": plain["queue"]["failed"]},
         "reasons": reasons,
         "alerts": _alerts(seen, key),
         "breakers": _breakers(tree),

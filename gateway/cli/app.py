@@ -1,8 +1,7 @@
 """Declares the commands and options of `teimoso`; a command imports the implementing module only when run."""
 
-# ruff: noqa: PLC0415, PLR0917, TC003
-# Heavy modules wait until their command runs; typer reads the annotations at runtime, and calls
-# with keywords.
+# ruff: noqa: PLC0415, PLR0917, TC001, TC003
+# Heavy modules wait until their command runs; typer reads annotations at runtime, calls by keyword.
 
 from __future__ import annotations
 
@@ -27,6 +26,7 @@ from gateway.cli.commands import (
     webhooks,
 )
 from gateway.cli.commands import settings as settings_commands
+from gateway.cli.confirmation import Yes
 from gateway.cli.options import (
     DATA,
     After,
@@ -37,6 +37,7 @@ from gateway.cli.options import (
     Once,
     OnlyConnection,
     Output,
+    SettingsFile,
     directory,
 )
 from gateway.cli.service import service_commands
@@ -117,10 +118,7 @@ def up(
             "--simulator-control-port", min=1, max=65535, help="Of the simulator's control API."
         ),
     ] = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option("--settings", metavar="FILE", help="Settings, one NAME=VALUE a line."),
-    ] = None,
+    settings: SettingsFile = None,
     as_json: Json = False,
 ) -> None:
     """Start what does not run, and stay until Ctrl-C, which stops all of it.
@@ -353,6 +351,7 @@ def send(
     ] = None,
     voice: Annotated[bool, typer.Option("--voice", help="Send sound as a voice note.")] = False,
     once: Once = None,
+    yes: Yes = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -380,6 +379,7 @@ def send(
         kind=kind,
         voice=voice,
         once=once,
+        yes=yes,
     )
     run(directory(data), key, arguments, wait=wait, as_json=as_json)
 

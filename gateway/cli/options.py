@@ -45,6 +45,10 @@ Output = Annotated[
 Picture = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Its picture: a JPEG.")
 ]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="Settings, one NAME=VALUE a line."),
+]
 NoPicture = Annotated[bool, typer.Option("--no-picture", help="Remove its picture.")]
 
 DATA = Path("data")

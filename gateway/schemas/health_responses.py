@@ -22,16 +22,22 @@ class Ready(Answer):
 
 
 class ConnectionCounts(Answer):
+    """The numbers of connections."""
+
     total: int
-    active: int
+    open: int = Field(description="Those that are open.")
     failed: int
     recovering: int
+    active: int = Field(description="Superseded by `open`.", json_schema_extra={"deprecated": True})
 
 
 class QueueCounts(Answer):
+    """The numbers of messages in the queue."""
+
     waiting: int
-    active: int
-    failed: int
+    active: int = Field(description="Those that are being sent.")
+    dead: int = Field(description="Dead letters.")
+    failed: int = Field(description="Superseded by `dead`.", json_schema_extra={"deprecated": True})
 
 
 class Memory(Answer):
@@ -82,25 +88,9 @@ class SpoolHealth(Answer):
     oldest_at: str | None
 
 
-class FullConnectionCounts(ConnectionCounts):
-    """The numbers of connections, by the words of the rest of the API too."""
-
-    open: int = Field(description="Those that are open.")
-    active: int = Field(description="Superseded by `open`.", json_schema_extra={"deprecated": True})
-
-
-class FullQueueCounts(QueueCounts):
-    """The numbers of messages in the queue, by the words of the rest of the API too."""
-
-    dead: int = Field(description="Dead letters.")
-    failed: int = Field(description="Superseded by `dead`.", json_schema_extra={"deprecated": True})
-
-
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
-    connections: FullConnectionCounts
-    queue: FullQueueCounts
     reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
     alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
     breakers: dict[str, BreakerState] = Field(

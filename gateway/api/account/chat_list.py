@@ -1,7 +1,7 @@
 """Serves the API route that lists and searches a connection's chats, with newest messages, from SQLite or Firestore.
 
 A chat of a page costs its document and its newest message's, and with an engine that has app state the contact's; a
-search costs as much for each chat that it looks at.
+search costs as much for each chat that it looks at, and the newest messages of the connection (`text_search`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
 from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
+from gateway.api.account.text_search import FoundTexts, search_texts
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
+from gateway.http.response_base import rfc3339
 from gateway.schemas.content.content_presenters import text_of
 from gateway.schemas.people import chats
 from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
@@ -36,6 +38,9 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
     connection = await resolve(call, query.connection, fresh=True)
     app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
     found: list[chats.ListedChat] = []
+    texts = FoundTexts()
+    if query.search is not None:
+        texts = await search_texts(documents, connection.id, query.search)
     after, looked = query.after, 0
     while True:
         # A search asks for no more than fit: a page ends where its last chat does.
@@ -51,13 +56,18 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
             *(_row(documents, each, app_state=app_state) for each in page.items)
         )
         found += [
-            chats.chat(document, last, name, app_state=app_state, now=time.time())
+            chats.chat(
+                document, last, name, app_state=app_state, now=time.time(), found=texts.by_chat
+            )
             for document, last, name in rows
-            if query.search is None or _is(query.search, document, last, name)
+            if query.search is None
+            or document["chat"] in texts.by_chat
+            or _is(query.search, document, last, name)
         ]
         enough = query.search is None or 2 * len(found) > query.limit or looked >= SEARCHED_CHATS
         if after is None or enough:
-            return written(chats.ListedChats(items=found, next=after))
+            since = rfc3339(texts.since)
+            return written(chats.ListedChats(items=found, texts_since=since, next=after))
 
 
 async def _row(

@@ -36,7 +36,9 @@ def list_(
     search: Annotated[
         str | None,
         typer.Option(
-            "--search", metavar="WORDS", help="Only by this name, number or newest text, in part."
+            "--search",
+            metavar="WORDS",
+            help="Only by this name, number or text of the newest messages, in part.",
         ),
     ] = None,
     limit: Limit = None,
@@ -86,8 +88,8 @@ def picture(
 
 
 def _row(chat: dict[str, Any]) -> dict[str, Any]:
-    """A chat with the settings that it has, and the text of its newest message, or its type where it has none."""
-    last = chat["last_message"] or {}
+    """A chat with the settings that it has, and the text of its newest message, or of the one that a search found, or its type where it has none."""
+    last = chat.get("found_message") or chat["last_message"] or {}
     return {
         **chat,
         "settings": [name for name in ("pinned", "muted", "archived") if chat[name]],

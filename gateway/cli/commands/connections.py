@@ -194,6 +194,7 @@ def profile(
     ] = None,
     picture: Picture = None,
     no_picture: NoPicture = False,
+    yes: Yes = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -204,6 +205,8 @@ def profile(
 
     given = {"name": name, "about": about}
     wanted: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
+    if no_picture and picture is None:
+        confirm(f"Changing {connection}", ["the picture of its account"], yes=yes)
     with Api(directory(data), key) as api:
         path = f"/api/connections/{segment(connection)}/profile"
         wanted |= picture_change(api, picture, no_picture)

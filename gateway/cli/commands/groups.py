@@ -112,11 +112,14 @@ def remove(
     connection: Connection,
     group: Group,
     people: People,
+    yes: Yes = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Remove members; prints the outcome for each."""
+    lost = [f"the place of {each} in it" for each in people]
+    confirm(f"Removing members of {group}", lost, yes=yes)
     _members("DELETE", "participants", (connection, group, people), data, key, as_json=as_json)
 
 
@@ -153,6 +156,7 @@ def invite(
     revoke: Annotated[
         bool, typer.Option("--revoke", help="Void it, and print another one.")
     ] = False,
+    yes: Yes = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -160,6 +164,8 @@ def invite(
     """Print the link of the group's invitation: everybody who has it can join."""
     from gateway.cli.api_client import Api
 
+    if revoke:
+        confirm(f"Voiding the invitation to {group}", ["the link that people have"], yes=yes)
     path = f"{_path(group)}/invite{_query(connection=connection)}"
     with Api(directory(data), key) as api:
         answer = api.delete(path) if revoke else api.get(path)
@@ -237,6 +243,7 @@ def set_(
     ] = None,
     picture: Picture = None,
     no_picture: NoPicture = False,
+    yes: Yes = False,
     data: Data = DATA,
     key: Key = None,
 ) -> None:
@@ -254,6 +261,8 @@ def set_(
         "approval": approval,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
+    if no_picture and picture is None:
+        confirm(f"Changing {group}", ["its picture"], yes=yes)
     path, of_account = _path(group), _query(connection=connection)
     with Api(directory(data), key) as api:
         change = picture_change(api, picture, no_picture)

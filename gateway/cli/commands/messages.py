@@ -11,6 +11,7 @@ import typer
 
 from actors.runtime.limits.durations import DAY
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
 if TYPE_CHECKING:
@@ -73,10 +74,13 @@ def show(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False)
 
 
 @app.command()
-def cancel(message: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+def cancel(
+    message: Id, yes: Yes = False, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
     """Cancel a message that is not sent yet."""
     from gateway.cli.api_client import Api, segment
 
+    confirm(f"Cancelling {message}", ["the message, which is never sent"], yes=yes)
     with Api(directory(data), key) as api:
         answer = api.delete(f"/api/messages/{segment(message)}")
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gateway.cli.confirmation import confirm
 from gateway.cli.file_transfer import FILE_KINDS, kind_of, mime_of, upload
 from gateway.schemas.texts import error_texts
 
@@ -48,6 +49,8 @@ class SendArguments:
     voice: bool = False
     once: str | None = None
     """The `Idempotency-Key`."""
+    yes: bool = False
+    """Whether a message may be taken back unasked."""
 
 
 def headers(arguments: SendArguments) -> dict[str, str]:
@@ -189,6 +192,9 @@ def run(
     from gateway.cli.output import console, plain, refuse
 
     made, named = body(arguments), headers(arguments)
+    if arguments.delete is not None:
+        lost = ["its words, for everyone in the conversation"]
+        confirm(f"Taking back {arguments.delete}", lost, yes=arguments.yes)
     with Api(data, key) as api:
         if arguments.file is not None:
             made["media"] = {"sha256": upload(api, arguments.file)["sha256"]}

@@ -44,6 +44,10 @@ class ListedChat(Answer):
     last_message: Message | None = Field(
         description="The newest message, but for reactions, votes, edits and deletes; null once it is pruned."
     )
+    found_message: Message | None = Field(
+        description="Of a search: the newest message with the words in its text, among those that are looked at, where"
+        " that is not the last one; else null."
+    )
     active_at: Time = Field(description="By which chats are sorted: `at` of the newest message.")
     picture: PictureId
     unread: int = Field(
@@ -59,6 +63,10 @@ class ListedChat(Answer):
 
 class ListedChats(Answer):
     items: list[ListedChat]
+    texts_since: Time | None = Field(
+        description="Of a search: `at` of the oldest message whose text was looked at, so that an older one with the"
+        " words is not found; null where all were, and without a search."
+    )
     next: str | None
 
 
@@ -67,26 +75,39 @@ class ListAllChats(ListQuery):
     limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
     search: Annotated[str, SEARCHED] | None = Field(
         None,
-        description="Only chats with this in the name, the number or the text of the newest message, in any case."
+        description="Only chats with this in the name, the number or the text of a message, in any case. Texts are"
+        " looked at in the last message of each chat and in the newest 1,000 messages of the connection, on Firestore"
+        " the newest 200 (`texts_since`)."
         f" A page looks at {SEARCHED_CHATS} chats at most: with fewer items than `limit`, or none, `next` goes on.",
         examples=["ana"],
     )
 
 
 def chat(
-    document: Document, last: Document | None, contact: str | None, *, app_state: bool, now: float
+    document: Document,
+    last: Document | None,
+    contact: str | None,
+    *,
+    app_state: bool,
+    now: float,
+    found: Mapping[str, Document],
 ) -> ListedChat:
     """A chat by its document and its newest message's; `contact` is the name in the address book.
 
+    `found` has messages by chat in which a search found its words.
     Without `app_state` the engine knows no settings.
     """
     settings = {
         name: one["value"] for name, one in document["settings"].items() if one["value"] is not None
     }
+    match = found.get(document["chat"])
+    if match is not None and last is not None and match["id"] == last["id"]:
+        match = None
     return ListedChat(
         chat=document["chat"],
         name=name_of(document, contact),
         last_message=None if last is None else presenters.stored(last),
+        found_message=None if match is None else presenters.stored(match),
         active_at=rfc3339(document["active_at"]) or "",
         picture=document.get("picture"),
         unread=document.get("unread_count") or 0,

@@ -22,13 +22,13 @@ PICTURE_FRESH_SECONDS: Final = 3600.0
 MOST_PICTURES: Final = 1000
 """Chats whose pictures are remembered."""
 
-AT_ONCE: Final = 40
+PICTURES_AT_ONCE: Final = 40
 """Requests that may follow one another without a pause: a page of the console's list of conversations."""
 
-EVERY_SECONDS: Final = 10.0
+PICTURE_EVERY_SECONDS: Final = 10.0
 """Seconds after which there is one request more."""
 
-PAUSE_SECONDS: Final = 900.0
+PICTURE_PAUSE_SECONDS: Final = 900.0
 """Seconds without a request once WhatsApp refused one for their number."""
 
 
@@ -42,12 +42,12 @@ class KnownPicture:
 
 
 class KnownPictures:
-    """Answers of one account, and the requests that it may make: `AT_ONCE`, and one more each `EVERY_SECONDS`."""
+    """Answers of one account, and the requests that it may make: `PICTURES_AT_ONCE`, and one more each `PICTURE_EVERY_SECONDS`."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: OrderedDict[Address, KnownPicture] = OrderedDict()
-        self._left, self._counted_at = float(AT_ONCE), clock()
+        self._left, self._counted_at = float(PICTURES_AT_ONCE), clock()
         self.changes = 0
         """Answers that were forgotten; a request that was under way meanwhile may have an older answer."""
 
@@ -79,8 +79,8 @@ class KnownPictures:
         """Whether WhatsApp may be asked once more now; that counts as one request."""
         now = self._clock()
         if now > self._counted_at:
-            more = (now - self._counted_at) / EVERY_SECONDS
-            self._left, self._counted_at = min(AT_ONCE, self._left + more), now
+            more = (now - self._counted_at) / PICTURE_EVERY_SECONDS
+            self._left, self._counted_at = min(PICTURES_AT_ONCE, self._left + more), now
         if self._left < 1:
             return False
         self._left -= 1
@@ -88,4 +88,4 @@ class KnownPictures:
 
     def pause(self) -> None:
         """WhatsApp refused a request for their number: none is made for a while, and then one at a time."""
-        self._left, self._counted_at = 0.0, self._clock() + PAUSE_SECONDS
+        self._left, self._counted_at = 0.0, self._clock() + PICTURE_PAUSE_SECONDS

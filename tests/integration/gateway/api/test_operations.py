@@ -33,17 +33,20 @@ if TYPE_CHECKING:
 OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 
 
-def test_health_without_a_key_has_exactly_the_guides_shape(gateway: Gateway) -> None:
+def test_health_without_a_key_has_the_short_form_and_nothing_more(gateway: Gateway) -> None:
     with gateway.client(None) as client:
         answer = client.get("/health")
     assert answer.status_code == 200
     health = answer.json()
     assert set(health) == {"status", "uptime", "connections", "queue", "resources"}
-    assert set(health["connections"]) == {"total", "active", "failed", "recovering"}
-    assert set(health["queue"]) == {"waiting", "active", "failed"}
+    assert set(health["connections"]) == {"total", "open", "failed", "recovering", "active"}
+    assert set(health["queue"]) == {"waiting", "active", "dead", "failed"}
     assert set(health["resources"]) == {"cpu", "memory"}
     assert set(health["resources"]["memory"]) == {"percentage"}
     assert "shop" not in answer.text
+    for model, former in (("ConnectionCounts", "active"), ("QueueCounts", "failed")):
+        fields = DOCUMENT["components"]["schemas"][model]["properties"]
+        assert [name for name, one in fields.items() if one.get("deprecated")] == [former]
 
 
 def test_health_with_a_wrong_key_is_refused(gateway: Gateway) -> None:

@@ -54,7 +54,8 @@ async def test_members_are_changed_with_an_outcome_for_each(gateway: Gateway, ow
         ("promote", "promote"),
         ("demote", "demote"),
     ):
-        told = await run(gateway, "groups", command, "shop", GROUP, ANA, BEN, "--json")
+        yes = ["--yes"] if command == "remove" else []
+        told = await run(gateway, "groups", command, "shop", GROUP, ANA, BEN, *yes, "--json")
         assert json.loads(told) == {"participants": OUTCOMES}
         args = {"chat": GROUP, "action": action, "participants": [ANA, BEN]}
         assert owner.asked[-1] == ("change_members", args)
@@ -99,7 +100,7 @@ async def test_a_group_is_set_shown_and_left(gateway: Gateway, owner: Able) -> N
 async def test_invitations_are_printed_voided_and_accepted(gateway: Gateway, owner: Able) -> None:
     code = LINK.rpartition("/")[2]
     owner.answer = {"code": code}
-    for words, revoke in (((), False), (("--revoke",), True)):
+    for words, revoke in (((), False), (("--revoke", "--yes"), True)):
         assert await run(gateway, "groups", "invite", "shop", GROUP, *words) == f"{LINK}\n"
         assert owner.asked[-1] == ("group_invite", {"chat": GROUP, "revoke": revoke})
     owner.answer = {"chat": GROUP, "subject": "Us", "description": "", "size": 3}

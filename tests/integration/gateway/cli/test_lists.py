@@ -89,7 +89,8 @@ async def test_a_queued_message_is_cancelled(gateway: Gateway, api: Api) -> None
     body = {"connection": "shop", "to": "15550100160", "text": "never mind"}
     accepted = api.post("/api/messages", json=body).json()
     assert (
-        await run(gateway, "messages", "cancel", accepted["id"]) == f"cancelled  {accepted['id']}\n"
+        await run(gateway, "messages", "cancel", accepted["id"], "--yes")
+        == f"cancelled  {accepted['id']}\n"
     )
     assert api.get(f"/api/messages/{accepted['id']}").json()["status"] == "cancelled"
 

@@ -64,7 +64,7 @@ async def test_the_profile_is_shown_and_changed(
     no_jpeg.write_bytes(PNG)
     words = ("connections", "profile", "shop", "--about", "")
     assert await run(gateway, *words, "--picture", str(file)) == ""
-    assert await run(gateway, *words, "--no-picture") == ""
+    assert await run(gateway, *words, "--no-picture", "--yes") == ""
     assert owner.asked[2:] == [
         ("change_profile", {"change": {"about": "", "picture": SHA256}}),
         ("change_profile", {"change": {"about": "", "picture": None}}),
@@ -81,7 +81,7 @@ async def test_a_group_has_a_picture(gateway: Gateway, owner: Able, tmp_path: Pa
     file.write_bytes(JPEG)
     words = ("groups", "set", "shop", GROUP)
     assert await run(gateway, *words, "--picture", str(file)) == ""
-    assert await run(gateway, *words, "--subject", "Us", "--no-picture") == ""
+    assert await run(gateway, *words, "--subject", "Us", "--no-picture", "--yes") == ""
     assert owner.asked == [
         ("set_picture", {"chat": GROUP, "sha256": SHA256}),
         ("change_group", {"chat": GROUP, "change": {"subject": "Us"}}),

@@ -270,6 +270,18 @@ def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
         )
 
 
+def test_a_message_is_starred_on_the_phone_and_not_any_more(instance: Instance, stall: str) -> None:
+    sent = sends(instance, stall, "to be starred")
+    path = f"/api/messages/{sent['id']}/star"
+    for method, starred in (("PUT", True), ("DELETE", False)):
+        answer = instance.api.request(method, path, params={"wait": 20})
+        assert (answer.status_code, answer.json()["status"]) == (200, "sent"), answer.text
+        phone = instance.simulator.get(f"/phones/{ACCOUNT}/app-state").raise_for_status().json()
+        (star,) = [one for one in phone["settings"] if one["type"] == "star"]
+        assert (star["message"], star["starred"]) == (sent["message_id"], starred)
+        assert (star["from_me"], phone["patches_refused"]) == (True, 0)
+
+
 def test_calls_are_refused_and_their_callers_written_to(instance: Instance, stall: str) -> None:
     caller, text, path = "15550100064", "No calls here, please write.", f"/api/connections/{stall}"
     options = {"reject_calls": True, "reject_calls_text": text, "show_online": True}

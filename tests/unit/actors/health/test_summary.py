@@ -16,21 +16,21 @@ def test_the_guides_example() -> None:
         states=["open", "open", "open", "open", "failed"],
         waiting=0,
         active=2,
-        failed=0,
+        dead=3,
         cpu=45,
         memory=62,
     ) == {
         "status": "healthy",
         "uptime": 3600,
-        "connections": {"total": 5, "active": 4, "failed": 1, "recovering": 0},
-        "queue": {"waiting": 0, "active": 2, "failed": 0},
+        "connections": {"total": 5, "open": 4, "active": 4, "failed": 1, "recovering": 0},
+        "queue": {"waiting": 0, "active": 2, "dead": 3, "failed": 3},
         "resources": {"cpu": 45, "memory": {"percentage": 62}},
     }
 
 
 def test_percents_have_one_decimal() -> None:
     found = summary(
-        status="healthy", uptime=0, states=[], waiting=0, active=0, failed=0, cpu=4.26, memory=6.24
+        status="healthy", uptime=0, states=[], waiting=0, active=0, dead=0, cpu=4.26, memory=6.24
     )
     assert found["resources"] == {"cpu": 4.3, "memory": {"percentage": 6.2}}
 
@@ -50,7 +50,7 @@ def test_percents_have_one_decimal() -> None:
 )
 def test_what_a_state_counts_as(state: str, counted: tuple[int, int, int]) -> None:
     found = summary(
-        status="healthy", uptime=0, states=[state], waiting=0, active=0, failed=0, cpu=0, memory=0
+        status="healthy", uptime=0, states=[state], waiting=0, active=0, dead=0, cpu=0, memory=0
     )["connections"]
     assert found["total"] == 1
     assert (found["active"], found["failed"], found["recovering"]) == counted

@@ -9,7 +9,8 @@ import pytest
 
 from actors.state.account import chat_activity
 from actors.state.account.app_state import document_id
-from actors.state.documents import CHATS, MESSAGES
+from actors.state.documents import CHATS, MESSAGES, Write
+from gateway.api.account.text_search import TEXTS_SEARCHED
 from tests.integration.gateway.api.pages import all_pages
 from tests.integration.gateway.served import SHOP
 
@@ -26,8 +27,16 @@ def person(number: int) -> str:
 
 async def say(documents: Documents, number: int, chat: str, text: str, **fields: Any) -> str:
     """A stored message with its chat's document, as the StateManager writes them."""
-    identity = f"{SHOP}.in.{number:024x}"
-    document = {
+    identity, document = message(number, chat, text, **fields)
+    await documents.set(MESSAGES, identity, document)
+    known = chat_activity.of_message(document, identity)
+    await documents.batch(chat_activity.noting(SHOP, [known]))
+    return identity
+
+
+def message(number: int, chat: str, text: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    """The document of a message, with its id."""
+    return f"{SHOP}.in.{number + 10_000:024x}", {
         "message_id": f"CHAT{number}",
         "connection": SHOP,
         "chat": chat,
@@ -41,10 +50,6 @@ async def say(documents: Documents, number: int, chat: str, text: str, **fields:
         "received_at": time.time() + number,
         **fields,
     }
-    await documents.set(MESSAGES, identity, document)
-    known = chat_activity.of_message(document, identity)
-    await documents.batch(chat_activity.noting(SHOP, [known]))
-    return identity
 
 
 def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
@@ -97,6 +102,50 @@ async def test_a_search_finds_names_numbers_and_texts(
 ) -> None:
     found = listed(api, search=search, limit=limit)
     assert [one["chat"] for one in found] == expected
+
+
+@pytest.mark.parametrize("limit", [3, 50])
+async def test_a_search_finds_texts_that_others_followed(
+    api: Api, chats: Documents, limit: int
+) -> None:
+    """Not only the newest one of a chat."""
+    (found,) = listed(api, search="HELLO 3", limit=limit)
+    assert (found["chat"], found["last_message"]["text"]) == (person(3), "Where is my order?")
+    assert found["found_message"]["text"] == "hello 3"
+    (last,) = listed(api, search="hello 24", limit=limit)
+    assert (last["last_message"]["text"], last["found_message"]) == ("hello 24", None)
+    (by_name,) = listed(api, search="chess", limit=limit)
+    assert by_name["found_message"] is None
+
+
+async def test_a_search_says_since_when_it_looked_at_texts(api: Api, chats: Documents) -> None:
+    def answer(**query: Any) -> dict[str, Any]:
+        found = api.get("/api/chats", params={"connection": "shop", **query})
+        return dict(found.raise_for_status().json())
+
+    await say(chats, -TEXTS_SEARCHED, person(25), "the deposit")
+    await say(chats, -TEXTS_SEARCHED + 1, person(25), "the second")
+    assert answer(search="deposit")["items"][0]["chat"] == person(25)
+    assert answer()["texts_since"] is None
+    more = [message(100 + number, GROUP, "more and more") for number in range(TEXTS_SEARCHED)]
+    for first in range(0, TEXTS_SEARCHED, 250):
+        await chats.batch([Write("set", MESSAGES, *each) for each in more[first : first + 250]])
+    found = answer(search="deposit")
+    assert found["items"] == [], "it is too old, and not the last one of its chat"
+    oldest = [
+        one["at"]
+        for one in all_pages(api, "/api/messages", connection="shop", limit=500)[:TEXTS_SEARCHED]
+    ]
+    assert found["texts_since"] == oldest[-1]
+    assert [one["chat"] for one in answer(search="the second")["items"]] == [person(25)]
+
+
+async def test_a_deleted_text_is_not_found(api: Api, chats: Documents) -> None:
+    said = await say(chats, 5_000, person(26), "a secret")
+    await say(chats, 5_001, person(26), "never mind")
+    assert len(listed(api, search="a secret")) == 1
+    await chats.set(MESSAGES, said, {"changes": {"deleted": {"at": 1.0}}}, merge=True)
+    assert listed(api, search="a secret") == []
 
 
 async def test_a_chat_with_another_address_shows_its_newest_message(

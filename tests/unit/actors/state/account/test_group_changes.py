@@ -106,7 +106,7 @@ async def test_the_newest_subject_names_the_chat(tmp_path: Path) -> None:
     assert (found["name"], found["unread_count"]) == ("Them", 1)
 
 
-async def test_another_picture_ends_the_noted_one_and_is_an_event(tmp_path: Path) -> None:
+async def test_another_picture_ends_the_noted_one_and_has_an_event(tmp_path: Path) -> None:
     async with store(tmp_path) as documents:
         await documents.batch(
             chat_activity.noting("shop", [Activity(GROUP, 1.0, "shop.in.1", "arrived", "Us")])

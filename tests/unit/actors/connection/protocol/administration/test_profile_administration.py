@@ -21,11 +21,11 @@ from actors.connection.protocol.administration.profile_administration import (
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.media.known_pictures import (
-    AT_ONCE,
-    EVERY_SECONDS,
     MOST_PICTURES,
-    PAUSE_SECONDS,
+    PICTURE_EVERY_SECONDS,
     PICTURE_FRESH_SECONDS,
+    PICTURE_PAUSE_SECONDS,
+    PICTURES_AT_ONCE,
     KnownPictures,
 )
 from actors.connection.protocol.request_errors import RequestFailed
@@ -174,18 +174,18 @@ def chat_of(number: int) -> str:
 
 async def test_whatsapp_is_asked_for_so_many_pictures_and_no_more(login: Login) -> None:
     """A list of chats, of which each picture is wanted at once."""
-    for number in range(AT_ONCE):
+    for number in range(PICTURES_AT_ONCE):
         assert await login.profiles.picture(chat_of(number)) is not None
-    for number in range(AT_ONCE, AT_ONCE + 3):
+    for number in range(PICTURES_AT_ONCE, PICTURES_AT_ONCE + 3):
         with pytest.raises(SendError, match="whatsapp_limited"):
             await login.profiles.picture(chat_of(number))
-    assert len(login.whatsapp.asked) == AT_ONCE
-    login.now += EVERY_SECONDS
-    assert await login.profiles.picture(chat_of(AT_ONCE)) is not None
+    assert len(login.whatsapp.asked) == PICTURES_AT_ONCE
+    login.now += PICTURE_EVERY_SECONDS
+    assert await login.profiles.picture(chat_of(PICTURES_AT_ONCE)) is not None
     with pytest.raises(SendError, match="whatsapp_limited"):
-        await login.profiles.picture(chat_of(AT_ONCE + 1))
-    login.now += 10 * AT_ONCE * EVERY_SECONDS
-    for number in range(100, 100 + AT_ONCE):
+        await login.profiles.picture(chat_of(PICTURES_AT_ONCE + 1))
+    login.now += 10 * PICTURES_AT_ONCE * PICTURE_EVERY_SECONDS
+    for number in range(100, 100 + PICTURES_AT_ONCE):
         await login.profiles.picture(chat_of(number))
     with pytest.raises(SendError, match="whatsapp_limited"):
         await login.profiles.picture(chat_of(99))
@@ -201,7 +201,7 @@ async def test_a_picture_that_is_known_stays_while_whatsapp_limits_the_account(
     with pytest.raises(SendError, match="whatsapp_limited"):
         await login.profiles.picture(BEN)
     assert len(login.whatsapp.asked) == 2, "one was refused, and none is asked for after it"
-    login.now += PAUSE_SECONDS + EVERY_SECONDS
+    login.now += PICTURE_PAUSE_SECONDS + PICTURE_EVERY_SECONDS
     login.whatsapp.found = 404
     assert await login.profiles.picture(BEN) is None
     assert len(login.whatsapp.asked) == 3
@@ -232,7 +232,7 @@ async def test_an_answer_from_before_a_change_is_not_remembered(login: Login) ->
 
 async def test_as_many_pictures_are_remembered_as_may_be(login: Login) -> None:
     for number in range(MOST_PICTURES + 5):
-        login.now += EVERY_SECONDS
+        login.now += PICTURE_EVERY_SECONDS
         await login.profiles.picture(chat_of(number))
     assert len(login.files.known) == MOST_PICTURES
 
