@@ -103,7 +103,7 @@ class Desk:
     async def create(self, connection: str | None) -> dict[str, list[dict[str, Any]]]:
         """Copy what lies in the data directory; a session that is older than a copy stays older.
 
-        `items` are the copies. One that no try copies is in `left_out`, with its newest copy of before.
+        `items` are the copies. One that no try copies is in `left_out`, with its newest copy.
         """
         made, left_out = [], []
         found = sorted(self._settings.sessions.glob(f"*/{SESSION_FILE}"))

@@ -22,7 +22,7 @@ OTHER = "other--K7Q2M9XA4TBD"
 
 
 async def test_a_session_that_breaks_is_not_copied_any_more(world: World) -> None:
-    """Its owner serves on, and says since when there is no copy; the one of before stays, and the other sessions are copied."""
+    """Its owner serves on, and says since when there is no copy; the last whole one stays, and the other sessions are copied."""
     host = Host(world, "a", session_backup_interval=1000)
     async with host.serves(clean=False):
         first = await world.pair()
