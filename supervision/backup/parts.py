@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from actors.config.settings import RUNTIME_FILE
 from actors.connection import whatsmeow
 from actors.connection.backup.restore import OLDER_DIRECTORY
-from actors.connection.backup.session_snapshot import beside, check, enclose, remove, snapshot
+from actors.connection.backup.session_snapshot import beside, enclose, remove, snapshot
 from actors.connection.session import SESSION_FILE, directory_owner
 from actors.connection.session.file import NO_POSITION
 from actors.connection.session.session import (
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.redis.leases.lease_record import Position
 
 LOG: Final = "valkey/appendonlydir"
 AOF_BASE: Final = f"{LOG}/appendonly.aof.1.base.rdb"
@@ -121,9 +120,7 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
         if file.exists() and not file.is_file():
             raise SessionBlocked
         keys = await copy_keys(file, copy)
-        position = await asyncio.to_thread(_copied, file, copy) if file.exists() else NO_POSITION
-        for each in keys.values():
-            await asyncio.to_thread(check, each)
+        position = await asyncio.to_thread(snapshot, file, copy) if file.exists() else NO_POSITION
         if keys:
             await asyncio.to_thread(enclose, copy, keys)
     except SessionUnavailable:
@@ -152,16 +149,6 @@ async def _older_files(directory: Path, scratch: Path) -> AsyncIterator[BackupPa
                 raise
             # As it is: its items are lost here as there, and all else is not to wait for it.
             yield BackupPart(str(older.relative_to(directory.parent.parent)), older)
-
-
-def _copied(file: Path, copy: Path) -> Position:
-    """Copy a session, and look at every page of the copy: with a broken one no restore would take it."""
-    snapshot(file, copy)
-    try:
-        return Session.check(copy)
-    except BaseException:
-        remove(copy)
-        raise
 
 
 async def _databases(data: Path, files: list[Path], scratch: Path) -> AsyncIterator[BackupPart]:

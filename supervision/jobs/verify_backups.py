@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
-from actors.connection.backup.session_snapshot import beside, check, disclose
-from actors.connection.session.session import Session, SessionDamaged, SessionTooNew
+from actors.connection.session.session import Session, SessionTooNew
 from supervision.jobs.job import JobFailed, only
 
 if TYPE_CHECKING:
@@ -38,9 +37,8 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         for number, copy in enumerate(copies, 1):
             found = await verified(vault, copy, Path(scratch))
             damaged += not found["ok"]
-            position = "-".join(map(str, copy.position))
             job.report(
-                connection=copy.connection, copy=position, done=number, of=len(copies), **found
+                connection=copy.connection, copy=str(copy), done=number, of=len(copies), **found
             )
     if damaged:
         raise JobFailed("backup_damaged", f"{damaged} of {len(copies)} copies cannot be read.")
@@ -54,7 +52,7 @@ async def verified(vault: Vault, copy: SessionCopy, scratch: Path) -> dict[str, 
     """
     target = scratch / "session"
     try:
-        await vault.restore(copy, target)
+        keys = await vault.restore(copy, target)
         session = Session.open(target, copy.position.epoch)
     except (Tampered, WrongKey) as refusal:
         return {"ok": False, "code": refusal.code, "why": str(refusal)}
@@ -68,12 +66,6 @@ async def verified(vault: Vault, copy: SessionCopy, scratch: Path) -> dict[str, 
         waiting = len(session.inbox.pending("message", 1_000_000))
     finally:
         session.close()
-    try:
-        keys = [beside(target, name) for name in disclose(target)]
-        for file in keys:
-            check(file)
-    except SessionDamaged:
-        return {"ok": False, "code": Tampered.code, "why": "Its keys cannot be read."}
     if linked and not keys_within and not keys:
         return {"ok": False, "code": Tampered.code, "why": "It has no keys."}
     return {"ok": True, "linked": linked, "waiting": waiting, "why": None}

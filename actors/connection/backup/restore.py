@@ -17,7 +17,6 @@ from actors.connection.backup.session_choice import choose
 from actors.connection.backup.session_snapshot import (
     BESIDE,
     beside,
-    disclose,
     fold,
     remove,
     snapshot,
@@ -111,14 +110,15 @@ class Restorer:
         if choice.source == "file" and not choice.renew:
             return True
         restoring = self._file.with_name(RESTORING)
+        renew = choice.renew
         if choice.source == "file":
             await asyncio.to_thread(_snapshot, self._file, restoring)
-        elif not await self._fetch(restoring):
-            # The copy before the newest is an older one for certain.
-            choice = type(choice)("vault", renew=True)
-        # Of keys beside the session file nobody can tell whether they are the last.
-        enclosed = await asyncio.to_thread(disclose, restoring)
-        if choice.renew or enclosed:
+        else:
+            enclosed, newest = await self._fetch(restoring)
+            # The copy before the newest is an older one for certain, and of keys beside the session file nobody can
+            # tell whether they are the last.
+            renew = renew or not newest or bool(enclosed)
+        if renew:
             await self._renew(restoring, lease.epoch)
         await asyncio.to_thread(self._replace, restoring, lease.epoch, choice.source)
         log.warning(
@@ -126,17 +126,17 @@ class Restorer:
             action="restore",
             connection=self._connection,
             source=choice.source,
-            renewed=choice.renew or bool(enclosed),
+            renewed=renew,
         )
         return True
 
-    async def _fetch(self, target: Path) -> bool:
-        """Restore the newest copy that can be read to `target`; whether it is the newest."""
+    async def _fetch(self, target: Path) -> tuple[Sequence[str], bool]:
+        """Restore the newest copy that can be read to `target`; the files beside it, and whether it is the newest."""
         refusal = None
         for copy in reversed(self.copies or ()):
             try:
                 async with asyncio.timeout(BUCKET_TIMEOUT):
-                    await self._vault.restore(copy, target)
+                    enclosed = await self._vault.restore(copy, target)
             except TimeoutError:
                 raise BucketAway("no_answer") from None
             except Tampered as error:
@@ -149,7 +149,7 @@ class Restorer:
                     reason=error.code,
                 )
             else:
-                return refusal is None
+                return enclosed, refusal is None
         assert refusal is not None
         raise refusal
 

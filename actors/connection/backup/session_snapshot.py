@@ -22,7 +22,7 @@ BESIDE: Final = ("whatsmeow.db",)
 
 
 def snapshot(file: Path, target: Path) -> Position:
-    """Copy the session to `target`, which is replaced; how far it got.
+    """Copy the session to `target`, which is replaced, and look at every page of the copy; how far it got.
 
     Committed changes are in it, and nothing else. Raises `SessionUnavailable` or `SessionDamaged`;
     nothing is left at `target` then.
@@ -30,7 +30,7 @@ def snapshot(file: Path, target: Path) -> Position:
     remove(target)
     try:
         copy_database(file, target)
-        return Session.stored_position(target)
+        return Session.check(target)
     except BaseException as error:
         remove(target)
         cause = error.__cause__ if isinstance(error, CopyFailed) else error
@@ -42,7 +42,9 @@ def snapshot(file: Path, target: Path) -> Position:
 
 
 def enclose(copy: Path, files: Mapping[str, Path]) -> None:
-    """Put files into a snapshot, each under its name. Raises `SessionUnavailable`."""
+    """Put files with keys into a snapshot, each under its name. Raises what `check` raises of one of them."""
+    for file in files.values():
+        check(file)
     try:
         with closing(sqlite3.connect(copy)) as database, database:
             database.execute("CREATE TABLE enclosed (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
@@ -56,7 +58,7 @@ def enclose(copy: Path, files: Mapping[str, Path]) -> None:
 def disclose(copy: Path) -> list[str]:
     """Take the files out of a snapshot again; the names of those that now lie at `beside`.
 
-    Raises `SessionUnavailable` or `SessionDamaged`.
+    Raises `SessionUnavailable` or `SessionDamaged`, also where a page of such a file is broken.
     """
     try:
         with closing(sqlite3.connect(copy)) as database:
@@ -71,6 +73,7 @@ def disclose(copy: Path) -> list[str]:
                 remove(target)
                 target.touch(mode=0o600)
                 target.write_bytes(content)
+                check(target)
             with database:
                 database.execute("DROP TABLE enclosed")
             database.execute("VACUUM")

@@ -17,7 +17,14 @@ import structlog
 
 from actors.connection.backup.backup_format import Header, Tampered, peek, rewrap, seal, unseal
 from actors.connection.backup.bucket.port import Conflict
-from actors.connection.backup.session_snapshot import enclose, remove, snapshot
+from actors.connection.backup.session_snapshot import (
+    BESIDE,
+    beside,
+    disclose,
+    enclose,
+    remove,
+    snapshot,
+)
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.redis.leases.lease_record import Position
 from actors.runtime import connection_ids
@@ -48,6 +55,9 @@ class SessionCopy:
     position: Position
     size: int = 0
     at: float = 0.0
+
+    def __str__(self) -> str:
+        return "-".join(map(str, self.position))
 
     @property
     def name(self) -> str:
@@ -111,11 +121,11 @@ class Vault:
             log.info("copy is there", action="backup", connection=connection)
         return copy
 
-    async def restore(self, copy: SessionCopy, target: Path) -> Header:
-        """Write the session of a copy to `target`, which is replaced, and see that it is whole.
+    async def restore(self, copy: SessionCopy, target: Path) -> Sequence[str]:
+        """Write the session of a copy to `target`, which is replaced; the names of the files with keys `beside` it.
 
-        Raises `Tampered`, also where there is no such copy, or `WrongKey`; nothing is at `target`
-        then.
+        Every page of them was looked at. Raises `Tampered`, also where there is no such copy or one of its pages is
+        broken, or `WrongKey`; nothing is at `target` then.
         """
         content = await self._bucket.read(copy.name)
         if content is None:
@@ -174,7 +184,7 @@ class Vault:
         with scratch.open("rb") as stream:
             return position, b"".join(seal(stream, header, self._keyring))
 
-    def _unseal(self, copy: SessionCopy, sealed: bytes, target: Path) -> Header:
+    def _unseal(self, copy: SessionCopy, sealed: bytes, target: Path) -> Sequence[str]:
         remove(target)
         try:
             with target.open("xb") as stream:
@@ -184,10 +194,10 @@ class Vault:
                 raise Tampered("another copy under its name")  # noqa: TRY301
             if Session.check(target) != copy.position:
                 raise Tampered("another session")  # noqa: TRY301
-        except SessionDamaged:
-            remove(target)
-            raise Tampered("no session") from None
-        except BaseException:
-            remove(target)
+            return disclose(target)
+        except BaseException as error:
+            for file in (target, *(beside(target, name) for name in BESIDE)):
+                remove(file)
+            if isinstance(error, SessionDamaged):
+                raise Tampered("a page of the session or of its keys cannot be read") from None
             raise
-        return header

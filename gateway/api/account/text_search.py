@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.messages.content import CHANGES
+from actors.messages.content import CHANGE_TYPES
 from actors.state.documents import MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.schemas.content.content_presenters import text_of
@@ -46,7 +46,7 @@ async def search_texts(documents: Documents, connection: str, words: str) -> Fou
     wanted = words.casefold()
     for each in page.items:
         chat = each["chat"]
-        if chat in found or each["type"] in CHANGES or is_early(each):
+        if chat in found or each["type"] in CHANGE_TYPES or is_early(each):
             continue
         if wanted in (text_of(each) or "").casefold():
             found[chat] = each

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -87,7 +88,18 @@ def create(
 
     made = bucket_access.run(directory(data), lambda desk: desk.create(connection))
     columns = ("incarnation", "copy", "size")
-    output.show({"items": made}, columns, as_json=as_json, empty="There is no session here.")
+    left_out = made["left_out"]
+    if as_json or made["items"] or not left_out:
+        output.show(made, columns, as_json=as_json, empty="There is no session here.")
+    if left_out:
+        from gateway.cli.backup.instance_backups import INCOMPLETE
+
+        sentences = [
+            f"The session of {each['connection']} cannot be copied ({each['code']}): "
+            + (f"its newest copy is {each['newest']}." if each["newest"] else "no copy has it.")
+            for each in left_out
+        ]
+        output.refuse("\n".join(sentences), INCOMPLETE if made["items"] else 1)
 
 
 @app.command()
@@ -112,7 +124,7 @@ def verify(
 def restore(
     connection: Connection, copy: Which = None, data: Data = DATA, as_json: Json = False
 ) -> None:
-    """Put a copy, the newest by default, in the place of the session of a stopped connection.
+    """Put a copy, the newest that can be read by default, in the place of the session of a stopped connection.
 
     The one that is there is kept aside. The next start goes on with the copy: its device stays
     linked, and its chats are encrypted afresh.
@@ -121,6 +133,8 @@ def restore(
     from gateway.cli.backup import bucket_access
 
     done = bucket_access.run(directory(data), lambda desk: desk.restore(connection, copy))
+    for refused in done["refused"]:
+        sys.stderr.write(f"The copy {refused} is damaged, and was left out.\n")
     if as_json:
         output.plain(done)
     else:

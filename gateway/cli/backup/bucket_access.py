@@ -18,11 +18,12 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
-from actors.connection.backup.session_snapshot import BESIDE, beside, disclose, remove
+from actors.connection.backup.session_snapshot import BESIDE, beside, remove
 from actors.connection.backup.vault import SNAPSHOT_FILE, SessionCopy
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import (
     Session,
+    SessionBlocked,
     SessionDamaged,
     SessionTooNew,
     SessionUnavailable,
@@ -43,7 +44,7 @@ from supervision.jobs.verify_backups import verified
 from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 T = TypeVar("T")
 
@@ -99,9 +100,12 @@ class Desk:
     async def show(self, connection: str | None) -> list[dict[str, Any]]:
         return [_shown(copy) for copy in await self._copies(connection)]
 
-    async def create(self, connection: str | None) -> list[dict[str, Any]]:
-        """Copy what lies in the data directory; a session that is older than a copy stays older."""
-        made = []
+    async def create(self, connection: str | None) -> dict[str, list[dict[str, Any]]]:
+        """Copy what lies in the data directory; a session that is older than a copy stays older.
+
+        `items` are the copies. One that no try copies is in `left_out`, with its newest copy.
+        """
+        made, left_out = [], []
         found = sorted(self._settings.sessions.glob(f"*/{SESSION_FILE}"))
         if connection is not None:
             found = [file for file in found if _matches(file.parent.name, connection)]
@@ -111,10 +115,22 @@ class Desk:
             await asyncio.to_thread(_clear, file.parent)
             # Not where the owner puts its own.
             scratch = file.with_name(f"{SNAPSHOT_FILE}-{os.getpid()}")
-            copy = await self._keep(file, scratch)
+            try:
+                copy = await self._keep(file, scratch)
+            except (SessionBlocked, SessionDamaged, SessionTooNew) as error:
+                before = await self._vault.copies(file.parent.name)
+                left_out.append(
+                    {
+                        "connection": name_of(file.parent.name),
+                        "incarnation": file.parent.name,
+                        "code": error.code,
+                        "newest": str(before[-1]) if before else None,
+                    }
+                )
+                continue
             assert copy is not None
             made.append(_shown(copy))
-        return made
+        return {"items": made, "left_out": left_out}
 
     async def _keep(self, file: Path, scratch: Path) -> SessionCopy | None:
         """Copy a session, and the keys beside it where its engine has them there: these first."""
@@ -137,20 +153,20 @@ class Desk:
     async def restore(self, named: str, which: str | None) -> dict[str, Any]:
         """Put a copy in the place of the session, under a lease where anybody may take one.
 
+        Without `which` it is the newest that can be read; newer ones are `refused` in the answer.
         An unknown connection is registered under the copy's id: stopped, on the copy's engine, without
         a webhook, and not shown as online (`registered` in the answer). A connection never gets the copy of another one that had its name.
         """
         registered = await self._registered(named)
         copies = await self._copies(named if registered is None else registered)
-        copy = _chosen(named, copies, which)
-        connection = registered or copy.connection
+        chosen = _chosen(named, copies, which)
+        connection = registered or chosen[0].connection
         file = self._settings.sessions / connection / SESSION_FILE
         await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         await asyncio.to_thread(_clear, file.parent)
         restoring = file.with_name(f"{RESTORING}-{os.getpid()}")
-        await self._vault.restore(copy, restoring)
+        copy, enclosed = await self._read(chosen, restoring)
         try:
-            enclosed = await asyncio.to_thread(disclose, restoring)
             engine = "whatsmeow" if whatsmeow.DATABASE in enclosed else "native"
             newest = max(one.position.epoch for one in copies)
             epoch = await self._under_lease(connection, engine, file, restoring, newest)
@@ -162,7 +178,24 @@ class Desk:
                 await registry.create(
                     name_of(connection), engine=engine, id=connection, desired="stopped"
                 )
-        return _shown(copy) | {"epoch": epoch, "registered": registered is None}
+        return _shown(copy) | {
+            "epoch": epoch,
+            "registered": registered is None,
+            "refused": [str(each) for each in chosen[: chosen.index(copy)]],
+        }
+
+    async def _read(
+        self, copies: Sequence[SessionCopy], restoring: Path
+    ) -> tuple[SessionCopy, Sequence[str]]:
+        """Write the first of the copies that can be read to `restoring`; which one, and the files beside it."""
+        refusal = None
+        for copy in copies:
+            try:
+                return copy, await self._vault.restore(copy, restoring)
+            except Tampered as error:
+                refusal = refusal or error
+        assert refusal is not None
+        raise refusal
 
     async def rewrap(self) -> dict[str, Any]:
         copies = await self._vault.copies()
@@ -271,16 +304,17 @@ def _epoch(file: Path) -> int:
         return 0
 
 
-def _chosen(connection: str, copies: list[SessionCopy], which: str | None) -> SessionCopy:
+def _chosen(connection: str, copies: list[SessionCopy], which: str | None) -> list[SessionCopy]:
+    """The copies that may be restored, the first one that can be read."""
     if not copies:
         raise CommandFailed(f"There is no copy of {connection}.")
     if which is None:
-        return copies[-1]
+        return [copy for copy in reversed(copies) if copy.connection == copies[-1].connection]
     found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", which, re.ASCII)
     wanted = Position(int(found[1]), int(found[2])) if found else None
     for copy in copies:
         if copy.position == wanted:
-            return copy
+            return [copy]
     raise CommandFailed(
         f"There is no copy {which} of {connection}; `teimoso backup list` names them."
     )
@@ -291,7 +325,7 @@ def _shown(copy: SessionCopy) -> dict[str, Any]:
     return {
         "connection": name_of(copy.connection),
         "incarnation": copy.connection,
-        "copy": f"{epoch}-{commit}",
+        "copy": str(copy),
         "epoch": epoch,
         "commit": commit,
         "at": output.moment(copy.at),
