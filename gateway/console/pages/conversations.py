@@ -39,7 +39,7 @@ OUTLINE: Final = (
 )
 """Stands where somebody has no picture, or none that can be shown."""
 
-PICTURE_SECONDS, UNANSWERED_SECONDS = 600, 30
+PICTURE_SECONDS, OUTLINE_SECONDS = 600, 30
 """Seconds for which a browser keeps a picture; and the outline, where it may be another one's turn soon."""
 
 ALREADY_SENT: Final = (
@@ -185,7 +185,7 @@ async def picture(view: ConsoleRequest) -> Response:
             raise
         answer = Response(OUTLINE, media_type="image/svg+xml")
         if problem.kind.code not in {"no_picture", "not_allowed"}:
-            seconds = UNANSWERED_SECONDS
+            seconds = OUTLINE_SECONDS
     answer.headers["Cache-Control"] = f"private, max-age={seconds}"
     return answer
 

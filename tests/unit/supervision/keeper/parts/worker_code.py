@@ -14,7 +14,7 @@ from pathlib import Path
 from supervision.keeper.parts import worker_imports, worker_template
 
 worker_template._ROOT = Path(sys.argv[2])
-worker_template.MODULES = ("slow",)
+worker_template.PRELOADED_MODULES = ("slow",)
 worker_imports.run = lambda: None
 worker_template.run(place)
 
