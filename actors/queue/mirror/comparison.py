@@ -34,7 +34,7 @@ MAX_COMPARED_DOCUMENTS = 2_000
 ALONE = 200
 """Messages of a connection, at most, that are looked up one by one since no page of documents had them."""
 SETTLED = 12.0
-"""Seconds after which a difference that is still there is not the lag of the view (`upkeep.LAG`)."""
+"""Seconds after which a difference that is still there is not the lag of the view (`upkeep.MIRROR_LAG_SECONDS`)."""
 COMPARISON_PAUSE_SECONDS = 0.02
 """Seconds between two pages."""
 
