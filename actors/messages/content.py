@@ -27,7 +27,7 @@ from actors.messages.change_content import (
     Reaction,
 )
 from actors.messages.contact import Card, Contact
-from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
+from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video, is_voice_note
 from actors.messages.forward_count import MANY_TIMES
 from actors.messages.location import Location
 from actors.messages.mentions import EVERYBODY, MOST_MENTIONS, Mentions
@@ -94,6 +94,7 @@ __all__ = [
     "encode",
     "file_of",
     "is_plain",
+    "is_voice_note",
     "pack",
     "reworded",
     "text_of",

@@ -80,3 +80,8 @@ class Sticker:
 
 Media = Image | Video | Audio | Document | Sticker
 """Kinds that bring a file."""
+
+
+def is_voice_note(content: object) -> bool:
+    """Whether the content is a voice note, which apps play as a voice: Opus in Ogg, of one channel."""
+    return isinstance(content, Audio) and content.voice

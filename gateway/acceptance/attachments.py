@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from actors.media.conversion import ffmpeg, formats
 from actors.media.directory import step
 from actors.media.store import FileTooLarge
-from actors.messages.content import Audio, File
+from actors.messages.content import File, is_voice_note
 from gateway.acceptance import url_fetch
 from gateway.http.problems import Problem
 from gateway.schemas.content.outbound_messages import MIME, DocumentMessage
@@ -78,15 +78,14 @@ async def file_content(
         sha256, size, declared, name = await _fetch(backends, wanted)
     name = (wanted.name or name) if isinstance(wanted, DocumentMessage) else None
     content = wanted.content(file=File(sha256, size, "", name), reply_to=quote)
-    voice = isinstance(content, Audio) and content.voice
-    mime = mime_of(content.type, wanted.mime or declared, voice=voice)
+    mime = mime_of(content.type, wanted.mime or declared, voice=is_voice_note(content))
     await require_playable(backends, wanted.connection, content)
     return replace(content, file=replace(content.file, mime=mime))
 
 
 async def require_playable(backends: Backends, connection: str, content: Media) -> None:
     """Problem `conversion_unavailable`, where the file would have to be converted and ffmpeg is not installed here."""
-    voice = isinstance(content, Audio) and content.voice
+    voice = is_voice_note(content)
     if not formats.needs_format(content.type, voice=voice) or ffmpeg.is_installed():
         return
     path = await backends.files.find(content.file.sha256, connection)

@@ -22,6 +22,16 @@ class SealedContent:
         self._people = people
         self._media = media
 
+    def inbox_item(self, message: Any, sender: str) -> dict[str, Any]:
+        """Returns the content of a message as an inbox keeps it; `kind` is None where no chat shows the message."""
+        kind, text, fields = message_content.described(message)
+        return {
+            "kind": kind,
+            "text": text,
+            "fields": fields | self.opened(message, sender),
+            "content": message.SerializeToString(),
+        }
+
     def opened(self, message: Any, sender: str) -> dict[str, Any]:
         """Returns the fields that the inbox shows of it; none when the message refers to nothing."""
         message = message_content.unwrapped(message)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from simulator.contacts import message_content
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
 from simulator.wire.proto_schema import Message
@@ -140,7 +139,8 @@ class GroupBehaviour:
 
     def _hear(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
         """Stores the message for simulated members, who send receipts to an account with companions."""
-        kind, text, fields = message_content.described(content)
+        item = self._sealed_content.inbox_item(content, speaker.number)
+        item["kind"] = item["kind"] or "unknown"
         heard = []
         for number in group.members:
             if number == speaker.number:
@@ -151,11 +151,8 @@ class GroupBehaviour:
                     speaker.number,
                     message_id,
                     chat=group.chat,
-                    kind=kind or "unknown",
-                    text=text,
-                    fields=fields | self._sealed_content.opened(content, speaker.number),
-                    content=content.SerializeToString(),
                     name=self._people.named(speaker.number).name,
+                    **item,
                 )
                 heard.append(endpoint)
         self._group_receipts.confirm(heard, speaker.number, message_id, group)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from simulator.contacts import message_content
 from simulator.contacts.people import RECEIPTS
 from simulator.contacts.signal_endpoints import PHONE, SignalEndpoint, UndecryptableError
 from simulator.phones import adv
@@ -108,19 +107,9 @@ class MessageHandler:
             # Companions send copies to their account's phone only in this wrapper.
             self._check_destination(message, sender, chat, server)
             message = message.device_sent_message.message
-        what, text, fields = message_content.described(message)
-        if what is not None and self._inbox.keep(
-            device,
-            sender.number,
-            message_id,
-            chat=chat.number,
-            kind=what,
-            text=text,
-            fields=fields | self._sealed_content.opened(message, sender.number),
-            content=message.SerializeToString(),
-            ciphertext=fingerprint,
-            name=name,
-        ):
+        item = self._sealed_content.inbox_item(message, sender.number)
+        more: dict[str, Any] = {"chat": chat.number, "ciphertext": fingerprint, "name": name}
+        if item["kind"] and self._inbox.keep(device, sender.number, message_id, **item, **more):
             self._chat_timers.observe(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
@@ -134,18 +123,16 @@ class MessageHandler:
         (Baileys `messages-recv.ts` handleReceipt: without `recipient` it is for a message of
         the account).
         """
-        kind, text, fields = message_content.described(message)
+        item = self._sealed_content.inbox_item(message, sender.number)
+        item["kind"] = item["kind"] or "unknown"
         for endpoint in self._endpoints.of(recipient.number).values():
             self._inbox.keep(
                 (recipient.number, endpoint.device),
                 sender.number,
                 message_id,
                 chat=recipient.number,
-                kind=kind or "unknown",
-                text=text,
-                fields=fields | self._sealed_content.opened(message, sender.number),
-                content=message.SerializeToString(),
                 name=sender.name,
+                **item,
             )
             self._receipts(endpoint, sender.number, message_id, server)
         now, kinds = time.time(), RECEIPTS[recipient.receipts]

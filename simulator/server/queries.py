@@ -1,4 +1,4 @@
-"""Answers `iq` queries of companions as the server: passes each query to the handler of its namespace."""
+"""Answers `iq` queries of companions by their namespace: by a handler of it, or with constants where nothing is stored."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ _KINDS = (
         " THEN json_extract(d.data, '$.events') ELSE '[]' END) AS e",
     ),
 )
-"""Documents that cannot be read, or name no connection, count for `ALL`, and so do events without a connection."""
+"""Documents that cannot be read, or name no connection, count for `SHARED_UNIT`, and so do events without a connection."""
 
 _SIDES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "INSERT": (("NEW", ""),),
@@ -114,7 +114,7 @@ def schema() -> Iterator[str]:
                 f" BEGIN {'; '.join(steps)}; END"
             )
     counts = " UNION ALL ".join(kind.of_all for kind in _KINDS)
-    # The row of `ALL` marks the count as done.
+    # The row of `SHARED_UNIT` marks the count as done.
     yield (
         "INSERT INTO stored SELECT unit, sum(bytes) FROM"  # noqa: S608 - constants
         f" ({counts} UNION ALL SELECT '', 0) WHERE NOT EXISTS (SELECT 1 FROM stored) GROUP BY unit"

@@ -1,4 +1,4 @@
-"""Defines the request models of messages to send, one model for each message `type`.
+"""Defines the request models of messages to send (one for each `type`), of forwards and of read marks.
 
 The models here are the envelope, and references to files and other messages; the fields of a kind come from its
 declaration in `actors.messages` (`content_fields.requested`). A kind that stands for itself may answer another message

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.contacts import message_content
 from simulator.contacts.devices import participant_hash
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.server import stanzas
@@ -201,19 +200,9 @@ class GroupMessages:
             self._request_retry(endpoint, sender, message_id, group, code)
             return False
         for content in read:
-            kind, text, fields = message_content.described(content)
-            if kind is not None and inbox.keep(
-                device,
-                sender.number,
-                message_id,
-                chat=group.chat,
-                kind=kind,
-                text=text,
-                fields=fields | self._sealed_content.opened(content, sender.number),
-                content=content.SerializeToString(),
-                ciphertext=fingerprint,
-                name=name,
-            ):
+            item = self._sealed_content.inbox_item(content, sender.number)
+            more: dict[str, Any] = {"chat": group.chat, "ciphertext": fingerprint, "name": name}
+            if item["kind"] and inbox.keep(device, sender.number, message_id, **item, **more):
                 self._chat_timers.observe(content, group.chat, sender.number, message_id)
         return True
 

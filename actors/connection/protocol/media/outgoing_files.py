@@ -11,7 +11,7 @@ from actors.connection.engine import SendError
 from actors.connection.session.files.file_details import FileDetails
 from actors.media.conversion import ffmpeg, formats, recipes
 from actors.media.store import StoreFull, StoreUnavailable
-from actors.messages.content import Audio, Image, Video
+from actors.messages.content import Audio, Image, Video, is_voice_note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ class OutgoingFiles:
 
         A file that another person sent is forwarded as it is: that person's app took it.
         """
-        voice = isinstance(content, Audio) and content.voice
+        voice = is_voice_note(content)
         try:
             found = await asyncio.to_thread(formats.facts_of, path, content.type, voice=voice)
         except OSError:
@@ -100,7 +100,7 @@ class OutgoingFiles:
 
         `place` is the directory for what ffmpeg writes.
         """
-        voice = isinstance(content, Audio) and content.voice
+        voice = is_voice_note(content)
         thumbnail, waveform, seconds = None, None, facts.seconds
         if isinstance(content, Image | Video):
             made = await self._preview(

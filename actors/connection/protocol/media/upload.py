@@ -27,7 +27,7 @@ from actors.connection.protocol.media.outgoing_files import recipe_of
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.session.files.uploads import Upload
 from actors.media.store import StoreUnavailable
-from actors.messages.content import Audio
+from actors.messages.content import is_voice_note
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
 if TYPE_CHECKING:
@@ -277,8 +277,7 @@ def _damaged() -> SendError:
 
 def _key(content: Media) -> tuple[str, str]:
     """The kind and the SHA-256 under which the file's details are stored; a voice note is of another kind than a sound."""
-    voice = isinstance(content, Audio) and content.voice
-    return "voice" if voice else content.type, content.file.sha256
+    return "voice" if is_voice_note(content) else content.type, content.file.sha256
 
 
 def way(kind: str) -> str:

@@ -1,6 +1,6 @@
 """Defines the token tables of WhatsApp's binary stanzas: words that one or two bytes stand for.
 
-The tables are version 3 of the protocol's dictionary, which `noise.HEADER` announces. The place of a word is its code.
+The tables are version 3 of the protocol's dictionary, which `noise.PROLOGUE` announces. The place of a word is its code.
 """
 
 from __future__ import annotations
