@@ -79,6 +79,7 @@ async def test_people_are_listed_by_name_and_then_by_their_chats(
         "number": "15550100510",
         "lid": None,
         "name": "Eva",
+        "picture": None,
         "saved": None,
         "full_name": None,
         "first_name": None,

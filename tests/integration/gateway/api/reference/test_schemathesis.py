@@ -60,7 +60,7 @@ enabled = false
 include-operation-id = [
     "createConnection", "createWebhook", "changeWebhook",
     "getPasskey", "answerPasskey", "confirmPasskey", "requestResend", "syncAppState", "rejectCall",
-    "changeChat", "changeGroup", "changeProfile"
+    "changeChat", "changeGroup", "changeProfile", "starMessage", "unstarMessage"
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 403, 404, 409, 422]
