@@ -41,8 +41,9 @@ class CommandLine:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-# Children that are not reaped stay zombies while the keeper lives.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+# Children that are not reaped stay zombies while the keeper lives. By pid and start: an entry may be of an older
+# process that had the pid.
+_children: dict[tuple[int, str], subprocess.Popen[bytes]] = {}
 
 
 def start(data: Path, role: str, command: CommandLine) -> ProcessEntry:
@@ -69,10 +70,10 @@ def start(data: Path, role: str, command: CommandLine) -> ProcessEntry:
             env={name: value for name, value in environment.items() if value},
             start_new_session=True,
         )
-    _children[child.pid] = child
-    entry = ProcessEntry.of(role, child.pid)
     # A process that died at once is a zombie without a start time: the watch reports its end.
-    return entry if entry is not None else ProcessEntry(role, child.pid, "ended")
+    entry = ProcessEntry.of(role, child.pid) or ProcessEntry(role, child.pid, "ended")
+    _children[entry.pid, entry.started] = child
+    return entry
 
 
 async def ended(entry: ProcessEntry) -> None:
@@ -95,7 +96,7 @@ async def ended(entry: ProcessEntry) -> None:
 
 async def outcome(data: Path, entry: ProcessEntry) -> str | None:
     """Waits for the end of a child; returns ``None`` on success, else the last line of its log."""
-    child = _children[entry.pid]
+    child = _children[entry.pid, entry.started]
     await ended(entry)
     if child.returncode == 0:
         return None
@@ -111,12 +112,15 @@ def resident(entry: ProcessEntry) -> int:
 
 
 def is_over(entry: ProcessEntry) -> bool:
-    """Returns whether the process is gone; reaps it when it is a child."""
-    child = _children.get(entry.pid)
-    if child is not None and child.poll() is not None:
-        del _children[entry.pid]
-        return True
-    return not entry.alive
+    """Returns whether the process is gone; a child is once it is reaped, which this does."""
+    child = _children.get((entry.pid, entry.started))
+    if child is None:
+        return not entry.alive
+    # Its first thread ends before the others: until then it looks like a zombie, and cannot be reaped.
+    if child.poll() is None:
+        return False
+    del _children[entry.pid, entry.started]
+    return True
 
 
 async def stop(entries: list[ProcessEntry], grace: float) -> list[ProcessEntry]:

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, NoReturn
 
+import psutil
 import pytest
 
 from tests.processes import forked
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +61,35 @@ def test_it_is_spoken_with_and_ends_by_a_signal(program: Path) -> None:
         started.send_signal(signal.SIGTERM)
         assert started.wait(20) == -signal.SIGTERM
     assert started.poll() == -signal.SIGTERM
+
+
+class Interrupted(BaseException):
+    """As the end of a test's time, which is a signal."""
+
+
+def test_one_whose_wait_is_interrupted_goes_on_for_nobody(program: Path) -> None:
+    note = program.with_name("pid")
+    program.write_text(
+        f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+
+    def interrupt(*_: object) -> NoReturn:
+        raise Interrupted
+
+    def once_it_runs() -> None:
+        until("it runs", lambda: note.exists() and note.read_text(), 20)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    thread = Thread(target=once_it_runs)
+    thread.start()
+    try:
+        with pytest.raises(Interrupted):
+            forked.run([sys.executable, program])
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert not psutil.pid_exists(int(note.read_text()))
 
 
 def test_nothing_that_one_does_is_there_for_the_next(program: Path) -> None:

@@ -69,7 +69,7 @@ def test_hears_receipts_that_are_aggregated_by_type(
     simulator.post(f"/contacts/{other}", receipts="read")
     client.wait("receipt", ids=[written(simulator, client, group, other)], type="read")
     simulator.settled(client.number)
-    assert aggregated(simulator, client) == before + 4
+    until(lambda: aggregated(simulator, client) == before + 4)
 
 
 @pytest.mark.differs(neonize="D28")

@@ -129,7 +129,7 @@ def test_a_connection_is_added_and_linked_without_a_reload(
         f"/phones/{number}/scan", json={"qr": qr}).is_success, 60)  # fmt: skip
     page.locator("#state").get_by_text("Open").wait_for()
     page.get_by_text(f"+{number}", exact=True).wait_for()
-    assert page.locator("svg.qr").count() == 0
+    expect(page.locator("svg.qr")).to_have_count(0, timeout=PAGE_MS)
     assert stayed(page)
     page.get_by_text("Log out or remove").click()
     page.get_by_text("+" + number + " has to be linked anew").first.wait_for()
@@ -161,13 +161,13 @@ def test_a_connection_is_linked_by_a_code_without_a_reload(
     page.get_by_role("button", name="Get a code").click()
     letters = page.locator(".link-code")
     letters.wait_for()
-    assert page.locator("svg.qr").count() == 1
+    expect(page.locator("svg.qr")).to_have_count(1, timeout=PAGE_MS)
     answer = instance.simulator.post(
         f"/phones/{number}/link-code", json={"code": letters.text_content()}
     )
     assert answer.is_success, answer.text
     page.locator("#state").get_by_text("Open").wait_for()
-    assert letters.count() == 0
+    expect(letters).to_have_count(0, timeout=PAGE_MS)
     assert stayed(page)
     instance.api.delete("/api/connections/kiosk").raise_for_status()
 

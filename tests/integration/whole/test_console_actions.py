@@ -102,7 +102,8 @@ def test_a_message_is_answered(instance: Instance, page: Page) -> None:
     assert not page.get_by_text("Reply to").is_visible()
     # The link in a quote leads to the message.
     mine.locator(".quoted a").click()
-    assert page.locator(f"#m-{asked['id'].replace('.', chr(92) + '.')}:target").count() == 1
+    target = page.locator(f"#m-{asked['id'].replace('.', chr(92) + '.')}:target")
+    expect(target).to_have_count(1)
 
 
 def test_a_message_gets_a_reaction_that_is_taken_back(instance: Instance, page: Page) -> None:

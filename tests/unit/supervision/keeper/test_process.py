@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import psutil
+
 from supervision.keeper import process
 from tests.waiting import until
 
@@ -18,6 +20,26 @@ for _ in range(400):
     time.sleep(0.005)
 time.sleep(60)
 """
+
+LEADERLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+"""Its first thread ends and another goes on, as for a moment in each process with threads that ends."""
+
+
+async def test_a_child_is_over_once_it_is_reaped(tmp_path: Path) -> None:
+    """One that was killed leaves no zombie behind, and `outcome` always has its status."""
+    command = process.CommandLine((sys.executable, "-c", LEADERLESS))
+    entry = process.start(tmp_path, "ray", command)
+    child = psutil.Process(entry.pid)
+    try:
+        until("its first thread ended", lambda: child.status() == psutil.STATUS_ZOMBIE, 20)
+        assert not process.is_over(entry)
+    finally:
+        await process.kill([entry])
+    assert not child.is_running()
 
 
 async def test_strays_that_start_others_meanwhile_end_too(tmp_path: Path) -> None:
