@@ -46,7 +46,7 @@ class Nursery:
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
-                preexec_fn=prepare,
+                preexec_fn=prepare,  # noqa: PLW1509 - what is called asks the kernel alone
             )
         atexit.register(self.end)
 
