@@ -132,7 +132,9 @@ def test_it_serves_outside_of_the_checkout(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instance, "TEIMOSO", installed / "bin/teimoso")
-    with instance.Instance(tmp_path / "data", {"PYTHONPATH": ""}) as service:
+    with instance.Instance(
+        tmp_path / "data", {"PYTHONPATH": "", "RAY_DASHBOARD": "false"}
+    ) as service:
         service.pair("shop", "15550100001")
         sent = {"connection": "shop", "to": "15550100002", "text": "hi"}
         message = service.api.post("/api/messages", json=sent).raise_for_status().json()["id"]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
@@ -36,7 +36,8 @@ class Nursery:
     One of a test's own has imported nothing but for the programs of that test.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[], None] | None = None) -> None:
+        """`prepare` is called in its process before that begins: its programs have what this changes."""
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
         with theirs:
@@ -45,6 +46,7 @@ class Nursery:
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
+                preexec_fn=prepare,  # noqa: PLW1509 - what is called asks the kernel alone
             )
         atexit.register(self.end)
 

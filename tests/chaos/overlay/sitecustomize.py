@@ -27,6 +27,11 @@ def _grow(asked: Path) -> None:
         time.sleep(3600)
 
 
+def _grow_on_demand() -> None:
+    asked = Path(os.environ["TEST_SWELLING"]) / str(os.getpid())
+    threading.Thread(target=_grow, args=(asked,), daemon=True).start()
+
+
 def _shift(file: Path) -> None:
     with file.open("rb") as stream:
         offset = mmap.mmap(stream.fileno(), 8, access=mmap.ACCESS_READ)
@@ -40,7 +45,10 @@ def _shift(file: Path) -> None:
 
 
 if "TEST_SWELLING" in os.environ:
-    asked = Path(os.environ["TEST_SWELLING"]) / str(os.getpid())
-    threading.Thread(target=_grow, args=(asked,), daemon=True).start()
+    if any(word.endswith("ray_worker.py") for word in sys.orig_argv):
+        # Actors are forks of a template, which cannot be forked once it has a thread.
+        os.register_at_fork(after_in_child=_grow_on_demand)
+    else:
+        _grow_on_demand()
 if "TEST_CLOCK" in os.environ and "simulator" not in sys.orig_argv:
     _shift(Path(os.environ["TEST_CLOCK"]))

@@ -26,13 +26,13 @@ NOBODY = 65_534
 
 
 def teimoso(
-    *words: str | Path, unprivileged: bool = False, **environment: str
+    *words: str | Path, nursery: forked.Nursery | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment = {**inherited, **environment}
     command: list[str | bytes | Path] = [sys.executable, "-m", "gateway.cli", *words]
-    if not unprivileged and not environment.get("PYTHONPATH"):
-        return forked.run(command, env=environment, capture_output=True, text=True)
+    if not environment.get("PYTHONPATH"):
+        return forked.run(command, env=environment, capture_output=True, text=True, nursery=nursery)
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -42,8 +42,15 @@ def teimoso(
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=_without_privileges if unprivileged else None,
     )
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[forked.Nursery]:
+    """Forks programs that obey permissions."""
+    nursery = forked.Nursery(_without_privileges)
+    yield nursery
+    nursery.end()
 
 
 def _without_privileges() -> None:
@@ -201,17 +208,17 @@ def test_a_full_disk(data: Path) -> None:
     assert not data.exists()
 
 
-def test_a_directory_of_somebody_else(data: Path) -> None:
+def test_a_directory_of_somebody_else(data: Path, unprivileged: forked.Nursery) -> None:
     data.mkdir()
     before = list(data.iterdir())
     data.chmod(0o555)
     if os.geteuid() == 0:
         os.chown(data, NOBODY, NOBODY)
     for place in (data, data / "below"):
-        said = sentence(teimoso("up", "--detach", "--data", place, unprivileged=True))
+        said = sentence(teimoso("up", "--detach", "--data", place, nursery=unprivileged))
         assert f"The data directory {place} cannot be written" in said
         for command in ("doctor", "status"):
-            done = teimoso(command, "--data", place, unprivileged=True)
+            done = teimoso(command, "--data", place, nursery=unprivileged)
             assert done.returncode != 0
             assert not done.stderr
     assert list(data.iterdir()) == before

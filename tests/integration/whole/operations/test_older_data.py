@@ -113,7 +113,11 @@ def code(tmp_path: Path) -> Path:
 @pytest.fixture
 def instance(instance: Instance, tmp_path: Path, code: Path) -> Iterator[Instance]:
     """Beside the one of this folder: of several on a machine none uses what is another's."""
-    environment = {"PYTHONPATH": str(code), "WEBHOOK_URL_PRIVATE": "true"}
+    environment = {
+        "PYTHONPATH": str(code),
+        "WEBHOOK_URL_PRIVATE": "true",
+        "RAY_DASHBOARD": "false",
+    }
     with Instance(tmp_path / "data", environment, older_code=True) as running:
         running.pair(SHOP, ACCOUNT)
         running.pair(SECOND, OTHER)
