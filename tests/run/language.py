@@ -9,11 +9,9 @@ that nothing new takes the place of what was mended.
 from __future__ import annotations
 
 import ast
-import io
 import json
 import re
 import sys
-import tokenize
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
@@ -77,6 +75,11 @@ _OPENING: Final = re.compile(
 )
 _QUOTED: Final = re.compile(r"``.*?``|`[^`]*`", re.DOTALL)
 _FENCED: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+_STRING: Final = (
+    r"{0}{0}{0}(?:[^{0}\\]|\\[\s\S]|{0}(?!{0}{0}))*{0}{0}{0}|{0}(?:[^{0}\\\n]|\\[\s\S])*{0}"
+)
+_LEXEMES: Final = re.compile("|".join([_STRING.format('"'), _STRING.format("'"), "#.*"]))
+"""Strings and comments of Python: a `#` in a string begins no comment."""
 _COMMENTS: Final = {
     ".lua": re.compile(r"--(.*)$", re.MULTILINE),
     ".go": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
@@ -160,20 +163,20 @@ def _python(source: str, nodes: Iterable[ast.AST]) -> Iterator[Passage]:
             docstrings.add(id(node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield Passage(node.lineno, _flat(node.value), opens=id(node) in docstrings)
-    if "#" not in source:
-        return  # no comment: to take the source apart is most of the work
     block: list[str] = []
     begin = last = 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type != tokenize.COMMENT:
+    line, read = 1, 0
+    for lexeme in _LEXEMES.finditer(source):
+        if not lexeme[0].startswith("#"):
             continue
-        line = token.start[0]
-        if block and (line > last + 1 or token.line.strip() != token.string):
+        line, read = line + source.count("\n", read, lexeme.start()), lexeme.start()
+        alone = not source[source.rfind("\n", 0, read) + 1 : read].strip()
+        if block and (line > last + 1 or not alone):
             yield Passage(begin, _flat(" ".join(block)), opens=True)
             block = []
         if not block:
             begin = line
-        block.append(token.string.lstrip("#"))
+        block.append(lexeme[0].lstrip("#"))
         last = line
     if block:
         yield Passage(begin, _flat(" ".join(block)), opens=True)
