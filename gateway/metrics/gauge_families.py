@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from datetime import datetime
 from itertools import accumulate
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -95,6 +96,7 @@ class GaugeFamilies(Collector):
             stored.add_metric([name_of(connection)], size)
         yield stored
         yield from self._states(seen.connections)
+        yield _alerts(seen.latest)
         yield from _machine(seen)
 
     def _spool(self, depth: Depth) -> Iterator[Metric]:
@@ -202,6 +204,18 @@ class GaugeFamilies(Collector):
         """Seconds until then."""
         end = 0.0 if until is None else datetime.fromisoformat(until).timestamp()
         return max(0.0, end - self._now)
+
+
+def _alerts(latest: Mapping[str, Any] | None) -> Metric:
+    """The active alerts in what the health monitor wrote last."""
+    active = GaugeMetricFamily(
+        "teimoso_alerts", "Active alerts of the instance and its connections.", labels=["alert"]
+    )
+    for name, number in Counter(
+        each["name"] for each in (latest or {}).get("alerts") or ()
+    ).items():
+        active.add_metric([name], number)
+    return active
 
 
 def _memory(memory: RedisMemory) -> Iterator[Metric]:

@@ -30,6 +30,9 @@ AGAIN: Final = 15.0
 MAX_BACKUP_RETRY_SECONDS: Final = 900.0
 """Seconds between two tries after a failure, which double."""
 
+MAX_BACKUP_SECONDS: Final = 6 * 3600.0
+"""Seconds after which a backup that is not done has failed; the next one finds what it stored."""
+
 TARGET_CHECK_SECONDS: Final = 60.0
 """Seconds after which the target is asked again for its newest backup: a person may have made one."""
 
@@ -40,8 +43,8 @@ NOTE: Final = "instance_backup"
 class InstanceBackups:
     """Runs for the life of its actor. When a backup is due is in the target alone, so that a successor goes on.
 
-    A backup that fails leaves the older ones, is tried again, and is an alert until one is made; one without some
-    sessions is an alert until the next one has them. A successor knows of both: it reads the target.
+    A backup that fails, or is not done in `MAX_BACKUP_SECONDS`, leaves the older ones, is tried again, and is an alert
+    until one is made; one without some sessions is an alert until the next one has them. A successor knows of both: it reads the target.
     """
 
     def __init__(self, settings: Settings, store: BackupStore, documents: Documents) -> None:
@@ -57,22 +60,24 @@ class InstanceBackups:
         failures = 0
         while True:
             try:
-                name = await self._newest_name()
-                left = self._left(name)
-                if left <= 0:
-                    made = await create(
-                        self._settings, self._store, runs=True, keep=self._settings.backups_kept
-                    )
-                    name, self._newest = made.name, None
-                    log.info("backed up", action="instance_backup", name=str(name))
+                async with asyncio.timeout(MAX_BACKUP_SECONDS):
+                    name = await self._newest_name()
+                    left = self._left(name)
+                    if left <= 0:
+                        made = await create(
+                            self._settings, self._store, runs=True, keep=self._settings.backups_kept
+                        )
+                        name, self._newest = made.name, None
+                        log.info("backed up", action="instance_backup", name=str(name))
                 failures, self._failing = 0, None
                 await self._note(await self._lacking(name))
                 await asyncio.sleep(
                     TARGET_CHECK_SECONDS if left <= 0 else min(left, TARGET_CHECK_SECONDS)
                 )
-            except (BackupFailed, BucketAway) as error:
+            except (BackupFailed, BucketAway, TimeoutError) as error:
                 failures += 1
-                reason = getattr(error, "reason", error.code)
+                slow = isinstance(error, TimeoutError)
+                reason = "too_slow" if slow else getattr(error, "reason", error.code)
                 log.warning("not backed up", action="instance_backup", reason=reason)
                 self._failing = self._failing or time.time()
                 await self._note(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -108,6 +109,26 @@ async def test_a_failure_is_seen_until_the_next_success_also_by_another_actor(
         in_the_way.unlink()
         await watched.raised()
         assert (await successor.health())["pid"] > 0
+
+
+async def test_a_backup_that_does_not_end_is_a_failure(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that does not answer: here a file of a message is a pipe, and nobody writes into it."""
+    monkeypatch.setattr(schedule, "MAX_BACKUP_SECONDS", 5.0)
+    pipe = settings.data / "media" / "cd" / ("cd" * 32)
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    try:
+        async with running(settings.data):
+            await watched.raised(FAILED)
+            pipe.rename(settings.data / "pipe")
+            await watched.raised()
+    finally:
+        # Each try left a thread that waits for a writer.
+        for name in (pipe, settings.data / "pipe"):
+            if name.exists():
+                os.close(os.open(name, os.O_RDWR))
 
 
 async def test_a_damaged_session_is_seen_until_a_backup_has_it(

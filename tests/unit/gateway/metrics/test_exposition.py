@@ -225,6 +225,14 @@ def test_whether_redis_is_durable_is_shown_once_known() -> None:
         assert rendered(durable=durable)["teimoso_redis_durable", ()] == holds
 
 
+def test_active_alerts_are_counted_by_name() -> None:
+    names = ("connection_failed", "instance_backup_failed", "connection_failed")
+    found = rendered(latest={"alerts": [{"name": name} for name in names]})
+    assert found["teimoso_alerts", ("connection_failed",)] == 2
+    assert found["teimoso_alerts", ("instance_backup_failed",)] == 1
+    assert not [name for name, _ in rendered() if name == "teimoso_alerts"]
+
+
 def test_the_tree_and_this_process_share_a_family() -> None:
     asked = [1.0, *[0.0] * len(FAST), 0.25]
     told = ActorTotals(
