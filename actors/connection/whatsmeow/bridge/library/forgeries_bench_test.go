@@ -144,10 +144,10 @@ func BenchmarkForgeries(b *testing.B) {
 		{"of 1 MB, a first one", func() []byte { return two.forgedFirstOf(1<<20, mostMissing, &once.KeyID).Serialize() }, first},
 		{"of 1 MB, of a group, by another", func() []byte { return one.signed(mostMissing, make([]byte, 1<<20), another) }, ofGroup},
 		{"of 1 MB, of a group, by its member", func() []byte { return one.sealed(mostMissing, make([]byte, 1<<20)) }, ofGroup},
-		{"of 1 MB, one pass of SHA-256", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
+		{"of 1 MB, one pass of SHA 256", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
 			sha256.Sum256(content)
 		}},
-		{"of 1 MB, one pass of SHA-512", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
+		{"of 1 MB, one pass of SHA 512", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
 			sha512.Sum512(content)
 		}},
 		{"of a group, by its member", func() []byte { return one.unpadded(mostMissing) }, ofGroup},
