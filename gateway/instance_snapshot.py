@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from actors.health.resources import fullest
+from actors.media.store import files_uses
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import Durability, RedisAway, durability
+from actors.runtime.limits.limit_uses import queue_uses
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
 from gateway.schemas import presenters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from actors.queue.spool.file import Depth, Spool
     from actors.redis.client import RedisMemory
     from actors.redis.leases.leases import Lease, Leases
+    from actors.runtime.limits.limit_uses import LimitUse
     from actors.runtime.owner_liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
@@ -48,7 +51,7 @@ class InstanceSnapshot:
     does not answer, `spool` while its disk does not. `latest` is what the HealthMonitor
     wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
     to, `files_room` how many bytes files of messages may still take, `stored_bytes` those of each connection in a state
-    store on the disk.
+    store on the disk, `limits` the uses of all limits of bytes.
     """
 
     connections: Sequence[Connection]
@@ -66,6 +69,7 @@ class InstanceSnapshot:
     files_room: int | None = None
     memory_of_redis: RedisMemory | None = None
     stored_bytes: Mapping[str, int] = field(default_factory=dict)
+    limits: Sequence[LimitUse] = ()
 
 
 class SnapshotReader:
@@ -113,7 +117,7 @@ class SnapshotReader:
     async def _read(self) -> InstanceSnapshot:
         try:
             registered = self._registered()
-            redis, latest, spool, (disk, files_room) = await asyncio.gather(
+            redis, latest, spool, (disk, files_room, files) = await asyncio.gather(
                 self._read_redis([each.id for each in registered]),
                 self._read_store(),
                 self._read_spool(),
@@ -148,6 +152,7 @@ class SnapshotReader:
                 files_room=files_room,
                 memory_of_redis=self._room.memory,
                 stored_bytes=self._floor.used,
+                limits=self._limits({each.id for each in registered}, flows, spool, files),
             )
             self._at = time.monotonic()
             return self._last
@@ -184,12 +189,33 @@ class SnapshotReader:
         except (SpoolUnavailable, TimeoutError):
             return None
 
-    async def _read_disk(self) -> tuple[Disk | None, int | None]:
+    async def _read_disk(self) -> tuple[Disk | None, int | None, tuple[LimitUse, ...]]:
+        def look() -> tuple[Disk | None, int | None, tuple[LimitUse, ...]]:
+            return fullest(self._places), self._files_room(), files_uses(self._settings)
+
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):
-                return await asyncio.to_thread(lambda: (fullest(self._places), self._files_room()))
+                return await asyncio.to_thread(look)
         except (OSError, TimeoutError):
-            return None, None
+            return None, None, ()
+
+    def _limits(
+        self,
+        registered: Collection[str],
+        flows: Mapping[str, Flow],
+        spool: Depth | None,
+        files: tuple[LimitUse, ...],
+    ) -> Sequence[LimitUse]:
+        """The uses of limits by the instance, and by connections that exist."""
+        settings, used = self._settings, {each: flow.bytes for each, flow in flows.items()}
+        parts = settings.max_connections + 1
+        uses = (
+            *self._floor.uses,
+            *files,
+            *(() if spool is None else spool.limits),
+            *queue_uses(used, settings.queue_limit, settings.redis_limit, self._room.memory, parts),
+        )
+        return [use for use in uses if use.connection is None or use.connection in registered]
 
     async def _read_store(self) -> Mapping[str, Any] | None:
         """The monitor's last word, empty when it never spoke; None while the store is away."""

@@ -9,6 +9,7 @@ file with `Settings.load`, so that no two processes of an instance can disagree.
 from __future__ import annotations
 
 import json
+import platform
 from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import ConfigDict, SecretStr
@@ -128,6 +129,12 @@ class Settings(
     def media(self) -> Path:
         """The directory of the messages' files on this host."""
         return self.data / "media"
+
+    @property
+    def media_ledger(self) -> Path:
+        """The ledger of these files: hosts may share the directory, but no SQLite file."""
+        name = f"media-{platform.node()}" if self.several_hosts else "media"
+        return self.data / f"{name}.db"
 
 
 def written_at(data: Path) -> float:

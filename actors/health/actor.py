@@ -16,15 +16,16 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources, files_room
+from actors.media.store import files_uses
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
-from actors.runtime.limits.disk_floor import DiskFloor
 from actors.runtime.owner_liveness import Liveness
 from actors.state import own_mistakes
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
+from actors.state.tenants.store_floor import StoreFloor
 
 if TYPE_CHECKING:
     from actors.metrics.counters import Sample
@@ -58,10 +59,16 @@ class HealthMonitor(Shell):
             redis_limit=settings.max_redis_memory,
         )
         places = (settings.sessions, settings.spool_file, settings.state_file)
-        floor = DiskFloor.of(settings, *(place.parent for place in places), settings.sessions)
+        floor = StoreFloor.of(settings, *(place.parent for place in places), settings.sessions)
         self._monitor = Monitor(
             probes,
-            Resources(settings.data, places, partial(files_room, settings), floor),
+            Resources(
+                settings.data,
+                places,
+                partial(files_room, settings),
+                floor,
+                partial(files_uses, settings),
+            ),
             self._documents,
             Thresholds.of(settings),
             data=settings.data,

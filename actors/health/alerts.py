@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from actors.runtime.backoff import doubled
+from actors.runtime.limits.limit_uses import LIMIT_ALERTS
 from actors.state.documents import HEALTH_ALERTS, Write
 from actors.state.events.derivation import of_alert
 
@@ -52,6 +53,7 @@ DRIFTING = frozenset(
         "queue_backlog",
         "whatsapp_away",
     }
+    | LIMIT_ALERTS
 )
 """Alerts with a figure that moves in most rounds: it is written when they are repeated or cleared, and is up to date in
 ``health_status/latest``. Each other alert is written whenever its reason or severity changes."""

@@ -13,6 +13,8 @@ from actors.health import health_texts
 from actors.health.samples import ENDED_STATES
 from actors.health.summary import Status, worst
 from actors.health.unknown_reasons import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
+from actors.runtime.limits.limit_uses import ALERT_SHARE, URGENT_SHARE, highest, queue_uses
+from actors.runtime.limits.limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
         Sample,
         Spools,
     )
+    from actors.runtime.limits.limit_uses import LimitUse
 
+NO_LIMIT = Limit("", 0, "", 0)
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 UNREACHED = 60.0
@@ -35,10 +39,6 @@ UNREACHED = 60.0
 MISTAKE_SECONDS = 86_400.0  # seconds for which a mistake of the service is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
-ALERT_SHARE = 0.8
-"""The share of a budget of bytes from which it is an alert."""
-URGENT_SHARE = 0.98
-"""The share from which the alert is urgent: a long text has no room any more."""
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
 
@@ -48,8 +48,8 @@ class Thresholds:
 
     Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
     messages may wait, after how many seconds an alert is repeated (0 for never), how many bytes a
-    disk must have left, seconds for a ping of Redis and for reading one document, bytes of Redis that the
-    messages of one connection may take (0: any number).
+    disk must have left, seconds for a ping of Redis and for reading one document; the limits of the bytes of Redis that the
+    messages of one connection may take and that it may have in all, and in how many parts half of these is reserved.
     """
 
     cpu: float
@@ -61,7 +61,9 @@ class Thresholds:
     disk: int = 64 * 2**20
     redis: float = 0.25
     store: float = 1.0
-    queue_memory: int = 0
+    queue: Limit = NO_LIMIT
+    redis_memory: Limit = NO_LIMIT
+    parts: int = 1
 
     @classmethod
     def of(cls, settings: Settings) -> Thresholds:
@@ -76,7 +78,9 @@ class Thresholds:
             settings.disk_threshold,
             settings.redis_latency_threshold / 1000,
             settings.store_latency_threshold / 1000,
-            settings.queue_memory_per_connection,
+            settings.queue_limit,
+            settings.redis_limit,
+            settings.max_connections + 1,
         )
 
 
@@ -112,6 +116,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     """Every reason that the sample gives, and the worst of them as the status."""
     reasons = [*_machine(sample, thresholds), *_stores(sample, thresholds)]
     unknown: frozenset[str] = frozenset()
+    limits = list(sample.limits)
     if sample.connections is None:
         unknown |= OF_CONNECTIONS
     else:
@@ -120,7 +125,10 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         reasons += _versions(sample.connections, sample.at)
         reasons += _accounts(sample.connections, sample.at)
         reasons += _files(sample.connections)
-        reasons += _budgets(sample.connections, thresholds.queue_memory)
+        used = {name: seen.queue_bytes for name, seen in sample.connections.items()}
+        limits += queue_uses(
+            used, thresholds.queue, thresholds.redis_memory, sample.redis_memory, thresholds.parts
+        )
     if sample.zombies is None:
         unknown |= {"connection_zombie"}
     else:
@@ -135,9 +143,11 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     if sample.spools is None or sample.mirror is None:  # one read of the store has both
         unknown |= OF_SPOOLS | OF_MIRROR
     else:
+        limits += sample.spools.limits
         reasons += [*_mirror(sample.mirror), *_spools(sample.spools)]
         reasons += _own_mistake(sample.own_mistake, sample.at)
         reasons += _backups(sample.backups)
+    reasons += _limits(limits, sample.connections)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
@@ -280,19 +290,21 @@ def _files(connections: Mapping[str, ConnectionSample]) -> list[Reason]:
     ]
 
 
-def _budgets(connections: Mapping[str, ConnectionSample], limit: int) -> list[Reason]:
-    """Connections whose messages take nearly all of QUEUE_MEMORY_PER_CONNECTION."""
-    shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
+def _limits(
+    uses: list[LimitUse], connections: Mapping[str, ConnectionSample] | None
+) -> list[Reason]:
+    """Limits that a connection, or the instance, has nearly used up."""
     return [
         Reason(
-            "queue_full",
-            "healthy",
-            health_texts.queue_memory(share),
-            name,
-            urgent=share > URGENT_SHARE,
+            use.alert,
+            "degraded" if use.connection is None and use.share >= 1 else "healthy",
+            health_texts.limit_use(use),
+            use.connection,
+            urgent=use.share > URGENT_SHARE,
         )
-        for name, share in shares.items()
-        if share > ALERT_SHARE
+        for use in highest(uses)
+        if use.share > ALERT_SHARE
+        and (use.connection is None or connections is None or use.connection in connections)
     ]
 
 

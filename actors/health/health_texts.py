@@ -6,11 +6,37 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.runtime.connection_ids import name_of
+from actors.runtime.limits.limit_uses import FILES_FULL, QUEUE_FULL, SPOOL_FULL, STORE_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.redis.client import RedisMemory
+    from actors.runtime.limits.limit_uses import LimitUse
+
+LIMIT_RESOURCES: Mapping[str, str] = {
+    QUEUE_FULL: "for messages in Redis",
+    STORE_FULL: "for messages and events in the state store",
+    FILES_FULL: "for files on this host",
+    SPOOL_FULL: "on a host while Redis is away",
+}
+
+LIMIT_REFUSALS: Mapping[str, str] = {
+    QUEUE_FULL: "sends are refused",
+    STORE_FULL: "sends are refused, and what arrives waits at WhatsApp",
+    FILES_FULL: "uploads are refused",
+    SPOOL_FULL: "sends are refused",
+}
+
+# Advice about a limit that is nearly reached, by its alert.
+LIMIT_ADVICE: Mapping[str, str] = {
+    QUEUE_FULL: "Messages leave Redis seven days after their end, near the limit one day; retry dead letters, decide on"
+    " refused documents (`teimoso refused`), or raise the setting.",
+    STORE_FULL: "`teimoso jobs run prune-messages` or MESSAGE_RETENTION_DAYS makes room; or raise the setting with"
+    " `teimoso settings set`, which needs no restart.",
+    FILES_FULL: "Files leave MEDIA_RETENTION_DAYS after they were last needed; shorten that, or raise the setting.",
+    SPOOL_FULL: "Start Redis again: the spool drains by itself; or raise the setting.",
+}
 
 LIMITS: Mapping[str, str] = {
     "time_lock": "WhatsApp takes the account for one that reaches out too much: messages to people who never"
@@ -106,11 +132,18 @@ def redis_memory(memory: RedisMemory) -> str:
     )
 
 
-def queue_memory(share: float) -> str:
-    """A connection's messages take this share of what they may, 0 to 1."""
+def limit_use(use: LimitUse) -> str:
+    """A connection, or the instance, has nearly used up a limit: the figures, its setting, and what a person can do."""
+    of = "All connections together" if use.connection is None else "The connection"
+    if use.setting == "SPOOL_LIMIT":
+        used, size = f"{use.used}", f"{use.size} messages"
+    else:
+        used, size = f"{use.used / 2**20:.1f}", f"{use.size / 2**20:.1f} MB"
+    part = use.connection is not None and use.setting.startswith("MAX_")
+    allowed = f"{use.setting} leaves it" if part else f"{use.setting} allows"
     return (
-        f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
-        " days after their end, near the limit one day; retry dead letters, decide on refused documents (`teimoso refused`), or raise the limit."
+        f"{of} used {used} of the {size} ({use.share:.0%}) that {allowed}"
+        f" {LIMIT_RESOURCES[use.alert]}; beyond that {LIMIT_REFUSALS[use.alert]}. {LIMIT_ADVICE[use.alert]}"
     )
 
 

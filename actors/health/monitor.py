@@ -134,6 +134,7 @@ class Monitor:
             disk=usage.disk,
             room=usage.room,
             low=usage.low,
+            limits=usage.limits,
             vault=vault,
             spools=spools,
             mirror=mirror,

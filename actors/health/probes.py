@@ -22,6 +22,7 @@ from actors.health.samples import (
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.leases.lease_record import NONE_HELD
+from actors.runtime.limits.limit_uses import SPOOL_FULL, LimitUse
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,
@@ -178,6 +179,11 @@ class Probes:
         spools = Spools(
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
+            limits=tuple(
+                LimitUse(SPOOL_FULL, **each)
+                for item in page.items
+                for each in item.get("limits", ())
+            ),
         )
         mirror = Mirror((of("missing"), of("unseen"), of("differing")))
         mistakes = (

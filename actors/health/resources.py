@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.runtime.limits.disk_floor import DiskFloor
+    from actors.runtime.limits.limit_uses import LimitUse
+    from actors.state.tenants.store_floor import StoreFloor
 
 PROCESSES_FILE = "processes.json"  # written by the keeper: role and pid of what it started
 
@@ -30,7 +31,8 @@ class Usage:
 
     `own_memory` sums what is resident, so that memory shared by processes counts more than once.
     `disk` is how many bytes are left where there are fewest, `room` how many files of messages may
-    still take (`files_room`); both None where nobody can say. `low`: they are below the `DiskFloor`.
+    still take (`files_room`); both None where nobody can say. `low`: they are below the `StoreFloor`. `limits` are the
+    uses of the limits of the state store and of files.
     """
 
     cpu: float
@@ -41,6 +43,7 @@ class Usage:
     disk: int | None
     room: int | None = None
     low: bool = False
+    limits: tuple[LimitUse, ...] = ()
 
 
 class Resources:
@@ -51,13 +54,15 @@ class Resources:
         data: Path,
         places: Iterable[Path],
         room: Callable[[], int | None],
-        floor: DiskFloor | None = None,
+        floor: StoreFloor | None = None,
+        files: Callable[[], Iterable[LimitUse]] = tuple,
     ) -> None:
         """`places` are files and directories that may lie on other disks than `data`.
 
-        `room` returns the bytes that files of messages may still take (`files_room`).
+        `room` returns the bytes that files of messages may still take (`files_room`), `files` the uses of their limit
+        (`files_uses`).
         """
-        self._data, self._room, self._floor = data, room, floor
+        self._data, self._room, self._floor, self._files = data, room, floor, files
         self._places = (data, *places)
         self._spent: dict[tuple[int, float], float] = {}  # (pid, start) -> CPU seconds
         self._at = time.monotonic()
@@ -91,6 +96,7 @@ class Resources:
             disk=left(self._places),
             room=self._room(),
             low=self._floor is not None and self._floor.look(),
+            limits=(*(() if self._floor is None else self._floor.uses), *self._files()),
         )
 
 

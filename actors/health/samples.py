@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from actors.health.breakers import State
     from actors.redis.client import RedisMemory
+    from actors.runtime.limits.limit_uses import LimitUse
 
 ENDED_STATES = FAILED | {"logged_out"}
 """States of a connection that should run: it needs somebody."""
@@ -70,10 +71,11 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more."""
+    """Chats that no host can move to the queue, sends whose row is none any more, and limits that are nearly reached."""
 
     stuck: int = 0
     unreadable: int = 0
+    limits: tuple[LimitUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
-    say), `low` whether they have no room for messages, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
+    say), `low` whether they have no room for messages, `limits` the uses of limits of the state store and of files, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
     nobody could say; with `mirror` come `own_mistake`, None where there was none, and `backups`, its scheduled backups. `unreached_for` are the seconds for
     which no connection has reached WhatsApp.
@@ -132,6 +134,7 @@ class Sample:
     disk: int | None = None
     room: int | None = None
     low: bool = False
+    limits: tuple[LimitUse, ...] = ()
     vault: str | None = None
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()

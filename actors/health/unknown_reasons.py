@@ -22,7 +22,7 @@ OF_CONNECTIONS = PER_CONNECTION | {
     "version_expires",
 }
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
+OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "spool_full"})
 OF_MIRROR = frozenset(
     {"queue_differs", "own_mistake", "instance_backup_failed", "instance_backup_incomplete"}
 )

@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import SHARED_UNIT
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
 
     from actors.runtime.limits.quotas import Quota
+
+LEDGER_READ_SECONDS: Final = 1.0
+"""Seconds for which `read` waits while another process has the file locked."""
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS holders (
@@ -166,6 +171,17 @@ def _let_go(database: sqlite3.Connection, living: Collection[str]) -> int:
 def remove(database: sqlite3.Connection, sha256: str) -> None:
     """Keep the file for nobody any more: it is gone."""
     database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))
+
+
+def read(file: Path) -> HeldBytes:
+    """Read the bytes of a ledger's file from another process. Blocking. Raises `OSError` where they cannot be read."""
+    try:
+        with closing(
+            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", LEDGER_READ_SECONDS, uri=True)
+        ) as database:
+            return usage(database)
+    except sqlite3.Error as error:
+        raise OSError(getattr(error, "sqlite_errorname", type(error).__name__)) from None
 
 
 def usage(database: sqlite3.Connection) -> HeldBytes:

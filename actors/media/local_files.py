@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import time
 from contextlib import nullcontext
 from functools import partial
@@ -50,13 +49,9 @@ class LocalFiles:
     """
 
     def __init__(self, settings: Settings, bucket: Bucket | None) -> None:
-        # Hosts may share the directory, but no SQLite file.
-        name = f"media-{platform.node()}" if settings.several_hosts else "media"
-        self._lock = settings.data / f"{name}.lock"
+        self._lock = settings.media_ledger.with_suffix(".lock")
         self._directory = settings.media
-        self._ledger = Ledger(
-            settings.data / f"{name}.db", settings.media, copying=bucket is not None
-        )
+        self._ledger = Ledger(settings.media_ledger, settings.media, copying=bucket is not None)
         self._reserve = lambda: settings.current().disk_reserve
         self._store = DirectoryStore(settings.media, reserve=self._reserve)
         self._quota, self._daily = settings.file_quota, settings.upload_limit

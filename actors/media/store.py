@@ -1,4 +1,4 @@
-"""Declares the interface of the store of message files, each whole under its SHA-256, and computes the room on disk."""
+"""Declares the interface of the store of message files (by SHA-256); computes room on disk and in MEDIA_LIMIT."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
+from actors.media import holders
+from actors.runtime.limits.limit_uses import FILES_FULL, LimitUse, quota_uses
 from actors.runtime.limits.limits import DISK_RESERVE, LimitReached, disk_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from pathlib import Path
 
+    from actors.config.settings import Settings
 
 SHA256_PATTERN: Final = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 as files are named by it."""
@@ -57,6 +60,18 @@ def room_for_files(place: Path | int, reserve: int) -> int:
     """
     disk = os.statvfs(place)
     return max(0, disk.f_bavail * disk.f_frsize - reserve)
+
+
+def files_uses(settings: Settings) -> tuple[LimitUse, ...]:
+    """Return the uses of MEDIA_LIMIT on this host; none where it is 0, or its ledger cannot be read. Blocking."""
+    quota = settings.file_quota
+    if not quota.total.size:
+        return ()
+    try:
+        found = holders.read(settings.media_ledger)
+    except OSError:
+        return ()
+    return tuple(quota_uses(FILES_FULL, quota, found.held, elsewhere=found.elsewhere))
 
 
 class MediaStore(Protocol):

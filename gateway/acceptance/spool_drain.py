@@ -22,6 +22,7 @@ from actors.queue.outbound_queue import (
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import SPOOL_UNREADABLE
 from actors.runtime.atomic_files import held
+from actors.runtime.limits.limit_uses import ALERT_SHARE
 from actors.runtime.limits.limits import LimitReached
 from actors.state import own_mistakes
 from actors.state.documents import HEALTH_STATUS, StoreAway
@@ -79,7 +80,7 @@ class SpoolDrain:
         self._stuck: set[tuple[str, str]] = set()
         # Until when others pass a connection that is over its budget.
         self._over: dict[str, float] = {}
-        self._reported: tuple[int, int] | None = None
+        self._reported: tuple[int, ...] | None = None
         self._ended = 0
         self.away = False
         """Redis was away when it was asked last. Only the drain asks it again."""
@@ -128,6 +129,7 @@ class SpoolDrain:
             try:
                 names = await self._names(oldest)
             except RedisAway:
+                await self._report()
                 return 0
             await self._room.look()
             chats = _by_chat(self._with_room(oldest), names)
@@ -219,17 +221,29 @@ class SpoolDrain:
             self._aside[chat] = (pause, time.monotonic() + pause)
 
     async def _report(self) -> None:
-        """Report blocked chats to the HealthMonitor, which raises an alert. The chats themselves are not named."""
-        unreadable = (await self._spool.depth()).unreadable
-        if self._reported == (len(self._stuck), unreadable):
+        """Report blocked chats and a spool that is nearly full to the HealthMonitor, which raises alerts.
+
+        The chats themselves are not named. Of a limit each twentieth of it is news, from `ALERT_SHARE` on.
+        """
+        depth = await self._spool.depth()
+        limits = [use for use in depth.limits if use.share >= ALERT_SHARE]
+        news = (len(self._stuck), depth.unreadable, *(int(20 * use.share) for use in limits))
+        if self._reported == news:
             return
-        document = {"stuck": len(self._stuck), "unreadable": unreadable, "at": time.time()}
+        document = {
+            "stuck": len(self._stuck),
+            "unreadable": depth.unreadable,
+            "limits": [
+                {"setting": use.setting, "used": use.used, "size": use.size} for use in limits
+            ],
+            "at": time.time(),
+        }
         try:
             await self._end_unreadable()
             await self._documents.set(HEALTH_STATUS, f"spool.{socket.gethostname()}", document)
         except StoreAway:
             return  # the next look tells it
-        self._reported = (len(self._stuck), unreadable)
+        self._reported = news
 
     async def _end_unreadable(self) -> None:
         """Also of those that who died meanwhile moved aside. Raises `StoreAway`."""

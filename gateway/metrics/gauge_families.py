@@ -95,6 +95,15 @@ class GaugeFamilies(Collector):
         for connection, size in seen.stored_bytes.items():
             stored.add_metric([name_of(connection)], size)
         yield stored
+        share = GaugeMetricFamily(
+            "teimoso_limit_used_ratio",
+            "Share of a limit that is used, from 0 to 1; without a connection it is that of the instance.",
+            labels=["limit", "connection"],
+        )
+        for use in seen.limits:
+            holder = "" if use.connection is None else name_of(use.connection)
+            share.add_metric([use.setting, holder], use.share)
+        yield share
         yield from self._states(seen.connections)
         yield _alerts(seen.latest)
         yield from _machine(seen)

@@ -76,8 +76,11 @@ class InstanceBackups:
                 )
             except (BackupFailed, BucketAway, TimeoutError) as error:
                 failures += 1
-                slow = isinstance(error, TimeoutError)
-                reason = "too_slow" if slow else getattr(error, "reason", error.code)
+                reason = (
+                    "too_slow"
+                    if isinstance(error, TimeoutError)
+                    else getattr(error, "reason", error.code)
+                )
                 log.warning("not backed up", action="instance_backup", reason=reason)
                 self._failing = self._failing or time.time()
                 await self._note(None)

@@ -77,6 +77,7 @@ SHARED = {
     "actors.runtime.connection_options",
     "actors.runtime.group_commit",
     "actors.runtime.host_identity",
+    "actors.runtime.limits.limit_uses",
     "actors.runtime.hidden_imports",
     "actors.runtime.limits.account_pace",
     "actors.runtime.limits.disk_floor",

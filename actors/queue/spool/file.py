@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.queue.queue_errors import IdempotencyConflict
 from actors.queue.records import api_id, derive, mint
 from actors.queue.spool.rows import OVERHEAD, NotASend, Spooled, ended, spooled_of, weight_of
+from actors.runtime.limits.limit_uses import SPOOL_FULL, limit_use
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.sqlite_writer import SqliteWriter
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from actors.queue.records import Record, Send
     from actors.queue.spool.redis_budgets import RedisBudgets
+    from actors.runtime.limits.limit_uses import LimitUse
     from actors.runtime.limits.quotas import Quota
 
 _COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
@@ -109,11 +111,12 @@ class SpoolFull(LimitReached, SpoolUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Counts of the sends that wait and of rows that are no sends, and the age of the oldest."""
+    """Counts of the sends that wait and of rows that are no sends, the age of the oldest, and the uses of the limits."""
 
     count: int
     oldest_at: float | None
     unreadable: int = 0
+    limits: tuple[LimitUse, ...] = ()
 
 
 class Spool:
@@ -299,11 +302,16 @@ class Spool:
     async def depth(self) -> Depth:
         row = await self._writer.call(
             lambda database: database.execute(
-                "SELECT COUNT(*), MIN(accepted_at), (SELECT COUNT(*) FROM unreadable) FROM spool"
+                "SELECT COUNT(*), MIN(accepted_at), (SELECT COUNT(*) FROM unreadable),"
+                " (SELECT coalesce(sum(bytes), 0) FROM weights) FROM spool"
             ).fetchone(),
             writes=False,
         )
-        return Depth(*row)
+        count, oldest_at, unreadable, weight = row
+        limits = limit_use(SPOOL_FULL, self._quota.total, count)
+        if self._weights is not None:
+            limits += limit_use(SPOOL_FULL, self._weights.total, weight)
+        return Depth(count, oldest_at, unreadable, tuple(limits))
 
     async def close(self) -> None:
         """Finish what is being written, then close the file."""

@@ -64,9 +64,16 @@ class Quota:
         """Return this quota; where its total is less than `size`, one with that as the total."""
         return replace(self, total=replace(self.total, size=max(size, self.total.size)))
 
-    def left(self, unit: str, used: Mapping[str, int], *, elsewhere: int = 0) -> int:
-        """Return how much more of the total this unit may have, as `check` judges it where all connections are there."""
-        shared = self.shared - elsewhere - self._taken(used, None)
+    def left(
+        self,
+        unit: str,
+        used: Mapping[str, int],
+        *,
+        living: Collection[str] | None = None,
+        elsewhere: int = 0,
+    ) -> int:
+        """Return how much more of the total this unit may have, as `check` judges it."""
+        shared = self.shared - elsewhere - self._taken(used, living)
         return max(0, self.reserved - used.get(unit, 0)) + max(0, shared)
 
     def check_key(self, used: int) -> None:

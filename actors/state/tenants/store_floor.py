@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from actors.runtime.limits.disk_floor import DiskFloor
+from actors.runtime.limits.limit_uses import STORE_FULL, LimitUse, quota_uses
 from actors.runtime.limits.limits import LimitReached
 from actors.state.sqlite.stored_bytes import read
 
@@ -71,6 +72,11 @@ class StoreFloor(DiskFloor):
     def used(self) -> dict[str, int]:
         """The bytes of each connection that is not deleted, by the last look; empty where no store was read."""
         return {each: self._used.get(each, 0) for each in self._living}
+
+    @property
+    def uses(self) -> tuple[LimitUse, ...]:
+        """The uses of the quota of the state store, by the last look; none where no store was read."""
+        return tuple(quota_uses(STORE_FULL, self._quota, self._used, living=self._living))
 
     def _read_settings(self) -> int:
         self._settings = self._settings.current()

@@ -76,6 +76,20 @@ async def test_a_chat_that_cannot_leave_the_spool_is_an_alert_until_it_can(
     assert await alerts(documents) == [("spool_stuck", None, False)]
 
 
+async def test_a_spool_that_is_nearly_full_is_an_alert_until_it_is_not(
+    monitor: Monitor, documents: Documents
+) -> None:
+    nearly = [{"setting": "SPOOL_LIMIT", "used": 9, "size": 10}]
+    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 0, "limits": nearly, "at": 1.0})
+    await documents.set(HEALTH_STATUS, "spool.b", {"stuck": 0, "at": 1.0})  # of an older release
+    await monitor.round()
+    assert await alerts(documents) == [("spool_full", None, True)]
+    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 0, "limits": [], "at": 2.0})
+    await monitor.round()
+    await monitor.round()
+    assert await alerts(documents) == [("spool_full", None, False)]
+
+
 async def test_what_was_no_send_in_the_spool_is_an_alert_until_it_is_taken_out(
     monitor: Monitor, documents: Documents
 ) -> None:

@@ -129,7 +129,7 @@ class SenderKey:
 
         Raises `Undecryptable`, and `Unprepared` by the allowance.
         """
-        allowance.demand(SIGNATURE, "bad_signature")
+        allowance.demand(SIGNATURE, "bad_signature", mac=True)
         self.check(message)
         jump = message.iteration - self.iteration
         if jump > MAX_JUMP or message.iteration > MAX_ITERATION:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from actors.health.checks import ALERT_SHARE
 from actors.redis.client import RedisAway, connect, durability, is_cluster, memory, reach
+from actors.runtime.limits.limit_uses import ALERT_SHARE
 from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.doctor.checks.clocks import skew
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from actors.connection.engine import UNPROVEN
+from actors.runtime.connection_ids import name_of
+from actors.runtime.limits.limit_uses import LIMIT_ALERTS
 from actors.state.connections import Connections
 from actors.state.documents import (
     API_KEYS,
@@ -98,9 +100,11 @@ BACKUPS: Final = {
 }
 """Remedies by the alert about scheduled backups."""
 
+LIMIT_REMEDY: Final = "make room, or raise it: `teimoso settings set SETTING=…`; docs/runbook.md, TeimosoLimitNearlyReached"
+
 
 async def _alerts(documents: Documents) -> list[CheckResult]:
-    """Findings on refused documents and on files that wait, by active alerts and the monitor's last reasons."""
+    """Findings on refused documents, limits and files that wait, by active alerts and the monitor's last reasons."""
     page = await documents.query(
         HEALTH_ALERTS,
         where=[Where("active", "==", value=True)],
@@ -130,6 +134,11 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
         if one["name"] in BACKUPS
     ]
     latest = await documents.get(HEALTH_STATUS, LATEST) or {}
+    for one in latest.get("reasons", ()):
+        if one["name"] in LIMIT_ALERTS:
+            holder = "" if one["subject"] is None else f"{name_of(one['subject'])}: "
+            judge = fail if one["severity"] == "critical" else warn
+            findings.append(judge("limits", f"{holder}{one['detail']}", LIMIT_REMEDY))
     waiting = (
         one["subject"] for one in latest.get("reasons", ()) if one["name"] == FILES_DEFERRED_ALERT
     )

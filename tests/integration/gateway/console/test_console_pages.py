@@ -137,7 +137,8 @@ async def test_all_conversations_are_listed_in_pages_with_names_and_what_is_unre
     assert listed(admin.get(link(older, "Newest conversations")).text) == listed(first)
     # A conversation is opened with its page of the list beside it, and has its name on any.
     there = re.search(
-        r'<a href="([^"]+)"[^>]*>\s*<img[^>]*>\s*<span class="name" dir="auto">Customer 1003<', older
+        r'<a href="([^"]+)"[^>]*>\s*<img[^>]*>\s*<span class="name" dir="auto">Customer 1003<',
+        older,
     )
     assert there
     thread = admin.get(html.unescape(there[1])).text

@@ -14,6 +14,8 @@ from actors.queue.spool.file import Spool
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
+from actors.state.documents import HEALTH_STATUS
+from actors.state.open_store import open_documents
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 from tests.integration.gateway.tenants.conftest import CONNECTIONS, key_of
 from tests.unlimited import UNLIMITED
@@ -97,6 +99,43 @@ def test_no_more_is_accepted_than_the_budget_of_the_connection(
             assert all(queued(greedy, each) for each in accepted), "G1"
             assert queued(modest, other.json()["id"])
             assert counted(own_valkey) <= BUDGET
+
+
+def test_a_spool_that_is_nearly_full_is_reported(own_valkey: Valkey, tmp_path: Path) -> None:
+    """While Redis is away, and no more once it is empty."""
+    limits = {"spool_limit": 10, "max_connections": 1}
+    with Gateway(tmp_path / "gateway", own_valkey, **limits) as gateway:
+        gateway.connect(SHOP)
+        assert send(gateway.api, "shop", "warm").status_code == 202
+        own_valkey.kill()
+        for number in range(5):
+            assert send(gateway.api, "shop", str(number)).status_code == 202
+        assert send(gateway.api, "shop", "one more").status_code == 202
+        gateway.until(lambda: waiting(gateway, SHOP) == 6, 10)
+        gateway.until(lambda: reported(gateway) == [], 20)
+        for number in range(2):
+            assert send(gateway.api, "shop", str(number)).status_code == 202
+        nearly = [{"setting": "SPOOL_LIMIT", "used": 8, "size": 10}]
+        gateway.until(lambda: reported(gateway) == nearly, 20)
+        share = 'teimoso_limit_used_ratio{connection="",limit="SPOOL_LIMIT"} 0.8'
+        gateway.until(lambda: share in gateway.api.get("/metrics").text, 20)
+        own_valkey.start()
+        gateway.until(lambda: waiting(gateway, SHOP) == 0, 30)
+        gateway.until(lambda: reported(gateway) == [], 20)
+
+
+def reported(gateway: Gateway) -> list[dict[str, Any]] | None:
+    """Limits in the last report of the host's spool."""
+
+    async def read() -> list[dict[str, Any]] | None:
+        documents = open_documents(gateway.settings)
+        try:
+            found = (await documents.query(HEALTH_STATUS)).items
+        finally:
+            await documents.close()
+        return next((each["limits"] for each in found if each["id"].startswith("spool.")), None)
+
+    return asyncio.run(read())
 
 
 def test_the_memory_of_redis_is_not_filled_for_another(own_valkey: Valkey, tmp_path: Path) -> None:

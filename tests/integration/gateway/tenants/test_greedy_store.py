@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.runtime.limits.limit_uses import URGENT_SHARE
 from actors.state.messages.removal import prune
 from actors.state.open_store import open_documents
 from actors.state.tenants.store_floor import StoreFloor
@@ -148,7 +149,10 @@ def test_stored_bytes(small: Gateway, of: str) -> None:
             metrics = small.api.get("/metrics").text
             had = {name: stored(metrics, name) for name in ("shop", "other")}
             limit = f'teimoso_limits_reached_total{{limit="{problem["setting"]}"}}'
-            return limit in metrics and had["shop"] > had["other"] > 0
+            share = f'teimoso_limit_used_ratio{{connection="shop",limit="{problem["setting"]}"}} '
+            (line,) = [each for each in metrics.splitlines() if each.startswith(share)]
+            full = float(line.removeprefix(share)) > URGENT_SHARE
+            return limit in metrics and had["shop"] > had["other"] > 0 and full
 
         until("the metrics show both", shown, SOON)  # bytes are looked at once a second
         assert greedy.get("/api/messages", params={"connection": "shop"}).status_code == 200

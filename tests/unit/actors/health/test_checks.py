@@ -322,6 +322,8 @@ def test_the_thresholds_are_settings() -> None:
         disk_threshold=1000,
         redis_latency_threshold=20,
         queue_memory_per_connection=5,
+        max_redis_memory=6,
+        max_connections=7,
         store_latency_threshold=30,
     )
     low = Thresholds.of(settings)
@@ -335,8 +337,11 @@ def test_the_thresholds_are_settings() -> None:
         disk=1000,
         redis=0.02,
         store=0.03,
-        queue_memory=5,
+        queue=settings.queue_limit,
+        redis_memory=settings.redis_limit,
+        parts=8,
     )
+    assert (low.queue.size, low.redis_memory.size) == (5, 6)
     at = replace(
         WELL,
         disk=1000,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.health.alerts import severity_of
-from actors.health.checks import ALERT_SHARE, ENDS_SOON, ZOMBIES, judge
+from actors.health.checks import ENDS_SOON, ZOMBIES, judge
 from actors.redis.client import RedisMemory
+from actors.runtime.limits.limit_uses import ALERT_SHARE, URGENT_SHARE, LimitUse
 from tests.integration.metrics.panels import rules
 from tests.unit.actors.health.well import AWAY, FAILED, OPEN, THRESHOLDS, WELL, four
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 RULES = {rule["alert"]: rule for rule in rules()}
 DAY = 86_400.0
+
+
+def used(percent: int) -> tuple[LimitUse, ...]:
+    """A connection that has so much of its limit in the state store."""
+    return (LimitUse("store_full", "STORED_BYTES_PER_CONNECTION", percent, 100, "c0"),)
 
 
 def reasons(**change: Any) -> dict[str, Reason]:
@@ -33,6 +39,8 @@ def reasons(**change: Any) -> dict[str, Reason]:
         ("TeimosoRedisNotDurable", "not_durable", {"durability": "Redis: appendfsync is no."}),
         ("TeimosoRedisNearlyFull", "redis_full", {"redis_memory": RedisMemory(81, 100)}),
         ("TeimosoRedisFull", "redis_full", {"redis_memory": RedisMemory(100, 100)}),
+        ("TeimosoLimitNearlyReached", "store_full", {"limits": used(81)}),
+        ("TeimosoLimitReached", "store_full", {"limits": used(99)}),
         ("TeimosoStateStoreAway", "store_away", {"store": AWAY}),
         ("TeimosoDiskReserve", "disk_reserve", {"room": 0}),
         ("TeimosoDiskLow", "disk_full", {"disk": 0}),
@@ -61,6 +69,8 @@ def test_a_fact_is_as_severe_for_prometheus_as_here(
     [
         ("TeimosoRedisNearlyFull", f"> {ALERT_SHARE}"),
         ("TeimosoRedisFull", ">= 1"),
+        ("TeimosoLimitNearlyReached", f"> {ALERT_SHARE}"),
+        ("TeimosoLimitReached", f"> {URGENT_SHARE}"),
         ("TeimosoVersionEndsSoon", f"< {ENDS_SOON:.0f}"),
     ],
 )

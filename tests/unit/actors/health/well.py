@@ -9,8 +9,16 @@ from actors.health.samples import (
     ProbeResult,
     Sample,
 )
+from actors.runtime.limits.limits import Limit
 
-THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
+THRESHOLDS = Thresholds(
+    cpu=80,
+    memory=85,
+    heartbeat=30,
+    queue=Limit("QUEUE_MEMORY_PER_CONNECTION", 1000, "queue_full", 30),
+    redis_memory=Limit("MAX_REDIS_MEMORY", 0, "redis_full", 30),
+    parts=5,
+)
 HOUR = 3600.0
 QUICK, AWAY = ProbeResult(ok=True, seconds=0.001), ProbeResult(ok=False, seconds=3.0)
 OPEN = ConnectionSample("running", "open", silent=5.0)

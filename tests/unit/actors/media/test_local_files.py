@@ -12,7 +12,7 @@ import pytest
 from actors.config.settings import Settings
 from actors.media import holders
 from actors.media.local_files import LocalFiles
-from actors.media.store import StoreFull
+from actors.media.store import StoreFull, files_uses
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import SHARED_UNIT
 from tests.processes.small_disk import mount_small_disk
@@ -91,6 +91,25 @@ async def test_greedy_connections_leave_another_its_part(
     assert await give(files, 1, "b") == "instance"
     assert await give(files, 100 * KB, SHARED_UNIT) is None
     assert await held(files) == {"a": 600 * KB, "b": 100 * KB, SHARED_UNIT: 100 * KB}
+
+
+async def test_another_process_reads_how_much_of_the_limit_is_used(
+    processes: Callable[..., Sequence[LocalFiles]], tmp_path: Path
+) -> None:
+    """Of a megabyte a connection may have its part of 100 kB, and the other half where nobody else has of it."""
+    (files,) = processes(media_limit=1000 * KB)
+    settings = Settings.model_validate(
+        {"data": tmp_path, "max_connections": 4, "media_limit": 1000 * KB}
+    )
+    assert files_uses(settings) == (), "there is no ledger yet"
+    assert await give(files, 500 * KB, "a") is None
+    assert await give(files, 50 * KB, "b") is None
+    assert {(each.connection, each.used, each.size) for each in files_uses(settings)} == {
+        (None, 550 * KB, 1000 * KB),
+        ("a", 500 * KB, 600 * KB),
+        ("b", 50 * KB, 200 * KB),
+    }
+    assert files_uses(settings.model_copy(update={"media_limit": 0})) == ()
 
 
 async def test_a_file_counts_once_however_often_it_comes(

@@ -15,6 +15,7 @@ from actors.queue.records import CONNECTION_COUNTERS, Counts, flow_of
 from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
+from actors.runtime.limits.limit_uses import LimitUse
 from gateway.instance_snapshot import InstanceSnapshot
 from gateway.metrics.actor_counters import NO_TOTALS, ActorTotals
 from gateway.metrics.counter_families import CounterFamilies
@@ -178,6 +179,18 @@ def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
 def test_bytes_in_the_state_store_are_shown_by_connection() -> None:
     series = rendered(stored_bytes={"shop--T00000000000": 1024})
     assert series["teimoso_connection_stored_bytes", ("shop",)] == 1024
+
+
+def test_the_share_of_a_limit_is_shown_of_connections_and_of_the_instance() -> None:
+    name = "teimoso_limit_used_ratio"
+    series = rendered(
+        limits=[
+            LimitUse("store_full", "STORED_BYTES_PER_CONNECTION", 9, 10, "shop--T00000000000"),
+            LimitUse("store_full", "MAX_STORED_BYTES", 5, 10),
+        ]
+    )
+    assert series[name, ("shop", "STORED_BYTES_PER_CONNECTION")] == 0.9
+    assert series[name, ("", "MAX_STORED_BYTES")] == 0.5
 
 
 def test_the_end_of_a_version_is_shown_by_the_time_that_is_left() -> None:

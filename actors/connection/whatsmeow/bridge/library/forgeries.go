@@ -31,6 +31,9 @@ const mostMissing = 400
 // large is the size of a message, in bytes, from which copying it takes longer than any other step.
 const large = 1 << 16
 
+// largest is the size of a message of another account, in bytes: a text has 65 536 characters at most, and files travel elsewhere.
+const largest = 1 << 20
+
 // ErrForged refuses a message that no session of its sender authenticates, or that is too far ahead.
 //
 // The library derives all keys of a gap before it looks at the MAC, on each of the sender's sessions in turn. The check here
@@ -64,9 +67,15 @@ func (client *Client) refuseForgeries(
 // early makes the check of a large message before the library copies and hashes it, and returns a context without the check. It
 // returns ErrForged for a message that is not authentic, also for one that was decrypted before, under a key that is gone since:
 // its sender is asked for it once more. Any other refusal is made again once the library has looked for a message that came before.
-func early(ctx context.Context, part *waBinary.Node) (context.Context, error) {
-	if content, _ := part.Content.([]byte); len(content) < large {
+//
+// A message of another account that is larger than any is not authenticated at all.
+func (client *Client) early(ctx context.Context, part *waBinary.Node, from types.JID) (context.Context, error) {
+	content, _ := part.Content.([]byte)
+	if len(content) < large {
 		return ctx, nil
+	}
+	if len(content) > largest && !client.owns(from) {
+		return ctx, ErrForged
 	}
 	checked, err := vault.Checked(ctx)
 	if errors.Is(err, ErrForged) {
@@ -76,6 +85,12 @@ func early(ctx context.Context, part *waBinary.Node) (context.Context, error) {
 		return ctx, nil
 	}
 	return checked, nil
+}
+
+// owns returns whether a device is one of the account's own.
+func (client *Client) owns(device types.JID) bool {
+	own := client.Store
+	return own.ID != nil && device.User == own.ID.User || device.User == own.LID.User
 }
 
 // check is that of one direct message.

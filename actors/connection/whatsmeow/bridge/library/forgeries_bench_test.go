@@ -139,15 +139,15 @@ func BenchmarkForgeries(b *testing.B) {
 		{"under a key that was kept", func() []byte { return two.forged(counter-2, known) }, direct},
 		{"too late", func() []byte { return two.forged(2000, nil) }, direct},
 		{"of 64 kB", func() []byte { return two.forgedOf(1<<16, 0, nil) }, direct},
-		{"of 1 MB", func() []byte { return two.forgedOf(1<<20, 0, nil) }, direct},
+		{"of 1 MB", func() []byte { return two.forgedOf(1_000_000, 0, nil) }, direct},
 		{"a first one", func() []byte { return two.forgedFirst(mostMissing, &once.KeyID).Serialize() }, first},
-		{"of 1 MB, a first one", func() []byte { return two.forgedFirstOf(1<<20, mostMissing, &once.KeyID).Serialize() }, first},
-		{"of 1 MB, of a group, by another", func() []byte { return one.signed(mostMissing, make([]byte, 1<<20), another) }, ofGroup},
-		{"of 1 MB, of a group, by its member", func() []byte { return one.sealed(mostMissing, make([]byte, 1<<20)) }, ofGroup},
-		{"of 1 MB, one pass of SHA-256", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
+		{"of 1 MB, a first one", func() []byte { return two.forgedFirstOf(1_000_000, mostMissing, &once.KeyID).Serialize() }, first},
+		{"of 1 MB, of a group, by another", func() []byte { return one.signed(mostMissing, make([]byte, 1_000_000), another) }, ofGroup},
+		{"of 1 MB, of a group, by its member", func() []byte { return one.sealed(mostMissing, make([]byte, 1_000_000)) }, ofGroup},
+		{"of 1 MB, one pass of SHA 256", func() []byte { return two.forgedOf(1_000_000, 0, nil) }, func(_ *Client, content []byte) {
 			sha256.Sum256(content)
 		}},
-		{"of 1 MB, one pass of SHA-512", func() []byte { return two.forgedOf(1<<20, 0, nil) }, func(_ *Client, content []byte) {
+		{"of 1 MB, one pass of SHA 512", func() []byte { return two.forgedOf(1_000_000, 0, nil) }, func(_ *Client, content []byte) {
 			sha512.Sum512(content)
 		}},
 		{"of a group, by its member", func() []byte { return one.unpadded(mostMissing) }, ofGroup},
@@ -170,7 +170,7 @@ func BenchmarkForgeries(b *testing.B) {
 	}{
 		{"in order, same state", two, "x\x01"},
 		{"in order, of another", stranger, "x\x01"},
-		{"in order, of 1 MB", two, strings.Repeat("x", 1<<20-16) + "\x01"},
+		{"in order, of 1 MB", two, strings.Repeat("x", 1_000_000) + "\x01"},
 	} {
 		b.Run(each.name, func(b *testing.B) {
 			measured(b, func() []byte { content, _ := each.of.said(each.text); return content }, func(client *Client, content []byte) {

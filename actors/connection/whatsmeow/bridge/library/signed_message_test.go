@@ -19,6 +19,7 @@ import (
 	"go.mau.fi/libsignal/signalerror"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	waLog "go.mau.fi/whatsmeow/util/log"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -158,7 +159,16 @@ func TestALargeForgedMessageIsRefusedBeforeTheLibraryCopiesIt(t *testing.T) {
 	if seen.count != 0 {
 		t.Error("the library hashed a large forged message")
 	}
-	for range 200 {
+	huge, _ := two.said(strings.Repeat("x", largest) + "\x01")
+	if _, err := decrypt(huge); !errors.Is(err, ErrForged) || seen.count != 0 {
+		t.Fatalf("a message that is larger than any is authenticated: %v", err)
+	}
+	for _, own := range []types.JID{*two.device.ID, two.device.LID} {
+		if _, err := client.early(background, &waBinary.Node{Content: huge}, own); err != nil {
+			t.Errorf("a message of the account's own is refused by its size: %v", err)
+		}
+	}
+	for range 199 {
 		two.said("lost")
 	}
 	text := strings.Repeat("x", large)

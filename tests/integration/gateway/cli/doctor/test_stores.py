@@ -10,6 +10,7 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.session.session import Session
+from actors.runtime.connection_ids import name_of
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST
 from actors.state.open_store import open_documents
 from tests.integration.gateway.cli.doctor.examination import apart, begun, failed
@@ -108,6 +109,34 @@ def test_files_that_wait(data: Path, doctor: Examine, alert: str, found: str, do
     assert do in finding["do"]
     asyncio.run(tell(active=False))
     assert "files" not in doctor(data)[1]
+
+
+@pytest.mark.parametrize(
+    ("subject", "severity", "result"), [(SHOP, "warning", "warn"), (None, "critical", "fail")]
+)
+def test_a_limit_that_is_nearly_reached(
+    data: Path, doctor: Examine, subject: str | None, severity: str, result: str
+) -> None:
+    begun(data)
+
+    async def tell(name: str) -> None:
+        documents = open_documents(resolve_settings(data=data))
+        told = {
+            "name": name,
+            "subject": subject,
+            "severity": severity,
+            "detail": "It is nearly so.",
+        }
+        await documents.set(HEALTH_STATUS, LATEST, {"reasons": [told]})
+        await documents.close()
+
+    asyncio.run(tell("store_full"))
+    finding = doctor(data)[1]["limits"]
+    holder = "" if subject is None else f"{name_of(subject)}: "
+    assert (finding["result"], finding["found"]) == (result, f"{holder}It is nearly so.")
+    assert "teimoso settings set" in finding["do"]
+    asyncio.run(tell("queue_backlog"))
+    assert "limits" not in doctor(data)[1]
 
 
 def test_firestore_is_not_there(data: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.native.signal import signal_messages
+from actors.connection.native.signal import signal_messages, signatures
 from actors.connection.native.signal.decryption_budget import BURST
 from actors.connection.native.signal.device_sessions import Undecryptable, Unprepared, new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
@@ -231,6 +231,37 @@ async def test_a_groups_member_makes_it_read_and_compute_little(
         print(f"{ahead} ahead: {cost.bytes_read} bytes, {cost.hmacs} HMACs")
         assert 0 < cost.bytes_read < 4_096
         assert cost.hmacs <= 600
+
+
+async def test_a_long_message_of_a_group_is_checked_once_and_outside_the_transaction(
+    receiver: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of a member without a budget: its bytes arrived."""
+    keys, own = GroupKeys(receiver.session), OwnSenderKey.make(new_key_pair())
+    async with receiver.session.transaction():
+        keys.take(GROUP, CONTACT, handing(GROUP, own))
+    checked, check = 0, signatures.verify
+
+    def counted(public: bytes, message: bytes, signature: bytes) -> bool:
+        nonlocal checked
+        checked += 1
+        return check(public, message, signature)
+
+    monkeypatch.setattr(signatures, "verify", counted)
+    for left in (BURST, 0):
+        with keys._budgets.allowance(CONTACT, 0) as allowance:
+            allowance.pay(2 * (BURST - left))
+        message, own = own.encrypt(bytes(500_000))
+        forged = bytes([*message[:-64], *bytes(64)])
+        for each in (forged, message):
+            checked = 0
+            with pytest.raises(Unprepared):
+                async with receiver.session.transaction():
+                    keys.decrypt(GROUP, CONTACT, each)
+            assert checked == 0
+            with suppress(Undecryptable):
+                assert await _read(receiver, keys, each) == bytes(500_000)
+            assert checked == 1
 
 
 async def _read(receiver: World, keys: GroupKeys, message: bytes) -> bytes:
