@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.chaos.harness.hosts.machines import Machines, missing
+from tests.run import answers
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -136,6 +137,12 @@ def test_the_page_sets_up_machines_and_one_is_lost(pages: Pages, figure: Figure)
     for name in far:
         assert re.search(rf"^connection +{name} +\d+ .* open$", drill, re.MULTILINE), drill
         assert re.search(rf"connection +{name} .*restarted", drill), drill
+    until("each stanza is answered", partial(_answered, pages), answers.PATIENT)
+
+
+def _answered(pages: Pages) -> bool:
+    """Whether each stanza was answered, in time: the run's own question does not reach this simulator."""
+    return not any(pages.teimoso("simulate unanswered").values())
 
 
 def _scanned(pages: Pages, name: str, number: str) -> bool | None:

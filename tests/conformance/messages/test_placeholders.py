@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.messages.test_answers import goes_on, owed
+from tests.conformance.processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,10 +65,15 @@ def test_gets_from_its_phone_what_came_without_any_content(
 def test_lives_with_a_phone_that_has_nothing(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
+    simulator.post(f"/phones/{client.number}/say", to=friend, text=f"my own {friend}")
+    client.wait("message", text=f"my own {friend}")
     simulator.post(f"/phones/{client.number}", resends=False)
+    before = resent(simulator, client)
     simulator.say(friend, client.number, f"lost {friend}", unavailable="plain")
+    until(lambda: resent(simulator, client) > before)
     goes_on(simulator, client, friend)
     simulator.post(f"/phones/{client.number}", resends=True)
+    assert f"lost {friend}" not in [line.get("text") for line in client.process.seen]
 
 
 @pytest.mark.differs(neonize="D18")
