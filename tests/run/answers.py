@@ -79,9 +79,12 @@ class Check:
             self._found[key] = "; ".join([one["kind"], *one["wrong"]])
 
     def end(self, control_url: str) -> None:
-        """Asks a simulator for the last time."""
+        """Asks a simulator for the last time, and closes the connection to it."""
         self.ask(control_url)
         self._servers.pop(control_url, None)
+        connection = self._connections.pop(control_url, None)
+        if connection is not None:
+            connection.close()
 
     def close(self) -> None:
         """At the end of a run: closes the connections to simulators."""

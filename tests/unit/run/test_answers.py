@@ -32,6 +32,8 @@ class Simulator(HTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Reports)
+        self.closed = threading.Event()
+        """A connection is over."""
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self._thread.start()
@@ -53,10 +55,15 @@ class Reports(BaseHTTPRequestHandler):
         if self.server.breaks_off:
             return
         self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(LATE)))
         self.end_headers()
         self.wfile.write(LATE)
 
     do_DELETE = do_GET  # noqa: N815 - the library's name
+
+    def finish(self) -> None:
+        super().finish()
+        self.server.closed.set()
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -85,6 +92,21 @@ def test_a_simulator_whose_process_died_owes_nothing(server: Simulator) -> None:
     check.watch(server.url)
     server.die()
     assert check.taken() == []
+
+
+def test_the_connection_to_a_simulator_ends_with_it(
+    server: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run has hundreds of simulators, each at an address of its own."""
+    monkeypatch.setattr(Reports, "protocol_version", "HTTP/1.1")
+    check = answers.Check()
+    try:
+        check.watch(server.url)
+        assert not server.closed.wait(0.1), "it is kept for the next question"
+        check.end(server.url)
+        assert server.closed.wait(10)
+    finally:
+        check.close()
 
 
 def test_a_simulator_that_never_listened_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
