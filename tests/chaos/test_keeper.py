@@ -160,7 +160,7 @@ def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:
         if entry["role"] not in ("keeper", "gateway", "valkey", "simulator"):
             with suppress(psutil.NoSuchProcess):  # Ray ended one that it had too many
                 processes.append(psutil.Process(entry["pid"]))
-    assert len(processes) > 10
+    assert len(processes) > 8
     instance.kill("ray")
 
     def another() -> bool:

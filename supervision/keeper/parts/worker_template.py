@@ -37,8 +37,11 @@ PRELOADED_MODULES: Final = (
         actor_classes.CLASSES[role].partition(":")[0]
         for role in ("root", "connection", "state", "queue", "health")
     ),
+    "actors.connection.native.engine",
+    "actors.connection.whatsmeow.engine",
+    "actors.connection.session.session",
 )
-"""Modules of nearly all workers. The vault's has the client of its bucket, and no connection's has its engine."""
+"""Modules of nearly all workers: those of connections, by far the most, need nothing else. The vault's has its bucket's client."""
 
 PROCESS_TITLE: Final = "ray::template"
 JOB: Final = "RAY_JOB_ID"
