@@ -50,13 +50,20 @@ def apart(act: Callable[..., T], *arguments: object) -> T:
         return pool.submit(act, *arguments).result()
 
 
-def violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
-    """Returns axe's findings on the current page: the rule, and the place. `rules`: these alone, if any."""
+def violations(page: Page, *, rules: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
+    """Returns axe's findings on the current page: the rule, and the place.
+
+    `rules`: these alone, if any; `without`: all but these.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
-    options = {"resultTypes": ["violations"], **({"runOnly": [*rules]} if rules else {})}
+    options = {
+        "resultTypes": ["violations"],
+        "rules": {rule: {"enabled": False} for rule in without},
+        **({"runOnly": [*rules]} if rules else {}),
+    }
     found = page.evaluate("options => axe.run(options)", options)
     assert found["passes"], "axe looked at something"
     return [

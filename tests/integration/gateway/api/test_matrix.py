@@ -6,9 +6,7 @@ here. Input that one place refuses for all operations is given to each in part (
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sqlite3
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,7 +14,6 @@ import httpx
 import pytest
 from pydantic import RootModel
 
-from actors.redis.client import connect
 from gateway.app import OPERATIONS
 from gateway.http.endpoint import Operation
 from gateway.http.openapi import refusals
@@ -34,6 +31,7 @@ from tests.integration.gateway.api.bad_inputs import (
     bad_values,
     some,
 )
+from tests.integration.gateway.api.held_contents import HeldContents
 from tests.integration.gateway.served import CONTRACT, KEY, SHOP
 from tests.waiting import until
 
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from tests.integration.gateway.api.held_contents import Everything
     from tests.integration.gateway.served import Api, Gateway
 
 SECRETS = (NUMBER, TEXT, KEY, "x" * 40, "9" * 40)
@@ -65,43 +64,29 @@ IN_PATHS = {
     "delivery": "1",
     "key": "0" * 16,
 }
-Everything = tuple[dict[str, bytes | None], list[Any]]
-"""All that Redis and the state store hold."""
 
 
 @pytest.fixture(scope="module")
-def held(gateway: Gateway) -> list[Everything]:
-    """The contents after the last test; before the first one, those that the gateway begins with."""
+def held(gateway: Gateway) -> Iterator[HeldContents]:
+    contents = HeldContents(gateway)
 
     def begun() -> Everything | None:
         """Its drain of the spool notes once that nothing waits."""
-        found = asyncio.run(_everything(gateway))
+        found = contents.read()
         return found if any(str(row[1]).startswith("spool.") for row in found[1]) else None
 
-    return [until("the gateway has begun", begun, 20)]
+    try:
+        contents.last = until("the gateway has begun", begun, 20)
+        yield contents
+    finally:
+        contents.close()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_written(gateway: Gateway, held: list[Everything]) -> Iterator[None]:
+def _nothing_is_written(held: HeldContents) -> Iterator[None]:
     yield
-    before, held[0] = held[0], asyncio.run(_everything(gateway))
-    assert held[0] == before
-
-
-async def _everything(gateway: Gateway) -> Everything:
-    redis = connect(gateway.settings)
-    redis.connection_pool.connection_kwargs["decode_responses"] = False
-    try:
-        held = {str(key): await redis.dump(key) async for key in redis.scan_iter()}
-    finally:
-        await redis.aclose()
-    store = sqlite3.connect(f"file:{gateway.settings.state_file}?mode=ro", uri=True)
-    try:
-        documents = store.execute("SELECT * FROM documents ORDER BY 1, 2").fetchall()
-    finally:
-        store.close()
-    assert documents
-    return held, documents
+    before, held.last = held.last, held.read()
+    assert held.last == before
 
 
 def _name(operation: Operation) -> str:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from tests.integration.gateway.served import Gateway
 
+WITHOUT_CLOSED = """
+for (const hidden of document.querySelectorAll("details:not([open]) > :not(summary)")) hidden.remove()
+"""
+"""Takes away what closed sections hide: nine tenths of the page."""
+
 
 @pytest.fixture(scope="module")
 def browser(gateway: Gateway) -> Iterator[Browser]:
@@ -89,13 +94,20 @@ def test_each_type_of_message_has_its_fields_and_samples(page: Page) -> None:
 
 
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(page: Page) -> None:
-    """At a desk in light colours, and on a phone in dark ones."""
+    """At a desk in light colours, and on a phone in dark ones.
+
+    Axe judges the appearance of what can be seen, and takes most of its time to pass over the rest.
+    """
     operation(page, "sendMessage")
     operation(page, "sendMessage-document")
     page.emulate_media(color_scheme="light")
-    assert violations(page) == []
+    assert violations(page, without=APPEARANCE) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate(WITHOUT_CLOSED)
     page.emulate_media(color_scheme="dark")
     assert violations(page, rules=APPEARANCE) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size(DESK)
+    page.emulate_media(color_scheme="light")
+    assert violations(page, rules=APPEARANCE) == []
