@@ -42,7 +42,7 @@ _DETAILS: Final = {
     ),
     "disk_reserve": (
         "The disk has no more free than {size} bytes, which {setting} keeps for other things. Make room, or set"
-        " {setting} to less."
+        " {setting} to fewer bytes than the disk has free."
     ),
 }
 
