@@ -37,7 +37,7 @@ class Link:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    async def ask(self, kind: str, **more: Any) -> None:
+    async def call(self, kind: str, **more: Any) -> None:
         self.asked.append((kind, more))
 
 
