@@ -18,7 +18,7 @@ from actors.health import summary
 from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
-from gateway.http.endpoint import ApiRequest, handled, telling_what_is_away
+from gateway.http.endpoint import ApiRequest, handled, outages_as_problems
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class ConsoleRequest:
         if target.body is not None:
             content = target.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
-        with telling_what_is_away:
+        with outages_as_problems:
             return await handled(
                 target, ApiRequest(self.backends, request, self.key, content, parameters)
             )
@@ -158,7 +158,7 @@ class ConsoleRequest:
     @property
     def names(self) -> list[str]:
         """The connections that the key reaches. Problem `store_away`."""
-        with telling_what_is_away:
+        with outages_as_problems:
             return [one.name for one in self.backends.connections.all() if self.key.reaches(one.id)]
 
     @property

@@ -17,7 +17,7 @@ from gateway.console import rendering
 from gateway.console.console_request import PART_HEADER, ConsoleRequest
 from gateway.console.login import revoked_sessions, session
 from gateway.http import body
-from gateway.http.endpoint import telling_what_is_away
+from gateway.http.endpoint import outages_as_problems
 from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class PageApp:
         if changes and not session.genuine(found, token):
             raise Problem("cross_site")
         backends: Backends = request.app.state.backends
-        with telling_what_is_away:
+        with outages_as_problems:
             backends.requests.enter(request.scope, key)
         return await method.handler(
             ConsoleRequest(backends, request, key, found, self._operations, form)

@@ -133,7 +133,7 @@ class Endpoint:
         if operation is None:
             raise HTTPException(405, headers={"Allow": ", ".join(self.operations)})
         try:
-            with telling_what_is_away:
+            with outages_as_problems:
                 call = await _let_in(operation, Request(scope, receive))
                 response = await handled(operation, call)
         except Problem as problem:
@@ -141,7 +141,7 @@ class Endpoint:
         await response(scope, receive, send)
 
 
-class _TellingWhatIsAway:
+class _OutagesAsProblems:
     """Turns errors of unreachable services, and limits that are reached, into the `Problem` that names them."""
 
     def __enter__(self) -> None:
@@ -165,7 +165,7 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     NoTurn: ("store_away", "Earlier requests of the caller have no answer yet; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
 }
-telling_what_is_away = _TellingWhatIsAway()
+outages_as_problems = _OutagesAsProblems()
 
 
 async def handled(operation: Operation, call: ApiRequest[Any, Any]) -> Response:

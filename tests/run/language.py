@@ -69,6 +69,12 @@ PRIVATE_NAMES: Final = {
 }
 """Words that no class and no function has in its name."""
 
+PEOPLES_VERBS: Final = {
+    *("ask", "asked", "asking", "asks", "know", "knows", "tell", "telling", "tells"),
+    *("said", "say", "says"),
+}
+"""Verbs for people: no function of the packages has them in its name, but that people of the simulator say something."""
+
 _PATTERNS: Final = {rule: re.compile(pattern, re.IGNORECASE) for rule, pattern in WORDS.items()}
 _OPENING: Final = re.compile(
     r"(?:^|(?<=[.:;!] ))(?:What|Whatever|Who|Whoever|Whom|Whose|How|Of which|That which)\b[^?]*?(?:[.:;!]|$)"
@@ -147,8 +153,16 @@ def _names(path: str, nodes: Iterable[ast.AST]) -> Iterator[Finding]:
         words = [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+", node.name)]
         if isinstance(node, ast.ClassDef) and _is_gerund(words[-1]):
             yield Finding(path, node.lineno, "gerund", node.name)
-        if PRIVATE_NAMES.intersection(words):
+        spoken = not isinstance(node, ast.ClassDef) and _is_peoples(path, words)
+        if spoken or PRIVATE_NAMES.intersection(words):
             yield Finding(path, node.lineno, "private name", node.name)
+
+
+def _is_peoples(path: str, words: Iterable[str]) -> bool:
+    if path.startswith(("docs/", "tests/")):
+        return False
+    verbs = PEOPLES_VERBS - ({"said", "say"} if "simulat" in path else set())
+    return bool(verbs.intersection(words))
 
 
 def _is_gerund(word: str) -> bool:

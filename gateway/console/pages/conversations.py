@@ -103,7 +103,7 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
     )
 
 
-async def say(view: ConsoleRequest) -> Response:
+async def send(view: ConsoleRequest) -> Response:
     """Send a message; what is sent again after a lost answer is sent once (`once`)."""
     name, chat, form = view.path["connection"], view.path["chat"], view.form
     text = form.get("text", "").replace("\r\n", "\n")
@@ -302,7 +302,7 @@ ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
     f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": PageMethod(of_connection)},
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {
         "GET": PageMethod(conversation),
-        "POST": PageMethod(say),
+        "POST": PageMethod(send),
     },
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": PageMethod(read)},
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/picture": {"GET": PageMethod(picture)},

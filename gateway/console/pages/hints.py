@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.connection_access import resolve
 from gateway.console.login import revoked_sessions
 from gateway.console.page_app import PageMethod
-from gateway.http.endpoint import ApiRequest, telling_what_is_away
+from gateway.http.endpoint import ApiRequest, outages_as_problems
 from gateway.webhooks.stream import EventFilter, Stream, newest
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def read(view: ConsoleRequest) -> Response:
     """The stream of a connection. Problems as `GET /api/events`, whose readers it is one of."""
     view.require("read")
     call = ApiRequest(view.backends, view.request, view.key, None, None)
-    with telling_what_is_away:
+    with outages_as_problems:
         connection = await resolve(call, view.query.get("connection", ""))
         return Hints(view, connection.id, await newest(view.backends, view.key))
 

@@ -76,6 +76,23 @@ def test_private_names_are_found(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "name", "rules"),
+    [
+        ("actors/queue/x.py", "ask_owner", ["private name"]),
+        ("gateway/api/x.py", "_said", ["private name"]),
+        ("simulator/control/x.py", "asked", ["private name"]),
+        ("simulator/control/x.py", "phone_say", []),
+        ("gateway/cli/simulate/x.py", "say", []),
+        ("tests/chaos/x.py", "ask", []),
+        ("actors/queue/x.py", "task_of", []),
+    ],
+)
+def test_verbs_for_people_are_found(path: str, name: str, rules: list[str]) -> None:
+    source = f"def {name}():\n    pass\n"
+    assert [each.rule for each in language.find(path, source)] == rules
+
+
+@pytest.mark.parametrize(
     ("path", "source"),
     [
         ("actors/connection/pairing.py", '"""Pairs a device by a QR code."""\n'),

@@ -37,14 +37,14 @@ class OverSocket:
         self._socket = socket
 
     async def one(self, chat: Address) -> GroupMembers:
-        """As `AsksForGroups.one`."""
+        """As `MembersSource.one`."""
         group = (await self._socket.request(query(chat))).child("group")
         if group is None:
             raise UnknownGroup
         return read(group)
 
     async def all(self) -> dict[Address, GroupMembers]:
-        """As `AsksForGroups.all`."""
+        """As `MembersSource.all`."""
         reply = await self._socket.request(query_all())
         return {
             chat: read(node)

@@ -168,8 +168,8 @@ def _without(roster: GroupMembers, named: Sequence[Member]) -> tuple[Member, ...
     return tuple(one for one in roster.members if not one.addresses & gone)
 
 
-class AsksForGroups(Protocol):
-    """Asks WhatsApp for groups. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+class MembersSource(Protocol):
+    """Queries of groups, which each engine has. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
 
     async def one(self, chat: Address) -> GroupMembers:
         """The members of a group. Raises `UnknownGroup`, too."""
@@ -186,7 +186,7 @@ class MemberLists:
         session: Session,
         people: LidMapping,
         socket: SessionLink,
-        groups: AsksForGroups,
+        groups: MembersSource,
         *,
         on_inbox: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.time,
