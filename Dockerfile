@@ -31,7 +31,7 @@ FROM python:3.11-slim-bookworm
 # A package of Debian's that images with it have besides: ffmpeg, which converts voice notes and videos.
 ARG PACKAGES=""
 # The base image's release holds their versions; a pinned one is gone from the mirrors with the next security fix.
-# hadolint ignore=DL3008,SC2086
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates tini ${PACKAGES} \
     && rm -rf /var/lib/apt/lists/* \

@@ -107,7 +107,7 @@ proto: setup-test
 setup: .venv/runtime
 	@# Each process of a user who may not write here would compile it again.
 	@$(BIN)/python -m compileall -q actors gateway simulator supervision
-setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed
+setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed .venv/hadolint/installed
 
 whatsmeow-if-possible:
 	@if $(HAVE_MODULES); then $(MAKE) -s whatsmeow; \
@@ -206,6 +206,8 @@ lock: setup-test
 		--no-header --group neonize -o requirements-neonize.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --group hadolint -o requirements-hadolint.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group mutation -c requirements-dev.lock -o requirements-mutation.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -76,11 +76,10 @@ class InstanceBackups:
                 )
             except (BackupFailed, BucketAway, TimeoutError) as error:
                 failures += 1
-                reason = (
-                    "too_slow"
-                    if isinstance(error, TimeoutError)
-                    else getattr(error, "reason", error.code)
-                )
+                if isinstance(error, TimeoutError):
+                    reason = "too_slow"
+                else:
+                    reason = getattr(error, "reason", error.code)
                 log.warning("not backed up", action="instance_backup", reason=reason)
                 self._failing = self._failing or time.time()
                 await self._note(None)

@@ -30,6 +30,8 @@ if executable.find() is not None:
 
 KEY = "5e" * 32
 
+FAILED = "instance_backup_failed"
+
 DUE = 120.0
 """Seconds until messages are due that were accepted before the backup, and that are not sent before the loss."""
 
@@ -47,11 +49,50 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
         "BACKUP_TARGET": str(tmp_path / "scheduled"),
         "WEBHOOK_URL_PRIVATE": "true",
         "RAY_DASHBOARD": "false",
+        "HEALTH_CHECK_INTERVAL": "2000",
     }
+    (tmp_path / "scheduled").mkdir()
+    in_the_way(tmp_path).write_text("a file where a directory belongs")
     with Instance(data, environment) as running:
         for party in PARTIES:
             running.pair(party.connection, party.account, engine=party.engine)
         yield running
+
+
+def in_the_way(place: Path) -> Path:
+    """The file by which nothing can be written to the target of the schedule."""
+    return place / "scheduled" / "backups"
+
+
+def see_the_alert(instance: Instance, tmp_path: Path) -> None:
+    """Wait for the alert about a target that takes nothing, wherever it is shown, and for its end once it does."""
+
+    def health() -> tuple[str, set[str]]:
+        found = instance.api.get("/health").json()
+        return found["status"], {each["name"] for each in found["alerts"]}
+
+    def alerts(*words: str) -> str:
+        return instance.teimoso("alerts", *words, "--json").stdout
+
+    def metric() -> list[str]:
+        text = instance.api.get("/metrics").raise_for_status().text
+        return [
+            line
+            for line in text.splitlines()
+            if line.startswith("teimoso_alert") and FAILED in line
+        ]
+
+    until("the alert is raised", lambda: FAILED in health()[1], 60)
+    assert health()[0] == "degraded"
+    assert FAILED in alerts("--active")
+    assert [line.split()[-1] for line in metric()] == ["1.0"]
+    doctor = instance.teimoso("doctor").stdout
+    assert "No backup of the instance was made since" in " ".join(doctor.split())
+    in_the_way(tmp_path).unlink()
+    until("the alert is over", lambda: FAILED not in health()[1], 120)
+    assert FAILED not in alerts("--active")
+    assert FAILED in alerts("--over")
+    assert metric() == []
 
 
 def post(instance: Instance, path: str, **body: Any) -> Any:
@@ -125,8 +166,8 @@ def test_an_instance_that_is_lost_with_its_disk_goes_on_elsewhere(
 ) -> None:
     key = post(instance, "/api/keys", name="program", scopes=["send"])["key"]
     hook = post(instance, "/api/webhooks", url="http://127.0.0.1:9/hook")["id"]
-    made = tmp_path / "scheduled" / "backups"
-    until("the schedule made a backup", lambda: list(made.glob("*/*")), 60)
+    see_the_alert(instance, tmp_path)
+    assert list(in_the_way(tmp_path).glob("*/*")), "the schedule made a backup"
     instance.kill("backup")
     until("the root has another process for it", lambda: instance.pids("backup"), 30)
     due, later = wait_for_a_while(instance)

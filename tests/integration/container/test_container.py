@@ -29,6 +29,18 @@ def test_the_first_line_says_that_no_engine_ran_it(name: str) -> None:
     assert " yet" in first
 
 
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    program = ROOT / ".venv/hadolint/bin/hadolint"
+    if not program.exists():
+        pytest.skip(
+            "hadolint is not installed: `make setup-test` does it where there is one for the platform"
+        )
+    done = subprocess.run(
+        [program, "--no-color", DOCKERFILE], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 def test_compose_is_as_its_specification_has_it() -> None:
     schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
     jsonschema.Draft7Validator(schema).validate(COMPOSE)
