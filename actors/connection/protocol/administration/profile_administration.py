@@ -81,12 +81,12 @@ class ProfileAdministration:
             if known is not None and not await self._is_there(files, known.picture):
                 known = None
             if known is None or not files.known.is_fresh(known):
-                known = await self._asked(files, address, known)
+                known = await self._requested(files, address, known)
             if known.hidden:
                 raise SendError(NOT_ALLOWED, permanent=True)
             return known.picture
 
-    async def _asked(
+    async def _requested(
         self, files: PictureFiles, address: Address, earlier: KnownPicture | None
     ) -> KnownPicture:
         """WhatsApp's answer; the `earlier` one where it may not be asked as often. One that is hidden is remembered too."""

@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.health.resources import Resources, left, started, trees
+from actors.runtime.limits.limit_uses import LimitUse
+from actors.state.connections import Connections
+from actors.state.sqlite.store import SqliteDocuments
+from actors.state.tenants.store_floor import StoreFloor
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,22 @@ def test_the_machine_is_measured_from_whatever_thread(tmp_path: Path) -> None:
         looking.start()
         looking.join()
     assert all(0 < cpu <= 100 for cpu in found), found
+
+
+async def test_the_uses_of_limits_of_the_state_store_and_of_files(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"STORED_BYTES_PER_CONNECTION": 10_000})
+    settings = settings.model_copy(update={"data": tmp_path})
+    settings.save()
+    store = SqliteDocuments(tmp_path / "state.db")
+    try:
+        await Connections(store).create("shop", id="shop--T00000000000")
+    finally:
+        await store.close()
+    files = LimitUse("files_full", "MEDIA_LIMIT", 9, 10)
+    resources = Resources(
+        tmp_path, (), lambda: None, StoreFloor.of(settings), files=lambda: [files]
+    )
+    assert resources.measure().limits == (
+        LimitUse("store_full", "STORED_BYTES_PER_CONNECTION", 0, 10_000, "shop--T00000000000"),
+        files,
+    )

@@ -187,7 +187,7 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_request_commit": lambda step: before_commit(step, Placeholders, "note_request"),
     "before_edit_is_kept": lambda step: before_commit(step, SealedEdits, "add"),
     "before_edit_is_opened": lambda step: before_commit(step, SealedEdits, "forget"),
-    "before_content_commit": lambda step: before_commit(step, Placeholders, "asked_for"),
+    "before_content_commit": lambda step: before_commit(step, Placeholders, "of_request"),
     "before_answer_receipt": lambda step: around_writing(step, "receipt", "peer_msg", after=False),
 }
 
