@@ -83,6 +83,7 @@ def instance(running: Instance) -> Iterator[Instance]:
     """Each test finds it ready and leaves it so, with no other connection."""
     running.ready(60)
     yield running
+    running.answered()
     for other in running.api.get("/api/connections").raise_for_status().json()["items"]:
         if other["id"] != CONNECTION:
             running.api.delete(f"/api/connections/{other['id']}").raise_for_status()

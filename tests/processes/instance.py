@@ -205,6 +205,10 @@ class Instance:
             until(f"{process.pid} is dead", partial(gone, process), 10)
         return [process.pid for process in family]
 
+    def answered(self) -> None:
+        """Notes what connections owe, before one of them is deleted: a socket that is closed owes nothing."""
+        answers.CHECK.ask(str(self.simulator.base_url))
+
     def end(self) -> None:
         """Stop the instance; what does not stop is killed, and that is a failure."""
         answers.CHECK.end(str(self.simulator.base_url))

@@ -169,6 +169,7 @@ def test_a_connection_is_linked_by_a_code_without_a_reload(
     page.locator("#state").get_by_text("Open").wait_for()
     expect(letters).to_have_count(0, timeout=PAGE_MS)
     assert stayed(page)
+    instance.answered()
     instance.api.delete("/api/connections/kiosk").raise_for_status()
 
 

@@ -46,6 +46,7 @@ def full(instance: Instance) -> Iterator[None]:
     reserve(instance, beyond_the_free(instance.data))
     yield
     reserve(instance, 512 * 2**20)
+    instance.answered()
     instance.api.delete(f"/api/connections/{OTHER}")
 
 
@@ -181,6 +182,7 @@ def test_a_connection_that_keeps_all_that_it_may_waits_alone(instance: Instance)
     arrives(instance, "shop", identity)
     becomes(instance, "open", None)
     until("sends are accepted", lambda: not refused(), 10)
+    instance.answered()
     instance.api.delete(f"/api/connections/{OTHER}")
 
 

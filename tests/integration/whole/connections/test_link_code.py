@@ -81,6 +81,7 @@ def pairing(instance: Instance) -> Iterator[PairingConnection]:
     one.qr()
     yield one
     one.simulator.delete("/faults")
+    instance.answered()
     one.api.delete(f"/api/connections/{one.name}").raise_for_status()
 
 

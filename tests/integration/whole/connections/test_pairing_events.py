@@ -51,6 +51,7 @@ def hooked(instance: Instance) -> Iterator[WebhookConnection]:
     with Receiver() as receiver:
         waiting = WebhookConnection(instance, receiver)
         yield waiting
+        instance.answered()
         instance.api.delete(f"/api/connections/{waiting.name}").raise_for_status()
 
 

@@ -26,6 +26,7 @@ KEPT = ("valkey", "simulator", "ray")
 def second(instance: Instance) -> Iterator[str]:
     instance.pair(SECOND, OTHER)
     yield SECOND
+    instance.answered()
     instance.api.delete(f"/api/connections/{SECOND}").raise_for_status()
     until("it is gone", lambda: not owners(instance).get(SECOND), 30)
 
