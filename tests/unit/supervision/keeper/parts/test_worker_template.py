@@ -329,7 +329,7 @@ from importlib import import_module
 from supervision.keeper.parts import worker_imports, worker_template
 
 worker_imports.prepare()
-for module in worker_template.MODULES:
+for module in worker_template.PRELOADED_MODULES:
     import_module(module)
 assert worker_template.threads() == 1, "a fork lacks the threads of imports"
 assert len(os.listdir("/proc/self/fd")) == 4, "forks share the files of imports"
