@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 CONNECTION_STATES: tuple[str, ...] = get_args(State)
 
+RULED_ALERTS = ("instance_backup_failed", "instance_backup_incomplete")
+"""Alerts that a rule of Prometheus asks for; they are shown as 0 while they are not active."""
+
 FLOWS: Mapping[str, tuple[str, str]] = {
     "queued": ("teimoso_messages_queued", "Messages that entered the queue."),
     "sent": ("teimoso_messages_sent", "Messages that WhatsApp acknowledged."),
@@ -220,10 +223,9 @@ def _alerts(latest: Mapping[str, Any] | None) -> Metric:
     active = GaugeMetricFamily(
         "teimoso_alerts", "Active alerts of the instance and its connections.", labels=["alert"]
     )
-    for name, number in Counter(
-        each["name"] for each in (latest or {}).get("alerts") or ()
-    ).items():
-        active.add_metric([name], number)
+    numbers = Counter(each["name"] for each in (latest or {}).get("alerts") or ())
+    for name in sorted({*numbers, *RULED_ALERTS}):
+        active.add_metric([name], numbers[name])
     return active
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TO = "15550100002"
 LONG = "w" * 60_000
-ROOM = 32 * 2**20
+ROOM = 64 * 2**20
 """Of it more than half takes longer than a second to fill: as long as a gateway does not look."""
 AT_MOST = 1000
 

@@ -20,7 +20,7 @@ from gateway.instance_snapshot import InstanceSnapshot
 from gateway.metrics.actor_counters import NO_TOTALS, ActorTotals
 from gateway.metrics.counter_families import CounterFamilies
 from gateway.metrics.exposition import Metrics
-from gateway.metrics.gauge_families import GaugeFamilies
+from gateway.metrics.gauge_families import RULED_ALERTS, GaugeFamilies
 from gateway.metrics.webhook_backlog import Behind, WebhookBacklog
 from gateway.schemas import presenters
 from tests.unit.gateway.schemas.test_presenters import LEASE, REGISTERED, SETTINGS
@@ -243,7 +243,8 @@ def test_active_alerts_are_counted_by_name() -> None:
     found = rendered(latest={"alerts": [{"name": name} for name in names]})
     assert found["teimoso_alerts", ("connection_failed",)] == 2
     assert found["teimoso_alerts", ("instance_backup_failed",)] == 1
-    assert not [name for name, _ in rendered() if name == "teimoso_alerts"]
+    none = {key: number for key, number in rendered().items() if key[0] == "teimoso_alerts"}
+    assert none == {("teimoso_alerts", (name,)): 0 for name in RULED_ALERTS}
 
 
 def test_the_tree_and_this_process_share_a_family() -> None:
