@@ -161,7 +161,7 @@ class PairedClient:
             clock=time.time,
             hold=hold,
             active=lambda: self._appearance.active,
-            pictures=None if carrying is None else carrying.pictures.known,
+            pictures=None if carrying is None else carrying.pictures.cache,
         )
         self._receiver = Receiver(
             session,

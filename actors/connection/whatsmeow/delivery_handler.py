@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.media.known_pictures import KnownPictures
+    from actors.connection.protocol.media.picture_cache import PictureCache
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class DeliveryHandler:
         *,
         clock: Callable[[], float],
         hold: bool = False,
-        pictures: KnownPictures | None = None,
+        pictures: PictureCache | None = None,
     ) -> None:
         self._session = session
         self._people = people

@@ -122,7 +122,7 @@ class PairedAccount:
             self._rosters,
             clock=time.time,
             hold=hold,
-            pictures=None if carrying is None else carrying.pictures.known,
+            pictures=None if carrying is None else carrying.pictures.cache,
         )
         self._receiver = Receiver(
             session,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.media.known_pictures import KnownPictures
+    from actors.connection.protocol.media.picture_cache import PictureCache
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
@@ -42,7 +42,7 @@ class Notifications:
         rosters: MemberLists,
         *,
         clock: Callable[[], float],
-        pictures: KnownPictures | None = None,
+        pictures: PictureCache | None = None,
     ) -> None:
         self._session = session
         self._signal = signal

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.protocol.identities.group_members import MemberLists
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.media.known_pictures import KnownPictures
+    from actors.connection.protocol.media.picture_cache import PictureCache
     from actors.connection.protocol.receive.message_source import MessageSource
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -64,7 +64,7 @@ class StanzaHandler:
         clock: Callable[[], float],
         hold: bool = False,
         active: Callable[[], bool] = lambda: True,
-        pictures: KnownPictures | None = None,
+        pictures: PictureCache | None = None,
     ) -> None:
         """`active`: whether senders are to see that their messages were delivered."""
         self._hold, self._active = hold, active

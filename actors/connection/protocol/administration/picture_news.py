@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.administration.group_news import GroupNewsWriter
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.media.known_pictures import KnownPictures
+    from actors.connection.protocol.media.picture_cache import PictureCache
     from actors.connection.protocol.wire_format.nodes import Node
 
 _SET: Final = frozenset({"set", "add"})
@@ -64,18 +64,18 @@ class PictureNewsWriter:
     """Takes changes inside a transaction of the session."""
 
     def __init__(
-        self, people: LidMapping, groups: GroupNewsWriter, known: KnownPictures | None
+        self, people: LidMapping, groups: GroupNewsWriter, cache: PictureCache | None
     ) -> None:
-        """`known` is the cache of answers, None where no picture is ever fetched."""
-        self._people, self._groups, self._known = people, groups, known
+        """`cache` has WhatsApp's answers, None where no picture is ever fetched."""
+        self._people, self._groups, self._cache = people, groups, cache
 
     def note(self, changes: Sequence[PictureChange]) -> bool:
-        """Forget what was known; return whether there is news, that of a group."""
+        """Forget the cached answers; return whether there is news, that of a group."""
         news = False
         for each in changes:
             chat = self._people.canonical(each.chat) if each.chat.is_person else each.chat
-            if self._known is not None:
-                self._known.forget(chat)
+            if self._cache is not None:
+                self._cache.forget(chat)
             if chat.server == GROUP:
                 settings = {"picture": each.picture}
                 news |= self._groups.note(

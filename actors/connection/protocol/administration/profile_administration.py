@@ -15,7 +15,7 @@ from actors.connection.protocol.administration.refusals import (
     OF_PICTURES,
 )
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.protocol.media.known_pictures import KnownPicture
+from actors.connection.protocol.media.picture_cache import CachedPicture
 from actors.connection.protocol.request_errors import RequestFailed
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 
@@ -77,33 +77,36 @@ class ProfileAdministration:
         """See the port."""
         files, address = self._pictures(), self._chat(chat)
         async with self._turns.of(address):
-            known = files.known.find(address)
-            if known is not None and not await self._is_there(files, known.picture):
-                known = None
-            if known is None or not files.known.is_fresh(known):
-                known = await self._requested(files, address, known)
-            if known.hidden:
+            cached = files.cache.find(address)
+            if cached is not None and not await self._is_there(files, cached.picture):
+                cached = None
+            if cached is None or not files.cache.is_fresh(cached):
+                cached = await self._requested(files, address, cached)
+            if cached.hidden:
                 raise SendError(NOT_ALLOWED, permanent=True)
-            return known.picture
+            return cached.picture
 
     async def _requested(
-        self, files: PictureFiles, address: Address, earlier: KnownPicture | None
-    ) -> KnownPicture:
+        self, files: PictureFiles, address: Address, earlier: CachedPicture | None
+    ) -> CachedPicture:
         """WhatsApp's answer; the `earlier` one where it may not be asked as often. One that is hidden is remembered too."""
-        changes = files.known.changes
+        changes = files.cache.changes
+        picture, hidden = None, False
         try:
             with self._login.request_errors(OF_PICTURES):
                 found = await self._find(files, address)
         except SendError as refused:
-            if refused.code == NOT_ALLOWED:
-                return files.known.note(address, None, hidden=True)
             if refused.code == LIMITED and earlier is not None:
                 return earlier
-            raise
-        picture = await self._fetched(files, found, None if earlier is None else earlier.picture)
-        if files.known.changes == changes:
-            return files.known.note(address, picture)
-        return KnownPicture(0.0, picture)
+            if refused.code != NOT_ALLOWED:
+                raise
+            hidden = True
+        else:
+            there = None if earlier is None else earlier.picture
+            picture = await self._fetched(files, found, there)
+        if files.cache.changes == changes:
+            return files.cache.note(address, picture, hidden=hidden)
+        return CachedPicture(0.0, picture, hidden)
 
     async def set_picture(self, chat: str | None, sha256: str | None) -> None:
         """See the port."""
@@ -113,7 +116,7 @@ class ProfileAdministration:
             await self._login.require_owner()
             await self._requests.set_picture(group, jpeg)
         if self._files is not None:
-            self._files.known.forget(self._people.account if group is None else group)
+            self._files.cache.forget(self._people.account if group is None else group)
 
     async def blocked(self) -> Sequence[str]:
         """See the port."""
@@ -154,13 +157,13 @@ class ProfileAdministration:
             await self._requests.set_about(about)
 
     async def _find(self, files: PictureFiles, address: Address) -> FoundPicture | None:
-        if not files.known.take_request():
+        if not files.cache.take_request():
             raise SendError(LIMITED, permanent=True)
         try:
             return await self._requests.picture(address)
         except RequestFailed as failed:
             if failed.code == _TOO_MANY:
-                files.known.pause()
+                files.cache.pause()
             if failed.code != _NO_PICTURE:
                 raise
             return None

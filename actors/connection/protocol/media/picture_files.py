@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import SendError
 from actors.connection.protocol.media.http_client import ServerUnreachable, patience
-from actors.connection.protocol.media.known_pictures import KnownPictures
+from actors.connection.protocol.media.picture_cache import PictureCache
 from actors.media.store import FileTooLarge, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class PictureFiles:
 
     def __init__(self, store: MediaStore, web: HttpClient) -> None:
         self._store, self._web = store, web
-        self.known = KnownPictures()
-        """Which of the files are whose."""
+        self.cache = PictureCache()
+        """WhatsApp's answers about pictures, by chat."""
 
     async def fetch(self, url: str) -> tuple[str, int]:
         """Keep the picture at an address of WhatsApp's; its SHA-256 (hex) and its size."""

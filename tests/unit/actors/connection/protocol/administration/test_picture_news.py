@@ -14,7 +14,7 @@ from actors.connection.protocol.administration.picture_news import (
 )
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
-from actors.connection.protocol.media.known_pictures import KnownPictures
+from actors.connection.protocol.media.picture_cache import PictureCache
 from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
@@ -55,17 +55,17 @@ def test_a_change_of_nobody_and_without_a_time() -> None:
 
 
 async def test_the_answer_of_a_chat_ends_and_a_group_is_news(session: Session) -> None:
-    people, known = LidMapping(session, OWN, None), KnownPictures()
-    writer = PictureNewsWriter(people, GroupNewsWriter(session, people), known)
+    people, cache = LidMapping(session, OWN, None), PictureCache()
+    writer = PictureNewsWriter(people, GroupNewsWriter(session, people), cache)
     for chat in (ANA, GROUP, OWN):
-        known.note(chat, None)
+        cache.note(chat, None)
     async with session.transaction():
         session.learn_lid(str(ANA_LID), str(ANA))
         assert not writer.note([PictureChange(ANA_LID, "1", None, "A", 7.0)])
-        assert known.find(ANA) is None
+        assert cache.find(ANA) is None
         assert writer.note([PictureChange(GROUP, "2", ANA_LID, "B", 8.0)])
-    assert known.find(GROUP) is None
-    assert known.find(OWN) is not None
+    assert cache.find(GROUP) is None
+    assert cache.find(OWN) is not None
     (item,) = session.inbox.pending("app_state", 100)
     assert isinstance(item, InboxAppState)
     assert (item.id, item.setting, item.value["value"]) == (str(GROUP), "group:picture", "2")

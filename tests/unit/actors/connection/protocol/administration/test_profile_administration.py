@@ -20,13 +20,13 @@ from actors.connection.protocol.administration.profile_administration import (
 )
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
-from actors.connection.protocol.media.known_pictures import (
+from actors.connection.protocol.media.picture_cache import (
     MOST_PICTURES,
     PICTURE_EVERY_SECONDS,
     PICTURE_FRESH_SECONDS,
     PICTURE_PAUSE_SECONDS,
     PICTURES_AT_ONCE,
-    KnownPictures,
+    PictureCache,
 )
 from actors.connection.protocol.request_errors import RequestFailed
 from actors.connection.session.session import Session
@@ -47,7 +47,7 @@ class Pictures:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.files: dict[str, bytes] = {}
-        self.known = KnownPictures(clock=clock)
+        self.cache = PictureCache(clock=clock)
         self.fetched: list[str] = []
 
     async def fetch(self, url: str) -> tuple[str, int]:
@@ -209,7 +209,7 @@ async def test_a_picture_that_is_known_stays_while_whatsapp_limits_the_account(
 
 async def test_a_changed_picture_is_asked_for_again(login: Login) -> None:
     await login.profiles.picture(ANA)
-    login.files.known.forget(Address.parse(ANA))
+    login.files.cache.forget(Address.parse(ANA))
     login.whatsapp.found = FoundPicture("2", "https://a/2")
     assert (found := await login.profiles.picture(ANA)) is not None
     assert found.id == "2"
@@ -220,7 +220,7 @@ async def test_an_answer_from_before_a_change_is_not_remembered(login: Login) ->
     until_fetched = login.files.fetch
 
     async def fetch(url: str) -> tuple[str, int]:
-        login.files.known.forget(Address.parse(ANA))
+        login.files.cache.forget(Address.parse(ANA))
         return await until_fetched(url)
 
     login.files.fetch = fetch  # type: ignore[method-assign]
@@ -234,7 +234,7 @@ async def test_as_many_pictures_are_remembered_as_may_be(login: Login) -> None:
     for number in range(MOST_PICTURES + 5):
         login.now += PICTURE_EVERY_SECONDS
         await login.profiles.picture(chat_of(number))
-    assert len(login.files.known) == MOST_PICTURES
+    assert len(login.files.cache) == MOST_PICTURES
 
 
 async def test_a_picture_that_is_set_is_asked_for_again(login: Login) -> None:

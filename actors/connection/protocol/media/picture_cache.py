@@ -33,7 +33,7 @@ PICTURE_PAUSE_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPicture:
+class CachedPicture:
     """An answer and its time: a picture, or None for none; `hidden`: the account may not see it."""
 
     at: float
@@ -41,38 +41,40 @@ class KnownPicture:
     hidden: bool = False
 
 
-class KnownPictures:
+class PictureCache:
     """Answers of one account, and the requests that it may make: `PICTURES_AT_ONCE`, and one more each `PICTURE_EVERY_SECONDS`."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: OrderedDict[Address, KnownPicture] = OrderedDict()
+        self._cached: OrderedDict[Address, CachedPicture] = OrderedDict()
         self._left, self._counted_at = float(PICTURES_AT_ONCE), clock()
         self.changes = 0
         """Answers that were forgotten; a request that was under way meanwhile may have an older answer."""
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._cached)
 
-    def find(self, chat: Address) -> KnownPicture | None:
+    def find(self, chat: Address) -> CachedPicture | None:
         """The last answer, however old."""
-        return self._known.get(chat)
+        return self._cached.get(chat)
 
-    def is_fresh(self, known: KnownPicture) -> bool:
+    def is_fresh(self, cached: CachedPicture) -> bool:
         """Whether the answer still holds."""
-        return self._clock() - known.at < PICTURE_FRESH_SECONDS
+        return self._clock() - cached.at < PICTURE_FRESH_SECONDS
 
-    def note(self, chat: Address, picture: Picture | None, *, hidden: bool = False) -> KnownPicture:
+    def note(
+        self, chat: Address, picture: Picture | None, *, hidden: bool = False
+    ) -> CachedPicture:
         """Remember an answer in place of the earlier one."""
-        known = self._known[chat] = KnownPicture(self._clock(), picture, hidden)
-        self._known.move_to_end(chat)
-        while len(self._known) > MOST_PICTURES:
-            self._known.popitem(last=False)
-        return known
+        cached = self._cached[chat] = CachedPicture(self._clock(), picture, hidden)
+        self._cached.move_to_end(chat)
+        while len(self._cached) > MOST_PICTURES:
+            self._cached.popitem(last=False)
+        return cached
 
     def forget(self, chat: Address) -> None:
         """The chat has another picture from now on."""
-        self._known.pop(chat, None)
+        self._cached.pop(chat, None)
         self.changes += 1
 
     def take_request(self) -> bool:
