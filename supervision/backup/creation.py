@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import shutil
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.connection.backup.backup_format import BackupTooLarge, Tampered
@@ -38,6 +39,9 @@ BACKUP_SCRATCH: Final = "backup.scratch"
 
 PIECE_BYTES: Final = 64 * 2**20
 """Bytes of a file that are stored, found again and checked as one."""
+
+SCRATCH_REMOVAL_SECONDS: Final = 60.0
+"""Seconds for which the end of a backup waits until its scratch is removed."""
 
 
 class BackupFailed(Exception):  # noqa: N818 - reads well without Error
@@ -89,7 +93,10 @@ async def create(settings: Settings, store: BackupStore, *, runs: bool, keep: in
         except Conflict:
             raise BackupFailed("busy", "Another backup was made in the same second.") from None
         finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+            # A disk that does not answer would keep the failure from being reported.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SCRATCH_REMOVAL_SECONDS):
+                    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
 async def _create(
