@@ -40,7 +40,7 @@ OUTLINE: Final = (
 """Stands where somebody has no picture, or none that can be shown."""
 
 PICTURE_SECONDS, OUTLINE_SECONDS = 600, 30
-"""Seconds for which a browser keeps a picture; and the outline, where it may be another one's turn soon."""
+"""Seconds for which a browser keeps a picture; and the outline, where there may be a picture soon."""
 
 ALREADY_SENT: Final = (
     "Your first text was accepted and is on its way, only its answer was lost;"
@@ -175,7 +175,7 @@ async def file(view: ConsoleRequest) -> Response:
 
 
 async def picture(view: ConsoleRequest) -> Response:
-    """The picture of a person or group; the outline of nobody without one, and while its connection cannot say."""
+    """The picture of a person or group; the outline where there is none, and while none can be had."""
     path = {"connection": view.path["connection"], "chat": view.path["chat"]}
     seconds = PICTURE_SECONDS
     try:

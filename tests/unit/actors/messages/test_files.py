@@ -1,4 +1,4 @@
-"""Which contents are played as a voice."""
+"""Contents that are played as a voice."""
 
 from __future__ import annotations
 
