@@ -230,6 +230,21 @@ async def test_an_answer_from_before_a_change_is_not_remembered(login: Login) ->
     assert found.id == "2"
 
 
+async def test_a_refusal_from_before_a_change_is_not_remembered(login: Login) -> None:
+    refused = login.whatsapp.picture
+
+    async def picture(chat: Address) -> FoundPicture:
+        login.files.cache.forget(chat)
+        return await refused(chat)
+
+    login.whatsapp.picture = picture  # type: ignore[method-assign]
+    login.whatsapp.found = 401
+    with pytest.raises(SendError, match="not_allowed"):
+        await login.profiles.picture(ANA)
+    login.whatsapp.found = FoundPicture("1", "https://a/1")
+    assert await login.profiles.picture(ANA) is not None
+
+
 async def test_as_many_pictures_are_remembered_as_may_be(login: Login) -> None:
     for number in range(MOST_PICTURES + 5):
         login.now += PICTURE_EVERY_SECONDS
