@@ -89,7 +89,7 @@ async def request_owner(
     connection = registered.id
     lease = (await call.backends.leases.read_all([connection])).get(connection)
     alive = lease is not None and call.backends.liveness.of(connection, lease)
-    if lease is None or lease.state != "open" or not alive:
+    if registered.desired != "running" or lease is None or lease.state != "open" or not alive:
         raise Problem("connection_not_open")
     answer = await answered(call, registered, kind, args)
     if answer.get("error") == "not_connected":

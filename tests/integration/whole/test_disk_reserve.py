@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("is_open")]
 
 OTHER, OTHER_ACCOUNT = "other", "15550100005"
+OF_STORE = 'teimoso_limit_used_ratio{connection="shop",limit="STORED_BYTES_PER_CONNECTION"}'
 DATA = os.urandom(70_000)
 
 
@@ -152,13 +153,16 @@ def arrives(instance: Instance, name: str, identity: str) -> None:
 
 
 def test_a_connection_that_keeps_all_that_it_may_waits_alone(instance: Instance) -> None:
-    """G12, G13: WhatsApp keeps what arrives for it; the other one notices nothing."""
+    """G12, G13: WhatsApp keeps what arrives for it; the other one notices nothing. An alert comes before that."""
     instance.pair(OTHER, OTHER_ACCOUNT)
     arrives(instance, "shop", text_to(instance, ACCOUNT, "w" * 20_000))
     used = read(instance.data / "state.db").used
     (had,) = (size for unit, size in used.items() if unit.startswith("shop--"))
-    stored_bytes(instance, had)
+    stored_bytes(instance, had * 10 // 9)
     try:
+        until("an alert comes before", lambda: "store_full" in alerts(instance), 20)
+        assert 0.8 < series(instance, OF_STORE) < 0.98
+        stored_bytes(instance, had)
         body = {"connection": "shop", "to": CONTACT, "text": "waits"}
 
         def refused() -> httpx.Response | None:
@@ -182,6 +186,7 @@ def test_a_connection_that_keeps_all_that_it_may_waits_alone(instance: Instance)
     arrives(instance, "shop", identity)
     becomes(instance, "open", None)
     until("sends are accepted", lambda: not refused(), 10)
+    until("the alert is cleared", lambda: "store_full" not in alerts(instance), 20)
     instance.answered()
     instance.api.delete(f"/api/connections/{OTHER}")
 
