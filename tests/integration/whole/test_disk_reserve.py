@@ -160,8 +160,8 @@ def test_a_connection_that_keeps_all_that_it_may_waits_alone(instance: Instance)
     (had,) = (size for unit, size in used.items() if unit.startswith("shop--"))
     stored_bytes(instance, had * 10 // 9)
     try:
-        until("an alert comes before", lambda: "store_full" in alerts(instance), 20)
-        assert 0.8 < series(instance, OF_STORE) < 0.98
+        until("an alert comes before", lambda: "store_full" in alerts(instance), 30)
+        assert series(instance, OF_STORE) > 0.8
         stored_bytes(instance, had)
         body = {"connection": "shop", "to": CONTACT, "text": "waits"}
 
