@@ -16,7 +16,7 @@ from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
 from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
-from gateway.api.account.text_search import FoundTexts, search_texts
+from gateway.api.account.text_search import FoundTexts, folded, search_texts
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.response_base import rfc3339
@@ -110,8 +110,8 @@ async def _nobody() -> None:
 
 def fits(search: str, address: str, *texts: str) -> bool:
     """Whether one of the texts has the words, or the address has the digits, however they are written."""
-    words = search.casefold()
-    if any(words in each.casefold() for each in texts):
+    words = folded(search)
+    if any(words in folded(each) for each in texts):
         return True
     digits = search.translate(_APART)
     return digits.isdecimal() and digits in address.partition("@")[0]

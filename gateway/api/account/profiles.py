@@ -40,22 +40,23 @@ _UNANSWERED: Final = frozenset(
 async def picture(call: ApiRequest[None, None]) -> Response:
     """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more.
 
-    While WhatsApp cannot be asked, it is the last one.
+    While WhatsApp cannot be asked, it is the last one, unless that was hidden since.
     """
     registered = await resolve_path(call)
     chat = canonical(call.path["chat"], addresses.chat)
     documents = call.backends.documents
+    last = await _last_picture(documents, registered.id, chat)
     try:
         found = (await request_owner(call, registered, "picture", {"chat": chat}))["picture"]
     except Problem as problem:
-        sha256 = await _last_picture(documents, registered.id, chat)
-        if sha256 is None or problem.kind.code not in _UNANSWERED:
+        if problem.kind.code == "not_allowed":
+            await _note_picture(documents, registered.id, chat, last, None)
+        if last is None or problem.kind.code not in _UNANSWERED:
             raise
+        sha256: str | None = last
     else:
         sha256 = None if found is None else str(found["sha256"])
-        if sha256 != await _last_picture(documents, registered.id, chat):
-            with suppress(StoreAway):
-                await documents.batch(pictures.noting(registered.id, chat, sha256))
+        await _note_picture(documents, registered.id, chat, last, sha256)
     if sha256 is None:
         raise Problem("no_picture")
     file = await call.backends.files.find(sha256, call.key.tenant)
@@ -70,6 +71,15 @@ async def _last_picture(documents: Documents, connection: str, chat: str) -> str
         noted = await documents.get(CHATS, document_id(connection, chat))
         return None if noted is None else noted.get("picture")
     return None
+
+
+async def _note_picture(
+    documents: Documents, connection: str, chat: str, last: str | None, sha256: str | None
+) -> None:
+    """Note which picture the chat has, None for none, or one that is hidden; unless it is the last one."""
+    if sha256 != last:
+        with suppress(StoreAway):
+            await documents.batch(pictures.noting(connection, chat, sha256))
 
 
 async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:

@@ -13,6 +13,7 @@ from actors.state.account import app_state, chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.api.account import chat_list
+from gateway.api.account.text_search import TEXTS_AT_ONCE
 from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ def person(number: int) -> str:
 
 
 class ReadCounter:
-    """A store that counts the documents that are read from it."""
+    """A store that counts the documents that are read from it, also the most messages that one query read."""
 
     billed = False
 
     def __init__(self, documents: SqliteDocuments) -> None:
         self._documents = documents
-        self.read = 0
+        self.read = self.most_messages = 0
 
     async def get(self, collection: str, identity: str) -> Document | None:
         self.read += 1
@@ -43,28 +44,39 @@ class ReadCounter:
     async def query(self, collection: str, **more: Any) -> Page:
         page = await self._documents.query(collection, **more)
         self.read += len(page.items)
+        if collection == MESSAGES:
+            self.most_messages = max(self.most_messages, len(page.items))
         return page
 
 
+async def say(documents: SqliteDocuments, chat: str, text: str, at: float) -> None:
+    """Store a message of a person, as its arrival does."""
+    message = {
+        "message_id": "A",
+        "connection": "shop",
+        "chat": chat,
+        "sender": chat,
+        "direction": "in",
+        "type": "text",
+        "text": text,
+        "at": at,
+    }
+    await documents.set(MESSAGES, f"shop.in.{at:.0f}", message)
+    activity = chat_activity.of_message(message, f"shop.in.{at:.0f}")
+    await documents.batch(chat_activity.noting("shop", [activity]))
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> Any:
+async def documents(tmp_path: Path) -> Any:
     documents = SqliteDocuments(tmp_path / "state.db")
-    writes = []
+    yield documents
+    await documents.close()
+
+
+@pytest.fixture
+async def store(documents: SqliteDocuments) -> ReadCounter:
     for number in range(CHATS):
-        chat, identity = person(number), f"shop.in.{number}"
-        message = {
-            "message_id": "A",
-            "connection": "shop",
-            "chat": chat,
-            "sender": chat,
-            "direction": "in",
-            "type": "text",
-            "text": f"hello {number}",
-            "at": float(number),
-        }
-        await documents.set(MESSAGES, identity, message)
-        writes.append(chat_activity.of_message(message, identity))
-    await documents.batch(chat_activity.noting("shop", writes))
+        await say(documents, person(number), f"hello {number}", float(number))
     named = AppStateChange.contact(person(0), full_name="Ana Pereira")
     pinned = AppStateChange.pin(person(0), pinned=True)
     more = {"key": 1, "epoch": 1, "collection": "low", "news": True, "at": 1.0}
@@ -79,8 +91,7 @@ async def store(tmp_path: Path) -> Any:
             **more,
         }
         await documents.batch([app_state.changing("shop", item)])
-    yield ReadCounter(documents)
-    await documents.close()
+    return ReadCounter(documents)
 
 
 async def page(
@@ -124,6 +135,14 @@ async def test_a_page_of_a_search_looks_at_so_many_chats(
     assert (rest["next"], read) == (None, (CHATS - SEARCHED_CHATS) * each + CHATS)
 
 
+async def test_a_search_has_few_messages_in_memory(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
+) -> None:
+    """A person may have sent all of them, as long as texts may be."""
+    await page(monkeypatch, store, "native", search="hello 7")
+    assert store.most_messages == TEXTS_AT_ONCE < CHATS
+
+
 async def test_a_page_of_a_search_has_no_more_than_its_limit(
     monkeypatch: pytest.MonkeyPatch, store: ReadCounter
 ) -> None:
@@ -137,6 +156,31 @@ async def test_a_page_of_a_search_has_no_more_than_its_limit(
         if after is None:
             break
     assert found == [person(number) for number in reversed(range(CHATS))]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("caf\u00e9", "un cafe\u0301"),
+        ("CAFE\u0301", "un caf\u00e9"),
+        ("stra\u00dfe", "STRASSE 4"),
+        ("\u03bf\u03b4\u03cc\u03c2", "\u039f\u0394\u039f\u0301\u03a3"),
+    ],
+)
+@pytest.mark.parametrize("last", [True, False])
+async def test_words_are_found_however_their_letters_were_typed(
+    monkeypatch: pytest.MonkeyPatch,
+    documents: SqliteDocuments,
+    words: str,
+    text: str,
+    last: bool,
+) -> None:
+    await say(documents, person(1), text, 1.0)
+    if not last:
+        await say(documents, person(1), "something newer", 2.0)
+    shown, _ = await page(monkeypatch, ReadCounter(documents), "native", search=words)
+    (found,) = shown["items"]
+    assert found["last_message" if last else "found_message"]["text"] == text
 
 
 @pytest.mark.parametrize(

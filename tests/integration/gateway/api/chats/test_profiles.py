@@ -70,13 +70,18 @@ async def test_lists_have_the_picture_that_a_chat_was_last_seen_with(
         owner.answer = {"error": code}
         last = await client.get(PATH)
         assert (last.status_code, last.content) == (200, JPEG), code
-    owner.answer = {"error": "not_allowed"}
-    assert (await client.get(PATH)).json()["code"] == "not_allowed"
-    owner.answer = {"picture": None}
-    assert (await client.get(PATH)).json()["code"] == "no_picture"
-    assert await shown() == {None}
-    owner.answer = {"error": "whatsapp_limited"}
-    assert (await client.get(PATH)).json()["code"] == "whatsapp_limited"
+    for answer, code in (
+        ({"error": "not_allowed"}, "not_allowed"),  # it was hidden, and the last one with it
+        ({"picture": None}, "no_picture"),
+    ):
+        owner.answer = {"picture": {"id": "7", "sha256": SHA256, "size": len(JPEG)}}
+        assert (await client.get(PATH)).status_code == 200
+        assert await shown() == {SHA256}
+        owner.answer = answer
+        assert (await client.get(PATH)).json()["code"] == code
+        assert await shown() == {None}
+        owner.answer = {"error": "whatsapp_limited"}
+        assert (await client.get(PATH)).json()["code"] == "whatsapp_limited"
 
 
 async def test_a_picture_is_set_from_an_upload(asked: tuple[httpx.AsyncClient, Able]) -> None:
