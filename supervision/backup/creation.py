@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 import shutil
 import time
 from contextlib import suppress
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 BACKUP_LOCK: Final = "backup.lock"
 BACKUP_SCRATCH: Final = "backup.scratch"
-"""In the data directory: held while a backup is made, and where the part at hand lies meanwhile."""
+"""In the data directory: held while a backup is made, and where the part at hand lies meanwhile, each try apart."""
 
 PIECE_BYTES: Final = 64 * 2**20
 """Bytes of a file that are stored, found again and checked as one."""
@@ -78,7 +79,8 @@ async def create(settings: Settings, store: BackupStore, *, runs: bool, keep: in
     with held(settings.data / BACKUP_LOCK) as ours:
         if not ours:
             raise BackupFailed("busy", "A backup of this instance is being made already.")
-        scratch = settings.data / BACKUP_SCRATCH
+        # One that was given up may still write into its own directory, once its disk answers again.
+        scratch = settings.data / BACKUP_SCRATCH / secrets.token_hex(4)
         try:
             return await _create(settings, store, scratch, runs=runs, keep=keep)
         except (CopyFailed, OSError, StoreUnavailable) as error:
@@ -96,13 +98,14 @@ async def create(settings: Settings, store: BackupStore, *, runs: bool, keep: in
             # A disk that does not answer would keep the failure from being reported.
             with suppress(TimeoutError):
                 async with asyncio.timeout(SCRATCH_REMOVAL_SECONDS):
-                    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+                    await asyncio.to_thread(shutil.rmtree, scratch.parent, ignore_errors=True)
 
 
 async def _create(
     settings: Settings, store: BackupStore, scratch: Path, *, runs: bool, keep: int | None
 ) -> Made:
-    await asyncio.to_thread(parts.clear, scratch)
+    await asyncio.to_thread(parts.clear, scratch.parent)
+    await asyncio.to_thread(scratch.mkdir, 0o700)
     mark = await asyncio.to_thread(mark_of, settings.data)
     content, newest = store.content(mark), await _newest(store, mark)
     there = set() if newest is None else newest.pieces

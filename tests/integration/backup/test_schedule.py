@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from actors.connection.session.session import Session
 from actors.redis.client import connect
+from actors.runtime.sqlite_writer import CopyFailed
 from actors.state.documents import HEALTH_ALERTS
 from actors.state.open_store import open_documents
 from gateway.cli.doctor.checks.store import store
-from supervision.backup import schedule
+from supervision.backup import creation, schedule
 from supervision.backup.actor import BackupActor
 from tests.integration.backup.conftest import EPOCH, KEY
 from tests.integration.backup.test_incomplete import damage, session_of
@@ -129,6 +130,23 @@ async def test_a_backup_that_does_not_end_is_a_failure(
         for name in (pipe, settings.data / "pipe"):
             if name.exists():
                 os.close(os.open(name, os.O_RDWR))
+
+
+async def test_each_try_has_a_directory_of_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A try that was given up may still write into its own, once its disk answers again."""
+    tries: list[Path] = []
+
+    async def refused(_settings: Settings, _store: Any, scratch: Path, **_: Any) -> None:
+        tries.append(scratch)
+        raise CopyFailed
+
+    monkeypatch.setattr(creation, "_create", refused)
+    for _ in range(2):
+        with pytest.raises(creation.BackupFailed):
+            await creation.create(settings, cast("Any", None), runs=False, keep=None)
+    assert len(set(tries)) == 2
 
 
 async def test_a_damaged_session_is_seen_until_a_backup_has_it(

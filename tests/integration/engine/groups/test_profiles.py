@@ -82,7 +82,7 @@ async def test_a_picture_is_fetched_once_until_whatsapp_reports_another_one(
         assert file.read_bytes() == FIRST, "it is fetched again"
         await simulator.contact(CONTACT, picture_shown="none")
         assert (await profiles.picture(chat(CONTACT))).sha256 == digest(FIRST), "it is remembered"
-        files_of(phone).known.forget(Address.parse(chat(CONTACT)))  # an hour passes
+        files_of(phone).cache.forget(Address.parse(chat(CONTACT)))  # an hour passes
         assert await code_of(profiles.picture(chat(CONTACT))) == "not_allowed"
 
 

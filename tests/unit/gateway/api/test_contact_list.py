@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gateway.api.account import contact_list
 from gateway.schemas.people.contacts import ListAllContacts
-from tests.unit.gateway.api.test_chat_list import CHATS, ReadCounter, person, store
+from tests.unit.gateway.api.test_chat_list import CHATS, ReadCounter, documents, person, store
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["store"]
+__all__ = ["documents", "store"]
 
 
 async def page(
