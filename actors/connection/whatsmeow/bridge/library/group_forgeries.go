@@ -127,37 +127,14 @@ func groupStructureOf(content []byte, end int) *protocol.SenderKeyMessageStructu
 		return nil
 	}
 	found := &protocol.SenderKeyMessageStructure{Version: uint32(content[0] >> 4), Signature: content[end:]}
-	rest := content[1:end]
-	for len(rest) > 0 {
-		number, kind, size := protowire.ConsumeTag(rest)
-		if size < 0 {
-			return nil
-		}
-		rest = rest[size:]
-		switch {
-		case kind == protowire.BytesType && number == 3:
-			found.CipherText, size = protowire.ConsumeBytes(rest)
-		case kind == protowire.VarintType && (number == 1 || number == 2):
-			var value uint64
-			if value, size = protowire.ConsumeVarint(rest); number == 1 {
-				found.ID = uint32(value)
-			} else {
-				found.Iteration = uint32(value)
-			}
-		default:
-			return nil
-		}
-		if size < 0 {
-			return nil
-		}
-		rest = rest[size:]
+	bytesFields := map[protowire.Number]*[]byte{3: &found.CipherText}
+	numbers := map[protowire.Number]*uint32{1: &found.ID, 2: &found.Iteration}
+	if !readFields(content[1:end], bytesFields, numbers) {
+		return nil
 	}
 	head := *found
 	head.CipherText, head.Signature = nil, nil
-	encoded := store.SignalProtobufSerializer.SenderKeyMessage.Serialize(&head)
-	encoded = protowire.AppendTag(encoded, 3, protowire.BytesType)
-	encoded = protowire.AppendVarint(encoded, uint64(len(found.CipherText)))
-	if found.CipherText == nil || len(encoded)+len(found.CipherText) != end || !bytes.HasPrefix(content, encoded) {
+	if !endsWith(content[:end], store.SignalProtobufSerializer.SenderKeyMessage.Serialize(&head), 3, found.CipherText) {
 		return nil
 	}
 	return found

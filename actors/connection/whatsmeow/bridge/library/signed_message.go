@@ -47,45 +47,49 @@ func structureOf(content []byte, end int) *protocol.SignalMessageStructure {
 		return nil
 	}
 	found := &protocol.SignalMessageStructure{Version: int(content[0] >> 4), Mac: content[end:]}
-	rest := content[1:end]
-	for len(rest) > 0 {
-		number, kind, size := protowire.ConsumeTag(rest)
-		if size < 0 {
-			return nil
-		}
-		rest = rest[size:]
-		switch {
-		case kind == protowire.BytesType && (number == 1 || number == 4):
-			var value []byte
-			if value, size = protowire.ConsumeBytes(rest); number == 1 {
-				found.RatchetKey = value
-			} else {
-				found.CipherText = value
-			}
-		case kind == protowire.VarintType && (number == 2 || number == 3):
-			var value uint64
-			if value, size = protowire.ConsumeVarint(rest); number == 2 {
-				found.Counter = uint32(value)
-			} else {
-				found.PreviousCounter = uint32(value)
-			}
-		default:
-			return nil
-		}
-		if size < 0 {
-			return nil
-		}
-		rest = rest[size:]
+	bytesFields := map[protowire.Number]*[]byte{1: &found.RatchetKey, 4: &found.CipherText}
+	numbers := map[protowire.Number]*uint32{2: &found.Counter, 3: &found.PreviousCounter}
+	if !readFields(content[1:end], bytesFields, numbers) {
+		return nil
 	}
 	head := *found
 	head.CipherText, head.Mac = nil, nil
-	encoded := store.SignalProtobufSerializer.SignalMessage.Serialize(&head)
-	encoded = protowire.AppendTag(encoded, 4, protowire.BytesType)
-	encoded = protowire.AppendVarint(encoded, uint64(len(found.CipherText)))
-	if found.CipherText == nil || len(encoded)+len(found.CipherText) != end || !bytes.HasPrefix(content, encoded) {
+	if !endsWith(content[:end], store.SignalProtobufSerializer.SignalMessage.Serialize(&head), 4, found.CipherText) {
 		return nil
 	}
 	return found
+}
+
+// readFields sets the fields of an encoded message, slices where they lie in content; false where it is broken or has another one.
+func readFields(content []byte, bytesFields map[protowire.Number]*[]byte, numbers map[protowire.Number]*uint32) bool {
+	for len(content) > 0 {
+		number, kind, size := protowire.ConsumeTag(content)
+		if size < 0 {
+			return false
+		}
+		content = content[size:]
+		if field, ok := bytesFields[number]; ok && kind == protowire.BytesType {
+			*field, size = protowire.ConsumeBytes(content)
+		} else if field, ok := numbers[number]; ok && kind == protowire.VarintType {
+			var value uint64
+			value, size = protowire.ConsumeVarint(content)
+			*field = uint32(value)
+		} else {
+			return false
+		}
+		if size < 0 {
+			return false
+		}
+		content = content[size:]
+	}
+	return true
+}
+
+// endsWith returns whether content is head and then the ciphertext, as the field of this number.
+func endsWith(content, head []byte, number protowire.Number, ciphertext []byte) bool {
+	head = protowire.AppendTag(head, number, protowire.BytesType)
+	head = protowire.AppendVarint(head, uint64(len(ciphertext)))
+	return ciphertext != nil && len(head)+len(ciphertext) == len(content) && bytes.HasPrefix(content, head)
 }
 
 // envelopeOf decodes a message that begins a session as the library does, with the message in it where it lies in content.
