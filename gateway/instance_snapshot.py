@@ -208,12 +208,17 @@ class SnapshotReader:
     ) -> Sequence[LimitUse]:
         """The uses of limits by the instance, and by connections that exist."""
         settings, used = self._settings, {each: flow.bytes for each, flow in flows.items()}
-        parts = settings.max_connections + 1
         uses = (
             *self._floor.uses,
             *files,
             *(() if spool is None else spool.limits),
-            *queue_uses(used, settings.queue_limit, settings.redis_limit, self._room.memory, parts),
+            *queue_uses(
+                used,
+                settings.queue_limit,
+                settings.redis_limit,
+                self._room.memory,
+                settings.redis_parts,
+            ),
         )
         return [use for use in uses if use.connection is None or use.connection in registered]
 

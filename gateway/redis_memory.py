@@ -39,7 +39,7 @@ class RedisMemoryMonitor:
         self, redis: Redis, settings: Settings, listed: Callable[[], Collection[str]] = tuple
     ) -> None:
         """`listed` returns the ids of connections, whose messages' bytes are read as well."""
-        self._parts = settings.max_connections + 1
+        self._parts = settings.redis_parts
         self._redis = redis
         self._limit = settings.redis_limit  # a size of 0 leaves it to the server
         self._listed = listed

@@ -80,7 +80,7 @@ class Thresholds:
             settings.store_latency_threshold / 1000,
             settings.queue_limit,
             settings.redis_limit,
-            settings.max_connections + 1,
+            settings.redis_parts,
         )
 
 

@@ -48,7 +48,7 @@ class EarlyExpiry:
         self._redis = redis
         self._each = settings.queue_limit.size
         self._all = settings.redis_limit.size
-        self._parts = settings.max_connections + 1
+        self._parts = settings.redis_parts
         self._paused: dict[str, float] = {}
 
     async def run(self, taken: Mapping[str, int]) -> None:

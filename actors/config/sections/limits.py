@@ -307,6 +307,11 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         """Bytes that Redis may have in use; a size of 0 leaves it to the server (`actors.redis.client.memory`)."""
         return self._limit("MAX_REDIS_MEMORY", "redis_full", 30)
 
+    @property
+    def redis_parts(self) -> int:
+        """The number of equal parts in which half of Redis's memory is reserved: one for each connection, and one more."""
+        return self.max_connections + 1
+
     def _limit(self, setting: str, code: str, retry_after: int) -> Limit:
         return Limit(setting, getattr(self, setting.lower()), code, retry_after)
 
