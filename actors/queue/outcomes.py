@@ -1,4 +1,4 @@
-"""Reports outcomes of claimed messages to the Redis queue for their owner: sent, failed, deferred or unclaimed.
+"""Reports to the Redis queue, for a connection's owner, outcomes of claimed messages: sent, failed, deferred, unclaimed.
 
 An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
 """

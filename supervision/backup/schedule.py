@@ -1,4 +1,4 @@
-"""Makes a backup of the instance whenever the newest one is BACKUP_INTERVAL old; notes failures, and what one lacks."""
+"""Backs the instance up whenever the newest backup is BACKUP_INTERVAL old; stores failures and missing sessions for alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moves inbox items out of session files without an engine (older, or a deleted connection's) to StateManager and Redis."""
+"""Drains inboxes of session files that no engine has open (older, deleted connections') to state store and Redis."""
 
 from __future__ import annotations
 

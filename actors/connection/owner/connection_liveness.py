@@ -1,4 +1,4 @@
-"""Detects a dead connection behind an open socket, by traffic age and probes, and has the owner end its serving.
+"""Detects a dead connection behind an open socket, by traffic age and probes; reports it to the owner, who reconnects.
 
 The engine's own keepalive comes first, and ends a socket that says nothing. The rest are
 sockets that it trusts and that carry nothing any more, and an engine that is stuck: it answers for

@@ -1,4 +1,4 @@
-"""Reads the event log in SQLite or Firestore by number, for webhooks and streams; has events logged until a time."""
+"""Reads the event log in the state store by number for webhooks and streams; extends the time until which it is written."""
 
 from __future__ import annotations
 

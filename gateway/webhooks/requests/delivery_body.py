@@ -1,4 +1,4 @@
-"""Makes the body of a delivery, for a webhook that waits for files with what its message's file has become."""
+"""Makes a webhook delivery's body; for webhooks with `media: wait`, adds the message's file once that is stored or failed."""
 
 from __future__ import annotations
 

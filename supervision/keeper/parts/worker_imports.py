@@ -1,4 +1,4 @@
-"""Prepares imports for `worker_template` (jsonschema lazily, no garbage collection), and runs Ray's worker in a process."""
+"""Runs Ray's worker in a process of `worker_template`, whose imports it makes cheaper (jsonschema lazily, no collections)."""
 
 from __future__ import annotations
 

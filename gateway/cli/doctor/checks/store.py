@@ -1,4 +1,4 @@
-"""Checks for `teimoso doctor` the state store, API keys, webhook addresses, stored alerts, and unproven engines."""
+"""Checks for `teimoso doctor` the state store, and in it API keys, webhook addresses, alerts, and connections' engines."""
 
 from __future__ import annotations
 
