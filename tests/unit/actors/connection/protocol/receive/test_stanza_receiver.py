@@ -12,7 +12,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.protocol.decryption_errors import Unprepared
-from actors.connection.protocol.receive import receipts
+from actors.connection.protocol.receive import receipts, stanza_receiver
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -199,8 +199,11 @@ async def test_answers_follow_the_commit_in_order(session: Session) -> None:
     assert pipeline.tasks == ["prekeys"]
 
 
-async def test_receipts_share_commits_and_hold_up_no_message(session: Session) -> None:
+async def test_receipts_share_commits_and_hold_up_no_message(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first goes at once; a message takes those before it along, and its place in the order."""
+    monkeypatch.setattr(stanza_receiver, "RECEIPT_COMMIT_PAUSE_SECONDS", 1.0)
     pipeline = Pipeline(session)
 
     async def receipts_of(*numbers: int) -> None:
