@@ -60,8 +60,12 @@ def make(role: str, shown: type, data: str, name: str) -> Shell:
 
     Called by classes that Ray stored, those of earlier releases among them.
     """
+    import ray  # noqa: PLC0415 - heavy, and loaded in each process of an actor
+
     actor: Shell = _plain(role)(data, name)
     actor.shown = shown
+    if ray.is_initialized():
+        actor.ray_node = ray.get_runtime_context().get_node_id()
     return actor
 
 

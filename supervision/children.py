@@ -11,12 +11,13 @@ import asyncio
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.runtime import host_identity, processes
+from actors.runtime import host_identity
+from supervision.child import Child, End
 from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
@@ -39,64 +40,6 @@ PEERS, DRAIN_WITHIN, CLOSE_WITHIN = 5.0, 20.0, 4.0
 OUTGROWN = "memory"
 UPGRADE_REASON = "upgrade"
 """Reasons for which a child is drained: its memory exceeded the limit, or newer code is installed."""
-
-
-@dataclass(slots=True, eq=False)
-class Child:
-    """An actor of the root. It serves `connection` under `epoch`; `since` is monotonic.
-
-    `state` is the connection's in the child's last report; `options` are those that this root sent.
-    `large` counts consecutive probes over the memory limit; `drained` is the reason of a drain.
-    `pid` is a process on the host `node` (`host_identity.here()`).
-    """
-
-    role: str
-    handle: ActorHandle
-    pid: int | None = None
-    node: str | None = None
-    connection: str | None = None
-    epoch: int | None = None
-    state: str | None = None
-    since: float = field(default_factory=time.monotonic)
-    ready: bool = False
-    hung: bool = False
-    large: int = 0
-    drained: str | None = None
-    options: ConnectionOptions | None = None
-    peers: int = -1
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.handle.name
-
-    def kill(self) -> bool:
-        """SIGKILL by pid; False when the process is not on this host, or is gone."""
-        return (
-            self.pid is not None and self.node == host_identity.here() and processes.kill(self.pid)
-        )
-
-    @property
-    def serves(self) -> str | None:
-        """The connection that it serves; None while a takeover is in progress, which may fail."""
-        return None if self.epoch is None else self.connection
-
-    @property
-    def lived(self) -> float:
-        """Seconds since it began to serve; before that, since its start."""
-        return time.monotonic() - self.since
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The reason of a child's end: ``crashed``, ``hung``, ``memory``, or the one that it returned."""
-
-    reason: str
-    cause: str | None = None
-
-    @property
-    def died(self) -> bool:
-        return self.reason in {"crashed", "hung"}
 
 
 class Children:
@@ -136,6 +79,7 @@ class Children:
         self._on_report = on_report
         self._on_removed = on_removed
         self._all: dict[str, Child] = {}
+        self._ray_nodes: dict[str, str] = {}
         self._handles: dict[str, Any] = {}
         self._version = 0
         self._closed = False
@@ -162,26 +106,30 @@ class Children:
         """The children on a host, without those that hang."""
         return [child for child in self if child.node == node and not child.hung]
 
-    async def create(self, role: str) -> Child:
+    async def create(self, role: str, host: str | None = None) -> Child:
         """Creates a child that is ready to be used. Raises `ActorDead`, `CallTimeout`, `CallRefused`.
 
+        It is created on the `host` (`Child.node`) where one is given, of which a child was seen.
         A creation goes on when its caller is cancelled: Ray cannot reliably end an actor that is
         under construction, and it would have no supervisor.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._create(role)))
+        return await asyncio.shield(asyncio.ensure_future(self._create(role, host)))
 
-    async def _create(self, role: str) -> Child:
+    async def _create(self, role: str, host: str | None) -> Child:
         await self._confirm()
+        if host is not None and host not in self._ray_nodes:
+            raise CallTimeout("no child was seen there")
+        ray_node = None if host is None else self._ray_nodes[host]
         name = f"connection:{uuid.uuid4().hex[:12]}" if role == "connection" else role
         self._making.add(name)
         self._made.clear()
         try:
-            handle = await self._cluster.create(role, name)
+            handle = await self._cluster.create(role, name, ray_node)
             child = Child(role, handle)
             try:
                 nice, offered = NICE.get(role, 0), await self._now_offered()
                 started = await handle.call("start", nice, offered, within=START)
-                child.pid, child.node = started["pid"], started.get("node")
+                self._locate(child, started)
                 if self._closed:
                     raise CallTimeout("stopping")  # noqa: TRY301 - ended like one that does not answer
             except (CallTimeout, CallRefused):
@@ -220,7 +168,7 @@ class Children:
         except CallTimeout:
             log.warning("adopted without an answer", action="adopt", actor=name)
         else:
-            child.pid, child.node = health["pid"], health.get("node")
+            self._locate(child, health)
             child.connection, child.state = health.get("connection"), health.get("state")
             child.epoch = health.get("epoch")
             child.since -= health.get("served", health.get("uptime", 0.0))
@@ -285,6 +233,11 @@ class Children:
             return await asyncio.to_thread(self._offer)
         except OSError:
             return self._offered
+
+    def _locate(self, child: Child, report: Mapping[str, Any]) -> None:
+        child.pid, child.node = report["pid"], report.get("node")
+        if child.node is not None and (ray_node := report.get("ray_node")) is not None:
+            self._ray_nodes[child.node] = ray_node
 
     def _take_in(self, child: Child) -> None:
         child.ready = True
@@ -370,7 +323,7 @@ class Children:
             return False  # the pending watch reports a death
         else:
             lag = float(health["lag"])
-            child.pid, child.node = health["pid"], health.get("node")
+            self._locate(child, health)
             child.state = health.get("state")
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])

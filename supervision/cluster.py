@@ -117,13 +117,14 @@ class Cluster:
     def __init__(self, data: Path) -> None:
         self._data = data
 
-    async def create(self, role: str, name: str) -> ActorHandle:
-        """Creates the actor, or returns the one of that name. Its process may start later.
+    async def create(self, role: str, name: str, ray_node: str | None = None) -> ActorHandle:
+        """Creates the actor, on the node where one is given, or returns the one of that name. Its process may start later.
 
         Raises `CallTimeout` when the cluster does not accept it.
         """
         try:
-            return ActorHandle(name, await asyncio.to_thread(_create, role, name, self._data))
+            raw = await asyncio.to_thread(_create, role, name, self._data, ray_node)
+            return ActorHandle(name, raw)
         except Exception as error:
             raise CallTimeout(type(error).__name__) from error
 
@@ -189,7 +190,7 @@ def find_root() -> ActorHandle | None:
     return None if raw is None else ActorHandle(ROOT_ACTOR, raw)
 
 
-def _create(role: str, name: str, data: Path) -> Any:
+def _create(role: str, name: str, data: Path, ray_node: str | None = None) -> Any:
     forever = {"max_restarts": -1, "max_task_retries": -1} if role == "root" else {}
     return (
         _class_of(role)
@@ -200,8 +201,8 @@ def _create(role: str, name: str, data: Path) -> Any:
             get_if_exists=True,
             num_cpus=0,
             # One byte: Ray ignores the strategy for an actor that requires no resource.
-            memory=None if role == "connection" else 1,
-            scheduling_strategy=_place(role),
+            memory=None if role == "connection" and ray_node is None else 1,
+            scheduling_strategy=_place(role, ray_node),
             **({"max_restarts": 0} | forever),
         )
         .remote(str(data), name)
@@ -216,22 +217,22 @@ def _class_of(role: str) -> Any:
     return ray.remote(concurrency_groups={"health": 4})(actor_classes.class_of(role))
 
 
-def _place(role: str) -> Any:
-    """Returns the placement: connections on all hosts; root and services on this one, whose files they share.
+def _place(role: str, ray_node: str | None) -> Any:
+    """Returns the placement: connections on all hosts or a given one; root and services here, whose files they share.
 
     The keeper observes the root by its files, and the root creates the services. Ray may create the root
     elsewhere once this host is dead. The services stay on the root's host: a node that has just joined
     would take for itself an actor that may run anywhere.
     """
-    if role == "connection":
+    if role == "connection" and ray_node is None:
         return "SPREAD"
     import ray  # noqa: PLC0415 - heavy
     from ray.util.scheduling_strategies import (  # noqa: PLC0415 - heavy
         NodeAffinitySchedulingStrategy,
     )
 
-    here = ray.get_runtime_context().get_node_id()
-    return NodeAffinitySchedulingStrategy(here, soft=role == "root")
+    node = ray_node or ray.get_runtime_context().get_node_id()
+    return NodeAffinitySchedulingStrategy(node, soft=role == "root")
 
 
 def _names() -> list[str]:

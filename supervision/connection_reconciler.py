@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
     from actors.redis.leases.leases import Lease, Leases
     from actors.state.connections import Connection
-    from supervision.children import Child, Children, End
+    from supervision.child import Child, End
+    from supervision.children import Children
     from supervision.previous_owner import PreviousOwners
     from supervision.registry import Registry
     from supervision.removal import Removal
@@ -232,8 +233,7 @@ class ConnectionReconciler:
         elif step.trial:
             self._budgets.try_once(connection)
         if (wait := self._ready_at.get(connection, 0.0) - time.monotonic()) > 0:
-            # Decided again after the wait, or earlier when the desired state changes.
-            await self._pause(connection, wait)
+            await self._pause(connection, wait)  # or until the desired state changes
             return
         if sum(child.connection is not None for child in self._children) >= self._limit:
             log.warning("too many connections", action="start", connection=connection)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease
     from supervision.children import Children
     from supervision.restarts.policy import LeaseExpiry
+    from supervision.standbys import Standbys
 
 log = structlog.get_logger()
 
@@ -29,16 +30,19 @@ ASK = 4.0
 class PreviousOwners:
     """Ensures that a connection has no two owners, before a new one starts.
 
-    The process of the previous owner is killed: on this host by its pid, on another by an actor there.
-    Where that is impossible (a dead, frozen or unreachable host), its lease has to expire. An owner
+    The process of the previous owner is killed: on this host by its pid, on another by an actor there, which
+    is created where there is none: a standby. Where that is impossible (a dead, frozen or unreachable host), its lease has to expire. An owner
     that survives is fenced by its epoch, and by WhatsApp, which allows one socket for each device.
     """
 
-    def __init__(self, children: Children, expiry: LeaseExpiry | None) -> None:
+    def __init__(self, children: Children, standbys: Standbys, expiry: LeaseExpiry | None) -> None:
         """`expiry`: None on a single host, where each process can be reached."""
         self._children = children
+        self._standbys = standbys
         self._expiry = expiry
         self._gone: dict[str, int] = {}
+        self._sent: dict[str, int] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
 
     @property
     def elsewhere(self) -> bool:
@@ -68,6 +72,8 @@ class PreviousOwners:
             return 0.0 if gone else KILL_SECONDS
         if self._expiry is None or await self._ended_there(lease):
             return 0.0
+        if not any(child.node == owner.node for child in self._children):
+            self._send(lease, owner.node)
         now = time.monotonic()
         self._expiry.saw(lease.connection, (lease.epoch, lease.beat), now)
         left = self._expiry.left(lease.connection, now)
@@ -89,3 +95,17 @@ class PreviousOwners:
                 continue
             return bool(gone)
         return False
+
+    def _send(self, lease: Lease, host: str) -> None:
+        """Has a standby created on a host where none of the actors is left: once for each owner, one at a time there."""
+        if host not in self._sending and self._sent.get(lease.connection) != lease.epoch:
+            self._sent[lease.connection] = lease.epoch
+            self._sending[host] = asyncio.ensure_future(self._create_on(host))
+
+    async def _create_on(self, host: str) -> None:
+        try:
+            self._standbys.add(await self._children.create("connection", host))
+        except (ActorDead, CallTimeout, CallRefused) as error:
+            log.warning("no standby there", action="standby", host=host, error=repr(error))
+        finally:
+            del self._sending[host]

@@ -60,7 +60,7 @@ from supervision.standbys import Standbys
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from supervision.children import Child, End
+    from supervision.child import Child, End
 
 log = structlog.get_logger()
 
@@ -197,7 +197,7 @@ class RootSupervisor(Shell):
                 vault=None if way.bucket is None else open_vault(settings, way.bucket),
                 on_removed=self._metrics.forget,
             ),
-            owners=PreviousOwners(self._children, expiry),
+            owners=PreviousOwners(self._children, self._standbys, expiry),
             auto_recovery=settings.auto_recovery,
             limit=settings.max_connections,
             settings_at=partial(written_at, self.data),

@@ -14,7 +14,8 @@ from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from supervision.children import Child, Children, End
+    from supervision.child import Child, End
+    from supervision.children import Children
     from supervision.reports.recovery_log import RecoveryLog
     from supervision.restarts.policy import RestartRecords
 

@@ -11,7 +11,8 @@ import structlog
 from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
-    from supervision.children import Child, Children
+    from supervision.child import Child
+    from supervision.children import Children
 
 log = structlog.get_logger()
 

@@ -44,6 +44,8 @@ class Shell:
         self.name = name
         self.shown: type = type(self)
         """The class by whose name Ray makes the process's title."""
+        self.ray_node: str | None = None
+        """The id of this host in the Ray cluster, where Ray made the actor."""
         self._born = self._beat = time.monotonic()
         self._lag = Lag()
         self._programs: Sequence[child_processes.ChildProcess] = ()
@@ -69,7 +71,7 @@ class Shell:
             self._pulsing = asyncio.ensure_future(self._pulse())
             self._starting = asyncio.ensure_future(self._begin(settings))
         await asyncio.shield(self._starting)
-        return {"pid": os.getpid(), "node": host_identity.here()}
+        return {"pid": os.getpid(), "node": host_identity.here(), "ray_node": self.ray_node}
 
     async def watch(self) -> dict[str, Any]:
         """Pend for as long as the actor lives; return why it ended where it did so on purpose.
@@ -91,6 +93,7 @@ class Shell:
         return {
             "pid": os.getpid(),
             "node": host_identity.here(),
+            "ray_node": self.ray_node,
             "lag": lag,
             "uptime": now - self._born,
             "memory": own + sum(one.memory for one in programs),

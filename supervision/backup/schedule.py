@@ -1,4 +1,4 @@
-"""Backs the instance up whenever the newest backup is BACKUP_INTERVAL old; stores failures and missing sessions for alerts."""
+"""Backs up the instance when the newest backup is BACKUP_INTERVAL old; stores failures and missing sessions for alerts."""
 
 from __future__ import annotations
 

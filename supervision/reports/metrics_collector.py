@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.metrics.counters import Sample
-    from supervision.children import Child
+    from supervision.child import Child
     from supervision.keeper.restart_log import Restart
 
 log = structlog.get_logger()

@@ -109,6 +109,7 @@ FULLER = {
 # Each outside system has one adapter.
 ADAPTERS: dict[str, set[str]] = {
     "ray": {
+        "supervision/actor_classes.py",
         "supervision/cluster.py",
         "supervision/jobs/client.py",
         "supervision/keeper/parts/worker_template.py",

@@ -142,15 +142,16 @@ def test_the_root_and_the_services_stay_where_the_keeper_is(
     assert not any(node.actors(kind) for kind in SERVICES)
 
 
+@pytest.mark.parametrize("killed", ["alone", "with all there"])
 def test_a_killed_owner_elsewhere_is_replaced_at_once(
-    instance: ClusterInstance, node: Node, figure: Figure
+    instance: ClusterInstance, node: Node, figure: Figure, killed: str
 ) -> None:
-    """An actor on the same host says that the old one is gone: nothing has to be waited for."""
+    """An actor on the same host, made for it where none is left, says that the old one is gone: no lease is waited for."""
     connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     before = instance.connection(connection)
     owner = node.outside(instance.hosts()[connection][1])
     with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
-        trial.kill(owner)
+        trial.kill(*(node.actors() if killed == "with all there" else [owner]))
         killed_at = time.monotonic()
         until(
             "another one serves",
@@ -159,7 +160,7 @@ def test_a_killed_owner_elsewhere_is_replaced_at_once(
         )
         seconds = time.monotonic() - killed_at
         until("it is open", lambda: instance.connection(connection)["state"] == "open", 20)
-        trial.told = f"owner on another host killed: next epoch after {seconds:.1f} s"
+        trial.told = f"owner on another host killed {killed}: next epoch after {seconds:.1f} s"
 
 
 @pytest.mark.parametrize("root", ["here", "there"])

@@ -65,11 +65,12 @@ async def open_reconciler(
         on_removed=lambda _child: None,
         on_change=lambda: None,
     )
+    standbys = Standbys(children, 0)
     reconciler = ConnectionReconciler(
         registry=registry,
         leases=leases,
         children=children,
-        standbys=Standbys(children, 0),
+        standbys=standbys,
         start_limiter=StartLimiter(Wave()),
         budgets=budgets,
         recovery=RecoveryLog(documents),
@@ -83,7 +84,7 @@ async def open_reconciler(
             traces=settings.traces,
             vault=None,
         ),
-        owners=PreviousOwners(children, expiry),
+        owners=PreviousOwners(children, standbys, expiry),
         auto_recovery=True,
         limit=limit,
         settings_at=lambda: 0.0,

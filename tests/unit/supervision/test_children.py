@@ -17,7 +17,8 @@ import pytest
 from actors.connection.backup.bucket.access import BucketAccess
 from actors.runtime import host_identity
 from actors.runtime.connection_options import ConnectionOptions
-from supervision.children import OUTGROWN, Child, Children, End
+from supervision.child import Child, End
+from supervision.children import OUTGROWN, Children
 from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
 from supervision.restarts.policy import MemoryLimit, ProbePolicy
 from tests.waiting import eventually
@@ -120,7 +121,7 @@ class Actor(ActorHandle):
         if self.silent:
             raise CallTimeout(method)
         await self.may.wait()
-        return {"pid": 1, "node": "elsewhere"}
+        return {"pid": 1, "node": "elsewhere", "ray_node": "far"}
 
     async def health(self, _within: float) -> dict[str, Any]:
         if self.silent:
@@ -137,8 +138,15 @@ class Scripted(Cluster):
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.killed: list[ActorHandle] = []
+        self.placed: list[str | None] = []
 
-    async def create(self, _role: str, _name: str) -> ActorHandle:
+    async def create(
+        self,
+        role: str,  # noqa: ARG002
+        name: str,  # noqa: ARG002
+        ray_node: str | None = None,
+    ) -> ActorHandle:
+        self.placed.append(ray_node)
         return self.actor
 
     async def find(self, _name: str) -> ActorHandle | None:
@@ -205,6 +213,20 @@ async def test_one_that_is_half_made_is_finished_though_who_wanted_it_is_gone() 
         actor.may.set()
         await eventually("it is taken in", lambda: [each.name for each in made] == ["state"], 5)
         assert cluster.killed == []
+
+
+async def test_one_is_created_on_a_host_of_which_another_was_seen() -> None:
+    """Its reports say which node of Ray's cluster the host is, also when no child is left there."""
+    actor = Actor()
+    actor.may.set()
+    async with family(actor) as (made, cluster, _):
+        with pytest.raises(CallTimeout):
+            await made.create("connection", "elsewhere")
+        assert cluster.placed == []
+        await made.dismiss(await made.create("connection"))
+        created = await made.create("connection", "elsewhere")
+        assert created.node == "elsewhere"
+        assert cluster.placed == [None, "far"]
 
 
 async def test_one_that_does_not_answer_is_adopted_all_the_same() -> None:

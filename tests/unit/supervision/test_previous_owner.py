@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from actors.redis.leases.leases import Lease, Owner
 from actors.runtime import host_identity
-from supervision.children import Child
+from supervision.child import Child
 from supervision.cluster import ActorDead, CallTimeout
 from supervision.previous_owner import PreviousOwners
 from supervision.restarts.policy import LeaseExpiry
+from supervision.standbys import Standbys
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from supervision.children import Children
 
 FAR = "elsewhere"
 
@@ -43,6 +52,23 @@ class Family:
         for number, child in enumerate(self.children):
             child.pid, child.node, child.hung = 100 + number, FAR, hung
         self.pids: set[int] = set()
+        self.answers: list[bool] = []
+        self.created: list[tuple[str, str | None]] = []
+        self.standbys = Standbys(cast("Children", self), 1)
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self.children)
+
+    async def create(self, role: str, host: str | None = None) -> Child:
+        """A child on the host, with the first of the answers that are left; without any the host is dead."""
+        self.created.append((role, host))
+        await asyncio.sleep(0)
+        if not self.answers:
+            raise ActorDead
+        child = Child(role, Neighbour(self.answers.pop(0)))  # type: ignore[arg-type]
+        child.pid, child.node = 200, host
+        self.children.append(child)
+        return child
 
     def on(self, node: str) -> list[Child]:
         return [child for child in self.children if child.node == node and not child.hung]
@@ -53,8 +79,8 @@ def lease(owner: Owner | None, *, epoch: int = 3, beat: float = 1.0) -> Lease:
 
 
 def owners(family: Family, seconds: float | None = 30.0) -> PreviousOwners:
-    children: Any = family
-    return PreviousOwners(children, None if seconds is None else LeaseExpiry(seconds))
+    expiry = None if seconds is None else LeaseExpiry(seconds)
+    return PreviousOwners(cast("Children", family), family.standbys, expiry)
 
 
 GONE = Owner("connection:old", 7, FAR)
@@ -75,6 +101,35 @@ async def test_an_owner_on_another_host(neighbours: list[Neighbour], waits: bool
     assert (29 < left <= 30.001) if waits else left == 0.0, why  # a clock's float may round up
     for each in neighbours:
         assert all(asked[0] == GONE.pid for asked in each.asked)
+
+
+async def test_where_no_actor_is_left_a_standby_is_created_and_ends_the_owner() -> None:
+    family = Family()
+    family.answers = [True]
+    ended = owners(family)
+    assert await ended.end(lease(GONE)) > 0
+    assert await ended.end(replace(lease(GONE), connection="other")) > 0, "one at a time there"
+    await eventually("the standby is there", lambda: len(family.children) == 1, 5)
+    assert await ended.end(lease(GONE)) == 0.0
+    assert family.created == [("connection", FAR)]
+    assert family.standbys.names == {"connection:neighbour"}
+
+
+async def test_a_dead_host_is_given_one_standby_for_each_owner() -> None:
+    family = Family()
+    ended = owners(family)
+    for epoch in (3, 3, 4):
+        assert await ended.end(lease(GONE, epoch=epoch)) > 0
+        await asyncio.sleep(0.01)
+    assert family.created == [("connection", FAR)] * 2
+    assert not family.standbys.names
+
+
+async def test_a_host_with_an_actor_that_does_not_answer_is_given_none() -> None:
+    family = Family(Neighbour(CallTimeout()))
+    assert await owners(family).end(lease(GONE)) > 0
+    await asyncio.sleep(0)
+    assert family.created == []
 
 
 async def test_a_host_that_hangs_is_not_asked() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from supervision.children import Child
+from supervision.child import Child
 from supervision.cluster import CallTimeout
 from supervision.standbys import Standbys
 

@@ -43,7 +43,7 @@ there = None
 while there is None:
     known = {each["NodeManagerAddress"]: each["NodeID"] for each in ray.nodes()}
     there = known.get(address)
-cluster._place = lambda role: NodeAffinitySchedulingStrategy(there, soft=True)
+cluster._place = lambda *_: NodeAffinitySchedulingStrategy(there, soft=True)
 ray.kill(cluster.find_root().raw, no_restart=True)
 while cluster.find_root() is not None:
     time.sleep(0.05)

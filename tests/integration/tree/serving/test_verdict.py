@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.leases.leases import EXPIRES, Leases, Owner
-from supervision.children import Child, End
+from supervision.child import Child, End
 from supervision.cluster import ActorHandle
 from supervision.restarts.policy import Intensity, LeaseExpiry
 from tests.integration.tree.reconciler import open_reconciler

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from actors.metrics.counters import Lag
 from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import end_tasks
-from supervision.children import Child
+from supervision.child import Child
 from supervision.cluster import ActorHandle
 from supervision.keeper.restart_log import Restart
 from supervision.reports import metrics_collector, metrics_file
