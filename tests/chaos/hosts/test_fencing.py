@@ -248,13 +248,14 @@ def all_open(instance: ClusterInstance) -> bool:
 
 
 def test_owners_that_cannot_renew_let_go_and_go_on(
-    instance: ClusterInstance, figure: Figure
+    instance: ClusterInstance, cluster: Cluster, figure: Figure
 ) -> None:
     """G6, G11: Redis is away for longer than a lease. It might be so for these owners alone."""
     connection = next(iter(CONNECTIONS))
+    node = cluster.join("distant")
+    restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     before = {name: instance.connection(name) for name in CONNECTIONS}
-    entries = instance.status()["processes"]
-    serving = [psutil.Process(one["pid"]) for one in entries if one["role"] == "connection"]
+    serving = instance.owners()
     away = [instance.process("keeper"), instance.process("valkey")]  # the one restarts the other
     with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
         with trial.during(frozen(*away)):

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
@@ -24,8 +26,6 @@ from tests.run import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    import psutil
 
 STARTED = "Ray runtime started"
 
@@ -159,6 +159,14 @@ class ClusterInstance(Instance):
             await redis.aclose()
         owners = {name_of(each): lease.owner for each, lease in leases.items()}
         return {name: (one.node, one.pid) for name, one in owners.items() if one is not None}
+
+    def owners(self) -> list[psutil.Process]:
+        """The processes that serve connections, on whichever host."""
+        nodes = {node.host: node for node in self.cluster.nodes if node.processes()}
+        return [
+            nodes[host].outside(pid) if host in nodes else psutil.Process(pid)
+            for host, pid in self.hosts().values()
+        ]
 
     def move_root(self, node: Node) -> None:
         """End the root, and have Ray make it over there, as if it had been begun there."""
