@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import structlog
 
@@ -46,6 +46,29 @@ LONGEST_ASIDE = 20.0
 """Seconds for which a chat that could not be moved is left out; doubles each time, up to that."""
 
 log = structlog.get_logger()
+
+
+class FullLimit(TypedDict):
+    """A limit of the spool that is used to four fifths or more."""
+
+    setting: str
+    """The setting that has it."""
+    used: int
+    size: int
+    """Its use and its size, in messages for SPOOL_LIMIT, else in bytes."""
+
+
+class SpoolDocument(TypedDict):
+    """The part of a host's spool that cannot be moved to the queue."""
+
+    stuck: int
+    """Chats that cannot be moved."""
+    unreadable: int
+    """Sends that nobody can read."""
+    limits: list[FullLimit]
+    """Limits that are used to four fifths or more."""
+    at: float
+    """When it was written."""
 
 
 class SpoolDrain:
@@ -230,7 +253,7 @@ class SpoolDrain:
         news = (len(self._stuck), depth.unreadable, *(int(20 * use.share) for use in limits))
         if self._reported == news:
             return
-        document = {
+        document: SpoolDocument = {
             "stuck": len(self._stuck),
             "unreadable": depth.unreadable,
             "limits": [

@@ -60,10 +60,7 @@ class StateReport:
 
 @dataclass(frozen=True, slots=True)
 class PairingNotice:
-    """A notice that a QR, a pairing code or a passkey's challenge is shown, without it: the lease alone has that.
-
-    `number` counts those of the epoch, from 1; times are seconds since the epoch.
-    """
+    """A notice that a QR, a pairing code or a passkey's challenge is shown; `ShownPairing` declares its fields."""
 
     kind: Noticed
     number: int

@@ -7,7 +7,7 @@ shows, and an older one never replaces a newer.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from actors.messages.content import (
     NOTICES,
@@ -30,7 +30,33 @@ from actors.state.messages.applied_changes import ME, noting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.records import Record
+    from actors.queue.records import Crash, Record
+
+
+class JobDocument(TypedDict):
+    """The state of a message to be sent: no text, no chat."""
+
+    connection: str
+    """The connection's id."""
+    status: str
+    """As of a message."""
+    attempts: int
+    """Attempts begun since the last redrive."""
+    crashes: list[Crash]
+    """The ends of its owners while they sent it."""
+    error: str | None
+    """The code of the last error."""
+    uncertain: bool
+    """Whether it ended unsent, and an attempt may have arrived."""
+    priority: int
+    """0 first, 9 last."""
+    accepted_at: float
+    updated_at: float
+    """When it was accepted, and when this last changed."""
+    expired_at: float | None
+    """When it left the list of dead letters for good."""
+    revision: int
+    """Rises with each change; an older one replaces no newer."""
 
 
 JOB_ORDER = ("accepted_at", "revision")
@@ -175,7 +201,7 @@ def _content(record: Record) -> Document | None:
 
 
 def job(record: Record) -> Document:
-    """The document of ``message_queue_jobs``: no text, no chat."""
+    """The document of ``message_queue_jobs``."""
     return {
         "connection": record.connection,
         "status": record.status,
