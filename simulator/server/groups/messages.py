@@ -170,10 +170,7 @@ class GroupMessages:
             content,
             now=time.time(),
         )
-        stanza.attrs["type"] = text_of(message, "type") or "text"
-        if "edit" in message.attrs:
-            stanza.attrs["edit"] = message.attrs["edit"]
-        stanza.attrs["notify"] = push_name
+        stanzas.carry_over(message, stanza, push_name)
         self._switchboard.deliver(companion.key, stanza)
 
     def _receive(
