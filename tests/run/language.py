@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COUNTS = Path(__file__).with_name("language_counts.json")
 PLACES = (
     *("actors", "gateway", "supervision", "simulator", "tests", "docs", "grafana", ".github"),
-    *("README.md", "SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"),
+    *("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"),
     *("Makefile", "Dockerfile", "cluster.yaml", "compose.yaml", "pyproject.toml", "zensical.toml"),
 )
 OWN = {"tests/run/language.py", "tests/unit/run/test_language.py"}
