@@ -75,6 +75,7 @@ PRIVATE_NAMES: Final = {
 
 PEOPLES_VERBS: Final = {
     *("ask", "asked", "asking", "asks", "know", "knows", "tell", "telling", "tells"),
+    *("give", "given", "gives", "keep", "keeps", "kept", "see", "seen", "sees"),
     *("said", "say", "says"),
 }
 """Verbs for people: no function of the packages has them in its name, but that people of the simulator say something."""

@@ -85,7 +85,7 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
 def without_words(record: Record) -> list[Write]:
     """The writes of a record whose words the store does not take: no text, no content, no change of another."""
     shown = {**message(record), "text": None, "content": None}
-    by, keep = ("at", "revision"), _kept(record)
+    by, keep = ("at", "revision"), _preserved(record)
     advance = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, events=of_message)
     return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), advance]
 
@@ -116,7 +116,7 @@ def _shown(record: Record) -> list[Write]:
         record.id,
         message(record),
         by=("at", "revision"),
-        keep=_kept(record),
+        keep=_preserved(record),
         events=of_message,
     )
     activity = chat_activity.of_message(shown.data, record.id)
@@ -130,7 +130,7 @@ def _read(record: Record) -> list[Write]:
     return [chat_activity.reading(record.connection, record.chat, record.accepted_at)]
 
 
-def _kept(record: Record) -> tuple[str, ...]:
+def _preserved(record: Record) -> tuple[str, ...]:
     """Return the fields that the document keeps, since the record does not have them."""
     stored = record.stored and not record.redacted
     return ("changes", "text", "content") if stored else ("changes",)

@@ -85,6 +85,7 @@ def test_private_names_are_found(name: str) -> None:
     ("path", "name", "rules"),
     [
         ("actors/queue/x.py", "ask_owner", ["private name"]),
+        ("actors/queue/x.py", "keep_own", ["private name"]),
         ("gateway/api/x.py", "_said", ["private name"]),
         ("simulator/control/x.py", "asked", ["private name"]),
         ("simulator/control/x.py", "phone_say", []),
