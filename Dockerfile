@@ -1,6 +1,6 @@
 # Its steps were run by Buildah (chroot isolation) over a Debian of debootstrap; no Docker engine has built or run it yet.
 # `--build-arg WHATSMEOW=yes` adds the program of the engine for real accounts. It is under the GPL-3.0: an image with
-# it stays with whoever built it, and is published nowhere. docs/server.md has the steps.
+# it stays with its builder, and is published nowhere. docs/server.md has the steps.
 ARG WHATSMEOW=no
 
 FROM python:3.11-slim-bookworm AS service

@@ -91,7 +91,7 @@ check: setup-test check-go
 	$(BIN)/python -m tests.run.language
 	$(BIN)/mypy
 
-## what is made of the code: docs/settings.md, .env.example, docs/api.md, docs/cli.md and docs/teimoso_client.py
+## pages made of the code: settings, .env.example, API, CLI, client, and the tables of metrics and collections
 docs: setup
 	$(BIN)/python -m gateway.cli.reference.settings_page
 

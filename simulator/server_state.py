@@ -367,7 +367,7 @@ class ServerState(RuleState):
         """Passes a companion's message to its own phone on to the parts that answer it."""
         self.placeholder_resend.answer(companion, message_id, message)
         if message.HasField("protocol_message"):
-            self.app_state.receive(companion, message.protocol_message)
+            self.app_state.settings.receive(companion, message.protocol_message)
 
     def _make_records(self, data: Path) -> None:
         """Builds the records of devices, groups and messages."""

@@ -204,7 +204,7 @@ class RootSupervisor(Shell):
             confirm=self._confirm,
             mistaken=self._mistaken,
         )
-        self._deciding = self._begin_loops(self._reconcile, self._listen, self._keep_standbys)
+        self._deciding = self._begin_loops(self._reconcile, self._listen, self._replenish_standbys)
         self._reporting = self._begin_loops(
             self._recovery.run,
             budgets.run,
@@ -299,9 +299,9 @@ class RootSupervisor(Shell):
             async with asyncio.timeout(REDIS_WAIT_SECONDS):
                 await self._confirm()
 
-    async def _keep_standbys(self) -> None:
+    async def _replenish_standbys(self) -> None:
         await self._adopted.wait()
-        await self._standbys.keep()
+        await self._standbys.replenish()
 
     async def _listen(self) -> None:
         redis = connect(self._settings, blocking=True)

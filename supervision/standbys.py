@@ -81,7 +81,7 @@ class Standbys:
             self._look.set()
             await self._children.dismiss(old)
 
-    async def keep(self) -> None:
+    async def replenish(self) -> None:
         """Creates missing standbys, for ever; one at a time."""
         while True:
             await self._look.wait()

@@ -24,7 +24,7 @@ class BareFiles(DirectoryStore):
     def __init__(self, directory: Path, *, reserve: Callable[[], int] = int) -> None:
         super().__init__(directory, reserve=reserve)
 
-    async def keep(
+    async def add(
         self,
         chunks: AsyncIterable[bytes],
         *,
@@ -33,9 +33,7 @@ class BareFiles(DirectoryStore):
         before: Before = _nothing,
         turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        return await super().keep(
-            chunks, limit=limit, expected=expected, before=before, turns=turns
-        )
+        return await super().add(chunks, limit=limit, expected=expected, before=before, turns=turns)
 
     async def part(self, room: int) -> int:
         return room

@@ -137,6 +137,12 @@ def logs_as_before() -> Iterator[None]:
 
 
 @pytest.fixture
+def no_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an actor in this process: it sends the logs of its whole process to a file."""
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+
+
+@pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Figure:
     """Stores a line with a figure for the end of the run, in each process of it."""
 

@@ -10,7 +10,7 @@ that could not judge the condition changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from actors.runtime.backoff import doubled
 from actors.runtime.limits.limit_uses import LIMIT_ALERTS
@@ -66,12 +66,38 @@ def severity_of(reason: Reason) -> Severity:
     return "critical" if reason.urgent or reason.name in CRITICAL else "warning"
 
 
+class AlertEntry(TypedDict):
+    """An active alert in ``health_status/latest``."""
+
+    name: str
+    """Its stable code."""
+    subject: str | None
+    """The connection, where it is about one."""
+    severity: Severity
+    """`warning` or `critical`."""
+    reason: str
+    """A sentence."""
+    raised_at: float
+    """When it was raised."""
+
+
+class AlertDocument(AlertEntry):
+    """An alert, active until `cleared_at`."""
+
+    active: bool
+    """Whether it is not cleared."""
+    cleared_at: float | None
+    """When it was cleared."""
+    told_at: float
+    repeats: int
+    """The time of its last event, and how many repeated it since it was raised."""
+    at: float
+    """As `raised_at`, by which lists are sorted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert; active until `cleared_at`. Times in seconds since the epoch.
-
-    It was reported last at `told_at`, and repeated `repeats` times since it was raised.
-    """
+    """One alert, with the fields of its document. Times in seconds since the epoch."""
 
     name: str
     subject: str | None
@@ -108,7 +134,7 @@ class Alert:
         return f"{self.name}{subject}.{round(self.raised_at * 1000)}"
 
     @property
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> AlertEntry:
         """The entry of an active alert in ``health_status/latest``."""
         return {
             "name": self.name,
@@ -121,13 +147,9 @@ class Alert:
     @property
     def write(self) -> Write:
         """The write that stores it as it is now."""
-        data: dict[str, Any] = {
-            "name": self.name,
-            "subject": self.subject,
-            "severity": self.severity,
+        data: AlertDocument = {
+            **self.shown,
             "active": self.cleared_at is None,
-            "reason": self.reason,
-            "raised_at": self.raised_at,
             "cleared_at": self.cleared_at,
             "told_at": self.raised_at if self.told_at is None else self.told_at,
             "repeats": self.repeats,

@@ -117,7 +117,7 @@ class Monitor:
         connections = swept.connections if swept else None
         now = time.monotonic()  # a wall clock that is set is no outage
         self._unreached_since = unreached(connections, self._unreached_since, now)
-        await self._keep(Point.of(usage, at))
+        await self._record(Point.of(usage, at))
         return Sample(
             at=at,
             cpu=usage.cpu,
@@ -145,7 +145,7 @@ class Monitor:
             unreached_for=None if self._unreached_since is None else now - self._unreached_since,
         )
 
-    async def _keep(self, point: Point) -> None:
+    async def _record(self, point: Point) -> None:
         points = resource_history.grown(self._hour, point)
         if self._data is None or points == self._hour:
             return

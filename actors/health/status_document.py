@@ -2,17 +2,104 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from actors.health.alerts import PASSING, severity_of
 from actors.health.summary import ACTIVE, FAILED, RECOVERING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from actors.health.alerts import Alert
+    from actors.health.alerts import Alert, AlertEntry, Severity
+    from actors.health.breakers import State
     from actors.health.checks import Verdict
     from actors.health.samples import Sample
+    from actors.health.summary import Status
+
+
+class ReasonEntry(TypedDict):
+    """Something that is not as it should be."""
+
+    name: str
+    """Its stable code."""
+    status: Status
+    """The status that the service has for it alone."""
+    severity: Severity | None
+    """That of its alert; null where it raises none."""
+    subject: str | None
+    """The connection, where it is about one."""
+    detail: str
+    """A sentence."""
+
+
+class OwnUse(TypedDict):
+    """The part of the machine that the instance uses."""
+
+    cpu: float
+    """Percent of the machine."""
+    memory: int
+    """Bytes."""
+    processes: int
+    """Number of its processes."""
+
+
+class ConnectionTotals(TypedDict):
+    """Numbers of connections."""
+
+    total: int
+    active: int
+    failed: int
+    recovering: int
+    """Number of connections, and of those in such a state."""
+
+
+class QueueTotals(TypedDict):
+    """Numbers of messages in the queue."""
+
+    waiting: int
+    active: int
+    failed: int
+    """Number of messages in such a state."""
+
+
+class ProbeEntry(TypedDict):
+    """A probe of Redis or of the state store."""
+
+    ok: bool
+    """Whether it answered."""
+    seconds: float
+    """Time until it did."""
+
+
+class HealthDocument(TypedDict):
+    """The last look of the HealthMonitor."""
+
+    status: Status
+    """`healthy`, `degraded` or `unhealthy`."""
+    reasons: list[ReasonEntry]
+    """The reasons for the status."""
+    alerts: list[AlertEntry] | None
+    """Those that are active; null where that is not known."""
+    at: float
+    """When it looked."""
+    holds: float
+    """Seconds for which no news is no silence: 0, or on Firestore 900."""
+    cpu: float
+    memory: float
+    """Percent of the machine."""
+    own: OwnUse
+    """The part of the instance."""
+    disk: int | None
+    """Bytes that are left on the fullest disk."""
+    breakers: dict[str, State]
+    """By what the monitor asks (`redis`, `store`, `bucket`, `connections`): `closed`, `open` or `half_open`."""
+    redis: ProbeEntry
+    store: ProbeEntry
+    """The last probe of each."""
+    connections: ConnectionTotals | None
+    """Numbers of connections."""
+    queue: QueueTotals | None
+    """Numbers of messages."""
 
 
 def document(
@@ -21,11 +108,8 @@ def document(
     alerts: Iterable[Alert] | None = None,
     *,
     holds: float = 0.0,
-) -> dict[str, Any]:
-    """The document ``health_status/latest``; `alerts` are the active ones, None if not known.
-
-    It holds for so many seconds: that long no news is no silence.
-    """
+) -> HealthDocument:
+    """The document ``health_status/latest``."""
     states = None if sample.connections is None else [s.state for s in sample.connections.values()]
     return {
         "status": verdict.status,
@@ -71,7 +155,7 @@ def document(
     }
 
 
-def news(word: Mapping[str, Any]) -> object:
+def news(word: HealthDocument) -> object:
     """The part of ``health_status/latest`` whose change is news; drifting figures are not."""
     reasons = [(each["name"], each["status"], each["subject"]) for each in word["reasons"]]
     return word["status"], reasons, word["breakers"], word["connections"]

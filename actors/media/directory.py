@@ -39,7 +39,7 @@ class DirectoryStore:
     """Files by the SHA-256 of their bytes (see the port `MediaStore`), with mode 0600 in directories of 0700.
 
     Several processes may keep files here, the same one at the same time too. A process that dies
-    leaves at most a temporary file, which the first `keep` of the next one removes. No step blocks
+    leaves at most a temporary file, which the first `add` of the next one removes. No step blocks
     the event loop.
     """
 
@@ -59,7 +59,7 @@ class DirectoryStore:
         found: int = await step(run)
         return found
 
-    async def keep(
+    async def add(
         self,
         chunks: AsyncIterable[bytes],
         *,
@@ -68,7 +68,7 @@ class DirectoryStore:
         expected: str | None = None,
         turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        """See the port. `before` is awaited with digest and size before the file appears; what it raises, `keep` does.
+        """See the port. `before` is awaited with digest and size before the file appears; what it raises, `add` does.
 
         Each step that a thread takes is one of the `turns`, and none is held while a chunk is awaited.
         """
@@ -87,9 +87,9 @@ class DirectoryStore:
             async with turns():
                 await step(writer.write, bytes(held))
 
-        return await self.keep_filled(fill, before=before, expected=expected, turns=turns)
+        return await self.add_filled(fill, before=before, expected=expected, turns=turns)
 
-    async def keep_filled(
+    async def add_filled(
         self,
         fill: Callable[[FileWriter], Awaitable[None]],
         *,
@@ -97,7 +97,7 @@ class DirectoryStore:
         expected: str | None = None,
         turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        """As `keep`, of what `fill` writes."""
+        """As `add`, of what `fill` writes."""
         writer = FileWriter(self._directory, await step(self._reserve))
         try:
             async with turns():

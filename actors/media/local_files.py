@@ -71,7 +71,7 @@ class LocalFiles:
         """See the port."""
         return await self._store.room()
 
-    async def keep_given(
+    async def add_upload(
         self,
         chunks: AsyncIterable[bytes],
         *,
@@ -81,7 +81,7 @@ class LocalFiles:
         announced: int = 0,
         turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        """Keep an upload of a caller for these units (`actors.runtime.limits.quotas`); else as the port's `keep`.
+        """Keep an upload of a caller for these units (`actors.runtime.limits.quotas`); else as the port's `add`.
 
         Raises `LimitReached` where MEDIA_LIMIT (without one, the disk) has no room for them, and where a connection of them
         has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
@@ -112,7 +112,7 @@ class LocalFiles:
                 yield chunk
 
         with self._coming.upload(used, now) as came:
-            return await self._store.keep(counted(came), limit=limit, before=admit, turns=turns)
+            return await self._store.add(counted(came), limit=limit, before=admit, turns=turns)
 
     def of(self, connection: str) -> ConnectionFiles:
         """Return the same files for the engine of this connection."""
@@ -148,7 +148,7 @@ class LocalFiles:
                 raise _Nowhere
 
         try:
-            await self._store.keep_filled(fill, before=self._ledger.note, expected=sha256)
+            await self._store.add_filled(fill, before=self._ledger.note, expected=sha256)
         except (_Nowhere, ValueError):
             return None
         return await self._store.find(sha256)
@@ -235,11 +235,11 @@ class ConnectionFiles:
         self._quota = quota
         self._connection = connection
 
-    async def keep(
+    async def add(
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
     ) -> tuple[str, int]:
         """See the port."""
-        return await self._store.keep(chunks, limit=limit, expected=expected, before=self._admit)
+        return await self._store.add(chunks, limit=limit, expected=expected, before=self._admit)
 
     async def part(self, room: int) -> int:
         """See the port."""

@@ -77,12 +77,12 @@ def files_uses(settings: Settings) -> tuple[LimitUse, ...]:
 class MediaStore(Protocol):
     """Files by the SHA-256 (hex) of their bytes, so the same file is kept once.
 
-    A file is there whole or not at all, on disk (fsync) before `keep` returns (G1), and never held
+    A file is there whole or not at all, on disk (fsync) before `add` returns (G1), and never held
     whole in memory. It is not encrypted on this disk, which is for the owner alone; a copy in a
     bucket is (G10).
     """
 
-    async def keep(
+    async def add(
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
     ) -> tuple[str, int]:
         """Keep what comes; return its SHA-256 (hex) and its size in bytes.
@@ -94,13 +94,13 @@ class MediaStore(Protocol):
     async def room(self) -> int:
         """Bytes that files may still take on this disk: those that are free beyond DISK_RESERVE.
 
-        `keep` raises `StoreFull` for more. Raises `StoreUnavailable`.
+        `add` raises `StoreFull` for more. Raises `StoreUnavailable`.
         """
 
     async def part(self, room: int) -> int:
         """Bytes of the disk's `room` that files of this connection may still take: the others have their parts of it.
 
-        `keep` raises `StoreFull` for more. Raises `StoreUnavailable`.
+        `add` raises `StoreFull` for more. Raises `StoreUnavailable`.
         """
 
     async def find(self, sha256: str) -> Path | None:

@@ -99,15 +99,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The end of an owner while it was sending a message.
-
-    `cause` is ``crashed``, ``hung`` or ``broke``, or ``unseen`` where nobody saw how it ended.
-    """
+    """The end of an owner while it was sending a message."""
 
     sending_at: float
+    """When the owner began to send it."""
     noticed_at: float
+    """When its end was noticed."""
     epoch: int
+    """The owner's epoch."""
     cause: str
+    """`crashed`, `hung` or `broke`, or `unseen` where nobody saw how it ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class QueueUpkeep:
                 records = []
         await self._store(records)
 
-    async def _give_way(self, records: Sequence[Record], took: float) -> None:
+    async def _yield_machine(self, records: Sequence[Record], took: float) -> None:
         """Leave the machine to what is being sent, unless one of `records` has waited long."""
         oldest = min(record.changed_at for record in records)
         left = min(MIRROR_LAG_SECONDS, MIRROR_LAG_SECONDS - (time.time() - oldest))
@@ -147,7 +147,7 @@ class QueueUpkeep:
         await asyncio.gather(
             *(self._lanes.mirrored(connection, list(group), lacking) for connection, group in each)
         )
-        await self._give_way(records, time.monotonic() - begun)
+        await self._yield_machine(records, time.monotonic() - begun)
 
     async def compare(self) -> None:
         """Compare the queue with its view, once after a start."""

@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """Settings that take effect without a new owner.
-
-    `show_online`: the account is shown as online, and its senders see that a message was delivered.
-    `proxy`: the URL of the proxy to WhatsApp; None is the instance's, where there is one. It holds a
-    secret. `reject_calls`: calls that ring are refused; `reject_calls_text` goes to each caller then.
-    """
+    """Settings that take effect without a new owner; missing in a document of an older release."""
 
     show_online: bool = False
+    """Whether the account is shown as online at all times, and its senders see that a message was delivered."""
     proxy: str | None = field(default=None, repr=False)
+    """The URL of its own proxy to WhatsApp, with user and password in clear, as a webhook's secrets are; null where it uses that of the instance, if any."""
     reject_calls: bool = False
+    """Whether calls that ring are refused."""
     reject_calls_text: str | None = field(default=None, repr=False)
+    """The text that goes to each caller then."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

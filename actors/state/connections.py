@@ -67,23 +67,27 @@ class Observed:
 
     state: str
     cause: str | None = None
+    """The state, and why it is in it."""
     epoch: int = 0
+    """The epoch of its owner."""
     since: float = 0.0
+    """When the state began."""
     account: str | None = None
+    """The account's address, once it is paired."""
     restarts: int = 0
+    """Number of owners that took over from one that had not released it."""
     beat: float = 0.0
+    """The owner's last sign of life; on Firestore, where each write is paid for, up to an hour old."""
     retry_at: float | None = None
+    """When the owner tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One WhatsApp account that the service shall hold.
+    """One WhatsApp account that the service shall hold, with fields of its document (`connection_document.py`).
 
-    The `id` never comes again; the `name` may, once the connection is removed. `generation` and
-    `recover` are counters: a higher number than the one last acted upon asks for a restart, or for a
-    recovery now (out of ``failed``, without waiting for the backoff). `falls` are the times of its
-    short lives, as the root noted them last. `allow_unproven_engine` says whether its caller allowed
-    an engine that never met WhatsApp; None where an older release, or a backup, registered it.
+    The `id` never comes again; the `name` may, once the connection is removed. `falls` are the times of its
+    short lives, as the root noted them last.
     """
 
     id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 MISTAKE_DOCUMENT = "mistake"
 """The document of `HEALTH_STATUS` with the last one."""
+
+
+class MistakeDocument(TypedDict):
+    """The last mistake of the service itself."""
+
+    stuck: int
+    """0, as of a report that is no spool's."""
+    mistaken_at: float
+    """When it was."""
+    action: str
+    """The log's name for it."""
 
 
 NOTE_PERIOD = 60.0
@@ -49,6 +60,5 @@ async def note_once(documents: Documents | None, action: str) -> bool:
 async def note(documents: Documents, action: str) -> None:
     """Count a mistake, and write when it was and what the log calls it. Raises `StoreAway`."""
     measures.count("teimoso_state_store_refusals", reason="mistake")
-    await documents.set(
-        HEALTH_STATUS, MISTAKE_DOCUMENT, {"stuck": 0, "mistaken_at": time.time(), "action": action}
-    )
+    noted: MistakeDocument = {"stuck": 0, "mistaken_at": time.time(), "action": action}
+    await documents.set(HEALTH_STATUS, MISTAKE_DOCUMENT, noted)

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from actors.state.documents import RECOVERY_ACTIONS, Write
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from actors.state.documents import Document
-
     Action = Literal[
         "restarted",  # a new process (or the standby) serves what the dead one did
         "recovered",  # out of failed, by the breaker or because somebody asked
         "gave_up",  # restart intensity exceeded, or AUTO_RECOVERY is off
     ]
+
+
+class RecoveryDocument(TypedDict):
+    """A fall and its recovery, with the document's id."""
+
+    id: str
+    role: str
+    """The process that fell: `connection`, `queue`, `state`, `health`, `root`, or a part that the keeper starts (`gateway`, `valkey`, `ray`, `simulator`)."""
+    connection: str | None
+    """The connection that it served."""
+    cause: str
+    """`crashed`, `hung`, `zombie`, …"""
+    action: str
+    """`restarted`; `recovered`, out of `failed`; `gave_up`, it fell too often or AUTO_RECOVERY is off."""
+    before: str | None
+    after: str | None
+    """The last state of the connection, and the next one; of another part why it fell, and `running`."""
+    epoch_before: int | None
+    epoch_after: int | None
+    """The epoch of the owner of the connection."""
+    seconds: float
+    """Time from the moment the fall was noticed until this was done."""
+    at: float
+    """When it was done."""
 
 
 def recovery_action(
@@ -30,13 +52,8 @@ def recovery_action(
     after: str | None = None,
     epoch_before: int | None = None,
     epoch_after: int | None = None,
-) -> Document:
-    """One action on one process, with its id.
-
-    `before` and `after` name states (of the connection, or ``running`` and ``dead``), `at` is
-    when it was done, `seconds` how long it took since the fault was noticed. The id is derived,
-    so that writing the same action twice leaves one document.
-    """
+) -> RecoveryDocument:
+    """One action on one process. Its id is derived, so that writing it twice leaves one document."""
     if seconds < 0:
         raise ValueError("an action takes no negative time")
     subject = role if connection is None else f"{role}.{connection}"
@@ -55,6 +72,6 @@ def recovery_action(
     }
 
 
-def noting(action: Document) -> Write:
+def noting(action: RecoveryDocument) -> Write:
     """The write that stores it; may be repeated."""
     return Write("create", RECOVERY_ACTIONS, action["id"], action)

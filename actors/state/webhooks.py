@@ -52,36 +52,37 @@ class WebhookEnded(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A signing secret, valid until a time (seconds since the epoch) where that is set."""
+    """A signing secret."""
 
     secret: str = field(repr=False)
+    """The secret itself."""
     until: float | None = None
+    """When it signs no more; null while it is the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The place of a webhook in the log of events.
-
-    Nothing up to the number `cursor` has to be read again, and beyond it none of the ranges in `done`
-    (first and last number of each, in one row, ascending): those events were delivered, were not
-    wanted, or have a document of their own (`webhook_deliveries`). Of these `parked` still wait, in
-    `held` chats. A store that an older release wrote has a `cursor` alone.
-
-    `attempts` at the oldest of those that wait failed, the last one of any for `error`; the next
-    attempt is due at `retry_at`. Nothing got through since `failing_since`. `missed` events were gone
-    before they were delivered.
-    """
+    """The place of a webhook in the log of events. A store that an older release wrote has a `cursor` alone."""
 
     cursor: int = 0
+    """Number of an event: none up to it has to be read again."""
     attempts: int = 0
+    """Failed attempts at the oldest delivery that waits."""
     error: str | None = None
+    """The code of the last failed attempt at any."""
     retry_at: float | None = None
+    """When the next attempt is due."""
     failing_since: float | None = None
+    """Time since which nothing got through."""
     delivered_at: float | None = None
+    """When something last got through."""
     missed: int = 0
+    """Events that were gone before they were delivered."""
     done: tuple[int, ...] = ()
+    """Ranges beyond the cursor, ascending, first and last numbers in one row: their events were delivered, were not wanted, or have a document in `webhook_deliveries`."""
     held: int = 0
     parked: int = 0
+    """Chats with deliveries that wait, and number of these."""
 
     @classmethod
     def of(cls, document: Document) -> Progress:
@@ -108,32 +109,38 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
-
-    `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`: it
-    gets the events up to number `ended_seq`.
-    `headers` go with each delivery; their values are secrets. A message with a file waits for the file, `media_wait`
-    seconds at most (None: not at all), and brings it as base64 where it has up to `base64_limit` bytes (None: never).
-    `begun` is the number behind which its events begin; `asked` rises when something is to be tried now:
-    a delivery that is to be repeated, or the next one.
-    """
+    """One endpoint."""
 
     id: str
     url: str
+    """Its address."""
     secrets: tuple[Secret, ...]
+    """The secrets that sign, the newest first."""
     created_at: float
+    """When it was registered."""
     events: tuple[str, ...] | None = None
     connections: tuple[str, ...] | None = None
+    """Types of events and ids of connections that it is for; null for all."""
     off: Why | None = None
+    """`paused` or `gone`; null where it is on."""
     begun: int = 0
+    """The number of the last event before its first one."""
     asked: int = 0
+    """Rises when something is to be tried now: a delivery that is to be repeated, or the next one."""
     progress: Progress = Progress()
+    """Its place in the log."""
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    """Headers that go with each delivery, by name; their values are secrets."""
     ended: tuple[str, ...] = ()
+    """Those of `connections` that were deleted."""
     ended_at: float | None = None
+    """When the last one was deleted; the newest 50 such webhooks stay."""
     ended_seq: int = 0
+    """The number of the last event that it gets then."""
     media_wait: int | None = None
+    """Seconds that a message waits for its file at most; null where it does not."""
     base64_limit: int | None = None
+    """Bytes of a file that comes as base64 at most; null where none does."""
 
     @classmethod
     def of(cls, document: Document) -> Webhook:

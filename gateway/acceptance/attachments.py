@@ -64,7 +64,7 @@ async def file_content(
     """The content to send, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
-    `media_refused`, `media_unreachable`, `conversion_unavailable`; raises as `Files.find` and `Files.keep_given`.
+    `media_refused`, `media_unreachable`, `conversion_unavailable`; raises as `Files.find` and `Files.add_upload`.
     """
     if wanted.media.url is None:
         assert wanted.media.sha256 is not None
@@ -149,7 +149,7 @@ async def _fetch(
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
             mime = declared_mime(found.mime)
             mime_of(wanted.kind.type, wanted.mime or mime)  # before a byte is kept
-            sha256, size = await backends.files.keep_given(
+            sha256, size = await backends.files.add_upload(
                 found.chunks,
                 limit=limit,
                 units=(wanted.connection,),

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import structlog
 
@@ -22,6 +22,7 @@ from actors.queue.outbound_queue import (
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import SPOOL_UNREADABLE
 from actors.runtime.atomic_files import held
+from actors.runtime.backoff import doubled
 from actors.runtime.limits.limit_uses import ALERT_SHARE
 from actors.runtime.limits.limits import LimitReached
 from actors.state import own_mistakes
@@ -39,13 +40,36 @@ if TYPE_CHECKING:
 SENDS_PER_ROUND = 200
 SPOOL_POLL_SECONDS = 0.5  # while nothing is spooled, or it cannot be drained
 REGISTRY_TIMEOUT = 2.0  # seconds for the state store to say whether a connection is there
-ASIDE = 1.0
 OVER = 1.0
 """Seconds for which a connection that has no room in Redis is left out."""
+ASIDE = 1.0
 LONGEST_ASIDE = 20.0
 """Seconds for which a chat that could not be moved is left out; doubles each time, up to that."""
 
 log = structlog.get_logger()
+
+
+class FullLimit(TypedDict):
+    """A limit of the spool that is used to four fifths or more."""
+
+    setting: str
+    """The setting that has it."""
+    used: int
+    size: int
+    """Its use and its size, in messages for SPOOL_LIMIT, else in bytes."""
+
+
+class SpoolDocument(TypedDict):
+    """The part of a host's spool that cannot be moved to the queue."""
+
+    stuck: int
+    """Chats that cannot be moved."""
+    unreadable: int
+    """Sends that nobody can read."""
+    limits: list[FullLimit]
+    """Limits that are used to four fifths or more."""
+    at: float
+    """When it was written."""
 
 
 class SpoolDrain:
@@ -76,7 +100,7 @@ class SpoolDrain:
         self._lock = lock
         self._room = room
         self._wake = asyncio.Event()
-        self._aside: dict[tuple[str, str], tuple[float, float]] = {}
+        self._aside: dict[tuple[str, str], tuple[int, float]] = {}
         self._stuck: set[tuple[str, str]] = set()
         # Until when others pass a connection that is over its budget.
         self._over: dict[str, float] = {}
@@ -215,10 +239,10 @@ class SpoolDrain:
         return moved
 
     def _set_aside(self, chats: set[tuple[str, str]]) -> None:
-        pause = max(self._aside.get(chat, (ASIDE / 2, 0.0))[0] for chat in chats)
-        pause = min(2 * pause, LONGEST_ASIDE)
+        failures = 1 + max(self._aside.get(chat, (0, 0.0))[0] for chat in chats)
+        until = time.monotonic() + doubled(failures, ASIDE, LONGEST_ASIDE)
         for chat in chats:
-            self._aside[chat] = (pause, time.monotonic() + pause)
+            self._aside[chat] = (failures, until)
 
     async def _report(self) -> None:
         """Report blocked chats and a spool that is nearly full to the HealthMonitor, which raises alerts.
@@ -230,7 +254,7 @@ class SpoolDrain:
         news = (len(self._stuck), depth.unreadable, *(int(20 * use.share) for use in limits))
         if self._reported == news:
             return
-        document = {
+        document: SpoolDocument = {
             "stuck": len(self._stuck),
             "unreadable": depth.unreadable,
             "limits": [

@@ -65,7 +65,7 @@ async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
     if announced > limit:
         raise _too_large(limit)
     try:
-        sha256, size = await backends.files.keep_given(
+        sha256, size = await backends.files.add_upload(
             _some(chunks(call.request)),
             limit=limit,
             units=call.key.units,
@@ -96,7 +96,7 @@ async def download(call: ApiRequest[None, None]) -> Response:
     if media is None:
         raise Problem("no_media")
     file = await file_of(call.backends, media, call.key.tenant)
-    return await given(call, ShownFile(media.sha256, media.mime, media.name), file)
+    return await file_response(call, ShownFile(media.sha256, media.mime, media.name), file)
 
 
 async def file_of(backends: Backends, media: response_models.MessageMedia, unit: str) -> Path:
@@ -122,7 +122,7 @@ class ShownFile(NamedTuple):
     name: str | None
 
 
-async def given(call: ApiRequest[None, None], media: ShownFile, file: Path) -> Response:
+async def file_response(call: ApiRequest[None, None], media: ShownFile, file: Path) -> Response:
     """The answer with a file, whole or the part that is asked for. Problems `media_gone`, `range_not_satisfiable`."""
     turns = partial(call.backends.piece_turns.of, call.key.tenant)
     try:

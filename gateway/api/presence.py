@@ -55,7 +55,7 @@ async def subscribe(call: ApiRequest[Subscription, None]) -> Response:
     return Response(status_code=204)
 
 
-async def seen(call: ApiRequest[None, None]) -> Response:
+async def read_presence(call: ApiRequest[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
     chat = (await backends.lanes.names(connection, [chat]))[chat]
@@ -115,7 +115,7 @@ OPERATIONS = (
         "getPresence",
         "Whether a person is online, and who types",
         _TAG,
-        seen,
+        read_presence,
         {200: Gives("The presence that is known now.", Chat)},
         "read",
         refuses=("redis_away", "invalid_number", "unsupported_chat"),

@@ -201,7 +201,7 @@ async def accept_content(
     if file is None:
         return await call.backends.accepting.accept(send, key)
     accepted = await _accept_with_file(call.backends, send, file.sha256, key)
-    await _keep_owned(call, send.connection, file)
+    await _note_owner(call, send.connection, file)
     return accepted
 
 
@@ -220,7 +220,7 @@ async def owned_file(call: ApiRequest[Any, Any], connection: str, sha256: str) -
     return attachments.Called(found.get("mime"), found.get("name"))
 
 
-async def _keep_owned(call: ApiRequest[Any, Any], connection: str, file: File) -> None:
+async def _note_owner(call: ApiRequest[Any, Any], connection: str, file: File) -> None:
     """Its connection may send the file again for as long as it does; noted once a day."""
     if call.key.connections is None:
         return
@@ -327,7 +327,7 @@ REFUSES = (
 )
 
 
-def gives(model: type[Answer]) -> dict[int, Gives]:
+def send_answers(model: type[Answer]) -> dict[int, Gives]:
     """The answers of an operation that takes a message in, by HTTP status."""
     return {
         200: Gives("With `wait`: WhatsApp has it.", model, headers=TAKEN),
@@ -348,7 +348,7 @@ OPERATIONS = (
         "Send a message",
         "messages",
         send,
-        gives(response_models.Accepted),
+        send_answers(response_models.Accepted),
         "send",
         body=NewMessage,
         query=WaitParameters,

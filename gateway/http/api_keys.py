@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, cast, get_args
 
 import structlog
 
@@ -45,6 +45,32 @@ _STORE_TIMEOUT = 2.0  # seconds
 _GLANCE = 0.5  # seconds that a known key waits for the store, after a time in which nobody asked
 
 _USABLE = re.compile(r"[\x21-\x7e]{8,512}", re.ASCII)
+
+
+class KeyDocument(TypedDict, total=False):
+    """An API key; the key itself is kept nowhere."""
+
+    name: str
+    """The name that it was given."""
+    created_at: float
+    """When it was made."""
+    hash: str
+    """The SHA-256 of the key."""
+    scopes: list[Scope]
+    """Its scopes."""
+    connections: list[str] | None
+    """Ids of connections that it is for; null for all."""
+    ended: list[str]
+    ended_at: float
+    ended_seq: int
+    """As in `webhooks`; once all are deleted, the key lets nobody in."""
+
+
+class RevokedKeyDocument(TypedDict):
+    """An API key that was taken back."""
+
+    revoked_at: float
+    """When it was, so that no setting brings it back."""
 
 
 class InvalidKey(ValueError):  # noqa: N818 - reads as what it is
@@ -162,9 +188,10 @@ async def create(
 
 async def revoke(documents: Documents, identifier: str) -> None:
     """Take the key back for good: what is left of it is that it was. Harmless if there is none."""
+    revoked: RevokedKeyDocument = {"revoked_at": time.time()}
     await documents.batch(
         [
-            Write("set", REVOKED_KEYS, identifier, {"revoked_at": time.time()}),
+            Write("set", REVOKED_KEYS, identifier, revoked),
             Write("delete", API_KEYS, identifier),
         ]
     )
@@ -185,7 +212,7 @@ def _adding(
     """Return the id of a key, and the writes that add it."""
     hashed = digest(token)
     identifier = _id(hashed)
-    document = {
+    document: KeyDocument = {
         "hash": hashed,
         "scopes": list(scopes),
         "connections": None if connections is None else sorted(connections),

@@ -144,7 +144,7 @@ def refusals(operation: Operation) -> dict[int, list[problems.ProblemKind]]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {
-        str(status): _given(gives) for status, gives in operation.gives.items()
+        str(status): _response(gives) for status, gives in operation.gives.items()
     }
     for status, kinds in refusals(operation).items():
         responses.setdefault(str(status), _refused(status, kinds))
@@ -219,7 +219,7 @@ def _webhook() -> dict[str, Any]:
     }
 
 
-def _given(gives: Gives) -> dict[str, Any]:
+def _response(gives: Gives) -> dict[str, Any]:
     given: dict[str, Any] = {"description": gives.description}
     if gives.headers:
         given["headers"] = {

@@ -110,7 +110,7 @@ class ChatLanes:
         """Lanes whose head has a document and is tried later, the one that is held longest first."""
 
     @property
-    def seen(self) -> int:
+    def position(self) -> int:
         """The number behind which the log is to be read on."""
         while self._ahead and self._ahead[0][0] <= self._seen + 1:
             self._seen = max(self._seen, self._ahead.popleft()[1])
@@ -135,7 +135,7 @@ class ChatLanes:
     def read(self, numbered: NumberedEvent, *, wanted: bool) -> int:
         """Take the next event of the log in; how many before it were gone already."""
         missing = 0
-        while numbered.seq > self.seen + 1:
+        while numbered.seq > self.position + 1:
             gap = self._ahead[0][0] if self._ahead else numbered.seq
             first = min(gap, numbered.seq)
             missing += first - self._seen - 1
@@ -176,7 +176,7 @@ class ChatLanes:
 
     def place(self, stored: Collection[int]) -> tuple[int, tuple[int, ...]]:
         """The cursor and what is done beyond it, once documents have the events in `stored`."""
-        seen = self.seen
+        seen = self.position
         gaps = [seq for seq in self._open if seq not in stored]
         begin = seen + 1 if not gaps else gaps[0]
         done = []
@@ -359,7 +359,7 @@ class ChatLanes:
     def _must_wait(self, lane: ChatLane, seq: int, former: str | None) -> bool:
         if former is None or former == lane.key:
             return False
-        if self.seen < seq:  # it is stored, and the log is read anew from what is before it
+        if self.position < seq:  # it is stored, and the log is read anew from what is before it
             self._unread.append(lane)
             return True
         other = self._lanes.get(former)

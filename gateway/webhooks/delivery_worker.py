@@ -194,7 +194,7 @@ class DeliveryWorker:
     async def _read(self) -> None:
         self._at_end = False
         if self._wants_more and not self._unread:
-            look = await self._tail.after(self._lanes.seen)
+            look = await self._tail.after(self._lanes.position)
             self._unread.extend(look.events)
             self._at_end = not look.events
         while self._unread and self._wants_more:
@@ -379,7 +379,7 @@ class DeliveryWorker:
             await asyncio.sleep(0)
             return
         if self._wants_more and (self._news is None or self._news.done()):
-            self._news = asyncio.create_task(self._tail.news(self._lanes.seen))
+            self._news = asyncio.create_task(self._tail.news(self._lanes.position))
             self._news.add_done_callback(lambda _: self._wake.set())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience()):

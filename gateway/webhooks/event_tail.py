@@ -112,7 +112,7 @@ class EventTail:
             return False
         look = await self._read(self._seq)
         if look.events:
-            self._keep(look.events)
+            self._add(look.events)
             self._seq = look.events[-1].seq
             self._wake()
         return look.more
@@ -126,7 +126,7 @@ class EventTail:
             self._noted = broken[-1]
         return look
 
-    def _keep(self, events: list[NumberedEvent]) -> None:
+    def _add(self, events: list[NumberedEvent]) -> None:
         self._kept.extend(events)
         self._bytes += sum(each.size for each in events)
         while len(self._kept) > EVENTS_IN_MEMORY or (

@@ -73,7 +73,7 @@ class LaneAttempts:
             return partial(self._head, lane.head)
         if lane.behind:
             return partial(self._refused.following, lane.key, lane.last)
-        return partial(_given, Delivery(self.webhook.id, lane.waiting[0], "waiting", lane.key))
+        return partial(_unchanged, Delivery(self.webhook.id, lane.waiting[0], "waiting", lane.key))
 
     async def make(self, delivery: Delivery | None, *, may_wait: bool) -> Attempt | FileAwaited:
         """Try to deliver it; `may_wait`: unless its webhook waits for its file.
@@ -107,5 +107,5 @@ class LaneAttempts:
         return delivery if delivery is not None else await self._refused.head(seq)
 
 
-async def _given(delivery: Delivery) -> Delivery:
+async def _unchanged(delivery: Delivery) -> Delivery:
     return delivery

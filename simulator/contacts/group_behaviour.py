@@ -146,7 +146,7 @@ class GroupBehaviour:
             if number == speaker.number:
                 continue
             for endpoint in self._endpoints.of(number).values():
-                self._inbox.keep(
+                self._inbox.add(
                     (number, endpoint.device),
                     speaker.number,
                     message_id,

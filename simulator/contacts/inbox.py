@@ -45,7 +45,7 @@ class ContactInboxes:
             > 0
         )
 
-    def keep(
+    def add(
         self,
         device: DeviceKey,
         sender: str,

@@ -257,7 +257,7 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     if message.HasField("location_message"):
         place = message.location_message
         fields = {"latitude": place.degrees_latitude, "longitude": place.degrees_longitude}
-        return "location", None, fields | _given(place, "name", "address", "url")
+        return "location", None, fields | _set_fields(place, "name", "address", "url")
     if message.HasField("contact_message"):
         card = message.contact_message
         return "contact", None, {"name": card.display_name, "vcard": card.vcard}
@@ -287,7 +287,7 @@ def _preview(part: Any) -> dict[str, Any]:
     """The preview of a text's link, which apps show where the text has that link."""
     if not part.title or not part.matched_text or part.matched_text not in part.text:
         return {}
-    fields = _given(part, "matched_text", "title", "description")
+    fields = _set_fields(part, "matched_text", "title", "description")
     return {"preview": fields | {"thumbnail": base64.b64encode(part.jpeg_thumbnail).decode()}}
 
 
@@ -339,7 +339,7 @@ def _bare(message: Any) -> bool:
 
 
 def _target(key: Any) -> dict[str, Any]:
-    return {"id": key.id, "chat": key.remote_jid, "from_me": key.from_me} | _given(
+    return {"id": key.id, "chat": key.remote_jid, "from_me": key.from_me} | _set_fields(
         key, "participant"
     )
 
@@ -359,7 +359,7 @@ def _media_fields(part: Any) -> dict[str, Any]:
     return fields
 
 
-def _given(part: Any, *names: str) -> dict[str, Any]:
+def _set_fields(part: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(part, name) for name in names if part.HasField(name)}
 
 

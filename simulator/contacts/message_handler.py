@@ -109,7 +109,7 @@ class MessageHandler:
             message = message.device_sent_message.message
         item = self._sealed_content.inbox_item(message, sender.number)
         more: dict[str, Any] = {"chat": chat.number, "ciphertext": fingerprint, "name": name}
-        if item["kind"] and self._inbox.keep(device, sender.number, message_id, **item, **more):
+        if item["kind"] and self._inbox.add(device, sender.number, message_id, **item, **more):
             self._chat_timers.observe(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
@@ -126,7 +126,7 @@ class MessageHandler:
         item = self._sealed_content.inbox_item(message, sender.number)
         item["kind"] = item["kind"] or "unknown"
         for endpoint in self._endpoints.of(recipient.number).values():
-            self._inbox.keep(
+            self._inbox.add(
                 (recipient.number, endpoint.device),
                 sender.number,
                 message_id,

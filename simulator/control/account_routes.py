@@ -108,7 +108,7 @@ class AccountRoutes:
         world = self._world
         with world.store.transaction():
             left = [
-                world.prekeys.keep(companion, kept)
+                world.prekeys.trim(companion, kept)
                 for companion in world.companions.of(self._number(request))
             ]
         return JSONResponse({"prekeys": sum(left)})

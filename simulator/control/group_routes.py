@@ -134,7 +134,7 @@ class GroupRoutes:
         with world.store.transaction():
             try:
                 if invite is not None and invite.number:
-                    group, joined = entry.accept(group, code, number), True
+                    group, joined = entry.admit(group, code, number), True
                 else:
                     group, joined = entry.join(code, number)
             except QueryError as error:

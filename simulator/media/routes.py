@@ -79,7 +79,7 @@ class MediaRoutes:
             os.replace(temporary, self._media.file(token))  # noqa: PTH105
         finally:
             temporary.unlink(missing_ok=True)
-        path = self._media.keep(token, kind, size)
+        path = self._media.register(token, kind, size)
         self._store.count(account, "uploads")
         url = f"https://{self._media.host}{path}"
         return JSONResponse({"url": url, "direct_path": path, "handle": ""})

@@ -70,7 +70,7 @@ class MediaStore:
     def temporary(self) -> Path:
         return self._directory / f"upload-{secrets.token_hex(8)}"
 
-    def keep(self, token: str, kind: str, size: int) -> str:
+    def register(self, token: str, kind: str, size: int) -> str:
         """Gives a file that is in its place an address: its direct path."""
         name = f"{secrets.randbelow(10**15):015}_n.enc"
         with self._store.transaction():
@@ -96,14 +96,14 @@ class MediaStore:
             os.replace(temporary, self.file(token))  # noqa: PTH105 - the same on both systems
         finally:
             temporary.unlink(missing_ok=True)
-        return sealed, self.keep(token, kind, sealed.size)
+        return sealed, self.register(token, kind, sealed.size)
 
     def again(self, path: str) -> str | None:
         """Gives a file another address, as after another upload by a phone; None without a file."""
         held = self.at(path)
         if held is None or not self.file(held.token).exists():
             return None
-        return self.keep(held.token, held.kind, held.size)
+        return self.register(held.token, held.kind, held.size)
 
     def at(self, path: str) -> StoredFile | None:
         """The file that a direct path leads to."""

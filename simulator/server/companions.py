@@ -136,7 +136,7 @@ class Companions:
             None if taken is None else bytes(taken["public"]),
         )
 
-    def keep_prekeys(self, companion: Companion, kept: int) -> None:
+    def trim_prekeys(self, companion: Companion, kept: int) -> None:
         """Deletes all one-time prekeys but the `kept` newest."""
         self._store.execute(
             "DELETE FROM prekeys WHERE number = ?1 AND device = ?2 AND id NOT IN (SELECT id FROM"

@@ -243,10 +243,7 @@ class MessageRouter:
             stanza = stanzas.message(
                 person, sender.device, message_id, content, server=server, now=now
             )
-        stanza.attrs["type"] = text_of(message, "type") or "text"
-        if "edit" in message.attrs:
-            stanza.attrs["edit"] = message.attrs["edit"]
-        stanza.attrs["notify"] = push_name
+        stanzas.carry_over(message, stanza, push_name)
         self._switchboard.deliver(companion.key, stanza)
 
     def _hash(

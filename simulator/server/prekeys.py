@@ -89,9 +89,9 @@ class Prekeys:
             None if prekey is None else prekey[1],
         )
 
-    def keep(self, companion: Companion, kept: int) -> int:
+    def trim(self, companion: Companion, kept: int) -> int:
         """Deletes all but `kept` of the companion's one-time prekeys, and notifies it."""
-        self._companions.keep_prekeys(companion, kept)
+        self._companions.trim_prekeys(companion, kept)
         left = self._companions.prekey_count(companion)
         self._notifications.prekeys(companion, left, again=True)
         return left

@@ -86,7 +86,7 @@ class Queries:
             "w:g2": group_queries.answer,
             "w:mex": self._mex,
             "w:m": lambda companion, _: [self._media_connection(companion)],
-            "w:sync:app:state": app_state.answer,
+            "w:sync:app:state": app_state.queries.answer,
         }
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
@@ -133,7 +133,7 @@ class Queries:
         answer = self._prekeys.answer(companion, query)
         stored = self._companions.get(*companion.key)
         if stored is not None and stored.uploaded and not companion.uploaded:
-            self._app_state.paired(stored)
+            self._app_state.settings.paired(stored)
             self._history.paired(stored)
         return answer
 

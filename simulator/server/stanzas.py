@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.contacts import message_content
-from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node, number_bytes
+from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node, number_bytes, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import Person
@@ -21,6 +21,14 @@ TYPE_CURVE25519 = b"\x05"
 def other(server: str) -> str:
     """Returns the server part of the other addressing mode."""
     return PN_SERVER if server == LID_SERVER else LID_SERVER
+
+
+def carry_over(message: Any, stanza: Any, push_name: str) -> None:
+    """Sets the kind and the edit of a client's message on the stanza that brings it to a companion."""
+    stanza.attrs["type"] = text_of(message, "type") or "text"
+    if "edit" in message.attrs:
+        stanza.attrs["edit"] = message.attrs["edit"]
+    stanza.attrs["notify"] = push_name
 
 
 def message(

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import structlog
 
@@ -21,7 +21,7 @@ from supervision.jobs.backup_redis import mark_of
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.state.documents import Document, Documents
+    from actors.state.documents import Documents
     from supervision.backup.backup_store import BackupName, BackupStore
 
 log = structlog.get_logger()
@@ -40,6 +40,17 @@ NOTE: Final = "instance_backup"
 """The document of `HEALTH_STATUS` from which the health monitor learns that backups fail."""
 
 
+class BackupsDocument(TypedDict):
+    """The state of scheduled backups."""
+
+    stuck: int
+    """0, as of a report that is no spool's."""
+    backup_failing_since: float | None
+    """Time since which they fail; null while they do not."""
+    backup_lacks: list[str]
+    """The connections whose sessions the newest one lacks."""
+
+
 class InstanceBackups:
     """Runs for the life of its actor. When a backup is due is in the target alone, so that a successor goes on.
 
@@ -52,7 +63,7 @@ class InstanceBackups:
         self._store = store
         self._documents = documents
         self._failing: float | None = None
-        self._noted: Document | None = None
+        self._noted: BackupsDocument | None = None
         self._newest: Manifest | None = None
 
     async def run(self) -> None:
@@ -113,7 +124,7 @@ class InstanceBackups:
         """Note since when backups fail, and the sessions that the newest one lacks; None leaves those as they were."""
         if lacking is None:
             lacking = [] if self._noted is None else self._noted["backup_lacks"]
-        noted = {"stuck": 0, "backup_failing_since": self._failing, "backup_lacks": lacking}
+        noted = BackupsDocument(stuck=0, backup_failing_since=self._failing, backup_lacks=lacking)
         if noted == self._noted:
             return
         with suppress(StoreAway):  # the next round notes it

@@ -42,7 +42,7 @@ def main() -> int:
         return _cannot(f"{data} has no instance.json: use `teimoso up`.")
     try:
         with DirectoryLock(data):
-            asyncio.run(_keep(data, settings, plan))
+            asyncio.run(_serve(data, settings, plan))
     except (Held, NoPortFree) as error:
         return _cannot(str(error))
     except OSError as error:
@@ -50,7 +50,7 @@ def main() -> int:
     return 0
 
 
-async def _keep(data: Path, settings: Settings, plan: Plan) -> None:
+async def _serve(data: Path, settings: Settings, plan: Plan) -> None:
     keeper = Keeper(data, settings, plan)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -90,12 +90,12 @@ class Keeper:
         self._record()
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._keep(part), name=part.role)
+                group.create_task(self._supervise(part), name=part.role)
                 for part in parts(self._data, self._settings, self.plan)
             ]
-            tasks.append(group.create_task(self._keep_root(), name="root"))
+            tasks.append(group.create_task(self._supervise_root(), name="root"))
             tasks.append(group.create_task(self._write_again(), name="files"))
-            rotating = log_rotation.keep(
+            rotating = log_rotation.run(
                 self._settings.logs,
                 self._settings.log_max_bytes,
                 DiskFloor.of(self._settings, self._settings.logs),
@@ -105,7 +105,7 @@ class Keeper:
             for task in tasks:
                 task.cancel()
 
-    async def _keep(self, part: Part) -> None:
+    async def _supervise(self, part: Part) -> None:
         falls = Falls()
         entry = self._running.get(part.role)
         attached = entry is not None
@@ -219,7 +219,7 @@ class Keeper:
         finally:
             end.cancel()
 
-    async def _keep_root(self) -> None:
+    async def _supervise_root(self) -> None:
         """Keeps a root running: Ray restarts it when it dies, but the keeper starts the first one."""
         falls = Falls()
         cause, fell_at = "", 0.0

@@ -32,7 +32,7 @@ _turn = Lock()
 """Serializes rotation and `set_aside`: a file that is moved during the copy would be truncated."""
 
 
-async def keep(directory: Path, limit: int, floor: DiskFloor) -> None:
+async def run(directory: Path, limit: int, floor: DiskFloor) -> None:
     """Rotates the logs in `directory`, for ever; none is above `limit` bytes for long.
 
     While the disk is below its `floor` a log has a tenth of that, and one older file that has its newest lines.

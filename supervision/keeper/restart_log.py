@@ -14,7 +14,7 @@ from actors.runtime.record_files import RecordFile
 from actors.state.recovery_actions import recovery_action
 
 if TYPE_CHECKING:
-    from actors.state.documents import Document
+    from actors.state.recovery_actions import RecoveryDocument
 
 RESTARTS_KEPT = 100
 
@@ -29,7 +29,7 @@ class Restart:
     seconds: float
 
     @property
-    def action(self) -> Document:
+    def action(self) -> RecoveryDocument:
         """The document in ``recovery_actions``; the same id for the same restart."""
         return recovery_action(
             role=self.role,

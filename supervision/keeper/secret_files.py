@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def kept(file: Path, make: Callable[[], str]) -> str:
+def read_or_create(file: Path, make: Callable[[], str]) -> str:
     """Returns the content of `file`; creates it with `make` where it is missing or empty."""
     try:
         found = file.read_text().strip()

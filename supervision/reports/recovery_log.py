@@ -16,8 +16,8 @@ from actors.state.documents import StoreAway
 from actors.state.recovery_actions import noting, recovery_action
 
 if TYPE_CHECKING:
-    from actors.state.documents import Document, Documents
-    from actors.state.recovery_actions import Action
+    from actors.state.documents import Documents
+    from actors.state.recovery_actions import Action, RecoveryDocument
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class RecoveryLog:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self._waiting: deque[Document] = deque(maxlen=ACTIONS_KEPT)
+        self._waiting: deque[RecoveryDocument] = deque(maxlen=ACTIONS_KEPT)
         self._look = asyncio.Event()
 
     def record(
@@ -75,7 +75,7 @@ class RecoveryLog:
         count(document)
         self.repeat(document)
 
-    def repeat(self, document: Document) -> None:
+    def repeat(self, document: RecoveryDocument) -> None:
         """Records an action that may be recorded already; it is in the history once."""
         self._waiting.append(document)
         self._look.set()
@@ -95,7 +95,7 @@ class RecoveryLog:
                 with suppress(ValueError):  # pushed out by newer ones meanwhile
                     self._waiting.remove(document)
 
-    async def _store(self, document: Document) -> None:
+    async def _store(self, document: RecoveryDocument) -> None:
         try:
             await self._documents.batch([noting(document)])
         except ValueError as error:  # permanent, and delays no other action
@@ -104,11 +104,11 @@ class RecoveryLog:
             await own_mistakes.note(self._documents, "recovery_log")
 
 
-def count(document: Document) -> None:
+def count(document: RecoveryDocument) -> None:
     """Counts an action for Prometheus."""
     if document["action"] == "gave_up":
         measures.count("teimoso_given_up", cause=document["cause"])
         return
-    labels = {"role": document["role"], "cause": document["cause"]}
-    measures.count("teimoso_restarts", **labels)
-    measures.observe("teimoso_recovery_seconds", document["seconds"], **labels)
+    role, cause = document["role"], document["cause"]
+    measures.count("teimoso_restarts", role=role, cause=cause)
+    measures.observe("teimoso_recovery_seconds", document["seconds"], role=role, cause=cause)

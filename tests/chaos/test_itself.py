@@ -81,9 +81,9 @@ BREAKS = (
     Break(
         "the ack sent before the commit",
         "actors/connection/protocol/receive/stanza_receiver.py",
-        """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        """            outcomes += [(stanza, self._abandon(stanza)) for stanza in overdue]
 """,
-        """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        """            outcomes += [(stanza, self._abandon(stanza)) for stanza in overdue]
             await self._socket.send(*(one for _, out in outcomes for one in out.answers))
 """,
         "tests/unit/actors/connection/protocol/receive/test_stanza_receiver.py::test_answers_follow_the_commit_in_order",

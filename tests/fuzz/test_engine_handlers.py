@@ -102,7 +102,7 @@ class Ends:
             for answer in outcome.answers:
                 assert decode(encode(answer)) == answer
             if outcome.wanted is not None:
-                self.incoming.give_up(outcome.wanted)
+                self.incoming.abandon(outcome.wanted)
 
     def close(self) -> None:
         self.own.close()

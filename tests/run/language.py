@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = Path(__file__).with_name("language_counts.json")
-PLACES = ("actors", "gateway", "supervision", "simulator", "tests", "docs", "README.md")
+PLACES = (
+    *("actors", "gateway", "supervision", "simulator", "tests", "docs", "grafana", ".github"),
+    *("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"),
+    *("Makefile", "Dockerfile", "cluster.yaml", "compose.yaml", "pyproject.toml", "zensical.toml"),
+)
 OWN = {"tests/run/language.py", "tests/unit/run/test_language.py"}
 """Files that quote what they forbid."""
 
@@ -71,6 +75,7 @@ PRIVATE_NAMES: Final = {
 
 PEOPLES_VERBS: Final = {
     *("ask", "asked", "asking", "asks", "know", "knows", "tell", "telling", "tells"),
+    *("give", "given", "gives", "keep", "keeps", "kept", "see", "seen", "sees"),
     *("said", "say", "says"),
 }
 """Verbs for people: no function of the packages has them in its name, but that people of the simulator say something."""
@@ -90,6 +95,22 @@ _COMMENTS: Final = {
     ".lua": re.compile(r"--(.*)$", re.MULTILINE),
     ".go": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
 }
+
+
+READ: Final = {
+    ".py",
+    ".lua",
+    ".go",
+    ".md",
+    ".html",
+    ".css",
+    ".js",
+    ".proto",
+    ".toml",
+    ".yaml",
+    ".yml",
+}
+"""Suffixes of files in folders that are read."""
 
 
 class Finding(NamedTuple):
@@ -227,7 +248,7 @@ def sources() -> Iterator[tuple[str, str]]:
         files = [base] if base.is_file() else sorted(base.rglob("*"))
         for file in files:
             path = str(file.relative_to(ROOT))
-            if file.suffix in {".py", ".lua", ".go", ".md", ".html"} and path not in OWN:
+            if (file == base or file.suffix in READ) and path not in OWN:
                 yield path, file.read_text(encoding="utf-8")
 
 

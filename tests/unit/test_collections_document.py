@@ -1,27 +1,28 @@
-"""`docs/collections.md` names every field that is written, by what writes them."""
+"""Each field of a document that is written is declared, and `docs/collections.md` has the declarations."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.abilities.port import Call
+from actors.connection.limits.account_limits import LimitNotice
 from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
-from actors.health.checks import Verdict
+from actors.health.checks import Reason, Verdict
 from actors.health.samples import Backlog, ProbeResult, Sample
 from actors.health.status_document import document
+from actors.messages.content import Edit, Pin, PollVote, Reaction, Target
 from actors.queue.mirror import mirror_writes
 from actors.queue.records import Crash, record_of
 from actors.state.account import chat_activity
 from actors.state.account.app_state import changing
 from actors.state.call_events import calling
-from actors.state.connections import Connections, Observed, showing
+from actors.state.connections import Connections, Observed, limiting, renaming, showing
 from actors.state.documents import (
     API_KEYS,
     CHATS,
@@ -31,51 +32,63 @@ from actors.state.documents import (
     DELIVERIES,
     EVENT_LOG,
     EVENTS,
-    HEALTH_ALERTS,
-    HEALTH_STATUS,
-    JOBS,
     LABELS,
     MESSAGES,
     QUOTAS,
-    RECOVERY_ACTIONS,
     REVOKED_KEYS,
     WEBHOOKS,
 )
 from actors.state.events.deliveries import Attempt, Delivery, delivering
 from actors.state.events.log import EventLog
+from actors.state.fencing import fence
+from actors.state.messages.applied_changes import noting
+from actors.state.messages.file_owners import owning
+from actors.state.messages.file_states import settling
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.tenants.ended_grants import end_limited
 from actors.state.webhooks import Secret, Webhook, Webhooks
+from gateway.cli.reference import collections_page
+from gateway.cli.reference.collections_page import declared
+from gateway.cli.reference.settings_page import REPOSITORY
 from gateway.http.api_keys import create, revoke
 from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
     from typing import Any
 
-PAGE = (Path(__file__).parents[2] / "docs" / "collections.md").read_text()
+PAGE = (REPOSITORY / "docs" / "collections.md").read_text()
+BY_COLLECTION = {name.partition("/")[0]: name for name in collections_page.DOCUMENTS}
 
 
-def documented(collection: str) -> set[str]:
-    """Returns the words in backticks in the collection's table, maps' fields among them."""
-    section = PAGE.partition(f"\n## `{collection}")[2].partition("\n## ")[0]
-    return set(re.findall(r"`(\w+)`", section))
+def undeclared(document: Mapping[str, Any], *classes: type) -> set[str]:
+    """Returns the fields that the classes do not declare, maps' fields among them."""
+    types = {name: one for run in declared(*classes) for name, one in run.types.items()}
+    found = document.keys() - types.keys() - {"id"}
+    for name in document.keys() & types.keys():
+        shape, part = types[name]
+        if part is not None:
+            for each in maps(document[name], shape):
+                found |= {f"{name}.{field}" for field in undeclared(each, part)}
+    return found
 
 
-def fields(value: Any) -> set[str]:
-    if isinstance(value, dict):
-        return set(value).union(*map(fields, value.values()))
-    if isinstance(value, list | tuple):
-        return set().union(*map(fields, value))
-    return set()
+def maps(value: Any, shape: str) -> Iterable[Mapping[str, Any]]:
+    """Returns the maps in a field whose type for people is `shape`."""
+    if value is None:
+        return ()
+    if shape.startswith("list"):
+        return value
+    return value.values() if shape.startswith("map of") else (value,)
 
 
-def check(collection: str, *documents: Mapping[str, Any]) -> None:
-    written = set().union(*(fields(dict(each)) for each in documents)) - {"id"}
-    assert written
-    assert written <= documented(collection), written - documented(collection)
+def check(name: str, *documents: Mapping[str, Any]) -> None:
+    for each in documents:
+        assert each
+        assert not undeclared(each, *collections_page.DOCUMENTS[name])
 
 
 RECORD = record_of(
@@ -99,22 +112,41 @@ RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x",
 RECEIVED |= {"sender_name": "x", "sender_lid": "x", "chat_name": "x"}
 
 
-def test_messages_and_jobs() -> None:
+def test_messages_jobs_and_files() -> None:
     assert RECORD.crashes == (Crash(1.0, 2.0, 3, "crashed"),)
-    check(MESSAGES, mirror_writes.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
-    check(JOBS, mirror_writes.job(RECORD))
+    check("file_owners/{sha256}.{owner}", owning("x", "shop", 1.0).data)
+    received = incoming("shop", {**RECEIVED, "key": 1}, 1.0)
+    check("whatsapp_messages/{id}", mirror_writes.message(RECORD), received)
+    check("message_queue_jobs/{id}", mirror_writes.job(RECORD))
+
+
+async def test_changes_and_files_of_messages(tmp_path: Path) -> None:
+    store = SqliteDocuments(tmp_path / "state.db")
+    target = Target("M", sender="x")
+    named = {"sender_name": "x", "sender_lid": "x"}
+    changes = Reaction(target, "x", at_ms=1), PollVote(target, ("x",)), Pin(target, 60, at_ms=1)
+    noted = partial(noting, "shop", "x", who="x", at=1.0, message_id="R", news=True, named=named)
+    await store.batch([*map(noted, changes), noted(Edit(target, "x"))])
+    item = {**RECEIVED, "message_id": "M", "status": "failed", "error": "x"}
+    await store.batch([settling("shop", item, 1.0)])
+    (found,) = (await store.query(MESSAGES)).items
+    assert found["changes"].keys() == {"reactions", "votes", "pinned", "edits"}
+    check("whatsapp_messages/{id}", found)
+    await store.close()
 
 
 def test_recovery_actions_and_alerts() -> None:
-    check(RECOVERY_ACTIONS, recovery_action(role="x", action="gave_up", cause="x", at=1, seconds=0))
-    check(HEALTH_ALERTS, Alert("x", None, "warning", "x", 1.0).write.data)
+    action = recovery_action(role="x", action="gave_up", cause="x", at=1, seconds=0)
+    check("recovery_actions/{id}", action)
+    check("health_alerts/{id}", Alert("x", None, "warning", "x", 1.0).write.data)
 
 
 def test_health_status() -> None:
     ok = ProbeResult(ok=True, seconds=0)
     sample = Sample(1, 1, 1, 1, 1, 1, ok, ok, None, {}, Backlog())
     alert = Alert("x", None, "warning", "x", 1.0)
-    check(HEALTH_STATUS, document(sample, Verdict("healthy", ()), [alert]), {"stuck": 0})
+    reason = Reason("x", "degraded", "x")
+    check("health_status/latest", document(sample, Verdict("degraded", (reason,)), [alert]))
 
 
 async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
@@ -134,8 +166,7 @@ async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
     await store.batch([changing("shop", {**asdict(each), **noted}) for each in changes])
     for collection in (CONTACTS, CHATS, LABELS):
         (found,) = (await store.query(collection)).items
-        written = fields(found) - {"id"}
-        assert written <= documented(CONTACTS), written - documented(CONTACTS)
+        check(BY_COLLECTION[collection], found)
     await store.close()
 
 
@@ -146,17 +177,19 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     assert await connections.observe(made.id, Observed("open"))
     notice = asdict(PairingNotice("qr", 1, 60.0, 40.0))
     call = asdict(Call("A", "x", 1, "offered"))
-    await store.batch([showing(made.id, 1, notice), calling(made.id, call)])
+    limit = asdict(LimitNotice(60.0, "x", 40.0))
+    changes = [limiting(made.id, limit), renaming(made.id, "x", "y", 1.0), fence(made.id, 1)]
+    await store.batch([showing(made.id, 1, notice), calling(made.id, call), *changes])
     (shown,) = (await store.query(CONNECTIONS)).items
     assert shown["pairing"] == {**notice, "epoch": 1}
     await create(store, name="x", scopes=["read"], connections=[made.id], quota=UNLIMITED)
     await end_limited(store, made.id)
     (key,) = (await store.query(API_KEYS)).items
-    check(API_KEYS, key)
+    check("api_keys/{id}", key)
     await revoke(store, key["id"])
     for collection in (CONNECTIONS, REVOKED_KEYS):
         (found,) = (await store.query(collection)).items
-        check(collection, found)
+        check(BY_COLLECTION[collection], found)
     await store.close()
 
 
@@ -171,11 +204,30 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
     await store.batch([refused.write, *delivering("wh_1", {event.seq: attempt}, 1.0)])
     for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES, DELIVERED, QUOTAS):
         (found,) = (await store.query(collection)).items
-        check(collection, found)
+        check(BY_COLLECTION[collection], found)
     await store.close()
 
 
-@pytest.mark.parametrize("name", ["colour", "size"])
-def test_a_field_that_is_not_documented_is_noticed(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("colour", "colour", 1),
+        ("crashes.colour", "crashes", [{"colour": 1}]),
+    ],
+)
+def test_a_field_that_is_not_declared_is_noticed(name: str, field: str, value: object) -> None:
     with pytest.raises(AssertionError, match=name):
-        check(JOBS, {**mirror_writes.job(RECORD), name: 1})
+        check("message_queue_jobs/{id}", {**mirror_writes.job(RECORD), field: value})
+
+
+def test_the_page_is_current() -> None:
+    assert collections_page.markdown(PAGE) == PAGE, "`make docs`"
+
+
+@pytest.mark.parametrize("heading", ["## `quotas/{collection}`", "## `moods/{id}`"])
+def test_a_section_without_a_document_and_a_document_without_a_section_are_named(
+    heading: str,
+) -> None:
+    page = PAGE.replace(heading, "## x") if heading in PAGE else f"{PAGE}{heading}\n"
+    with pytest.raises(ValueError, match=r"quotas|moods"):
+        collections_page.markdown(page)

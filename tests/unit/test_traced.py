@@ -75,7 +75,7 @@ def test_a_record_of_another_form_is_no_value_without_keys(tmp_path: Path) -> No
 async def test_each_key_of_a_session_of_the_native_engine_is_found(tmp_path: Path) -> None:
     """Own and peer's ratchet key, root key, and the chain keys of both directions."""
     peer = new_key_pair()[1]
-    ratchet = await Ratchet.accept(bytes(32), new_key_pair()[0], 1, peer)
+    ratchet = await Ratchet.respond(bytes(32), new_key_pair()[0], 1, peer)
     receiving = ratchet.receiving
     assert receiving is not None
     found = {

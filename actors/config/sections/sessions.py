@@ -77,7 +77,7 @@ the data directory; with a bucket an encrypted copy lies there as well. See
 
     @field_validator("session_storage_type", mode="before")
     @classmethod
-    def _kept(cls, value: object, info: ValidationInfo) -> object:
+    def _bucket_named(cls, value: object, info: ValidationInfo) -> object:
         named = info.data.get("storage_bucket") is not None
         if value in {"hybrid", "cloud"} and not named and "storage_bucket" in info.data:
             raise ValueError(f"{value} needs a bucket, named by STORAGE_BUCKET")

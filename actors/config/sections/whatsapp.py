@@ -121,7 +121,7 @@ class WhatsAppSettings(Section):
 
     @field_validator("whatsapp_version", mode="before")
     @classmethod
-    def _given(cls, value: object) -> object:
+    def _version_or_none(cls, value: object) -> object:
         """Nothing is no version, and so is the default of releases that looked none up."""
         return None if value in ("", "2.3000.1035194821") else value
 

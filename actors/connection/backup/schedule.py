@@ -104,7 +104,7 @@ class BackupSchedule:
                 async with asyncio.timeout(pause):
                     await self._look.wait()
             self._look.clear()
-            if await self._keep():
+            if await self._back_up():
                 pause, failures = self._every, 0
             else:
                 failures += 1
@@ -118,10 +118,10 @@ class BackupSchedule:
         Where that cannot be done now, it is not known which commit was the last.
         """
         position = await asyncio.to_thread(Session.stored_position, self._file)
-        final = await self._keep()
+        final = await self._back_up()
         await self._note(position, final=final)
 
-    async def _keep(self) -> bool:
+    async def _back_up(self) -> bool:
         """Whether the vault has the session as it is now."""
         async with self._busy:
             began = time.monotonic()
@@ -162,7 +162,9 @@ class BackupSchedule:
             # The keys first: what the session has of later is received again at most, and not lost.
             name = await self.copy_keys(keys)
             enclosed = {} if name is None else {name: keys}
-            copy = await self._vault.keep(self._connection, self._file, scratch, newest, enclosed)
+            copy = await self._vault.back_up(
+                self._connection, self._file, scratch, newest, enclosed
+            )
         finally:
             remove(keys)
         if copy is not None:

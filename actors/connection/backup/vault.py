@@ -90,7 +90,7 @@ class Vault:
                 found.append(SessionCopy(name[1], position, entry.size, entry.at))
         return sorted(found, key=lambda copy: (copy.connection, copy.position))
 
-    async def keep(
+    async def back_up(
         self,
         connection: str,
         file: Path,

@@ -71,10 +71,7 @@ class ShownLimit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LimitNotice:
-    """A notice: WhatsApp limits the account until then for this reason, or does not any more (None).
-
-    `at` is when WhatsApp sent that; times are seconds since the epoch.
-    """
+    """A notice that WhatsApp limits the account, or does not any more; `NotedLimit` declares its fields."""
 
     until: float | None
     reason: str | None

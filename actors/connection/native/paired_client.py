@@ -336,7 +336,7 @@ class PairedClient:
         await self._events.on_open()
         self._start("history", self._history.run())
         self._start("phone", self._resends.run())
-        await self._prekeys.keep_fresh()
+        await self._prekeys.rotate()
 
     async def _information(self, stanza: Node) -> None:
         if self._offline.inform(stanza):

@@ -60,10 +60,7 @@ class StateReport:
 
 @dataclass(frozen=True, slots=True)
 class PairingNotice:
-    """A notice that a QR, a pairing code or a passkey's challenge is shown, without it: the lease alone has that.
-
-    `number` counts those of the epoch, from 1; times are seconds since the epoch.
-    """
+    """A notice that a QR, a pairing code or a passkey's challenge is shown; `ShownPairing` declares its fields."""
 
     kind: Noticed
     number: int
@@ -159,26 +156,11 @@ class Reporter:
 
     async def report_lease(self) -> None:
         """Write each report to the lease record; for the life of the epoch."""
-        while True:
-            await self._for_lease.wait()
-            if not await persist(
-                self._write_lease,
-                RedisAway,
-                first=FIRST_RETRY_SECONDS,
-                longest=LONGEST_REPORT_PAUSE,
-            ):
-                self._on_lost("lost")
+        await self._write_each(self._for_lease, self._write_lease, RedisAway)
 
     async def report_state(self) -> None:
         """Write each report to the StateManager; for the life of the epoch."""
-        while True:
-            await self._for_state.wait()
-            await persist(
-                self._write_state,
-                StateAway,
-                first=FIRST_RETRY_SECONDS,
-                longest=LONGEST_REPORT_PAUSE,
-            )
+        await self._write_each(self._for_state, self._write_state, StateAway)
 
     async def report_pairing(self) -> None:
         """Write to the StateManager that a QR or a code is shown; for the life of the epoch.
@@ -186,15 +168,7 @@ class Reporter:
         Only once the lease has it, so that readers of the event find it there. Of several of a kind
         that wait for the StateManager the newest is written: the others are void.
         """
-        while True:
-            await self._for_notices.wait()
-            if not await persist(
-                self._write_notices,
-                StateAway,
-                first=FIRST_RETRY_SECONDS,
-                longest=LONGEST_REPORT_PAUSE,
-            ):
-                self._on_lost("lost")
+        await self._write_each(self._for_notices, self._write_notices, StateAway)
 
     async def version_ends(self, at: float | None) -> None:
         """WhatsApp accepts the version that is announced until then; None: no end is known."""
@@ -232,15 +206,7 @@ class Reporter:
 
     async def report_limit(self) -> None:
         """Write limits of the account to the StateManager; for the life of the epoch."""
-        while True:
-            await self._for_limit.wait()
-            if not await persist(
-                self._write_limit,
-                StateAway,
-                first=FIRST_RETRY_SECONDS,
-                longest=LONGEST_REPORT_PAUSE,
-            ):
-                self._on_lost("lost")
+        await self._write_each(self._for_limit, self._write_limit, StateAway)
 
     def beaten(self) -> None:
         """The lease was renewed."""
@@ -271,6 +237,21 @@ class Reporter:
                 )
         except TimeoutError:
             log.warning("not released", action="release", connection=self._connection)
+
+    async def _write_each(
+        self,
+        news: asyncio.Event,
+        write: Callable[[], Awaitable[bool | None]],
+        away: type[Exception],
+    ) -> None:
+        """Write whenever there is news, as often as that takes; False from `write` is that of a newer epoch."""
+        while True:
+            await news.wait()
+            written = await persist(
+                write, away, first=FIRST_RETRY_SECONDS, longest=LONGEST_REPORT_PAUSE
+            )
+            if written is False:
+                self._on_lost("lost")
 
     def _notice(self, shown: Shown | None) -> None:
         if shown is None:

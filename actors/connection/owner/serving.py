@@ -111,7 +111,7 @@ class Serving:
             every=self._pace.heartbeat,
             expires=self._pace.lease,
             taken_at=time.monotonic() if taken_at is None else taken_at,
-            on_kept=self._kept,
+            on_kept=self._lease_renewed,
             on_lost=self.lose,
         )
         self._group_names = GroupNames(lease.connection)
@@ -122,7 +122,7 @@ class Serving:
         self._turning_away: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[ServingEnd] = asyncio.get_running_loop().create_future()
 
-    def _kept(self) -> None:
+    def _lease_renewed(self) -> None:
         self._reporter.beaten()
         if (left := self._hold.left) is not None:
             self._engine.extend(left)
@@ -383,7 +383,7 @@ class Serving:
             turning_away = [] if self._turning_away is None else [self._turning_away]
             await self._shutdown.close([*self._tasks, *turning_away], self._running)
             if held:
-                await self._shutdown.give_back(ending)
+                await self._shutdown.release(ending)
         finally:
             self._ended.set_result(ending)
         return ending

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 class Shutdown:
     """Ends the parts of a connection in the order in which nothing is lost.
 
-    That is `settle` (sends, credentials, inbox), `close` (loops, socket), `give_back` (backup, lease). Each step
+    That is `settle` (sends, credentials, inbox), `close` (loops, socket), `release` (backup, lease). Each step
     is bounded, and the next ones follow even where one breaks.
     """
 
@@ -64,7 +64,7 @@ class Shutdown:
         await end_tasks([running], self._pace.short_grace)
         await self._sender.stop(self._pace.short_grace)
 
-    async def give_back(self, ending: ServingEnd) -> None:
+    async def release(self, ending: ServingEnd) -> None:
         """Back the session up, which nobody writes into any more, and release the lease."""
         if self._copies is not None:
             await self._attempt("backup", self._copies.finish(), self._pace.last_copy)

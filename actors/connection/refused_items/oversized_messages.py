@@ -45,7 +45,7 @@ MAX_COUNTED_FILES: Final = 1000
 class FileStorage(Protocol):
     """Files of one connection, as `MediaStore` has them."""
 
-    async def keep(
+    async def add(
         self, chunks: AsyncIterator[bytes], *, limit: int, expected: str | None = None
     ) -> tuple[str, int]:
         """See `MediaStore`."""
@@ -93,7 +93,7 @@ class OversizedMessages:
         return fitted
 
     async def _shortened(self, item: Mapping[str, Any]) -> list[dict[str, Any]]:
-        file = await self._kept(item)
+        file = await self._file_of(item)
         shown = (item["text"] or "")[:EXCERPT_CHARACTERS] or None
         content = _content(item)
         document = {
@@ -112,23 +112,23 @@ class OversizedMessages:
     async def _whole(self, item: Mapping[str, Any]) -> dict[str, Any]:
         content = {name: value for name, value in item.items() if name != "as_file"}
         data = json.dumps(content).encode()
-        file = await self._keep(item["sender"], data, "item.json", "application/json")
+        file = await self._store(item["sender"], data, "item.json", "application/json")
         words = {"text": None, "push_name": None, "content": encode(Document(file))}
         return {**content, "type": Document.type, **words, "kept": True}
 
-    async def _kept(self, item: Mapping[str, Any]) -> File:
+    async def _file_of(self, item: Mapping[str, Any]) -> File:
         text, content = item["text"] or "", item.get("content") or ""
         name, mime, words = "message.txt", "text/plain; charset=utf-8", text
         if len(text) <= EXCERPT_CHARACTERS:
             name, mime, words = "message.json", "application/json", content
-        return await self._keep(item["sender"], words.encode(errors="replace"), name, mime)
+        return await self._store(item["sender"], words.encode(errors="replace"), name, mime)
 
-    async def _keep(self, sender: str, data: bytes, name: str, mime: str) -> File:
+    async def _store(self, sender: str, data: bytes, name: str, mime: str) -> File:
         async def chunks() -> AsyncIterator[bytes]:
             for begin in range(0, len(data), FILE_CHUNK_BYTES):
                 yield data[begin : begin + FILE_CHUNK_BYTES]
 
-        sha256, size = await self._files.keep(chunks(), limit=len(data))
+        sha256, size = await self._files.add(chunks(), limit=len(data))
         await self._files.secure(sha256)
         if (sender, sha256) not in self._counted:
             await self._count(sender, size)

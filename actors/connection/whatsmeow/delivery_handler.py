@@ -67,7 +67,7 @@ class DeliveryHandler:
         self._group_news = group_news.GroupNewsWriter(session, people)
         self._picture_news = picture_news.PictureNewsWriter(people, self._group_news, pictures)
         self._receipts = ReceiptWriter(session, people, clock=clock)
-        self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
+        self.abandon, self.lapse = self._messages.abandon, self._messages.lapse
         self.untold = self._messages.untold
         self._takes: Mapping[str, Callable[[ProgramDelivery], StanzaResult]] = {
             "message": self._message,
@@ -104,7 +104,9 @@ class DeliveryHandler:
             source = source_of(stanza, self._people)
         except Unparseable:
             return False
-        return source is not None and self._session.inbox.seen(*self._messages.key(stanza, source))
+        return source is not None and self._session.inbox.committed(
+            *self._messages.key(stanza, source)
+        )
 
     def refuse(self, stanza: Node) -> StanzaResult:
         """Of a message that cannot be handled a placeholder stays."""

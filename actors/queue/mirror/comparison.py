@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import structlog
 
@@ -39,13 +39,24 @@ COMPARISON_PAUSE_SECONDS = 0.02
 """Seconds between two pages."""
 
 
+class ComparisonDocument(TypedDict):
+    """The last comparison of the queue with `message_queue_jobs`."""
+
+    stuck: int
+    """0, as of a report that is no spool's."""
+    compared_at: float
+    """When it was made."""
+    missing: int
+    """Messages that are unfinished in the store alone."""
+    unseen: int
+    """Messages that are in the queue alone."""
+    differing: int
+    """Messages that are in both, with another status or revision: also where the record is older than the document, since the queue was restored from a copy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Numbers of messages: `missing` are unfinished in the store alone, `unseen` are in the queue alone.
-
-    `differing` are in both, with another status or revision: also where the record is older than the document,
-    since the queue was restored from a copy.
-    """
+    """Numbers of messages, with the fields of `ComparisonDocument`."""
 
     missing: int = 0
     unseen: int = 0

@@ -7,7 +7,7 @@ shows, and an older one never replaces a newer.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from actors.messages.content import (
     NOTICES,
@@ -30,7 +30,33 @@ from actors.state.messages.applied_changes import ME, noting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.records import Record
+    from actors.queue.records import Crash, Record
+
+
+class JobDocument(TypedDict):
+    """The state of a message to be sent: no text, no chat."""
+
+    connection: str
+    """The connection's id."""
+    status: str
+    """As of a message."""
+    attempts: int
+    """Attempts begun since the last redrive."""
+    crashes: list[Crash]
+    """The ends of its owners while they sent it."""
+    error: str | None
+    """The code of the last error."""
+    uncertain: bool
+    """Whether it ended unsent, and an attempt may have arrived."""
+    priority: int
+    """0 first, 9 last."""
+    accepted_at: float
+    updated_at: float
+    """When it was accepted, and when this last changed."""
+    expired_at: float | None
+    """When it left the list of dead letters for good."""
+    revision: int
+    """Rises with each change; an older one replaces no newer."""
 
 
 JOB_ORDER = ("accepted_at", "revision")
@@ -59,7 +85,7 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
 def without_words(record: Record) -> list[Write]:
     """The writes of a record whose words the store does not take: no text, no content, no change of another."""
     shown = {**message(record), "text": None, "content": None}
-    by, keep = ("at", "revision"), _kept(record)
+    by, keep = ("at", "revision"), _preserved(record)
     advance = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, events=of_message)
     return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), advance]
 
@@ -90,7 +116,7 @@ def _shown(record: Record) -> list[Write]:
         record.id,
         message(record),
         by=("at", "revision"),
-        keep=_kept(record),
+        keep=_preserved(record),
         events=of_message,
     )
     activity = chat_activity.of_message(shown.data, record.id)
@@ -104,7 +130,7 @@ def _read(record: Record) -> list[Write]:
     return [chat_activity.reading(record.connection, record.chat, record.accepted_at)]
 
 
-def _kept(record: Record) -> tuple[str, ...]:
+def _preserved(record: Record) -> tuple[str, ...]:
     """Return the fields that the document keeps, since the record does not have them."""
     stored = record.stored and not record.redacted
     return ("changes", "text", "content") if stored else ("changes",)
@@ -175,7 +201,7 @@ def _content(record: Record) -> Document | None:
 
 
 def job(record: Record) -> Document:
-    """The document of ``message_queue_jobs``: no text, no chat."""
+    """The document of ``message_queue_jobs``."""
     return {
         "connection": record.connection,
         "status": record.status,

@@ -1,9 +1,7 @@
 """Builds the StateManager's writes of app-state changes to the contact, chat and label documents (pure).
 
-``settings`` of a document has each setting that was ever noted: ``value`` ``at``, the address that it was
-``noted_as``, the app state's ``collection`` that it is in, and ``epoch`` ``key``, of which the greater pair is the later one. So the
-result is the same however often a change comes, and an older one never replaces a newer. A setting that
-is gone stays with the value null; a document without any other is listed nowhere and names nobody.
+``settings`` of a document has each setting that was ever noted (`account_documents.NotedSetting`), with its place in the
+order of changes. So the result is the same however often a change comes, and an older one never replaces a newer.
 """
 
 from __future__ import annotations

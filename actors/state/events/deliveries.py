@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from actors.state.documents import DELIVERED, DELIVERIES, Write
 from actors.state.events import outbox
@@ -35,15 +35,16 @@ DELIVERED_PER_DOCUMENT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request: when it began, the answer's status or the code of what kept it from coming.
-
-    `seconds` is the time until that was known. `error` is None for an answer 2xx.
-    """
+    """A request to an endpoint, and its outcome."""
 
     at: float
+    """When it began."""
     status: int | None
+    """The status of HTTP; null where no answer came."""
     error: str | None
+    """The code of what kept the answer from coming, or of a status that refuses; null for an answer 2xx."""
     seconds: float
+    """Time until that was known."""
 
     @classmethod
     def of(cls, at: float, outcome: int | str, seconds: float) -> Attempt:
@@ -54,12 +55,46 @@ class Attempt:
         return cls(at, outcome, error, seconds)
 
 
+class DeliveryDocument(TypedDict):
+    """A delivery that an endpoint refused, that waits behind such a one, or that is to be repeated."""
+
+    webhook: str
+    """The id of the webhook."""
+    seq: int
+    """The number of the event."""
+    event: str
+    """JSON text: the event."""
+    status: Status
+    """`waiting`: it is tried again; `behind`: it waits for the one of its chat that is; `repeat`: a person wants it once more; `dead` or `delivered`."""
+    lane: str | None
+    """The connection and the chat whose order it keeps; null for a `repeat`."""
+    attempts: int
+    """Number of attempts."""
+    error: str | None
+    tried_at: float | None
+    """The code and the time of the last attempt."""
+    retry_at: float | None
+    """When the next one is due."""
+    tries: list[Attempt]
+    """The last 20 attempts."""
+    at: float
+    """When the event was written."""
+
+
+class DeliveredDocument(TypedDict):
+    """Attempts that got through at once, of neighbours in the log."""
+
+    webhook: str
+    """The id of the webhook."""
+    attempts: str
+    """JSON text, a map: the number of the event, and a list of when, the status of HTTP, null, and seconds."""
+    at: float
+    """When it was written last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event on its way to an endpoint, with its last attempts; `attempts` is how many there were.
-
-    `lane` is that of the chat whose order it keeps; None where a person wants it once more.
-    """
+    """An event on its way to an endpoint, with its last attempts, as in ``webhook_deliveries``."""
 
     webhook: str
     numbered: NumberedEvent
@@ -143,7 +178,7 @@ def _adding(name: str, webhook: str, attempts: Mapping[int, Attempt], now: float
         for seq, each in attempts.items()
     }
 
-    def add(there: Document | None) -> Document:
+    def add(there: Document | None) -> DeliveredDocument:
         stored = {} if there is None else json.loads(there["attempts"])
         text = json.dumps({**stored, **new}, separators=(",", ":"))
         return {"webhook": webhook, "at": now, "attempts": text}

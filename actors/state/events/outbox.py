@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD
 from actors.state.events.event import UNREADABLE_TYPE, Event
@@ -46,11 +46,14 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The log's last number, and its subscribers: webhooks by id, or readers until a time."""
+    """The log's last number and its subscribers, as in ``event_log/head``."""
 
     seq: int = 0
+    """The number of the last event."""
     webhooks: tuple[str, ...] = ()
+    """Ids of webhooks that events are written for."""
     until: float = 0.0
+    """Events are written until then for those who read; where there is a webhook, always."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> Head:
@@ -69,13 +72,25 @@ class Head:
         return bool(self.webhooks) or now < self.until
 
 
+class EventsDocument(TypedDict):
+    """The events of a batch of writes."""
+
+    first: int
+    last: int
+    """Numbers of its first and its last event."""
+    at: float
+    """When it was written."""
+    events: str
+    """JSON text, a list of maps: `id`, `type`, `connection`, `at`, `data`, and `cut` where the words were too long."""
+
+
 @dataclass(slots=True)
 class _Pack:
     first: int
     texts: list[str] = field(default_factory=list)
     size: int = 0
 
-    def document(self, at: float) -> Document:
+    def document(self, at: float) -> EventsDocument:
         last = self.first + len(self.texts) - 1
         return {"first": self.first, "last": last, "at": at, "events": f"[{','.join(self.texts)}]"}
 
@@ -87,7 +102,7 @@ def is_wanted(head: Document | None, now: float) -> bool:
 
 def packed(
     head: Document | None, events: Sequence[Event], now: float
-) -> list[tuple[str, str, Document]]:
+) -> list[tuple[str, str, Mapping[str, Any]]]:
     """The documents to set, by collection and id; none where nobody wants the events."""
     log = Head.of(head)
     if not events or not log.wanted(now):
@@ -100,8 +115,10 @@ def packed(
         packs[-1].texts.append(text)
         packs[-1].size += size
     raised = Head(log.seq + len(events), log.webhooks, log.until)
-    named = [(EVENTS, f"{pack.first:0{DIGITS}d}", pack.document(now)) for pack in packs]
-    return [(EVENT_LOG, HEAD, raised.document), *named]
+    return [
+        (EVENT_LOG, HEAD, raised.document),
+        *((EVENTS, f"{pack.first:0{DIGITS}d}", pack.document(now)) for pack in packs),
+    ]
 
 
 def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:

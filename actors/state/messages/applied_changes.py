@@ -1,22 +1,9 @@
 """Applies reactions, votes, pins, edits and deletes to the stored document of a message (pure).
 
-The changes of a message stand in its document under ``changes``, beside what it first said:
-
-    ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``, and ``sender_name``
-    and ``sender_lid`` where they are known, as of a vote; one that was
-    taken back stays with an empty ``emoji``, so that an older one does not come back
-    ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
-    both with ``at_ms``, their sender's time in milliseconds, where it is known: the greater is the later,
-    since WhatsApp's own times are whole seconds
-    ``pinned`` the last pin, of any sender: ``seconds``, 0 where it was taken back, ``at`` ``message_id`` ``at_ms``
-    ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
-    ``deleted`` ``at`` ``message_id``; what the message said, its file, and its other changes, are gone
-    then
-
-The result is the same in whatever order changes arrive and however often (G5), also where one comes
-before its message: a document with ``changes`` alone stands for that until it is stored, and no
-list shows it. The author of a change is its sender: an edit and a delete are for the document of a
-message of their own sender, in spite of their claim.
+They stand in its document under ``changes`` (`message_document.Changes`), beside the text as it was first. The result
+is the same in whatever order changes arrive and however often (G5), also where one comes before its message: a document
+with ``changes`` alone stands for that until it is stored, and no list shows it. The author of a change is its sender: an
+edit and a delete are for the document of a message of their own sender, in spite of their claim.
 """
 
 from __future__ import annotations

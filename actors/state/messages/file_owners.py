@@ -6,7 +6,7 @@ not enough. A key for all connections needs no entry.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from actors.state.documents import FILE_OWNERS, Write
 
@@ -16,11 +16,21 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 
+class FileOwnerDocument(TypedDict):
+    """Permission to send a file by its SHA-256."""
+
+    at: float
+    """When it was uploaded, arrived, or was sent last, to within a day."""
+    mime: str | None
+    name: str | None
+    """Its type and name by its own people."""
+
+
 def owning(
     sha256: str, connection: str, now: float, *, mime: str | None = None, name: str | None = None
 ) -> Write:
     """The write after which the connection has the file, under what its own people call it."""
-    document = {"at": now, "mime": mime, "name": name}
+    document: FileOwnerDocument = {"at": now, "mime": mime, "name": name}
     return Write("set", FILE_OWNERS, f"{sha256}.{connection}", document)
 
 

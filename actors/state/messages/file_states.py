@@ -1,8 +1,6 @@
 """Builds the StateManager's write of a file's state (pending, deferred, stored, failed) to its message's document (pure).
 
-``media`` is a map: ``state`` is ``pending`` from the moment the message is stored, then ``stored``, or
-``failed`` with a stable code as ``error``. In between it is ``deferred`` while the file waits for room or for the
-next day, as ``error`` names, and ``pending`` again after that. The result is the same in whatever order this comes, and
+It is in the field ``media`` (`message_document.FileState`). The result is the same in whatever order this comes, and
 however often (G5), also before the message: a document with ``media`` alone stands for that until it
 is stored, and no list shows it.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from actors.runtime.limits.quotas import units_of
 from actors.state.documents import QUOTAS, StoreAway, Write
@@ -20,6 +20,13 @@ INSERT_TRIES = 20
 
 class _Overtaken(Exception):  # noqa: N818 - reads as what it is
     """Another process added one meanwhile."""
+
+
+class QuotaDocument(TypedDict):
+    """The guard of a collection with a quota."""
+
+    turn: int
+    """Rises with each document that is added to the collection."""
 
 
 async def add(
@@ -66,7 +73,7 @@ def _turn(document: Document | None) -> int:
 
 
 def _next(turn: int) -> Change:
-    def change(there: Document | None) -> Document:
+    def change(there: Document | None) -> QuotaDocument:
         if _turn(there) != turn:
             raise _Overtaken
         return {"turn": turn + 1}

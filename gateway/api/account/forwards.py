@@ -87,7 +87,7 @@ OPERATIONS = (
         "Forward a message to another chat",
         "messages",
         forward,
-        sends.gives(response_models.Accepted),
+        sends.send_answers(response_models.Accepted),
         "send",
         body=NewForward,
         query=WaitParameters,

@@ -62,7 +62,7 @@ async def picture(call: ApiRequest[None, None]) -> Response:
     file = await call.backends.files.find(sha256, call.key.tenant)
     if file is None:
         raise Problem("media_gone")
-    return await media.given(call, media.ShownFile(sha256, "image/jpeg", None), file)
+    return await media.file_response(call, media.ShownFile(sha256, "image/jpeg", None), file)
 
 
 async def _last_picture(documents: Documents, connection: str, chat: str) -> str | None:

@@ -71,7 +71,7 @@ async def taken_in(
     return written(answer, taken.http_status, **taken.headers)
 
 
-GIVES = sends.gives(response_models.Marked)
+GIVES = sends.send_answers(response_models.Marked)
 OPERATIONS = (
     Operation(
         "POST",

@@ -52,7 +52,7 @@ async def deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
         wanted = [each for each in look.events if webhook.wants(each.event)]
         until = wanted[room - 1].seq if len(wanted) >= room else 0
         wanted = wanted[:room]
-        kept = await _kept(call.backends, webhook, wanted)
+        kept = await _stored(call.backends, webhook, wanted)
         taken = await _taken(call.backends, webhook, wanted)
         for event in look.events:
             if event.seq <= webhook.begun or event.seq < until or len(items) == query.limit:
@@ -125,7 +125,7 @@ async def _buried(
     return webhook_models.Deliveries(items=items, next=last)
 
 
-async def _kept(
+async def _stored(
     backends: Backends, webhook: Webhook, events: Sequence[NumberedEvent]
 ) -> dict[int, Delivery]:
     """Deliveries of these events that have documents, by their numbers."""

@@ -116,7 +116,7 @@ class Desk:
             # Not where the owner puts its own.
             scratch = file.with_name(f"{SNAPSHOT_FILE}-{os.getpid()}")
             try:
-                copy = await self._keep(file, scratch)
+                copy = await self._copy(file, scratch)
             except (SessionBlocked, SessionDamaged, SessionTooNew) as error:
                 before = await self._vault.copies(file.parent.name)
                 left_out.append(
@@ -132,11 +132,11 @@ class Desk:
             made.append(_shown(copy))
         return {"items": made, "left_out": left_out}
 
-    async def _keep(self, file: Path, scratch: Path) -> SessionCopy | None:
+    async def _copy(self, file: Path, scratch: Path) -> SessionCopy | None:
         """Copy a session, and the keys beside it where its engine has them there: these first."""
         try:
             enclosed = await copy_keys(file, scratch)
-            return await self._vault.keep(file.parent.name, file, scratch, enclosed=enclosed)
+            return await self._vault.back_up(file.parent.name, file, scratch, enclosed=enclosed)
         finally:
             remove(beside(scratch, whatsmeow.DATABASE))
 

@@ -61,7 +61,7 @@ def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
         if not detach:
             _stay(data, as_json)
     except progress.NotStarted as error:
-        _give_up(data, begun, str(error), as_json)
+        _fail(data, begun, str(error), as_json)
     except StopRequested:
         if begun.attached and detach:
             raise typer.Exit(130) from None
@@ -155,7 +155,7 @@ def _stay(data: Path, as_json: bool) -> None:
         time.sleep(2.0)
 
 
-def _give_up(data: Path, begun: Begun, reason: str, as_json: bool) -> NoReturn:
+def _fail(data: Path, begun: Begun, reason: str, as_json: bool) -> NoReturn:
     """Say what did not start. Processes from before go on; else nothing is left running."""
     if not begun.attached:
         _stop(data, quiet=True)

@@ -1,4 +1,4 @@
-"""Generates `docs/settings.md`, `.env.example`, `docs/api.md`, `docs/cli.md` and `docs/teimoso_client.py` from the code.
+"""Generates pages of facts (settings, API, CLI, client) and the tables of metrics and collections from the code.
 
 `make docs` writes them; a test compares them.
 """

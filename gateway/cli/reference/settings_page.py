@@ -76,12 +76,16 @@ def _shown(name: str) -> str:
 
 
 if __name__ == "__main__":
-    from gateway.cli.reference import api_page, command_page, metrics_page
+    from gateway.cli.reference import api_page, collections_page, command_page, metrics_page
 
     (REPOSITORY / "docs" / "api.md").write_text(api_page.markdown())
     (REPOSITORY / "docs" / "cli.md").write_text(command_page.markdown())
     (REPOSITORY / "docs" / "teimoso_client.py").write_text(api_page.client())
-    metrics = REPOSITORY / "docs" / "metrics.md"
-    metrics.write_text(metrics_page.markdown(metrics.read_text()))
+    for name, renewed in (
+        ("metrics", metrics_page.markdown),
+        ("collections", collections_page.markdown),
+    ):
+        page = REPOSITORY / "docs" / f"{name}.md"
+        page.write_text(renewed(page.read_text()))
     (REPOSITORY / "docs" / "settings.md").write_text(markdown())
     (REPOSITORY / ".env.example").write_text(env_example())

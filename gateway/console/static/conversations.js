@@ -91,7 +91,7 @@ function composed(form, response, done) {
     return;
   }
   if (done) {
-    // What was just sent is shown from there until the list has it.
+    // A message that was just sent is shown from there until the list has it.
     if (response.redirected) main.dataset.live = response.url;
     form.reset();
     forget(form);
@@ -104,8 +104,8 @@ function composed(form, response, done) {
 async function attach(form) {
   const file = form.elements.file && form.elements.file.files[0];
   if (!file || form.elements.sha256.value || form.elements.edit.value) return true;
-  const told = form.querySelector("[data-file]");
-  told.textContent = `Uploading ${file.name}`;
+  const shown = form.querySelector("[data-file]");
+  shown.textContent = `Uploading ${file.name}`;
   const response = await fetch(`/console/media?name=${encodeURIComponent(file.name.slice(0, 255))}`, {
     method: "POST",
     headers: {
@@ -117,7 +117,7 @@ async function attach(form) {
   });
   ours(response);
   if (!response.ok) {
-    told.textContent = response.status === 401 ? "You were logged out." : (await response.json()).detail;
+    shown.textContent = response.status === 401 ? "You were logged out." : (await response.json()).detail;
     return false;
   }
   const kept = await response.json();

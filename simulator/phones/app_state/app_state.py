@@ -1,8 +1,8 @@
-"""Answers linked devices' app state queries and key requests; exposes the phones' settings to the control API."""
+"""Connects the parts of the phones' app state: actions, settings with their keys, and answers to companions' queries."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulator.phones.app_state.actions import Actions
 from simulator.phones.app_state.collections import Collections
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companions
     from simulator.server.groups.group import Groups
     from simulator.server.notifications import Notifications
     from simulator.server.rules.privacy_tokens import PrivacyTokens
@@ -51,18 +51,6 @@ class AppState:
             contact_behaviour=contact_behaviour,
             tokens=tokens,
         )
-        self._queries = AppStateQueries(
+        self.queries = AppStateQueries(
             store=store, collections=collections, settings=self.settings, media=media
         )
-
-    def paired(self, companion: Companion) -> None:
-        """Handles the first prekey upload of a companion; see `PhoneSettings`."""
-        self.settings.paired(companion)
-
-    def receive(self, companion: Companion, message: Any) -> None:
-        """Handles a protocol message from a companion to its own phone; see `PhoneSettings`."""
-        self.settings.receive(companion, message)
-
-    def answer(self, companion: Companion, query: Any) -> list[Any]:
-        """Returns the content of the result of a query. Raises QueryError."""
-        return self._queries.answer(companion, query)

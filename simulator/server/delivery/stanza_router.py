@@ -152,24 +152,24 @@ class StanzaRouter:
                 delay, self._late, connection, seq, stanza, encoded
             )
         else:
-            self._give(connection, seq, stanza, encoded)
+            self._pass_on(connection, seq, stanza, encoded)
 
     def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
         # A new socket got the stanza with its flush at login: sending it again would be a
         # duplicate that no server produces.
         assert connection.device is not None
         if self._live.get(connection.device) is connection and self._queue.holds(seq):
-            self._give(connection, seq, stanza, encoded)
+            self._pass_on(connection, seq, stanza, encoded)
 
-    def _give(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
+    def _pass_on(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
         """Sends a new stanza, after the end of the backlog."""
         backlog = self._backlogs.get(connection)
         if backlog is not None:
             backlog.behind.append((seq, stanza, encoded))
-        elif not self._keeps_back(connection, seq, stanza, encoded):
+        elif not self._holds_back(connection, seq, stanza, encoded):
             self._push(connection, seq, stanza, encoded)
 
-    def _keeps_back(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> bool:
+    def _holds_back(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> bool:
         """Returns whether `reorder` holds the stanza back; the last of its count releases all."""
         assert connection.device is not None
         number, device = connection.device

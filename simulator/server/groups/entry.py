@@ -98,7 +98,7 @@ class GroupEntry:
             raise QueryError(410, "gone")
         return invite
 
-    def accept(self, group: Group, code: str, number: str) -> Group:
+    def admit(self, group: Group, code: str, number: str) -> Group:
         """Lets in a person by their private invite, which is used up. Raises QueryError as `by_invite` and `join`."""
         invite = self.by_invite(group, code, number)
         if number in group.members:

@@ -170,10 +170,7 @@ class GroupMessages:
             content,
             now=time.time(),
         )
-        stanza.attrs["type"] = text_of(message, "type") or "text"
-        if "edit" in message.attrs:
-            stanza.attrs["edit"] = message.attrs["edit"]
-        stanza.attrs["notify"] = push_name
+        stanzas.carry_over(message, stanza, push_name)
         self._switchboard.deliver(companion.key, stanza)
 
     def _receive(
@@ -202,7 +199,7 @@ class GroupMessages:
         for content in read:
             item = self._sealed_content.inbox_item(content, sender.number)
             more: dict[str, Any] = {"chat": group.chat, "ciphertext": fingerprint, "name": name}
-            if item["kind"] and inbox.keep(device, sender.number, message_id, **item, **more):
+            if item["kind"] and inbox.add(device, sender.number, message_id, **item, **more):
                 self._chat_timers.observe(content, group.chat, sender.number, message_id)
         return True
 

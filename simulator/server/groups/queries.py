@@ -97,7 +97,7 @@ class GroupQueries:
             self._entry.by_invite(group, text_of(by_invite, "code"), number)
             return [self._nodes.group(group)]
         if change and node.tag == "accept":
-            after = self._entry.accept(group, text_of(node, "code"), number)
+            after = self._entry.admit(group, text_of(node, "code"), number)
             return [Node("group", {"jid": after.address})]
         if change and node.tag == "cancel_membership_requests":
             return self._cancel(group, node, number)

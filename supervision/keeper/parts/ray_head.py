@@ -192,6 +192,6 @@ def _prepare(data: Path, port: int) -> None:
     # Each start creates a directory of logs; those of the last session are kept for a diagnosis.
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
-    secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))
+    secret_files.read_or_create(data / TOKEN, lambda: secrets.token_hex(32))
     write_atomically(data / CODE_DIGEST_FILE, code)
     write_atomically(data / ADDRESS_FILE, f"127.0.0.1:{port}\n")

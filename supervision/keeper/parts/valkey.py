@@ -49,7 +49,9 @@ def command(data: Path, port: int, password: str, clients: int) -> CommandLine:
 
 def password(data: Path) -> str:
     """Returns the password of the instance, created at its first start."""
-    return secret_files.kept(data / "valkey" / "password", lambda: secrets.token_urlsafe(32))
+    return secret_files.read_or_create(
+        data / "valkey" / "password", lambda: secrets.token_urlsafe(32)
+    )
 
 
 def binary() -> Path:

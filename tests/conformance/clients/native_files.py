@@ -50,7 +50,7 @@ class Files:
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
-        digest, size = await self.store.keep(chunks(), limit=len(data))
+        digest, size = await self.store.add(chunks(), limit=len(data))
         file, caption = File(digest, size, MIMETYPES[kind]), command.get("text")
         if kind == "image":
             return Image(file, caption)

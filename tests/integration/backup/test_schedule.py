@@ -69,9 +69,7 @@ async def running(data: Path) -> AsyncIterator[BackupActor]:
 
 
 @pytest.fixture
-def settings(place: Place, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+def settings(place: Place, monkeypatch: pytest.MonkeyPatch, no_log_file: None) -> Settings:
     monkeypatch.setattr(schedule, "AGAIN", 0.1)
     monkeypatch.setattr(schedule, "TARGET_CHECK_SECONDS", 0.1)
     place.target.mkdir()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.whatsmeow.program import executable
-from tests.integration.engine.simulated import Simulator
+from tests.integration.engine.simulated import Device, Simulator, device, pair
 from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.processes.valkey import Valkey
 
@@ -33,6 +33,14 @@ async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
         yield started
     finally:
         await started.stop()
+
+
+@pytest.fixture
+async def phone(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Device]:
+    """A paired device."""
+    async with device(simulator, tmp_path / "phone") as made:
+        await pair(simulator, made)
+        yield made
 
 
 @pytest.fixture

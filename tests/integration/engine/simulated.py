@@ -143,7 +143,7 @@ class Simulator(SimulatorProcess):
         """The server gets another static key."""
         await self._call("POST", "/rotate")
 
-    async def keep_prekeys(self, count: int, account: str = ACCOUNT) -> None:
+    async def trim_prekeys(self, count: int, account: str = ACCOUNT) -> None:
         """The server forgets the account's other one-time prekeys, and tells so."""
         await self._call("POST", f"/accounts/{account}/prekeys", keep=count)
 

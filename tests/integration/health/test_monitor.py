@@ -216,11 +216,10 @@ async def test_a_store_that_is_away_again_and_again_is_left_alone_for_a_while(
     assert set(probes.breakers.values()) == {"closed"}
 
 
+@pytest.mark.usefixtures("no_log_file")
 async def test_the_shell_looks_by_itself_until_it_is_stopped(
-    settings: Settings, documents: Documents, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, documents: Documents
 ) -> None:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     shell = HealthMonitor(str(settings.data), "health")
     await shell.start()
     try:

@@ -185,7 +185,7 @@ def test_copies_are_verified_and_put_under_the_newest_key(place: Place) -> None:
         session.parent.mkdir(parents=True)
         Session.open(session, 1).close()
         vault = open_vault(place.settings, open_bucket(place.settings))
-        assert asyncio.run(vault.keep(name, session, place.data / "scratch"))
+        assert asyncio.run(vault.back_up(name, session, place.data / "scratch"))
     assert place.result("verify-backups", "--dry-run") == {"copies": 2, "damaged": 0}
     told = place.run("verify-backups")
     assert [(one["done"], one["of"], one["ok"]) for one in told[:2]] == [(1, 2, True), (2, 2, True)]

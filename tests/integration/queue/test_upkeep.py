@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 SECONDS = 15.0
 
 
-@pytest.fixture(autouse=True)
-def no_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An actor sends the logs of its whole process to a file; this process is pytest's."""
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_log_file")
 
 
 @pytest_asyncio.fixture

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+def settings(tmp_path: Path, no_log_file: None) -> Settings:
     settings = resolve_settings(data=tmp_path, heartbeat_interval=100)
     settings.save()
     return settings

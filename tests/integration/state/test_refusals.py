@@ -86,11 +86,9 @@ async def test_a_mistake_of_the_service_is_refused_as_well(
     assert len(await stored(documents)) == 1
 
 
-async def test_an_actor_that_cannot_start_refuses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("no_log_file")
+async def test_an_actor_that_cannot_start_refuses_nothing(tmp_path: Path) -> None:
     """It is no word on what is to be stored: that is given to the next one."""
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     (tmp_path / "runtime.json").write_text("{")
     broken = StateManager(str(tmp_path), "state")
     with pytest.raises(ValueError, match=r".") as told:
@@ -104,11 +102,11 @@ def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
         yield started
 
 
+@pytest.mark.usefixtures("no_log_file")
 async def test_much_at_once_is_no_request_above_firestores_bound(
     firestore: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two connections 11 MB of messages each, with their events; one alone is too large."""
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     monkeypatch.setattr("actors.state.firestore.store.FIRESTORE_SECONDS", 30.0)  # a busy machine
     chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host)
     chosen.save()
@@ -133,11 +131,11 @@ async def test_much_at_once_is_no_request_above_firestores_bound(
         await documents.close()
 
 
+@pytest.mark.usefixtures("no_log_file")
 async def test_whatever_a_contact_writes_is_stored_on_firestore(
     firestore: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Much more than a session sets aside: texts of megabytes, and changes of one message up to all bounds."""
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     monkeypatch.setattr("actors.state.firestore.store.FIRESTORE_SECONDS", 30.0)  # a busy machine
     chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host, disk_reserve=0)
     chosen.save()

@@ -44,7 +44,7 @@ class Host:
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        return (await self.files.of("shop").keep(chunks(), limit=2**30))[0]
+        return (await self.files.of("shop").add(chunks(), limit=2**30))[0]
 
     async def later(self, seconds: float) -> None:
         """Time goes on, and what is to be tidied is."""

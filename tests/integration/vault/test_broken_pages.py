@@ -64,7 +64,7 @@ async def test_a_copy_with_a_broken_page_is_left_out_for_the_one_before(
         page_damaged(broken)
         with monkeypatch.context() as before:  # a release that did not look at every page
             before.setattr(Session, "check", Session.stored_position)
-            copy = await world.vault.keep(SHOP, broken, tmp_path / "scratch")
+            copy = await world.vault.back_up(SHOP, broken, tmp_path / "scratch")
         assert copy is not None
     host.lose_disk()
     status, told, said = await run(host, "restore", SHOP, "--json")

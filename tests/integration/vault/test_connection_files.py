@@ -28,7 +28,7 @@ async def test_a_connection_copies_what_is_kept_on_a_host_without_a_gateway(
         return any(world.bucket.glob("media/*/index"))
 
     async with host.serves() as actor:
-        sha256, _ = await actor._media.of("shop").keep(chunks(), limit=10)
+        sha256, _ = await actor._media.of("shop").add(chunks(), limit=10)
         await until(copied)
     assert actor._tidying is not None
     assert actor._tidying.done()

@@ -30,7 +30,7 @@ async def test_a_disk_that_is_lost_costs_no_qr(world: World) -> None:
         await world.copied(first.epoch)
         await world.hear("one")
         await world.send(actor, "one")
-        await world.vault.keep(SHOP, host.file, host.file.with_name("scratch"))
+        await world.vault.back_up(SHOP, host.file, host.file.with_name("scratch"))
         await world.send(actor, "lost")
     host.lose_disk()
     await world.simulator.say(CONTACT, ACCOUNT, "while away")

@@ -130,13 +130,13 @@ async def test_what_another_owner_wrote_under_the_same_name_stays(tmp_path: Path
     vault = Vault(DirectoryBucket(tmp_path), Keyring.of("5e" * 32))
     file = tmp_path.with_name("session.db")
     Session.open(file, 4).close()
-    first = await vault.keep("shop", file, file.with_name("scratch"))
+    first = await vault.back_up("shop", file, file.with_name("scratch"))
     assert first is not None
     before = (tmp_path / first.name).read_bytes()
-    again = await vault.keep("shop", file, file.with_name("scratch"))
+    again = await vault.back_up("shop", file, file.with_name("scratch"))
     assert again is not None
     assert (again.name, (tmp_path / first.name).read_bytes()) == (first.name, before)
-    assert await vault.keep("shop", file, file.with_name("scratch"), first.position) is None
+    assert await vault.back_up("shop", file, file.with_name("scratch"), first.position) is None
     # An earlier owner comes late: its copy is there, and is not the newest.
     late = tmp_path.with_name("late.db")
     session = Session.open(late, 3)
@@ -144,7 +144,7 @@ async def test_what_another_owner_wrote_under_the_same_name_stays(tmp_path: Path
         async with session.transaction():
             session.sent.remember("chat", str(number), b"text", 2e9)
     session.close()
-    await vault.keep("shop", late, file.with_name("scratch"))
+    await vault.back_up("shop", late, file.with_name("scratch"))
     assert (await vault.copies("shop"))[-1].position == first.position
 
 
@@ -156,7 +156,7 @@ async def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
     for number in range(COPIES_KEPT + 3):
         async with session.transaction():
             session.sent.remember("chat", str(number), b"text", 2e9)
-        copy = await vault.keep("shop", file, file.with_name("scratch"))
+        copy = await vault.back_up("shop", file, file.with_name("scratch"))
         assert copy is not None
         copies = await vault.prune([*copies, copy])
     session.close()

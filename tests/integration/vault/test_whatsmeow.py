@@ -174,7 +174,7 @@ async def test_a_copy_without_its_keys_is_no_copy(
     damaged = tmp_path / "keys"
     damaged.write_bytes((host.file.with_name(executable.DATABASE)).read_bytes()[:4096])
     with pytest.raises(SessionDamaged):
-        await world.vault.keep(
+        await world.vault.back_up(
             SHOP, host.file, tmp_path / "scratch", enclosed={executable.DATABASE: damaged}
         )
     for enclosed, why in (
@@ -184,7 +184,7 @@ async def test_a_copy_without_its_keys_is_no_copy(
         await world.vault.forget(SHOP)
         with monkeypatch.context() as before:  # a release that did not look at them
             before.setattr(session_snapshot, "check", lambda _: None)
-            await world.vault.keep(SHOP, host.file, tmp_path / "scratch", enclosed=enclosed)
+            await world.vault.back_up(SHOP, host.file, tmp_path / "scratch", enclosed=enclosed)
         (found,) = await items(host, "verify", status=1)
         assert (found["ok"], found["code"], found["why"]) == (False, "backup_damaged", why)
 

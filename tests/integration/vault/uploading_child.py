@@ -27,7 +27,7 @@ async def main(bucket: str, file: Path) -> None:
         async with session.transaction():
             session.sent.remember("chat", "one", os.urandom(SIZE), 2e9)
         print("begins", flush=True)
-        copy = await vault.keep("shop", file, file.with_name("scratch"))
+        copy = await vault.back_up("shop", file, file.with_name("scratch"))
         assert copy is not None
         print(copy.position.commit, flush=True)
 

@@ -38,7 +38,13 @@ def test_a_sentence_of_private_language_is_found(sentence: str, rule: str) -> No
 
 @pytest.mark.parametrize(
     ("path", "sentence"),
-    [("a/b.lua", "-- The member is told.\n"), ("a/b.go", "x := 1 // The member is told.\n")],
+    [
+        ("a/b.lua", "-- The member is told.\n"),
+        ("a/b.go", "x := 1 // The member is told.\n"),
+        ("a/b.js", "x = 1; // The member is told.\n"),
+        ("a/b.yml", "x: 1\n# The member is told.\n"),
+        ("Makefile", "## The member is told.\n"),
+    ],
 )
 def test_comments_of_other_languages_are_read(path: str, sentence: str) -> None:
     assert [found.rule for found in language.find(path, sentence)] == ["told"]
@@ -79,6 +85,7 @@ def test_private_names_are_found(name: str) -> None:
     ("path", "name", "rules"),
     [
         ("actors/queue/x.py", "ask_owner", ["private name"]),
+        ("actors/queue/x.py", "keep_own", ["private name"]),
         ("gateway/api/x.py", "_said", ["private name"]),
         ("simulator/control/x.py", "asked", ["private name"]),
         ("simulator/control/x.py", "phone_say", []),

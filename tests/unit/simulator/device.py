@@ -43,7 +43,6 @@ from tests.unit.simulator.noise_client import PROLOGUE, NoiseClient
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from simulator.server_state import ServerState
 
@@ -86,12 +85,7 @@ class Device:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
         self.store.close()
 

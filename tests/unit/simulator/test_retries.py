@@ -243,7 +243,7 @@ async def test_the_server_loses_prekeys_and_says_so(
 ) -> None:
     companion = world.companions.of(NUMBER)[0]
     with world.store.transaction():
-        assert world.prekeys.keep(companion, kept) == kept
+        assert world.prekeys.trim(companion, kept) == kept
     told = await device.next("notification")
     assert (told.attrs["type"], told.get_child("count").attrs["value"]) == ("encrypt", str(kept))
     answer = await device.query("encrypt", "get", Node("count"))
@@ -254,7 +254,7 @@ async def test_the_server_loses_prekeys_and_says_so(
     assert ids == list(range(11 - kept, 11)), "the newest are left"
     # said again when asked to, although the client did not acknowledge the first
     with world.store.transaction():
-        world.prekeys.keep(companion, kept)
+        world.prekeys.trim(companion, kept)
     assert (await device.next("notification")).attrs["id"] != told.attrs["id"]
     for number in range(kept + 1):
         with world.store.transaction():

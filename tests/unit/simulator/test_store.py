@@ -103,7 +103,7 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     store = Store(path)
     inbox = ContactInboxes(store)
     device = ("15550100002", 0)
-    inbox.keep(device, "15550100001", "M1", chat=device[0], kind="text", text="hello")
+    inbox.add(device, "15550100001", "M1", chat=device[0], kind="text", text="hello")
     store.execute(
         "INSERT INTO said (number, device, recipient, id, text, addressing, at)"
         " VALUES (?, 0, ?, 'M2', 'there', 's.whatsapp.net', 1.0)",

@@ -32,7 +32,7 @@ class Makers:
 async def test_after_a_cold_start_one_waits_for_the_standby_and_the_others_for_nobody() -> None:
     makers = Makers()
     standbys = Standbys(makers, 1)  # type: ignore[arg-type]
-    keeping = asyncio.ensure_future(standbys.keep())
+    keeping = asyncio.ensure_future(standbys.replenish())
     await asyncio.sleep(0.01)
     assert len(makers.begun) == 1, "the standby"
     taking = [asyncio.ensure_future(standbys.take()) for _ in range(4)]
@@ -52,7 +52,7 @@ async def test_after_a_cold_start_one_waits_for_the_standby_and_the_others_for_n
 async def test_a_standby_that_could_not_be_made_keeps_nobody_waiting() -> None:
     makers = Makers()
     standbys = Standbys(makers, 1)  # type: ignore[arg-type]
-    keeping = asyncio.ensure_future(standbys.keep())
+    keeping = asyncio.ensure_future(standbys.replenish())
     await asyncio.sleep(0.01)
     taking = asyncio.ensure_future(standbys.take())
     await asyncio.sleep(0.01)

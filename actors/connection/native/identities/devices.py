@@ -138,7 +138,7 @@ class Devices:
                 stale = person in self._changed
                 self._changed.discard(person)
                 if not stale:
-                    learned = self._keep(person, listed, numbers, believed)
+                    learned = self._save(person, listed, numbers, believed)
             if not stale:
                 if learned:
                     await self._on_inbox()
@@ -158,7 +158,7 @@ class Devices:
                 if person in self._changed:
                     changed.append(person)
                 else:
-                    learned |= self._keep(person, listed, numbers, believed)
+                    learned |= self._save(person, listed, numbers, believed)
         if learned:
             await self._on_inbox()
         for person in changed:
@@ -166,7 +166,7 @@ class Devices:
             found[person] = await self._request(person, people[person])
         return found
 
-    def _keep(
+    def _save(
         self, person: Address, listed: usync.Listed, numbers: tuple[int, ...], believed: bytes
     ) -> bool:
         """Keep what WhatsApp listed; whether it named the person's LID."""

@@ -78,7 +78,7 @@ class StanzaHandler:
             session, signal, people, devices, rosters, clock=clock, pictures=pictures
         )
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
-        self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
+        self.abandon, self.lapse = self._messages.abandon, self._messages.lapse
         self.untold = self._messages.untold
         self._given: set[str] = set()
         """Devices that were given keys for a new session, and of which nothing was read since."""
@@ -99,7 +99,9 @@ class StanzaHandler:
     async def prepare(self, stanza: Node) -> None:
         """Compute what reading a message takes, outside the transaction in which it is taken."""
         source = self._source(stanza)
-        if source is not None and not self._session.inbox.seen(*self._messages.key(stanza, source)):
+        if source is not None and not self._session.inbox.committed(
+            *self._messages.key(stanza, source)
+        ):
             await self._ciphers.prepare(stanza, source)
 
     def forget_prepared(self) -> None:

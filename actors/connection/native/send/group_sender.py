@@ -197,7 +197,7 @@ class GroupSender:
         own = self._keys.own(chat)
         if own is None or self._is_over(letter):
             own = OwnSenderKey.make(new_key_pair())
-            self._keys.keep_own(chat, own)
+            self._keys.save_own(chat, own)
         key = handing(chat, own)
         targets, names = list[Node](), list[str]()
         for device in lacking:
@@ -208,7 +208,7 @@ class GroupSender:
             # A group of a thousand must not hold up what else there is to do.
             await asyncio.sleep(0)
         ciphertext, own = own.encrypt(wrappers.pad(letter.message))
-        self._keys.keep_own(chat, own)
+        self._keys.save_own(chat, own)
         self._session.groups.hand_key(chat, names)
         handed.key_id, handed.devices = own.key_id, tuple(names)
         self._pipeline.remember(letter, letter.own.canonical)

@@ -276,7 +276,7 @@ class Signal:
             ratchet.peer_keys[0],
         )
         if found.skipped:
-            self._keep(address, made, 0, found, ratchet)
+            self._save_ratchet(address, made, 0, found, ratchet)
         if envelope.prekey_id is not None:
             self._session.keys.delete_prekey(envelope.prekey_id)
 
@@ -292,13 +292,13 @@ class Signal:
             dropped = await ratchet.advance(found.after)
             if dropped and kept:
                 kept -= self._session.skipped_keys.drop(stored.id, dropped)
-        self._keep(address, stored.id, kept, found, ratchet)
+        self._save_ratchet(address, stored.id, kept, found, ratchet)
         # A device's late message from before it was reinstalled must not bring its dead session back.
         archived = not stored.current and not stored.spent
         if archived and stored.identity == self._session.keys.identity(address):
             self._session.keys.promote_ratchet(address, stored.id)
 
-    def _keep(
+    def _save_ratchet(
         self, address: str, ratchet_id: int, kept: int, found: TrialDecryption, ratchet: Ratchet
     ) -> None:
         """Save a session's state, and the keys of messages that were passed over."""

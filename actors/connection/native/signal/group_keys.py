@@ -120,7 +120,7 @@ class GroupKeys:
         stored = self._session.groups.own_sender_key(chat)
         return None if stored is None else OwnSenderKey(*stored)
 
-    def keep_own(self, chat: str, key: OwnSenderKey) -> None:
+    def save_own(self, chat: str, key: OwnSenderKey) -> None:
         self._session.groups.save_own_sender_key(
             chat, OwnKeyRow(key.key_id, key.iteration, key.chain, key.private, key.public)
         )

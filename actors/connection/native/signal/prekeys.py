@@ -78,7 +78,7 @@ class Prekeys:
             except (RequestFailed, RequestTimeout) as error:
                 _log_failure(error)
 
-    async def keep_fresh(self) -> None:
+    async def rotate(self) -> None:
         """Replace the signed prekey whenever it is too old, for ever. Raises `ConnectionLost`."""
         while True:
             await asyncio.sleep(min(SIGNED_PREKEY_CHECK_SECONDS, self._age))

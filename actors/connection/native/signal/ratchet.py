@@ -97,7 +97,7 @@ class Ratchet:
         return cls(first.model, (signed_prekey,), registration_id, pending)
 
     @classmethod
-    async def accept(
+    async def respond(
         cls, secret: bytes, signed_prekey_private: bytes, registration_id: int, ratchet_key: bytes
     ) -> Ratchet:
         """The responder's, before its first message. Raises `Undecryptable` for a key of low order."""

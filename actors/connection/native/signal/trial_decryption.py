@@ -185,7 +185,7 @@ class Trial:
             )
         except BadKey as error:
             raise Undecryptable("invalid_message") from error
-        ratchet = await Ratchet.accept(
+        ratchet = await Ratchet.respond(
             secret, signed_prekey.private, envelope.registration_id, message.ratchet_key
         )
         chain = ratchet.receiving

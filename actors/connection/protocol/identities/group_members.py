@@ -308,7 +308,7 @@ class MemberLists:
             for chat, roster in groups.items():
                 # One that is being asked for has an answer of its own, which may be newer.
                 if chat not in self._queries:
-                    news |= self._keep(chat, roster)
+                    news |= self._save(chat, roster)
                 # Hundreds of groups must not hold up what else there is to do.
                 await asyncio.sleep(0)
         if news:
@@ -339,7 +339,7 @@ class MemberLists:
         shown = (GroupMember(str(person), one.rank != "") for person, one in members)
         return Group(str(chat), roster.subject, tuple(shown))
 
-    def _keep(self, chat: Address, roster: GroupMembers) -> bool:
+    def _save(self, chat: Address, roster: GroupMembers) -> bool:
         """Cache WhatsApp's answer; return whether it brought another address of anybody."""
         news = False
         for one in roster.members:
@@ -363,7 +363,7 @@ class MemberLists:
                 stale = chat in self._changed
                 self._changed.discard(chat)
                 if not stale:
-                    news = self._keep(chat, roster)
+                    news = self._save(chat, roster)
             if not stale:
                 if news:
                     await self._on_inbox()

@@ -89,7 +89,7 @@ class FileDownloader:
                 if status != 200:
                     log.warning("download failed", action="media.fetch", status=status)
                     return Trouble.UNREACHABLE
-                await self._store.keep(
+                await self._store.add(
                     _opened(chunks, transfer),
                     limit=min(self._limit, transfer.size),
                     expected=transfer.sha256.hex(),

@@ -42,7 +42,7 @@ class PictureFiles:
             ):
                 if status != _OK:
                     raise SendError(UNFETCHED)
-                return await self._store.keep(chunks, limit=MAX_PICTURE_BYTES)
+                return await self._store.add(chunks, limit=MAX_PICTURE_BYTES)
         except (TimeoutError, ServerUnreachable, FileTooLarge):
             raise SendError(UNFETCHED) from None
         except StoreUnavailable as error:

@@ -95,7 +95,7 @@ class ResendRequests:
         if where is None or who is None:
             raise SendError("unsupported_chat", permanent=True)
         chat, sender = str(self._people.canonical(where)), str(self._people.canonical(who))
-        if self._session.inbox.seen(chat, sender, message_id):
+        if self._session.inbox.committed(chat, sender, message_id):
             return
         with send_errors():
             placeholder = self._session.placeholders.find(chat, sender, message_id)

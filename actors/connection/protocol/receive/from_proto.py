@@ -1,8 +1,8 @@
 """Converts decrypted protobuf messages to typed content; rejects edits and deletes that the sender may not make.
 
-Who sent a message is known from its session. What it claims about others is not: a reaction is its
+The session proves the sender of a message, and nothing proves its claims about others: a reaction is its
 sender's own, and an edit or a delete is for a message of its sender in its chat, or it is `Forged`.
-An admin of a group may delete what others wrote there.
+An admin of a group may delete messages of others there.
 """
 
 from __future__ import annotations

@@ -60,11 +60,11 @@ class Takes(Protocol):
     def refuse(self, stanza: Node) -> StanzaResult:
         """Refuse one that cannot be handled."""
 
-    def give_up(self, stanza: Node) -> StanzaResult:
+    def abandon(self, stanza: Node) -> StanzaResult:
         """Put a placeholder where no resend of a message came."""
 
     def lapse(self, patience: float) -> StanzaResult:
-        """As `give_up`, for all that was last asked for so many seconds ago."""
+        """As `abandon`, for all that was last asked for so many seconds ago."""
 
 
 class Prepares(Protocol):
@@ -204,7 +204,7 @@ class Receiver:
                 if self._prepares is not None:
                     # The effort for one message, once for each in the batch, must not stop the rest.
                     await asyncio.sleep(0)
-            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+            outcomes += [(stanza, self._abandon(stanza)) for stanza in overdue]
         return outcomes, following
 
     async def _prepare(self, stanzas: Sequence[Node]) -> None:
@@ -255,10 +255,10 @@ class Receiver:
             if old is not None and new is not None and (answers := self._held.pop(old, ())):
                 self._held[new] = (*self._held.get(new, ()), *answers)
 
-    def _give_up(self, stanza: Node | None) -> StanzaResult:
+    def _abandon(self, stanza: Node | None) -> StanzaResult:
         if stanza is None:
             return self._incoming.lapse(self._patience)
-        return self._incoming.give_up(stanza)
+        return self._incoming.abandon(stanza)
 
     async def _take(self, stanza: Node, *, final: bool) -> tuple[StanzaResult, bool]:
         """The outcome of a stanza, and whether it was taken: of one that fails twice, that it is refused.

@@ -69,7 +69,7 @@ class Inbox(SessionPart):
         self._app_state, self._push_names = app_state, push_names
         self._order = order
 
-    def seen(self, chat: str, sender: str, message_id: str) -> bool:
+    def committed(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed, and is no placeholder: its resend is not wanted."""
         row = self.tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
@@ -127,7 +127,7 @@ class Inbox(SessionPart):
         row = self._file.row("SELECT max(key) FROM inbox")
         return 0 if row is None or row[0] is None else int(row[0])
 
-    def keeps_any(self, until: int) -> bool:
+    def holds_any(self, until: int) -> bool:
         """Whether a message with a key up to that one is stored here alone."""
         query = "SELECT 1 FROM inbox WHERE kind IN ('message', ?) AND key <= ? LIMIT 1"
         return self._file.row(query, (HISTORY_ROW, until)) is not None

@@ -17,16 +17,7 @@ from tests.integration.engine.simulated import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture
-async def phone(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Device]:
-    """A paired device."""
-    async with device(simulator, tmp_path / "phone") as made:
-        await pair(simulator, made)
-        yield made
 
 
 async def has(phone: Device, text: str | None) -> bool:

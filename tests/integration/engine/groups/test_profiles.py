@@ -42,7 +42,7 @@ async def kept(phone: Device, picture: bytes) -> str:
     async def chunks() -> AsyncIterator[bytes]:
         yield picture
 
-    return str((await store.keep(chunks(), limit=1000))[0])
+    return str((await store.add(chunks(), limit=1000))[0])
 
 
 def files_of(phone: Device) -> Any:

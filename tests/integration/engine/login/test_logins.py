@@ -185,14 +185,14 @@ async def test_the_version_is_read_for_each_login(simulator: Simulator, tmp_path
 async def test_prekeys_are_topped_up_while_connected(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
-        await simulator.keep_prekeys(10)
+        await simulator.trim_prekeys(10)
         await until(lambda: _prekeys(simulator, prekeys.FEW))
         assert phone.causes[1:] == []
 
 
 async def test_prekeys_are_topped_up_at_login(simulator: Simulator, tmp_path: Path) -> None:
     await paired(simulator, tmp_path)
-    await simulator.keep_prekeys(0)
+    await simulator.trim_prekeys(0)
     async with device(simulator, tmp_path, epoch=2) as phone:
         await opened(phone)
         assert await _prekeys(simulator, prekeys.FEW)

@@ -54,7 +54,7 @@ async def chunks(data: bytes) -> AsyncIterator[bytes]:
 
 async def kept(directory: Path, data: bytes, mime: str, name: str | None = None) -> File:
     """The file, which the media store of the device in `directory` has."""
-    digest, size = await BareFiles(directory / "media").keep(chunks(data), limit=2**30)
+    digest, size = await BareFiles(directory / "media").add(chunks(data), limit=2**30)
     return File(digest, size, mime, name)
 
 

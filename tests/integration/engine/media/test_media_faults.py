@@ -314,16 +314,16 @@ async def test_a_disk_that_is_full_is_waited_for(
 ) -> None:
     """G11: nothing is given up for it, and nothing counts as a try."""
     id_ = await said_meanwhile(simulator, tmp_path)
-    keep, full = DirectoryStore.keep, 0
+    add, full = DirectoryStore.add, 0
 
     async def refusing(self: DirectoryStore, *arguments: Any, **named: Any) -> tuple[str, int]:
         nonlocal full
         full += 1
         if full <= 3:
             raise StoreFull("ENOSPC")
-        return await keep(self, *arguments, **named)
+        return await add(self, *arguments, **named)
 
-    monkeypatch.setattr(DirectoryStore, "keep", refusing)
+    monkeypatch.setattr(DirectoryStore, "add", refusing)
     worker = "actors.connection.protocol.media.download_worker"
     monkeypatch.setattr(f"{worker}.LOCAL_PAUSE", 0.1)
     monkeypatch.setattr(f"{worker}.ROOM_LOOK", 0.1)

@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 COUNT = 8
 
 
-@pytest.fixture(autouse=True)
-def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_log_file")
 
 
 @pytest.mark.parametrize("garbled", [1, 3, 0], ids=["one", "several", "one until its placeholder"])

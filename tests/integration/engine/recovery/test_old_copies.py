@@ -56,7 +56,7 @@ async def test_conversations_go_on_after_an_old_copy(simulator: Simulator, tmp_p
         await simulator.say(OTHERS[1], ACCOUNT, "who the copy never heard of")
         await until(lambda: _has(phone, "who the copy never heard of"))
         await phone.send(30, "answer", to=OTHERS[1])
-        await simulator.keep_prekeys(0)  # so that others go up, which the copy does not have
+        await simulator.trim_prekeys(0)  # so that others go up, which the copy does not have
         await until(lambda: _prekeys(simulator, prekeys.FEW))
     shutil.copy(kept, tmp_path / SESSION_FILE)
     await simulator.say(CONTACT, ACCOUNT, "while away")

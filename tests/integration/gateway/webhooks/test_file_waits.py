@@ -158,7 +158,7 @@ async def test_a_file_comes_as_base64_where_it_fits(
     async def chunks() -> AsyncIterator[bytes]:
         yield DATA
 
-    await delivering.files.keep_given(chunks(), limit=len(DATA), units=[SHOP])
+    await delivering.files.add_upload(chunks(), limit=len(DATA), units=[SHOP])
     await waiting(delivering, receiver, limit=limit)
     receiver.answer = lambda _: None if receiver.refused else 500
     await delivering.documents.batch([picture(1, sha256), ended(1)])

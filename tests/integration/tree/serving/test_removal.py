@@ -139,10 +139,8 @@ async def arrive(file: Path, epoch: int, receipt_for: str) -> None:
             session.inbox.add_receipt(chat=CHAT, message_ids=[receipt_for], status="read", at=1004)
 
 
-async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+@pytest.mark.usefixtures("no_log_file")
+async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as valkey:
         settings = valkey.settings()
         settings.save()

@@ -138,7 +138,7 @@ async def kept(directory: Path, data: bytes) -> str:
     async def chunks() -> AsyncIterator[bytes]:
         yield data
 
-    return (await BareFiles(directory / "media").keep(chunks(), limit=2**30))[0]
+    return (await BareFiles(directory / "media").add(chunks(), limit=2**30))[0]
 
 
 def names(directory: Path) -> set[str]:

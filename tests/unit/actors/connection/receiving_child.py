@@ -25,7 +25,7 @@ async def receive(session: Session, signal: Signal, lines: list[str]) -> list[st
     async with session.transaction():
         for line in lines:
             message_id, kind, data = line.split()
-            if not session.inbox.seen(PEER, PEER, message_id):
+            if not session.inbox.committed(PEER, PEER, message_id):
                 try:
                     with session.savepoint():
                         plaintext = await signal.decrypt(

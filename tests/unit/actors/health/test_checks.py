@@ -385,4 +385,4 @@ def test_the_document() -> None:
     assert (found["at"], found["cpu"], found["memory"]) == (1000.0, 80, 85)
     blind = replace(sample, connections=None, queue=None)
     found = document(blind, judge(blind, THRESHOLDS))
-    assert found["connections"] is found["queue"] is None
+    assert (found["connections"], found["queue"]) == (None, None)

@@ -38,7 +38,7 @@ async def test_a_file_is_kept_under_what_it_holds_for_its_owner_alone(tmp_path: 
     root = tmp_path / "media"
     store = BareFiles(root)
     content = os.urandom(3 * FILE_WRITE_BYTES + 17)
-    digest, size = await store.keep(pieces(content[:10], b"", content[10:]), limit=LIMIT)
+    digest, size = await store.add(pieces(content[:10], b"", content[10:]), limit=LIMIT)
     assert (digest, size) == (hashlib.sha256(content).hexdigest(), len(content))
     file = await store.find(digest)
     assert file == root / digest[:2] / digest
@@ -50,7 +50,7 @@ async def test_a_file_is_kept_under_what_it_holds_for_its_owner_alone(tmp_path: 
 
 async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     store = BareFiles(tmp_path / "media")
-    digest, size = await store.keep(pieces(), limit=0)
+    digest, size = await store.add(pieces(), limit=0)
     assert (digest, size) == (hashlib.sha256().hexdigest(), 0)
     assert await store.find(digest)
 
@@ -60,7 +60,7 @@ async def test_the_same_file_is_kept_once_however_often_it_comes(tmp_path: Path)
     stores = [BareFiles(root) for _ in range(3)]
     content = os.urandom(2 * FILE_WRITE_BYTES)
     kept = await asyncio.gather(
-        *(store.keep(pieces(content), limit=LIMIT) for store in stores for _ in range(5))
+        *(store.add(pieces(content), limit=LIMIT) for store in stores for _ in range(5))
     )
     assert len(set(kept)) == 1
     assert [file.read_bytes() for file in everything(root)] == [content]
@@ -68,11 +68,11 @@ async def test_the_same_file_is_kept_once_however_often_it_comes(tmp_path: Path)
 
 async def test_a_file_that_was_damaged_is_mended_by_the_next_upload(tmp_path: Path) -> None:
     store = BareFiles(tmp_path / "media")
-    digest, _ = await store.keep(pieces(b"whole"), limit=LIMIT)
+    digest, _ = await store.add(pieces(b"whole"), limit=LIMIT)
     file = await store.find(digest)
     assert file is not None
     file.write_bytes(b"")
-    await store.keep(pieces(b"whole"), limit=LIMIT)
+    await store.add(pieces(b"whole"), limit=LIMIT)
     assert file.read_bytes() == b"whole"
 
 
@@ -94,7 +94,7 @@ async def test_nothing_is_left_of_what_was_not_kept(
 ) -> None:
     store = BareFiles(tmp_path / "media")
     with pytest.raises(raised):
-        await store.keep(pieces(*chunks, fails=fails), limit=LIMIT, expected=expected)
+        await store.add(pieces(*chunks, fails=fails), limit=LIMIT, expected=expected)
     assert everything(tmp_path) == []
 
 
@@ -107,11 +107,11 @@ async def test_what_comes_before_a_file_appears_can_keep_it_from_that(tmp_path: 
             raise StoreUnavailable("no")
 
     store = BareFiles(tmp_path / "media")
-    digest, _ = await store.keep(pieces(b"one"), limit=LIMIT, before=before)
+    digest, _ = await store.add(pieces(b"one"), limit=LIMIT, before=before)
     assert seen[0][:2] == (digest, 3)
     assert [file.name.startswith(TEMPORARY_PREFIX) for file in seen[0][2]] == [True]
     with pytest.raises(StoreUnavailable):
-        await store.keep(pieces(b"two"), limit=LIMIT, before=before)
+        await store.add(pieces(b"two"), limit=LIMIT, before=before)
     assert [file.name for file in everything(tmp_path)] == [digest]
 
 
@@ -129,7 +129,7 @@ async def test_one_that_is_cancelled_while_it_writes_leaves_nothing(
 
     monkeypatch.setattr(os, "write", slow)
     store = BareFiles(tmp_path / "media")
-    keeping = asyncio.create_task(store.keep(pieces(b"x" * FILE_WRITE_BYTES), limit=LIMIT))
+    keeping = asyncio.create_task(store.add(pieces(b"x" * FILE_WRITE_BYTES), limit=LIMIT))
     await writing.wait()
     keeping.cancel()
     await asyncio.sleep(0.1)
@@ -152,10 +152,10 @@ async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
         await go.wait()
         yield b"y"
 
-    keeping = asyncio.create_task(BareFiles(root).keep(slow(), limit=LIMIT))
+    keeping = asyncio.create_task(BareFiles(root).add(slow(), limit=LIMIT))
     await begun.wait()
     (root / f"{TEMPORARY_PREFIX}left").write_bytes(b"half")
-    other, _ = await BareFiles(root).keep(pieces(b"another process"), limit=LIMIT)
+    other, _ = await BareFiles(root).add(pieces(b"another process"), limit=LIMIT)
     assert not (root / f"{TEMPORARY_PREFIX}left").exists()
     go.set()
     digest, size = await keeping
@@ -171,7 +171,7 @@ async def test_what_is_no_digest_is_nowhere(tmp_path: Path, name: str) -> None:
 async def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("in the way")
     with pytest.raises(StoreUnavailable) as raised:
-        await BareFiles(tmp_path / "media").keep(pieces(b"x"), limit=LIMIT)
+        await BareFiles(tmp_path / "media").add(pieces(b"x"), limit=LIMIT)
     assert (raised.value.code, raised.value.reason) == ("media_unavailable", "EEXIST")
 
 
@@ -183,12 +183,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk: Path) -> None:
     store = BareFiles(small_disk / "media")
-    digest, _ = await store.keep(pieces(b"x" * 500_000), limit=LIMIT)
+    digest, _ = await store.add(pieces(b"x" * 500_000), limit=LIMIT)
     with pytest.raises(StoreFull) as raised:
-        await store.keep(pieces(b"y" * 500_000, b"z" * 500_000), limit=LIMIT)
+        await store.add(pieces(b"y" * 500_000, b"z" * 500_000), limit=LIMIT)
     assert (raised.value.code, raised.value.reason) == ("disk_reserve", "ENOSPC")
     assert [file.name for file in everything(small_disk)] == [digest]
-    assert await store.keep(pieces(b"z" * 400_000), limit=LIMIT)
+    assert await store.add(pieces(b"z" * 400_000), limit=LIMIT)
 
 
 async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None:
@@ -207,11 +207,11 @@ async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None
             yield bytes(2**20)
 
     with pytest.raises(StoreFull) as raised:
-        await store.keep(more_than_there_is_room_for(), limit=2**30)
+        await store.add(more_than_there_is_room_for(), limit=2**30)
     assert (raised.value.code, raised.value.reason) == ("disk_reserve", "DISK_RESERVE")
     assert everything(tmp_path) == []
-    assert await store.keep(pieces(b"x" * 1000), limit=LIMIT)
+    assert await store.add(pieces(b"x" * 1000), limit=LIMIT)
     room = -(2**60)
     assert await store.room() == 0
     with pytest.raises(StoreFull):
-        await store.keep(pieces(b"y"), limit=LIMIT)
+        await store.add(pieces(b"y"), limit=LIMIT)

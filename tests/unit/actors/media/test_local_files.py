@@ -56,7 +56,7 @@ async def give(
     """None once it is kept, or whose limit is reached."""
     data = os.urandom(size) if content is None else content
     try:
-        await files.keep_given(chunked(data), limit=MOST, units=units, living=living)
+        await files.add_upload(chunked(data), limit=MOST, units=units, living=living)
     except LimitReached as reached:
         return reached.scope
     return None
@@ -171,11 +171,11 @@ async def test_files_on_their_way_count_beside_those_of_the_day(
         await goes_on.wait()
 
     assert await give(files, 300 * KB, "a") is None
-    slow = asyncio.ensure_future(files.keep_given(slowly(), limit=MOST, units=["a"]))
+    slow = asyncio.ensure_future(files.add_upload(slowly(), limit=MOST, units=["a"]))
     await asyncio.sleep(0.1)
     assert await give(files, 300 * KB, "a") is None, "it counts once, though another goes on"
     with pytest.raises(LimitReached):
-        await files.keep_given(pieces(), limit=MOST, units=["a"])
+        await files.add_upload(pieces(), limit=MOST, units=["a"])
     assert taken == 300 * KB
     goes_on.set()
     await slow
@@ -190,7 +190,7 @@ async def test_what_arrives_from_whatsapp_counts_and_has_the_disk_beyond_the_lim
     greedy = files.of("a")
     content = os.urandom(1200 * KB)
     digest = hashlib.sha256(content).hexdigest()
-    kept = await greedy.keep(chunked(content), limit=MOST, expected=digest)
+    kept = await greedy.add(chunked(content), limit=MOST, expected=digest)
     assert kept == (digest, 1200 * KB)
     assert await greedy.find(digest) is not None
     assert await greedy.need(digest)
@@ -207,16 +207,16 @@ async def test_what_arrives_leaves_others_their_parts_of_the_disk(
         greedy, modest = files.of("a"), files.of("b")
         kept = 0
         while await greedy.part(await greedy.room()) >= 100 * KB:
-            await greedy.keep(chunked(os.urandom(100 * KB)), limit=MOST)
+            await greedy.add(chunked(os.urandom(100 * KB)), limit=MOST)
             kept += 1
         assert 20 < kept < 30, "its part, and the other half"
         with pytest.raises(StoreFull) as refused:
-            await greedy.keep(chunked(os.urandom(100 * KB)), limit=MOST)
+            await greedy.add(chunked(os.urandom(100 * KB)), limit=MOST)
         assert refused.value.reason == "connection_part"
         assert await held(files) == {"a": kept * 100 * KB}
         for _ in range(4):
             assert await modest.part(await modest.room()) >= 100 * KB
-            await modest.keep(chunked(os.urandom(100 * KB)), limit=MOST)
+            await modest.add(chunked(os.urandom(100 * KB)), limit=MOST)
 
 
 async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_operator(
@@ -234,7 +234,7 @@ async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arriv
 ) -> None:
     (files,) = processes(media_limit=1000 * KB)
     content = os.urandom(100 * KB)
-    digest, _ = await files.of("a").keep(chunked(content), limit=MOST)
+    digest, _ = await files.of("a").add(chunked(content), limit=MOST)
     for _ in range(2):
         assert await files.of("b").need(digest)
     assert await held(files) == {"a": 100 * KB, "b": 100 * KB}
@@ -254,7 +254,7 @@ async def test_files_on_their_way_count_for_the_budget(
         raise ConnectionError
 
     endless = asyncio.ensure_future(
-        files.keep_given(slowly(), limit=MOST, units=["a", SHARED_UNIT])
+        files.add_upload(slowly(), limit=MOST, units=["a", SHARED_UNIT])
     )
     await asyncio.sleep(0.1)
     assert await give(files, 60 * KB, "a") == "connection"

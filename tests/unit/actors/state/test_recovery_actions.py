@@ -41,6 +41,6 @@ def test_an_action_on_a_connection() -> None:
 def test_an_action_on_a_process_without_a_connection() -> None:
     action = recovery_action(role="queue", action="restarted", cause="hung", at=2.0, seconds=0)
     assert action["id"] == "queue.2000.restarted"
-    assert action["connection"] is action["epoch_after"] is None
+    assert (action["connection"], action["epoch_after"]) == (None, None)
     with pytest.raises(ValueError, match="negative"):
         recovery_action(role="queue", action="restarted", cause="hung", at=2.0, seconds=-1)

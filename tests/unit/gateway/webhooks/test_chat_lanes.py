@@ -112,9 +112,9 @@ def test_what_is_done_is_not_taken_in_again() -> None:
 
 def test_the_log_is_read_on_behind_what_is_done() -> None:
     lanes = ChatLanes(5, [(6, 1_000_000), (1_000_002, 2_000_000)])
-    assert lanes.seen == 1_000_000
+    assert lanes.position == 1_000_000
     lanes.read(event(1_000_001), wanted=False)
-    assert lanes.seen == 2_000_000
+    assert lanes.position == 2_000_000
     assert lanes.place(()) == (2_000_000, ())
 
 
@@ -193,7 +193,7 @@ def test_one_that_is_stored_waits_until_the_log_is_read_up_to_it() -> None:
     lanes.hold(number, 2, 2.0, 0, 0.0, former="shop/lid")
     assert lanes.take_retry(1.0) is None
     lanes.read(event(1, "lid"), wanted=True)
-    assert lanes.seen == 2
+    assert lanes.position == 2
     assert lanes.take_retry(1.0) is None
     lid = lanes.take_new()
     assert lid is not None
@@ -279,7 +279,7 @@ class _Run:
         if roll < 0.02:
             cursor, ranges = self.lanes.place(())
             self.lanes = ChatLanes(cursor, list(zip(ranges[::2], ranges[1::2], strict=True)))
-            self.reading, self.flying = self.lanes.seen, []
+            self.reading, self.flying = self.lanes.position, []
         elif roll < 0.4 and self.reading < len(self.log):
             assert self.lanes.read(self.log[self.reading], wanted=True) == 0
             self.reading += 1

@@ -111,7 +111,7 @@ async def test_below_the_floor_logs_give_room_to_messages(
         for file in older:
             file.write_bytes(b"o" * 150_000)
         log.write_bytes(b"n" * 100_000)
-        keeps = asyncio.create_task(log_rotation.keep(disk, 150_000, DiskFloor([disk], reserve)))
+        keeps = asyncio.create_task(log_rotation.run(disk, 150_000, DiskFloor([disk], reserve)))
         try:
             await eventually("the disk is looked at", lambda: looks > 2, 10)
             assert [file.stat().st_size for file in (log, *older)] == [100_000, *[150_000] * 4]

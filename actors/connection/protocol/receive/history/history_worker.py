@@ -161,7 +161,7 @@ class HistoryWorker:
         except (ConnectionLost, *SessionRefusal):
             raise
         except (UnusableHistory, MalformedMessage) as error:
-            await self._give_up(sync, str(error))
+            await self._abandon(sync, str(error))
             return
         except Later as later:
             log.warning("history put off", action="history.put_off", reason=str(later))
@@ -178,7 +178,7 @@ class HistoryWorker:
     async def _finish(self) -> None:
         """Tell the phone of what is stored as it has to be, and forget it."""
         for message_id in self._session.history_syncs.ended():
-            if self._hold and self._session.inbox.keeps_any(
+            if self._hold and self._session.inbox.holds_any(
                 self._until.setdefault(message_id, self._session.inbox.last_arrival())
             ):
                 continue
@@ -207,14 +207,14 @@ class HistoryWorker:
     async def _put_off(self, sync: StoredNotification, reason: str) -> None:
         """Try it again later; not for ever."""
         if sync.attempts >= MAX_FILE_ATTEMPTS:
-            await self._give_up(sync, reason)
+            await self._abandon(sync, reason)
             return
         self._counts["history.put_off"] += 1
         pause = doubled(sync.attempts + 1, FIRST_FILE_PAUSE, LONGEST_FILE_PAUSE)
         async with transaction(self._session, self._socket):
             self._session.history_syncs.put_off(sync.message_id, self._clock() + pause)
 
-    async def _give_up(self, sync: StoredNotification, reason: str) -> None:
+    async def _abandon(self, sync: StoredNotification, reason: str) -> None:
         self._counts["history.lost"] += 1
         log.warning("history not read", action="history.lost", reason=reason)
         await self._forget(sync.message_id)
@@ -366,7 +366,7 @@ class HistoryWorker:
         key = MessageKey(str(past.chat), str(past.sender), past.message_id)
         if past.from_me and self._session.sent.was_sent(key.chat, key.message_id):
             return False
-        if self._session.inbox.seen(*key):
+        if self._session.inbox.committed(*key):
             return False
         found = read_parsed(past.message)
         if found is None:

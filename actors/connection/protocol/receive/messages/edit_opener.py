@@ -42,7 +42,7 @@ class EditOpener:
         self._people = people
         self._joined: list[OpenedEdit] = []
 
-    def keep(
+    def store(
         self,
         key: MessageKey,
         found: Received,

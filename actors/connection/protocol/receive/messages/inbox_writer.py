@@ -75,7 +75,7 @@ class InboxWriter:
         added = self.add(stanza, source, content, found.destination, plaintext)
         self._note_timer(scene.chat, disappearing_timer.of_message(found, self.at(stanza)))
         author = str(source.sender.canonical)
-        self.edits.keep(
+        self.edits.store(
             key,
             found,
             plaintext,

@@ -67,7 +67,7 @@ class MessageReceiver:
     ) -> StanzaResult | None:
         """The outcome of a message that is stored already; None for another one."""
         key = self.key(stanza, source)
-        if not self._session.inbox.seen(*key):
+        if not self._session.inbox.committed(*key):
             return None
         if self._hold and self._session.history_syncs.has(stanza.attrs["id"]):
             return StanzaResult("message.repeated", task="history")
@@ -155,17 +155,17 @@ class MessageReceiver:
         )
         self._schedule_resend(stanza, source, PHONE_DELAY_AFTER_SENDER)
 
-    def give_up(self, stanza: Node) -> StanzaResult:
+    def abandon(self, stanza: Node) -> StanzaResult:
         """Put a placeholder where no resend came; one that comes later still replaces it.
 
         The stanza is answered already, or will be once the placeholder is stored elsewhere.
         """
         source = source_of(stanza, self._people)
-        if source is None or self._session.inbox.seen(*self.key(stanza, source)):
+        if source is None or self._session.inbox.committed(*self.key(stanza, source)):
             return StanzaResult("message.repeated")
         return self.put_placeholder(stanza, source)
 
     def lapse(self, patience: float) -> StanzaResult:
-        """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
+        """As `abandon`, for all that was last asked for so many seconds ago, on whatever socket."""
         shown = self._session.inbox.show_wanted(self._clock() - patience)
         return StanzaResult("message.placeholder" if shown else "message.repeated", news=shown > 0)

@@ -29,18 +29,25 @@ func TestItemsComeInTheirOrderAndNeverMoreThanTheLimit(t *testing.T) {
 func TestFullQueueStopsTheReader(t *testing.T) {
 	queue := New[int](1)
 	queue.Put(1)
+	put := putWhileFull(t, queue, 2)
+	queue.Take()
+	<-put
+}
+
+// putWhileFull puts an item into a full queue, and returns the channel that is closed once the queue took it.
+func putWhileFull(t *testing.T, queue *Queue[int], item int) <-chan struct{} {
+	t.Helper()
 	put := make(chan struct{})
 	go func() {
-		queue.Put(2)
+		queue.Put(item)
 		close(put)
 	}()
 	select {
 	case <-put:
-		t.Fatal("a full queue took another item")
+		t.Error("a full queue took another item")
 	case <-time.After(50 * time.Millisecond):
 	}
-	queue.Take()
-	<-put
+	return put
 }
 
 func TestFullQueueGoesOnWhileAnAnswerIsWaitedFor(t *testing.T) {
@@ -57,16 +64,7 @@ func TestFullQueueGoesOnWhileAnAnswerIsWaitedFor(t *testing.T) {
 		}
 	}
 	queue.Put(4)
-	put := make(chan struct{})
-	go func() {
-		queue.Put(5)
-		close(put)
-	}()
-	select {
-	case <-put:
-		t.Error("the limit was not in force again")
-	case <-time.After(50 * time.Millisecond):
-	}
+	put := putWhileFull(t, queue, 5) // the limit is in force again
 	queue.Close()
 	<-put
 }

@@ -259,9 +259,7 @@ func TestStockCallsAMessageSentThatItsRecipientDoesNotGet(t *testing.T) {
 	if err := one.write(friend, "3EB0000000000000000020", "second"); err != nil {
 		t.Fatal(err)
 	}
-	if found := reached(t, friend, "3EB0000000000000000020"); found != 1 {
-		t.Errorf("%d devices have it", found)
-	}
+	assertReached(t, friend, "3EB0000000000000000020", 1)
 }
 
 func spoilStock(t *testing.T, one *stock) {
@@ -282,9 +280,7 @@ func TestDeviceThatFailsOnceIsTriedAgain(t *testing.T) {
 	if sent := one.send(person(friend), "3EB0000000000000000021", "x"); sent.Err != nil {
 		t.Fatal(sent.Err)
 	}
-	if found := reached(t, friend, "3EB0000000000000000021"); found != 2 {
-		t.Errorf("%d devices have it", found)
-	}
+	assertReached(t, friend, "3EB0000000000000000021", 2)
 	assertSpoilt(t, one.path)
 }
 
@@ -308,10 +304,15 @@ func TestLinkedDeviceThatCannotBeReachedKeepsNobodyFromAMessage(t *testing.T) {
 	if sent := one.send(person(friend), "3EB0000000000000000023", "x"); sent.Err != nil {
 		t.Fatal(sent.Err)
 	}
-	if found := reached(t, friend, "3EB0000000000000000023"); found != 1 {
+	assertReached(t, friend, "3EB0000000000000000023", 1)
+	assertSpoilt(t, one.path)
+}
+
+func assertReached(t *testing.T, friend, message string, devices int) {
+	t.Helper()
+	if found := reached(t, friend, message); found != devices {
 		t.Errorf("%d devices have it", found)
 	}
-	assertSpoilt(t, one.path)
 }
 
 func assertSpoilt(t *testing.T, path string) {

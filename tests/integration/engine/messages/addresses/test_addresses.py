@@ -22,15 +22,7 @@ from tests.integration.engine.simulated import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture
-async def phone(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Device]:
-    async with device(simulator, tmp_path) as made:
-        await pair(simulator, made)
-        yield made
 
 
 async def reached(simulator: Simulator, text: str) -> bool:

@@ -43,10 +43,7 @@ if TYPE_CHECKING:
     from actors.queue.outbound_queue import OutboundQueue
 
 
-@pytest.fixture(autouse=True)
-def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_log_file")
 
 
 async def listed(documents: Documents, address: str | None = None) -> list[dict[str, Any]]:

@@ -29,10 +29,7 @@ COUNT = 10
 TEXTS = [f"own {number}" for number in range(COUNT)]
 
 
-@pytest.fixture(autouse=True)
-def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_log_file")
 
 
 async def become(

@@ -26,12 +26,10 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
+@pytest.mark.usefixtures("no_log_file")
 @pytest.mark.parametrize("step", list(frozen_child.STEPS))
-async def test_what_a_thawed_owner_had_read_is_not_stored_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+async def test_what_a_thawed_owner_had_read_is_not_stored_again(tmp_path: Path, step: str) -> None:
     """Under the LID, whose chat its successor has merged: nobody would merge it once more."""
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     made = lid_merge_child.settings(tmp_path)
     documents = open_documents(made)
     await Connections(documents).create("shop", id="shop")

@@ -58,7 +58,7 @@ def test_the_key_is_not_that_of_the_copies(data: Path, tmp_path: Path, doctor: E
     session.parent.mkdir(parents=True)
     Session.open(session, 1).close()
     vault = open_vault(settings, open_bucket(settings))
-    assert asyncio.run(vault.keep(SHOP, session, tmp_path / "scratch"))
+    assert asyncio.run(vault.back_up(SHOP, session, tmp_path / "scratch"))
     examined = doctor(data, STORAGE_BUCKET=bucket, SESSION_ENCRYPTION_KEY=KEY)
     assert examined[1]["session key"]["result"] == "ok"
     examined = doctor(data, SESSION_ENCRYPTION_KEY=OTHER_KEY)

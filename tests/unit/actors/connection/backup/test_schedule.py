@@ -38,7 +38,7 @@ async def test_a_copy_that_was_made_is_new(tmp_path: Path) -> None:
     leases, measured = AgeRecorder(), Measured()
     keeping = safekeeping(tmp_path, leases, behind=time.time() - 500)
     assert 499 < keeping.age < 600
-    assert await keeping._keep()
+    assert await keeping._back_up()
     assert keeping.age < 100
     assert leases.behind is None
     assert measured.rise("teimoso_backups", outcome="kept") == 1
@@ -49,7 +49,7 @@ async def test_a_copy_that_fails_leaves_the_age(tmp_path: Path) -> None:
     keeping._kept_at -= 300
     shutil.rmtree(tmp_path / "bucket")
     (tmp_path / "bucket").write_text("no directory")
-    assert not await keeping._keep()
+    assert not await keeping._back_up()
     assert keeping.age >= 300
     assert measured.rise("teimoso_backups", outcome="failed") == 1
     assert measured.rise("teimoso_backups", outcome="kept") == 0

@@ -195,7 +195,7 @@ async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
     async def full(*_: Any, **__: Any) -> Any:
         raise StoreFull("DISK_RESERVE")
 
-    monkeypatch.setattr(vars(files)["_store"], "keep", full)
+    monkeypatch.setattr(vars(files)["_store"], "add", full)
     long = item(text=LONG)
     assert await words.fitted([long]) == [long]
     assert session.downloads.received_today() == 0

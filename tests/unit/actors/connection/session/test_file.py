@@ -195,7 +195,7 @@ async def test_what_cannot_be_written_is_said_and_undone(
     session._writer.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(SessionUnavailable, match="SQLITE_FULL"):
         await put(session, "TOO MUCH", body=os.urandom(100_000))
-    assert not session.inbox.seen(ALICE, ALICE, "TOO MUCH")
+    assert not session.inbox.committed(ALICE, ALICE, "TOO MUCH")
     session._writer.execute(f"PRAGMA max_page_count={pages + 1000}")
     assert await put(session, "TOO MUCH")
 
@@ -363,7 +363,7 @@ async def test_each_transaction_that_changed_something_is_counted(
     await put(session, "ONE")
     assert Session.stored_position(path) == (3, 1)
     async with session.transaction():
-        session.inbox.seen("chat", "sender", "ONE")
+        session.inbox.committed("chat", "sender", "ONE")
     with pytest.raises(sqlite3.IntegrityError):
         await put(session, "TWO", type=None)
     assert Session.stored_position(path) == (3, 1)

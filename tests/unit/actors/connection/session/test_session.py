@@ -28,7 +28,7 @@ async def test_what_is_under_the_lid_moves_to_the_number(session: Session, clock
         session.keys.add_ratchet("15550100003@s.whatsapp.net", b"c", b"identity", "own", b"key")
         session.learn_lid("1@lid", ALICE)
         session.learn_lid("2@lid", "15550100003@s.whatsapp.net")
-    assert session.inbox.seen(ALICE, ALICE, "A")
+    assert session.inbox.committed(ALICE, ALICE, "A")
     assert session.sent.plaintext(ALICE, "S") == b"text"
     assert session.identities.devices("1@lid") is None
     (moved,) = session.keys.ratchets("15550100002:3@s.whatsapp.net")
@@ -69,7 +69,7 @@ async def test_a_person_takes_the_sessions_to_another_number(
     assert session.identities.devices(old) is None
     assert [one.state for one in session.keys.ratchets("2@lid")] == ["of the second"]
     assert (session.identities.lid_for(old), session.identities.pn_for("2@lid")) == (None, None)
-    assert session.inbox.seen(old, old, "A"), "what is stored stays where users saw it"
+    assert session.inbox.committed(old, old, "A"), "what is stored stays where users saw it"
 
 
 async def test_a_number_with_another_lid_keeps_its_sessions(session: Session) -> None:
@@ -99,7 +99,7 @@ async def test_a_logout_forgets_keys_and_keeps_the_inbox(session: Session, clock
     assert session.keys.identity(ALICE) is None
     assert session.identities.devices(ALICE) is None
     assert session.sent.plaintext(ALICE, "S") is None
-    assert session.inbox.seen(ALICE, ALICE, "A")
+    assert session.inbox.committed(ALICE, ALICE, "A")
     assert len(session.inbox.pending("message", 10)) == 1
     async with session.transaction():
         second = session.keys.add_prekeys([(b"r" * 32, b"s" * 32)], published=True)

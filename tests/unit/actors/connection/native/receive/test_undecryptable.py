@@ -142,7 +142,7 @@ async def test_a_resend_stands_where_the_message_first_came(receiver: World, sho
     await receiver.take(await receiver.message(text("second")))
     if shown != "never":
         async with receiver.session.transaction():
-            receiver.incoming.give_up(late)
+            receiver.incoming.abandon(late)
     if shown == "stored":
         await drain()
     await receiver.afresh()
@@ -181,7 +181,7 @@ async def test_a_resend_replaces_a_placeholder_that_is_stored_elsewhere_already(
     stanza = garbled(await receiver.message(text("late")))
     await receiver.take(stanza)
     async with receiver.session.transaction():
-        receiver.incoming.give_up(stanza)
+        receiver.incoming.abandon(stanza)
     (placeholder,) = receiver.messages()
     stored = storing(incoming("shop", asdict(placeholder), 1.0))
     assert stored.change is not None
@@ -205,7 +205,7 @@ async def test_a_resend_replaces_the_placeholder(receiver: World) -> None:
     stanza = garbled(await receiver.message(text("late")))
     await receiver.take(stanza)
     async with receiver.session.transaction():
-        assert answers_of(receiver.incoming.give_up(stanza)) == [], "it was answered when it came"
+        assert answers_of(receiver.incoming.abandon(stanza)) == [], "it was answered when it came"
     (placeholder,) = receiver.messages()
     assert placeholder.type == "undecryptable"
     await receiver.afresh()
@@ -213,7 +213,7 @@ async def test_a_resend_replaces_the_placeholder(receiver: World) -> None:
     assert (await receiver.take(resent)).news
     assert [(one.type, one.text) for one in receiver.messages()] == [("text", "late")]
     async with receiver.session.transaction():
-        assert receiver.incoming.give_up(stanza) == StanzaResult("message.repeated")
+        assert receiver.incoming.abandon(stanza) == StanzaResult("message.repeated")
 
 
 async def test_a_resend_by_the_number_replaces_the_placeholder_of_the_lid(receiver: World) -> None:
@@ -221,7 +221,7 @@ async def test_a_resend_by_the_number_replaces_the_placeholder_of_the_lid(receiv
     stanza = garbled(await receiver.message(text("late"), from_=CONTACT_LID))
     await receiver.take(stanza)
     async with receiver.session.transaction():
-        receiver.incoming.give_up(stanza)
+        receiver.incoming.abandon(stanza)
         receiver.session.inbox.settle([one.key for one in receiver.messages()])
     await receiver.afresh()
     known = {"id": stanza.attrs["id"], "sender_lid": CONTACT_LID}

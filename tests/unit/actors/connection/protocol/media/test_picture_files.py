@@ -79,7 +79,7 @@ async def test_a_file_that_is_not_there_or_too_large_is_none(tmp_path: Path) -> 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * (MAX_PICTURE_BYTES + 1)
 
-    sha256, _ = await store.keep(chunks(), limit=2 * MAX_PICTURE_BYTES)
+    sha256, _ = await store.add(chunks(), limit=2 * MAX_PICTURE_BYTES)
     for wanted in (sha256, "0" * 64):
         with pytest.raises(SendError, match="unknown_media"):
             await large.read(wanted)

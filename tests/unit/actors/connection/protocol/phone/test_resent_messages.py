@@ -90,7 +90,7 @@ async def test_a_placeholder_gets_its_content(receiver: World) -> None:
     (message,) = (one for one in receiver.messages() if one.message_id == "AD")
     assert (message.chat, message.sender, message.push_name) == (CONTACT, CONTACT, "Ana")
     assert receiver.session.placeholders.next_at() is None
-    assert receiver.session.inbox.seen(CONTACT, CONTACT, "AD")
+    assert receiver.session.inbox.committed(CONTACT, CONTACT, "AD")
 
 
 async def test_it_comes_but_once(receiver: World) -> None:

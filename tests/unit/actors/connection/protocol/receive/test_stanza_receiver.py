@@ -115,7 +115,7 @@ class ScriptedHandler:
         self.store(number, "undecryptable")
         return StanzaResult("message.placeholder", (receipts.nack(stanza, 500),), news=True)
 
-    def give_up(self, stanza: Node) -> StanzaResult:
+    def abandon(self, stanza: Node) -> StanzaResult:
         self.store(stanza.attrs["id"], "undecryptable")
         return StanzaResult("given_up", news=True)
 

@@ -39,7 +39,7 @@ async def test_a_number_is_called_by_the_one_that_answers(session: Session, cloc
         assert session.names.chat_today(ASKED) == ANSWERED
         assert not session.learn_number(ASKED, ANSWERED)
     assert session.names.chat_today(ASKED) == ANSWERED
-    assert session.inbox.seen(ANSWERED, ANSWERED, "A")
+    assert session.inbox.committed(ANSWERED, ANSWERED, "A")
     assert session.sent.plaintext(ANSWERED, "S") == b"text"
     assert [(each.old, each.new) for each in session.inbox.pending("merge", 10)] == [
         (ASKED, ANSWERED)

@@ -20,9 +20,9 @@ from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 async def test_a_message_is_there_once(session: Session, clock: Clock) -> None:
     """G5."""
-    assert not session.inbox.seen(ALICE, ALICE, "A")
+    assert not session.inbox.committed(ALICE, ALICE, "A")
     assert await put(session, "A", push_name="Al", source="offline", from_me=True)
-    assert session.inbox.seen(ALICE, ALICE, "A")
+    assert session.inbox.committed(ALICE, ALICE, "A")
     assert not await put(session, "A", text="another")
     assert await put(session, "A", sender="15550100003@s.whatsapp.net")
     first, _ = session.inbox.pending("message", 10)
@@ -78,7 +78,7 @@ async def test_settled_messages_leave_a_tombstone_for_30_days(
     clock.now += 40 * DAY
     async with session.transaction():
         session.prune(clock.now)
-    assert session.inbox.seen(ALICE, ALICE, "A"), "unsettled: its term has not begun"
+    assert session.inbox.committed(ALICE, ALICE, "A"), "unsettled: its term has not begun"
     async with session.transaction():
         session.inbox.settle([1, 1, 77])
     assert [item.key for item in session.inbox.pending("message", 10)] == [2]
@@ -89,7 +89,7 @@ async def test_settled_messages_leave_a_tombstone_for_30_days(
     clock.now += 2 * DAY
     async with session.transaction():
         session.prune(clock.now)
-    assert not session.inbox.seen(ALICE, ALICE, "A")
+    assert not session.inbox.committed(ALICE, ALICE, "A")
     session.close()
     assert not holds(path, b"q7Zk3-unmistakable")
 
@@ -102,13 +102,13 @@ def holds(path: Path, text: bytes) -> bool:
 @pytest.mark.parametrize("settled", [True, False])
 async def test_a_resend_replaces_a_placeholder(session: Session, *, settled: bool) -> None:
     assert await put(session, "A", type="undecryptable", text=None, body=None)
-    assert not session.inbox.seen(ALICE, ALICE, "A")
+    assert not session.inbox.committed(ALICE, ALICE, "A")
     assert not await put(session, "A", type="undecryptable", text=None, body=None)
     if settled:
         async with session.transaction():
             session.inbox.settle([1])
     assert await put(session, "A")
-    assert session.inbox.seen(ALICE, ALICE, "A")
+    assert session.inbox.committed(ALICE, ALICE, "A")
     assert not await put(session, "A", type="undecryptable", text=None, body=None)
     (item,) = session.inbox.pending("message", 10)
     assert (item.key, item.text) == (2, "text of A")
@@ -122,7 +122,7 @@ async def test_what_shows_nothing_leaves_a_tombstone_alone(session: Session) -> 
         for message_id in ("FRESH", "MESSAGE", "PLACEHOLDER"):
             session.inbox.bury(**key, message_id=message_id)
     for message_id in ("FRESH", "MESSAGE", "PLACEHOLDER"):
-        assert session.inbox.seen(ALICE, ALICE, message_id)
+        assert session.inbox.committed(ALICE, ALICE, message_id)
         assert not await put(session, message_id)
     assert [item.key for item in session.inbox.pending("message", 10)] == [1]
 
@@ -179,7 +179,7 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     clock.now += 10
     await want(session, "B")
     assert session.inbox.wants()
-    assert not session.inbox.seen(ALICE, ALICE, "A")
+    assert not session.inbox.committed(ALICE, ALICE, "A")
     assert session.inbox.pending("message", 10) == []
     hidden = InboxMessage(
         1,
@@ -265,7 +265,7 @@ async def test_a_message_in_two_chats_that_are_one_is_there_once(
     assert (own.chat, own.sender) == (ALICE, "15550100001@s.whatsapp.net")
     assert [one.chat for one in session.inbox.pending("receipt", 10)] == [ALICE]
     assert session.inbox.wants() == (expected == [] and there == WANTED_ROW)
-    assert session.inbox.seen(ALICE, ALICE, "A") == (
+    assert session.inbox.committed(ALICE, ALICE, "A") == (
         there in ("text", "settled") or moved == "text"
     )
     assert session.rows("SELECT 1 FROM tombstones WHERE chat = ?", (lid,)) == []
@@ -326,14 +326,14 @@ async def test_tombstones_of_a_lid_end_as_those_of_a_number_do(
     async with session.transaction():
         session.inbox.settle([1])
         session.prune(clock.now)
-    assert session.inbox.seen(LID, LID, "A")
+    assert session.inbox.committed(LID, LID, "A")
     clock.now += 10 * DAY
     async with session.transaction():
         session.prune(clock.now)
     assert session.rows("SELECT message_id FROM tombstones") == [("A",)]
     async with session.transaction():
         session.learn_lid(LID, ALICE)
-    assert session.inbox.seen(ALICE, ALICE, "A")
+    assert session.inbox.committed(ALICE, ALICE, "A")
     assert session.inbox.pending("merge", 10) == [InboxMerge(3, LID, ALICE)]
 
 

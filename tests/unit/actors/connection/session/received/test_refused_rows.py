@@ -42,7 +42,7 @@ async def test_a_row_that_is_set_aside_waits_for_nobody(
     assert (item.key, item.kind, item.chat, item.message_id) == (2, "message", ALICE, "B")
     assert (item.type, item.at, item.refused_at) == ("text", 1_700_000_000, clock.now)
     assert (item.size, item.excerpt) == (9, "text of B")
-    assert session.inbox.seen(ALICE, ALICE, "B")
+    assert session.inbox.committed(ALICE, ALICE, "B")
     assert not await put(session, "B"), "it does not come twice"
     session.close()
     with closing(Session.open(path, 4, clock=clock)) as again:
@@ -98,13 +98,13 @@ async def test_a_tombstone_of_what_is_discarded_ends_as_others_do(
     clock.now += 40 * DAY
     async with session.transaction():
         session.prune(clock.now)
-    assert session.inbox.seen(ALICE, ALICE, "B"), "a person may have it stored yet"
+    assert session.inbox.committed(ALICE, ALICE, "B"), "a person may have it stored yet"
     async with session.transaction():
         session.refused.discard(2)
         clock.now += 31 * DAY
         session.prune(clock.now)
-    assert not session.inbox.seen(ALICE, ALICE, "B")
-    assert session.inbox.seen(ALICE, ALICE, "C")
+    assert not session.inbox.committed(ALICE, ALICE, "B")
+    assert session.inbox.committed(ALICE, ALICE, "C")
 
 
 async def test_nobody_waits_until_it_is_stored(session: Session) -> None:
@@ -114,7 +114,7 @@ async def test_nobody_waits_until_it_is_stored(session: Session) -> None:
     await aside(session, 2)
     assert session.refused.unsettled(ALICE, ALICE, "B") is None
     assert session.refused.unsettled(ALICE, ALICE, "C") == 3
-    assert not session.inbox.keeps_any(2) or session.inbox.keeps_any(1)
+    assert not session.inbox.holds_any(2) or session.inbox.holds_any(1)
 
 
 async def test_a_message_takes_the_place_of_its_refused_placeholder(session: Session) -> None:
