@@ -139,14 +139,16 @@ class Prepared(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._found: dict[Hashable, dict[bytes, T | Undecryptable]] = {}
+        # By identity: hashing the bytes of a large message takes as long as its MAC.
+        self._found: dict[Hashable, dict[int, tuple[bytes, T | Undecryptable]]] = {}
 
     def put(self, owner: Hashable, ciphertext: bytes, found: T | Undecryptable) -> None:
-        self._found.setdefault(owner, {})[ciphertext] = found
+        """Hold the result of a message, by this object and no equal one."""
+        self._found.setdefault(owner, {})[id(ciphertext)] = (ciphertext, found)
 
     def get(self, owner: Hashable, ciphertext: bytes) -> T | None:
         """The result; None where there is none. Raises `Undecryptable` where that is the result."""
-        found = self._found.get(owner, {}).get(ciphertext)
+        _, found = self._found.get(owner, {}).get(id(ciphertext), (None, None))
         if isinstance(found, Undecryptable):
             raise Undecryptable(found.reason)
         return found

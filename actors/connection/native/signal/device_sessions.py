@@ -23,7 +23,6 @@ from actors.connection.native.signal.key_agreement import BadSignature, Bundle, 
 from actors.connection.native.signal.message_cipher import Identities
 from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signal_messages import (
-    MAX_BYTES,
     MalformedSignalMessage,
     PrekeyMessage,
     SignalMessage,
@@ -48,8 +47,6 @@ __all__ = [
     "Unprepared",
     "new_credentials",
 ]
-
-MAX_PLAINTEXT = MAX_BYTES - 1024
 
 
 class NoSession(Exception):  # noqa: N818 - reads as what it is
@@ -166,12 +163,9 @@ class Signal:
     ) -> tuple[Literal["pkmsg", "msg"], bytes]:
         """The next message for the device; a ``pkmsg`` until the peer was heard on the session.
 
-        Raises `NoSession`, and `ValueError` above a megabyte. The bytes may leave only once the
-        transaction is committed: a message key that is used twice makes the next message
-        undecryptable.
+        Raises `NoSession`. The bytes may leave only once the transaction is committed: a message key
+        that is used twice makes the next message undecryptable.
         """
-        if len(plaintext) > MAX_PLAINTEXT:
-            raise ValueError("the plaintext is too large")
         stored = self._session.keys.current_ratchet(address)
         if stored is None:
             raise NoSession

@@ -251,9 +251,9 @@ async def test_a_long_message_of_a_group_is_checked_once_and_outside_the_transac
     for left in (BURST, 0):
         with keys._budgets.allowance(CONTACT, 0) as allowance:
             allowance.pay(2 * (BURST - left))
+        late, own = own.encrypt(bytes(500_000))
         message, own = own.encrypt(bytes(500_000))
-        forged = bytes([*message[:-64], *bytes(64)])
-        for each in (forged, message):
+        for each in (_altered(message), message, _altered(late), late):
             checked = 0
             with pytest.raises(Unprepared):
                 async with receiver.session.transaction():
@@ -262,6 +262,10 @@ async def test_a_long_message_of_a_group_is_checked_once_and_outside_the_transac
             with suppress(Undecryptable):
                 assert await _read(receiver, keys, each) == bytes(500_000)
             assert checked == 1
+
+
+def _altered(message: bytes) -> bytes:
+    return message[:-64] + bytes(64)
 
 
 async def _read(receiver: World, keys: GroupKeys, message: bytes) -> bytes:
