@@ -36,7 +36,7 @@ from tests.unit.actors.connection.native.receiving_device import (
 from tests.unit.actors.connection.native.signal_devices import Device, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 SESSIONS, SKIPPED = 41, 2_000
 ROUNDS = 30
@@ -116,7 +116,7 @@ async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
                     },
                 )
             )
-        exhausted = await _refused(world, {"from": CONTACT}, [forged(0)], _spent)
+        exhausted = await _refused(world, {"from": CONTACT}, [forged(0)], spent_before=2 * BURST)
         genuine = [await peer.encrypt(bytes(LARGEST)) for _ in range(ROUNDS)]
         for name, times in (
             ("forged message, its device over budget", exhausted),
@@ -133,10 +133,7 @@ def _jump() -> float:
 
 
 async def _refused(
-    world: World,
-    chat: dict[str, str],
-    parts: Sequence[Part],
-    budgets: Callable[[], Budgets] = Budgets,
+    world: World, chat: dict[str, str], parts: Sequence[Part], *, spent_before: int = 0
 ) -> list[float]:
     """Processor seconds for each, its retry receipt with it; its batch shares a transaction, which is left out.
 
@@ -149,8 +146,10 @@ async def _refused(
             Node("enc", {"v": "2", "type": kind}, bytes(bytearray(data))) for kind, data in parts
         )
         stanza = Node("message", {"id": secrets.token_hex(8), "t": "900", **chat}, encrypted)
-        world.signal.budgets = budgets()
+        world.signal.budgets._left.clear()
         world.incoming.forget_prepared()
+        with world.signal.budgets.allowance(CONTACT, 0) as allowance:
+            allowance.pay(spent_before)
         spent = 0.0
         async with world.session.transaction():
             began = time.process_time()
@@ -193,14 +192,6 @@ async def _read(device: Device, made: Sequence[Sent]) -> list[float]:
             await device.signal.decrypt(device.peer, kind, data)
             times.append(spent + time.process_time() - began)
     return times
-
-
-def _spent() -> Budgets:
-    """The budgets of a device that has nothing left."""
-    budgets = Budgets(clock=lambda: 0.0)
-    with budgets.allowance(CONTACT, 0) as allowance:
-        allowance.pay(2 * BURST)
-    return budgets
 
 
 async def _handed(device: Device) -> OwnSenderKey:
