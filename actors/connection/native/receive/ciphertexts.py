@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import structlog
 
+from actors.connection.native.signal.decryption_budget import ORDINARY
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.protocol.message_size import MAX_CIPHERTEXT
@@ -34,16 +35,29 @@ class Ciphers:
         self._people = people
         self._keys = GroupKeys(session, signal.budgets)
 
-    async def prepare(self, stanza: Node, source: MessageSource) -> None:
-        """Try the ciphertexts that will be decrypted. Changes nothing, and raises nothing of theirs."""
+    async def prepare(self, stanza: Node, source: MessageSource, *, others: bool = False) -> None:
+        """Try the ciphertexts that will be decrypted. Changes nothing, and raises nothing of theirs.
+
+        `others` were prepared, which come before: nothing is done again, nor what one of them makes useless. A
+        member's message whose key beside it takes long to refuse is not tried here.
+        """
         if not can_be_read(stanza, source) or _too_large(stanza, source):
             return
-        name, shared = self._name(source), _parts(stanza, "skmsg")
-        for part in _handed(stanza) if shared else stanza.children("enc")[:1]:
+        name, chat = self._name(source), str(source.audience)
+        shared = _parts(stanza, "skmsg")[:1]
+        direct = _handed(stanza) if shared else stanza.children("enc")[:1]
+        if others and not (
+            all(self._signal.waits(name, part.data) for part in direct)
+            and all(self._keys.waits(chat, name, part.data) for part in shared)
+        ):
+            return
+        spent = 0
+        for part in direct:
             kind = cast("Literal['pkmsg', 'msg']", part.attrs["type"])
-            await self._signal.prepare(name, kind, part.data)
-        for part in shared[:1]:
-            self._keys.prepare(str(source.audience), name, part.data)
+            spent += await self._signal.prepare(name, kind, part.data)
+        if spent <= ORDINARY:
+            for part in shared:
+                self._keys.prepare(chat, name, part.data)
 
     def forget_prepared(self) -> None:
         self._signal.forget_prepared()

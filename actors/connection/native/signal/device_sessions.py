@@ -186,18 +186,25 @@ class Signal:
             message=message,
         ).encode()
 
-    async def prepare(self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes) -> None:
+    def waits(self, address: str, ciphertext: bytes) -> bool:
+        """Whether `prepare` is of use: it was not called, and no prepared message changes the sessions with the device."""
+        return self._prepared.waits(address, ciphertext)
+
+    async def prepare(self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes) -> int:
         """Try a message outside the transaction in which it will be decrypted; change nothing.
 
-        The result holds until the sessions with the device change, or until `forget_prepared`.
+        The result holds until the sessions with the device change, or until `forget_prepared`. Returns the effort
+        that refusing it took, 0 of one that is read.
         """
         base = ACCEPTANCE if kind == "pkmsg" else 0
-        try:
-            with self.budgets.allowance(address, len(ciphertext), base=base) as allowance:
+        with self.budgets.allowance(address, len(ciphertext), base=base) as allowance:
+            try:
                 found = await self._try(address, kind, ciphertext, allowance)
-            self._prepared.put(address, ciphertext, found)
-        except Undecryptable as refused:
-            self._prepared.put(address, ciphertext, refused)
+            except Undecryptable as refused:
+                self._prepared.put(address, ciphertext, refused)
+                return allowance.spent
+        self._prepared.put(address, ciphertext, found)
+        return 0
 
     def forget_prepared(self) -> None:
         self._prepared.clear()

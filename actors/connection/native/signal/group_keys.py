@@ -65,6 +65,10 @@ class GroupKeys:
         self._prepared.drop((chat, device))
         self._session.groups.add_sender_key(chat, device, _row(key), reach=MAX_JUMP)
 
+    def waits(self, chat: str, device: str, ciphertext: bytes) -> bool:
+        """Whether `prepare` is of use: it was not called, and no prepared message changes the device's keys."""
+        return self._prepared.waits((chat, device), ciphertext)
+
     def prepare(self, chat: str, device: str, ciphertext: bytes) -> None:
         """Try an ``skmsg`` outside the transaction in which it will be decrypted; change nothing."""
         try:

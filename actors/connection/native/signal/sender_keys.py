@@ -124,9 +124,8 @@ class SenderKey:
     def of(cls, handed: Distribution) -> SenderKey:
         return cls(handed.key_id, handed.signing, handed.iteration, handed.chain)
 
-    def _check(self, message: GroupMessage, allowance: Allowance) -> None:
+    def _check(self, message: GroupMessage) -> None:
         """Raises `Undecryptable` unless the sender signed it: nobody else makes the rest take long."""
-        allowance.demand(SIGNATURE, "bad_signature", mac=True)
         if not signatures.verify(self.signing, message.signed, message.signature):
             raise Undecryptable("bad_signature")
 
@@ -135,11 +134,11 @@ class SenderKey:
 
         Raises `Undecryptable`, and `Unprepared` by the allowance.
         """
-        self._check(message, allowance)
         jump = message.iteration - self.iteration
         if jump > MAX_JUMP or message.iteration > MAX_ITERATION:
             raise Undecryptable("too_far")
-        allowance.demand(jump, "too_far")
+        allowance.demand(SIGNATURE + jump, "too_far", mac=True)
+        self._check(message)
         *passed, there, behind = walk(self.chain, jump + 1)
         plaintext = unseal(seed(there), message)
         allowance.pay(jump)
@@ -149,7 +148,8 @@ class SenderKey:
 
     def read_late(self, message: GroupMessage, key: bytes, allowance: Allowance) -> GroupRead:
         """The plaintext of a message that the chain has passed, by its own key that was kept. Raises as `read`."""
-        self._check(message, allowance)
+        allowance.demand(SIGNATURE, "bad_signature", mac=True)
+        self._check(message)
         return GroupRead(unseal(key, message), self, self, used=message.iteration)
 
 
