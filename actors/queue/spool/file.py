@@ -87,7 +87,7 @@ SCHEMA = (
 EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
 
-DEPTH = """SELECT (SELECT coalesce(sum(rows), 0) FROM counts),
+_DEPTH = """SELECT (SELECT coalesce(sum(rows), 0) FROM counts),
     (SELECT accepted_at FROM spool WHERE typeof(accepted_at) = 'real' ORDER BY place LIMIT 1),
     (SELECT count(*) FROM unreadable), (SELECT coalesce(sum(bytes), 0) FROM weights)"""
 """Takes as long with many rows as with few."""
@@ -306,7 +306,7 @@ class Spool:
 
     async def depth(self) -> Depth:
         row = await self._writer.call(
-            lambda database: database.execute(DEPTH).fetchone(), writes=False
+            lambda database: database.execute(_DEPTH).fetchone(), writes=False
         )
         count, oldest_at, unreadable, weight = row
         limits = limit_use(SPOOL_FULL, self._quota.total, count)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.outbound_queue import IdempotencyConflict, Send
-from actors.queue.spool.file import DEPTH, SCHEMA, Spool, SpoolUnavailable
+from actors.queue.spool.file import _DEPTH, SCHEMA, Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
 from tests.processes.small_disk import mount_small_disk
 from tests.unlimited import UNLIMITED, at_most
@@ -92,7 +92,7 @@ def steps(path: Path) -> int:
 
     with closing(sqlite3.connect(path)) as database:
         database.set_progress_handler(step, 1)
-        database.execute(DEPTH).fetchall()
+        database.execute(_DEPTH).fetchall()
     return count
 
 
