@@ -191,7 +191,7 @@ class SnapshotReader:
 
     async def _read_disk(self) -> tuple[Disk | None, int | None, tuple[LimitUse, ...]]:
         def look() -> tuple[Disk | None, int | None, tuple[LimitUse, ...]]:
-            return fullest(self._places), self._files_room(), files_uses(self._settings)
+            return fullest(self._places), self._files_room(), files_uses(self._settings) or ()
 
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):
@@ -209,7 +209,7 @@ class SnapshotReader:
         """The uses of limits by the instance, and by connections that exist."""
         settings, used = self._settings, {each: flow.bytes for each, flow in flows.items()}
         uses = (
-            *self._floor.uses,
+            *(self._floor.uses or ()),
             *files,
             *(() if spool is None else spool.limits),
             *queue_uses(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from actors.health import health_texts
 from actors.health.samples import ENDED_STATES
 from actors.health.summary import Status, worst
-from actors.health.unknown_reasons import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
+from actors.health.unknown_reasons import unjudged
 from actors.runtime.limits.limit_uses import ALERT_SHARE, URGENT_SHARE, highest, queue_uses
 from actors.runtime.limits.limits import Limit
 
@@ -115,11 +115,8 @@ ENDED_BY_A_PERSON = frozenset({"proxy_authentication_failed", "proxy_refused", "
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     """Every reason that the sample gives, and the worst of them as the status."""
     reasons = [*_machine(sample, thresholds), *_stores(sample, thresholds)]
-    unknown: frozenset[str] = frozenset()
     limits = list(sample.limits)
-    if sample.connections is None:
-        unknown |= OF_CONNECTIONS
-    else:
+    if sample.connections is not None:
         reasons += _connections(sample.connections, thresholds)
         reasons += _reach(sample)
         reasons += _versions(sample.connections, sample.at)
@@ -129,30 +126,19 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         limits += queue_uses(
             used, thresholds.queue, thresholds.redis_memory, sample.redis_memory, thresholds.parts
         )
-    if sample.zombies is None:
-        unknown |= {"connection_zombie"}
-    else:
-        reasons += _zombies(sample.zombies)
+    reasons += _zombies(sample.zombies or {})
     if sample.vault is not None:
         detail = f"The bucket does not answer ({sample.vault}); sessions wait to be backed up."
         reasons.append(Reason("vault_away", "degraded", detail))
-    if sample.queue is None:
-        unknown |= OF_QUEUE
-    else:
+    if sample.queue is not None:
         reasons += _queue(sample.queue, thresholds)
-    if sample.spools is None or sample.mirror is None:  # one read of the store has both
-        unknown |= OF_SPOOLS | OF_MIRROR
-    else:
+    if sample.spools is not None and sample.mirror is not None:
         limits += sample.spools.limits
         reasons += [*_mirror(sample.mirror), *_spools(sample.spools)]
         reasons += _own_mistake(sample.own_mistake, sample.at)
         reasons += _backups(sample.backups)
     reasons += _limits(limits, sample.connections)
-    if not sample.redis.ok:
-        unknown |= {"redis_slow", "not_durable", "redis_full"}
-    if not sample.store.ok:
-        unknown |= {"store_slow"}
-    return Verdict(worst(reason.status for reason in reasons), tuple(reasons), unknown)
+    return Verdict(worst(reason.status for reason in reasons), tuple(reasons), unjudged(sample))
 
 
 def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:

@@ -135,6 +135,7 @@ class Monitor:
             room=usage.room,
             low=usage.low,
             limits=usage.limits,
+            unread=usage.unread,
             vault=vault,
             spools=spools,
             mirror=mirror,

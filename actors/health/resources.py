@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from actors.media.store import room_for_files
+from actors.runtime.limits.limit_uses import FILES_FULL, STORE_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +33,7 @@ class Usage:
     `own_memory` sums what is resident, so that memory shared by processes counts more than once.
     `disk` is how many bytes are left where there are fewest, `room` how many files of messages may
     still take (`files_room`); both None where nobody can say. `low`: they are below the `StoreFloor`. `limits` are the
-    uses of the limits of the state store and of files.
+    uses of the limits of the state store and of files, `unread` the alerts about limits whose uses could not be read.
     """
 
     cpu: float
@@ -44,6 +45,7 @@ class Usage:
     room: int | None = None
     low: bool = False
     limits: tuple[LimitUse, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 class Resources:
@@ -55,7 +57,7 @@ class Resources:
         places: Iterable[Path],
         room: Callable[[], int | None],
         floor: StoreFloor | None = None,
-        files: Callable[[], Iterable[LimitUse]] = tuple,
+        files: Callable[[], tuple[LimitUse, ...] | None] = tuple,
     ) -> None:
         """`places` are files and directories that may lie on other disks than `data`.
 
@@ -84,6 +86,11 @@ class Resources:
         passed, self._at = max(now - self._at, 1e-3), now
         used = sum(total - self._spent[key] for key, total in spent.items() if key in self._spent)
         self._spent = spent
+        low = self._floor is not None and self._floor.look()
+        uses = {
+            STORE_FULL: () if self._floor is None else self._floor.uses,
+            FILES_FULL: self._files(),
+        }
         machine, before = psutil.cpu_times(), self._times
         self._times = machine
         cores = psutil.cpu_count() or 1
@@ -95,8 +102,9 @@ class Resources:
             processes=len(spent),
             disk=left(self._places),
             room=self._room(),
-            low=self._floor is not None and self._floor.look(),
-            limits=(*(() if self._floor is None else self._floor.uses), *self._files()),
+            low=low,
+            limits=tuple(use for found in uses.values() for use in found or ()),
+            unread=frozenset(alert for alert, found in uses.items() if found is None),
         )
 
 

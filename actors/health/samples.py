@@ -113,7 +113,7 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
-    say), `low` whether they have no room for messages, `limits` the uses of limits of the state store and of files, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
+    say), `low` whether they have no room for messages, `limits` the uses of limits of the state store and of files, `unread` the names of the alerts about limits that could not be read, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
     nobody could say; with `mirror` come `own_mistake`, None where there was none, and `backups`, its scheduled backups. `unreached_for` are the seconds for
     which no connection has reached WhatsApp.
@@ -135,6 +135,7 @@ class Sample:
     room: int | None = None
     low: bool = False
     limits: tuple[LimitUse, ...] = ()
+    unread: frozenset[str] = frozenset()
     vault: str | None = None
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()

@@ -1,6 +1,11 @@
-"""Lists health reasons that `checks` leaves undecided while a part of the sample is unread, grouped by that part."""
+"""Lists health reasons that `checks` leaves undecided while a part of the sample is unread, grouped by that part (pure)."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.health.samples import Sample
 
 PER_CONNECTION = frozenset(
     {
@@ -22,7 +27,25 @@ OF_CONNECTIONS = PER_CONNECTION | {
     "version_expires",
 }
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
+OF_REDIS_MEMORY = frozenset({"redis_full", "queue_full"})
 OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "spool_full"})
 OF_MIRROR = frozenset(
     {"queue_differs", "own_mistake", "instance_backup_failed", "instance_backup_incomplete"}
 )
+
+
+def unjudged(sample: Sample) -> frozenset[str]:
+    """Return the names of reasons that a sample does not tell of; alerts by these names stay as they are."""
+    unread: tuple[tuple[bool, frozenset[str]], ...] = (
+        (sample.connections is None, OF_CONNECTIONS),
+        (sample.zombies is None, frozenset({"connection_zombie"})),
+        (sample.queue is None, OF_QUEUE),
+        # One read of the store has both.
+        (sample.spools is None or sample.mirror is None, OF_SPOOLS | OF_MIRROR),
+        (not sample.redis.ok, frozenset({"redis_slow", "not_durable"})),
+        (sample.redis_memory is None, OF_REDIS_MEMORY),
+        (not sample.store.ok, frozenset({"store_slow"})),
+        (sample.disk is None, frozenset({"disk_full"})),
+        (sample.room is None, frozenset({"disk_reserve"})),
+    )
+    return sample.unread.union(*(names for unknown, names in unread if unknown))

@@ -62,15 +62,15 @@ def room_for_files(place: Path | int, reserve: int) -> int:
     return max(0, disk.f_bavail * disk.f_frsize - reserve)
 
 
-def files_uses(settings: Settings) -> tuple[LimitUse, ...]:
-    """Return the uses of MEDIA_LIMIT on this host; none where it is 0, or its ledger cannot be read. Blocking."""
+def files_uses(settings: Settings) -> tuple[LimitUse, ...] | None:
+    """Return the uses of MEDIA_LIMIT on this host; None where the ledger of files cannot be read. Blocking."""
     quota = settings.file_quota
-    if not quota.total.size:
-        return ()
     try:
+        if not quota.total.size or not settings.media_ledger.exists():
+            return ()
         found = holders.read(settings.media_ledger)
     except OSError:
-        return ()
+        return None
     return tuple(quota_uses(FILES_FULL, quota, found.held, elsewhere=found.elsewhere))
 
 

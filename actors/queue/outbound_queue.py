@@ -150,7 +150,7 @@ class OutboundQueue(LaneJoins):
         if outcome == "deleted":
             raise ConnectionDeleted(send.connection)
         if outcome == "full":
-            raise self._full(part)
+            raise self._full(part, *map(int, answer))
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":
@@ -181,22 +181,22 @@ class OutboundQueue(LaneJoins):
     async def require_room(self, connection: str, part: QuotaPart | None = None) -> None:
         """Raise what `accept` would of the shortest message of the connection for want of room."""
         limit = self._most(part)
-        if (
-            limit
-            and (await self.flows_many([connection]))[connection].bytes + MIN_MESSAGE_BYTES > limit
-        ):
-            raise self._full(part)
+        if not limit:
+            return
+        needed = (await self.flows_many([connection]))[connection].bytes + MIN_MESSAGE_BYTES
+        if needed > limit:
+            raise self._full(part, needed)
 
     def _most(self, part: QuotaPart | None) -> int:
         """The bytes that the messages of a connection may have; 0 is no limit."""
         sizes = (self._settings.queue_limit.size, 0 if part is None else part.size)
         return min((each for each in sizes if each), default=0)
 
-    def _full(self, part: QuotaPart | None) -> LimitReached:
+    def _full(self, part: QuotaPart | None, needed: int) -> LimitReached:
         each = self._settings.queue_limit
         if part is not None and (not each.size or part.size < each.size):
             return part.limit.reached("instance")
-        return each.reached("connection")
+        return each.reached("connection", needed=needed)
 
     async def claim(
         self,

@@ -66,7 +66,7 @@ def refused(reached: LimitReached, **more: object) -> Problem:
     return Problem(
         limit.code,
         detail.format(
-            setting=limit.setting, size=limit.size, more=limit.size + 1, whose=_WHOSE[scope]
+            setting=limit.setting, size=limit.size, more=reached.needed, whose=_WHOSE[scope]
         ),
         headers={"Retry-After": str(reached.retry_after)},
         setting=limit.setting,

@@ -100,7 +100,7 @@ class GaugeFamilies(Collector):
         yield stored
         share = GaugeMetricFamily(
             "teimoso_limit_used_ratio",
-            "Share of a limit that is used, from 0 to 1; without a connection it is that of the instance.",
+            "Share of a limit that is used, above 1 once it is less than what is there; without a connection it is that of the instance.",
             labels=["limit", "connection"],
         )
         for use in seen.limits:

@@ -23,6 +23,7 @@ from actors.connection.native.signal.device_sessions import (
     new_credentials,
 )
 from actors.connection.native.signal.key_agreement import BadSignature, Bundle
+from actors.connection.protocol.decryption_errors import Unprepared
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.receive import wrappers
@@ -98,7 +99,10 @@ class Ends:
             self.incoming.postpone(stanza)
         await self.incoming.prepare(stanza)
         async with self.own.transaction():
-            outcome = await self.incoming.take(stanza)
+            try:
+                outcome = await self.incoming.take(stanza)
+            except Unprepared:
+                outcome = await self.incoming.take_unprepared(stanza)
             for answer in outcome.answers:
                 assert decode(encode(answer)) == answer
             if outcome.wanted is not None:

@@ -10,6 +10,7 @@ Reason = Literal[
     "bad_signature",
     "old_counter",
     "too_far",
+    "too_large",
     "over_budget",
     "invalid_message",
     "invalid_prekey",
@@ -22,7 +23,7 @@ class Undecryptable(Exception):  # noqa: N818 - reads as what it is
 
     ``no_session`` and ``bad_mac`` (also: another session's key), ``bad_signature`` (of a group's), ``invalid_prekey`` and
     ``invalid_signed_prekey`` (used up, or never ours), ``too_far`` (more messages missing than are
-    bridged), ``over_budget`` (its sender's other messages took too much processor time),
+    bridged), ``too_large``, ``over_budget`` (its sender's other messages took too much processor time),
     ``invalid_message`` (malformed); ``old_counter`` was decrypted before.
     """
 

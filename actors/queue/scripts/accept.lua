@@ -33,7 +33,7 @@ function transitions.accept(
     local all = call('HINCRBY', COUNTERS, 'bytes', bytes)
     if room ~= '' and all > tonumber(room) then
         call('HINCRBY', COUNTERS, 'bytes', -bytes)
-        return {'full'}
+        return {'full', all}
     end
     if key ~= '' then
         call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)

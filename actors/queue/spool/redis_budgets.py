@@ -32,7 +32,7 @@ class RedisBudgets:
         """Raise `LimitReached` where `size` bytes more of the connection have no room behind those `spooled` by each."""
         own = self.taken.get(connection, 0) + spooled.get(connection, 0) + size
         if 0 < self.each.size < own:
-            raise self.each.reached("connection")
+            raise self.each.reached("connection", needed=own)
         half, whole = self.total.size // 2, self.used + sum(spooled.values())
         if half and (whole >= self.total.size or (whole >= half and own > half // self.parts)):
             raise self.total.reached("instance")

@@ -21,22 +21,29 @@ class Limit:
     code: str
     retry_after: int
 
-    def reached(self, scope: Scope, retry_after: int | None = None) -> LimitReached:
-        """Return the refusal; `retry_after` in place of the usual seconds where it is known."""
-        return LimitReached(self, scope, retry_after)
+    def reached(
+        self, scope: Scope, retry_after: int | None = None, *, needed: int = 0
+    ) -> LimitReached:
+        """Return the refusal; `retry_after` in place of the usual seconds, and `needed`, where they are known."""
+        return LimitReached(self, scope, retry_after, needed=needed)
 
 
 class LimitReached(Exception):  # noqa: N818 - reads as what it is
     """A caller has all that `limit` allows a connection, a key or the instance (`scope`). Nothing was taken.
 
+    A limit of `needed` would allow what is refused; of more than its size, whatever else is not known.
+
     The API answers 429 for a connection or a key and 503 for the instance, both with `Retry-After`.
     """
 
-    def __init__(self, limit: Limit, scope: Scope, retry_after: int | None = None) -> None:
+    def __init__(
+        self, limit: Limit, scope: Scope, retry_after: int | None = None, *, needed: int = 0
+    ) -> None:
         super().__init__(limit.setting)
         self.limit = limit
         self.scope: Scope = scope
         self.retry_after = limit.retry_after if retry_after is None else retry_after
+        self.needed = max(needed, limit.size + 1)
 
 
 DISK_RESERVE: Final = "DISK_RESERVE"

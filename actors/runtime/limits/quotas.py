@@ -98,7 +98,7 @@ class Quota:
         own = self.each
         most = max((used.get(unit, 0) + size for unit in units if unit != SHARED_UNIT), default=0)
         if own is not None and 0 < own.size < most:
-            raise own.reached("connection")
+            raise own.reached("connection", needed=most)
         if not self.total.size:
             return
         more = sum(

@@ -41,6 +41,7 @@ class StoreFloor(DiskFloor):
         self._low = False
         self._used: dict[str, int] = {}
         self._living: frozenset[str] = frozenset()
+        self._read = settings.on_firestore
         self._quota: Quota = settings.store_quota
 
     @classmethod
@@ -52,8 +53,10 @@ class StoreFloor(DiskFloor):
         """Read the disks and the store; return whether a disk is low, or the connection has used its quota. Blocking."""
         self._low = super().look()
         if not self._settings.on_firestore:
+            self._read = False
             with suppress(OSError):
                 self._read_store()
+                self._read = True
         if self._connection is not None:
             self.reached = self.refusal_of(self._connection) is not None
         return self.reached
@@ -74,8 +77,10 @@ class StoreFloor(DiskFloor):
         return {each: self._used.get(each, 0) for each in self._living}
 
     @property
-    def uses(self) -> tuple[LimitUse, ...]:
-        """The uses of the quota of the state store, by the last look; none where no store was read."""
+    def uses(self) -> tuple[LimitUse, ...] | None:
+        """The uses of the quota of the state store; None where the last look could not read it."""
+        if not self._read:
+            return None
         return tuple(quota_uses(STORE_FULL, self._quota, self._used, living=self._living))
 
     def _read_settings(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.outbound_queue import IdempotencyConflict, Send
-from actors.queue.spool.file import SCHEMA, Spool, SpoolUnavailable
+from actors.queue.spool.file import _DEPTH, SCHEMA, Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
 from tests.processes.small_disk import mount_small_disk
 from tests.unlimited import UNLIMITED, at_most
@@ -66,6 +66,34 @@ async def test_many_at_once_keep_their_order_and_another_process_sees_them(tmp_p
     assert (await spool.depth()).oldest_at is None
     await spool.close()
     await other.close()
+
+
+async def test_a_look_at_the_depth_takes_as_long_with_many_as_with_few(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.db", UNLIMITED)
+    found: list[int] = []
+    for number in range(300):
+        await spool.put(Send(SHOP, ANA, "x"), now=1_000.0 + number)
+        if number in (9, 299):
+            depth = await spool.depth()
+            assert (depth.count, depth.oldest_at) == (number + 1, 1_000.0)
+            found.append(steps(tmp_path / "spool.db"))
+    assert found[0] == found[1] > 10
+    await spool.close()
+
+
+def steps(path: Path) -> int:
+    """Returns how many instructions SQLite runs for a look."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with closing(sqlite3.connect(path)) as database:
+        database.set_progress_handler(step, 1)
+        database.execute(_DEPTH).fetchall()
+    return count
 
 
 async def test_what_another_process_put_is_seen_by_who_asks_after_it(tmp_path: Path) -> None:

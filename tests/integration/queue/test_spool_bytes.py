@@ -147,6 +147,8 @@ def test_a_send_needs_room_behind_all_that_waits(
     assert reached.value.scope == refusal
     wanted = {"connection": "queue_full", "instance": "redis_full"}
     assert reached.value.limit.code == wanted[refusal]
+    if refusal == "connection":
+        assert reached.value.needed == 1_501, "what all of it takes"
 
 
 def test_a_budget_that_nobody_knows_refuses_nothing() -> None:

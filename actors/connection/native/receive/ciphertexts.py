@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import structlog
 
+from actors.connection.native.signal.decryption_budget import ORDINARY
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.protocol.decryption_errors import Undecryptable
+from actors.connection.protocol.message_size import MAX_CIPHERTEXT
 from actors.connection.protocol.receive import receipts, wrappers
 from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
 
@@ -33,16 +35,29 @@ class Ciphers:
         self._people = people
         self._keys = GroupKeys(session, signal.budgets)
 
-    async def prepare(self, stanza: Node, source: MessageSource) -> None:
-        """Try the ciphertexts that will be decrypted. Changes nothing, and raises nothing of theirs."""
-        if not can_be_read(stanza, source):
+    async def prepare(self, stanza: Node, source: MessageSource, *, others: bool = False) -> None:
+        """Try the ciphertexts that will be decrypted. Changes nothing, and raises nothing of theirs.
+
+        `others` were prepared, which come before: nothing is done again, nor what one of them makes useless. A
+        member's message whose key beside it takes long to refuse is not tried here.
+        """
+        if not can_be_read(stanza, source) or _too_large(stanza, source):
             return
-        name, shared = self._name(source), _parts(stanza, "skmsg")
-        for part in _handed(stanza) if shared else stanza.children("enc")[:1]:
+        name, chat = self._name(source), str(source.audience)
+        shared = _parts(stanza, "skmsg")[:1]
+        direct = _handed(stanza) if shared else stanza.children("enc")[:1]
+        if others and not (
+            all(self._signal.waits(name, part.data) for part in direct)
+            and all(self._keys.waits(chat, name, part.data) for part in shared)
+        ):
+            return
+        spent = 0
+        for part in direct:
             kind = cast("Literal['pkmsg', 'msg']", part.attrs["type"])
-            await self._signal.prepare(name, kind, part.data)
-        for part in shared[:1]:
-            self._keys.prepare(str(source.audience), name, part.data)
+            spent += await self._signal.prepare(name, kind, part.data)
+        if spent <= ORDINARY:
+            for part in shared:
+                self._keys.prepare(chat, name, part.data)
 
     def forget_prepared(self) -> None:
         self._signal.forget_prepared()
@@ -53,7 +68,7 @@ class Ciphers:
 
         Where it cannot be read the message may be readable all the same, with the key that is there.
         """
-        if source.audience is None or not _parts(stanza, "skmsg"):
+        if source.audience is None or not _parts(stanza, "skmsg") or _too_large(stanza, source):
             return
         for part in _handed(stanza):
             try:
@@ -68,6 +83,8 @@ class Ciphers:
         """The plaintext, not padded. Raises `Undecryptable` or `MalformedMessage`."""
         if not can_be_read(stanza, source):
             raise Undecryptable("invalid_message")
+        if _too_large(stanza, source):
+            raise Undecryptable("too_large")
         if shared := _parts(stanza, "skmsg"):
             part = shared[0]
             padded = self._keys.decrypt(str(source.audience), self._name(source), part.data)
@@ -93,6 +110,12 @@ def _parts(stanza: Node, *kinds: str) -> list[Node]:
 def _handed(stanza: Node) -> list[Node]:
     """The ciphertext that hands over a sender key beside a group's message: one at most."""
     return _parts(stanza, "pkmsg", "msg")[:1]
+
+
+def _too_large(stanza: Node, source: MessageSource) -> bool:
+    """Whether another account's ciphertexts are larger than those of any message: authenticating them takes long."""
+    size = sum(len(part.data) for part in stanza.children("enc"))
+    return size > MAX_CIPHERTEXT and not source.from_me
 
 
 def can_be_read(stanza: Node, source: MessageSource) -> bool:

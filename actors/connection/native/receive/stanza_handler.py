@@ -96,13 +96,13 @@ class StanzaHandler:
             return outcome
         return replace(outcome, news=True, moved=(*outcome.moved, *opened))
 
-    async def prepare(self, stanza: Node) -> None:
-        """Compute what reading a message takes, outside the transaction in which it is taken."""
+    async def prepare(self, stanza: Node, *, others: bool = False) -> None:
+        """Compute what reading a message takes, outside the transaction in which it is taken. `others`: as `Ciphers.prepare`."""
         source = self._source(stanza)
         if source is not None and not self._session.inbox.committed(
             *self._messages.key(stanza, source)
         ):
-            await self._ciphers.prepare(stanza, source)
+            await self._ciphers.prepare(stanza, source, others=others)
 
     def forget_prepared(self) -> None:
         self._ciphers.forget_prepared()

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from actors.connection.protocol.decryption_errors import Reason
 
-LOADING: Final = 15
-"""Decode a stored session."""
+LOADING: Final = 20
+"""Read a stored session, and decode it."""
 
-AGREEMENT: Final = 65
+AGREEMENT: Final = 80
 """An X25519 agreement, the root chain's step, the message's keys and their MAC."""
 
 ACCEPTANCE: Final = 500
@@ -35,8 +35,8 @@ BYTES_PER_MAC: Final = 1_024
 ORDINARY: Final = 150
 """An ordinary message on the current session takes less; more is not computed inside a transaction."""
 
-MAX_UNVERIFIED_HMACS: Final = 500
-"""One message takes no more before its MAC is checked."""
+MAX_UNVERIFIED_HMACS: Final = 520
+"""One message takes no more before its MAC is checked, or its bytes and what an ordinary one takes."""
 
 BURST: Final = 20_000
 """Effort that a device may cause at once, beyond its ordinary messages."""
@@ -104,7 +104,9 @@ class Budgets:
         """
         exhausted = self.exhausted(device)
         ordinary = base + ORDINARY
-        most = ordinary if exhausted else max(MAX_UNVERIFIED_HMACS, ordinary)
+        most = (
+            ordinary if exhausted else max(MAX_UNVERIFIED_HMACS - size // BYTES_PER_MAC, ordinary)
+        )
         allowed = Allowance(most, size, exhausted=exhausted)
         try:
             yield allowed
@@ -144,10 +146,19 @@ class Prepared(Generic[T]):
     def put(self, owner: Hashable, ciphertext: bytes, found: T | Undecryptable) -> None:
         self._found.setdefault(owner, {})[ciphertext] = found
 
+    def waits(self, owner: Hashable, ciphertext: bytes) -> bool:
+        """Whether trying a message is of use: it was not, and no message before it changes the owner's keys."""
+        found = self._found.get(owner, {})
+        return ciphertext not in found and all(
+            isinstance(each, Undecryptable) for each in found.values()
+        )
+
     def get(self, owner: Hashable, ciphertext: bytes) -> T | None:
-        """The result; None where there is none. Raises `Undecryptable` where that is the result."""
-        found = self._found.get(owner, {}).get(ciphertext)
+        """The result; None where there is none. Raises `Undecryptable` where that is the result, once."""
+        results = self._found.get(owner, {})
+        found = results.get(ciphertext)
         if isinstance(found, Undecryptable):
+            del results[ciphertext]
             raise Undecryptable(found.reason)
         return found
 

@@ -23,7 +23,6 @@ from actors.connection.native.signal.key_agreement import BadSignature, Bundle, 
 from actors.connection.native.signal.message_cipher import Identities
 from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signal_messages import (
-    MAX_BYTES,
     MalformedSignalMessage,
     PrekeyMessage,
     SignalMessage,
@@ -48,8 +47,6 @@ __all__ = [
     "Unprepared",
     "new_credentials",
 ]
-
-MAX_PLAINTEXT = MAX_BYTES - 1024
 
 
 class NoSession(Exception):  # noqa: N818 - reads as what it is
@@ -166,12 +163,9 @@ class Signal:
     ) -> tuple[Literal["pkmsg", "msg"], bytes]:
         """The next message for the device; a ``pkmsg`` until the peer was heard on the session.
 
-        Raises `NoSession`, and `ValueError` above a megabyte. The bytes may leave only once the
-        transaction is committed: a message key that is used twice makes the next message
-        undecryptable.
+        Raises `NoSession`. The bytes may leave only once the transaction is committed: a message key
+        that is used twice makes the next message undecryptable.
         """
-        if len(plaintext) > MAX_PLAINTEXT:
-            raise ValueError("the plaintext is too large")
         stored = self._session.keys.current_ratchet(address)
         if stored is None:
             raise NoSession
@@ -192,18 +186,25 @@ class Signal:
             message=message,
         ).encode()
 
-    async def prepare(self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes) -> None:
+    def waits(self, address: str, ciphertext: bytes) -> bool:
+        """Whether `prepare` is of use: it was not called, and no prepared message changes the sessions with the device."""
+        return self._prepared.waits(address, ciphertext)
+
+    async def prepare(self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes) -> int:
         """Try a message outside the transaction in which it will be decrypted; change nothing.
 
-        The result holds until the sessions with the device change, or until `forget_prepared`.
+        The result holds until the sessions with the device change, or until `forget_prepared`. Returns the effort
+        that refusing it took, 0 of one that is read.
         """
         base = ACCEPTANCE if kind == "pkmsg" else 0
-        try:
-            with self.budgets.allowance(address, len(ciphertext), base=base) as allowance:
+        with self.budgets.allowance(address, len(ciphertext), base=base) as allowance:
+            try:
                 found = await self._try(address, kind, ciphertext, allowance)
-            self._prepared.put(address, ciphertext, found)
-        except Undecryptable as refused:
-            self._prepared.put(address, ciphertext, refused)
+            except Undecryptable as refused:
+                self._prepared.put(address, ciphertext, refused)
+                return allowance.spent
+        self._prepared.put(address, ciphertext, found)
+        return 0
 
     def forget_prepared(self) -> None:
         self._prepared.clear()

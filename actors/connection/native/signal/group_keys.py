@@ -18,7 +18,6 @@ from actors.connection.native.signal.sender_keys import (
     GroupRead,
     OwnSenderKey,
     SenderKey,
-    unseal,
 )
 from actors.connection.native.signal.signal_messages import MalformedSignalMessage
 from actors.connection.protocol.decryption_errors import Undecryptable
@@ -26,6 +25,7 @@ from actors.connection.protocol.wire_format.nodes import parse, proto
 from actors.connection.session.identities.groups import KeyRow, OwnKeyRow
 
 if TYPE_CHECKING:
+    from actors.connection.native.signal.decryption_budget import Allowance
     from actors.connection.session.identities.groups import StoredKey
     from actors.connection.session.session import Session
 
@@ -35,8 +35,8 @@ log = structlog.get_logger()
 class GroupKeys:
     """Sender keys of one account's groups, received and own. Chats are groups' addresses, devices names of sessions.
 
-    `decrypt` follows a chain a few steps inside the transaction; `prepare` before it, as far as the
-    device's budget goes.
+    `decrypt` reads a short message, a few steps ahead, inside the transaction; `prepare` any other before it, as
+    far as the device's budget goes.
     """
 
     def __init__(self, session: Session, budgets: Budgets | None = None) -> None:
@@ -65,15 +65,17 @@ class GroupKeys:
         self._prepared.drop((chat, device))
         self._session.groups.add_sender_key(chat, device, _row(key), reach=MAX_JUMP)
 
+    def waits(self, chat: str, device: str, ciphertext: bytes) -> bool:
+        """Whether `prepare` is of use: it was not called, and no prepared message changes the device's keys."""
+        return self._prepared.waits((chat, device), ciphertext)
+
     def prepare(self, chat: str, device: str, ciphertext: bytes) -> None:
         """Try an ``skmsg`` outside the transaction in which it will be decrypted; change nothing."""
         try:
             stored, message = self._key(chat, device, ciphertext)
-            key = SenderKey(*stored.key)
-            if message.iteration < key.iteration:
-                return
             with self._budgets.allowance(device, len(ciphertext)) as allowance:
-                self._prepared.put((chat, device), ciphertext, key.read(message, allowance))
+                found = self._read(stored, message, allowance)
+            self._prepared.put((chat, device), ciphertext, found)
         except Undecryptable as refused:
             self._prepared.put((chat, device), ciphertext, refused)
 
@@ -84,25 +86,28 @@ class GroupKeys:
         """The plaintext of an ``skmsg`` of this device's. Raises `Undecryptable`, or `Unprepared`."""
         found = self._prepared.get((chat, device), ciphertext)
         stored, message = self._key(chat, device, ciphertext)
-        number, kept, key = stored.number, stored.kept, SenderKey(*stored.key)
-        if message.iteration < key.iteration:
-            key.check(message)
-            skipped = self._session.skipped_keys.find_of_sender(number, message.iteration)
-            if skipped is None:
-                raise Undecryptable("old_counter")
-            plaintext = unseal(skipped, message)
-            kept -= self._session.skipped_keys.use_of_sender(number, message.iteration)
-            self._session.groups.save_sender_key(number, stored.key, kept)
-            return plaintext
-        if found is None or found.before != key:
-            found = key.read(message, self._budgets.within(device, len(ciphertext)))
+        number, kept = stored.number, stored.kept
+        if found is None or found.before != SenderKey(*stored.key):
+            found = self._read(stored, message, self._budgets.within(device, len(ciphertext)))
         self._prepared.drop((chat, device))
+        if found.used is not None:
+            kept -= self._session.skipped_keys.use_of_sender(number, found.used)
         if found.skipped:
             kept = self._session.skipped_keys.add_of_sender(number, kept, found.skipped)
         self._session.groups.save_sender_key(number, _row(found.after), kept)
         if found.skipped:
             self._session.skipped_keys.bound_of_sender(device, number, len(found.skipped))
         return found.plaintext
+
+    def _read(self, stored: StoredKey, message: GroupMessage, allowance: Allowance) -> GroupRead:
+        """Read a message; change nothing. Raises `Undecryptable`, or `Unprepared` by the allowance."""
+        key = SenderKey(*stored.key)
+        if message.iteration >= key.iteration:
+            return key.read(message, allowance)
+        kept = self._session.skipped_keys.find_of_sender(stored.number, message.iteration)
+        if kept is None:
+            raise Undecryptable("old_counter")
+        return key.read_late(message, kept, allowance)
 
     def _key(self, chat: str, device: str, raw: bytes) -> tuple[StoredKey, GroupMessage]:
         """A message, and its key. Raises `Undecryptable`."""

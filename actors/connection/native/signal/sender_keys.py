@@ -79,13 +79,14 @@ class GroupMessage:
     key_id: int
     iteration: int
     ciphertext: memoryview
-    signed: bytes
+    signed: memoryview
     signature: bytes
 
     @classmethod
     def decode(cls, raw: bytes) -> GroupMessage:
         """Raises `MalformedSignalMessage`. The signature is not checked here: that takes the sender's key."""
-        signed, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
+        view_ = memoryview(raw)
+        signed, signature = view_[:-SIGNATURE_BYTES], bytes(view_[-SIGNATURE_BYTES:])
         found = fields(versioned(signed), numbers={1, 2}, blobs={3})
         return cls(
             number(found, 1, default=0),
@@ -98,12 +99,16 @@ class GroupMessage:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """A plaintext, and the key from now on with the keys passed over: (iteration, seed), oldest first."""
+    """A plaintext, and the changes that reading it makes: the key from now on, keys passed over, a key used up.
+
+    `skipped` are (iteration, seed), oldest first; `used` is the iteration of the skipped key that served.
+    """
 
     plaintext: bytes = field(repr=False)
     before: SenderKey
     after: SenderKey
-    skipped: tuple[tuple[int, bytes], ...] = field(repr=False)
+    skipped: tuple[tuple[int, bytes], ...] = field(repr=False, default=())
+    used: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class SenderKey:
     def of(cls, handed: Distribution) -> SenderKey:
         return cls(handed.key_id, handed.signing, handed.iteration, handed.chain)
 
-    def check(self, message: GroupMessage) -> None:
+    def _check(self, message: GroupMessage) -> None:
         """Raises `Undecryptable` unless the sender signed it: nobody else makes the rest take long."""
         if not signatures.verify(self.signing, message.signed, message.signature):
             raise Undecryptable("bad_signature")
@@ -129,18 +134,23 @@ class SenderKey:
 
         Raises `Undecryptable`, and `Unprepared` by the allowance.
         """
-        allowance.demand(SIGNATURE, "bad_signature", mac=True)
-        self.check(message)
         jump = message.iteration - self.iteration
         if jump > MAX_JUMP or message.iteration > MAX_ITERATION:
             raise Undecryptable("too_far")
-        allowance.demand(jump, "too_far")
+        allowance.demand(SIGNATURE + jump, "too_far", mac=True)
+        self._check(message)
         *passed, there, behind = walk(self.chain, jump + 1)
         plaintext = unseal(seed(there), message)
         allowance.pay(jump)
         skipped = tuple((self.iteration + n, seed(place)) for n, place in enumerate(passed))
         after = replace(self, iteration=message.iteration + 1, chain=behind)
         return GroupRead(plaintext, self, after, skipped)
+
+    def read_late(self, message: GroupMessage, key: bytes, allowance: Allowance) -> GroupRead:
+        """The plaintext of a message that the chain has passed, by its own key that was kept. Raises as `read`."""
+        allowance.demand(SIGNATURE, "bad_signature", mac=True)
+        self._check(message)
+        return GroupRead(unseal(key, message), self, self, used=message.iteration)
 
 
 @dataclass(frozen=True, slots=True)

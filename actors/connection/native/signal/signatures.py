@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import xeddsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 KEY_TYPE = b"\x05"
 """The byte that libsignal puts before a Curve25519 public key (DJB type)."""
@@ -15,22 +17,22 @@ def sign(private: bytes, message: bytes) -> bytes:
     return xeddsa.ed25519_priv_sign(xeddsa.priv_force_sign(private, False), message)
 
 
-def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+def verify(public: bytes, message: bytes | memoryview, signature: bytes) -> bool:
     """Whether `signature` is one by the owner of the Curve25519 `public` key (32 bytes).
 
     False for keys and signatures of a wrong length, too. libsignal keeps the sign of the Edwards
-    key in the signature's highest bit.
+    key in the signature's highest bit. The message is not copied, as `xeddsa` would copy it.
     """
     if len(public) != 32 or len(signature) != 64:
         return False
     sign_bit = bool(signature[63] & 0x80)
     plain = signature[:63] + bytes([signature[63] & 0x7F])
     try:
-        return xeddsa.ed25519_verify(
-            plain, xeddsa.curve25519_pub_to_ed25519_pub(public, sign_bit), message
-        )
-    except xeddsa.XEdDSAException:
+        edwards = xeddsa.curve25519_pub_to_ed25519_pub(public, sign_bit)
+        Ed25519PublicKey.from_public_bytes(edwards).verify(plain, message)
+    except (xeddsa.XEdDSAException, ValueError, InvalidSignature):
         return False
+    return True
 
 
 def raw(public: bytes) -> bytes:

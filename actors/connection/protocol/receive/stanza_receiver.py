@@ -70,8 +70,11 @@ class Takes(Protocol):
 class Prepares(Protocol):
     """Computes, outside a transaction, the rest of what raised `Unprepared` in one."""
 
-    async def prepare(self, stanza: Node) -> None:
-        """Compute what taking the stanza needs."""
+    async def prepare(self, stanza: Node, *, others: bool = False) -> None:
+        """Compute what taking the stanza needs.
+
+        With `others`, which are prepared and taken before it, unless that is computed, or one of them makes it useless.
+        """
 
     def forget_prepared(self) -> None:
         """Drop what was computed."""
@@ -173,8 +176,7 @@ class Receiver:
                     measures.count("teimoso_acks_withheld", withheld, reason="session")
                     with refusals(self._socket):
                         raise SessionUnavailable(DISK_RESERVE)
-                if rest or following:
-                    await self._prepare(following)
+                await self._prepare(following)
                 rest = following
 
     def _batch(self, first: Sequence[Node]) -> list[Node]:
@@ -208,13 +210,15 @@ class Receiver:
         return outcomes, following
 
     async def _prepare(self, stanzas: Sequence[Node]) -> None:
-        """Compute what reading these takes; nothing that was prepared before is of use any more."""
-        assert self._prepares is not None
-        self._prepares.forget_prepared()
+        """Compute what reading these takes, each once."""
+        if self._prepares is None:
+            return
+        if not stanzas:
+            self._prepares.forget_prepared()
         with refusals(self._socket):
-            for stanza in stanzas:
+            for place, stanza in enumerate(stanzas):
                 try:
-                    await self._prepares.prepare(stanza)
+                    await self._prepares.prepare(stanza, others=place > 0)
                 except SessionRefusal:
                     raise
                 except Exception as error:  # noqa: BLE001 - one stanza must not stop all others

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.engine import SendError
+from actors.connection.protocol.message_size import MAX_MESSAGE
 from actors.connection.protocol.send.to_proto import write
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Poll, PollVote
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
     from actors.messages.content import Content
-
-MAX_MESSAGE: Final = 512 * 1024
-"""Bytes of one message; WhatsApp's own clients cut a text far below."""
 
 
 def plaintext(outgoing: SendRequest, place: Place, upload: Upload | None) -> bytes:

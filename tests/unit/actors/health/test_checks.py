@@ -20,7 +20,7 @@ from actors.health.samples import (
     unreached,
 )
 from actors.health.status_document import document
-from actors.health.unknown_reasons import OF_CONNECTIONS, OF_QUEUE
+from actors.health.unknown_reasons import OF_CONNECTIONS, OF_QUEUE, OF_REDIS_MEMORY
 from actors.redis.client import RedisMemory
 from actors.redis.leases.lease_record import HeldItems
 from tests.unit.actors.health.well import AWAY, FAILED, HOUR, OPEN, THRESHOLDS, WELL, four
@@ -302,11 +302,16 @@ def test_no_recovery_is_promised_where_there_is_none(cause: str, alone: str, by_
 
 
 def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
-    blind = replace(WELL, redis=AWAY, connections=None, queue=None)
+    blind = replace(WELL, redis=AWAY, connections=None, queue=None, redis_memory=None)
     assert judge(WELL, THRESHOLDS).unknown == frozenset()
     assert judge(blind, THRESHOLDS).unknown == (
         OF_CONNECTIONS | OF_QUEUE | {"redis_slow", "not_durable", "redis_full"}
     )
+    assert judge(replace(WELL, redis_memory=None), THRESHOLDS).unknown == OF_REDIS_MEMORY
+    assert judge(replace(WELL, disk=None, room=None), THRESHOLDS).unknown == {
+        "disk_full",
+        "disk_reserve",
+    }
     assert judge(replace(WELL, store=AWAY), THRESHOLDS).unknown == {"store_slow"}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.health.alerts import Alerts
 from actors.health.checks import judge
 from actors.health.samples import Spools
 from actors.redis.client import RedisMemory
@@ -56,6 +57,19 @@ def test_limits(change: dict[str, Any], status: str, names: list[str]) -> None:
     verdict = judge(replace(WELL, **change), THRESHOLDS)
     assert verdict.status == status
     assert [reason.name for reason in verdict.reasons] == names
+
+
+@pytest.mark.parametrize("alert", ["store_full", "files_full"])
+def test_an_alert_stays_while_nobody_can_read_what_is_used(alert: str) -> None:
+    raised = judge(replace(WELL, limits=(use(alert, 99),)), THRESHOLDS)
+    alerts, _ = Alerts().judged(raised, 1.0)
+    blind = judge(replace(WELL, unread=frozenset({alert})), THRESHOLDS)
+    for at in range(2, 10):
+        alerts, changed = alerts.judged(blind, float(at))
+        assert (list(alerts.active), changed) == ([(alert, None)], ())
+    for at in range(10, 20):
+        alerts, _ = alerts.judged(judge(WELL, THRESHOLDS), float(at))
+    assert not alerts.active
 
 
 def test_the_text_has_figure_setting_and_remedy() -> None:

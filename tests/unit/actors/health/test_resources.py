@@ -90,10 +90,17 @@ async def test_the_uses_of_limits_of_the_state_store_and_of_files(tmp_path: Path
     finally:
         await store.close()
     files = LimitUse("files_full", "MEDIA_LIMIT", 9, 10)
+    found: list[tuple[LimitUse, ...] | None] = [(files,), None]
     resources = Resources(
-        tmp_path, (), lambda: None, StoreFloor.of(settings), files=lambda: [files]
+        tmp_path, (), lambda: None, StoreFloor.of(settings), files=lambda: found.pop(0)
     )
-    assert resources.measure().limits == (
+    usage = resources.measure()
+    assert usage.limits == (
         LimitUse("store_full", "STORED_BYTES_PER_CONNECTION", 0, 10_000, "shop--T00000000000"),
         files,
     )
+    assert usage.unread == frozenset()
+    (tmp_path / "state.db").unlink()
+    blind = resources.measure()
+    assert blind.limits == ()
+    assert blind.unread == {"store_full", "files_full"}

@@ -9,6 +9,7 @@ from actors.health.samples import (
     ProbeResult,
     Sample,
 )
+from actors.redis.client import RedisMemory
 from actors.runtime.limits.limits import Limit
 
 THRESHOLDS = Thresholds(
@@ -35,6 +36,9 @@ WELL = Sample(
     durability=None,
     connections={f"c{n}": OPEN for n in range(4)},
     queue=Backlog(waiting=100, active=2),
+    disk=10**9,
+    room=10**9,
+    redis_memory=RedisMemory(100, 1000),
 )
 
 

@@ -104,12 +104,18 @@ async def test_another_process_reads_how_much_of_the_limit_is_used(
     assert files_uses(settings) == (), "there is no ledger yet"
     assert await give(files, 500 * KB, "a") is None
     assert await give(files, 50 * KB, "b") is None
-    assert {(each.connection, each.used, each.size) for each in files_uses(settings)} == {
+    uses = files_uses(settings)
+    assert uses is not None
+    assert {(each.connection, each.used, each.size) for each in uses} == {
         (None, 550 * KB, 1000 * KB),
         ("a", 500 * KB, 600 * KB),
         ("b", 50 * KB, 200 * KB),
     }
     assert files_uses(settings.model_copy(update={"media_limit": 0})) == ()
+    elsewhere = settings.model_copy(update={"data": tmp_path / "elsewhere"})
+    elsewhere.media_ledger.parent.mkdir(parents=True)
+    elsewhere.media_ledger.write_bytes(b"no database" * 100)
+    assert files_uses(elsewhere) is None, "nobody can say"
 
 
 async def test_a_file_counts_once_however_often_it_comes(

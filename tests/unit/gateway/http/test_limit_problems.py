@@ -47,6 +47,14 @@ def test_a_limit_answers_by_its_scope_and_names_its_setting(limit: Limit) -> Non
         assert "{" not in problem.detail
 
 
+def test_a_refusal_names_the_size_that_would_do() -> None:
+    """A connection may have far more than its limit, where that was lowered."""
+    limit = next(each for each in LIMITS if each.setting == "STORED_BYTES_PER_CONNECTION")
+    detail = refused(limit.reached("connection", needed=limit.size + 77)).detail
+    assert f"et {limit.setting} to {limit.size + 77} or more" in detail
+    assert f"to {limit.size + 1} or more" in refused(limit.reached("connection")).detail
+
+
 def test_each_limit_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = Measures()
     monkeypatch.setattr(limit_problems, "measures", fresh)

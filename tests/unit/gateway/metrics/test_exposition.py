@@ -187,8 +187,10 @@ def test_the_share_of_a_limit_is_shown_of_connections_and_of_the_instance() -> N
         limits=[
             LimitUse("store_full", "STORED_BYTES_PER_CONNECTION", 9, 10, "shop--T00000000000"),
             LimitUse("store_full", "MAX_STORED_BYTES", 5, 10),
+            LimitUse("files_full", "MEDIA_LIMIT", 12, 10),
         ]
     )
+    assert series[name, ("", "MEDIA_LIMIT")] == 1.2, "it was lowered"
     assert series[name, ("shop", "STORED_BYTES_PER_CONNECTION")] == 0.9
     assert series[name, ("", "MAX_STORED_BYTES")] == 0.5
 

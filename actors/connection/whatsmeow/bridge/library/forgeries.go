@@ -31,8 +31,9 @@ const mostMissing = 400
 // large is the size of a message, in bytes, from which copying it takes longer than any other step.
 const large = 1 << 16
 
-// largest is the size of a message of another account, in bytes: a text has 65 536 characters at most, and files travel elsewhere.
-const largest = 1 << 20
+// largest is the size of a message of another account, in bytes: half a megabyte, as derived in the actor's message_size.py, and
+// what its encryption adds.
+const largest = 512<<10 + 1<<10
 
 // ErrForged refuses a message that no session of its sender authenticates, or that is too far ahead.
 //
@@ -40,28 +41,24 @@ const largest = 1 << 20
 // derives one, on those that may have it, and has the library try the session that authenticates the message first.
 var ErrForged = errors.New("no session authenticates the message")
 
-// refuseForgeries returns a context in which a direct message is decrypted only where it is authentic.
+// refuseForgeries returns a context in which a direct message is decrypted only where it is authentic; ErrForged for one that is
+// none, whatever its sessions are.
 func (client *Client) refuseForgeries(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool,
-) context.Context {
+) (context.Context, error) {
 	content, _ := part.Content.([]byte)
 	check := &check{client: client, address: from.SignalAddress(), sender: from.String(), size: len(content)}
 	var err error
 	if first {
-		check.envelope, err = envelopeOf(content)
-		if err == nil {
-			check.message, err = signedMessageOf(check.envelope.Message)
+		if check.envelope, err = envelopeOf(content); err != nil {
+			return nil, err
 		}
-	} else {
-		check.message, err = signedMessageOf(content)
+		content = check.envelope.Message
 	}
-	if errors.Is(err, ErrForged) {
-		return vault.Check(ctx, func(context.Context) error { return err })
+	if check.message, err = signedMessageOf(content); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return ctx // the library's to refuse
-	}
-	return vault.Check(ctx, check.make)
+	return vault.Check(ctx, check.make), nil
 }
 
 // early makes the check of a large message before the library copies and hashes it, and returns a context without the check. It

@@ -8,7 +8,6 @@ import (
 	"crypto/aes"
 	"crypto/ed25519"
 	"crypto/subtle"
-	"errors"
 
 	"filippo.io/edwards25519/field"
 	"go.mau.fi/libsignal/ecc"
@@ -26,19 +25,16 @@ import (
 )
 
 // refuseGroupForgeries returns a context in which a message to a group is decrypted only where its member signed it, at most
-// mostMissing messages are missing before it, and its key decrypts it.
+// mostMissing messages are missing before it, and its key decrypts it; ErrForged for one that is none, whatever the keys are.
 //
 // The library checks the signature as well, and then derives and keeps all keys of a gap before it decrypts.
 func (client *Client) refuseGroupForgeries(
 	ctx context.Context, part *waBinary.Node, from, group types.JID,
-) context.Context {
+) (context.Context, error) {
 	content, _ := part.Content.([]byte)
 	message, err := signedGroupMessageOf(content)
-	if errors.Is(err, ErrForged) {
-		return vault.Check(ctx, func(context.Context) error { return err })
-	}
 	if err != nil {
-		return ctx // the library's to refuse
+		return nil, err
 	}
 	sender := from.String()
 	return vault.Check(ctx, func(ctx context.Context) error {
@@ -56,7 +52,7 @@ func (client *Client) refuseGroupForgeries(
 			}
 		}
 		return signalerror.ErrNoSenderKeyStateForID
-	})
+	}), nil
 }
 
 func (client *Client) authenticateGroup(
@@ -109,14 +105,11 @@ func signedGroupMessageOf(content []byte) (*signedGroupMessage, error) {
 	end := len(content) - ed25519.SignatureSize
 	structure := groupStructureOf(content, end)
 	if structure == nil {
-		if _, err := protocol.NewSenderKeyMessageFromBytes(content, serializer); err != nil {
-			return nil, err
-		}
 		return nil, ErrForged
 	}
 	message, err := protocol.NewSenderKeyMessageFromStruct(structure, serializer)
 	if err != nil {
-		return nil, err
+		return nil, ErrForged
 	}
 	return &signedGroupMessage{message, content[:end]}, nil
 }

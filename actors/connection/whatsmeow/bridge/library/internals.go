@@ -144,7 +144,10 @@ func (client *Client) ParseReceipt(node *waBinary.Node) (*events.Receipt, []waBi
 func (client *Client) DecryptDirect(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	ctx, err := client.early(client.refuseForgeries(ctx, part, from, first), part, from)
+	ctx, err := client.refuseForgeries(ctx, part, from, first)
+	if err == nil {
+		ctx, err = client.early(ctx, part, from)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,7 +160,10 @@ func (client *Client) DecryptDirect(
 func (client *Client) DecryptGroup(
 	ctx context.Context, part *waBinary.Node, from, chat types.JID, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	ctx, err := client.early(client.refuseGroupForgeries(ctx, part, from, chat), part, from)
+	ctx, err := client.refuseGroupForgeries(ctx, part, from, chat)
+	if err == nil {
+		ctx, err = client.early(ctx, part, from)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

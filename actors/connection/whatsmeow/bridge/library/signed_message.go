@@ -29,14 +29,11 @@ func signedMessageOf(content []byte) (*signedMessage, error) {
 	end := len(content) - protocol.MacLength
 	structure := structureOf(content, end)
 	if structure == nil {
-		if _, err := protocol.NewSignalMessageFromBytes(content, serializer); err != nil {
-			return nil, err
-		}
 		return nil, ErrForged
 	}
 	message, err := protocol.NewSignalMessageFromStruct(structure, serializer)
 	if err != nil {
-		return nil, err
+		return nil, ErrForged
 	}
 	return &signedMessage{message, content[:end], content[end:]}, nil
 }
@@ -60,9 +57,13 @@ func structureOf(content []byte, end int) *protocol.SignalMessageStructure {
 	return found
 }
 
-// readFields sets the fields of an encoded message, slices where they lie in content; false where it is broken or has another one.
+// readFields sets the fields of an encoded message, slices where they lie in content; false where it is broken, has another one or
+// one twice.
 func readFields(content []byte, bytesFields map[protowire.Number]*[]byte, numbers map[protowire.Number]*uint32) bool {
-	for len(content) > 0 {
+	for left := len(bytesFields) + len(numbers); len(content) > 0; left-- {
+		if left == 0 {
+			return false
+		}
 		number, kind, size := protowire.ConsumeTag(content)
 		if size < 0 {
 			return false
@@ -92,16 +93,21 @@ func endsWith(content, head []byte, number protowire.Number, ciphertext []byte) 
 	return ciphertext != nil && len(head)+len(ciphertext) == len(content) && bytes.HasPrefix(content, head)
 }
 
-// envelopeOf decodes a message that begins a session as the library does, with the message in it where it lies in content.
+// mostFields is how many fields a message that begins a session has at most, unknown ones included: libsignal's have seven.
+const mostFields = 32
+
+// envelopeOf decodes a message that begins a session as the library does, with the message in it where it lies in content. It
+// returns ErrForged for one that the library does not decode, or of more than mostFields.
 func envelopeOf(content []byte) (*protocol.PreKeySignalMessageStructure, error) {
 	serializer := store.SignalProtobufSerializer.PreKeySignalMessage
 	var message []byte
 	head := content[:min(1, len(content))]
 	head = head[:len(head):len(head)]
-	for rest := content[len(head):]; len(rest) > 0; {
+	left := mostFields
+	for rest := content[len(head):]; len(rest) > 0; left-- {
 		number, kind, size := protowire.ConsumeField(rest)
-		if size < 0 {
-			return serializer.Deserialize(content)
+		if size < 0 || left == 0 {
+			return nil, ErrForged
 		}
 		switch {
 		case number == 4 && kind == protowire.BytesType:
@@ -113,10 +119,11 @@ func envelopeOf(content []byte) (*protocol.PreKeySignalMessageStructure, error) 
 		rest = rest[size:]
 	}
 	found, err := serializer.Deserialize(head)
-	if err == nil {
-		found.Message = message
+	if err != nil {
+		return nil, ErrForged
 	}
-	return found, err
+	found.Message = message
+	return found, nil
 }
 
 // verify returns nil where the message has this MAC key on a session.

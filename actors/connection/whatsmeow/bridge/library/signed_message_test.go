@@ -48,6 +48,7 @@ func TestAMessageOfAnotherEncodingIsRefused(t *testing.T) {
 		"another version":  append([]byte{'3' | 1<<3}, content[1:]...),
 		"an unknown field": slices.Concat(content[:end], unknown, content[end:]),
 		"a field twice":    slices.Concat(content[:end], last, content[end:]),
+		"many fields":      slices.Concat(content[:end], bytes.Repeat(unknown, mostFields), content[end:]),
 		"an overlong size": slices.Concat(content[:1], []byte{content[1], content[2] | 0x80, 0}, content[3:]),
 	} {
 		if _, err := protocol.NewSignalMessageFromBytes(each, store.SignalProtobufSerializer.SignalMessage); err != nil {
@@ -80,9 +81,10 @@ func TestAMessageThatBeginsASessionIsDecodedAsTheLibraryDoes(t *testing.T) {
 			t.Fatalf("%v %v, not %v %v", decoded, err, theirs, refusal)
 		}
 	}
-	for _, short := range [][]byte{nil, content[:1]} {
-		if _, err := envelopeOf(short); err == nil {
-			t.Errorf("%v is a message", short)
+	many := slices.Concat(content, bytes.Repeat([]byte{9 << 3, 0}, mostFields))
+	for _, refused := range [][]byte{nil, content[:1], many} {
+		if _, err := envelopeOf(refused); !errors.Is(err, ErrForged) {
+			t.Errorf("%d bytes are a message", len(refused))
 		}
 	}
 }
@@ -113,6 +115,11 @@ func TestAForgedMegabyteIsNotCopied(t *testing.T) {
 	}
 }
 
+// tiny returns so many bytes of fields that nobody knows, of two bytes each: a message for no session.
+func tiny(size int) []byte {
+	return append([]byte{'3'}, bytes.Repeat([]byte{9 << 3, 0}, size/2)...)
+}
+
 // hashed counts the messages for which the library looks by their hash.
 type hashed struct {
 	store.EventBuffer
@@ -141,20 +148,30 @@ func TestALargeForgedMessageIsRefusedBeforeTheLibraryCopiesIt(t *testing.T) {
 	}
 	one := grouped(two)
 	_, own := one.key()
-	for content, read := range map[string]func(*waBinary.Node) error{
-		string(two.forgedFirstOf(large, 0, nil).Serialize()): func(part *waBinary.Node) error {
-			_, _, err := client.DecryptDirect(background, part, *two.peer.ID, true, time.Unix(1, 0))
-			return err
-		},
-		string(one.signed(0, make([]byte, large), own)): func(part *waBinary.Node) error {
-			_, _, err := client.DecryptGroup(background, part, *two.peer.ID, someGroup, time.Unix(1, 0))
-			return err
-		},
+	first := func(part *waBinary.Node) error {
+		_, _, err := client.DecryptDirect(background, part, *two.peer.ID, true, time.Unix(1, 0))
+		return err
+	}
+	group := func(part *waBinary.Node) error {
+		_, _, err := client.DecryptGroup(background, part, *two.peer.ID, someGroup, time.Unix(1, 0))
+		return err
+	}
+	for _, each := range []struct {
+		content []byte
+		read    func(*waBinary.Node) error
+	}{
+		{two.forgedFirstOf(large, 0, nil).Serialize(), first},
+		{one.signed(0, make([]byte, large), own), group},
+		{tiny(large - 1), first},
+		{tiny(large - 1), group},
 	} {
-		part := &waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2"}, Content: []byte(content)}
-		if err := read(part); !errors.Is(err, ErrForged) {
+		part := &waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2"}, Content: each.content}
+		if err := each.read(part); !errors.Is(err, ErrForged) {
 			t.Fatalf("%v", err)
 		}
+	}
+	if _, err := decrypt(tiny(large - 1)); !errors.Is(err, ErrForged) {
+		t.Fatalf("%v", err)
 	}
 	if seen.count != 0 {
 		t.Error("the library hashed a large forged message")

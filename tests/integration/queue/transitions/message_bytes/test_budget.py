@@ -58,8 +58,9 @@ async def test_a_full_queue_refuses_sends_and_gives_the_first_answer_again(desk:
     again = await desk.lanes.accept(Send(SHOP, ANA, LONG), idempotency_key="k", now=desk.now)
     assert again.replayed
     for key in (None, "another"):
-        with pytest.raises(LimitReached):
+        with pytest.raises(LimitReached) as refused:
             await desk.lanes.accept(Send(SHOP, BEN, LONG), idempotency_key=key, now=desk.now)
+        assert refused.value.needed > await taken(desk) + len(LONG)
     assert await desk.drain(10) == [LONG, *texts]
 
 

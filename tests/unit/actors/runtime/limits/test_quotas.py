@@ -65,6 +65,17 @@ def test_room(units: list[str], used: dict[str, int], size: int, of: str | None)
     assert reached.limit == (QUOTA.total if of == "instance" else QUOTA.each)
 
 
+def test_a_refusal_tells_the_limit_that_would_do() -> None:
+    with pytest.raises(LimitReached) as refused:
+        QUOTA.check(["a", "b"], {"a": 20, "b": 3}, 4)
+    assert refused.value.needed == 24
+    with pytest.raises(LimitReached) as refused:
+        QUOTA.check(["b"], {"a": 6, "c": 6, "d": 4}, 3)
+    assert refused.value.needed == QUOTA.total.size + 1, (
+        "what the others leave is not in one number"
+    )
+
+
 def test_one_more_is_asked_for_without_a_size() -> None:
     QUOTA.check(["a"], {"a": 5})
     with pytest.raises(LimitReached):

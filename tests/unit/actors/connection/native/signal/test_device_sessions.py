@@ -74,14 +74,6 @@ async def test_what_does_not_commit_was_not_encrypted(alice: Device, bob: Device
     assert alice.content() == before
 
 
-async def test_too_much_is_not_encrypted(alice: Device, bob: Device) -> None:
-    await open_both(alice, bob)
-    with pytest.raises(ValueError, match="too large"):
-        await alice.encrypt(bytes(1 << 20))
-    largest = b"x" * (signal_messages.MAX_BYTES - 1024)
-    assert await bob.decrypt(await alice.encrypt(largest)) == largest
-
-
 async def test_a_new_identity_is_reported_and_the_old_session_archived(
     alice: Device, bob: Device
 ) -> None:

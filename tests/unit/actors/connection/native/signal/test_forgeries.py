@@ -6,22 +6,26 @@ import asyncio
 import tracemalloc
 from collections import Counter
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.native.signal import signal_messages, signatures
+from actors.connection.native.signal import message_cipher, signal_messages, signatures
 from actors.connection.native.signal.decryption_budget import BURST
 from actors.connection.native.signal.device_sessions import Undecryptable, Unprepared, new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
+from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.wire_format.nodes import Node
 from tests.unit.actors.connection.native.hostile_peer import Cost, fill, forged, forged_first
-from tests.unit.actors.connection.native.receiving_device import CONTACT, GROUP, World, text
+from tests.unit.actors.connection.native.receiving_device import CONTACT, DEVICE, GROUP, World, text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.connection.native.transport.socket import Socket
     from tests.unit.actors.connection.native.signal_devices import Device, Sent
 
@@ -157,21 +161,9 @@ class Wire:
         self.more.set()
 
 
-async def test_no_forgery_is_computed_inside_the_transaction(
-    receiver: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Readable messages between forgeries are stored, in order, and each stanza is answered."""
-    await receiver.take(await receiver.message(text("first")))
-    async with receiver.session.transaction():
-        await receiver.signal.encrypt(CONTACT, b"answer")
-    stanzas = []
-    for number in range(6):
-        stanzas.append(await receiver.message(text(f"{number}")))
-        kind, data = forged(350)
-        enc = Node("enc", {"v": "2", "type": kind}, data)
-        attrs = {"id": f"FORGED{number}", "from": CONTACT, "t": "900"}
-        stanzas.append(Node("message", attrs, (enc,)))
-    wire, cost = Wire(), Cost(receiver.session, monkeypatch)
+async def received(receiver: World, stanzas: Sequence[Node]) -> None:
+    """Have the receive pipeline take all of these at once, until each is answered."""
+    wire = Wire()
 
     async def ignore() -> None:
         return None
@@ -196,10 +188,78 @@ async def test_no_forgery_is_computed_inside_the_transaction(
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+def stanza_of(number: int, *parts: Sent | tuple[str, bytes], **attrs: str) -> Node:
+    encrypted = tuple(Node("enc", {"v": "2", "type": kind}, data) for kind, data in parts)
+    named = {"id": f"FORGED{number}", "from": CONTACT, "t": "900", **attrs}
+    return Node("message", named, encrypted)
+
+
+async def test_no_forgery_is_computed_inside_the_transaction(
+    receiver: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readable messages between forgeries are stored, in order, and each stanza is answered."""
+    await receiver.take(await receiver.message(text("first")))
+    async with receiver.session.transaction():
+        await receiver.signal.encrypt(CONTACT, b"answer")
+    stanzas = []
+    for number in range(6):
+        stanzas += [await receiver.message(text(f"{number}")), stanza_of(number, forged(350))]
+    cost = Cost(receiver.session, monkeypatch)
+    await received(receiver, stanzas)
     assert [one.text for one in receiver.messages()] == ["first", *map(str, range(6))]
     print(f"{cost.hmacs} HMACs, {cost.within} of them inside a transaction")
     assert cost.hmacs > 350, "no forgery was tried"
     assert cost.within < len(stanzas) * 40
+
+
+async def test_a_large_forgery_between_readable_messages_is_computed_once(
+    receiver: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender's keys change before and after it, and it is not computed anew for each change."""
+    await receiver.take(await receiver.message(text("first")))
+    async with receiver.session.transaction():
+        answer = await receiver.signal.encrypt(CONTACT, b"answer")
+    async with receiver.other.transaction():
+        await receiver.other_signal.decrypt(DEVICE, *answer)
+    stanzas = []
+    for number in range(20):
+        genuine = await receiver.message(text(f"{number}"))
+        message = signal_messages.SignalMessage.decode(genuine.children("enc")[0].data)
+        key, ahead = message.ratchet_key, message.counter + 1
+        stanzas += [genuine, stanza_of(number, forged(ahead, key=key, size=500_000))]
+    computed, mac = 0, message_cipher._mac
+
+    def counted(key: bytes, identities: bytes, message: signal_messages.Bytes) -> bytes:
+        nonlocal computed
+        computed += len(message) > 400_000
+        return mac(key, identities, message)
+
+    monkeypatch.setattr(message_cipher, "_mac", counted)
+    await received(receiver, stanzas)
+    assert [one.text for one in receiver.messages()] == ["first", *map(str, range(20))]
+    assert computed == 20
+
+
+async def test_a_members_message_with_a_forged_key_computes_little(
+    receiver: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part of a message may take what a message may; a short one in order is read all the same."""
+    keys, own = GroupKeys(receiver.session), OwnSenderKey.make(new_key_pair())
+    async with receiver.session.transaction():
+        keys.take(GROUP, CONTACT, handing(GROUP, own))
+    _, own = own.encrypt(b"missing")
+    plaintext, attrs = wrappers.pad(text("read")), {"from": GROUP, "participant": CONTACT}
+    readable, own = own.encrypt(plaintext)
+    device = cast("Device", SimpleNamespace(session=receiver.session))
+    cost = Cost(receiver.session, monkeypatch)
+    for number, part in enumerate((("skmsg", garbage(own, 390)), ("skmsg", readable))):
+        cost.clear()
+        await received(receiver, [stanza_of(number, forged_first(device, 150), part, **attrs)])
+        print(f"{cost.hmacs} HMACs, {cost.agreements} agreements")
+        assert 150 < cost.hmacs < 250
+    assert [one.text for one in receiver.messages()] == ["read"]
 
 
 def garbage(own: OwnSenderKey, ahead: int) -> bytes:
@@ -251,9 +311,9 @@ async def test_a_long_message_of_a_group_is_checked_once_and_outside_the_transac
     for left in (BURST, 0):
         with keys._budgets.allowance(CONTACT, 0) as allowance:
             allowance.pay(2 * (BURST - left))
+        late, own = own.encrypt(bytes(500_000))
         message, own = own.encrypt(bytes(500_000))
-        forged = bytes([*message[:-64], *bytes(64)])
-        for each in (forged, message):
+        for each in (_altered(message), message, _altered(late), late):
             checked = 0
             with pytest.raises(Unprepared):
                 async with receiver.session.transaction():
@@ -262,6 +322,10 @@ async def test_a_long_message_of_a_group_is_checked_once_and_outside_the_transac
             with suppress(Undecryptable):
                 assert await _read(receiver, keys, each) == bytes(500_000)
             assert checked == 1
+
+
+def _altered(message: bytes) -> bytes:
+    return message[:-64] + bytes(64)
 
 
 async def _read(receiver: World, keys: GroupKeys, message: bytes) -> bytes:

@@ -198,9 +198,10 @@ async def test_believes_its_sender_alone(device: Device) -> None:
     forged, _ = replace(made(), key_id=own.key_id).encrypt(b"anothers")
     await device.refuses(forged, "bad_signature")
     assert await device.decrypt(message) == b"mine"
-    later, _ = own.encrypt(b"of the same place")
-    forged = later[:-1] + bytes([later[-1] ^ 1])
-    await device.refuses(forged, "bad_signature")
+    (_, passed_over, last), _ = said(own, 3)
+    await device.decrypt(last)
+    await device.refuses(passed_over[:-1] + bytes([passed_over[-1] ^ 1]), "bad_signature")
+    assert await device.decrypt(passed_over) == b"1"
 
 
 async def test_a_key_handed_over_late_reads_nothing_before(device: Device) -> None:

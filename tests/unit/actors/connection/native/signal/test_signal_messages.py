@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.connection.native.signal.signal_messages import (
-    MAX_BYTES,
+    MAX_FIELDS,
     MalformedSignalMessage,
     PrekeyMessage,
     SignalMessage,
@@ -62,9 +62,7 @@ CIPHERTEXT = "220163"
         pytest.param(b"\x44" + MESSAGE[1:], id="version 4"),
         pytest.param(b"\x32" + MESSAGE[1:], id="version 3 of 2"),
         pytest.param(b"\x23" + MESSAGE[1:], id="version 2"),
-        pytest.param(
-            unsigned_message(header(KEY, 0, 0), bytes(MAX_BYTES)) + bytes(8), id="too large"
-        ),
+        pytest.param(body(RATCHET_KEY, COUNTER, CIPHERTEXT, "3000" * MAX_FIELDS), id="many fields"),
         pytest.param(body(COUNTER, CIPHERTEXT), id="no ratchet key"),
         pytest.param(body(RATCHET_KEY, CIPHERTEXT), id="no counter"),
         pytest.param(body(RATCHET_KEY, COUNTER), id="no ciphertext"),

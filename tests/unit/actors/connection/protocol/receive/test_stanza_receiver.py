@@ -62,8 +62,9 @@ class ScriptedHandler:
         self.prepared: list[str] = []
         self.commits: list[list[str]] = [[]]
 
-    async def prepare(self, stanza: Node) -> None:
+    async def prepare(self, stanza: Node, *, others: bool = False) -> None:
         number = stanza.attrs["id"]
+        assert others == bool(self.prepared) or number == "costly broken"
         assert not self.session.within, "inside a transaction"
         if number == "costly broken":
             raise KeyError(number)
@@ -71,10 +72,10 @@ class ScriptedHandler:
 
     def forget_prepared(self) -> None:
         self.prepared.clear()
-        self.commits.append([])
 
     def postpone(self, stanza: Node) -> StanzaResult:
         self.store(f"learnt of {stanza.attrs['id']}")
+        self.commits.append([])
         return StanzaResult("message.postponed", news=True)
 
     async def take_unprepared(self, stanza: Node) -> StanzaResult:
