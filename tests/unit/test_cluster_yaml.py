@@ -77,5 +77,11 @@ def test_a_dead_node_is_noticed_as_by_the_instance_s_own_head() -> None:
             assert f"{name}={own[name]}" in command
 
 
+def test_the_first_line_says_that_no_launcher_ran_it() -> None:
+    first = (ROOT / "cluster.yaml").read_text().partition("\n")[0]
+    assert "launcher" in first
+    assert "not run it yet" in first
+
+
 def test_the_head_keeps_its_state_outside_of_itself() -> None:
     assert "RAY_REDIS_ADDRESS=" in " ".join(written()["head_start_ray_commands"])
