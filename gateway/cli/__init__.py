@@ -12,11 +12,13 @@ import sys
 def main() -> None:
     """The entry point of the command `teimoso`: what cannot be done ends with one sentence."""
     # The package itself stays cheap to import.
+    from actors.runtime import logs  # noqa: PLC0415
     from gateway.cli.app import command  # noqa: PLC0415
     from supervision.keeper.manifest import UnreadableManifest  # noqa: PLC0415
 
     if any("\udc80" <= character <= "\udcff" for word in sys.argv for character in word):
         _end("An argument is not text in UTF-8.", 2)
+    logs.configure(sys.stderr, "warning")  # the output is for programs
     try:
         command()()
     except UnreadableManifest as error:

@@ -29,6 +29,10 @@ _NAME: Final = re.compile(r"backups/([0-9a-f]{8})/(\d{8}T\d{6}Z)")
 _PATH: Final = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", re.ASCII)
 
 
+def _seconds(stamp: str) -> float:
+    return float(timegm(time.strptime(stamp, _STAMP)))
+
+
 class BackupName(NamedTuple):
     """The instance that a backup is of, and when it was made, in UTC."""
 
@@ -41,7 +45,7 @@ class BackupName(NamedTuple):
     @property
     def at(self) -> float:
         """When the backup was begun, in seconds since the epoch."""
-        return float(timegm(time.strptime(self.stamp, _STAMP)))
+        return _seconds(self.stamp)
 
     @classmethod
     def of(cls, mark: str, at: float) -> Self:
@@ -68,6 +72,11 @@ class LeftOut:
     connection: str
     code: str
     copied_at: str | None
+
+    @property
+    def at(self) -> float | None:
+        """The time of that stamp, in seconds since the epoch."""
+        return None if self.copied_at is None else _seconds(self.copied_at)
 
 
 @dataclass(frozen=True, slots=True)

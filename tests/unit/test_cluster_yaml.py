@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,5 +78,29 @@ def test_a_dead_node_is_noticed_as_by_the_instance_s_own_head() -> None:
             assert f"{name}={own[name]}" in command
 
 
-def test_the_head_keeps_its_state_outside_of_itself() -> None:
-    assert "RAY_REDIS_ADDRESS=" in " ".join(written()["head_start_ray_commands"])
+def test_the_first_line_says_that_no_launcher_ran_it() -> None:
+    first = (ROOT / "cluster.yaml").read_text().partition("\n")[0]
+    assert "launcher" in first
+    assert "not run it yet" in first
+
+
+def test_the_head_keeps_its_state_outside_of_itself_and_of_the_queue() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    [queue] = re.findall(r"^redis\$ valkey-server --bind (\S+)", page, re.MULTILINE)
+    [place] = re.findall(
+        r"RAY_REDIS_ADDRESS=(\S+):", " ".join(written()["head_start_ray_commands"])
+    )
+    assert place not in {queue, written()["provider"]["head_ip"]}
+
+
+def test_its_machines_are_those_of_the_page() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    [address] = re.findall(r"^head\$ echo RAY_ADDRESS=(\S+)", page, re.MULTILINE)
+    head, port = address.split(":")
+    assert written()["provider"] | {"type": "local"} == {
+        "type": "local",
+        "head_ip": head,
+        "worker_ips": re.findall(r"^far\$ .* --node-ip-address=(\S+)", page, re.MULTILINE),
+    }
+    assert f" --port={port}" in " ".join(written()["head_start_ray_commands"])
+    assert f"$RAY_HEAD_IP:{port}" in " ".join(written()["worker_start_ray_commands"])

@@ -29,6 +29,11 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.stem)
+def test_the_first_line_says_that_no_runner_ran_it(workflow: Path) -> None:
+    assert workflow.read_text().startswith("# No runner of GitHub has run it yet")
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.stem)
 def test_an_action_is_named_by_its_commit(workflow: Path) -> None:
     """A tag may be moved; the version stands behind the commit, for people."""
     lines = [line for line in workflow.read_text().splitlines() if "uses:" in line]

@@ -34,7 +34,7 @@ from supervision.backup.restoration import CannotRestore
 from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
     from supervision.backup.backup_store import LeftOut, Manifest
@@ -57,7 +57,7 @@ def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
     store = _store(settings, to, make=True)
     made = _done(creation.create(settings, store, runs=_runs(data), keep=keep))
     if as_json:
-        left_out = [asdict(each) for each in made.left_out]
+        left_out = _shown(made.left_out)
         output.plain({**made._asdict(), "name": str(made.name), "left_out": left_out})
     else:
         output.console().print(
@@ -68,10 +68,17 @@ def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
         output.refuse("\n".join(map(_sentence, made.left_out)), INCOMPLETE)
 
 
+def _shown(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
+    """The sessions that are not in a backup as they were then, for programs."""
+    return [asdict(each) | {"copied_at": rfc3339(each.at)} for each in left_out]
+
+
 def _sentence(one: LeftOut) -> str:
     """Tell a person that a session is not in a backup as it was then."""
-    stamp = one.copied_at
-    instead = "no backup has it" if stamp is None else f"as it was at {stamp} it is in the backup"
+    if one.at is None:
+        instead = "no backup has it"
+    else:
+        instead = f"as it was at {output.moment(one.at)} it is in the backup"
     return f"The session of {name_of(one.connection)} cannot be copied ({one.code}): {instead}."
 
 
@@ -102,7 +109,7 @@ async def _listed(store: BackupStore) -> list[dict[str, Any]]:
                 "copy": str(name),
                 "at": rfc3339(name.at),
                 "state": state,
-                "left_out": [asdict(one) for one in left_out],
+                "left_out": _shown(left_out),
             }
         )
     return items
@@ -133,7 +140,7 @@ def restore(source: str, named: str | None, data: Path, file: Path | None, as_js
                 "copy": str(restored.name),
                 "files": restored.files,
                 "connections": restored.connections,
-                "left_out": [asdict(each) for each in restored.left_out],
+                "left_out": _shown(restored.left_out),
                 **restored.ended._asdict(),
             }
         )

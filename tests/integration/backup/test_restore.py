@@ -24,6 +24,7 @@ from supervision.backup.backup_store import BackupName, Manifest
 from supervision.backup.unfinished import UNFINISHED_RESTORE
 from supervision.keeper.manifest import Plan
 from tests.integration.backup.conftest import EPOCH, KEY, OTHER, SHOP, WORDS, Place, run
+from tests.processes.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,26 @@ async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
     plan = Plan.load(second)
     assert plan is not None
     assert plan.settings_file == str(second / SETTINGS_FILE)
+
+
+async def test_everything_comes_back_from_a_bucket(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (waiting,) = await _in_thread(place.accept, WORDS)
+    target, second = f"gs://{BUCKET}", tmp_path / "second"
+    with Gcs(tmp_path / "objects") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        status, *said = await _in_thread(run, place.data, "backup", "create", "--to", target)
+        assert status == 0, said
+        written = [file for file in server.data.rglob("*") if file.is_file()]
+        assert written
+        assert not [file for file in written if WORDS.encode() in file.read_bytes()]
+        shutil.rmtree(place.data / "media")
+        key = {"SESSION_ENCRYPTION_KEY": KEY}
+        status, *said = await _in_thread(lambda: run(second, "restore", target, environment=key))
+        assert status == 0, said
+    assert [file.read_bytes() for file in second.glob("media/*/*")] == [b"a picture" * 9_000]
+    assert (await queued(second, [waiting]))[waiting].text == WORDS
 
 
 async def test_each_part_is_copied_before_those_that_get_its_items(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -145,6 +147,26 @@ async def test_each_try_has_a_directory_of_its_own(
         with pytest.raises(creation.BackupFailed):
             await creation.create(settings, cast("Any", None), runs=False, keep=None)
     assert len(set(tries)) == 2
+
+
+async def test_a_failure_is_reported_though_the_scratch_cannot_be_removed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that does not answer."""
+    answers = threading.Event()
+
+    async def refused(*_: object, **__: object) -> None:
+        raise CopyFailed
+
+    monkeypatch.setattr(creation, "SCRATCH_REMOVAL_SECONDS", 0.2)
+    monkeypatch.setattr(creation, "_create", refused)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: answers.wait())
+    try:
+        with pytest.raises(creation.BackupFailed):
+            async with asyncio.timeout(20):
+                await creation.create(settings, cast("Any", None), runs=False, keep=None)
+    finally:
+        answers.set()
 
 
 async def test_a_damaged_session_is_seen_until_a_backup_has_it(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from actors.state.open_store import open_documents
 from tests.integration.engine.simulated import CONTACT
 from tests.integration.vault.commands import items, left_behind, run
 from tests.integration.vault.conftest import KEY, SHOP, Host, World
+from tests.processes import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +102,22 @@ async def test_what_cannot_be_done_is_a_sentence(world: World, tmp_path: Path) -
     assert "which is none of those in SESSION_ENCRYPTION_KEY" in said
     world.bucket.rename(tmp_path / "away")
     assert (await run(host, "list"))[::2] == (1, "The bucket does not answer: ENOENT.\n")
+
+
+async def test_the_output_is_json_alone_where_the_copy_is_there(world: World) -> None:
+    host = Host(world, "a")
+    async with host.serves():
+        await world.copied((await world.pair()).epoch)
+    words = [sys.executable, "-m", "gateway.cli", "backup", "create", SHOP, "--json"]
+    made = set()
+    for _ in range(2):
+        done = await asyncio.to_thread(
+            forked.run, [*words, "--data", str(host.data)], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        [copy] = json.loads(done.stdout)["items"]
+        made.add(copy["copy"])
+    assert len(made) == 1
 
 
 async def test_what_a_killed_command_left_is_removed(world: World) -> None:

@@ -17,18 +17,22 @@ INEXACT: Final = float(HOUR)
 """Seconds that do not matter to an age in days: less than that is no clock that was set, and is not stored."""
 
 
+def _since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class AccountLink(SessionPart):
     """The time of the first link; it moves with the session file, and later scans do not change it.
 
     The account is never older than it is because a clock was set while the file was open, or was behind for a while: the
     session has a clock of its own, which begins at the later one of the system's and the newest time that is stored,
-    and goes at the pace of the monotonic one. Only a clock that is set ahead while the file is closed is taken for right.
+    and goes at the pace of the kernel's time since boot, which nobody sets and a suspended machine does not stop. Only a clock that is set ahead while the file is closed is taken for right.
     """
 
     def __init__(self, file: SessionFile) -> None:
         super().__init__(file)
         self._cache = RowCache(file, self._read)
-        self._opened = file.clock(), time.monotonic()
+        self._opened = file.clock(), _since_boot()
         self._start: float | None = None
 
     @property
@@ -62,9 +66,9 @@ class AccountLink(SessionPart):
     def _ahead(self) -> float:
         """Seconds by which the session's own clock is ahead of the system's; 0 where they agree."""
         if self._start is None:
-            at, monotonic = self._opened
-            self._start = max(at, self._cache.get()[1]) - monotonic
-        ahead = self._start + time.monotonic() - self._file.clock()
+            at, since_boot = self._opened
+            self._start = max(at, self._cache.get()[1]) - since_boot
+        ahead = self._start + _since_boot() - self._file.clock()
         return 0.0 if abs(ahead) < INEXACT else ahead
 
     def _read(self, _: str) -> tuple[float | None, float]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tests.integration.gateway.served import Api
 
+pytestmark = pytest.mark.usefixtures("logs_as_before")
+
 TO = "15550100002"
 
 

@@ -17,6 +17,7 @@ from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from playwright.sync_api import Page
 
@@ -57,10 +58,10 @@ def steps(page: str) -> list[Step]:
 class Shell:
     """One bash for all steps, so that what a step exports holds for the next ones."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], directory: Path = DOCS.parent) -> None:
         self._process = subprocess.Popen(
             ["bash"],
-            cwd=DOCS.parent,
+            cwd=directory,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -34,7 +34,9 @@ def data() -> Iterator[Path]:
 
 
 @pytest.fixture
-def doctor(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Examine:
+def doctor(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], logs_as_before: None
+) -> Examine:
     """The command in this process: its exit status, and the worst finding of each check."""
 
     def run(data: Path, *words: object, **environment: object) -> tuple[int, dict[str, Any]]:

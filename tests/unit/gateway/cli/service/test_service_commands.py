@@ -27,7 +27,9 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
-def teimoso(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+def teimoso(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], logs_as_before: None
+) -> Command:
     """Run the command in this process: exit status, what it printed, what it refused."""
     for field in Settings.model_fields.values():
         monkeypatch.delenv(str(field.validation_alias), raising=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -40,24 +41,36 @@ async def test_the_first_link_counts_also_after_a_logout(
 
 
 class Clocks:
-    """The system's clock, which somebody may set, and the monotonic one, which nobody can."""
+    """The system's clock, which somebody may set, and two that nobody can: a suspended machine stops the monotonic one."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._path = path
-        self.system, self.monotonic = 1_800_000_000.0, 500.0
-        clock = SimpleNamespace(monotonic=lambda: self.monotonic)
+        self.system, self.since_boot, self.monotonic = 1_800_000_000.0, 900.0, 500.0
+        clock = SimpleNamespace(
+            CLOCK_BOOTTIME=time.CLOCK_BOOTTIME,
+            CLOCK_MONOTONIC=time.CLOCK_MONOTONIC,
+            clock_gettime=lambda clock: {
+                time.CLOCK_BOOTTIME: self.since_boot,
+                time.CLOCK_MONOTONIC: self.monotonic,
+            }[clock],
+            monotonic=lambda: self.monotonic,
+        )
         monkeypatch.setattr(account_link, "time", clock)
         self.session = Session.open(path, 1, clock=lambda: self.system)
 
     def pass_(self, seconds: float) -> None:
-        self.system += seconds
+        self.suspend(seconds)
         self.monotonic += seconds
+
+    def suspend(self, seconds: float) -> None:
+        self.system += seconds
+        self.since_boot += seconds
 
     def restart(self, *, off_for: float = 0.0, set_by: float = 0.0) -> None:
         """End the process; another one opens the file later, by a clock that was set meanwhile."""
         self.session.close()
         self.system += off_for + set_by
-        self.monotonic = 7.0  # of a machine that was started anew
+        self.since_boot, self.monotonic = 9.0, 7.0  # of a machine that was started anew
         self.session = Session.open(self._path, 1, clock=lambda: self.system)
 
     async def log_in(self) -> None:
@@ -92,6 +105,15 @@ async def test_an_account_ages_while_its_clock_is_right(clocks: Clocks) -> None:
     assert clocks.age == 5
     linked_at = clocks.session.account_link.first_at
     assert linked_at == 1_800_000_000.0
+
+
+async def test_an_account_ages_while_the_machine_is_suspended(clocks: Clocks) -> None:
+    clocks.pass_(DAY)
+    clocks.suspend(2 * DAY)
+    assert clocks.age == 3
+    await clocks.log_in()
+    clocks.restart()
+    assert clocks.age == 3
 
 
 @pytest.mark.parametrize("back", [YEAR, 50 * YEAR])
