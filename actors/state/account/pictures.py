@@ -1,12 +1,13 @@
-"""Reads and notes the picture that a person or group was last seen with, in the documents that lists of chats and people show."""
+"""Reads and notes the picture that a person or group was last seen with, for the lists of chats and people."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.state.account.app_state import document_id
 from actors.state.documents import CHATS, CONTACTS, Write
+from actors.state.fields import PERSON_PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,22 @@ async def note(documents: Documents, there: Listed, sha256: str | None) -> None:
             if found.get("picture") != sha256
         ]
     )
+
+
+def forgetting(connection: str, item: Mapping[str, Any]) -> list[Write]:
+    """The write that ends a noted picture of the chat with a person who has another one; none for any other change.
+
+    `item` is as in `app_state.changing`, which ends that of the contact.
+    """
+    if (item["subject"], item["setting"]) != ("contact", PERSON_PICTURE):
+        return []
+
+    def change(found: Document | None) -> Document | None:
+        if found is None or "picture" not in found:
+            return None
+        return {name: value for name, value in found.items() if name != "picture"}
+
+    return [Write("change", CHATS, document_id(connection, item["id"]), change=change)]
 
 
 def _is_listed(document: Document) -> bool:
