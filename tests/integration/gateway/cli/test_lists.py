@@ -54,14 +54,16 @@ async def test_messages_are_listed_with_the_names_of_their_senders(
     gateway: Gateway, documents: Documents
 ) -> None:
     """Of a group too; a number where there is no name, and nothing for a message of the account."""
-    await say(documents, 910, person(910), "one", sender_name="Ana Pereira")
-    await say(documents, 911, GROUP, "two", sender=person(911), chat_name="Chess club")
+    await say(documents, 890, person(890), "one", sender_name="Bea Lopes")
+    await say(
+        documents, 891, "120363000000000078@g.us", "two", sender=person(891), chat_name="Chess club"
+    )
     sent = {"direction": "out", "sender": None, "status": "sent", "source": "api"}
-    await say(documents, 912, person(910), "three", **sent)
+    await say(documents, 892, person(890), "three", **sent)
     heading, *rows, _ = (await run(gateway, "messages", "list", "--limit", "3")).splitlines()
     begins, ends = heading.index("name"), heading.index("status")
     names = [row[begins:ends].strip() for row in rows]
-    assert names == ["", "+15550100911", "Ana Pereira"]
+    assert names == ["", "+15550100891", "Bea Lopes"]
 
 
 async def test_chats_and_people_are_listed_and_searched(
