@@ -22,7 +22,7 @@ PATH = f"/api/chats/{SHOP}/{CONTACT}/picture"
 
 
 def test_a_person_has_another_picture(instance: Instance) -> None:
-    """Who listens learns of each, and of none; lists show no former one."""
+    """Each change is an event, also that there is none any more; lists show no former picture."""
     says(instance, text="I look different now")
     with Receiver() as receiver:
         hook = {"url": receiver.url, "events": ["contact.picture"], "connections": [SHOP]}
