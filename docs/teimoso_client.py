@@ -204,7 +204,7 @@ class AddedWebhook(TypedDict):
 
     id: str
     url: str
-    events: list[Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "alert.raised", "alert.repeated", "alert.cleared"]] | None
+    events: list[Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "contact.picture", "alert.raised", "alert.repeated", "alert.cleared"]] | None
     connections: list[str] | None
     enabled: bool
     disabled_because: Literal["paused", "gone", "ended"] | None
@@ -414,6 +414,18 @@ class ChangedMembers(TypedDict):
     at: str
     change: Literal["added", "removed", "promoted", "demoted"]
     people: list[Person]
+
+
+class ChangedPicture(TypedDict):
+    """A person with another picture."""
+
+    address: str
+    number: str | None
+    lid: str | None
+    name: str | None
+    connection: str
+    picture_id: str | None
+    at: str
 
 
 class ChangedWebhook(TypedDict):
@@ -635,7 +647,7 @@ class Delivery(TypedDict):
 
     id: str
     event_id: str
-    type: Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "alert.raised", "alert.repeated", "alert.cleared"] | Literal["unreadable"]
+    type: Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "contact.picture", "alert.raised", "alert.repeated", "alert.cleared"] | Literal["unreadable"]
     connection: str | None
     status: Literal["waiting", "delivered", "dead"]
     at: str
@@ -1341,7 +1353,7 @@ class NewWebhook(TypedDict):
     base64: NotRequired[bool | None]
     base64_limit: NotRequired[int | None]
     url: str
-    events: NotRequired[list[Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "alert.raised", "alert.repeated", "alert.cleared"]] | None]
+    events: NotRequired[list[Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "contact.picture", "alert.raised", "alert.repeated", "alert.cleared"]] | None]
     connections: NotRequired[list[str] | None]
     headers: NotRequired[dict[str, str] | None]
 
@@ -1452,6 +1464,19 @@ class Phone(TypedDict):
     """On which phone the code is going to be typed."""
 
     phone: str
+
+
+class PictureEvent(TypedDict):
+    """A person whom the account knows has another picture, or none any more; the account itself too."""
+
+    id: str
+    seq: int
+    timestamp: str
+    connection: str | None
+    incarnation: str | None
+    cut: bool
+    type: Literal["contact.picture"]
+    data: ChangedPicture
 
 
 class PinContent(TypedDict):
@@ -1944,7 +1969,7 @@ class Webhook(TypedDict):
 
     id: str
     url: str
-    events: list[Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "alert.raised", "alert.repeated", "alert.cleared"]] | None
+    events: list[Literal["message.received", "message.sent", "message.delivered", "message.read", "message.dead", "message.cancelled", "message.changed", "message.media", "connection.state", "connection.limited", "connection.qr", "connection.passkey", "call.received", "chat.updated", "chat.renamed", "group.updated", "group.participants", "contact.updated", "contact.picture", "alert.raised", "alert.repeated", "alert.cleared"]] | None
     connections: list[str] | None
     enabled: bool
     disabled_because: Literal["paused", "gone", "ended"] | None
@@ -1980,7 +2005,7 @@ class Gap(TypedDict):
 
 
 NewMessage = NewText | NewLocation | NewContact | NewPoll | NewImage | NewVideo | NewAudio | NewDocument | NewSticker | NewPollVote | NewReaction | NewPin | NewEdit | NewDelete
-Event = ReceivedEvent | StepEvent | ChangedEvent | MediaEvent | StateEvent | LimitedEvent | PairingEvent | PasskeyEvent | CallEvent | ChatEvent | RenamedEvent | GroupEvent | GroupMembersEvent | ContactEvent | AlertEvent | TestEvent
+Event = ReceivedEvent | StepEvent | ChangedEvent | MediaEvent | StateEvent | LimitedEvent | PairingEvent | PasskeyEvent | CallEvent | ChatEvent | RenamedEvent | GroupEvent | GroupMembersEvent | ContactEvent | PictureEvent | AlertEvent | TestEvent
 
 
 class Problem(Exception):

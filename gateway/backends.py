@@ -49,6 +49,7 @@ from gateway.metrics.exposition import Metrics
 from gateway.redis_memory import RedisMemoryMonitor
 from gateway.redis_probe import watch
 from gateway.schemas import presenters
+from gateway.text_search import TextSearches
 from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
@@ -106,6 +107,7 @@ class Backends:
     leases: Leases
     liveness: Liveness
     documents: Documents
+    texts: TextSearches
     registry: Connections
     connections: ConnectionCache
     ring: ApiKeyCache
@@ -182,6 +184,7 @@ class Backends:
             leases=leases,
             liveness=liveness,
             documents=documents,
+            texts=TextSearches(documents),
             registry=registry,
             connections=connections,
             ring=ApiKeyCache(documents, copy=copy_of(settings, API_KEYS)),

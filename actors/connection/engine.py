@@ -262,13 +262,22 @@ class SendError(Exception):
     """A send that was not acknowledged. `code` is stable, `uncertain` says that bytes left.
 
     `permanent` means that the same message will be refused again: it goes to the dead letters.
+    `wait` is the number of seconds after which a request is worth trying again, None where it is not known.
     """
 
-    def __init__(self, code: str, *, permanent: bool = False, uncertain: bool = False) -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        permanent: bool = False,
+        uncertain: bool = False,
+        wait: float | None = None,
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.permanent = permanent
         self.uncertain = uncertain
+        self.wait = wait
 
 
 class NotConnected(SendError):  # noqa: N818 - reads as what it is

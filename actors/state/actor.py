@@ -13,7 +13,7 @@ from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.limits.durations import DAY, HOUR
 from actors.state import own_mistakes
-from actors.state.account import app_state, chat_activity, chat_backfill
+from actors.state.account import app_state, chat_activity, chat_backfill, pictures
 from actors.state.batcher import Batcher, refusing, shares
 from actors.state.call_events import calling
 from actors.state.connections import Observed, limiting, renaming, showing
@@ -198,7 +198,14 @@ class StateManager(Shell):
 
         Items have the fields of `app_state_changes.InboxAppState`. Of a deleted connection none is kept.
         """
-        writes = [app_state.changing(connection, item) for item in items]
+        writes = [
+            write
+            for item in items
+            for write in (
+                app_state.changing(connection, item),
+                *pictures.forgetting(connection, item),
+            )
+        ]
         return await self._write(connection, epoch, writes, fence_of_living)
 
     @refusing

@@ -57,3 +57,6 @@ OF_GROUP: Final = "group:"
 
 GROUP_MEMBERS: Final = f"{OF_GROUP}members"
 """The newest change of a group's members; each other one is a setting of the group."""
+
+PERSON_PICTURE: Final = "picture"
+"""The newest change of a person's picture, among the settings of the contact."""

@@ -95,7 +95,9 @@ async def request_owner(
     if answer.get("error") == "not_connected":
         raise Problem("connection_not_open")
     if answer.get("error") in FINAL_CODES:
-        raise Problem(answer["error"])  # asked again, it is answered the same
+        # Asked again at once, it is answered the same.
+        wait = {"Retry-After": str(answer["wait"])} if "wait" in answer else None
+        raise Problem(answer["error"], headers=wait)
     if "error" in answer:
         raise Problem("not_answered", "WhatsApp did not do it.", reason=answer["error"])
     return answer

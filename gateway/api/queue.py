@@ -10,6 +10,7 @@ from actors.queue.dead_letters import REDRIVE_LETTERS
 from actors.queue.outbound_queue import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
+from gateway.api.account.chat_names import chat_names
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -44,9 +45,14 @@ async def dead(call: ApiRequest[None, ListDead]) -> Response:
             break
     items = found[: query.limit]
     last = items[-1] if len(found) > len(items) else None
+    chats = [(letter.record.connection, letter.record.chat) for letter in items]
+    known = await chat_names(call.backends, chats)
     return written(
         response_models.Messages(
-            items=[presenters.queued(letter.record) for letter in items],
+            items=[
+                presenters.queued(letter.record).model_copy(update={"chat_name": known.get(chat)})
+                for letter, chat in zip(items, chats, strict=True)
+            ],
             next=None if last is None else _cursor(last.record.connection, last.place),
         )
     )

@@ -226,7 +226,7 @@ def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
     try:
         return model.model_validate(given) if given else _defaults(model)
     except ValidationError as error:
-        raise from_validation(error, parameters=True) from None
+        raise from_validation(error, parameters=True, model=model) from None
 
 
 @cache
@@ -244,7 +244,7 @@ def _body(
     try:
         validated = model.model_validate_json(content)
     except ValidationError as error:
-        raise from_validation(error, tagged=issubclass(model, RootModel)) from None
+        raise from_validation(error, tagged=issubclass(model, RootModel), model=model) from None
     one = validated.root if isinstance(validated, RootModel) else validated
     body.require_each_once(content, len(one.model_fields_set))
     return validated

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from gateway.http.field_examples import example_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
 PROBLEM_TYPE = "application/problem+json"
@@ -30,6 +32,8 @@ _NAMED_CODES = {
     "extra_forbidden": "unknown_field",
     "json_invalid": "malformed_json",
 }
+_EXAMPLE = ", as in "
+_TEXTS = {"missing": "it is needed", "extra_forbidden": "there is none of this name"}
 _LITERAL_CODES = {"type": "unsupported_type", "engine": "unsupported_engine"}
 
 
@@ -214,12 +218,16 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
 
 
 def from_validation(
-    error: ValidationError, *, parameters: bool = False, tagged: bool = False
+    error: ValidationError,
+    *,
+    parameters: bool = False,
+    tagged: bool = False,
+    model: type[BaseModel] | None = None,
 ) -> Problem:
     """The problem of the first thing that is wrong; `errors` lists all of them by field, unknown parameters first.
 
     With `parameters` the names are query parameters; of a `tagged` body each field's place begins
-    with the kind that it was read as. Never carries the refused value.
+    with the kind that it was read as. Messages have the examples of fields of the `model`. Never carries the refused value.
     """
     listed = []
     for found in error.errors(include_url=False, include_input=False, include_context=False):
@@ -228,7 +236,11 @@ def from_validation(
         field = ".".join(named(str(part)) for part in place)
         if code == "unsupported_type" and not field:
             field = "type"
-        listed.append({"field": field, "code": code, "message": found["msg"]})
+        message = _TEXTS.get(found["type"], found["msg"])
+        example = None if model is None else example_of(model, found["loc"])
+        if example is not None and _EXAMPLE not in message:
+            message = f"{message}{_EXAMPLE}{example}"
+        listed.append({"field": field, "code": code, "message": message})
     listed.sort(
         key=lambda one: one["code"] != "unknown_parameter"
     )  # it explains one that is missing

@@ -92,14 +92,17 @@ def number(written: str) -> str:
         raise InvalidAddress(
             "invalid_number",
             "write an international phone number as digits, with at most +, spaces, dashes and"
-            " parentheses",
+            " parentheses, as in 15550100002",
         )
     digits = written.translate(_SEPARATORS)
     if not 7 <= len(digits) <= 15:
-        raise InvalidAddress("invalid_number", "a phone number has 7 to 15 digits")
+        raise InvalidAddress(
+            "invalid_number", "a phone number has 7 to 15 digits, as in 15550100002"
+        )
     if digits[0] == "0":
         raise InvalidAddress(
-            "invalid_number", "begin with the country code, without zeros before it"
+            "invalid_number",
+            "begin with the country code, without zeros before it, as in 15550100002",
         )
     if not _NUMBER_FORM.fullmatch(written):
         raise InvalidAddress(

@@ -14,7 +14,7 @@ from gateway.schemas import events as answers
 from gateway.schemas import webhooks as webhook_models
 from gateway.schemas.content.content_presenters import author, media_url
 from gateway.schemas.people import group_events
-from gateway.schemas.people.people import person
+from gateway.schemas.people.people import changed_picture, person
 from gateway.schemas.webhook_headers import MASK
 
 if TYPE_CHECKING:
@@ -319,5 +319,6 @@ _PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
     "group.updated": (answers.GroupEvent, group_events.changed),
     "group.participants": (answers.GroupMembersEvent, group_events.members_changed),
     "contact.updated": (answers.ContactEvent, account.changed_contact),
+    "contact.picture": (answers.PictureEvent, changed_picture),
 }
 """Events of which the data says it all."""

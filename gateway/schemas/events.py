@@ -9,7 +9,7 @@ from pydantic import Field
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
 from gateway.schemas.people.group_events import ChangedGroup, ChangedMembers  # noqa: TC001
-from gateway.schemas.people.people import Person  # noqa: TC001
+from gateway.schemas.people.people import ChangedPicture, Person  # noqa: TC001
 from gateway.schemas.response_models import (
     Alert,
     Incarnation,
@@ -293,6 +293,13 @@ class ContactEvent(EventAnswer):
     data: ChangedContact
 
 
+class PictureEvent(EventAnswer):
+    """A person whom the account knows has another picture, or none any more; the account itself too."""
+
+    type: Literal["contact.picture"]
+    data: ChangedPicture
+
+
 class AlertEvent(EventAnswer):
     """Something lasting that somebody should know of began, lasts, or is over."""
 
@@ -326,6 +333,7 @@ EVENT_MODELS: tuple[type[EventAnswer], ...] = (
     GroupEvent,
     GroupMembersEvent,
     ContactEvent,
+    PictureEvent,
     AlertEvent,
 )
 SENT: tuple[type[EventAnswer], ...] = (*EVENT_MODELS, TestEvent)

@@ -75,7 +75,7 @@ Status = Literal[
 def _decimal(value: object) -> object:
     """A number as JSON writes it: pydantic takes ``1_0`` for ten, and spaces around it."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise PydanticCustomError("invalid_parameter", "write a number in decimal digits")
+        raise PydanticCustomError("invalid_parameter", "write a number in decimal digits, as in 20")
     return value
 
 
@@ -91,7 +91,9 @@ def _written_out(value: object) -> object:
     if _RFC3339.fullmatch(value):
         with suppress(ValueError):  # a 30th of February
             return datetime.fromisoformat(value.upper())
-    raise PydanticCustomError("invalid_field", "write a time with a zone, as RFC 3339 has it")
+    raise PydanticCustomError(
+        "invalid_field", "write a time with a zone, as in 2030-01-01T09:00:00Z"
+    )
 
 
 def _tellable(moment: datetime) -> datetime:

@@ -194,7 +194,8 @@ class Message(Answer):
     chat: str
     chat_name: str | None = Field(
         description="The subject of a group, or the name of the person, as it was known when the message"
-        " arrived; null where none was, and for a message that went out through the API."
+        " arrived; of a dead letter in its list, as it is known now; null where none is, and for other messages that went"
+        " out through the API."
     )
     sender: str | None = Field(
         description="Superseded by `author.address`.", json_schema_extra={"deprecated": True}

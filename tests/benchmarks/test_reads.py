@@ -7,15 +7,24 @@ backlogs: a page whose cost grows with the backlog shows there.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from actors.config.settings import Settings
 from tests.benchmarks.figures import Figure, Figures
-from tests.benchmarks.load.backlog import CHATS, bury, fill, person, raise_alerts
+from tests.benchmarks.load.backlog import (
+    CHATS,
+    bury,
+    fill,
+    person,
+    raise_alerts,
+    save_people,
+)
+from tests.benchmarks.load.reads import OWNED, OWNED_PAGES, PAGES, STORED, ids_of, with_ids
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.plain_http import NO_AUTHORITIES
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACCOUNT, CONTACT = "15550100001", "15550100002"
+OWN_GROUP = "Ours"
 NOBODY = "15550100099"
 """A number without WhatsApp."""
 
@@ -53,12 +63,47 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         settings = Settings.load(running.data)
         asyncio.run(fill(settings, identity, range(MESSAGES)))
         asyncio.run(bury(settings, webhook, DEAD))
+        asyncio.run(save_people(settings, identity))
         asyncio.run(raise_alerts(settings, identity, ALERTS))
+        show_and_send(running)
         for number in range(GROUPS):
             body = {"subject": f"Group {number}", "creator": CONTACT, "participants": [ACCOUNT]}
             running.simulator.post("/groups", json=body).raise_for_status()
         queue_dead(running)
         yield running
+
+
+def owned_ids(instance: Instance) -> dict[str, str]:
+    """The ids in paths of `OWNED` and `OWNED_PAGES`: of the own group and of the file; `contact` has a picture."""
+    groups = instance.api.get("/api/connections/shop/groups").raise_for_status().json()["items"]
+    (group,) = (each["chat"] for each in groups if each["subject"] == OWN_GROUP)
+    invite = instance.api.get(f"/api/groups/{group}/invite", params={"connection": "shop"})
+
+    def file() -> str | None:
+        path = f"/api/messages?connection=shop&chat={CONTACT}&limit=100"
+        for one in instance.api.get(path).raise_for_status().json()["items"]:
+            if one["media"] is not None and one["media"]["state"] == "stored":
+                return str(one["id"])
+        return None
+
+    return {
+        "contact": CONTACT,
+        "group": group,
+        "invite": invite.raise_for_status().json()["code"],
+        "file": until("the file is stored", file, 60),
+    }
+
+
+def show_and_send(instance: Instance) -> None:
+    """The contact has a picture, and sends an image; the account has a group of its own."""
+    picture = base64.b64encode(b"\xff\xd8\xff a picture").decode()
+    for path, body in (
+        (f"/contacts/{CONTACT}/profile", {"picture": picture}),
+        (f"/contacts/{CONTACT}/say", {"to": ACCOUNT, "type": "image", "size": 100_000}),
+    ):
+        instance.simulator.post(path, json=body).raise_for_status()
+    group = {"connection": "shop", "subject": OWN_GROUP, "participants": [CONTACT]}
+    instance.api.post("/api/groups", json=group).raise_for_status()
 
 
 def paused_webhook(api: httpx.Client) -> str:
@@ -118,81 +163,10 @@ def client_of(port: int) -> httpx.Client:
     )
 
 
-def stored(client: httpx.Client) -> dict[str, str]:
-    """The reads that the state store answers, by what they are; also pages in the middle of a list."""
-
-    def read(path: str) -> Any:
-        return client.get(path).raise_for_status().json()
-
-    newest = read("/api/messages?connection=shop&limit=1")["items"][0]
-    deep = read("/api/messages?connection=shop&limit=500&order=oldest")["next"]
-    chats = read("/api/chats?connection=shop&limit=200")["next"]
-    (webhook,) = (each["id"] for each in read("/api/webhooks")["items"])
-    deliveries = f"/api/webhooks/{webhook}/deliveries"
-    return {
-        "messages": "/api/messages?connection=shop",
-        "messages, 500": "/api/messages?connection=shop&limit=500",
-        "messages, a later page": f"/api/messages?connection=shop&order=oldest&after={deep}",
-        "messages of a chat": f"/api/messages?connection=shop&chat={person(7)}",
-        "messages that were sent": "/api/messages?connection=shop&direction=out",
-        "one message": f"/api/messages/{newest['id']}",
-        "chats": "/api/chats?connection=shop",
-        "chats, 200": "/api/chats?connection=shop&limit=200",
-        "chats, a later page": f"/api/chats?connection=shop&after={chats}",
-        "chats searched": "/api/chats?connection=shop&search=customer%20499",
-        "chats searched in vain": "/api/chats?connection=shop&search=nothing",
-        "contacts": "/api/contacts?connection=shop",
-        "contacts searched in vain": "/api/contacts?connection=shop&search=nothing",
-        "connections": "/api/connections",
-        "one connection": "/api/connections/shop",
-        "webhooks": "/api/webhooks",
-        "deliveries": deliveries,
-        "deliveries that are dead": f"{deliveries}?status=dead",
-        "deliveries that got through": f"{deliveries}?status=delivered",
-        "alerts": "/api/alerts",
-        "recoveries": "/api/recoveries",
-        "API keys": "/api/keys",
-        "health": "/health",
-    }
-
-
-def pages(client: httpx.Client) -> dict[str, str]:
-    """The pages of the console, by what they show; those of a connection are of `shop`."""
-    (webhook,) = client.get("/api/webhooks").raise_for_status().json()["items"]
-    root = "/console/conversations/shop"
-    return {
-        "connections": "/",
-        "one connection": "/console/connections/shop",
-        "conversations": root,
-        "conversations searched": f"{root}?search=customer%20499",
-        "a conversation": f"{root}/{person(7)}",
-        "queue": "/console/queue",
-        "recovery": "/console/recovery",
-        "system": "/console/system",
-        "API keys": "/console/api-keys",
-        "webhooks": "/console/webhooks",
-        "one webhook": f"/console/webhooks/{webhook['id']}",
-        "settings": "/console/settings",
-        "logs": "/console/logs",
-    }
-
-
 @pytest.mark.timeout(1800)
 def test_api_reads(figures: Figures, instance: Instance) -> None:
     with client_of(instance.port) as client:
-        groups = client.get("/api/connections/shop/groups").raise_for_status().json()["items"]
-        assert len(groups) == GROUPS
-        paths = stored(client) | {
-            "queue": "/api/queue",
-            "dead letters": "/api/queue/dead",
-            "dead letters, 500": "/api/queue/dead?limit=500",
-            "refused documents": "/api/connections/shop/refused-documents",
-            "load": "/api/system/metrics",
-            "groups": "/api/connections/shop/groups",
-            "one group": f"/api/groups/{groups[0]['chat']}?connection=shop",
-            "profile": "/api/connections/shop/profile",
-            "blocked people": "/api/contacts/shop/blocked",
-        }
+        paths = with_ids({**STORED, **OWNED}, ids_of(client) | owned_ids(instance))
         name = f"API reads with {CHATS} chats and {MESSAGES:,} messages, p95 of the slowest"
         add(figures, name, client, paths)
 
@@ -201,7 +175,8 @@ def test_api_reads(figures: Figures, instance: Instance) -> None:
 def test_console_pages(figures: Figures, instance: Instance) -> None:
     with client_of(instance.port) as client, Person(instance, KEY) as person_:
         name = f"console pages with {CHATS} chats and {MESSAGES:,} messages, p95 of the slowest"
-        add(figures, name, person_, pages(client))
+        paths = with_ids({**PAGES, **OWNED_PAGES}, ids_of(client) | owned_ids(instance))
+        add(figures, name, person_, paths)
 
 
 @pytest.mark.timeout(1800)
@@ -211,7 +186,8 @@ def test_documents_read(figures: Figures, tmp_path: Path) -> None:
         Valkey(tmp_path / "valkey") as valkey,
         Gateway(tmp_path / "g", valkey, firestore_emulator_host=firestore.host) as gateway,
     ):
-        gateway.connect()
+        gateway.connect(engine="whatsmeow")  # the dearer one: its lists look in the address book
+        asyncio.run(save_people(gateway.settings, SHOP))
         with client_of(gateway.port) as client:
             webhook = paused_webhook(client)
             found: list[dict[str, int]] = []
@@ -220,16 +196,17 @@ def test_documents_read(figures: Figures, tmp_path: Path) -> None:
                 asyncio.run(fill(gateway.settings, SHOP, range(begun, count)))
                 asyncio.run(bury(gateway.settings, webhook, count // 10))
                 begun = count
+                ids = ids_of(client)
                 with Person(gateway, KEY) as person_:
                     found.append(
                         {
                             **{
                                 what: documents_of(firestore, client, path)
-                                for what, path in stored(client).items()
+                                for what, path in with_ids(STORED, ids).items()
                             },
                             **{
                                 f"page {what}": documents_of(firestore, person_, path)
-                                for what, path in pages(client).items()
+                                for what, path in with_ids(PAGES, ids).items()
                             },
                         }
                     )

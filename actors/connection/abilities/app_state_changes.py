@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from actors.state.fields import GROUP_MEMBERS, OF_GROUP
+from actors.state.fields import GROUP_MEMBERS, OF_GROUP, PERSON_PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,11 @@ class AppStateChange:
         """The names of a person in the phone's address book; without any it is not in there."""
         names = {"full_name": _bounded(full_name), "first_name": _bounded(first_name)}
         return cls("contact", address, "name", names if any(names.values()) else None, at)
+
+    @classmethod
+    def picture(cls, address: str, id_: str, named: Mapping[str, Any], *, at: float) -> Self:
+        """Another picture of a person: WhatsApp's id of it, "" for none; `named` as of `LidMapping.naming`."""
+        return cls("contact", address, PERSON_PICTURE, {"id": id_, **named}, at)
 
     @classmethod
     def mute(

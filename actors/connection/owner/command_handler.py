@@ -61,8 +61,8 @@ OF_ADMINISTRATION: Final = {**group_commands.COMMANDS, **profile_commands.COMMAN
 class CommandHandler:
     """Does what is asked, for as long as `run` runs, and answers with what came of it.
 
-    An answer has `error`, a stable code, where it was not done. An error in one command
-    ends no other.
+    An answer has `error`, a stable code, where it was not done, and `wait`, whole seconds, where it is known when to
+    try again. An error in one command ends no other.
     """
 
     def __init__(
@@ -99,6 +99,8 @@ class CommandHandler:
                 answer = await self._done(command)
         except SendError as error:
             answer = {"error": error.code}
+            if error.wait is not None:
+                answer["wait"] = math.ceil(error.wait)
         except RedisAway:
             answer = {"error": "redis_away"}
         except Exception as error:  # noqa: BLE001 - the caller gets every error
@@ -160,7 +162,7 @@ class CommandHandler:
             len(self._codes_at) == MAX_PAIRING_CODES
             and (wait := self._codes_at[0] + PAIRING_CODES_SECONDS - now) > 0
         ):
-            return {"error": "pairing_code_limited", "wait": math.ceil(wait)}
+            raise SendError("pairing_code_limited", wait=wait)
         self._codes_at.append(now)
         try:
             return asdict(await self._engine.pairing_code(phone))

@@ -65,7 +65,9 @@ class DeliveryHandler:
         self._clock = clock
         self._messages = MessageReceiver(session, people, rosters, clock=clock, hold=hold)
         self._group_news = group_news.GroupNewsWriter(session, people)
-        self._picture_news = picture_news.PictureNewsWriter(people, self._group_news, pictures)
+        self._picture_news = picture_news.PictureNewsWriter(
+            session, people, self._group_news, pictures
+        )
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.abandon, self.lapse = self._messages.abandon, self._messages.lapse
         self.untold = self._messages.untold

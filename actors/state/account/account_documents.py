@@ -31,12 +31,12 @@ class AccountDocument(TypedDict, total=False):
 
 
 class ContactDocument(AccountDocument, total=False):
-    """A person in the address book of the account's phone."""
+    """A person in the address book of the account's phone, or whose picture changed."""
 
     address: str
     """The person."""
     sort_name: str
-    """The name by which lists are sorted."""
+    """Of one in the address book: the name by which lists are sorted."""
     picture: str | None
     """As of a chat."""
 
@@ -61,7 +61,7 @@ class ChatDocument(AccountDocument, total=False):
     name: str | None
     """The name as it was known when a message last arrived: the subject of the group, the name of the person in the address book (an engine that has app state), else the push name; null where none was."""
     picture: str | None
-    """The SHA-256 of the picture that it was last seen with; null or missing where there was none, and until somebody asked for it; gone when a group gets another one."""
+    """The SHA-256 of the picture that it was last seen with; null or missing where there was none, and until somebody asked for it; gone when WhatsApp reports another one."""
 
 
 class LabelDocument(AccountDocument, total=False):

@@ -10,8 +10,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.state.documents import CHATS, CONTACTS, LABELS, Write
-from actors.state.events.derivation import of_app_state, of_group_change
-from actors.state.fields import OF_GROUP
+from actors.state.events.derivation import of_app_state, of_group_change, of_picture
+from actors.state.fields import OF_GROUP, PERSON_PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
         document = _document(collection, connection, subject_id, {**settings, name: noted}, there)
         if name == GROUP_SUBJECT and "active_at" in document:
             document["name"] = noted["value"]["value"] or document.get("name")
-        if name == GROUP_PICTURE:
+        if name in {GROUP_PICTURE, PERSON_PICTURE}:
             document.pop("picture", None)  # it was another one's
         return document
 
@@ -159,7 +159,7 @@ def _document(
         document[_NAMED[collection]] = subject_id
     if not visible:
         return document
-    if collection == CONTACTS:
+    if collection == CONTACTS and "name" in visible:
         document["sort_name"] = (name_of(document) or "").casefold()
     elif collection == CHATS and (of_chat := without_group(visible)):
         document["at"] = max(one["at"] for one in of_chat.values())
@@ -211,9 +211,10 @@ def _events_of(
 ) -> EventsOf | None:
     """Return what derives the event of a visible change of a subject by `cause`; None for labels.
 
-    Where it is no `news`, a subject of which nothing was known has no event. A change of a group has one of its own.
+    Where it is no `news`, a subject of which nothing was known has no event. A change of a group, or of a person's
+    picture, has one of its own.
     """
-    of_group = str(cause.get("setting", "")).startswith(OF_GROUP)
+    setting = str(cause.get("setting", ""))
 
     def events(before: Document | None, after: Document | None) -> Sequence[Event]:
         had, has = shown(before), shown(after)
@@ -224,9 +225,12 @@ def _events_of(
             _NAMED[collection]: subject_id,
             "at": float(cause["at"]),
         }
-        if of_group:
-            data |= {"setting": cause["setting"].removeprefix(OF_GROUP), **cause["value"]}
+        if setting.startswith(OF_GROUP):
+            data |= {"setting": setting.removeprefix(OF_GROUP), **cause["value"]}
             return (of_group_change(data, cause["epoch"], cause["key"]),)
+        if setting == PERSON_PICTURE:
+            data |= {"picture": cause["value"]}
+            return (of_picture(data, cause["epoch"], cause["key"]),)
         return (of_app_state({**data, "settings": has}, cause["epoch"], cause["key"]),)
 
     return None if collection == LABELS else events

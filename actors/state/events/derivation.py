@@ -20,6 +20,7 @@ sync (``source: history``) are old and have none.
     ``group.updated``       a setting of a group changed
     ``group.participants``  members of a group came or went, or are admins or not
     ``contact.updated``     a contact has other names, or is in the address book no more
+    ``contact.picture``     a person has another picture, or none any more
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is repeated
 """
@@ -195,6 +196,13 @@ def of_group_change(data: Document, *key: object) -> Event:
     kind: EventType = "group.participants" if data["setting"] == "members" else "group.updated"
     subject, connection = data["chat"], str(data["connection"])
     return Event(_key(kind, connection, subject, *key), kind, connection, data["at"], data)
+
+
+def of_picture(data: Document, *key: object) -> Event:
+    """The event that a person has another picture, as `data` says; `key` as in `of_app_state`."""
+    address, connection = data["address"], str(data["connection"])
+    identity = _key("contact.picture", connection, address, *key)
+    return Event(identity, "contact.picture", connection, data["at"], data)
 
 
 def of_rename(before: Document | None, after: Document | None) -> Sequence[Event]:

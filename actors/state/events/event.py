@@ -24,6 +24,7 @@ EventType = Literal[
     "group.updated",
     "group.participants",
     "contact.updated",
+    "contact.picture",
     "alert.raised",
     "alert.repeated",
     "alert.cleared",

@@ -1,13 +1,15 @@
 """Serves the API route that lists and searches a connection's chats, with newest messages, from SQLite or Firestore.
 
 A chat of a page costs its document and its newest message's, and with an engine that has app state the contact's; a
-search costs as much for each chat that it looks at, and the newest messages of the connection (`text_search`).
+search costs as much for each chat that it looks at, the message that it found there, and with its first page the newest
+messages of the connection (`text_search`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import ABILITIES
@@ -16,13 +18,13 @@ from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
 from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
-from gateway.api.account.text_search import FoundTexts, folded, search_texts
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.response_base import rfc3339
 from gateway.schemas.content.content_presenters import text_of
 from gateway.schemas.people import chats
 from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
+from gateway.text_search import FoundTexts, folded, has_words
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -33,14 +35,25 @@ _AFTER_A_MOVE: Final = 5
 """Messages that are looked at where a chat has another address and nothing was said since."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A chat's document, that of its newest message, that of one that a search found, the name in the address book."""
+
+    document: Document
+    last: Document | None
+    match: Document | None
+    contact: str | None
+
+
 async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
     app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
     found: list[chats.ListedChat] = []
-    texts = FoundTexts()
-    if query.search is not None:
-        texts = await search_texts(documents, connection.id, query.search)
+    texts, search = FoundTexts(), query.search
+    if search is not None:
+        later = query.after is not None
+        texts = await call.backends.texts.find(connection.id, search, later=later)
     after, looked = query.after, 0
     while True:
         # A search asks for no more than fit: a page ends where its last chat does.
@@ -53,45 +66,65 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
         )
         after, looked = page.next, looked + len(page.items)
         rows = await asyncio.gather(
-            *(_row(documents, each, app_state=app_state) for each in page.items)
+            *(_row(documents, each, search, texts, app_state=app_state) for each in page.items)
         )
         found += [
             chats.chat(
-                document, last, name, app_state=app_state, now=time.time(), found=texts.by_chat
+                each.document,
+                each.last,
+                each.contact,
+                app_state=app_state,
+                now=time.time(),
+                match=each.match,
             )
-            for document, last, name in rows
-            if query.search is None
-            or document["chat"] in texts.by_chat
-            or _is(query.search, document, last, name)
+            for each in rows
+            if search is None or each.match is not None or _is(search, each)
         ]
-        enough = query.search is None or 2 * len(found) > query.limit or looked >= SEARCHED_CHATS
+        enough = search is None or 2 * len(found) > query.limit or looked >= SEARCHED_CHATS
         if after is None or enough:
             since = rfc3339(texts.since)
             return written(chats.ListedChats(items=found, texts_since=since, next=after))
 
 
 async def _row(
-    documents: Documents, document: Document, *, app_state: bool
-) -> tuple[Document, Document | None, str | None]:
-    """The chat's document, that of its newest message, and the name in the address book."""
+    documents: Documents,
+    document: Document,
+    search: str | None,
+    texts: FoundTexts,
+    *,
+    app_state: bool,
+) -> _Row:
     named = app_state and not document["chat"].endswith("@g.us")
     id_ = document_id(document["connection"], document["chat"])
-    last, contact = await asyncio.gather(
-        _last(documents, document), documents.get(CONTACTS, id_) if named else _nobody()
+    match = texts.by_chat.get(document["chat"])
+    is_last = match is not None and match == document.get("last")
+    last, other, contact = await asyncio.gather(
+        _last(documents, document),
+        _message(documents, document["connection"], None if is_last else match),
+        documents.get(CONTACTS, id_) if named else _nobody(),
     )
-    return document, last, contact_name(contact)
+    found = last if is_last else other
+    # It may have been deleted, or edited, since the first page found it.
+    if search is None or found is None or not has_words(found, folded(search)):
+        found = None
+    return _Row(document, last, found, contact_name(contact))
 
 
-def _is(search: str, document: Document, last: Document | None, name: str | None) -> bool:
-    text = None if last is None else text_of(last)
-    return fits(search, document["chat"], chats.name_of(document, name) or "", text or "")
+def _is(search: str, row: _Row) -> bool:
+    text = None if row.last is None else text_of(row.last)
+    name = chats.name_of(row.document, row.contact)
+    return fits(search, row.document["chat"], name or "", text or "")
+
+
+async def _message(documents: Documents, connection: str, id_: str | None) -> Document | None:
+    found = None if id_ is None else await documents.get(MESSAGES, id_)
+    mine = found is not None and found["connection"] == connection
+    return found if mine and found is not None and not is_early(found) else None
 
 
 async def _last(documents: Documents, document: Document) -> Document | None:
     if document.get("last") is not None:
-        found = await documents.get(MESSAGES, document["last"])
-        mine = found is not None and found["connection"] == document["connection"]
-        return found if mine and found is not None and not is_early(found) else None
+        return await _message(documents, document["connection"], document["last"])
     page = await documents.query(
         MESSAGES,
         where=[

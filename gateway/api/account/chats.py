@@ -54,7 +54,7 @@ async def _named(
     people = dict.fromkeys(canonical(each, addresses.person) for each in given)
     today = [await _today(call.backends, connection, each) for each in people]
     found = await _documents(call.backends, CONTACTS, connection, dict.fromkeys(today))
-    items = [account.contact(each) for each in found.values() if shown(each)]
+    items = [account.contact(each) for each in found.values() if name_of(each) is not None]
     return account.Contacts(items=items, next=None)
 
 

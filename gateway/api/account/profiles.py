@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import Response
 
 from actors.state.account import pictures
-from actors.state.account.app_state import document_id
-from actors.state.documents import CHATS, StoreAway
+from actors.state.documents import StoreAway
 from gateway.acceptance import engine_limits
 from gateway.acceptance.attachments import NOT_KEPT
 from gateway.api import media, sends
@@ -45,18 +44,21 @@ async def picture(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call)
     chat = canonical(call.path["chat"], addresses.chat)
     documents = call.backends.documents
-    last = await _last_picture(documents, registered.id, chat)
+    there: pictures.Listed = {}
+    with suppress(StoreAway):
+        there = await pictures.listed(documents, registered.id, chat)
+    last = pictures.last(there)
     try:
         found = (await request_owner(call, registered, "picture", {"chat": chat}))["picture"]
     except Problem as problem:
         if problem.kind.code == "not_allowed":
-            await _note_picture(documents, registered.id, chat, last, None)
+            await _note_picture(documents, there, None)
         if last is None or problem.kind.code not in _UNANSWERED:
             raise
         sha256: str | None = last
     else:
         sha256 = None if found is None else str(found["sha256"])
-        await _note_picture(documents, registered.id, chat, last, sha256)
+        await _note_picture(documents, there, sha256)
     if sha256 is None:
         raise Problem("no_picture")
     file = await call.backends.files.find(sha256, call.key.tenant)
@@ -65,21 +67,10 @@ async def picture(call: ApiRequest[None, None]) -> Response:
     return await media.file_response(call, media.ShownFile(sha256, "image/jpeg", None), file)
 
 
-async def _last_picture(documents: Documents, connection: str, chat: str) -> str | None:
-    """The SHA-256 of the picture that the chat was last seen with; None where none was noted, or the store is away."""
+async def _note_picture(documents: Documents, there: pictures.Listed, sha256: str | None) -> None:
+    """Note which picture the chat has, None for none, or one that is hidden; nothing while the store is away."""
     with suppress(StoreAway):
-        noted = await documents.get(CHATS, document_id(connection, chat))
-        return None if noted is None else noted.get("picture")
-    return None
-
-
-async def _note_picture(
-    documents: Documents, connection: str, chat: str, last: str | None, sha256: str | None
-) -> None:
-    """Note which picture the chat has, None for none, or one that is hidden; unless it is the last one."""
-    if sha256 != last:
-        with suppress(StoreAway):
-            await documents.batch(pictures.noting(connection, chat, sha256))
+        await pictures.note(documents, there, sha256)
 
 
 async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:

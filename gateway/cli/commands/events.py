@@ -123,6 +123,9 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
         return f"{data['state']} {_name(data, data['caller'])}"
     if kind == "contact.updated":
         return f"{data['address']} {data['name'] or 'no more'}"
+    if kind == "contact.picture":
+        what = "another picture" if data["picture_id"] else "no picture any more"
+        return f"{data['name'] or data['address']}: {what}"
     if (of_chat := _of_chat(kind, data)) is not None:
         return of_chat
     if kind == "connection.state":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Messages that went out and came in.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message.")]
-COLUMNS = ("at", "direction", "chat", "status", "type", "text", "error", "id")
+COLUMNS = ("at", "direction", "chat", "name", "status", "type", "text", "error", "id")
 
 
 @app.command("list")
@@ -46,7 +46,7 @@ def list_(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """List messages, the newest first."""
+    """List messages, the newest first; `name` is who wrote it, else whose chat it is, where that is known."""
     from gateway.cli.api_client import Api
 
     query = {
@@ -60,6 +60,8 @@ def list_(
     }
     with Api(directory(data), key) as api:
         answer = api.get("/api/messages", query)
+    if not as_json:
+        answer["items"] = [{**each, "name": _name(each)} for each in answer["items"]]
     output.show_page(answer, COLUMNS, as_json=as_json, empty="There is no such message.")
 
 
@@ -135,6 +137,11 @@ def _pin(message: str, seconds: int, data: Path, key: str | None, *, as_json: bo
         body = {"connection": found["connection"], "to": found["chat"], "message": message}
         answer = api.post("/api/messages", {**body, "type": "pin", "seconds": seconds})
     _accepted(answer, as_json=as_json)
+
+
+def _name(message: Mapping[str, Any]) -> str | None:
+    author: str | None = (message.get("author") or {}).get("name")
+    return author or message.get("chat_name")
 
 
 def _accepted(answer: Mapping[str, Any], *, as_json: bool) -> None:

@@ -44,7 +44,7 @@ def dead(
 
     with Api(directory(data), key) as api:
         answer = api.get("/api/queue/dead", {"connection": connection} if connection else None)
-    columns = ("id", "connection", "chat", "type", "attempts", "error")
+    columns = ("id", "connection", "chat", "chat_name", "type", "attempts", "error")
     output.show(answer, columns, as_json=as_json, empty="There is no dead letter.")
 
 

@@ -75,8 +75,8 @@ class ListAllChats(ListQuery):
     limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
     search: Annotated[str, SEARCHED] | None = Field(
         None,
-        description="Only chats with this in the name, the number or the text of a message, in any case. Texts are"
-        " looked at in the last message of each chat and in the newest 1,000 messages of the connection, on Firestore"
+        description="Only chats with this in the name, the number or the text of a message, in any case, with"
+        " accents or without them. Texts are looked at in the last message of each chat and in the newest 1,000 messages of the connection, on Firestore"
         " the newest 200 (`texts_since`)."
         f" A page looks at {SEARCHED_CHATS} chats at most: with fewer items than `limit`, or none, `next` goes on.",
         examples=["ana"],
@@ -90,17 +90,15 @@ def chat(
     *,
     app_state: bool,
     now: float,
-    found: Mapping[str, Document],
+    match: Document | None,
 ) -> ListedChat:
     """A chat by its document and its newest message's; `contact` is the name in the address book.
 
-    `found` has messages by chat in which a search found its words.
-    Without `app_state` the engine knows no settings.
+    `match` is the message in which a search found its words. Without `app_state` the engine knows no settings.
     """
     settings = {
         name: one["value"] for name, one in document["settings"].items() if one["value"] is not None
     }
-    match = found.get(document["chat"])
     if match is not None and last is not None and match["id"] == last["id"]:
         match = None
     return ListedChat(

@@ -40,8 +40,8 @@ class ListAllContacts(ListQuery):
     limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
     search: Annotated[str, SEARCHED] | None = Field(
         None,
-        description="Only people with this in the name or the number, in any case. A page looks at"
-        f" {SEARCHED_CHATS} people at most: with fewer items than `limit`, or none, `next` goes on.",
+        description="Only people with this in the name or the number, in any case, with accents or without"
+        f" them. A page looks at {SEARCHED_CHATS} people at most: with fewer items than `limit`, or none, `next` goes on.",
         examples=["ana"],
     )
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from gateway.http.response_base import Answer
+from actors.runtime.connection_ids import name_of
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas.addresses import PERSON
 from gateway.schemas.examples import FILE_EXAMPLE
 
@@ -44,6 +45,18 @@ class Person(Answer):
     )
 
 
+class ChangedPicture(Person):
+    """A person with another picture."""
+
+    connection: str = Field(examples=["shop"])
+    picture_id: str | None = Field(
+        description="WhatsApp's id of the picture, which `GET /api/chats/{connection}/{chat}/picture` gives from now on;"
+        " null where the person has none any more.",
+        examples=["1893456000"],
+    )
+    at: Time = Field(description="WhatsApp's time of it.")
+
+
 def person(address: str | None, named: Mapping[str, Any]) -> Person | None:
     """The person of an address, by the fields `sender_name` and `sender_lid`; None for no address.
 
@@ -59,4 +72,17 @@ def person(address: str | None, named: Mapping[str, Any]) -> Person | None:
         number=number,
         lid=address if server == "lid" else named.get("sender_lid"),
         name=name or (None if number is None else f"+{number}"),
+    )
+
+
+def changed_picture(data: Mapping[str, Any]) -> ChangedPicture:
+    """A person with another picture, as an event has it."""
+    picture = data["picture"]
+    found = person(data["address"], picture)
+    assert found is not None
+    return ChangedPicture(
+        **dict(found),
+        connection=name_of(data["connection"]),
+        picture_id=picture["id"] or None,
+        at=rfc3339(data["at"]) or "",
     )

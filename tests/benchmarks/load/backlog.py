@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.engine import InboxMessage
 from actors.health.alerts import Alert
-from actors.state.account import chat_activity
+from actors.state.account import app_state, chat_activity
 from actors.state.documents import BATCH_LIMIT, StoreAway
 from actors.state.events.deliveries import Attempt, Delivery
 from actors.state.events.log import EventLog
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.state.documents import Document, Documents, Write
 
-CHATS = 500
+CHATS, LABELS = 500, 20
 BEGAN = 1_764_000_000
+WORDS = "as long as most"
+"""Words of each message."""
+
 IN_A_ROW = 4
 """Messages of one chat before the next one's."""
 
@@ -42,6 +46,27 @@ async def fill(settings: Settings, connection: str, messages: range) -> None:
         known = [chat_activity.of_message(each, each["id"]) for each in received]
         writes = [*map(storing, received), *chat_activity.noting(connection, known)]
         await _commit(documents, writes)
+    await documents.close()
+
+
+async def save_people(settings: Settings, connection: str) -> None:
+    """Have each person in the address book, each chat with a setting, and some labels."""
+    documents = open_documents(settings)
+    changes = [
+        *(
+            AppStateChange.contact(person(each), full_name=f"Customer {each}")
+            for each in range(CHATS)
+        ),
+        *(AppStateChange.archive(person(each), archived=True) for each in range(CHATS)),
+        *(AppStateChange.label(str(each), name=f"Label {each}") for each in range(LABELS)),
+    ]
+    noted = {"epoch": 1, "collection": "regular", "at": BEGAN, "news": False}
+    writes = [
+        app_state.changing(connection, {**asdict(each), **noted, "key": key, "noted_as": each.id})
+        for key, each in enumerate(changes)
+    ]
+    for first in range(0, len(writes), _BATCH):
+        await _commit(documents, writes[first : first + _BATCH])
     await documents.close()
 
 
@@ -101,7 +126,7 @@ def _received(connection: str, number: int) -> Document:
         message_id=f"{number:032X}",
         at=BEGAN + number,
         type="text",
-        text=f"message {number} of this chat, as long as most of those that customers write",
+        text=f"message {number} of this chat, {WORDS} of those that customers write",
         push_name=f"Customer {int(chat[7:11])}",
         received_at=BEGAN + number + 0.5,
         place=BEGAN + number + 0.5,

@@ -18,8 +18,10 @@ from actors.connection.abilities.app_state_changes import (
 )
 from actors.connection.session.session import Session
 from actors.state import actor
+from actors.state.account import chat_activity, pictures
 from actors.state.account.app_state import document_id, name_of, shown
 from actors.state.account.app_state_pages import forget, pages
+from actors.state.account.chat_activity import Activity
 from actors.state.connections import Connections
 from actors.state.documents import CHATS, CONTACTS, LABELS, Order, Where
 from actors.state.events.log import EventLog
@@ -304,6 +306,20 @@ async def test_visible_changes_are_events_once(manager: StateManager, documents:
     assert contact["name"] == "Ana Pereira"
     assert (pinned["chat"], pinned["pinned"], pinned["archived"]) == (ANA, True, False)
     assert (none["chat"], none["archived"]) == (BEN, False)
+
+
+@pytest.mark.usefixtures("shop")
+async def test_another_picture_ends_that_which_the_chat_was_seen_with(
+    manager: StateManager, documents: Documents
+) -> None:
+    await documents.batch(chat_activity.noting("shop", [Activity(ANA, 1.0, "shop.1", "arrived")]))
+    await pictures.note(documents, await pictures.listed(documents, "shop", ANA), "1" * 64)
+    assert await manager.note_app_state("shop", 1, [noted(named(ANA, "Ana"), 1)])
+    there = await pictures.listed(documents, "shop", ANA)
+    assert (pictures.last(there), len(there)) == ("1" * 64, 2)
+    change = AppStateChange.picture(ANA, "7", {}, at=5.0)
+    assert await manager.note_app_state("shop", 1, [noted(change, 2)])
+    assert pictures.last(await pictures.listed(documents, "shop", ANA)) is None
 
 
 async def test_of_a_deleted_connection_nothing_is_kept(

@@ -51,7 +51,9 @@ class Notifications:
         self._rosters = rosters
         self._clock = clock
         self._group_news = group_news.GroupNewsWriter(session, people)
-        self._picture_news = picture_news.PictureNewsWriter(people, self._group_news, pictures)
+        self._picture_news = picture_news.PictureNewsWriter(
+            session, people, self._group_news, pictures
+        )
         self._receipts = ReceiptWriter(session, people, clock=clock)
         self.receipt = self._receipts.receipt
         self._by_kind: Mapping[str, Callable[[Node, tuple[Node, ...]], StanzaResult]] = {

@@ -1,4 +1,4 @@
-"""Reads WhatsApp's notifications of other profile pictures: ends the cached answer, and notes a group's for its event.
+"""Reads WhatsApp's notifications of other profile pictures: ends the cached answer, and notes the change for its event.
 
 The stanza is whatsmeow's (`notification.go`): ``<set>``, ``<add>`` or ``<delete>``, each with whose picture it is.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.protocol.administration.group_news import GroupNotification
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.picture_cache import PictureCache
     from actors.connection.protocol.wire_format.nodes import Node
+    from actors.connection.session.session import Session
 
 _SET: Final = frozenset({"set", "add"})
+
+_COLLECTION: Final = "pictures"
+"""The collection that people's pictures are noted in; it has no version, and no full sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,18 @@ class PictureNewsWriter:
     """Takes changes inside a transaction of the session."""
 
     def __init__(
-        self, people: LidMapping, groups: GroupNewsWriter, cache: PictureCache | None
+        self,
+        session: Session,
+        people: LidMapping,
+        groups: GroupNewsWriter,
+        cache: PictureCache | None,
     ) -> None:
         """`cache` has WhatsApp's answers, None where no picture is ever fetched."""
-        self._people, self._groups, self._cache = people, groups, cache
+        self._session, self._people = session, people
+        self._groups, self._cache = groups, cache
 
     def note(self, changes: Sequence[PictureChange]) -> bool:
-        """Forget the cached answers; return whether there is news, that of a group."""
+        """Forget the cached answers; return whether there is news, that of a person or a group."""
         news = False
         for each in changes:
             chat = self._people.canonical(each.chat) if each.chat.is_person else each.chat
@@ -81,4 +91,9 @@ class PictureNewsWriter:
                 news |= self._groups.note(
                     chat, GroupNotification(each.notification, each.at, each.by, settings)
                 )
+            elif chat.is_person:
+                named = self._people.naming(chat)
+                change = AppStateChange.picture(str(chat), each.picture, named, at=each.at)
+                self._session.app_state.note_part(_COLLECTION, [change], news=True)
+                news = True
         return news

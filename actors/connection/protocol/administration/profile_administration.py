@@ -96,8 +96,10 @@ class ProfileAdministration:
             with self._login.request_errors(OF_PICTURES):
                 found = await self._find(files, address)
         except SendError as refused:
-            if refused.code == LIMITED and earlier is not None:
-                return earlier
+            if refused.code == LIMITED:
+                if earlier is not None:
+                    return earlier
+                raise SendError(LIMITED, permanent=True, wait=files.cache.wait) from None
             if refused.code != NOT_ALLOWED:
                 raise
             hidden = True

@@ -88,6 +88,12 @@ class PictureCache:
         self._left -= 1
         return True
 
+    @property
+    def wait(self) -> float:
+        """Seconds until WhatsApp may be asked once more."""
+        paused = max(0.0, self._counted_at - self._clock())
+        return paused + max(0.0, 1 - self._left) * PICTURE_EVERY_SECONDS
+
     def pause(self) -> None:
         """WhatsApp refused a request for their number: none is made for a while, and then one at a time."""
         self._left, self._counted_at = 0.0, self._clock() + PICTURE_PAUSE_SECONDS

@@ -161,7 +161,7 @@ class ClusterInstance(Instance):
         return {name: (one.node, one.pid) for name, one in owners.items() if one is not None}
 
     def owners(self) -> list[psutil.Process]:
-        """The processes that serve connections, on whichever host."""
+        """The processes that serve connections, on all hosts."""
         nodes = {node.host: node for node in self.cluster.nodes if node.processes()}
         return [
             nodes[host].outside(pid) if host in nodes else psutil.Process(pid)

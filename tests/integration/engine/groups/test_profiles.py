@@ -98,16 +98,31 @@ async def test_another_picture_of_a_group_is_news(
         for picture in (sha256, None):
             await profiles.set_picture(group, picture)
 
-        async def noted() -> list[Any]:
-            found = await phone.engine.pending("app_state", 100)
-            items = [one for one in found if isinstance(one, InboxAppState)]
-            pictures = [one for one in items if one.setting == "group:picture"]
-            return pictures if len(pictures) == 2 else []
-
-        there, gone = await until(noted)
+        there, gone = await until(lambda: noted(phone, "group:picture", 2))
         assert (there.id, bool(there.value["value"]), there.news) == (group, True, True)
         assert there.value["by"]["address"] == chat(ACCOUNT)
         assert gone.value["value"] == ""
+
+
+async def noted(phone: Device, setting: str, count: int) -> list[InboxAppState]:
+    """The changes of this setting, once there are as many."""
+    found = await phone.engine.pending("app_state", 100)
+    changes = [one for one in found if isinstance(one, InboxAppState) and one.setting == setting]
+    return changes if len(changes) == count else []
+
+
+async def test_another_picture_of_a_person_is_news(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "hello")
+        for picture in (base64.b64encode(FIRST).decode(), None):
+            await simulator.profile(CONTACT, picture=picture)
+        there, gone = await until(lambda: noted(phone, "picture", 2))
+        assert (there.subject, there.id, there.news) == ("contact", chat(CONTACT), True)
+        assert (bool(there.value["id"]), gone.value["id"]) == (True, "")
+        assert there.value["sender_lid"].endswith("@lid")
 
 
 async def test_pictures_of_the_account_and_of_a_group(

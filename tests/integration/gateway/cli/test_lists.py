@@ -35,7 +35,8 @@ async def test_messages_are_listed_and_shown(gateway: Gateway, documents: Docume
     listed = json.loads(await run(gateway, "messages", "list", "--connection", "shop", "--json"))
     assert [one["text"] for one in listed["items"]] == texts[::-1], "the newest first"
     first, *rest = (await run(gateway, "messages", "list", "--oldest", "--limit", "1")).splitlines()
-    assert first.split() == ["at", "direction", "chat", "status", "type", "text", "error", "id"]
+    columns = ["at", "direction", "chat", "name", "status", "type", "text", "error", "id"]
+    assert first.split() == columns
     assert texts[0] in rest[0]
     assert rest[1].startswith("There is more: --after ")
     shown = await run(gateway, "messages", "show", listed["items"][0]["id"])
@@ -47,6 +48,22 @@ async def test_messages_are_listed_and_shown(gateway: Gateway, documents: Docume
     )
     refused = await run(gateway, "messages", "list", "--status", "lost", status=1)
     assert refused.startswith("The parameter status: ")
+
+
+async def test_messages_are_listed_with_the_names_of_their_senders(
+    gateway: Gateway, documents: Documents
+) -> None:
+    """Of a group too; a number where there is no name, and nothing for a message of the account."""
+    await say(documents, 890, person(890), "one", sender_name="Bea Lopes")
+    await say(
+        documents, 891, "120363000000000078@g.us", "two", sender=person(891), chat_name="Chess club"
+    )
+    sent = {"direction": "out", "sender": None, "status": "sent", "source": "api"}
+    await say(documents, 892, person(890), "three", **sent)
+    heading, *rows, _ = (await run(gateway, "messages", "list", "--limit", "3")).splitlines()
+    begins, ends = heading.index("name"), heading.index("status")
+    names = [row[begins:ends].strip() for row in rows]
+    assert names == ["", "+15550100891", "Bea Lopes"]
 
 
 async def test_chats_and_people_are_listed_and_searched(

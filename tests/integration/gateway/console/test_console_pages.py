@@ -18,6 +18,7 @@ from actors.messages.content import Mentions, Quote, Target, Text, encode
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
 from actors.state.account import chat_activity
+from actors.state.account.chat_activity import Activity
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
@@ -246,9 +247,11 @@ def test_a_file_is_taken_in_sent_and_given_out(gateway: Gateway, admin: Person) 
 
 
 @pytest_asyncio.fixture
-async def dead(lanes: OutboundQueue, leases: Leases, gateway: Gateway) -> str:
-    """The id of a dead letter of a connection of its own."""
+async def dead(lanes: OutboundQueue, leases: Leases, gateway: Gateway, documents: Documents) -> str:
+    """The id of a dead letter of a connection of its own, to a person who wrote before."""
     connection = gateway.api.post("/api/connections", json={"id": "dead"}).json()["incarnation"]
+    wrote = Activity("15550100009@s.whatsapp.net", 1.0, "A", "arrived", "Bea Lopes")
+    await documents.batch(chat_activity.noting(connection, [wrote]))
     sent = gateway.api.post(
         "/api/messages", json={"connection": "dead", "to": "15550100009", "text": SCRIPT}
     ).json()
@@ -275,6 +278,7 @@ async def test_dead_letters_tell_their_reason_and_are_sent_again(
         page = admin.get(address).text
         assert "The number is not on WhatsApp." in page
         assert "not_on_whatsapp" in page
+        assert "Bea Lopes" in page
         assert SCRIPT not in page
     assert "not_on_whatsapp" not in admin.get("/console/queue?connection=shop").text
     done = admin.submit("/console/queue/retry", id=dead, only="dead")

@@ -13,8 +13,8 @@ from actors.state.account import app_state, chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.api.account import chat_list
-from gateway.api.account.text_search import TEXTS_AT_ONCE
 from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
+from gateway.text_search import MOST_SEARCHES, TEXTS_AT_ONCE, TextSearches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,7 @@ class ReadCounter:
     def __init__(self, documents: SqliteDocuments) -> None:
         self._documents = documents
         self.read = self.most_messages = 0
+        self.texts = TextSearches(cast("Any", self))
 
     async def get(self, collection: str, identity: str) -> Document | None:
         self.read += 1
@@ -103,7 +104,7 @@ async def page(
         return SimpleNamespace(id="shop", engine=engine)
 
     monkeypatch.setattr(chat_list, "resolve", resolve)
-    backends = SimpleNamespace(documents=store)
+    backends = SimpleNamespace(documents=store, texts=store.texts)
     asked = ListAllChats(connection="shop", **query)
     before = store.read
     answer = await chat_list.listed(cast("Any", SimpleNamespace(query=asked, backends=backends)))
@@ -128,11 +129,35 @@ async def test_a_page_of_a_search_looks_at_so_many_chats(
     assert [one["last_message"]["text"] for one in shown["items"]] == [
         f"hello {number}" for number in range(79, 69, -1)
     ]
-    rest, read = await page(
-        monkeypatch, store, engine, search="hello 7", limit=50, after=shown["next"]
-    )
-    assert [one["chat"] for one in rest["items"]] == [person(7)]
-    assert (rest["next"], read) == (None, (CHATS - SEARCHED_CHATS) * each + CHATS)
+    query = {"search": "HELLO 7", "limit": 50, "after": shown["next"]}
+    chats = (CHATS - SEARCHED_CHATS) * each
+    for texts in (0, CHATS):
+        rest, read = await page(monkeypatch, store, engine, **query)
+        assert [one["chat"] for one in rest["items"]] == [person(7)]
+        assert (rest["next"], read) == (None, chats + texts)
+        # As many others make it forgotten, and another page has all texts looked at anew.
+        for number in range(MOST_SEARCHES):
+            await page(monkeypatch, store, engine, search=f"nothing {number}")
+
+
+async def test_a_later_page_shows_no_text_that_was_deleted_since(
+    monkeypatch: pytest.MonkeyPatch, documents: SqliteDocuments, store: ReadCounter
+) -> None:
+    """Its chat is found no more by what the first page found."""
+    for number in (0, 1):
+        await say(documents, person(number), "the deposit", CHATS + 2.0 * number)
+        await say(documents, person(number), "something newer", CHATS + 2.0 * number + 1)
+    query = {"search": "deposit", "limit": 1}
+    first, _ = await page(monkeypatch, store, "native", **query)
+    assert [one["chat"] for one in first["items"]] == [person(1)]
+    query["after"] = first["next"]
+    second, _ = await page(monkeypatch, store, "native", **query)
+    (found,) = second["items"]
+    assert (found["chat"], found["found_message"]["text"]) == (person(0), "the deposit")
+    deleted = {"changes": {"deleted": {"at": 1.0}}}
+    await documents.set(MESSAGES, f"shop.in.{CHATS}", deleted, merge=True)
+    second, _ = await page(monkeypatch, store, "native", **query)
+    assert second["items"] == []
 
 
 async def test_a_search_has_few_messages_in_memory(
@@ -165,6 +190,13 @@ async def test_a_page_of_a_search_has_no_more_than_its_limit(
         ("CAFE\u0301", "un caf\u00e9"),
         ("stra\u00dfe", "STRASSE 4"),
         ("\u03bf\u03b4\u03cc\u03c2", "\u039f\u0394\u039f\u0301\u03a3"),
+        ("istanbul", "\u0130stanbul"),
+        ("\u0130STANBUL", "istanbul"),
+        ("acao", "a\u00e7\u00e3o"),
+        ("a\u00e7\u00e3o", "ACAO"),
+        ("file", "\ufb01le"),
+        ("12", "\uff11\uff12 Uhr"),
+        ("\u0301", "\u0301"),
     ],
 )
 @pytest.mark.parametrize("last", [True, False])
@@ -181,6 +213,13 @@ async def test_words_are_found_however_their_letters_were_typed(
     shown, _ = await page(monkeypatch, ReadCounter(documents), "native", search=words)
     (found,) = shown["items"]
     assert found["last_message" if last else "found_message"]["text"] == text
+
+
+async def test_a_mark_alone_is_not_in_every_text(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
+) -> None:
+    shown, _ = await page(monkeypatch, store, "native", search="\u0301")
+    assert shown["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,39 @@ def test_times_that_are_none(written: str) -> None:
         {
             "field": "send_at",
             "code": "invalid_field",
-            "message": "write a time with a zone, as RFC 3339 has it",
+            "message": "write a time with a zone, as in 2030-01-01T09:00:00Z",
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "messages"),
+    [
+        (
+            {},
+            [
+                "it is needed, as in shop",
+                "it is needed, as in 15550100002",
+                "it is needed, as in hi",
+            ],
+        ),
+        ({**GOOD, "foo": 1}, ["there is none of this name"]),
+        (
+            {"connection": "shop", "to": "15550100002", "type": "poll", "question": "Tea?"},
+            ['it is needed, as in ["tea", "coffee"]'],
+        ),
+        (
+            {**GOOD, "connection": "No"},
+            ["a connection's id has lower-case letters, digits, - and _, as in shop-2"],
+        ),
+    ],
+)
+def test_a_message_has_the_example_of_its_field(body: Any, messages: list[str]) -> None:
+    """A pattern's text has one of its own."""
+    with pytest.raises(ValidationError) as refused:
+        NewMessage.model_validate(body)
+    problem = from_validation(refused.value, tagged=True, model=NewMessage)
+    assert [each["message"] for each in problem.extra["errors"]] == messages
 
 
 def test_everything_that_is_wrong_is_listed() -> None:

@@ -52,6 +52,12 @@ MUTED: dict[str, Any] = {
     "at": 5.0,
     "settings": {"mute": {"value": {"until": 25.0}, "at": 5.0}},
 }
+PICTURE: dict[str, Any] = {
+    "connection": "shop",
+    "address": ANA,
+    "at": 5.0,
+    "picture": {"id": "1893456000", "sender_name": "Ana Pereira", "sender_lid": None},
+}
 CONTACT: dict[str, Any] = {
     "connection": "shop--K7Q2M9XA4TBC",
     "address": ANA,

@@ -31,6 +31,7 @@ from tests.unit.gateway.schemas.stored_documents import (
     MESSAGE,
     MUTED,
     PAIRING,
+    PICTURE,
     RENAMED,
     RENAMED_GROUP,
     SENT,
@@ -65,6 +66,8 @@ def data_of(kind: EventType) -> dict[str, Any]:
         return LIMIT
     if kind == "contact.updated":
         return CONTACT
+    if kind == "contact.picture":
+        return PICTURE
     if kind == "chat.renamed":
         return RENAMED
     if kind == "group.participants":
@@ -318,6 +321,22 @@ def test_a_contact_has_its_names_or_says_that_it_is_gone(settings: dict[str, Any
         "name": full,
         "full_name": full,
         "first_name": first,
+    }
+
+
+@pytest.mark.parametrize(("id_", "shown"), [("1893456000", "1893456000"), ("", None)])
+def test_another_picture_of_a_person_has_its_id_or_says_that_there_is_none(
+    id_: str, shown: str | None
+) -> None:
+    event = stored("contact.picture", {**PICTURE, "picture": {**PICTURE["picture"], "id": id_}})
+    assert check(event_presenters.written(event))["data"] == {
+        "connection": "shop",
+        "address": ANA,
+        "number": "15550100002",
+        "lid": None,
+        "name": "Ana Pereira",
+        "picture_id": shown,
+        "at": "1970-01-01T00:00:05.000Z",
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from actors.state.account import chat_activity
 from actors.state.account.app_state import document_id
 from actors.state.documents import CHATS, MESSAGES, Write
-from gateway.api.account.text_search import TEXTS_SEARCHED
+from gateway.text_search import TEXTS_SEARCHED
 from tests.integration.gateway.api.pages import all_pages
 from tests.integration.gateway.served import SHOP
 

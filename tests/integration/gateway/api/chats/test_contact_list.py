@@ -103,6 +103,17 @@ async def test_a_search_finds_names_and_numbers(
     assert addresses(listed(api, search=search)) == [person(number) for number in expected]
 
 
+async def test_a_person_of_whom_a_picture_alone_is_noted_is_in_no_list(
+    api: Api, people: Documents
+) -> None:
+    change = AppStateChange.picture(person(519), "7", {}, at=1.0)
+    await save(people, SHOP, 650, change)
+    assert person(519) not in addresses(listed(api))
+    path, query = "/api/connections/shop/contacts", f"{person(519)},{person(500)}"
+    named = api.get(path, params={"addresses": query}).raise_for_status().json()["items"]
+    assert [one["address"] for one in named] == [person(500)]
+
+
 def test_a_cursor_of_another_list_is_refused(api: Api, people: Documents) -> None:
     for cursor in ("nothing", "book.nothing", "chats.nothing", "chats"):
         answer = api.get("/api/contacts", params={"connection": "shop", "after": cursor})

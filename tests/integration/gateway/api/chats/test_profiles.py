@@ -80,8 +80,10 @@ async def test_lists_have_the_picture_that_a_chat_was_last_seen_with(
         owner.answer = answer
         assert (await client.get(PATH)).json()["code"] == code
         assert await shown() == {None}
-        owner.answer = {"error": "whatsapp_limited"}
-        assert (await client.get(PATH)).json()["code"] == "whatsapp_limited"
+        owner.answer = {"error": "whatsapp_limited", "wait": 7}
+        limited = await client.get(PATH)
+        assert (limited.status_code, limited.json()["code"]) == (429, "whatsapp_limited")
+        assert limited.headers["Retry-After"] == "7"
 
 
 async def test_a_picture_is_set_from_an_upload(asked: tuple[httpx.AsyncClient, Able]) -> None:

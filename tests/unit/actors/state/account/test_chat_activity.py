@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
-from actors.state.account import app_state, chat_activity, chat_backfill, pictures
+from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.account.chat_activity import Activity
 from actors.state.connections import Connections
 from actors.state.documents import (
     CHATS,
     CONNECTIONS,
-    CONTACTS,
     MESSAGES,
     Order,
     Where,
@@ -327,40 +326,3 @@ async def test_a_chat_whose_messages_are_pruned_is_listed_no_more(tmp_path: Path
     assert kept is not None
     assert set(app_state.shown(kept)) == {"pinned"}
     assert "name" not in kept
-
-
-async def test_a_picture_is_noted_where_there_is_a_chat_or_a_contact(tmp_path: Path) -> None:
-    async with store(tmp_path) as documents:
-        await documents.batch(pictures.noting("shop", ANA, "1" * 64))
-        assert await documents.get(CHATS, app_state.document_id("shop", ANA)) is None
-        named = AppStateChange.contact(ANA, full_name="Ana", at=1.0)
-        noted = {**asdict(named), "key": 1, "epoch": 1, "collection": "c", "news": True}
-        item = {**noted, "noted_as": ANA, "removed": False}
-        await documents.batch([app_state.changing("shop", item)])
-        await documents.batch(chat_activity.noting("shop", [arrived(1)]))
-        for sha256 in ("1" * 64, "2" * 64):
-            await documents.batch(pictures.noting("shop", ANA, sha256))
-            # Neither a message nor a setting takes it away.
-            await documents.batch(chat_activity.noting("shop", [arrived(2)]))
-            await documents.batch([app_state.changing("shop", {**item, "key": 2})])
-            for collection in (CHATS, CONTACTS):
-                found = await documents.get(collection, app_state.document_id("shop", ANA))
-                assert found is not None
-                assert found["picture"] == sha256, collection
-        await documents.batch(pictures.noting("shop", ANA, None))
-        assert (await listed(documents))[0]["picture"] is None
-
-
-async def test_a_picture_is_moved_with_its_chat_and_forgotten_with_it(tmp_path: Path) -> None:
-    async with store(tmp_path) as documents:
-        await documents.batch(chat_activity.noting("shop", [arrived(1, LID)]))
-        await documents.batch(pictures.noting("shop", LID, "1" * 64))
-        (there,) = await listed(documents)
-        await documents.batch(chat_activity.moving("shop", there, ANA))
-        (moved,) = await listed(documents)
-        assert (moved["chat"], moved["picture"]) == (ANA, "1" * 64)
-        left = await documents.get(CHATS, there["id"])
-        assert left is None or "picture" not in left
-        await documents.batch([chat_activity.forgetting(moved, 2.0)])
-        left = await documents.get(CHATS, moved["id"])
-        assert left is None or "picture" not in left

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.abilities.app_state_changes import AppStateChange
-from actors.state.account import app_state, chat_activity, pictures
+from actors.state.account import app_state, chat_activity
 from actors.state.account.chat_activity import Activity
 from actors.state.documents import CHATS, Order, Where
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
+from tests.unit.actors.state.account.test_pictures import picture
 from tests.unit.actors.state.events.derived_events import events_of
 
 if TYPE_CHECKING:
@@ -111,10 +112,10 @@ async def test_another_picture_ends_the_noted_one_and_has_an_event(tmp_path: Pat
         await documents.batch(
             chat_activity.noting("shop", [Activity(GROUP, 1.0, "shop.in.1", "arrived", "Us")])
         )
-        await documents.batch(pictures.noting("shop", GROUP, "1" * 64))
+        await picture(documents, GROUP, "1" * 64)
         await documents.batch([noting(1, setting("subject", "Them"))])
         assert (await document(documents))["picture"] == "1" * 64
-        for key, picture in ((2, "7"), (3, "8"), (4, "")):
-            told = await events_of(documents, [noting(key, setting("picture", picture))])
+        for key, id_ in ((2, "7"), (3, "8"), (4, "")):
+            told = await events_of(documents, [noting(key, setting("picture", id_))])
             assert told == ["group.updated"]
             assert "picture" not in await document(documents)

@@ -179,6 +179,6 @@ async def test_an_alert_that_lasts_is_a_further_event(documents: Documents) -> N
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(EVENT_TYPES) == 21
+    assert len(EVENT_TYPES) == 22
     nouns = {"message", "connection", "call", "chat", "contact", "group", "alert"}
     assert {name.partition(".")[0] for name in EVENT_TYPES} == nouns

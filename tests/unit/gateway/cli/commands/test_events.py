@@ -19,6 +19,16 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
     [
         ("contact.updated", {"address": ANA, "name": "Ana Pereira"}, f"{ANA} Ana Pereira"),
         ("contact.updated", {"address": ANA, "name": None}, f"{ANA} no more"),
+        (
+            "contact.picture",
+            {"address": ANA, "name": "Ana", "picture_id": "7"},
+            "Ana: another picture",
+        ),
+        (
+            "contact.picture",
+            {"address": LID, "name": None, "picture_id": None},
+            f"{LID}: no picture any more",
+        ),
         ("chat.updated", {"chat": ANA, **SETTINGS}, f"{ANA} pinned muted"),
         ("chat.updated", {"chat": ANA, **dict.fromkeys(SETTINGS, False)}, ANA),
         (

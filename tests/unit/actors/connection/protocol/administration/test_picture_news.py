@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 GROUP = Address.parse("120363000000000001@g.us")
 OWN, ANA = Address.parse("15550100001@s.whatsapp.net"), Address.parse("15550100002@s.whatsapp.net")
 ANA_LID = Address.parse("90000000000002@lid")
+STATUS = Address.parse("status@broadcast")
 
 
 def test_both_engines_read_the_same() -> None:
@@ -54,19 +55,25 @@ def test_a_change_of_nobody_and_without_a_time() -> None:
     assert [one.at for one in later] == [9.0]
 
 
-async def test_the_answer_of_a_chat_ends_and_a_group_is_news(session: Session) -> None:
+async def test_the_answer_of_a_chat_ends_and_the_change_is_news(session: Session) -> None:
     people, cache = LidMapping(session, OWN, None), PictureCache()
-    writer = PictureNewsWriter(people, GroupNewsWriter(session, people), cache)
+    writer = PictureNewsWriter(session, people, GroupNewsWriter(session, people), cache)
     for chat in (ANA, GROUP, OWN):
         cache.note(chat, None)
     async with session.transaction():
         session.learn_lid(str(ANA_LID), str(ANA))
-        assert not writer.note([PictureChange(ANA_LID, "1", None, "A", 7.0)])
+        session.push_names.save(str(ANA), "Ana")
+        assert writer.note([PictureChange(ANA_LID, "1", None, "A", 7.0)])
         assert cache.find(ANA) is None
         assert writer.note([PictureChange(GROUP, "2", ANA_LID, "B", 8.0)])
+        assert not writer.note([PictureChange(STATUS, "3", None, "C", 9.0)])
     assert cache.find(GROUP) is None
     assert cache.find(OWN) is not None
-    (item,) = session.inbox.pending("app_state", 100)
-    assert isinstance(item, InboxAppState)
-    assert (item.id, item.setting, item.value["value"]) == (str(GROUP), "group:picture", "2")
-    assert item.value["by"]["address"] == str(ANA)
+    person, group = session.inbox.pending("app_state", 100)
+    assert isinstance(person, InboxAppState)
+    assert isinstance(group, InboxAppState)
+    assert (person.subject, person.id, person.setting) == ("contact", str(ANA), "picture")
+    assert person.value == {"id": "1", "sender_name": "Ana", "sender_lid": str(ANA_LID)}
+    assert (person.at, person.news) == (7.0, True)
+    assert (group.id, group.setting, group.value["value"]) == (str(GROUP), "group:picture", "2")
+    assert group.value["by"]["address"] == str(ANA)

@@ -177,10 +177,15 @@ async def test_whatsapp_is_asked_for_so_many_pictures_and_no_more(login: Login) 
     for number in range(PICTURES_AT_ONCE):
         assert await login.profiles.picture(chat_of(number)) is not None
     for number in range(PICTURES_AT_ONCE, PICTURES_AT_ONCE + 3):
-        with pytest.raises(SendError, match="whatsapp_limited"):
+        with pytest.raises(SendError, match="whatsapp_limited") as refused:
             await login.profiles.picture(chat_of(number))
+        assert refused.value.wait == PICTURE_EVERY_SECONDS
     assert len(login.whatsapp.asked) == PICTURES_AT_ONCE
-    login.now += PICTURE_EVERY_SECONDS
+    login.now += PICTURE_EVERY_SECONDS / 2
+    with pytest.raises(SendError, match="whatsapp_limited") as refused:
+        await login.profiles.picture(chat_of(PICTURES_AT_ONCE))
+    assert refused.value.wait == PICTURE_EVERY_SECONDS / 2
+    login.now += PICTURE_EVERY_SECONDS / 2
     assert await login.profiles.picture(chat_of(PICTURES_AT_ONCE)) is not None
     with pytest.raises(SendError, match="whatsapp_limited"):
         await login.profiles.picture(chat_of(PICTURES_AT_ONCE + 1))
@@ -198,10 +203,14 @@ async def test_a_picture_that_is_known_stays_while_whatsapp_limits_the_account(
     login.now += PICTURE_FRESH_SECONDS
     login.whatsapp.found = 429
     assert await login.profiles.picture(ANA) == first
-    with pytest.raises(SendError, match="whatsapp_limited"):
-        await login.profiles.picture(BEN)
+    pause = PICTURE_PAUSE_SECONDS + PICTURE_EVERY_SECONDS
+    for seconds in (0.0, 60.0):
+        login.now += seconds
+        with pytest.raises(SendError, match="whatsapp_limited") as refused:
+            await login.profiles.picture(BEN)
+        assert refused.value.wait == pause - seconds
     assert len(login.whatsapp.asked) == 2, "one was refused, and none is asked for after it"
-    login.now += PICTURE_PAUSE_SECONDS + PICTURE_EVERY_SECONDS
+    login.now += pause - 60.0
     login.whatsapp.found = 404
     assert await login.profiles.picture(BEN) is None
     assert len(login.whatsapp.asked) == 3
