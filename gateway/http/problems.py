@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from gateway.http.field_examples import example_of
+from gateway.schemas.examples import example_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
