@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.state.caches.cached_collection import CachedCollection
-from actors.state.connections import Connections, Observed, of_document, updating
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections, of_document, updating
 from actors.state.documents import CONNECTIONS, StoreAway
 from supervision.reconcile import Applied
 

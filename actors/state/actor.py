@@ -16,7 +16,8 @@ from actors.state import own_mistakes
 from actors.state.account import app_state, chat_activity, chat_backfill, pictures
 from actors.state.batcher import Batcher, refusing, shares
 from actors.state.call_events import calling
-from actors.state.connections import Observed, limiting, renaming, showing
+from actors.state.connection_document import Observed
+from actors.state.connections import limiting, renaming, showing
 from actors.state.documents import (
     CHATS,
     CONTACTS,

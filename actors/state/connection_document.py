@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from dataclasses import dataclass
+from typing import Literal, TypedDict
 
-if TYPE_CHECKING:
-    from actors.state.connections import Desired, Observed
+Desired = Literal["running", "stopped", "logged_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The last observed state of a connection; its lease in Redis is fresher while Redis answers."""
+
+    state: str
+    cause: str | None = None
+    """The state, and why it is in it."""
+    epoch: int = 0
+    """The epoch of its owner."""
+    since: float = 0.0
+    """When the state began."""
+    account: str | None = None
+    """The account's address, once it is paired."""
+    restarts: int = 0
+    """Number of owners that took over from one that had not released it."""
+    beat: float = 0.0
+    """The owner's last sign of life; on Firestore, where each write is paid for, up to an hour old."""
+    retry_at: float | None = None
+    """When the owner tries again."""
 
 
 class ShownPairing(TypedDict):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.connection.engine import SUCCESSORS
 from actors.runtime.connection_ids import (
@@ -23,6 +23,7 @@ from actors.runtime.connection_ids import (
     new_id,
 )
 from actors.runtime.connection_options import ConnectionOptions
+from actors.state.connection_document import Observed
 from actors.state.documents import CONNECTIONS, Write
 from actors.state.events.derivation import of_connection, of_limit, of_pairing, of_rename
 
@@ -30,11 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.runtime.limits.limits import Limit
+    from actors.state.connection_document import ConnectionDocument, Desired
     from actors.state.documents import Cursor, Document, Documents, EventsOf
 
 DEFAULT_ENGINE = "native"
-
-Desired = Literal["running", "stopped", "logged_out"]
 
 NO_OPTIONS = ConnectionOptions()
 
@@ -59,27 +59,6 @@ class ConnectionNotFound(LookupError):  # noqa: N818 - reads as what it is
     """There is no such connection, or it was deleted."""
 
     code = "connection_not_found"
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The last observed state of a connection; its lease in Redis is fresher while Redis answers."""
-
-    state: str
-    cause: str | None = None
-    """The state, and why it is in it."""
-    epoch: int = 0
-    """The epoch of its owner."""
-    since: float = 0.0
-    """When the state began."""
-    account: str | None = None
-    """The account's address, once it is paired."""
-    restarts: int = 0
-    """Number of owners that took over from one that had not released it."""
-    beat: float = 0.0
-    """The owner's last sign of life; on Firestore, where each write is paid for, up to an hour old."""
-    retry_at: float | None = None
-    """When the owner tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +141,7 @@ class Connections:
             taken = any(item["id"] == name for item in page.items)
             if len(page.items) >= self._limit.size and not taken:
                 raise self._limit.reached("instance")
-        data = {
+        data: ConnectionDocument = {
             "incarnation": id or new_id(name),
             "engine": engine,
             "webhook": webhook,
@@ -173,17 +152,17 @@ class Connections:
             "deleted": False,
             "allow_unproven_engine": allow_unproven_engine,
             "chats_backfill": None,  # no message of it is stored yet
-            **asdict(options),
         }
+        document = {**data, **asdict(options)}
 
         def made(there: Document | None) -> Document:
             if there is not None:
                 raise ConnectionExists(deleting=there["deleted"])
-            return data
+            return document
 
         create = Write("change", CONNECTIONS, name, change=made)
         await self._documents.batch([create, *writes])
-        return of_document({"id": name, **data})
+        return of_document({"id": name, **document})
 
     async def get(self, named: str, *, deleted: bool = False) -> Connection | None:
         """The connection with that name or id; one marked as deleted only with `deleted`.

@@ -19,7 +19,7 @@ from actors.state.events.derivation import of_connection
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from actors.state.connections import Observed
+    from actors.state.connection_document import Observed
     from actors.state.documents import Write
 
 log = structlog.get_logger()

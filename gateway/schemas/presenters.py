@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.queue.outbound_queue import Counts, Record, Status
     from actors.redis.leases.leases import Lease
+    from actors.state.connection_document import Observed
     from actors.state.connections import Connection as Registered
-    from actors.state.connections import Observed
     from actors.state.documents import Document
 
 _BEFORE_ANY_OWNER: Mapping[str, State] = {

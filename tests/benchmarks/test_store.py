@@ -17,7 +17,8 @@ from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.runtime.limits.durations import HOUR
 from actors.state import own_mistakes
-from actors.state.connections import Connections, Observed
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections
 from actors.state.observed_states import ObservedStates
 from actors.state.open_store import open_documents
 from tests.benchmarks.figures import Figure, Figures

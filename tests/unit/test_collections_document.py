@@ -22,7 +22,8 @@ from actors.queue.records import Crash, record_of
 from actors.state.account import chat_activity
 from actors.state.account.app_state import changing
 from actors.state.call_events import calling
-from actors.state.connections import Connections, Observed, limiting, renaming, showing
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections, limiting, renaming, showing
 from actors.state.documents import (
     API_KEYS,
     CHATS,

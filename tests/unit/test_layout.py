@@ -47,6 +47,7 @@ PORTS = {
     "actors.state.events.derivation",
     "actors.state.fields",
     "actors.state.messages.applied_changes",
+    "actors.state.messages.message_document",
     "actors.state.open_store",
     "actors.state.own_mistakes",
     "actors.state.tenants.store_floor",

@@ -7,7 +7,7 @@ shows, and an older one never replaces a newer.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from actors.messages.content import (
     NOTICES,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.queue.records import Crash, Record
+    from actors.state.messages.message_document import MessageDocument
 
 
 class JobDocument(TypedDict):
@@ -219,7 +220,7 @@ def job(record: Record) -> Document:
 
 def message(record: Record) -> Document:
     """The document of ``whatsapp_messages``, listed by the time of acceptance."""
-    document: dict[str, Any] = {
+    document: MessageDocument = {
         "message_id": record.message_id,
         "connection": record.connection,
         "chat": record.chat,
@@ -239,5 +240,4 @@ def message(record: Record) -> Document:
         "at": record.accepted_at,
         "revision": record.revision,
     }
-    document.update({f"{status}_at": at for status, at in record.times.items()})
-    return document
+    return {**document, **{f"{status}_at": at for status, at in record.times.items()}}

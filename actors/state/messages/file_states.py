@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.state.documents import Document
+    from actors.state.messages.message_document import FileState
 
-PENDING_FILE: Final[Mapping[str, Any]] = {"state": "pending", "error": None}
-STORED_STATE: Final[Mapping[str, Any]] = {"state": "stored", "error": None}
+PENDING_FILE: Final[FileState] = {"state": "pending", "error": None}
+STORED_STATE: Final[FileState] = {"state": "stored", "error": None}
 
 _RANK: Final = {"pending": 0, "deferred": 1, "failed": 2, "stored": 3}
 _OPEN: Final = frozenset({None, "pending", "deferred"})

@@ -55,6 +55,7 @@ class FileState(TypedDict):
 class MessageDocument(TypedDict, total=False):
     """A message, sent or received, by the id that the API gives it."""
 
+    id: str
     message_id: str
     """WhatsApp's id."""
     connection: str

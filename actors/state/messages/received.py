@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actors.messages.content import Content
     from actors.state.documents import Document, EventsOf
     from actors.state.events.event import Event
+    from actors.state.messages.message_document import MessageDocument
 
 ARRIVALS = 1_000_000
 """Places within one of WhatsApp's seconds, which are all that its times tell."""
@@ -55,7 +56,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         raise ValueError("the time of a message is finite")
     chat, sender, message_id = (str(item[name]) for name in ("chat", "sender", "message_id"))
     from_me = bool(item.get("from_me"))
-    document = {
+    document: MessageDocument = {
         "id": incoming_id(connection, chat, sender, message_id),
         "message_id": message_id,
         "connection": connection,
@@ -72,7 +73,6 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "whatsapp_at": at,
         "received_at": float(item.get("received_at") or now),
     }
-    document |= naming(item)
     if chat_name := item.get("chat_name"):
         document["chat_name"] = chat_name[:NAME_LENGTH]
     if from_me:
@@ -80,8 +80,8 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     if (content := content_of(item)) is not None:
         document["content"] = shown(content)
         if file_of(content) is not None:
-            document["media"] = dict(STORED_STATE if item.get("kept") else PENDING_FILE)
-    return document
+            document["media"] = (STORED_STATE if item.get("kept") else PENDING_FILE).copy()
+    return {**document, **naming(item)}
 
 
 def naming(item: Mapping[str, Any]) -> Document:

@@ -17,7 +17,6 @@ from actors.queue.records import Crash
 from actors.runtime.connection_options import ConnectionOptions
 from actors.state.account.account_documents import ChatDocument, ContactDocument, LabelDocument
 from actors.state.connection_document import ConnectionDocument
-from actors.state.connections import Observed
 from actors.state.events.deliveries import DeliveredDocument, DeliveryDocument
 from actors.state.events.outbox import EventsDocument, Head
 from actors.state.messages.file_owners import FileOwnerDocument
@@ -60,7 +59,7 @@ DOCUMENTS: Final[Mapping[str, tuple[type, ...]]] = {
 """Classes that declare the fields of a document, by the heading of its section: each field, or run of fields, with its
 text behind it. Fields of a class that one of them names as a type are those of a map in it."""
 
-_MAPS: Final = {each.__name__: each for each in (AlertEntry, Crash, Observed)}
+_MAPS: Final = {each.__name__: each for each in (AlertEntry, Crash)}
 """Classes of maps that another module than that of the document has."""
 
 _TYPES: Final = {"str": "text", "int": "integer", "float": "number", "bool": "boolean"}

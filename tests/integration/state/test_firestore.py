@@ -13,7 +13,8 @@ import pytest
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
 from actors.state.caches.local_copies import LocalCopy
-from actors.state.connections import Connections, Observed
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
 from actors.state.open_store import open_documents

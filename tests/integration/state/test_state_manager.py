@@ -14,7 +14,8 @@ from actors.connection.abilities.port import Call
 from actors.connection.limits.account_limits import LimitNotice
 from actors.connection.owner.reporter import PairingNotice
 from actors.state.actor import StateManager
-from actors.state.connections import Connections, Observed
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections
 from actors.state.documents import (
     CONNECTIONS,
     RECOVERY_ACTIONS,

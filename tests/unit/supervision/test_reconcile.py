@@ -31,7 +31,7 @@ from supervision.reconcile import (
 from supervision.restarts.policy import BUDGET_RESET_SECONDS, Intensity
 
 if TYPE_CHECKING:
-    from actors.state.connections import Desired
+    from actors.state.connection_document import Desired
 
 NOW = 10_000.0
 ACCOUNT = "15550100001@s.whatsapp.net"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.runtime.limits.limits import Limit, LimitReached
+from actors.state.connection_document import Observed
 from actors.state.connections import (
     ConnectionExists,
     ConnectionNotFound,
     Connections,
     InvalidConnectionId,
-    Observed,
 )
 from actors.state.documents import CONNECTIONS
 from actors.state.sqlite.store import SqliteDocuments

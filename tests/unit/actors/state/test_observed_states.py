@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.state.connections import Connections, Observed
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections
 from actors.state.documents import WRITES_WITH_EVENTS, StoreAway, WriteRefused
 from actors.state.observed_states import ObservedStates
 from actors.state.sqlite.store import SqliteDocuments

@@ -8,7 +8,8 @@ import pytest
 from actors.config.settings import Settings
 from actors.queue.records import Counts, Record
 from actors.redis.leases.leases import Lease
-from actors.state.connections import Connection, Observed
+from actors.state.connection_document import Observed
+from actors.state.connections import Connection
 from gateway.schemas import presenters
 
 SETTINGS = Settings.model_validate({})

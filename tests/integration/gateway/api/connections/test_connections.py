@@ -14,7 +14,8 @@ from actors.redis.change_notifications import pokes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Owner
 from actors.runtime import host_identity
-from actors.state.connections import Connections, Observed
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections
 
 if TYPE_CHECKING:
     from actors.redis.leases.leases import Leases

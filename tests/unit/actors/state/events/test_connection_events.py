@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors.connection.abilities.port import Call
 from actors.health.alerts import Alert
 from actors.state.call_events import CALL_IDS, calling
-from actors.state.connections import Connections, Observed, limiting, showing
+from actors.state.connection_document import Observed
+from actors.state.connections import Connections, limiting, showing
 from actors.state.documents import CONNECTIONS
 from actors.state.events.event import EVENT_TYPES
 from actors.state.events.log import EventLog
