@@ -16,7 +16,13 @@ import pytest
 
 from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.chains import MAX_JUMP, walk
-from actors.connection.native.signal.decryption_budget import BURST, ORDINARY, Budgets
+from actors.connection.native.signal.decryption_budget import (
+    BURST,
+    LOADING,
+    ORDINARY,
+    SIGNATURE,
+    Budgets,
+)
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.ratchet import Ratchet
@@ -75,18 +81,19 @@ async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
             "a first one": [forged_first(device, ORDINARY)],
             "the largest": [forged(0, size=LARGEST)],
             "the largest, late in a new chain": [forged(MAX_JUMP, size=LARGEST)],
-            "the largest, a first one": [forged_first(device, ORDINARY, size=LARGEST)],
+            "the largest, a first one": [forged_first(device, LOADING, size=LARGEST)],
             "the largest, of tiny fields": [("msg", _tiny(MAX_CIPHERTEXT))],
             "of 1 MB": [forged(0, size=MEGABYTE)],
             "of 1 MB, a first one": [forged_first(device, ORDINARY, size=MEGABYTE)],
         }
-        handing_over = forged_first(device, ORDINARY)
+        handing_over, ahead = forged_first(device, ORDINARY), ORDINARY - SIGNATURE
         of_group: dict[str, list[Part]] = {
             "by its member": [_of_group(own, 15)],
             "by its member, with a key": [handing_over, _of_group(own, 15)],
-            "the largest, by another": [_of_group(own, LARGEST, signed=False)],
-            "the largest, by its member": [_of_group(own, LARGEST - 1)],
-            "the largest, with a key": [handing_over, _of_group(own, LARGEST - 1)],
+            "the largest, by another": [_of_group(own, LARGEST, ahead, signed=False)],
+            "the largest, by its member": [_of_group(own, LARGEST - 1, ahead)],
+            "the largest, too late": [_of_group(own, LARGEST - 1)],
+            "the largest, with a key": [handing_over, _of_group(own, LARGEST - 1025, ahead)],
             "the largest, of tiny fields": [("skmsg", _tiny(MAX_CIPHERTEXT))],
             "of 1 MB, by another": [_of_group(own, MEGABYTE, signed=False)],
             "of 1 MB, by its member": [_of_group(own, MEGABYTE - 1)],
@@ -205,12 +212,12 @@ async def _handed(device: Device) -> OwnSenderKey:
     return own
 
 
-def _of_group(own: OwnSenderKey, size: int, *, signed: bool = True) -> Part:
-    """A message of a member's, as far ahead as is followed, that no key decrypts."""
+def _of_group(own: OwnSenderKey, size: int, ahead: int = MAX_JUMP, *, signed: bool = True) -> Part:
+    """A message of a member's, so far ahead, that no key decrypts."""
     message = (
         b"\x33"
         + signal_messages.number_field(1, own.key_id)
-        + signal_messages.number_field(2, own.iteration + MAX_JUMP)
+        + signal_messages.number_field(2, own.iteration + ahead)
         + signal_messages.blob_field(3, bytes(size))
     )
     return "skmsg", message + (sign(own.private, message) if signed else bytes(64))

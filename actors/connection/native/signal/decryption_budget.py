@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOADING: Final = 20
 """Read a stored session, and decode it."""
 
-AGREEMENT: Final = 80
+AGREEMENT: Final = 100
 """An X25519 agreement, the root chain's step, the message's keys and their MAC."""
 
 ACCEPTANCE: Final = 500
@@ -35,7 +35,7 @@ BYTES_PER_MAC: Final = 1_024
 ORDINARY: Final = 150
 """An ordinary message on the current session takes less; more is not computed inside a transaction."""
 
-MAX_UNVERIFIED_HMACS: Final = 520
+MAX_UNVERIFIED_HMACS: Final = 540
 """One message takes no more before its MAC is checked, or its bytes and what an ordinary one takes."""
 
 BURST: Final = 20_000
@@ -103,10 +103,10 @@ class Budgets:
         Afterwards the budget pays for what was more than ordinary.
         """
         exhausted = self.exhausted(device)
-        ordinary = base + ORDINARY
-        most = (
-            ordinary if exhausted else max(MAX_UNVERIFIED_HMACS - size // BYTES_PER_MAC, ordinary)
-        )
+        macs = size // BYTES_PER_MAC
+        # Hardly a message may be missing before a large one that begins a session.
+        ordinary = base + (max(LOADING, ORDINARY - macs) if base else ORDINARY)
+        most = ordinary if exhausted else max(MAX_UNVERIFIED_HMACS - macs, ordinary)
         allowed = Allowance(most, size, exhausted=exhausted)
         try:
             yield allowed

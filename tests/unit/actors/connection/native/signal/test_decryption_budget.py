@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from actors.connection.native.signal import decryption_budget
 from actors.connection.native.signal.decryption_budget import (
+    ACCEPTANCE,
     BURST,
+    LOADING,
     MAX_UNVERIFIED_HMACS,
     ORDINARY,
     RATE,
@@ -75,6 +79,28 @@ def test_bytes_are_authenticated_once_for_nothing_outside_a_transaction() -> Non
     inside = Allowance(100, 50 * 1_024, within=True)
     with pytest.raises(Unprepared):
         inside.demand(60, "bad_mac", mac=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "base", "most"),
+    [
+        (0, 0, MAX_UNVERIFIED_HMACS),
+        (100 * 1_024, 0, MAX_UNVERIFIED_HMACS - 100),
+        (512 * 1_024, 0, ORDINARY),
+        (0, ACCEPTANCE, ACCEPTANCE + ORDINARY),
+        (100 * 1_024, ACCEPTANCE, ACCEPTANCE + ORDINARY - 100),
+        (512 * 1_024, ACCEPTANCE, ACCEPTANCE + LOADING),
+    ],
+)
+def test_a_large_message_takes_less_beside_one_mac_over_its_bytes(
+    size: int, base: int, most: int
+) -> None:
+    for effort, refused in ((most, False), (most + 1, True)):
+        with (
+            pytest.raises(Undecryptable) if refused else nullcontext(),
+            Budgets(Clock()).allowance(MALLORY, size, base=base) as allowance,
+        ):
+            allowance.demand(effort, "too_far", mac=True)
 
 
 def test_an_authentic_message_pays_outside_a_transaction_whatever_is_left() -> None:
