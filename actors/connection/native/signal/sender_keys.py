@@ -187,16 +187,22 @@ class OwnSenderKey:
         return message, replace(self, iteration=self.iteration + 1, chain=following(self.chain))
 
 
-def _cipher(key: bytes) -> Cipher[modes.CBC]:
+def _cipher(key: bytes, iv: memoryview | bytes = b"") -> Cipher[modes.CBC]:
+    """The cipher under a message's own key, from its first block on, or behind the block `iv`."""
     derived = HKDF(hashes.SHA256(), 48, salt=bytes(32), info=b"WhisperGroup").derive(key)
-    return Cipher(algorithms.AES(derived[16:]), modes.CBC(derived[:16]))
+    return Cipher(algorithms.AES(derived[16:]), modes.CBC(bytes(iv) or derived[:16]))
 
 
 def unseal(key: bytes, message: GroupMessage) -> bytes:
-    """The plaintext under a message's own key. Raises `Undecryptable`."""
-    decryptor, unpadder = _cipher(key).decryptor(), PKCS7(128).unpadder()
+    """The plaintext under a message's own key. Raises `Undecryptable`.
+
+    The padding is all that tells whether a member signed what no key decrypts, and is in the last block, which comes first.
+    """
+    sealed, unpadder = message.ciphertext, PKCS7(128).unpadder()
     try:
-        padded = decryptor.update(message.ciphertext) + decryptor.finalize()
-        return unpadder.update(padded) + unpadder.finalize()
+        last = _cipher(key, sealed[-32:-16]).decryptor().update(sealed[-16:])
+        end = unpadder.update(last) + unpadder.finalize()
+        decryptor = _cipher(key).decryptor()
+        return decryptor.update(sealed[:-16]) + decryptor.finalize() + end
     except ValueError as error:
         raise Undecryptable("invalid_message") from error

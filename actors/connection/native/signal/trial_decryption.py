@@ -10,7 +10,6 @@ from actors.connection.native.signal.decryption_budget import (
     ACCEPTANCE,
     AGREEMENT,
     LOADING,
-    MAX_UNVERIFIED_HMACS,
 )
 from actors.connection.native.signal.key_agreement import BadKey, respond
 from actors.connection.native.signal.message_cipher import Identities, unseal
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.signal_keys import StoredRatchet
     from actors.connection.session.session import Session
 
-_TRIED = MAX_UNVERIFIED_HMACS // (LOADING + AGREEMENT) + 1
+_TRIED = 3
+"""Sessions that are tried for a message under a key that none knows: the current one, and those before it."""
 
 
 @dataclass(frozen=True, slots=True)

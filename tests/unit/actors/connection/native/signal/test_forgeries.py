@@ -262,13 +262,13 @@ async def test_a_members_message_with_a_forged_key_computes_little(
     assert [one.text for one in receiver.messages()] == ["read"]
 
 
-def garbage(own: OwnSenderKey, ahead: int) -> bytes:
+def garbage(own: OwnSenderKey, ahead: int, size: int = 15) -> bytes:
     """A group's message under its sender's signature, so far ahead, that no key decrypts."""
     signed = (
         b"\x33"
         + signal_messages.number_field(1, own.key_id)
         + signal_messages.number_field(2, own.iteration + ahead)
-        + signal_messages.blob_field(3, bytes(15))
+        + signal_messages.blob_field(3, bytes(size))
     )
     return signed + sign(own.private, signed)
 
@@ -322,6 +322,20 @@ async def test_a_long_message_of_a_group_is_checked_once_and_outside_the_transac
             with suppress(Undecryptable):
                 assert await _read(receiver, keys, each) == bytes(500_000)
             assert checked == 1
+
+
+async def test_of_a_members_garbage_one_block_is_decrypted(receiver: World) -> None:
+    keys, own = GroupKeys(receiver.session), OwnSenderKey.make(new_key_pair())
+    async with receiver.session.transaction():
+        keys.take(GROUP, CONTACT, handing(GROUP, own))
+    message = garbage(own, 50, 512_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Undecryptable, match="invalid_message"):
+            await _read(receiver, keys, message)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def _altered(message: bytes) -> bytes:
