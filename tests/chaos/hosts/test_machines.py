@@ -13,6 +13,7 @@ import pytest
 
 from tests.chaos.harness.hosts.machines import Machines, missing
 from tests.run import answers
+from tests.run.figures import first_message
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def pages() -> Iterator[Pages]:
 
 
 def test_the_page_sets_up_machines_and_one_is_lost(pages: Pages, figure: Figure) -> None:
-    machines = pages._machines
+    machines, begun = pages._machines, time.monotonic()
     pages.follow("Redis")
     pages.follow("Ray")
     said = pages.follow("The instance")
@@ -93,10 +94,14 @@ def test_the_page_sets_up_machines_and_one_is_lost(pages: Pages, figure: Figure)
     # WhatsApp is reached from everywhere; the simulator listens on one machine.
     machines["head"].relay("192.0.2.10", 9000, "127.0.0.1", port)
     machines["far"].relay("127.0.0.1", port, "192.0.2.10", 9000)
+    texts = [f"{name} {number}" for name in CONNECTIONS for number in range(5)]
     for name, number in CONNECTIONS.items():
         pages.run("head", f"teimoso connections add {name}")
         until("it shows a QR", partial(_scanned, pages, name, number), 40)
         until("it is open", partial(pages.open, name), 40)
+        if name in texts[0]:
+            pages.run("head", f"teimoso send {name} {CONTACT} '{texts[0]}' --wait 30")
+            first_message(figure, "docs/cluster.md", begun)
     for name in CONNECTIONS:
         if pages.served_on("far"):
             break
@@ -105,8 +110,7 @@ def test_the_page_sets_up_machines_and_one_is_lost(pages: Pages, figure: Figure)
     far = pages.served_on("far")
     assert far, "Ray places nothing there"
     assert re.search(r"^connection +\S+ +far ", pages.run("head", "teimoso status"), re.MULTILINE)
-    texts = [f"{name} {number}" for name in CONNECTIONS for number in range(5)]
-    for text in texts[::2]:
+    for text in texts[2::2]:
         pages.run("head", f"teimoso send {text.split()[0]} {CONTACT} '{text}'")
     machines["far"].lose()
     lost = time.monotonic()

@@ -14,11 +14,14 @@ from actors.config.settings import Settings
 from actors.connection.whatsmeow.program import executable
 from tests.chaos.harness.traffic import Load, Party
 from tests.processes.instance import Instance
+from tests.run.figures import first_message
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -133,36 +136,39 @@ def wait_for_a_while(instance: Instance) -> tuple[float, dict[str, str]]:
     return due, texts
 
 
-def back_up(instance: Instance, target: Path) -> tuple[Load, set[tuple[str, str]]]:
-    """Make a backup under a load that began before and ends after it; the load, and the history before."""
+def back_up(instance: Instance, target: Path) -> tuple[Load, set[tuple[str, str]], float]:
+    """Make a backup under a load that began before and ends after it; the load, the history before, and when it began."""
     with Load(instance, PARTIES) as load:
         load.flow()
-        before = history(instance)
+        before, begun = history(instance), time.time()
         done = instance.teimoso("backup", "create", "--to", str(target), "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         load.flow()
     for lane in load.out:
         wanted = {token for token, _ in lane.tokens}
         until("all arrived", lambda: wanted <= arrived(instance, lane.chat).keys(), 60)  # noqa: B023
-    return load, before
+    return load, before, begun
 
 
-def lose_and_restore(instance: Instance, tmp_path: Path) -> dict[str, Any]:
-    """Kill all of it, remove its disk, and restore it in another directory, with less in the environment."""
+def lose_and_restore(instance: Instance, tmp_path: Path) -> tuple[dict[str, Any], float]:
+    """Kill all of it, remove its disk, and restore it in another directory, with less in the environment.
+
+    Returns what the restore says, and when it began on the monotonic clock.
+    """
     assert instance.kill_everything()
     shutil.rmtree(instance.data)
     instance.data = tmp_path / "second"
     instance.environment = {"SESSION_ENCRYPTION_KEY": KEY}
+    begun = time.monotonic()
     done = instance.teimoso("restore", str(tmp_path / "target"), "--json", timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     (instance.data / "simulator").symlink_to(tmp_path / "simulator")
     instance.up()
-    restored: dict[str, Any] = json.loads(done.stdout)
-    return restored
+    return json.loads(done.stdout), begun
 
 
 def test_an_instance_that_is_lost_with_its_disk_goes_on_elsewhere(
-    instance: Instance, tmp_path: Path
+    instance: Instance, tmp_path: Path, figure: Figure
 ) -> None:
     key = post(instance, "/api/keys", name="program", scopes=["send"])["key"]
     hook = post(instance, "/api/webhooks", url="http://127.0.0.1:9/hook")["id"]
@@ -171,13 +177,13 @@ def test_an_instance_that_is_lost_with_its_disk_goes_on_elsewhere(
     instance.kill("backup")
     until("the root has another process for it", lambda: instance.pids("backup"), 30)
     due, later = wait_for_a_while(instance)
-    load, before = back_up(instance, tmp_path / "target")
+    load, before, begun = back_up(instance, tmp_path / "target")
     given = {
         (lane.direction, token) for lane in (*load.out, *load.incoming) for token, _ in lane.tokens
     }
     assert time.time() < due, "the machine was too slow for the drill"
 
-    restored = lose_and_restore(instance, tmp_path)
+    restored, elsewhere = lose_and_restore(instance, tmp_path)
     for party in PARTIES:
         name = party.connection
         until(f"{name} is open", lambda: instance.connection(name)["state"] == "open", 60)  # noqa: B023
@@ -190,6 +196,9 @@ def test_an_instance_that_is_lost_with_its_disk_goes_on_elsewhere(
         body = {"connection": party.connection, "to": party.contacts[0], "text": "after the loss"}
         sent = instance.api.post("/api/messages", json=body, headers={"X-Api-Key": key})
         assert sent.status_code == 202, sent.text
+        until("it sends", lambda: "after the loss" in arrived(instance, party.contacts[0]), 60)  # noqa: B023
+        if party is PARTIES[0]:
+            first_message(figure, "docs/instance-backups.md", elsewhere)
     after = history(instance)
     assert before <= after, "the backup lacks what was there before it"
 
@@ -207,13 +216,13 @@ def test_an_instance_that_is_lost_with_its_disk_goes_on_elsewhere(
             }
             assert f"later {contact}" in there
             repeated += sum(one["deliveries"] > 1 for items in there.values() for one in items)
-        until("it sends", lambda: "after the loss" in arrived(instance, party.contacts[0]), 60)  # noqa: B023
         instance.say(party.contacts[0], party.account, "to the restored one")
     until("they receive", lambda: ("in", "to the restored one") in history(instance), 60)
     lost = [direction for direction, _ in given - after]
-    print(
-        f"\n{len(given)} messages given, {len(before)} of them before the backup, and all of these are there; the history"
-        f" lacks {lost.count('out')} sent and {lost.count('in')} received later. {restored['sent']} that the queue's copy had as"
+    figure(
+        f"an instance lost with its disk, its backup begun {instance.killed_at - begun:.0f} s before: of {len(given)} messages"
+        f" given, {len(before)} of them before the backup, the history lacks {lost.count('out')} sent and"
+        f" {lost.count('in')} received after its begin. {restored['sent']} that the queue's copy had as"
         f" waiting were known to be sent; {repeated} ids went out again, no text under a second id"
     )
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.integration.container.dockerfile import ROOT
+from tests.integration.container.mounts import AUTHORITIES, DEVICES
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -21,21 +22,14 @@ if TYPE_CHECKING:
 
 BASE = "docker.io/library/python:3.11-slim-bookworm"
 PROGRAMS = ("debootstrap", "buildah", "unshare", "nsenter", "setpriv", "ip")
-AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 # The mounts of an engine for `read_only: true`, `tmpfs: [/tmp]` and a volume; all are gone with the namespace.
-_START = """
+_START = f"""
 hostname teimoso
 ip link set lo up
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
-mount -t tmpfs tmpfs "$root/dev"
-for node in null zero random urandom full tty; do
-    touch "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"
-done
-ln -s /proc/self/fd "$root/dev/fd"
-mkdir "$root/dev/shm"; mount -t tmpfs -o size=256m,mode=1777 tmpfs "$root/dev/shm"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+{DEVICES}
 mount --bind "$volume" "$root/$place"
 mount -o remount,bind,ro "$root"
 exec chroot "$root" "$@"
@@ -52,11 +46,12 @@ def check_host() -> None:
 
 
 class Image:
-    """The built image; its root is a directory until `remove`."""
+    """The built image; its root is a directory until `remove`. Its steps were `begun` at a time of the monotonic clock."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._base()
+        self.begun = time.monotonic()
         self._buildah(
             "bud",
             "--isolation",

@@ -11,11 +11,14 @@ import pytest
 from gateway.cli.service.units import STOP_SECONDS
 from tests.integration.container.image import Container, Image, check_host
 from tests.run import answers
+from tests.run.figures import first_message
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -51,7 +54,7 @@ def answered(container: Container) -> bool:
 
 
 def test_the_service_sends_in_the_image_and_goes_on_in_the_next(
-    image: Image, tmp_path: Path
+    image: Image, tmp_path: Path, figure: Figure
 ) -> None:
     volume = tmp_path / "volume"
     volume.mkdir(mode=0o700)
@@ -68,6 +71,7 @@ def test_the_service_sends_in_the_image_and_goes_on_in_the_next(
             output(container, "env", with_key, "teimoso", *words.split())
         send = ("env", with_key, "teimoso", "send", "demo", CONTACT)
         assert "demo--" in output(container, *send, "in a container", "--wait", "30")
+        first_message(figure, "Dockerfile", image.begun)
         assert "in a container" in output(container, "teimoso", "simulate", "inbox", CONTACT)
         until("each stanza is answered", partial(answered, container), answers.SECONDS)
         assert "tmo_" not in container.output()

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +22,7 @@ from tests.integration.whole.operations.pages import DOCS
 from tests.integration.whole.shop import CONTACT
 from tests.processes.instance import API_KEY, TEIMOSO
 from tests.processes.valkey import free_port
+from tests.run.figures import first_message
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.processes.instance import Instance
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
@@ -74,20 +77,23 @@ def answered(instance: Instance, *pings: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bot.py", "bot.mjs"])
-def test_a_bot_answers_each_message_once(instance: Instance, name: str, tmp_path: Path) -> None:
+def test_a_bot_answers_each_message_once(
+    instance: Instance, name: str, tmp_path: Path, figure: Figure
+) -> None:
     bot = Program(
         name,
         tmp_path,
         TEIMOSO_URL=f"http://127.0.0.1:{instance.port}",
         TEIMOSO_API_KEY=API_KEY,
     )
-    place = tmp_path / "bot.place"
+    place, started = tmp_path / "bot.place", time.monotonic()
     with bot:
         until("it reads", lambda: place.exists() or None, 20)
         begun = place.read_text()
         says(instance, text="not for it")
         first = says(instance, text="Ping")["message_id"]
         answered(instance, first)
+        first_message(figure, f"docs/programs/{name}", started)
     missed = [says(instance, text="ping")["message_id"] for _ in range(3)]
     place.write_text(begun)  # as if it had died between each answer and its note
     with bot:
@@ -122,9 +128,13 @@ def kept(place: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["receiver.py", "receiver.mjs"])
 def test_a_receiver_keeps_each_event_once(
-    instance: Instance, webhook: tuple[int, str, str], name: str, tmp_path: Path
+    instance: Instance,
+    webhook: tuple[int, str, str],
+    name: str,
+    tmp_path: Path,
+    figure: Figure,
 ) -> None:
-    port, identity, secret = webhook
+    (port, identity, secret), started = webhook, time.monotonic()
     receiver = Program(name, tmp_path, TEIMOSO_WEBHOOK_SECRET=secret, PORT=str(port))
 
     def comes(message: str) -> str:
@@ -137,6 +147,7 @@ def test_a_receiver_keeps_each_event_once(
 
     with receiver:
         first = comes(says(instance, text="to be kept")["id"])
+        first_message(figure, f"docs/programs/{name}", started)
         path = f"/api/webhooks/{identity}/deliveries"
         delivery, *_ = until(
             "it is delivered",
@@ -160,7 +171,7 @@ def test_a_receiver_keeps_each_event_once(
     assert len(kept(tmp_path)) == 3
 
 
-def test_a_message_of_cron_leaves_once_a_day(instance: Instance) -> None:
+def test_a_message_of_cron_leaves_once_a_day(instance: Instance, figure: Figure) -> None:
     page = (DOCS / "programs.md").read_text()
     [table] = re.findall(r"```crontab\n(.*?)```", page, re.DOTALL)
     *environment, line = table.splitlines()
@@ -170,7 +181,8 @@ def test_a_message_of_cron_leaves_once_a_day(instance: Instance) -> None:
         .replace(r"\%", "%")
         .replace("/usr/local/bin/teimoso", shlex.quote(str(TEIMOSO)))
     )
-    for _ in range(2):
+    started = time.monotonic()
+    for repeated in (False, True):
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             env={
@@ -185,5 +197,7 @@ def test_a_message_of_cron_leaves_once_a_day(instance: Instance) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        if not repeated:
+            first_message(figure, "cron of docs/programs.md", started)
     came = [one for one in instance.inbox(CONTACT) if one["text"] == "We are open"]
     assert len(came) == 1
