@@ -17,7 +17,7 @@ from tests.integration.gateway.served import ROOT, Gateway
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.processes import forked
 from tests.processes.valkey import Valkey
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ import pytest
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import ray_head
 from tests.processes.instance import TEIMOSO, Instance, gone
-from tests.waiting import until
+from tests.waits import until
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -20,7 +20,7 @@ from tests.plain_http import NO_AUTHORITIES
 from tests.processes.instance import API_KEY, Instance
 from tests.processes.prometheus import Prometheus, needed
 from tests.run import leaks
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from tests.chaos.harness.faults.outage import frozen, stopped
 from tests.chaos.harness.records import recovery
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import Instance, gone, until
-from tests.waiting import NOISE
+from tests.waits import NOISE
 
 if TYPE_CHECKING:
     import psutil

@@ -21,7 +21,7 @@ from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
 from tests.processes.instance import Instance
 from tests.processes.proxy import Proxy
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.chaos.harness.traffic import Party

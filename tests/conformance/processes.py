@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from actors.connection.whatsmeow.program import executable
-from tests import waiting
+from tests import waits
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
 from tests.run import answers, leaks, restarts
@@ -293,4 +293,4 @@ def _environment(kind: str) -> Path:
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Waits until the condition holds; fails after `seconds`."""
-    waiting.until("the condition holds", condition, seconds)
+    waits.until("the condition holds", condition, seconds)

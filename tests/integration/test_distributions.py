@@ -22,7 +22,7 @@ import pytest
 from actors.connection.whatsmeow.program import executable
 from tests.processes import instance
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.run.figures import Figure

@@ -17,7 +17,7 @@ from actors.redis.client import RedisAway, connect
 from supervision.keeper.parts import valkey
 from tests.processes.tracing import STRACE, calls, under
 from tests.processes.valkey import free_port
-from tests.waiting import eventually
+from tests.waits import eventually
 
 pytestmark = pytest.mark.skipif(
     STRACE is None, reason="strace is not installed, so no fsync can be seen"

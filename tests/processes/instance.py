@@ -27,7 +27,7 @@ from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.valkey import free_port
 from tests.run import answers, leaks
-from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
+from tests.waits import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

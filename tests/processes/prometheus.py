@@ -13,7 +13,7 @@ import pytest
 
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes.valkey import free_port
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from actors.config.sources import resolve_settings
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

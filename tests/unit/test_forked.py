@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.processes import forked
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

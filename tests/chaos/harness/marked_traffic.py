@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from simulator.wire.proto_schema import Message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ import httpx
 
 from actors.connection.engine import ENGINES, Guarantees, installed
 from tests.chaos.harness.traffic import Party
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from tests.chaos.harness.judge import Violation
 from tests.chaos.harness.scene import Scene
 from tests.chaos.harness.traffic import Load
 from tests.chaos.harness.watch import SeenAlert, Watch
-from tests.waiting import passes
+from tests.waits import passes
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tests.chaos.harness.judge import settled, verdict
 from tests.chaos.harness.traffic import Traffic
 from tests.processes.instance import gone
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import pytest
 from tests.chaos.harness.hosts.machines import Machines, missing
 from tests.run import answers
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

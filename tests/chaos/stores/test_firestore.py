@@ -20,7 +20,7 @@ from tests.chaos.harness.faults.outage import delivered, health, stored
 from tests.chaos.harness.faults.refusal import MARK, refused
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

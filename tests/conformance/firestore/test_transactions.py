@@ -13,7 +13,7 @@ from google.api_core import exceptions
 from google.cloud import firestore as google
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

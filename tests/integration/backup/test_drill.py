@@ -15,7 +15,7 @@ from actors.connection.whatsmeow.program import executable
 from tests.chaos.harness.traffic import Load, Party
 from tests.processes.instance import Instance
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from supervision.backup.actor import BackupActor
 from tests.integration.backup.conftest import EPOCH, KEY
 from tests.integration.backup.test_incomplete import damage, session_of
 from tests.integration.health.monitored import made
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.integration.container.mounts import AUTHORITIES, DEVICES
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

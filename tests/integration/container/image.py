@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.container.dockerfile import ROOT
 from tests.integration.container.mounts import AUTHORITIES, DEVICES
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

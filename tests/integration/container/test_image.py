@@ -12,7 +12,7 @@ from gateway.cli.service.units import STOP_SECONDS
 from tests.integration.container.image import Container, Image, check_host
 from tests.run import answers
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

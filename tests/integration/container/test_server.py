@@ -17,7 +17,7 @@ from tests.integration.test_distributions import UV, checkout
 from tests.processes.valkey import free_port
 from tests.run import answers
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -34,7 +34,7 @@ from actors.messages.content import Text
 from tests.bare_files import BareFiles
 from tests.integration.engine.simulator_process import SimulatorProcess
 from tests.run import answers
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

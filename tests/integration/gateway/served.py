@@ -19,7 +19,7 @@ from actors.runtime.connection_ids import name_of
 from actors.state.connections import DEFAULT_ENGINE, Connections
 from actors.state.open_store import open_documents
 from gateway.http.api_keys import ensure_first
-from tests import waiting
+from tests import waits
 from tests.api_document import DOCUMENT
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
@@ -172,7 +172,7 @@ class Gateway:
             return bool(look())
 
         try:
-            waiting.until("the gateway comes to it", alive, seconds)
+            waits.until("the gateway comes to it", alive, seconds)
         except AssertionError as error:
             error.add_note(self.log()[-2000:])
             raise

@@ -11,7 +11,7 @@ import pytest
 
 from supervision.jobs import JOB_MODULES
 from tests.processes.instance import Instance
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from supervision.keeper import process, status_file
 from supervision.keeper.keeper import Keeper
 from supervision.keeper.manifest import Plan
 from tests.processes.valkey import free_port
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from supervision.keeper import process
 from tests.integration.keeper.test_refused_starts import teimoso, tree
 from tests.processes.instance import Instance
 from tests.processes.valkey import free_port
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from supervision.keeper.manifest import Plan
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 from tests.processes.valkey import free_port
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import SHOP, Desk
 from tests.processes import forked
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -28,7 +28,7 @@ from actors.state.documents import (
 )
 from actors.state.open_store import open_documents
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk, open_desk
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

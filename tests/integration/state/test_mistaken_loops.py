@@ -25,7 +25,7 @@ from gateway.webhooks.dispatcher import WebhookDispatcher
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.requests.delivery_body import DeliveryBodies
 from gateway.webhooks.requests.http_post import Posters
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -25,7 +25,7 @@ from supervision.restarts.restart_budgets import FALLS_FIELD, RestartBudgets
 from tests.integration.state.received import item
 from tests.integration.state.test_refusals import POISON, forbid
 from tests.processes.measured import Measured
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings

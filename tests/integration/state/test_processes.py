@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.state.writer import SIZE
 from tests.processes import forked
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from actors.redis.presence import Presences
 from actors.runtime.connection_options import ConnectionOptions
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.valkey import Valkey
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

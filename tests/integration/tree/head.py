@@ -35,7 +35,7 @@ from tests.processes import forked
 from tests.processes.browser import apart
 from tests.processes.valkey import PASSWORD, Valkey, free_port
 from tests.run import answers, leaks
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease

@@ -18,7 +18,7 @@ from actors.redis.change_notifications import poke
 from actors.state.documents import JOBS, RECOVERY_ACTIONS
 from supervision.reconcile import HALF_OPEN
 from tests.integration.tree.head import Head, Tree, kill
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -13,7 +13,7 @@ from actors.runtime.connection_ids import new_id
 from actors.state.documents import CONNECTIONS
 from supervision.restarts.policy import LeaseExpiry
 from tests.integration.tree.reconciler import open_reconciler
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey

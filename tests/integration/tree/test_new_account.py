@@ -15,7 +15,7 @@ from actors.redis import keys
 from actors.runtime.limits.account_pace import next_day
 from actors.runtime.limits.durations import DAY
 from tests.integration.tree.scripted import ScriptedEngine
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

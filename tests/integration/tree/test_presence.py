@@ -12,7 +12,7 @@ from actors.connection.engine import Presence
 from actors.redis import keys, presence
 from actors.redis.client import RedisAway
 from actors.redis.presence import PRESENCE_SECONDS, ChatPresence, PresenceNote, Presences
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

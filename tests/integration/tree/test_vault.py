@@ -21,7 +21,7 @@ from actors.redis.change_notifications import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
 from tests.integration.tree.head import Head, Tree, kill
 from tests.processes.gcs import BUCKET, Gcs
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

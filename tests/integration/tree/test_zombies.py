@@ -24,7 +24,7 @@ from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat
 from tests.integration.tree.conftest import OWNER, PACE
 from tests.integration.tree.head import Head, Tree
 from tests.integration.tree.scripted import Shelf
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -23,7 +23,7 @@ from actors.media.ledger import MARK_SECONDS
 from actors.media.store import StoreUnavailable
 from tests.integration.vault.filed import NEW, OLD, RETENTION, Host
 from tests.processes.gcs import BUCKET, Gcs
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

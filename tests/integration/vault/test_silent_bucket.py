@@ -10,7 +10,7 @@ import pytest
 from actors.connection.backup.bucket import blocking_bucket
 from actors.connection.backup.bucket.directory import DirectoryBucket
 from actors.connection.backup.bucket.port import BucketAway, Content
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

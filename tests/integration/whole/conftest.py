@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.whole.shop import ACCOUNT, SHOP, alerts, becomes
 from tests.processes.instance import Instance
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

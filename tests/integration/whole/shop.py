@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

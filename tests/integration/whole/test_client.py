@@ -16,7 +16,7 @@ from docs.teimoso_client import Problem, Teimoso
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.processes.instance import API_KEY, Instance
 from tests.processes.valkey import free_port
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from docs.teimoso_client import Accepted, Event, Gap, ListedChat, Message, ReceivedEvent

@@ -15,7 +15,7 @@ from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arriv
 from tests.processes.browser import APPEARANCE, DESK, PHONE, apart, chromium, png, violations
 from tests.processes.instance import API_KEY, Instance
 from tests.processes.valkey import free_port
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

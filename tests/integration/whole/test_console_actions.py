@@ -11,7 +11,7 @@ from tests.integration.whole.messages.test_kinds import says, sends
 from tests.integration.whole.shop import CONTACT, SHOP, becomes
 from tests.processes.browser import APPEARANCE, DESK, PHONE, chromium, violations
 from tests.processes.instance import API_KEY, Instance
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from actors.state.sqlite.stored_bytes import read
 from tests.integration.whole.messages.test_kinds import arrived, says, sends
 from tests.integration.whole.shop import ACCOUNT, CONTACT, becomes
 from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.whole.shop import SHOP, becomes
 from tests.processes.instance import PARTS, Instance
-from tests.waiting import until
+from tests.waits import until
 
 pytestmark = pytest.mark.timeout(240)
 

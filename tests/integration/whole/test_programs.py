@@ -23,7 +23,7 @@ from tests.integration.whole.shop import CONTACT
 from tests.processes.instance import API_KEY, TEIMOSO
 from tests.processes.valkey import free_port
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

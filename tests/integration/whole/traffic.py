@@ -11,7 +11,7 @@ import httpx
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes.instance import API_KEY
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

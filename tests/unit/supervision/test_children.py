@@ -21,7 +21,7 @@ from supervision.child import Child, End
 from supervision.children import OUTGROWN, Children
 from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
 from supervision.restarts.policy import MemoryLimit, ProbePolicy
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

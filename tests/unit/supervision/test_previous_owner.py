@@ -17,7 +17,7 @@ from supervision.cluster import ActorDead, CallTimeout
 from supervision.previous_owner import PreviousOwners
 from supervision.restarts.policy import LeaseExpiry
 from supervision.standbys import Standbys
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import httpx
 
 from tests.chaos.harness.faults.faults import REACH, Fault, Struck
 from tests.reserves import beyond_the_free
-from tests.waiting import passes, until
+from tests.waits import passes, until
 
 if TYPE_CHECKING:
     from tests.chaos.harness.scene import Scene

@@ -18,7 +18,7 @@ from actors.connection.engine import installed
 from actors.connection.whatsmeow.program.executable import EXECUTABLE_NAME as PROGRAM
 from supervision.keeper import process as processes
 from tests.processes.instance import gone, until
-from tests.waiting import passes
+from tests.waits import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from redis.exceptions import OutOfMemoryError
 from actors.config.settings import Settings
 from tests.chaos.harness.faults.faults import REACH, Fault, Struck, holder, killed
 from tests.chaos.harness.faults.outage import health
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.chaos.harness.scene import Scene

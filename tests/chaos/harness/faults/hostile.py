@@ -16,7 +16,7 @@ import httpx
 
 from tests.chaos.harness.faults.faults import REACH, Fault, Struck
 from tests.plain_http import NO_AUTHORITIES
-from tests.waiting import passes, until
+from tests.waits import passes, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

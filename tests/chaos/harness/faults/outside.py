@@ -19,7 +19,7 @@ from tests.chaos.harness.faults.faults import Fault, Struck, holder, killed
 from tests.chaos.harness.faults.outage import frozen, stopped
 from tests.processes.firestore import Firestore
 from tests.processes.gcs import BUCKET, Gcs
-from tests.waiting import passes
+from tests.waits import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.config.settings import Settings
 from tests.chaos.harness.faults.faults import REACH, Fault, Struck
-from tests.waiting import passes, until
+from tests.waits import passes, until
 
 if TYPE_CHECKING:
     from tests.chaos.harness.scene import Scene

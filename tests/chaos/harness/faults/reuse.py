@@ -11,7 +11,7 @@ import httpx
 
 from supervision.removal import DELETED
 from tests.chaos.harness.faults.faults import Fault, Struck
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ import psutil
 
 from tests.processes.valkey import binary
 from tests.run import leaks
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

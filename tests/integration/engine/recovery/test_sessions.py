@@ -25,7 +25,7 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from tests.integration.gateway.files import ANA, code, kept, reserve, send, unli
 from tests.integration.gateway.served import OTHER, Gateway
 from tests.processes.small_disk import mount_small_disk
 from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

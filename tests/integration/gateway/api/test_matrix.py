@@ -33,7 +33,7 @@ from tests.integration.gateway.api.bad_inputs import (
 )
 from tests.integration.gateway.api.held_contents import HeldContents
 from tests.integration.gateway.served import CONTRACT, KEY, SHOP
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from tests.integration.gateway.api.chats.test_chat_list import GROUP, person, sa
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.stored_messages import store_messages
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

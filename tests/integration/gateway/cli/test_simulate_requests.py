@@ -17,7 +17,7 @@ from supervision.keeper.manifest import Plan
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, device, pair
 from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.processes import forked
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ from tests.integration.gateway.person import Person
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, SHOP, Gateway
 from tests.integration.gateway.webhooks.stored_messages import SOON, age, store_messages
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

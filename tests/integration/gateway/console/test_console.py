@@ -24,7 +24,7 @@ from tests.integration.gateway.person import Person
 from tests.integration.gateway.removal import remove
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.unlimited import UNLIMITED
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -28,7 +28,7 @@ from tests.integration.gateway.acceptance.test_outages import spoil
 from tests.integration.gateway.api.chats.test_chat_list import person, say
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from tests.integration.gateway.api.chats.test_chat_list import person, say
 from tests.integration.gateway.served import KEY, Gateway
 from tests.integration.gateway.webhooks.stored_messages import ANA, store_messages
 from tests.processes.browser import DESK, PHONE, apart, chromium, png, violations
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from actors.redis import keys
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, MESSAGES
 from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from tests.integration.gateway.served import SHOP
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -14,7 +14,7 @@ from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import OTHER, SHOP
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

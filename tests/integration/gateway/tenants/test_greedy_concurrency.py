@@ -24,7 +24,7 @@ from tests.integration.gateway.tenants.raw_requests import (
 )
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.processes.slow_file import slow_file
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

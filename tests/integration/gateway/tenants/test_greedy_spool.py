@@ -19,7 +19,7 @@ from actors.state.open_store import open_documents
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 from tests.integration.gateway.tenants.conftest import CONNECTIONS, key_of
 from tests.unlimited import UNLIMITED
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from tests.integration.gateway.served import OTHER, SHOP, Gateway
 from tests.integration.gateway.tenants.conftest import CONNECTIONS, key_of
 from tests.integration.gateway.webhooks.stored_messages import SOON, store_messages
 from tests.processes.small_disk import mount_small_disk
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

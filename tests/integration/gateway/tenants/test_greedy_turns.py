@@ -20,7 +20,7 @@ from tests.integration.gateway.tenants.raw_requests import (
     statuses,
     unresting,
 )
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

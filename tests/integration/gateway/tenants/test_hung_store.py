@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.integration.gateway.served import Gateway
 from tests.integration.gateway.tenants.raw_requests import answered, begun, request, statuses
 from tests.processes.firestore import Firestore
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from actors.state.documents import EVENTS
 from actors.state.messages.received import incoming, storing
 from tests.integration.gateway.served import SHOP
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents, Write

@@ -31,7 +31,7 @@ from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.firestore import Firestore
 from tests.unlimited import UNLIMITED
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

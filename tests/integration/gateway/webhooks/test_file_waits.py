@@ -24,7 +24,7 @@ from tests.integration.gateway.webhooks.stored_messages import (
     received,
     store_messages,
 )
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

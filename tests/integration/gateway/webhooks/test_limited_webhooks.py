@@ -11,7 +11,7 @@ from gateway.http import api_keys
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.unlimited import UNLIMITED
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents

@@ -9,7 +9,7 @@ from actors.state.documents import DELIVERED, DELIVERIES
 from tests.integration.gateway.files import reserve
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.reserves import MORE_THAN_THERE_IS
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -19,7 +19,7 @@ from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, OTHER, SHOP
 from tests.integration.gateway.webhooks.stored_messages import SOON
 from tests.unlimited import UNLIMITED
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -14,7 +14,7 @@ from actors.state.events.log import EventLog
 from gateway.webhooks import chat_lanes, delivery_policy
 from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.stored_messages import ANA, SOON, arriving
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver

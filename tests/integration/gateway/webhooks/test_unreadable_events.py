@@ -12,7 +12,7 @@ from actors.state.events.log import EventLog
 from actors.state.events.outbox import DIGITS
 from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from tests.integration.gateway.webhooks.stored_messages import store_messages
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.processes import forked
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from pathlib import Path

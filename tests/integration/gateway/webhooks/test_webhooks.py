@@ -23,7 +23,7 @@ from tests.integration.gateway.webhooks.stored_messages import (
     store_messages,
 )
 from tests.processes import forked
-from tests.waiting import eventually, until
+from tests.waits import eventually, until
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents

@@ -14,7 +14,7 @@ from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Lease, Leases, Owner
 from tests.integration.queue.desk import ANA, BEN, SHOP
 from tests.processes.valkey import PASSWORD, Valkey
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -20,7 +20,7 @@ from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 from tests.integration.queue.names import Learnt
 from tests.integration.queue.sending_child import Mute
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -14,7 +14,7 @@ from actors.connection.limits.message_deferral import LIMIT_CODES, MessageDeferr
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import SHOP
 from tests.integration.queue.sending_child import Mute
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.connection.owner.reporter import Reporter

@@ -10,7 +10,7 @@ from actors.connection.limits.account_limits import Limits
 from actors.redis import keys
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import ANA, EVA, LEO, LID, SHOP, Desk
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey

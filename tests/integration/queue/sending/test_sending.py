@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import ANA, Desk
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey

@@ -12,7 +12,7 @@ import pytest
 
 from supervision.keeper.parts import ray_head
 from tests.integration.tree.head import kill
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.head import Head, Tree

@@ -11,7 +11,7 @@ import pytest
 
 from supervision.keeper.parts.worker_template import PROCESS_TITLE
 from tests.integration.tree.head import kill
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.head import Tree

@@ -10,7 +10,7 @@ import pytest
 from actors.redis.change_notifications import poke
 from tests.integration.tree.head import kill
 from tests.processes.proxy import PASSWORD, USER, Proxy
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.head import Head, Tree

@@ -26,7 +26,7 @@ from actors.runtime.processes import start_of
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from tests.integration.tree.head import kill
 from tests.integration.tree.unwritable import unwritable
-from tests.waiting import NOISE, eventually
+from tests.waits import NOISE, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

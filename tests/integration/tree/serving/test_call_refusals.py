@@ -13,7 +13,7 @@ from actors.connection.engine import NotConnected, SendError
 from actors.messages.content import Text
 from actors.runtime.connection_options import ConnectionOptions
 from tests.integration.tree.scripted import ScriptedEngine
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     import pytest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.abilities.call_reporter import MAX_WAITING_CALLS
 from actors.connection.abilities.port import Call
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.conftest import Served

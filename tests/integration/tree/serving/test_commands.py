@@ -17,7 +17,7 @@ from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooLong, TooMany
 from actors.redis.leases.leases import Owner
 from tests.processes.measured import Measured
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.metrics.mistakes import OWN_MISTAKES
 from tests.processes.measured import Measured
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.connection.engine import InboxMessage, SendRequest

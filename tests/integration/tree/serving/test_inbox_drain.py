@@ -11,7 +11,7 @@ from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.owner.inbox_drain import ITEMS_PER_ROUND
 from actors.connection.session.file import SessionUnavailable
 from tests.integration.tree.conftest import PACE
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from actors.connection.disconnects.consequences import LEASE_GONE
 from actors.connection.owner.serving import LEASE_EXPIRED
 from actors.redis.leases.leases import Owner
 from tests.integration.tree.conftest import PACE
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.connection.engine import SendRequest

@@ -9,7 +9,7 @@ from actors.connection.engine import InboxMessage, SendError, SendRequest
 from actors.connection.limits.account_limits import NONE, Limits, wait
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import text_of
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.queue.outbound_queue import Record

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.abilities.port import NO_PASSKEY, Passkey
 from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.redis.leases.leases import Owner
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.conftest import Served

@@ -8,7 +8,7 @@ from actors.connection.engine import InboxMessage
 from actors.connection.state_manager.port import StateRefused
 from actors.redis.leases.lease_record import HeldItems
 from tests.integration.tree.scripted import ACCOUNT, Shelf
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

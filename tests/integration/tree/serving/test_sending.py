@@ -12,7 +12,7 @@ from actors.messages.content import ChatChange, Delete, Target, Text, encode, te
 from actors.metrics.mistakes import OWN_MISTAKES
 from actors.queue.outbound_queue import Send
 from tests.processes.measured import Measured
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.conftest import Served

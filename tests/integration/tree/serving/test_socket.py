@@ -18,7 +18,7 @@ from actors.runtime.limits.disk_floor import DiskFloor
 from tests.integration.tree.conftest import PACE
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 from tests.reserves import MORE_THAN_THERE_IS
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from supervision.child import Child, End
 from supervision.cluster import ActorHandle
 from supervision.restarts.policy import Intensity, LeaseExpiry
 from tests.integration.tree.reconciler import open_reconciler
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease

@@ -29,7 +29,7 @@ from tests.integration.whole.shop import (
     struck,
     waits,
 )
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

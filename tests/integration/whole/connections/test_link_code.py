@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

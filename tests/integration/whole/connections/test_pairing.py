@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.whatsmeow.program import executable
 from tests import traced
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

@@ -8,7 +8,7 @@ import pytest
 
 from actors.config.settings import Settings
 from tests.integration.gateway.receiver import Receiver
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes.slow_file import slow_file
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

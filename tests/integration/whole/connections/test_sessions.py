@@ -26,7 +26,7 @@ from tests.integration.whole.shop import (
     struck,
     waits,
 )
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

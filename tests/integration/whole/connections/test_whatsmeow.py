@@ -15,7 +15,7 @@ from tests.integration.gateway.reader import KEY_HEADER, Reader
 from tests.integration.whole.shop import ACCOUNT as SHOPS
 from tests.integration.whole.shop import SHOP
 from tests.media_samples import needs_ffmpeg, probed, wav
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

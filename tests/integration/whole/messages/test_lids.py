@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.whole.shop import ACCOUNT, SHOP, fault, struck
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

@@ -15,7 +15,7 @@ from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.whole.messages.test_kinds import arrived, becomes, says, sends
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, fault, struck
 from tests.media_samples import made, needs_ffmpeg, probed, wav
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

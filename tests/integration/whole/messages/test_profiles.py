@@ -11,7 +11,7 @@ import pytest
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.messages.test_kinds import says
 from tests.integration.whole.shop import CONTACT, SHOP
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

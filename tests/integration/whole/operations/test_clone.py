@@ -16,7 +16,7 @@ from tests.integration.whole.operations.steps import Shell
 from tests.processes.valkey import free_port
 from tests.run import answers
 from tests.run.figures import first_message
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from supervision.keeper.manifest import Plan
 from supervision.ray_files import TOKEN
 from tests.integration.whole.shop import SHOP, becomes
 from tests.plain_http import NO_AUTHORITIES
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from tests.integration.whole.operations.older_code import checkout, pull, read
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.integration.whole.traffic import OTHER, SECOND, Traffic, owners
 from tests.processes.instance import Instance
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

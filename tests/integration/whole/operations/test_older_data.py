@@ -26,7 +26,7 @@ from tests.integration.whole.operations.older_code import checkout, pull
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, refused, struck
 from tests.integration.whole.traffic import OTHER, SECOND
 from tests.processes.instance import Instance
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

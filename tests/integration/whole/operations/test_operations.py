@@ -23,7 +23,7 @@ from tests.integration.whole.shop import (
     send,
     start,
 )
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from tests.processes.instance import Instance

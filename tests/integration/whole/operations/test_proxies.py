@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.processes.instance import API_KEY
 from tests.processes.valkey import free_port
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.whole.operations.pages import commands, run
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.whole.shop import SHOP, becomes, fault, start, struck
 from tests.integration.whole.traffic import OTHER, SECOND, Traffic, owners
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from gateway.webhooks.reader_limits import ReaderLimits
 from gateway.webhooks.stream import EventFilter, Stream
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.unlimited import UNLIMITED
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

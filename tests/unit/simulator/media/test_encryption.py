@@ -21,7 +21,7 @@ from simulator.media.routes import media_application
 from simulator.media.store import AUTH_SECONDS, token_of
 from simulator.wire.proto_schema import MediaRetryNotification, ServerErrorReceipt
 from simulator.wire.protocol_library import JID, Node, bytes_of
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.phones.pairing import ScanError
 from tests.unit.simulator.passkey_client import PasskeyClient
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from simulator.trace.recorder import MOST_EARLY, Recorder
 from simulator.trace.trace_file import OLDER, TraceFile, older
 from simulator.wire.protocol_library import JID, SERVER, Node
 from tests import traced
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,7 +14,7 @@ from actors.runtime.limits.disk_floor import DiskFloor
 from supervision.keeper import log_rotation
 from supervision.keeper.process import CommandLine, outcome, start
 from tests.processes.small_disk import mount_small_disk
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from supervision.keeper import process
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from actors.state.documents import RECOVERY_ACTIONS, StoreAway
 from actors.state.open_store import open_documents
 from supervision.reports import recovery_log
 from supervision.reports.recovery_log import RecoveryLog
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.requests.http_post import PER_ENDPOINT, Posters
 from tests.integration.gateway.webhooks.deliveries.single_worker import ID
 from tests.integration.gateway.webhooks.stored_messages import age, store_messages
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver

@@ -29,7 +29,7 @@ from tests.integration.gateway.webhooks.stored_messages import chat_of, store_me
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD
 from tests.unlimited import UNLIMITED
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from gateway.webhooks.requests.http_post import PER_ENDPOINT
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents

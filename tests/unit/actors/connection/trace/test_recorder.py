@@ -18,7 +18,7 @@ from actors.connection.trace import trace_writer
 from actors.connection.trace.recorder import Recorder
 from actors.connection.trace.trace_file import OLDER, TraceFile, older
 from tests.unit.actors.connection.trace.stanzas import Made
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,7 @@ from actors.connection.whatsmeow.events import Events
 from actors.connection.whatsmeow.program.frames import Frame
 from actors.metrics.mistakes import OWN_MISTAKES
 from tests.processes.measured import Measured
-from tests.waiting import eventually
+from tests.waits import eventually
 
 
 async def test_a_handler_that_panicked_is_a_mistake_of_this_service() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.runtime.limits import disk_floor
 from actors.runtime.limits.disk_floor import DiskFloor
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     import pytest

@@ -16,7 +16,7 @@ from simulator.store import Store
 from simulator.wire.protocol_library import ClientPayload
 from tests.plain_http import NO_AUTHORITIES
 from tests.unit.simulator.device import announce
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -21,7 +21,7 @@ from actors.connection.engine import ENGINES
 from supervision.keeper.parts import ray_worker
 from supervision.keeper.parts.worker_template import PRELOADED_MODULES
 from tests.unit.supervision.keeper.parts.worker_code import SLOW, WORKER
-from tests.waiting import until
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,7 +27,7 @@ from actors.connection.protocol.request_errors import ConnectionLost, RequestFai
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.code_phone import REF, CodePhone, notification
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -25,7 +25,7 @@ from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import end_tasks
 from tests.bare_files import BareFiles
 from tests.processes.measured import Measured
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -20,7 +20,7 @@ from actors.connection.protocol.phone.resend_requests import (
 )
 from actors.connection.protocol.wire_format.nodes import parse, proto
 from tests.unit.actors.connection.sessions import ALICE, Clock
-from tests.waiting import eventually
+from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
