@@ -218,7 +218,7 @@ def test_documents_read(figures: Figures, tmp_path: Path) -> None:
             many[dearest],
             "documents",
             against=few[dearest],
-            at_most=1.0,
+            at_most=1.01,
             remarks={
                 "the dearest": dearest,
                 **{what: f"{few[what]}, {count}" for what, count in many.items()},
