@@ -90,11 +90,11 @@ def _nothing_is_accepted(api: Api) -> object:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("shop", "12", "hi"), "The field to: a phone number has 7 to 15 digits. (422)"),
+        (("shop", "12", "hi"), "The field to: a phone number has 7 to 15 digits, as in 15550100002. (422)"),
         (("shop", "x@g.us", "hi"), "The field to: only chats with a person, and groups by their"),
-        (("shop", TO, ""), "The field text: the text has nothing but white space. (422)"),
-        (("shop", TO, "a\x1bb"), "The field text: character 2 is the control character U+001B."),
-        (("shop", TO, "x" * 65_537), "WhatsApp allows 65536. (422)"),
+        (("shop", TO, ""), "The field text: the text has nothing but white space, as in hi. (422)"),
+        (("shop", TO, "a\x1bb"), "The field text: character 2 is the control character U+001B, "),
+        (("shop", TO, "x" * 65_537), "WhatsApp allows 65536, as in hi. (422)"),
         (("nobody", TO, "hi"), "There is no such connection. (404)"),
         (("../x", TO, "hi"), "The field connection: "),
     ],
@@ -186,7 +186,7 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         ),
         (
             ("connections", "pairing-code", "shop", "--phone", "12"),
-            "The field phone: a phone number has 7 to 15 digits.",
+            "The field phone: a phone number has 7 to 15 digits, as in ",
         ),
         (("connections", "set", "nobody", "--show-online"), "There is no such connection. (404)"),
         (("connections", "start", ".."), "(404)"),

@@ -193,7 +193,7 @@ def test_what_cannot_be_sent_is_said_and_kept_in_the_form(admin: Person) -> None
     assert anew.status_code == 200
     odd = admin.get("/console/conversations/shop?to=12")
     assert (odd.status_code, 'role="alert"' in odd.text) == (422, True)
-    assert "</strong> A phone number has 7 to 15 digits." in odd.text
+    assert "</strong> A phone number has 7 to 15 digits, as in 15550100002." in odd.text
     assert admin.get("/console/conversations/shop?to=%2B1 (555) 010-0002").url.path == THREAD
     hidden = admin.get("/console/conversations/shop?to=90000000000002@lid")
     assert hidden.url.path == "/console/conversations/shop/90000000000002@lid"
