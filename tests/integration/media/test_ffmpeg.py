@@ -141,17 +141,19 @@ def opened_by(pid: int) -> set[str]:
 @needs_ffmpeg
 async def test_nothing_goes_on_for_a_caller_that_left(tmp_path: Path) -> None:
     wav(tmp_path)
-    task = asyncio.create_task(run(tmp_path, tmp_path / "tone.wav", ENDLESS))
-    while not running("lavfi"):  # noqa: ASYNC110 - a process says nothing
+    named = f"title={tmp_path}"  # among what other tests run
+    endless = ("-metadata", named, *ENDLESS)
+    task = asyncio.create_task(run(tmp_path, tmp_path / "tone.wav", endless))
+    while not running(named):  # noqa: ASYNC110 - a process says nothing
         await asyncio.sleep(0.05)
-    (child,) = running("lavfi")
+    (child,) = running(named)
     assert "runs-short-0.lock" in opened_by(child), (
         "it would run beyond its turn if this process died"
     )
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not running("lavfi")
+    assert not running(named)
     async with HostTurns(tmp_path, "runs-short", 1).turn():
         pass
 
