@@ -26,6 +26,7 @@ HEALTH_STATUS = "health_status"
 HEALTH_ALERTS = "health_alerts"
 FILE_OWNERS = "file_owners"
 API_KEYS = "api_keys"
+KEY_ISSUER = "key_issuer"
 REVOKED_KEYS = "revoked_keys"
 EVENTS = "events"
 EVENT_LOG = "event_log"
@@ -37,6 +38,8 @@ QUOTAS = "quotas"
 LATEST = "latest"  # the one document of health_status
 
 HEAD = "head"  # the one document of event_log
+
+ISSUER = "issuer"  # the one document of key_issuer
 
 BATCH_LIMIT = 500  # Firestore's bound on the writes of one commit
 

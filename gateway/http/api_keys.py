@@ -1,6 +1,6 @@
 """Creates and revokes API keys, stored as hashes in SQLite or Firestore; finds a request's key in a memory cache.
 
-Only a SHA-256 of a key is stored. That is enough because a key made here carries 256 random bits:
+Only a SHA-256 of a key is stored. That is enough because a key made here carries 208 random bits:
 there is nothing to guess, so a slow hash would only slow the callers down.
 """
 
@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import hmac
 import re
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypedDict, cast, get_args
@@ -24,6 +23,7 @@ from actors.state.caches.cached_collection import CachedCollection
 from actors.state.caches.local_copies import LocalCopy
 from actors.state.connections import requiring
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
+from actors.state.tenants.key_issuer import has_issued, issue
 from actors.state.tenants.quota_inserts import add
 from gateway.wrong_key_limiter import WrongKeyLimiter
 
@@ -38,7 +38,6 @@ log = structlog.get_logger()
 Scope = Literal["admin", "send", "read", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-KEY_PREFIX = "tmo_"
 KEYS_FRESH_SECONDS = 5.0  # how late a revoked key is noticed
 KEYS_RETRY_PAUSE = 1.0  # seconds between reads of all keys while the store does not answer
 _STORE_TIMEOUT = 2.0  # seconds
@@ -60,6 +59,8 @@ class KeyDocument(TypedDict, total=False):
     """Its scopes."""
     connections: list[str] | None
     """Ids of connections that it is for; null for all."""
+    issued: bool
+    """Whether the store made it (`key_issuer`)."""
     ended: list[str]
     ended_at: float
     ended_seq: int
@@ -67,7 +68,7 @@ class KeyDocument(TypedDict, total=False):
 
 
 class RevokedKeyDocument(TypedDict):
-    """An API key that was taken back."""
+    """An API key that was taken back, where the store did not make it."""
 
     revoked_at: float
     """When it was, so that no setting brings it back."""
@@ -149,23 +150,25 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
 
     A `given` key (TEIMOSO_API_KEY) is added as an admin key if it is unknown, and then none is
     made. One that was revoked stays revoked, so that a setting that was left does not bring it
-    back: others let people in. Safe to repeat and to run in two processes at once.
-    Raises `InvalidKey`, `RevokedKey` or `StoreAway`.
+    back: others let people in. A key that the store issued is never added: where it is not there, it was revoked,
+    or is younger than the backup that the store comes from, which nobody can tell apart.
+    Safe to repeat and to run in two processes at once. Raises `InvalidKey`, `RevokedKey` or `StoreAway`.
     """
-    if given is not None:
-        check(given)
-        if await documents.get(REVOKED_KEYS, _id(digest(given))) is not None:
-            there = (await documents.query(API_KEYS)).items
-            if not any("admin" in key["scopes"] for key in there):
-                raise RevokedKey("it was revoked, and there is no other admin key")
+    if given is None:
+        if any(map(_lets_in, (await documents.query(API_KEYS)).items)):
             return None
+        token = await issue(documents)
+        await documents.batch(_adding(token, name="first", scopes=("admin",), issued=True)[1])
+        return token
+    check(given)
+    own = _id(digest(given))
+    if not await has_issued(documents, given) and not await documents.get(REVOKED_KEYS, own):
         await documents.batch(_adding(given, name="TEIMOSO_API_KEY", scopes=("admin",))[1])
         return None
-    if any(each.get("ended_at") is None for each in (await documents.query(API_KEYS)).items):
-        return None
-    token = KEY_PREFIX + secrets.token_urlsafe(32)
-    await documents.batch(_adding(token, name="first", scopes=("admin",))[1])
-    return token
+    there = (await documents.query(API_KEYS)).items
+    if not any(key["id"] == own or "admin" in key["scopes"] for key in there):
+        raise RevokedKey("it was revoked, and there is no other admin key")
+    return None
 
 
 async def create(
@@ -180,21 +183,28 @@ async def create(
 
     Raises `LimitReached`, and `ConnectionNotFound` where one of the connections is deleted.
     """
-    token = KEY_PREFIX + secrets.token_urlsafe(32)
-    identifier, writes = _adding(token, name=name, scopes=scopes, connections=connections)
+    token = await issue(documents)
+    identifier, writes = _adding(
+        token, name=name, scopes=scopes, connections=connections, issued=True
+    )
     await add(documents, API_KEYS, connections, writes, quota=quota)
     return identifier, token
 
 
 async def revoke(documents: Documents, identifier: str) -> None:
-    """Take the key back for good: what is left of it is that it was. Harmless if there is none."""
-    revoked: RevokedKeyDocument = {"revoked_at": time.time()}
-    await documents.batch(
-        [
-            Write("set", REVOKED_KEYS, identifier, revoked),
-            Write("delete", API_KEYS, identifier),
-        ]
-    )
+    """Take the key back for good, also where a setting names it. Harmless if there is none.
+
+    A document of it stays, unless the store issued it: that of keys which settings added, and of releases before.
+    Callers may make and revoke any number of keys; `ensure_first` recognizes those without a document.
+    """
+    key = await documents.get(API_KEYS, identifier)
+    if key is None:
+        return
+    writes = [Write("delete", API_KEYS, identifier)]
+    if not key.get("issued"):
+        revoked: RevokedKeyDocument = {"revoked_at": time.time()}
+        writes.append(Write("set", REVOKED_KEYS, identifier, revoked))
+    await documents.batch(writes)
 
 
 def _id(hashed: str) -> str:
@@ -208,6 +218,7 @@ def _adding(
     name: str,
     scopes: Sequence[Scope],
     connections: Sequence[str] | None = None,
+    issued: bool = False,
 ) -> tuple[str, list[Write]]:
     """Return the id of a key, and the writes that add it."""
     hashed = digest(token)
@@ -218,6 +229,7 @@ def _adding(
         "connections": None if connections is None else sorted(connections),
         "created_at": time.time(),
         "name": name,
+        "issued": issued,
     }
     # As many as a batch has room for beside the key.
     required = [requiring(each) for each in sorted(connections or ())][: BATCH_LIMIT - 2]

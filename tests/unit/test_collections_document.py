@@ -33,6 +33,7 @@ from actors.state.documents import (
     DELIVERIES,
     EVENT_LOG,
     EVENTS,
+    KEY_ISSUER,
     LABELS,
     MESSAGES,
     QUOTAS,
@@ -53,7 +54,7 @@ from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli.reference import collections_page
 from gateway.cli.reference.collections_page import declared
 from gateway.cli.reference.settings_page import REPOSITORY
-from gateway.http.api_keys import create, revoke
+from gateway.http.api_keys import create, digest, ensure_first, revoke
 from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
@@ -187,8 +188,9 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     await end_limited(store, made.id)
     (key,) = (await store.query(API_KEYS)).items
     check("api_keys/{id}", key)
-    await revoke(store, key["id"])
-    for collection in (CONNECTIONS, REVOKED_KEYS):
+    assert await ensure_first(store, "tmo_given") is None
+    await revoke(store, digest("tmo_given")[:16])
+    for collection in (CONNECTIONS, KEY_ISSUER, REVOKED_KEYS):
         (found,) = (await store.query(collection)).items
         check(BY_COLLECTION[collection], found)
     await store.close()

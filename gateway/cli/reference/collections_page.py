@@ -23,6 +23,7 @@ from actors.state.messages.file_owners import FileOwnerDocument
 from actors.state.messages.message_document import MessageDocument
 from actors.state.own_mistakes import MistakeDocument
 from actors.state.recovery_actions import RecoveryDocument
+from actors.state.tenants.key_issuer import IssuerDocument
 from actors.state.tenants.quota_inserts import QuotaDocument
 from actors.state.webhooks import Webhook
 from gateway.acceptance.spool_drain import SpoolDocument
@@ -53,6 +54,7 @@ DOCUMENTS: Final[Mapping[str, tuple[type, ...]]] = {
     "webhook_delivered/{webhook}.{bucket}": (DeliveredDocument,),
     "file_owners/{sha256}.{owner}": (FileOwnerDocument,),
     "api_keys/{id}": (KeyDocument,),
+    "key_issuer/issuer": (IssuerDocument,),
     "quotas/{collection}": (QuotaDocument,),
     "revoked_keys/{id}": (RevokedKeyDocument,),
 }

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from actors.state.connections import Connections
-from actors.state.documents import API_KEYS, StoreAway, Write
+from actors.state.documents import API_KEYS, REVOKED_KEYS, StoreAway, Write
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
 from gateway.http.api_keys import ApiKey, ApiKeyCache, InvalidKey, create, digest, ensure_first
@@ -165,6 +165,58 @@ async def test_a_setting_brings_no_revoked_key_back(documents: Documents) -> Non
     assert await ApiKeyCache(documents).find(GIVEN) is None
 
 
+async def test_a_setting_brings_no_revoked_key_back_that_the_store_made(
+    documents: Documents,
+) -> None:
+    """And however many are made and revoked, none leaves a document."""
+    first = await ensure_first(documents, None)
+    assert first is not None
+    made = [await create(documents, name="x", scopes=["read"], quota=UNLIMITED) for _ in range(120)]
+    assert await ensure_first(documents, made[0][1]) is None
+    assert (await documents.get(API_KEYS, made[0][0]) or {})["scopes"] == ["read"]
+    for identity, _ in made:
+        await api_keys.revoke(documents, identity)
+    assert (await documents.query(REVOKED_KEYS)).items == []
+    for _, token in made[:2]:
+        assert await ensure_first(documents, token) is None
+        assert await ApiKeyCache(documents).find(token) is None
+    await api_keys.revoke(documents, digest(first)[:16])
+    with pytest.raises(api_keys.RevokedKey):
+        await ensure_first(documents, first)
+    assert (await documents.query(API_KEYS)).items == []
+    assert (await documents.query(REVOKED_KEYS)).items == []
+
+
+async def test_a_setting_may_name_a_key_that_another_store_made(
+    documents: Documents, tmp_path: Path
+) -> None:
+    other = SqliteDocuments(tmp_path / "other.db")
+    token = await ensure_first(other, None)
+    await other.close()
+    assert token is not None
+    await create(documents, name="a", scopes=["read"], quota=UNLIMITED)
+    assert await ensure_first(documents, token) is None
+    found = await ApiKeyCache(documents).find(token)
+    assert found is not None
+    assert found.is_admin_of_all
+
+
+@pytest.mark.parametrize("revoked_by", ["the release before", "this one"])
+async def test_a_key_of_the_release_before_stays_revoked(
+    documents: Documents, revoked_by: str
+) -> None:
+    await create(documents, name="other", scopes=["admin"], quota=UNLIMITED)
+    identity = digest(GIVEN)[:16]
+    if revoked_by == "this one":
+        before = {"hash": digest(GIVEN), "scopes": ["read"], "connections": None}
+        await documents.set(API_KEYS, identity, {**before, "created_at": 1.0, "name": "x"})
+        await api_keys.revoke(documents, identity)
+    else:
+        await documents.set(REVOKED_KEYS, identity, {"revoked_at": 1.0})
+    assert await ensure_first(documents, GIVEN) is None
+    assert await ApiKeyCache(documents).find(GIVEN) is None
+
+
 async def test_a_revoked_first_key_leaves_room_for_another(documents: Documents) -> None:
     await ensure_first(documents, GIVEN)
     [given] = (await documents.query(API_KEYS)).items
@@ -261,6 +313,7 @@ async def test_a_key_that_is_revoked_while_it_is_read_does_not_come_back(
     async def revoked_meanwhile(collection: str, id_: str) -> Document | None:
         document = await real(collection, id_)
         if document is not None:
+            monkeypatch.setattr(counted, "get", real)
             await api_keys.revoke(counted, identity)
             await ring.renew()
         return document
