@@ -62,6 +62,7 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
     "CREATE INDEX IF NOT EXISTS keys ON spool (connection, idempotency_key)",
+    "CREATE INDEX IF NOT EXISTS places ON spool (connection)",
     # The rows of each connection, kept by the file itself for every process that writes it, also an older release.
     "CREATE TABLE IF NOT EXISTS counts (connection PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
     """INSERT OR IGNORE INTO counts (connection, rows)
@@ -85,20 +86,36 @@ SCHEMA = (
         {_WEIGH_OUT} {_WEIGH_IN} END""",
 )
 EXCEPTED = 1_000
-"""Chats that one look leaves out at most."""
+"""Chats that `chats` returns at most."""
 
 _DEPTH = """SELECT (SELECT coalesce(sum(rows), 0) FROM counts),
     (SELECT accepted_at FROM spool WHERE typeof(accepted_at) = 'real' ORDER BY place LIMIT 1),
     (SELECT count(*) FROM unreadable), (SELECT coalesce(sum(bytes), 0) FROM weights)"""
 """Takes as long with many rows as with few."""
 
-_ROW = "place, id, connection, chat, accepted_at, idempotency_key, fingerprint, send"
-_HOLDS = "SELECT 1 FROM spool WHERE connection = ? AND chat = ? LIMIT 1"
-_CHATS = "SELECT DISTINCT chat FROM spool WHERE connection = ? LIMIT ?"
 _COLUMNS = (
     "place, CAST(id AS BLOB), CAST(connection AS BLOB), CAST(chat AS BLOB), accepted_at,"
     " CAST(idempotency_key AS BLOB), CAST(send AS BLOB)"
 )
+_NEXT = """SELECT place FROM spool AS next WHERE next.connection = {before}.connection
+    AND next.place > {place} AND (next.connection, next.chat) NOT IN aside ORDER BY next.place LIMIT 1"""
+_OLDEST = f"""WITH RECURSIVE passed (connection) AS (SELECT value FROM json_each(?)),
+    aside (connection, chat) AS
+        (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)),
+    found (place, connection) AS (
+        SELECT spool.place, spool.connection FROM counts CROSS JOIN spool
+            ON spool.place = ({_NEXT.format(before="counts", place=0)})
+            WHERE counts.connection NOT IN passed
+        UNION ALL SELECT spool.place, spool.connection FROM found CROSS JOIN spool
+            ON spool.place = ({_NEXT.format(before="found", place="found.place")})
+        ORDER BY 1 LIMIT ?)
+    SELECT {_COLUMNS} FROM spool WHERE place IN (SELECT place FROM found) ORDER BY place"""  # noqa: S608 - constants
+"""Merges the rows of the connections by place: each one found leads to the next of its connection, and none of those that
+are passed is read."""
+
+_ROW = "place, id, connection, chat, accepted_at, idempotency_key, fingerprint, send"
+_HOLDS = "SELECT 1 FROM spool WHERE connection = ? AND chat = ? LIMIT 1"
+_CHATS = "SELECT DISTINCT chat FROM spool WHERE connection = ? LIMIT ?"
 
 
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
@@ -253,21 +270,13 @@ class Spool:
     ) -> list[Spooled]:
         """The first in the order of acceptance, `without` those (connection, chat), and connections that are `passed`.
 
+        It takes as long however much waits of the connections that are passed.
         A row that is no send is moved to `unreadable` instead, and the rows behind it come forward.
         """
-        chats = without[:EXCEPTED]
-        passed = list(passed)[:EXCEPTED]
-        marks = ", ".join(["?"] * len(passed))
-        where = f"WHERE connection NOT IN ({marks})"
-        if chats:
-            where += f" AND (connection, chat) NOT IN (VALUES {', '.join(['(?, ?)'] * len(chats))})"
+        given = (json.dumps(list(passed)), json.dumps(list(without)), limit)
         while True:
             rows: list[Any] = await self._writer.call(
-                lambda database: database.execute(
-                    f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
-                    (*passed, *(part for chat in chats for part in chat), limit),
-                ).fetchall(),
-                writes=False,
+                lambda database: database.execute(_OLDEST, given).fetchall(), writes=False
             )
             found: list[Spooled] = []
             broken: list[tuple[float, int]] = []

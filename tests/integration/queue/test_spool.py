@@ -81,6 +81,33 @@ async def test_a_look_at_the_depth_takes_as_long_with_many_as_with_few(tmp_path:
     await spool.close()
 
 
+async def test_a_look_takes_as_long_however_much_waits_of_a_connection_that_is_passed(
+    tmp_path: Path,
+) -> None:
+    found: list[int] = []
+    for waiting in (3, 500):
+        spool = Spool(tmp_path / f"{waiting}.db", UNLIMITED)
+        for _ in range(waiting):
+            await spool.put(Send(SHOP, ANA, "passed"))
+        for number in range(30):
+            await spool.put(
+                Send((OTHER, "third")[number % 2], ANA if number < 10 else BEN, f"{number}")
+            )
+        count = 0
+
+        def step() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        await spool._writer.call(lambda file: file.set_progress_handler(step, 1), writes=False)
+        looked = await spool.oldest(10, [("third", ANA)], [SHOP])
+        assert [int(each.send.text) for each in looked] == [0, 2, 4, 6, 8, 10, 11, 12, 13, 14]
+        found.append(count)
+        await spool.close()
+    assert found[0] == found[1] > 10
+
+
 def steps(path: Path) -> int:
     """Returns how many instructions SQLite runs for a look."""
     count = 0
