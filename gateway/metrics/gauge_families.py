@@ -100,7 +100,9 @@ class GaugeFamilies(Collector):
         yield stored
         share = GaugeMetricFamily(
             "teimoso_limit_used_ratio",
-            "Share of a limit that is used, above 1 once it is less than what is there; without a connection it is that of the instance.",
+            "Share of a limit that is used; without a connection it is that of the instance. Above 1 once the limit is lowered,"
+            " or others leave a connection a smaller part; MEDIA_LIMIT also by files that arrive, and those of the state store"
+            " by what becomes of messages that were accepted.",
             labels=["limit", "connection"],
         )
         for use in seen.limits:

@@ -16,6 +16,7 @@ from actors.runtime.limits.limits import Limit, LimitReached
 from actors.runtime.limits.quotas import Quota
 from tests.integration.queue.desk import ANA, BEN, SHOP
 from tests.unlimited import UNLIMITED
+from tests.unlimited import at_most as at_most_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,22 @@ async def test_a_greedy_connection_leaves_another_its_part_of_the_bytes(tmp_path
     await spool.remove(await spool.oldest(6))
     assert await fill(spool, SHOP) == 6
     await spool.close()
+
+
+async def test_no_limit_is_used_beyond_its_size_unless_it_was_lowered(tmp_path: Path) -> None:
+    """Also by more connections than there are parts, as where some were deleted meanwhile."""
+    file = tmp_path / "spool.db"
+    spool = Spool(file, at_most_rows(7, 3), at_most(100_000))
+    for number in range(20):
+        await fill(spool, f"c{number}")
+    rows, weight = (await spool.depth()).limits
+    assert (rows.setting, weight.setting) == ("SPOOL_LIMIT", "MAX_SPOOL_BYTES")
+    assert rows.share == 1
+    assert 0.5 < weight.share <= 1
+    lowered = Spool(file, at_most_rows(1), at_most(15_000))
+    assert all(use.share > 1 for use in (await lowered.depth()).limits)
+    for each in (spool, lowered):
+        await each.close()
 
 
 async def test_the_count_is_that_of_the_rows_whatever_becomes_of_them(tmp_path: Path) -> None:
