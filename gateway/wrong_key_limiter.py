@@ -7,14 +7,17 @@ import time
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.limits.durations import MINUTE
+from actors.runtime.limits.token_bucket import TokenBucket
 from gateway.http.problems import Problem
-from gateway.token_bucket import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUOTA: Final = 20
 """Wrong keys of an address at once, and a minute."""
+
+_WRONG_KEYS: Final = TokenBucket(QUOTA, MINUTE / QUOTA)
 
 MAX_ADDRESSES: Final = 4096
 """Addresses beyond which those are forgotten that may try as often as ever."""
@@ -35,9 +38,9 @@ class WrongKeyLimiter:
     def check(self, address: str) -> None:
         """Raises the problem `rate_limited` while the address may not try."""
         now = self._clock()
-        verdict = judge(self._full_at.get(_who(address), now), now, QUOTA)
-        if verdict.wait:
-            wait = math.ceil(verdict.wait)
+        taken = _WRONG_KEYS.take(self._full_at.get(_who(address), now), now)
+        if taken.wait:
+            wait = math.ceil(taken.wait)
             raise Problem(
                 "rate_limited",
                 f"Too many wrong keys came from your address; try again in {wait} s.",
@@ -50,7 +53,7 @@ class WrongKeyLimiter:
         if who not in self._full_at and len(self._full_at) >= self._forget_at:
             self._full_at = {who: at for who, at in self._full_at.items() if at > now}
             self._forget_at = max(MAX_ADDRESSES, 2 * len(self._full_at))
-        self._full_at[who] = judge(self._full_at.get(who, now), now, QUOTA).full_at
+        self._full_at[who] = _WRONG_KEYS.take(self._full_at.get(who, now), now).full_at
 
 
 def _who(address: str) -> str:

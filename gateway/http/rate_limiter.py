@@ -13,18 +13,19 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from actors.runtime.limits.durations import MINUTE
 from actors.runtime.limits.quotas import SHARED_UNIT
+from actors.runtime.limits.token_bucket import TokenBucket
 from gateway.http.limit_problems import refused
-from gateway.token_bucket import WINDOW, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.limits.limits import Scope
     from actors.runtime.limits.quotas import Quota
+    from actors.runtime.limits.token_bucket import TakenToken
     from gateway.http.api_keys import ApiKey
     from gateway.http.problems import Problem
-    from gateway.token_bucket import RateDecision
 
 MAX_BUCKETS: Final = 4096
 """Quotas, and names of them, in memory before those that are whole again are forgotten."""
@@ -62,11 +63,14 @@ class RateLimiter:
     def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
         """`quota` is in requests a minute."""
         self._quota = quota
-        self._each = 0 if quota.each is None else quota.each.size
+        each = 0 if quota.each is None else quota.each.size
+        self._each = _bucket(each)
+        self._part = _bucket(quota.reserved)
+        self._shared = _bucket(quota.shared)
         self._clock = clock
         self._full_at: dict[Name, float] = {}
         self._forget_at = MAX_BUCKETS
-        self._policy = (b"ratelimit-policy", f'"key";q={self._each};w={WINDOW}'.encode())
+        self._policy = (b"ratelimit-policy", f'"key";q={each};w={MINUTE}'.encode())
 
     def take(self, key: ApiKey) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
         """The header fields that tell of the key's quota, and the refusal if one is used up.
@@ -77,22 +81,21 @@ class RateLimiter:
         quota, now = self._quota, self._clock()
         taken: dict[Name, float] = {}
         fields: tuple[tuple[bytes, bytes], ...] = ()
-        if quota.each is not None and self._each:
-            left, full_in = self._each, 0.0
+        if quota.each is not None and self._each is not None:
+            left, full_in = quota.each.size, 0.0
             # The key first, then its connections; a key for all connections counts for none.
             for name in (("key", key.id), *_names(key.units).own):
-                verdict = self._judge(name, now, self._each)
-                left = min(left, verdict.left)
+                one = self._take(self._each, name, now)
+                left = min(left, one.left)
                 if name[0] == "key":
-                    full_in = verdict.full_at - now
-                if verdict.wait:
+                    full_in = one.full_at - now
+                if one.wait:
                     fields = self._fields(0, full_in)
-                    reached = quota.each.reached(name[0], math.ceil(verdict.wait))
-                    return fields, refused(reached)
-                taken[name] = verdict.full_at
+                    return fields, refused(quota.each.reached(name[0], math.ceil(one.wait)))
+                taken[name] = one.full_at
             fields = self._fields(left, full_in)
         if quota.total.size:
-            refusal = self._part(key, now, taken)
+            refusal = self._take_parts(key, now, taken)
             if refusal is not None:
                 return fields, refusal
         self._full_at.update(taken)
@@ -105,25 +108,30 @@ class RateLimiter:
         self._full_at = {name: full for name, full in self._full_at.items() if full > now}
         self._forget_at = max(MAX_BUCKETS, 2 * len(self._full_at))
 
-    def _part(self, key: ApiKey, now: float, taken: dict[Name, float]) -> Problem | None:
+    def _take_parts(self, key: ApiKey, now: float, taken: dict[Name, float]) -> Problem | None:
         """Take one request from the reserved part of each unit, or else from what is shared."""
-        quota = self._quota
+        part, shared = self._part, self._shared
         over = self._full_at.get(_SHARED, now)
         for name in _names(key.units).parts:
-            verdict = self._judge(name, now, quota.reserved) if quota.reserved else None
-            if verdict is not None and not verdict.wait:
-                taken[name] = verdict.full_at
+            own = None if part is None else self._take(part, name, now)
+            if own is not None and not own.wait:
+                taken[name] = own.full_at
                 continue
-            common = judge(over, now, quota.shared) if quota.shared else None
+            common = None if shared is None else shared.take(over, now)
             if common is None or common.wait:
-                waits = [each.wait for each in (verdict, common) if each is not None]
-                return refused(quota.total.reached("instance", math.ceil(min(waits))))
+                wait = min(each.wait for each in (own, common) if each is not None)
+                return refused(self._quota.total.reached("instance", math.ceil(wait)))
             over = taken[_SHARED] = common.full_at
         return None
 
-    def _judge(self, name: Name, now: float, quota: int) -> RateDecision:
-        return judge(self._full_at.get(name, now), now, quota)
+    def _take(self, bucket: TokenBucket, name: Name, now: float) -> TakenToken:
+        return bucket.take(self._full_at.get(name, now), now)
 
     def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:
         header = b'"key";r=%d;t=%d' % (left, math.ceil(full_in))
         return (self._policy, (b"ratelimit", header))
+
+
+def _bucket(quota: int) -> TokenBucket | None:
+    """The bucket of a quota a minute; None where there is none."""
+    return TokenBucket(quota, MINUTE / quota) if quota > 0 else None

@@ -153,7 +153,7 @@ async def _refused(
             Node("enc", {"v": "2", "type": kind}, bytes(bytearray(data))) for kind, data in parts
         )
         stanza = Node("message", {"id": secrets.token_hex(8), "t": "900", **chat}, encrypted)
-        world.signal.budgets._left.clear()
+        world.signal.budgets._full_at.clear()
         world.incoming.forget_prepared()
         with world.signal.budgets.allowance(CONTACT, 0) as allowance:
             allowance.pay(spent_before)

@@ -91,6 +91,7 @@ SHARED = {
     "actors.runtime.processes",
     "actors.runtime.record_files",
     "actors.runtime.limits.quotas",
+    "actors.runtime.limits.token_bucket",
     "actors.runtime.sqlite_writer",
     "actors.runtime.text_pattern",
 }

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from actors.connection.protocol.decryption_errors import Undecryptable, Unprepared
+from actors.runtime.limits.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -43,6 +44,8 @@ BURST: Final = 20_000
 
 RATE: Final = 500.0
 """Effort a second that its budget gains."""
+
+_BUDGET: Final = TokenBucket(BURST, 1 / RATE)
 
 _PEERS: Final = 1_024
 """Budgets in memory: those of the devices that were charged last."""
@@ -94,7 +97,7 @@ class Budgets:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._left: dict[str, tuple[float, float]] = {}  # effort left, and when
+        self._full_at: dict[str, float] = {}
 
     @contextmanager
     def allowance(self, device: str, size: int, *, base: int = 0) -> Iterator[Allowance]:
@@ -116,22 +119,17 @@ class Budgets:
 
     def exhausted(self, device: str) -> bool:
         """Whether a message of the device gets no more than an ordinary one takes."""
-        return self._effort(device) <= 0
+        return _BUDGET.left(self._full_at.get(device, 0.0), self._clock()) <= 0
 
     def within(self, device: str, size: int) -> Allowance:
         """Effort for a message inside a transaction: preparing it gives an exhausted device its bytes, and no more."""
         return Allowance(ORDINARY, size, within=True, exhausted=self.exhausted(device))
 
     def _charge(self, device: str, spent: int) -> None:
-        left = self._effort(device) - spent
-        self._left.pop(device, None)
-        self._left[device] = (left, self._clock())
-        if len(self._left) > _PEERS:
-            del self._left[next(iter(self._left))]
-
-    def _effort(self, device: str) -> float:
-        left, at = self._left.get(device, (float(BURST), 0.0))
-        return min(float(BURST), left + (self._clock() - at) * RATE)
+        before = self._full_at.pop(device, 0.0)
+        self._full_at[device] = _BUDGET.charge(before, self._clock(), spent)
+        if len(self._full_at) > _PEERS:
+            del self._full_at[next(iter(self._full_at))]
 
 
 class Prepared(Generic[T]):

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.limits.token_bucket import TokenBucket
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,9 @@ PICTURE_PAUSE_SECONDS: Final = 900.0
 """Seconds without a request once WhatsApp refused one for their number."""
 
 
+_REQUESTS: Final = TokenBucket(PICTURES_AT_ONCE, PICTURE_EVERY_SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class CachedPicture:
     """An answer and its time: a picture, or None for none; `hidden`: the account may not see it."""
@@ -47,7 +52,7 @@ class PictureCache:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._cached: OrderedDict[Address, CachedPicture] = OrderedDict()
-        self._left, self._counted_at = float(PICTURES_AT_ONCE), clock()
+        self._full_at = clock()
         self.changes = 0
         """Answers that were forgotten; a request that was under way meanwhile may have an older answer."""
 
@@ -79,21 +84,15 @@ class PictureCache:
 
     def take_request(self) -> bool:
         """Whether WhatsApp may be asked once more now; that counts as one request."""
-        now = self._clock()
-        if now > self._counted_at:
-            more = (now - self._counted_at) / PICTURE_EVERY_SECONDS
-            self._left, self._counted_at = min(PICTURES_AT_ONCE, self._left + more), now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        taken = _REQUESTS.take(self._full_at, self._clock())
+        self._full_at = taken.full_at
+        return not taken.wait
 
     @property
     def wait(self) -> float:
         """Seconds until WhatsApp may be asked once more."""
-        paused = max(0.0, self._counted_at - self._clock())
-        return paused + max(0.0, 1 - self._left) * PICTURE_EVERY_SECONDS
+        return _REQUESTS.take(self._full_at, self._clock()).wait
 
     def pause(self) -> None:
         """WhatsApp refused a request for their number: none is made for a while, and then one at a time."""
-        self._left, self._counted_at = 0.0, self._clock() + PICTURE_PAUSE_SECONDS
+        self._full_at = _REQUESTS.drained(self._clock() + PICTURE_PAUSE_SECONDS)
