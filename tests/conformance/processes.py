@@ -61,9 +61,11 @@ class Simulator:
         answers.CHECK.ask(str(self.http.base_url))
 
     def kill(self) -> None:
-        answers.CHECK.end(str(self.http.base_url))
-        self.http.close()
-        self.process.kill()
+        try:
+            answers.CHECK.end(str(self.http.base_url))
+        finally:  # the limit of a test's time may strike meanwhile
+            self.http.close()
+            self.process.kill()
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
         answer = self.http.post(path, json=body)

@@ -210,14 +210,22 @@ class Instance:
         answers.CHECK.ask(str(self.simulator.base_url))
 
     def end(self) -> None:
-        """Stop the instance; what does not stop is killed, and that is a failure."""
-        answers.CHECK.end(str(self.simulator.base_url))
-        with suppress(subprocess.TimeoutExpired):
-            self.teimoso("down", timeout=60)
-        left = self.kill_everything()
-        leaks.closing(self.data, ray_head.temporary(self.data))
-        self.api.close()
-        self.simulator.close()
+        """Stop the instance; what does not stop is killed, and that is a failure.
+
+        Where the limit of a test's time strikes meanwhile, which it does once, all of it is killed.
+        """
+        try:
+            answers.CHECK.end(str(self.simulator.base_url))
+            with suppress(subprocess.TimeoutExpired):
+                self.teimoso("down", timeout=60)
+            left = self.kill_everything()
+        except BaseException:
+            self.kill_everything()
+            raise
+        finally:
+            leaks.closing(self.data, ray_head.temporary(self.data))
+            self.api.close()
+            self.simulator.close()
         assert not left, f"`teimoso down` left {left} running"
 
     def pair(self, connection: str, number: str, **more: str) -> None:

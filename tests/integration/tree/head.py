@@ -156,8 +156,13 @@ class Head:
         return found
 
     def end(self) -> None:
-        if self._simulator is not None:
-            answers.CHECK.end(str(self.simulator.base_url))
+        try:
+            if self._simulator is not None:
+                answers.CHECK.end(str(self.simulator.base_url))
+        finally:  # the limit of a test's time may strike meanwhile
+            self._end_processes()
+
+    def _end_processes(self) -> None:
         # A test may be a coroutine, and so have an event loop in this thread.
         apart(asyncio.run, processes.end_strays(self.data))
         if self._head is not None:
