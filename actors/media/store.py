@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.media import holders
+from actors.runtime.limits.disk_floor import free_bytes
 from actors.runtime.limits.limit_uses import FILES_FULL, LimitUse, quota_uses
 from actors.runtime.limits.limits import DISK_RESERVE, LimitReached, disk_limit
 
@@ -54,12 +54,11 @@ class StoreFull(LimitReached, StoreUnavailable):
 
 
 def room_for_files(place: Path | int, reserve: int) -> int:
-    """Return the bytes that files may still take on the disk of a path or descriptor.
+    """Return the bytes that files may still take on the disk of a path or descriptor: those free beyond `reserve`.
 
-    Those that are free beyond `reserve`, without those that are for root alone. Raises OSError.
+    Raises OSError.
     """
-    disk = os.statvfs(place)
-    return max(0, disk.f_bavail * disk.f_frsize - reserve)
+    return max(0, free_bytes(place) - reserve)
 
 
 def files_uses(settings: Settings) -> tuple[LimitUse, ...] | None:

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def mount_small_disk(place: Path, megabytes: int = 1) -> Iterator[Path]:
+def mount_small_disk(
+    place: Path, megabytes: int = 1, *, inodes: int | None = None
+) -> Iterator[Path]:
     """Mounts a file system at `place`, which only root can; skips the test for others."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
     place.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], check=True)
+    options = f"size={megabytes}m" + ("" if inodes is None else f",nr_inodes={inodes}")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
     try:
         yield place
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -25,6 +25,19 @@ LOOK_TIMEOUT: Final = 1.0
 
 ACCEPTED_PART: Final = 4
 """The part of DISK_RESERVE that is for Redis, leases and what was accepted before: one of so many."""
+
+
+def free_bytes(place: Path | int) -> int:
+    """Return the bytes that are free on the disk of a path or descriptor, without those that are for root alone.
+
+    Where a smaller share of its inodes is free, that share of the disk: files of a byte each use it up as large ones do.
+    Raises OSError.
+    """
+    disk = os.statvfs(place)
+    free = disk.f_bavail * disk.f_frsize
+    if not disk.f_files:  # its inodes have no number
+        return free
+    return min(free, disk.f_blocks * disk.f_frsize * disk.f_favail // disk.f_files)
 
 
 class DiskFloor:
@@ -58,7 +71,7 @@ class DiskFloor:
         free = []
         for place in self._places:
             with suppress(OSError):
-                free.append(shutil.disk_usage(place).free)
+                free.append(free_bytes(place))
         if free:
             self.reached = min(free) < self._size
         return self.reached

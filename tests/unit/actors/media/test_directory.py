@@ -191,6 +191,21 @@ async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk:
     assert await store.add(pieces(b"z" * 400_000), limit=LIMIT)
 
 
+async def test_tiny_files_leave_others_the_reserve_of_inodes(tmp_path: Path) -> None:
+    with mount_small_disk(tmp_path / "disk", megabytes=8, inodes=400) as disk:
+        store = BareFiles(disk / "media", reserve=lambda: 4 * 2**20)
+
+        async def add_tiny_files() -> None:
+            for number in range(400):
+                await store.add(pieces(b"%d" % number), limit=LIMIT)
+
+        with pytest.raises(StoreFull) as raised:
+            await add_tiny_files()
+        assert raised.value.reason == "DISK_RESERVE"
+        for number in range(150):
+            (disk / f"{number}").touch()
+
+
 async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None:
     """Also where nobody knows how large the file will be; `room` says beforehand what fits."""
     room = 64 * 2**20

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.runtime.limits import disk_floor
-from actors.runtime.limits.disk_floor import DiskFloor
+from actors.runtime.limits.disk_floor import DiskFloor, free_bytes
+from tests.processes.small_disk import mount_small_disk
 from tests.waits import eventually
 
 if TYPE_CHECKING:
@@ -46,6 +47,20 @@ def test_a_disk_that_cannot_be_looked_at_changes_nothing(tmp_path: Path) -> None
     assert floor.look()
     place.rmdir()
     assert floor.look()
+
+
+def test_a_disk_with_many_tiny_files_is_as_full_as_its_inodes(tmp_path: Path) -> None:
+    with mount_small_disk(tmp_path / "disk", megabytes=8, inodes=100) as disk:
+        floor = DiskFloor([disk], lambda: 8 * 2**20)  # a quarter of the disk is its floor
+        assert not floor.look()
+        for number in range(60):
+            (disk / f"{number}").touch()
+        assert 2 * 2**20 < free_bytes(disk) < 4 * 2**20 < shutil.disk_usage(disk).free
+        assert not floor.look()
+        for number in range(60, 80):
+            (disk / f"{number}").touch()
+        assert floor.look()
+    assert free_bytes(FULL) == 0, "a file system without inodes"
 
 
 async def test_a_disk_is_not_looked_at_for_each_message(
