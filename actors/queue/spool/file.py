@@ -115,7 +115,12 @@ are passed is read."""
 
 _ROW = "place, id, connection, chat, accepted_at, idempotency_key, fingerprint, send"
 _HOLDS = "SELECT 1 FROM spool WHERE connection = ? AND chat = ? LIMIT 1"
-_CHATS = "SELECT DISTINCT chat FROM spool WHERE connection = ? LIMIT ?"
+_CHATS = """WITH RECURSIVE found (chat) AS (
+        SELECT min(chat) FROM spool WHERE connection = ?1
+        UNION ALL SELECT (SELECT min(chat) FROM spool WHERE connection = ?1 AND chat > found.chat)
+            FROM found WHERE found.chat IS NOT NULL LIMIT ?2 + 1)
+    SELECT chat FROM found WHERE chat IS NOT NULL LIMIT ?2"""
+"""Goes from chat to chat, however many rows each has."""
 
 
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is

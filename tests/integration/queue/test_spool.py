@@ -108,6 +108,32 @@ async def test_a_look_takes_as_long_however_much_waits_of_a_connection_that_is_p
     assert found[0] == found[1] > 10
 
 
+async def test_the_chats_of_a_connection_are_found_as_quickly_with_many_rows(
+    tmp_path: Path,
+) -> None:
+    found: list[int] = []
+    for waiting in (3, 500):
+        spool = Spool(tmp_path / f"{waiting}.db", UNLIMITED)
+        for number in range(waiting):
+            await spool.put(Send(SHOP, (ANA, BEN, "c")[number % 3], "x"))
+        await spool.put(Send(OTHER, "d", "x"))
+        assert sorted(spool.chats(SHOP)) == sorted([ANA, BEN, "c"])
+        assert spool.chats("nobody") == []
+        count = 0
+
+        def step() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        assert spool._reader is not None
+        spool._reader.set_progress_handler(step, 1)
+        spool.chats(SHOP)
+        found.append(count)
+        await spool.close()
+    assert found[0] == found[1] > 10
+
+
 def steps(path: Path) -> int:
     """Returns how many instructions SQLite runs for a look."""
     count = 0
