@@ -50,7 +50,7 @@ REFUSES = (
 )
 
 
-async def number(call: ApiRequest[None, None]) -> Response:
+async def _number(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call)
     wanted = _chat(call.path["number"])
     answer = await request_owner(call, registered, "lookup", {"chat": wanted})
@@ -60,7 +60,7 @@ async def number(call: ApiRequest[None, None]) -> Response:
     )
 
 
-async def groups(call: ApiRequest[None, None]) -> Response:
+async def _groups(call: ApiRequest[None, None]) -> Response:
     answer = await request_owner(call, await resolve_path(call), "groups", {})
     found = [response_models.Group.model_validate(one) for one in answer["groups"]]
     return written(
@@ -68,14 +68,14 @@ async def groups(call: ApiRequest[None, None]) -> Response:
     )
 
 
-async def presence(call: ApiRequest[Presence, None]) -> Response:
+async def _presence(call: ApiRequest[Presence, None]) -> Response:
     await request_owner(
         call, await resolve_path(call), "presence", {"presence": call.body.presence}
     )
     return Response(status_code=204)
 
 
-async def typing(call: ApiRequest[TypingChange, None]) -> Response:
+async def _typing(call: ApiRequest[TypingChange, None]) -> Response:
     registered = await resolve_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
     await request_owner(call, registered, "typing", args)
@@ -150,7 +150,7 @@ OPERATIONS = (
         "checkNumber",
         "Whether a number is on WhatsApp",
         _TAG,
-        number,
+        _number,
         {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
         waits=True,
@@ -162,7 +162,7 @@ OPERATIONS = (
         "listGroups",
         "The groups that the account is in",
         _TAG,
-        groups,
+        _groups,
         {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
         "read",
         waits=True,
@@ -174,7 +174,7 @@ OPERATIONS = (
         "setPresence",
         "Show the account as online, or not",
         _TAG,
-        presence,
+        _presence,
         {204: Gives("WhatsApp has it; `available` holds for 24 hours, over reconnections too.")},
         "send",
         body=Presence,
@@ -186,7 +186,7 @@ OPERATIONS = (
         "setTyping",
         "Show in a chat that the account writes, or records, or stopped",
         _TAG,
-        typing,
+        _typing,
         {204: Gives("WhatsApp has it.")},
         "send",
         body=TypingChange,
