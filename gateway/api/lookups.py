@@ -37,6 +37,8 @@ FINAL_CODES: Final = frozenset(
 
 
 class Number(Answer):
+    """A phone number, and whether it is on WhatsApp."""
+
     number: str
     on_whatsapp: bool
     chat: str | None = Field(description="The address to write to, if it is on WhatsApp.")
@@ -136,6 +138,7 @@ def _typed(given: str) -> str:
 
 
 def canonical(given: str, of: Callable[[str], str]) -> str:
+    """The address of `given` by `of`; raises `Problem` for an invalid one."""
     try:
         return of(given)
     except addresses.InvalidAddress as error:

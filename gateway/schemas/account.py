@@ -35,6 +35,8 @@ class Contact(Answer):
 
 
 class Contacts(Answer):
+    """A page of the contacts of an account."""
+
     items: list[Contact]
     next: str | None
 
@@ -79,11 +81,15 @@ class ChatState(ChatSettings):
 
 
 class ChatStates(Answer):
+    """A page of the chats of an account that have settings."""
+
     items: list[ChatState]
     next: str | None
 
 
 class ChangedChat(ChatSettings):
+    """A chat with its settings after the change."""
+
     connection: str
 
 
@@ -96,11 +102,15 @@ class Label(Answer):
 
 
 class Labels(Answer):
+    """All labels of an account."""
+
     items: list[Label]
     next: None = None
 
 
 class ListContacts(ListQuery):
+    """A page of contacts, or those of given addresses."""
+
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
@@ -116,6 +126,8 @@ Flag = Annotated[StrictBool | None, BeforeValidator(truth)]
 
 
 class ListChats(ListQuery):
+    """A page of chats, perhaps of those alone that have certain settings."""
+
     archived: Flag = Field(None, description="Only those that are archived, or are not.")
     pinned: Flag = Field(None, description="Only those that are pinned, or are not.")
     unread: Flag = Field(None, description="Only those that are marked as unread, or are not.")

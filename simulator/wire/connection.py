@@ -172,6 +172,7 @@ class Connection:
         self._moving.clear()
 
     def thaw(self) -> None:
+        """Lets frames go on after `freeze`."""
         self._moving.set()
 
     def spoil(self, kind: str) -> None:

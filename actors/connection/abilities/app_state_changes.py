@@ -68,10 +68,12 @@ class AppStateChange:
 
     @classmethod
     def archive(cls, chat: str, *, archived: bool, at: float | None = None) -> Self:
+        """The change that archives a chat, or has it back; `at` in seconds since the epoch, None for unknown."""
         return cls("chat", chat, "archived", archived or None, at)
 
     @classmethod
     def pin(cls, chat: str, *, pinned: bool, at: float | None = None) -> Self:
+        """The change that pins a chat above all others, or pins it no more."""
         return cls("chat", chat, "pinned", pinned or None, at)
 
     @classmethod
@@ -83,6 +85,7 @@ class AppStateChange:
     def label_of_chat(
         cls, chat: str, label: str, *, labelled: bool, at: float | None = None
     ) -> Self:
+        """The change that gives a chat a label, by the label's id, or takes it off."""
         return cls("chat", chat, f"{LABEL_OF_CHAT}{label}", labelled or None, at)
 
     @classmethod

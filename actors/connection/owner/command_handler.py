@@ -76,6 +76,7 @@ class CommandHandler:
         self._codes_at: deque[float] = deque(maxlen=MAX_PAIRING_CODES)
 
     async def run(self) -> None:
+        """Run commands until cancelled, `CONCURRENT_COMMANDS` at once; while Redis is away it tries again."""
         try:
             while True:
                 if len(self._doing) >= CONCURRENT_COMMANDS:

@@ -43,6 +43,7 @@ class TraceWriter(Thread):
         self._finished = Event()
 
     def note(self, kind: Kind, what: Any, size: int) -> None:
+        """Queue a stanza; one that does not fit is counted in `refused`. Never blocks."""
         waiting = self._put - self._taken
         full = len(self._waiting) >= MOST_WAITING or waiting + size > BYTES_WAITING
         if full or self._finished.is_set():
@@ -52,6 +53,7 @@ class TraceWriter(Thread):
         self._waiting.append((self._clock() - self._began, kind, what, size))
 
     def finish(self) -> None:
+        """Write what is queued, and wait for the thread to end."""
         self._finished.set()
         self.join()
 

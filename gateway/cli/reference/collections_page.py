@@ -75,6 +75,7 @@ class FieldRun(NamedTuple):
 
     @property
     def row(self) -> str:
+        """The row of the table, in Markdown."""
         types = [name for name, _ in self.types.values()]
         shown = types[:1] if len(set(types)) == 1 else types
         return f"| {_listed(self.types)} | {', '.join(shown)} | {self.text} |\n"

@@ -43,6 +43,8 @@ class NamedGroup(Answer):
 
 
 class OfGroup(Parameters):
+    """The account by which a group is shown or changed."""
+
     connection: ConnectionId = Field(description="The connection whose account is in the group.")
 
 

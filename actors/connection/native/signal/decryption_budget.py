@@ -144,6 +144,7 @@ class Prepared(Generic[T]):
         self._found: dict[Hashable, dict[bytes, T | Undecryptable]] = {}
 
     def put(self, owner: Hashable, ciphertext: bytes, found: T | Undecryptable) -> None:
+        """Store the result of a trial; `Undecryptable` is one, too."""
         self._found.setdefault(owner, {})[ciphertext] = found
 
     def waits(self, owner: Hashable, ciphertext: bytes) -> bool:
