@@ -15,7 +15,8 @@ from gateway.connection_access import resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer
-from gateway.schemas import addresses, response_models
+from gateway.schemas import addresses
+from gateway.schemas.people import groups
 from gateway.schemas.request_models import Presence, TypingChange
 
 if TYPE_CHECKING:
@@ -64,10 +65,8 @@ async def _number(call: ApiRequest[None, None]) -> Response:
 
 async def _groups(call: ApiRequest[None, None]) -> Response:
     answer = await request_owner(call, await resolve_path(call), "groups", {})
-    found = [response_models.Group.model_validate(one) for one in answer["groups"]]
-    return written(
-        response_models.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat)))
-    )
+    found = [groups.Group.model_validate(one) for one in answer["groups"]]
+    return written(groups.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def _presence(call: ApiRequest[Presence, None]) -> Response:
@@ -166,7 +165,7 @@ OPERATIONS = (
         "The groups that the account is in",
         _TAG,
         _groups,
-        {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
+        {200: Gives("Groups of the account, as WhatsApp lists them.", groups.Groups)},
         "read",
         waits=True,
         refuses=REFUSES,

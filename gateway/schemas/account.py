@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state import without_group
+from actors.state.fields import LABEL_OF_CHAT
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas.address_fields import People  # noqa: TC001 - pydantic reads it
 from gateway.schemas.request_models import Body, ListQuery, Moment, truth

@@ -108,28 +108,6 @@ class Connections(Answer):
     next: str | None
 
 
-class GroupMember(Answer):
-    """A member of a group, and whether an admin of it."""
-
-    address: str = Field(description="As `sender` of messages; a LID where no number is known.")
-    admin: bool
-
-
-class Group(Answer):
-    """A group with its members."""
-
-    chat: str = Field(description="The address to write to.", examples=["120363000000000001@g.us"])
-    subject: str
-    members: list[GroupMember]
-
-
-class Groups(Answer):
-    """The groups that the account is in."""
-
-    items: list[Group]
-    next: None = None
-
-
 class Recovered(Answer):
     """The connections that were asked to recover."""
 
