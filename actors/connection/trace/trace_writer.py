@@ -6,8 +6,6 @@ from collections import deque
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import structlog
-
 from actors.connection.trace import login_payload
 from actors.connection.trace.shape import Shaper, is_word
 from actors.metrics.mistakes import log_mistake
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
     from actors.connection.trace.trace_file import TraceFile
 
-log = structlog.get_logger()
 
 MOST_WAITING: Final = 4096
 BYTES_WAITING: Final = 16 * 2**20
