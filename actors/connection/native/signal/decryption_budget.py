@@ -168,4 +168,5 @@ class Prepared(Generic[T]):
         self._found.pop(owner, None)
 
     def clear(self) -> None:
+        """Forget all results."""
         self._found.clear()

@@ -80,6 +80,7 @@ class GroupKeys:
             self._prepared.put((chat, device), ciphertext, refused)
 
     def forget_prepared(self) -> None:
+        """Drop the results of trials on sender keys."""
         self._prepared.clear()
 
     def decrypt(self, chat: str, device: str, ciphertext: bytes) -> bytes:
