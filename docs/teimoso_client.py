@@ -266,14 +266,14 @@ class AlertEvent(TypedDict):
 
 
 class Alerts(TypedDict):
-    """Alerts"""
+    """A page of alerts, the newest first."""
 
     items: list[Alert]
     next: str | None
 
 
 class Alive(TypedDict):
-    """Alive"""
+    """The process of the gateway answers; it looked at no other part."""
 
     status: NotRequired[Literal["alive"]]
 
@@ -290,7 +290,7 @@ class ApiKey(TypedDict):
 
 
 class ApiKeys(TypedDict):
-    """ApiKeys"""
+    """All API keys, without the keys themselves."""
 
     items: list[ApiKey]
     next: NotRequired[None]
@@ -345,7 +345,7 @@ class CallEvent(TypedDict):
 
 
 class CallState(TypedDict):
-    """CallState"""
+    """A call that rings, or is over."""
 
     id: str
     connection: str
@@ -358,7 +358,7 @@ class CallState(TypedDict):
 
 
 class ChangedChat(TypedDict):
-    """ChangedChat"""
+    """A chat with its settings after the change."""
 
     chat: str
     archived: bool
@@ -395,7 +395,7 @@ class ChangedEvent(TypedDict):
 
 
 class ChangedGroup(TypedDict):
-    """ChangedGroup"""
+    """A setting of a group after its change."""
 
     connection: str
     chat: str
@@ -406,7 +406,7 @@ class ChangedGroup(TypedDict):
 
 
 class ChangedMembers(TypedDict):
-    """ChangedMembers"""
+    """People who came into a group or left it, or became admins or were it."""
 
     connection: str
     chat: str
@@ -490,7 +490,7 @@ class ChatState(TypedDict):
 
 
 class ChatStates(TypedDict):
-    """ChatStates"""
+    """A page of the chats of an account that have settings."""
 
     items: list[ChatState]
     next: str | None
@@ -538,7 +538,7 @@ class ConnectionCounts(TypedDict):
 
 
 class ConnectionLimit(TypedDict):
-    """ConnectionLimit"""
+    """The limit of an account as WhatsApp reported it."""
 
     id: str
     limited_until: str | None
@@ -556,7 +556,7 @@ class ConnectionSettings(TypedDict):
 
 
 class ConnectionState(TypedDict):
-    """ConnectionState"""
+    """The state that a connection entered."""
 
     id: str
     state: Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
@@ -568,7 +568,7 @@ class ConnectionState(TypedDict):
 
 
 class Connections(TypedDict):
-    """Connections"""
+    """A page of connections, by id."""
 
     items: list[Connection]
     next: str | None
@@ -605,7 +605,7 @@ class ContactEvent(TypedDict):
 
 
 class Contacts(TypedDict):
-    """Contacts"""
+    """A page of the contacts of an account."""
 
     items: list[Contact]
     next: str | None
@@ -636,7 +636,7 @@ class DeleteContent(TypedDict):
 
 
 class Deliveries(TypedDict):
-    """Deliveries"""
+    """A page of the deliveries of a webhook."""
 
     items: list[Delivery]
     next: str | None
@@ -682,7 +682,7 @@ class EngineHealth(TypedDict):
 
 
 class FieldError(TypedDict):
-    """FieldError"""
+    """A field or parameter that is wrong: its place, a stable code, and a sentence."""
 
     field: str
     code: str
@@ -722,7 +722,7 @@ class Given(TypedDict):
 
 
 class Group(TypedDict):
-    """Group"""
+    """A group with its members."""
 
     chat: str
     subject: str
@@ -755,7 +755,7 @@ class GroupEvent(TypedDict):
 
 
 class GroupMember(TypedDict):
-    """GroupMember"""
+    """A member of a group, and whether an admin of it."""
 
     address: str
     admin: bool
@@ -815,7 +815,7 @@ class InvitedGroup(TypedDict):
 
 
 class JoinedGroup(TypedDict):
-    """JoinedGroup"""
+    """The group that the account joined, or asked to join."""
 
     chat: str
     pending: bool
@@ -830,7 +830,7 @@ class Label(TypedDict):
 
 
 class Labels(TypedDict):
-    """Labels"""
+    """All labels of an account."""
 
     items: list[Label]
     next: NotRequired[None]
@@ -876,7 +876,7 @@ class ListedChat(TypedDict):
 
 
 class ListedChats(TypedDict):
-    """ListedChats"""
+    """A page of the chats of a connection, the newest first."""
 
     items: list[ListedChat]
     texts_since: str | None
@@ -897,7 +897,7 @@ class ListedContact(TypedDict):
 
 
 class ListedContacts(TypedDict):
-    """ListedContacts"""
+    """A page of the people whom an account knows."""
 
     items: list[ListedContact]
     next: str | None
@@ -916,7 +916,7 @@ class Load(TypedDict):
 
 
 class Loads(TypedDict):
-    """Loads"""
+    """The load of the last looks at the machine."""
 
     items: list[Load]
     next: NotRequired[None]
@@ -960,7 +960,7 @@ class Members(TypedDict):
 
 
 class Memory(TypedDict):
-    """Memory"""
+    """The machine's memory in use."""
 
     percentage: float
 
@@ -1013,7 +1013,7 @@ class Message(TypedDict):
 
 
 class MessageChange(TypedDict):
-    """MessageChange"""
+    """The change of a message; the fields of other kinds of changes are null."""
 
     id: str
     message_id: str
@@ -1054,7 +1054,7 @@ class MessageMedia(TypedDict):
 
 
 class MessageMediaOutcome(TypedDict):
-    """MessageMediaOutcome"""
+    """A message whose file is stored, or failed."""
 
     id: str
     message_id: str
@@ -1067,7 +1067,7 @@ class MessageMediaOutcome(TypedDict):
 
 
 class MessageReaction(TypedDict):
-    """MessageReaction"""
+    """The reaction of one person to a message."""
 
     by: str
     author: Person | None
@@ -1076,7 +1076,7 @@ class MessageReaction(TypedDict):
 
 
 class MessageStep(TypedDict):
-    """MessageStep"""
+    """A message at the status that it entered."""
 
     id: str
     message_id: str
@@ -1091,7 +1091,7 @@ class MessageStep(TypedDict):
 
 
 class Messages(TypedDict):
-    """Messages"""
+    """A page of messages."""
 
     items: list[Message]
     next: str | None
@@ -1359,7 +1359,7 @@ class NewWebhook(TypedDict):
 
 
 class Number(TypedDict):
-    """Number"""
+    """A phone number, and whether it is on WhatsApp."""
 
     number: str
     on_whatsapp: bool
@@ -1400,7 +1400,7 @@ class PairingEvent(TypedDict):
 
 
 class PairingShown(TypedDict):
-    """PairingShown"""
+    """A QR or a pairing code, valid until `expires_at`."""
 
     id: str
     kind: Literal["qr", "code"]
@@ -1430,7 +1430,7 @@ class Passkey(TypedDict):
 
 
 class PasskeyAsked(TypedDict):
-    """PasskeyAsked"""
+    """The step of linking that waits for a passkey, until `expires_at`."""
 
     id: str
     number: int
@@ -1577,7 +1577,7 @@ class ReadUntil(TypedDict):
 
 
 class Ready(TypedDict):
-    """Ready"""
+    """Whether Redis and the state store answer."""
 
     status: Literal["ready", "not_ready"]
     redis: bool
@@ -1689,14 +1689,14 @@ class RecoveryAction(TypedDict):
 
 
 class RecoveryActions(TypedDict):
-    """RecoveryActions"""
+    """A page of recoveries, the newest first."""
 
     items: list[RecoveryAction]
     next: str | None
 
 
 class RedisHealth(TypedDict):
-    """RedisHealth"""
+    """Redis, as the gateway finds it."""
 
     up: bool
     durable: bool | None
@@ -1718,7 +1718,7 @@ class Redrive(TypedDict):
 
 
 class Redriven(TypedDict):
-    """Redriven"""
+    """The outcome of a redrive, of the dead letters that one request looks at."""
 
     redriven: int
     next: str | None
@@ -1754,7 +1754,7 @@ class RefusedDocuments(TypedDict):
 
 
 class RenamedChat(TypedDict):
-    """RenamedChat"""
+    """The addresses of a chat, until now and from now on."""
 
     connection: str
     chat: str
@@ -1783,7 +1783,7 @@ class Resources(TypedDict):
 
 
 class Retried(TypedDict):
-    """Retried"""
+    """The outcome of a retry."""
 
     retried: int
 
@@ -1795,13 +1795,13 @@ class Retry(TypedDict):
 
 
 class Rotated(TypedDict):
-    """Rotated"""
+    """The new secret, which nothing shows again."""
 
     secret: str
 
 
 class SentCard(TypedDict):
-    """SentCard"""
+    """A person by a vCard."""
 
     name: str
     vcard: str
@@ -1826,7 +1826,7 @@ class Signed(TypedDict):
 
 
 class SpoolHealth(TypedDict):
-    """SpoolHealth"""
+    """The file on this host that takes sends while Redis is away."""
 
     up: bool
     waiting: int
@@ -1867,7 +1867,7 @@ class StickerContent(TypedDict):
 
 
 class StoreHealth(TypedDict):
-    """StoreHealth"""
+    """The state store, as the gateway finds it."""
 
     up: bool
 
@@ -1903,7 +1903,7 @@ class Tested(TypedDict):
 
 
 class TestedWebhook(TypedDict):
-    """TestedWebhook"""
+    """The endpoint that is tested."""
 
     webhook: str
 
@@ -1956,7 +1956,7 @@ class VideoContent(TypedDict):
 
 
 class Vote(TypedDict):
-    """Vote"""
+    """The options that one person chose in a poll."""
 
     by: str
     author: Person | None
@@ -1990,7 +1990,7 @@ class Webhook(TypedDict):
 
 
 class Webhooks(TypedDict):
-    """Webhooks"""
+    """All webhooks, without their secrets."""
 
     items: list[Webhook]
     next: NotRequired[None]

@@ -50,6 +50,7 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status: 1, with a sentence on stderr, where it cannot begin."""
     parser = argparse.ArgumentParser(prog="python -m gateway", description="Serve the API.")
     parser.add_argument("--data", type=Path, required=True, help="the instance's directory")
     directory: Path = parser.parse_args().data

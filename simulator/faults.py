@@ -110,6 +110,7 @@ class Fault:
     ends_at: float | None = None
 
     def described(self) -> dict[str, Any]:
+        """Returns the fields of the fault that are given, for the control API."""
         return {
             name: value
             for name, value in vars(self).items()

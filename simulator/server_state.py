@@ -394,5 +394,6 @@ class ServerState(RuleState):
         await connection.serve()
 
     def close(self) -> None:
+        """Closes the trace files and the SQLite file; the data directory can be opened anew."""
         self.recorder.close()
         self.store.close()

@@ -36,13 +36,16 @@ class Store:
         self._rollbacks: list[Callable[[], None]] = []
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """Runs one statement, in the open transaction where there is one."""
         return self._connection.execute(statement, values)
 
     def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        """Returns the first row; None for none."""
         found: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
         return found
 
     def rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        """Returns all rows."""
         return self._connection.execute(statement, values).fetchall()
 
     def number(self, statement: str, *values: Any) -> int:
@@ -142,6 +145,7 @@ class Store:
         return {row["name"].removeprefix(prefix): row["value"] for row in rows}
 
     def counted(self, number: str, name: str) -> int:
+        """Returns how often `name` was counted for the number; 0 for never."""
         return self.number("SELECT value FROM counts WHERE number = ? AND name = ?", number, name)
 
     def close(self) -> None:

@@ -70,4 +70,5 @@ class End:
 
     @property
     def died(self) -> bool:
+        """Whether the process is gone without having been asked to end."""
         return self.reason in {"crashed", "hung"}

@@ -78,6 +78,7 @@ class Registry:
         self.wanted = wanted
 
     def applied(self, connection: str) -> Applied:
+        """The requests of a connection that were carried out, by their counters."""
         return self._applied.get(connection, Applied())
 
     async def apply(self, wanted: Connection) -> None:

@@ -123,6 +123,7 @@ class Settings(
 
     @property
     def spool_file(self) -> Path:
+        """The SQLite file of sends that are accepted while Redis is away."""
         return self.data / "spool.db"
 
     @property

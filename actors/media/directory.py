@@ -149,9 +149,11 @@ class FileWriter:
 
     @property
     def digest(self) -> str:
+        """The SHA-256 of the bytes so far, in hexadecimal digits."""
         return self._hash.hexdigest()
 
     def open(self) -> None:
+        """Create a temporary file and lock it, so that a sweep leaves it alone while this process lives."""
         with self._turn:
             while self._descriptor < 0 and not self._dropped:
                 self._descriptor, self._name = tempfile.mkstemp(
@@ -176,6 +178,7 @@ class FileWriter:
                 rest = rest[os.write(self._descriptor, rest) :]
 
     def sync(self) -> None:
+        """Write the bytes so far to the disk (fsync)."""
         with self._turn:
             if not self._dropped:
                 os.fsync(self._descriptor)
@@ -195,6 +198,7 @@ class FileWriter:
                 _sync(directory)
 
     def drop(self) -> None:
+        """Delete the temporary file; any number of times, and during `open` in another thread."""
         with self._turn:
             self._dropped = True
             if self._name is not None:

@@ -207,6 +207,7 @@ class LocalFiles:
         )
 
     async def close(self) -> None:
+        """Cancel fetches from the bucket, and close the ledger."""
         fetches = tuple(self._fetching.values())
         for each in fetches:
             each.cancel()

@@ -20,6 +20,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
+    """One or more people, each by a vCard."""
+
     type: ClassVar = "contact"
     cards: tuple[Card, ...]
     reply_to: Quote | None = None

@@ -26,6 +26,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """A picture, with a text beneath it where `caption` is given."""
+
     type: ClassVar = "image"
     file: File
     caption: Caption = None
@@ -61,6 +63,8 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A file of any type, shown by its name (`file.name`) and perhaps with a `caption`."""
+
     type: ClassVar = "document"
     file: File
     caption: Caption = None
@@ -71,6 +75,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Sticker:
+    """A picture in WebP, which apps show without a frame; `animated` where it moves."""
+
     type: ClassVar = "sticker"
     file: File
     animated: Animated = False

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """A text; `link_preview` shows the page of its first link."""
+
     type: ClassVar = "text"
     text: Words
     reply_to: Quote | None = None

@@ -96,7 +96,7 @@ local function cut_off(crash)
     for i = 1, #flights, 2 do
         table.insert(cut, {land(flights[i], flights[i + 1]), flights[i]})
     end
-    -- What was to follow may have left as well: that the one before arrived may be untold.
+    -- The followers may have left as well: that the one before arrived may not have been reported.
     for i = 1, #followers, 2 do
         table.insert(cut, {string.match(followers[i + 1], '^%S+'), followers[i]})
     end

@@ -96,7 +96,7 @@ local function wake()
     end
 end
 
--- What this script adds to `counters`: each is written once, at its end (`run`), and not for each
+-- The additions of this script to `counters`: each is written once, at its end (`run`), and not for each
 -- message; and the first number that it gave of each, which is written at once, since a script that
 -- gives no other then needs no second command.
 local added, given = {}, {}
@@ -123,7 +123,7 @@ local function count(what)
     add('count:' .. what, 1)
 end
 
--- The transition. What it counted counts also where it ends in an error: no number is given twice.
+-- The transition. Its counts are written also where it ends in an error: no number is given twice.
 local function run()
     local fine, answer = pcall(transitions[TRANSITION], unpack(ARGV, 3))
     for counter, by in pairs(added) do

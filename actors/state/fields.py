@@ -58,5 +58,8 @@ OF_GROUP: Final = "group:"
 GROUP_MEMBERS: Final = f"{OF_GROUP}members"
 """The newest change of a group's members; each other one is a setting of the group."""
 
+LABEL_OF_CHAT: Final = "label:"
+"""Begins the setting of a chat that says whether it has the label whose id follows."""
+
 PERSON_PICTURE: Final = "picture"
 """The newest change of a person's picture, among the settings of the contact."""

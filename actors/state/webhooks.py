@@ -211,6 +211,7 @@ class Webhooks:
         return [Webhook.of(each) for each in page.items]
 
     async def get(self, webhook: str) -> Webhook | None:
+        """A webhook by its id; None where there is none (any more)."""
         found = await self._documents.get(WEBHOOKS, webhook)
         return None if found is None else Webhook.of(found)
 

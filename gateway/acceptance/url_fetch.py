@@ -95,6 +95,7 @@ class UrlFetcher:
             raise UrlUnreachable("it takes too long") from None
 
     async def close(self) -> None:
+        """Close the pool of connections, where a fetch opened it."""
         if "_pool" in vars(self):
             await self._pool.aclose()
 

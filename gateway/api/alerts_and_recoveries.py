@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NEWEST_FIRST = (Order("at", descending=True),)
 
 
-async def alerts(call: ApiRequest[None, ListAlerts]) -> Response:
+async def _alerts(call: ApiRequest[None, ListAlerts]) -> Response:
     query = call.query
     where = await _of_connection(call, "subject")
     if query.active is not None:
@@ -34,7 +34,7 @@ async def alerts(call: ApiRequest[None, ListAlerts]) -> Response:
     return written(response_models.Alerts(items=items, next=page.next))
 
 
-async def recoveries(call: ApiRequest[None, ListRecoveries]) -> Response:
+async def _recoveries(call: ApiRequest[None, ListRecoveries]) -> Response:
     query = call.query
     page = await call.backends.documents.query(
         RECOVERY_ACTIONS,
@@ -70,7 +70,7 @@ OPERATIONS = (
         "listAlerts",
         "Alerts, active and past, the newest first",
         _TAG,
-        alerts,
+        _alerts,
         {200: Gives("A page of alerts.", response_models.Alerts)},
         "read",
         query=ListAlerts,
@@ -82,7 +82,7 @@ OPERATIONS = (
         "listRecoveries",
         "Falls and recoveries, the newest first",
         _TAG,
-        recoveries,
+        _recoveries,
         {200: Gives("A page of recovery actions.", response_models.RecoveryActions)},
         "read",
         query=ListRecoveries,

@@ -43,7 +43,7 @@ _SETTINGS = (
 """Refusals of settings."""
 
 
-async def create(call: ApiRequest[NewConnection, None]) -> Response:
+async def _create(call: ApiRequest[NewConnection, None]) -> Response:
     wanted = call.body
     if not call.key.covers(None):
         raise Problem("connection_forbidden", "A key for some connections creates none.")
@@ -78,7 +78,7 @@ async def create(call: ApiRequest[NewConnection, None]) -> Response:
     return written(shown, 201, Location=f"/api/connections/{registered.name}")
 
 
-async def list_all(call: ApiRequest[None, ListConnections]) -> Response:
+async def _list_all(call: ApiRequest[None, ListConnections]) -> Response:
     backends, query = call.backends, call.query
     if query.after is not None and not is_name(query.after):
         raise Problem("invalid_cursor")
@@ -95,11 +95,11 @@ async def list_all(call: ApiRequest[None, ListConnections]) -> Response:
     )
 
 
-async def get(call: ApiRequest[None, None]) -> Response:
+async def _get(call: ApiRequest[None, None]) -> Response:
     return await _as_it_is(call.backends, await resolve_path(call, fresh=True))
 
 
-async def delete(call: ApiRequest[None, None]) -> Response:
+async def _delete(call: ApiRequest[None, None]) -> Response:
     """Mark as deleted, and have Redis refuse sends, also those of gateways that have not heard."""
     registered = await resolve_path(call, fresh=True)
     try:
@@ -112,7 +112,7 @@ async def delete(call: ApiRequest[None, None]) -> Response:
     return Response(status_code=204)
 
 
-async def configure(call: ApiRequest[ConnectionSettings, None]) -> Response:
+async def _configure(call: ApiRequest[ConnectionSettings, None]) -> Response:
     """The root hands what changed to the owner, and again to each owner after it."""
     registered, changes = await resolve_path(call, fresh=True), call.body.changes
     if changes:
@@ -124,7 +124,7 @@ async def configure(call: ApiRequest[ConnectionSettings, None]) -> Response:
     return await _as_it_is(call.backends, registered)
 
 
-async def start(call: ApiRequest[None, None]) -> Response:
+async def _start(call: ApiRequest[None, None]) -> Response:
     """Also of a connection that gave up or was logged out, though it was to run all along."""
     registered = await resolve_path(call, fresh=True)
     try:
@@ -134,15 +134,15 @@ async def start(call: ApiRequest[None, None]) -> Response:
     return await _desire(call, "running")
 
 
-async def stop(call: ApiRequest[None, None]) -> Response:
+async def _stop(call: ApiRequest[None, None]) -> Response:
     return await _desire(call, "stopped")
 
 
-async def logout(call: ApiRequest[None, None]) -> Response:
+async def _logout(call: ApiRequest[None, None]) -> Response:
     return await _desire(call, "logged_out")
 
 
-async def restart(call: ApiRequest[None, None]) -> Response:
+async def _restart(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     try:
         await call.backends.registry.raise_generation(registered.id)
@@ -151,7 +151,7 @@ async def restart(call: ApiRequest[None, None]) -> Response:
     return await _desire(call, "running")
 
 
-async def recover(call: ApiRequest[Recovery, None]) -> Response:
+async def _recover(call: ApiRequest[Recovery, None]) -> Response:
     """Forced recovery: no backoff, no restart intensity, now."""
     backends, wanted = call.backends, call.body.connection
     if wanted is not None:
@@ -172,7 +172,7 @@ async def recover(call: ApiRequest[Recovery, None]) -> Response:
     return written(response_models.Recovered(items=recovered), 202)
 
 
-async def scan(call: ApiRequest[None, None]) -> Response:
+async def _scan(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     media_type = qr.chosen(call.request.headers.get("accept", ""))
     found = await call.backends.leases.qr(registered.id)
@@ -227,7 +227,7 @@ OPERATIONS = (
         "createConnection",
         "Add an account; it runs at once and asks for its QR to be scanned",
         "connections",
-        create,
+        _create,
         {
             201: Gives(
                 "Added; where a webhook was asked for, with its secret.",
@@ -255,7 +255,7 @@ OPERATIONS = (
         "listConnections",
         "All connections, by id",
         "connections",
-        list_all,
+        _list_all,
         {200: Gives("A page of connections.", response_models.Connections)},
         "read",
         query=ListConnections,
@@ -267,21 +267,21 @@ OPERATIONS = (
         "recoverConnections",
         "Recover now, without waiting for backoff or restart intensity",
         "connections",
-        recover,
+        _recover,
         {202: Gives("Asked.", response_models.Recovered)},
         "admin",
         body=Recovery,
         body_optional=True,
         refuses=("unknown_connection", "store_away"),
     ),
-    _of_one("GET", "get", "One connection", get, {200: _ONE}),
+    _of_one("GET", "get", "One connection", _get, {200: _ONE}),
     Operation(
         "PATCH",
         "/api/connections/{connection}",
         "configureConnection",
         "Change the settings of a connection",
         "connections",
-        configure,
+        _configure,
         {200: _ONE},
         "admin",
         body=ConnectionSettings,
@@ -291,20 +291,20 @@ OPERATIONS = (
         "DELETE",
         "delete",
         "Remove a connection with its session and its queue",
-        delete,
+        _delete,
         {204: Gives("Removed.")},
     ),
-    _of_one("POST", "start", "Let it run", start, {202: _NOTED}),
-    _of_one("POST", "stop", "Let it stop; its session stays", stop, {202: _NOTED}),
-    _of_one("POST", "restart", "Start it anew", restart, {202: _NOTED}),
-    _of_one("POST", "logout", "Unlink the device; start then shows a QR", logout, {202: _NOTED}),
+    _of_one("POST", "start", "Let it run", _start, {202: _NOTED}),
+    _of_one("POST", "stop", "Let it stop; its session stays", _stop, {202: _NOTED}),
+    _of_one("POST", "restart", "Start it anew", _restart, {202: _NOTED}),
+    _of_one("POST", "logout", "Unlink the device; start then shows a QR", _logout, {202: _NOTED}),
     Operation(
         "GET",
         "/api/connections/{connection}/qr",
         "getQr",
         "The QR to scan, as JSON, PNG or SVG by Accept",
         "connections",
-        scan,
+        _scan,
         {200: Gives("The QR.", qr.Qr, media_types=qr.MEDIA_TYPES)},
         "admin",
         refuses=("nothing_to_scan", "not_acceptable", "redis_away", "store_away"),

@@ -40,7 +40,7 @@ def _templates() -> Environment:
     )
 
 
-async def docs(call: ApiRequest[None, None]) -> Response:
+async def _docs(call: ApiRequest[None, None]) -> Response:
     state = call.request.app.state
     rendered, policy = await asyncio.to_thread(_page, state.openapi, state.port)
     return HTMLResponse(
@@ -48,7 +48,7 @@ async def docs(call: ApiRequest[None, None]) -> Response:
     )
 
 
-async def openapi(call: ApiRequest[None, None]) -> Response:
+async def _openapi(call: ApiRequest[None, None]) -> Response:
     return Response(
         json.dumps(await _document(call), ensure_ascii=False),
         media_type="application/json",
@@ -119,7 +119,7 @@ OPERATIONS = (
         "getDocs",
         "This API for a person",
         "pages",
-        docs,
+        _docs,
         {200: Gives("A page.", media_types=_HTML)},
         None,
     ),
@@ -129,7 +129,7 @@ OPERATIONS = (
         "getOpenApi",
         "This document",
         "pages",
-        openapi,
+        _openapi,
         {200: Gives("OpenAPI 3.1.", media_types=("application/json",))},
         None,
     ),

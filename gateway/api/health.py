@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from gateway.metrics.actor_counters import ActorTotals
 
 
-async def live(_: ApiRequest[None, None]) -> Response:
+async def _live(_: ApiRequest[None, None]) -> Response:
     return written(health_responses.Alive())
 
 
-async def ready(call: ApiRequest[None, None]) -> Response:
+async def _ready(call: ApiRequest[None, None]) -> Response:
     """Ready when a send would be accepted: by Redis or the spool, and the connections are known."""
     seen = await call.backends.observer.look()
     redis = seen.redis
@@ -45,7 +45,7 @@ async def ready(call: ApiRequest[None, None]) -> Response:
     )
 
 
-async def health(call: ApiRequest[None, None]) -> Response:
+async def _health(call: ApiRequest[None, None]) -> Response:
     """Without a key the short form; with one, what stands behind it too."""
     backends = call.backends
     key = await _shown(call)
@@ -149,14 +149,14 @@ async def _shown(call: ApiRequest[None, None]) -> ApiKey | None:
         raise
 
 
-async def load(call: ApiRequest[None, None]) -> Response:
+async def _load(call: ApiRequest[None, None]) -> Response:
     """The last hour, by the monitor's file: no store is asked."""
     points = await asyncio.to_thread(resource_history.read, call.backends.settings.data)
     loads = [health_responses.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
     return written(health_responses.Loads(items=loads))
 
 
-async def metrics(call: ApiRequest[None, None]) -> Response:
+async def _metrics(call: ApiRequest[None, None]) -> Response:
     backends = call.backends
     if call.key.connections is not None:
         raise Problem("connection_forbidden", "This tells of all: the key is for some only.")
@@ -181,7 +181,7 @@ OPERATIONS = (
         "getHealth",
         "Health of the service; with a key, its reasons",
         _TAG,
-        health,
+        _health,
         {200: Gives("The health.", (health_responses.Health, health_responses.FullHealth))},
         None,
         optional_key=True,
@@ -193,7 +193,7 @@ OPERATIONS = (
         "getLive",
         "Whether the process runs",
         _TAG,
-        live,
+        _live,
         {200: Gives("It runs.", health_responses.Alive)},
         None,
     ),
@@ -203,7 +203,7 @@ OPERATIONS = (
         "getReady",
         "Whether a send would be accepted",
         _TAG,
-        ready,
+        _ready,
         {
             200: Gives("It would.", health_responses.Ready),
             503: Gives("It would not.", health_responses.Ready),
@@ -216,7 +216,7 @@ OPERATIONS = (
         "getLoad",
         "Resources that machine and service used within the last hour, for each round of the monitor",
         _TAG,
-        load,
+        _load,
         {200: Gives("The last hour.", health_responses.Loads)},
         "read",
     ),
@@ -226,7 +226,7 @@ OPERATIONS = (
         "getMetrics",
         "Series for Prometheus",
         _TAG,
-        metrics,
+        _metrics,
         {200: Gives("Prometheus' text format.", media_types=("text/plain",))},
         "metrics",
         refuses=("connection_forbidden",),

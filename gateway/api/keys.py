@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ID = re.compile(KEY_PATTERN)
 
 
-async def create(call: ApiRequest[NewKey, None]) -> Response:
+async def _create(call: ApiRequest[NewKey, None]) -> Response:
     """No key makes one that reaches further than itself."""
     wanted, backends = call.body, call.backends
     connections = await resolve_all(call, wanted.connections)
@@ -46,7 +46,7 @@ async def create(call: ApiRequest[NewKey, None]) -> Response:
     return written(answers.AddedKey(**_shown(made), key=token), 201)
 
 
-async def list_all(call: ApiRequest[None, None]) -> Response:
+async def _list_all(call: ApiRequest[None, None]) -> Response:
     """A key for some connections knows of those keys alone that reach no further."""
     found = (await call.backends.documents.query(API_KEYS)).items
     items = [
@@ -55,7 +55,7 @@ async def list_all(call: ApiRequest[None, None]) -> Response:
     return written(answers.ApiKeys(items=items))
 
 
-async def revoke(call: ApiRequest[None, None]) -> Response:
+async def _revoke(call: ApiRequest[None, None]) -> Response:
     named, documents = call.path["key"], call.backends.documents
     stored = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
     if stored is None or not call.key.covers(stored["connections"]):
@@ -84,7 +84,7 @@ OPERATIONS = (
         "createKey",
         "Make an API key",
         _TAG,
-        create,
+        _create,
         {201: Gives("Made. The key is shown this once.", answers.AddedKey)},
         "admin",
         body=NewKey,
@@ -96,7 +96,7 @@ OPERATIONS = (
         "listKeys",
         "All API keys, without what they are",
         _TAG,
-        list_all,
+        _list_all,
         {200: Gives("The keys.", answers.ApiKeys)},
         "admin",
         refuses=("store_away",),
@@ -107,7 +107,7 @@ OPERATIONS = (
         "revokeKey",
         "Take an API key back; other gateway processes refuse it within seconds",
         _TAG,
-        revoke,
+        _revoke,
         {204: Gives("Revoked.")},
         "admin",
         refuses=("unknown_key", "store_away"),

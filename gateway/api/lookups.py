@@ -15,7 +15,8 @@ from gateway.connection_access import resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response_base import Answer
-from gateway.schemas import addresses, response_models
+from gateway.schemas import addresses
+from gateway.schemas.people import groups
 from gateway.schemas.request_models import Presence, TypingChange
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ FINAL_CODES: Final = frozenset(
 
 
 class Number(Answer):
+    """A phone number, and whether it is on WhatsApp."""
+
     number: str
     on_whatsapp: bool
     chat: str | None = Field(description="The address to write to, if it is on WhatsApp.")
@@ -50,7 +53,7 @@ REFUSES = (
 )
 
 
-async def number(call: ApiRequest[None, None]) -> Response:
+async def _number(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call)
     wanted = _chat(call.path["number"])
     answer = await request_owner(call, registered, "lookup", {"chat": wanted})
@@ -60,22 +63,20 @@ async def number(call: ApiRequest[None, None]) -> Response:
     )
 
 
-async def groups(call: ApiRequest[None, None]) -> Response:
+async def _groups(call: ApiRequest[None, None]) -> Response:
     answer = await request_owner(call, await resolve_path(call), "groups", {})
-    found = [response_models.Group.model_validate(one) for one in answer["groups"]]
-    return written(
-        response_models.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat)))
-    )
+    found = [groups.Group.model_validate(one) for one in answer["groups"]]
+    return written(groups.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
-async def presence(call: ApiRequest[Presence, None]) -> Response:
+async def _presence(call: ApiRequest[Presence, None]) -> Response:
     await request_owner(
         call, await resolve_path(call), "presence", {"presence": call.body.presence}
     )
     return Response(status_code=204)
 
 
-async def typing(call: ApiRequest[TypingChange, None]) -> Response:
+async def _typing(call: ApiRequest[TypingChange, None]) -> Response:
     registered = await resolve_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
     await request_owner(call, registered, "typing", args)
@@ -136,6 +137,7 @@ def _typed(given: str) -> str:
 
 
 def canonical(given: str, of: Callable[[str], str]) -> str:
+    """The address of `given` by `of`; raises `Problem` for an invalid one."""
     try:
         return of(given)
     except addresses.InvalidAddress as error:
@@ -150,7 +152,7 @@ OPERATIONS = (
         "checkNumber",
         "Whether a number is on WhatsApp",
         _TAG,
-        number,
+        _number,
         {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
         waits=True,
@@ -162,8 +164,8 @@ OPERATIONS = (
         "listGroups",
         "The groups that the account is in",
         _TAG,
-        groups,
-        {200: Gives("Groups of the account, as WhatsApp lists them.", response_models.Groups)},
+        _groups,
+        {200: Gives("Groups of the account, as WhatsApp lists them.", groups.Groups)},
         "read",
         waits=True,
         refuses=REFUSES,
@@ -174,7 +176,7 @@ OPERATIONS = (
         "setPresence",
         "Show the account as online, or not",
         _TAG,
-        presence,
+        _presence,
         {204: Gives("WhatsApp has it; `available` holds for 24 hours, over reconnections too.")},
         "send",
         body=Presence,
@@ -186,7 +188,7 @@ OPERATIONS = (
         "setTyping",
         "Show in a chat that the account writes, or records, or stopped",
         _TAG,
-        typing,
+        _typing,
         {204: Gives("WhatsApp has it.")},
         "send",
         body=TypingChange,

@@ -41,7 +41,7 @@ _DEFERRED: Final[Mapping[str, str]] = {
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
-async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
+async def _upload(call: ApiRequest[None, UploadParameters]) -> Response:
     """Answers when the file is on disk (G1).
 
     With a key for some connections these have it from then on, and no others (G12).
@@ -90,7 +90,7 @@ async def upload(call: ApiRequest[None, UploadParameters]) -> Response:
     return written(answer, 201)
 
 
-async def download(call: ApiRequest[None, None]) -> Response:
+async def _download(call: ApiRequest[None, None]) -> Response:
     """The file of a message, whole or the part that is asked for."""
     media = (await messages.message_of(call)).media
     if media is None:
@@ -217,7 +217,7 @@ OPERATIONS = (
         "uploadMedia",
         "Upload a file, for messages to bring",
         _TAG,
-        upload,
+        _upload,
         {201: Gives("On disk, for messages to name.", response_models.Uploaded)},
         "send",
         upload=True,
@@ -237,7 +237,7 @@ OPERATIONS = (
         "getMessageMedia",
         "The file of a message",
         _TAG,
-        download,
+        _download,
         {
             200: Gives(
                 "The file.",

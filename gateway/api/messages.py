@@ -35,7 +35,7 @@ _ID = re.compile(
 _ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
 
 
-async def get(call: ApiRequest[None, None]) -> Response:
+async def _get(call: ApiRequest[None, None]) -> Response:
     return written(await message_of(call))
 
 
@@ -80,7 +80,7 @@ async def _document(call: ApiRequest[Any, Any], record: Record) -> Document | No
         return None
 
 
-async def cancel(call: ApiRequest[None, None]) -> Response:
+async def _cancel(call: ApiRequest[None, None]) -> Response:
     id, _ = named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
@@ -106,7 +106,7 @@ async def cancel(call: ApiRequest[None, None]) -> Response:
     return written(presenters.queued(record))
 
 
-async def list_some(call: ApiRequest[None, ListMessages]) -> Response:
+async def _list_some(call: ApiRequest[None, ListMessages]) -> Response:
     query, backends = call.query, call.backends
     where = []
     if query.connection is not None:
@@ -186,7 +186,7 @@ OPERATIONS = (
         "listMessages",
         "Messages that went out and came in",
         _TAG,
-        list_some,
+        _list_some,
         {200: Gives("A page of messages.", response_models.Messages)},
         "read",
         query=ListMessages,
@@ -204,7 +204,7 @@ OPERATIONS = (
         "getMessage",
         "One message",
         _TAG,
-        get,
+        _get,
         {200: Gives("The message.", response_models.Message)},
         "read",
         refuses=("unknown_message", "redis_away", "spool_unavailable", "store_away"),
@@ -215,7 +215,7 @@ OPERATIONS = (
         "cancelMessage",
         "Cancel a message that is not being sent yet",
         _TAG,
-        cancel,
+        _cancel,
         {200: Gives("Cancelled.", response_models.Message)},
         "send",
         refuses=("unknown_message", "not_cancellable", "redis_away", "spool_unavailable"),

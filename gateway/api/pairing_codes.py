@@ -68,7 +68,7 @@ class PairingCode(Answer):
     )
 
 
-async def request(call: ApiRequest[Phone, None]) -> Response:
+async def _request(call: ApiRequest[Phone, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
     phone = call.body.phone
@@ -83,7 +83,7 @@ async def request(call: ApiRequest[Phone, None]) -> Response:
     return written(_shown(answer["text"], answer["expires_at"]), 201)
 
 
-async def get(call: ApiRequest[None, None]) -> Response:
+async def _get(call: ApiRequest[None, None]) -> Response:
     registered = await resolve_path(call, fresh=True)
     found = await call.backends.leases.pairing_code(registered.id)
     if found is None:
@@ -126,7 +126,7 @@ OPERATIONS = (
         "requestPairingCode",
         "A code to type on the phone in place of scanning; the one before is void",
         _TAG,
-        request,
+        _request,
         {201: Gives("The code.", PairingCode)},
         "admin",
         body=Phone,
@@ -150,7 +150,7 @@ OPERATIONS = (
         "getPairingCode",
         "The code that is open",
         _TAG,
-        get,
+        _get,
         {200: Gives("The code.", PairingCode)},
         "admin",
         refuses=("no_pairing_code", "redis_away", "store_away"),

@@ -50,12 +50,12 @@ class Chat(Answer):
     participants: list[Typist] = Field(description="Members who type in a group, the newest first.")
 
 
-async def subscribe(call: ApiRequest[Subscription, None]) -> Response:
+async def _subscribe(call: ApiRequest[Subscription, None]) -> Response:
     await request_owner(call, await resolve_path(call), "subscribe", {"chat": call.body.chat})
     return Response(status_code=204)
 
 
-async def read_presence(call: ApiRequest[None, None]) -> Response:
+async def _read_presence(call: ApiRequest[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
     chat = (await backends.lanes.names(connection, [chat]))[chat]
@@ -97,7 +97,7 @@ OPERATIONS = (
         "subscribePresence",
         "Ask WhatsApp to tell of a person's presence, for 24 hours",
         _TAG,
-        subscribe,
+        _subscribe,
         {
             204: Gives(
                 "WhatsApp was asked, and is again after each reconnection. It tells only an account"
@@ -115,7 +115,7 @@ OPERATIONS = (
         "getPresence",
         "Whether a person is online, and who types",
         _TAG,
-        read_presence,
+        _read_presence,
         {200: Gives("The presence that is known now.", Chat)},
         "read",
         refuses=("redis_away", "invalid_number", "unsupported_chat"),

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from actors.queue.dead_letters import DeadLetter
 
 
-async def show(call: ApiRequest[None, None]) -> Response:
+async def _show(call: ApiRequest[None, None]) -> Response:
     names = _reachable(call)
     return written(presenters.queue(names, await call.backends.lanes.counts_many(names)))
 
 
-async def dead(call: ApiRequest[None, ListDead]) -> Response:
+async def _dead(call: ApiRequest[None, ListDead]) -> Response:
     """Dead letters by connection, and of each the oldest first."""
     query = call.query
     names = _reachable(call) if query.connection is None else [await _id_of(call, query.connection)]
@@ -58,7 +58,7 @@ async def dead(call: ApiRequest[None, ListDead]) -> Response:
     )
 
 
-async def retry(call: ApiRequest[None, None]) -> Response:
+async def _retry(call: ApiRequest[None, None]) -> Response:
     id = call.path["id"]  # noqa: A001 - the field's word
     parts = split_id(id)
     if parts is None:
@@ -76,7 +76,7 @@ async def retry(call: ApiRequest[None, None]) -> Response:
     return written(presenters.queued(record), 202)
 
 
-async def retry_failed(call: ApiRequest[Retry, None]) -> Response:
+async def _retry_failed(call: ApiRequest[Retry, None]) -> Response:
     wanted = call.body.connection
     names = _reachable(call) if wanted is None else [await _id_of(call, wanted)]
     retried = 0
@@ -85,7 +85,7 @@ async def retry_failed(call: ApiRequest[Retry, None]) -> Response:
     return written(response_models.Retried(retried=retried), 202)
 
 
-async def redrive(call: ApiRequest[Redrive, After]) -> Response:
+async def _redrive(call: ApiRequest[Redrive, After]) -> Response:
     """By connection, and of each the oldest first; one request looks at a bounded number."""
     body, lanes = call.body, call.backends.lanes
     names = _reachable(call) if body.connection is None else [await _id_of(call, body.connection)]
@@ -174,7 +174,7 @@ OPERATIONS = (
         "getQueue",
         "Waiting messages, in all and per connection",
         _TAG,
-        show,
+        _show,
         {200: Gives("The queue.", response_models.Queue)},
         "read",
         refuses=("redis_away",),
@@ -185,7 +185,7 @@ OPERATIONS = (
         "listDead",
         "Dead letters, with the reason",
         _TAG,
-        dead,
+        _dead,
         {200: Gives("A page of dead letters.", response_models.Messages)},
         "read",
         query=ListDead,
@@ -198,7 +198,7 @@ OPERATIONS = (
             id_,
             "Send a dead letter again, behind what waits for its chat",
             _TAG,
-            retry,
+            _retry,
             {202: Gives("Queued again.", response_models.Message)},
             "send",
             refuses=("unknown_message", "not_dead", "redis_away"),
@@ -215,7 +215,7 @@ OPERATIONS = (
         "redrive",
         "Send again the dead letters that fit what is given",
         _TAG,
-        redrive,
+        _redrive,
         {
             202: Gives(
                 "Queued again. Dead letters of `reach_out_refused` are left alone unless `code` or `ids` name"
@@ -242,7 +242,7 @@ OPERATIONS = (
         "retryFailed",
         "Send all dead letters again",
         _TAG,
-        retry_failed,
+        _retry_failed,
         {
             202: Gives(
                 "Queued again. Dead letters of `reach_out_refused` are left alone: each repetition can prolong"

@@ -63,7 +63,7 @@ _ONCE_MORE = (
 )
 
 
-async def send(call: ApiRequest[NewMessage, WaitParameters]) -> Response:
+async def _send(call: ApiRequest[NewMessage, WaitParameters]) -> Response:
     """Answers when the message is on disk (G1); the state store is not on this path.
 
     While Redis is away the disk is this host's, and the message follows what its chat has there.
@@ -347,7 +347,7 @@ OPERATIONS = (
         "sendMessage",
         "Send a message",
         "messages",
-        send,
+        _send,
         send_answers(response_models.Accepted),
         "send",
         body=NewMessage,

@@ -32,15 +32,15 @@ class Trace(Answer):
     error: str | None = Field(description="Why the last write failed, as `ENOSPC`.")
 
 
-async def start(call: ApiRequest[None, None]) -> Response:
+async def _start(call: ApiRequest[None, None]) -> Response:
     return await _trace(call, "start")
 
 
-async def stop(call: ApiRequest[None, None]) -> Response:
+async def _stop(call: ApiRequest[None, None]) -> Response:
     return await _trace(call, "stop")
 
 
-async def look(call: ApiRequest[None, None]) -> Response:
+async def _look(call: ApiRequest[None, None]) -> Response:
     return await _trace(call, "look")
 
 
@@ -79,8 +79,8 @@ OPERATIONS = tuple(
         refuses=_REFUSES,
     )
     for method, name, summary, handler in (
-        ("POST", "startTrace", "Record the shape of its traffic with WhatsApp", start),
-        ("DELETE", "stopTrace", "Record no more; the file stays", stop),
-        ("GET", "getTrace", "Whether its traffic is recorded, and into which file", look),
+        ("POST", "startTrace", "Record the shape of its traffic with WhatsApp", _start),
+        ("DELETE", "stopTrace", "Record no more; the file stays", _stop),
+        ("GET", "getTrace", "Whether its traffic is recorded, and into which file", _look),
     )
 )

@@ -49,6 +49,7 @@ class Caller:
         return self._request("GET", path, params=given or None)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, params: Any = None) -> Any:
+        """Returns the JSON of the answer; a refusal ends the command, as in the next three."""
         return self._request("POST", path, json=body, params=params)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:

@@ -117,6 +117,7 @@ class ApiKey:
         return next(iter(self.units), SHARED_UNIT) or self.id
 
     def may(self, scope: Scope) -> bool:
+        """Whether the key has the scope; `admin` has all."""
         return scope in self.scopes or "admin" in self.scopes
 
     @property
@@ -125,6 +126,7 @@ class ApiKey:
         return self.connections is None and self.may("admin")
 
     def reaches(self, connection: str) -> bool:
+        """Whether the key is for the connection, by the connection's id with its incarnation."""
         return self.connections is None or connection in self.connections
 
     def covers(self, connections: Iterable[str] | None) -> bool:

@@ -198,6 +198,7 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
         self.extra = extra
 
     def response(self) -> Response:
+        """The answer as `application/problem+json`; of a 503 with `Retry-After`."""
         headers = self.headers
         if self.kind.status == 503:
             headers = {"Retry-After": str(RETRY_AFTER), **headers}

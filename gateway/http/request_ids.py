@@ -20,6 +20,7 @@ _RANDOM = re.compile(
 
 
 def made() -> str:
+    """A new id, for a request that brings none: 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 

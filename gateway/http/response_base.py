@@ -22,4 +22,6 @@ def rfc3339(seconds: float | None) -> str | None:
 
 
 class Answer(BaseModel):
+    """A model of an answer; a field that it does not declare is an error of the service."""
+
     model_config = ConfigDict(extra="forbid")

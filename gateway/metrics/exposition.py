@@ -83,6 +83,7 @@ class Metrics:
         return counter
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer; `route` is the pattern of the path, so that no id becomes a label."""
         series = self._answered_by.get((method, route, status))
         if series is None:
             series = (

@@ -34,6 +34,8 @@ _PATH: Final = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """A field of a type: its name, and its type as Python writes it."""
+
     name: str
     type: str
 

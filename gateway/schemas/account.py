@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state import without_group
+from actors.state.fields import LABEL_OF_CHAT
 from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas.address_fields import People  # noqa: TC001 - pydantic reads it
 from gateway.schemas.request_models import Body, ListQuery, Moment, truth
@@ -35,6 +35,8 @@ class Contact(Answer):
 
 
 class Contacts(Answer):
+    """A page of the contacts of an account."""
+
     items: list[Contact]
     next: str | None
 
@@ -79,11 +81,15 @@ class ChatState(ChatSettings):
 
 
 class ChatStates(Answer):
+    """A page of the chats of an account that have settings."""
+
     items: list[ChatState]
     next: str | None
 
 
 class ChangedChat(ChatSettings):
+    """A chat with its settings after the change."""
+
     connection: str
 
 
@@ -96,11 +102,15 @@ class Label(Answer):
 
 
 class Labels(Answer):
+    """All labels of an account."""
+
     items: list[Label]
     next: None = None
 
 
 class ListContacts(ListQuery):
+    """A page of contacts, or those of given addresses."""
+
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
@@ -116,6 +126,8 @@ Flag = Annotated[StrictBool | None, BeforeValidator(truth)]
 
 
 class ListChats(ListQuery):
+    """A page of chats, perhaps of those alone that have certain settings."""
+
     archived: Flag = Field(None, description="Only those that are archived, or are not.")
     pinned: Flag = Field(None, description="Only those that are pinned, or are not.")
     unread: Flag = Field(None, description="Only those that are marked as unread, or are not.")

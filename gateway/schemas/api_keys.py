@@ -31,5 +31,7 @@ class AddedKey(ApiKey):
 
 
 class ApiKeys(Answer):
+    """All API keys, without the keys themselves."""
+
     items: list[ApiKey]
     next: None = None

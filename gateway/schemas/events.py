@@ -62,6 +62,8 @@ class ReceivedEvent(EventAnswer):
 
 
 class MessageStep(Answer):
+    """A message at the status that it entered."""
+
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     message_id: str
     connection: str
@@ -90,6 +92,8 @@ class StepEvent(EventAnswer):
 
 
 class MessageChange(Answer):
+    """The change of a message; the fields of other kinds of changes are null."""
+
     id: str = Field(description="Of the message that was changed.")
     message_id: str
     connection: str
@@ -134,6 +138,8 @@ class MessageFile(Answer):
 
 
 class MessageMediaOutcome(Answer):
+    """A message whose file is stored, or failed."""
+
     id: str = Field(description="Of the message that brings the file.")
     message_id: str
     connection: str
@@ -154,6 +160,8 @@ class MediaEvent(EventAnswer):
 
 
 class ConnectionState(Answer):
+    """The state that a connection entered."""
+
     id: str = Field(examples=["shop"])
     state: State
     cause: str | None = Field(description="Why it is in this state, where there is a reason.")
@@ -171,6 +179,8 @@ class StateEvent(EventAnswer):
 
 
 class ConnectionLimit(Answer):
+    """The limit of an account as WhatsApp reported it."""
+
     id: str = Field(examples=["shop"])
     limited_until: Time | None = Field(description="null where it is limited no more.")
     limit_reason: LimitReason | None = Field(description="As `GET /api/connections/{id}` gives it.")
@@ -185,6 +195,8 @@ class LimitedEvent(EventAnswer):
 
 
 class PairingShown(Answer):
+    """A QR or a pairing code, valid until `expires_at`."""
+
     id: str = Field(examples=["shop"])
     kind: Literal["qr", "code"] = Field(description="A QR to scan, or a code to type on the phone.")
     number: int = Field(description="Counts the QRs and codes of this `epoch`, from 1.")
@@ -213,6 +225,8 @@ class PairingEvent(EventAnswer):
 
 
 class PasskeyAsked(Answer):
+    """The step of linking that waits for a passkey, until `expires_at`."""
+
     id: str = Field(examples=["shop"])
     number: int = Field(description="Counts what was shown in this `epoch` to link it, from 1.")
     epoch: int
@@ -227,6 +241,8 @@ class PasskeyEvent(EventAnswer):
 
 
 class CallState(Answer):
+    """A call that rings, or is over."""
+
     id: str = Field(description="Of the call, as it is refused by.")
     connection: str = Field(examples=["shop"])
     caller: str = Field(
@@ -256,6 +272,8 @@ class ChatEvent(EventAnswer):
 
 
 class RenamedChat(Answer):
+    """The addresses of a chat, until now and from now on."""
+
     connection: str = Field(examples=["shop"])
     chat: str = Field(
         description="The address from now on, also of what the chat had before.",
@@ -308,6 +326,8 @@ class AlertEvent(EventAnswer):
 
 
 class TestedWebhook(Answer):
+    """The endpoint that is tested."""
+
     webhook: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
 
 

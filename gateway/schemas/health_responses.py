@@ -12,10 +12,14 @@ from gateway.schemas.response_models import AlertAnswer, BreakerState, Connectio
 
 
 class Alive(Answer):
+    """The process of the gateway answers; it looked at no other part."""
+
     status: Literal["alive"] = "alive"
 
 
 class Ready(Answer):
+    """Whether Redis and the state store answer."""
+
     status: Literal["ready", "not_ready"]
     redis: bool
     store: bool
@@ -41,6 +45,8 @@ class QueueCounts(Answer):
 
 
 class Memory(Answer):
+    """The machine's memory in use."""
+
     percentage: float
 
 
@@ -62,6 +68,8 @@ class Health(Answer):
 
 
 class RedisHealth(Answer):
+    """Redis, as the gateway finds it."""
+
     up: bool
     durable: bool | None = Field(
         description="Whether an accepted message is on disk before the answer (G1)."
@@ -72,6 +80,8 @@ class RedisHealth(Answer):
 
 
 class StoreHealth(Answer):
+    """The state store, as the gateway finds it."""
+
     up: bool
 
 
@@ -83,6 +93,8 @@ class EngineHealth(EngineGuarantees):
 
 
 class SpoolHealth(Answer):
+    """The file on this host that takes sends while Redis is away."""
+
     up: bool = Field(description="Whether sends could be accepted while Redis is away.")
     waiting: int = Field(description="Sends on this host's disk that the queue does not have yet.")
     oldest_at: str | None
@@ -118,5 +130,7 @@ class Load(Answer):
 
 
 class Loads(Answer):
+    """The load of the last looks at the machine."""
+
     items: list[Load] = Field(description="Oldest first; none before the monitor looked.")
     next: None = None

@@ -138,10 +138,14 @@ WebhookUrl = Annotated[
 
 
 class Body(BaseModel):
+    """A JSON body; a field that it does not declare is refused, and no value is converted to another type."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class Parameters(BaseModel):
+    """A query; a parameter that it does not declare is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -283,6 +287,8 @@ class Redrive(Body):
 
 
 class WaitParameters(Parameters):
+    """The time for which an answer waits for the message."""
+
     wait: Annotated[float, BeforeValidator(_decimal)] = Field(
         0,
         ge=0,
@@ -295,24 +301,34 @@ class WaitParameters(Parameters):
 
 
 class UploadParameters(Parameters):
+    """A name for the file that is the body."""
+
     name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
 
 class After(Parameters):
+    """The place in a list from which a page goes on."""
+
     after: str | None = Field(
         None, min_length=1, max_length=1024, description="The `next` of the page before."
     )
 
 
 class ListQuery(After):
+    """A page of a list: its beginning and its length."""
+
     limit: Limit = Field(50, ge=1, le=500, description="The most items to give.")
 
 
 class ListConnections(ListQuery):
+    """A page of connections; longer than other pages, since one is short."""
+
     limit: Limit = Field(1000, ge=1, le=1000, description="The most items to give.")
 
 
 class ListMessages(ListQuery):
+    """A page of messages; those that match every given field."""
+
     connection: ConnectionId | None = None
     chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
@@ -323,10 +339,14 @@ class ListMessages(ListQuery):
 
 
 class ListDeliveries(ListQuery):
+    """A page of the deliveries of a webhook, of one status where it is given."""
+
     status: Literal["waiting", "delivered", "dead"] | None = None
 
 
 class ReadEvents(Parameters):
+    """A filter of the events that a reader gets."""
+
     connection: ConnectionId | None = None
     events: (
         Annotated[
@@ -346,10 +366,14 @@ class ReadEvents(Parameters):
 
 
 class ListDead(ListQuery):
+    """A page of dead letters, of one connection where it is given."""
+
     connection: ConnectionId | None = None
 
 
 class ListAlerts(ListQuery):
+    """A page of alerts; those that match every given field."""
+
     connection: ConnectionId | None = None
     active: Annotated[StrictBool | None, BeforeValidator(truth)] = Field(
         None, description="Only those that are active (`true`) or over (`false`)."
@@ -357,4 +381,6 @@ class ListAlerts(ListQuery):
 
 
 class ListRecoveries(ListQuery):
+    """A page of recoveries, of one connection where it is given."""
+
     connection: ConnectionId | None = None

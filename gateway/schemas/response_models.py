@@ -102,26 +102,10 @@ class Connection(Answer):
 
 
 class Connections(Answer):
+    """A page of connections, by id."""
+
     items: list[Connection]
     next: str | None
-
-
-class GroupMember(Answer):
-    address: str = Field(description="As `sender` of messages; a LID where no number is known.")
-    admin: bool
-
-
-class Group(Answer):
-    chat: str = Field(description="The address to write to.", examples=["120363000000000001@g.us"])
-    subject: str
-    members: list[GroupMember]
-
-
-class Groups(Answer):
-    """The groups that the account is in."""
-
-    items: list[Group]
-    next: None = None
 
 
 class Recovered(Answer):
@@ -266,6 +250,8 @@ class Message(Answer):
 
 
 class Messages(Answer):
+    """A page of messages."""
+
     items: list[Message]
     next: str | None
 
@@ -296,10 +282,14 @@ class Queue(Answer):
 
 
 class Retried(Answer):
+    """The outcome of a retry."""
+
     retried: int = Field(description="Number of dead letters that went back into their lanes.")
 
 
 class Redriven(Answer):
+    """The outcome of a redrive, of the dead letters that one request looks at."""
+
     redriven: int = Field(description="Number of dead letters that went back into their lanes.")
     next: str | None = Field(
         description="There are more than one request looks at: ask again with `?after=` this."
@@ -328,6 +318,8 @@ class Alert(AlertAnswer):
 
 
 class Alerts(Answer):
+    """A page of alerts, the newest first."""
+
     items: list[Alert]
     next: str | None
 
@@ -359,11 +351,15 @@ class RecoveryAction(Answer):
 
 
 class RecoveryActions(Answer):
+    """A page of recoveries, the newest first."""
+
     items: list[RecoveryAction]
     next: str | None
 
 
 class FieldError(Answer):
+    """A field or parameter that is wrong: its place, a stable code, and a sentence."""
+
     field: str
     code: str
     message: str

@@ -76,11 +76,15 @@ class AddedConnection(Connection):
 
 
 class Webhooks(Answer):
+    """All webhooks, without their secrets."""
+
     items: list[Webhook]
     next: None = None
 
 
 class Rotated(Answer):
+    """The new secret, which nothing shows again."""
+
     secret: str = Field(description="The new one. The one before signs too for 24 hours.")
 
 
@@ -121,5 +125,7 @@ class Delivery(Answer):
 
 
 class Deliveries(Answer):
+    """A page of the deliveries of a webhook."""
+
     items: list[Delivery]
     next: str | None

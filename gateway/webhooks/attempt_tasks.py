@@ -34,6 +34,7 @@ class AttemptTasks:
         return len(self._flying) - self.retries
 
     def start(self, attempt: Coroutine[None, None, None], *, retry: bool) -> None:
+        """Run the attempt as a task of its own."""
         flying = asyncio.create_task(attempt)
         self._flying[flying] = retry
         flying.add_done_callback(self._end)

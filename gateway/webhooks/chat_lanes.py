@@ -79,6 +79,7 @@ class ChatLane:
 
     @property
     def empty(self) -> bool:
+        """Whether no event of the chat is on its way."""
         return self.head is None and not self.behind and not self.waiting
 
 
@@ -118,6 +119,7 @@ class ChatLanes:
 
     @property
     def full(self) -> bool:
+        """Whether no more events are read for now, by number or by bytes."""
         return len(self._open) >= WAITING_EVENTS or self._bytes >= WAITING_EVENT_BYTES
 
     @property

@@ -63,6 +63,7 @@ class EventFilter:
     events: frozenset[str] | None
 
     def takes(self, event: Event) -> bool:
+        """Whether the reader gets the event: by type, by connection, and by the connections of the key."""
         if self.events is not None and event.type not in self.events:
             return False
         if self.connection is not None and event.connection != self.connection:

@@ -228,6 +228,7 @@ def _edit(body: dict[str, Any], target: Target) -> Any:
 
 
 def text_of_request(body: dict[str, Any]) -> str:
+    """Returns `text` of a request; raises ProblemError 400 for none, and for more than MAX_TEXT characters."""
     words: str = field(body, "text", str)
     if not 0 < len(words) <= MAX_TEXT:
         raise ProblemError(400, "bad_text", f"text must have 1 to {MAX_TEXT} characters")

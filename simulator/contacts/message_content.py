@@ -64,6 +64,7 @@ class Target:
 
 
 def text(words: str) -> Any:
+    """Builds a plain text, which has no context of its own."""
     return Message(conversation=words)
 
 
@@ -98,6 +99,7 @@ def edit(target: Target, words: str, *, wrapped: bool) -> Any:
 
 
 def delete(target: Target) -> Any:
+    """Builds the deletion of a message for everyone (a revoke)."""
     message = Message()
     message.protocol_message.type = _REVOKE
     fill(message.protocol_message.key, target)
@@ -137,6 +139,7 @@ def expiration(message: Any) -> int | None:
 
 
 def location(latitude: float, longitude: float, name: str, address: str) -> Any:
+    """Builds a place; degrees are of WGS 84, an empty name or address is left out."""
     message = Message()
     place = message.location_message
     place.degrees_latitude, place.degrees_longitude = latitude, longitude
@@ -148,6 +151,7 @@ def location(latitude: float, longitude: float, name: str, address: str) -> Any:
 
 
 def contact(name: str, vcard: str) -> Any:
+    """Builds a card of one person by a vCard."""
     message = Message()
     message.contact_message.display_name = name
     message.contact_message.vcard = vcard
@@ -326,6 +330,7 @@ def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
 
 
 def revokes(part: Any) -> bool:
+    """Whether a protocol message deletes another message for everyone."""
     # proto2 reads an unknown type as the first one, which is this.
     return part.HasField("type") and part.type == _REVOKE and part.HasField("key")
 

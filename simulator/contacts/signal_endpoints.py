@@ -89,6 +89,7 @@ class SignalEndpoint:
     _sessions: dict[Peer, list[SignalSession]] = field(default_factory=dict)
 
     def has_session(self, peer: Peer) -> bool:
+        """Whether the device has a Signal session with the peer."""
         return bool(self._with(peer))
 
     def bundle(self, *, with_prekey: bool = True) -> Bundle:
@@ -249,6 +250,7 @@ class SignalEndpoints:
         return self.of(number).get(device)
 
     def phone(self, number: str) -> SignalEndpoint:
+        """Returns the person's phone, which each person has."""
         return self.of(number)[PHONE]
 
     def link(

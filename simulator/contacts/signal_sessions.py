@@ -42,6 +42,7 @@ class SignalSession:
     pending: tuple[int | None, int, bytes] | None
 
     def dump(self) -> dict[str, Any]:
+        """Returns the session as values of JSON; bytes in hexadecimal digits."""
         state = self.ratchet
         return {
             **{name: _hex(getattr(state, name)) for name in _BYTES},
@@ -56,6 +57,7 @@ class SignalSession:
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> SignalSession:
+        """Returns the session of the values that `dump` made."""
         ratchet = RatchetState(
             **{name: _unhex(data[name]) for name in _BYTES},
             **{name: data[name] for name in _NUMBERS},
@@ -81,10 +83,12 @@ def _unhex(value: str | None) -> bytes | None:
 
 
 def dumped(sessions: list[SignalSession]) -> str:
+    """Returns the sessions with a peer as JSON, in their order."""
     return json.dumps([session.dump() for session in sessions], separators=(",", ":"))
 
 
 def loaded(record: str) -> list[SignalSession]:
+    """Returns the sessions of the JSON that `dumped` made."""
     return [SignalSession.load(data) for data in json.loads(record)]
 
 

@@ -74,6 +74,7 @@ class Control:
         self._ws_url = ws_url
 
     async def root(self, _: Request) -> JSONResponse:
+        """Serves what a client needs to connect: addresses, and public keys to check the server by."""
         return JSONResponse(
             {
                 "ws_url": self._ws_url(),
@@ -99,11 +100,13 @@ class Control:
         return JSONResponse({"static_key": self._world.static_key.identity.static_public.hex()})
 
     async def create_phone(self, request: Request) -> JSONResponse:
+        """Gives a number to a person with a phone; a second time it changes nothing."""
         body = await body_of(request)
         person = self._world.people.named(field(body, "number", str).lstrip("+"))
         return JSONResponse({"number": person.number, "lid": person.lid}, status_code=201)
 
     async def scan(self, request: Request) -> JSONResponse:
+        """Scans a QR with the phone, which links the client that shows it."""
         body = await body_of(request)
         number = self._number(request)
         return _linked(await self._world.pairing.scan(number, field(body, "qr", str)))
@@ -149,6 +152,7 @@ class Control:
         return *part, held
 
     async def faults(self, request: Request) -> JSONResponse:
+        """Requests a fault (POST), shows faults with the times they struck (GET), or ends them (DELETE)."""
         faults, query = self._world.faults, request.query_params
         account, fault_id = query.get("account"), number_in(request, "id", "bad_fault")
         if request.method == "DELETE":

@@ -72,6 +72,7 @@ class ContactRoutes:
         return self._described(self._world.people.named(self._number(request)))
 
     async def addressing(self, request: Request) -> JSONResponse:
+        """Changes the address under which the person writes: phone number or LID."""
         mode = field(await body_of(request), "mode", str)
         changes = {"addressing": ADDRESSINGS[_addressing(mode)]}
         return self._described(self._world.people.change(self._number(request), changes))
@@ -162,6 +163,7 @@ class ContactRoutes:
         return await self.say(request)
 
     async def reinstall(self, request: Request) -> JSONResponse:
+        """Reinstalls the app of the person: no sessions any more, and a new identity unless it is `same`."""
         body = await body_of(request)
         number = self._number(request)
         identity = optional(body, "identity", "new")
@@ -176,6 +178,7 @@ class ContactRoutes:
         return JSONResponse({"number": number, "identity": identity})
 
     async def link(self, request: Request) -> JSONResponse:
+        """Links another device of the person, which clients learn of where `notify` is true."""
         body = await body_of(request)
         number = self._number(request)
         hosted, notify = optional(body, "hosted", False), optional(body, "notify", True)
@@ -184,6 +187,7 @@ class ContactRoutes:
         return JSONResponse({"device": device}, status_code=201)
 
     async def unlink(self, request: Request) -> JSONResponse:
+        """Unlinks a device of the person, which clients learn of where `notify` is true."""
         number, device = self._number(request), int(request.path_params["device"])
         notify = request.query_params.get("notify", "true")
         if notify not in ("true", "false"):
@@ -193,6 +197,7 @@ class ContactRoutes:
         return JSONResponse({"device": device})
 
     async def forget(self, request: Request) -> JSONResponse:
+        """Deletes the person's Signal sessions with the devices of an account."""
         body = await body_of(request)
         account = self._world.people.named(field(body, "account", str).lstrip("+")).number
         with self._world.store.transaction():
@@ -200,6 +205,7 @@ class ContactRoutes:
         return JSONResponse({"sessions": forgotten})
 
     async def inbox(self, request: Request) -> JSONResponse:
+        """Serves a page of the messages that the person received."""
         return self._paged(request, self._world.inbox.received)
 
     async def copies(self, request: Request) -> JSONResponse:
@@ -207,6 +213,7 @@ class ContactRoutes:
         return self._paged(request, self._world.inbox.copies)
 
     async def said(self, request: Request) -> JSONResponse:
+        """Serves a page of the messages that the person sent."""
         return self._paged(request, self._world.sent.of)
 
     def _paged(

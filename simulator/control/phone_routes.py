@@ -89,6 +89,7 @@ class PhoneRoutes:
         return JSONResponse(self._world.presence.described(number))
 
     async def typing(self, request: Request) -> JSONResponse:
+        """Shows that the person types, records or stopped, to a chat with an account or in a group."""
         body, number = await body_of(request), self._number(request)
         to, state = field(body, "to", str), optional(body, "state", "composing")
         if state not in TYPING_MEDIA:

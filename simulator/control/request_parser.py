@@ -26,6 +26,7 @@ class ProblemError(Exception):
 
 
 def problem(status: int, code: str, detail: str) -> JSONResponse:
+    """Returns an error response as `application/problem+json` (RFC 9457), with a stable `code`."""
     return JSONResponse(
         {"status": status, "code": code, "detail": detail},
         status_code=status,

@@ -68,6 +68,7 @@ class MediaStore:
         return self._directory / hash_of(token).hex()
 
     def temporary(self) -> Path:
+        """Returns a path for an upload that is not complete, beside the files."""
         return self._directory / f"upload-{secrets.token_hex(8)}"
 
     def register(self, token: str, kind: str, size: int) -> str:
@@ -171,4 +172,5 @@ def hash_of(token: str) -> bytes:
 
 
 def is_media_kind(kind: str) -> bool:
+    """Whether the first part of an upload's path names a kind of media that the server takes."""
     return kind in USES

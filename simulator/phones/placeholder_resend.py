@@ -60,6 +60,7 @@ class PlaceholderResend:
         return self._properties.get(number, _PROPERTY) is None
 
     def change(self, number: str, *, resends: bool) -> None:
+        """Changes whether the phone answers such requests."""
         self._properties.put(number, _PROPERTY, None if resends else "no")
 
     def answer(self, companion: Companion, request_id: str, message: Any) -> None:

@@ -40,6 +40,7 @@ class ScanDemands:
         self._retired: dict[Connection, set[bytes]] = {}
 
     def of(self, number: str) -> str:
+        """Returns the demand of the number's phone; the first of `DEMANDS` where none was set."""
         return self._properties.get(number, "linking") or DEMANDS[0]
 
     def change(self, number: str, demand: str) -> None:

@@ -50,6 +50,7 @@ class Companions:
         store.on_rollback(self._cache.clear)
 
     def of(self, number: str) -> tuple[Companion, ...]:
+        """Returns the companions of a number, by device."""
         if number not in self._cache:
             rows = self._store.rows(
                 "SELECT * FROM companions WHERE number = ? ORDER BY device", number
@@ -61,6 +62,7 @@ class Companions:
         return next((one for one in self.of(number) if one.device == device), None)
 
     def add(self, companion: Companion) -> None:
+        """Stores a companion that a phone linked."""
         self._store.execute(
             "INSERT INTO companions (number, device, noise, identity, registration, skey_id, skey,"
             " skey_signature, adv, key_index, paired_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -114,6 +116,7 @@ class Companions:
         )
 
     def prekey_count(self, companion: Companion) -> int:
+        """Returns the number of one-time prekeys that the companion has at the server."""
         return self._store.number(
             "SELECT count(*) FROM prekeys WHERE number = ? AND device = ?", *companion.key
         )

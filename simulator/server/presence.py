@@ -121,6 +121,7 @@ class Presence:
         self._spread(number, to, state, person.addressing or PN_SERVER)
 
     def described(self, number: str) -> dict[str, Any]:
+        """Returns what the control API shows of a person's presence: times in seconds since the epoch."""
         shown = self._of(number)
         return {
             "available": self.available(number),

@@ -19,6 +19,7 @@ CATALOGUE_FILE: Final = Path(__file__).with_name("catalogue.json")
 
 
 def load(file: Path = CATALOGUE_FILE) -> set[Feature]:
+    """Returns all features of the catalogue, one for each kind, part, attribute and value."""
     return {
         Feature(direction, kind, part, name, value)
         for direction, kinds in json.loads(file.read_text()).items()

@@ -117,6 +117,7 @@ class SocketRecorder:
         self._note("out", stanza)
 
     def ended(self, cause: str) -> None:
+        """Writes the end of the socket, with its cause."""
         self._note("end", cause)
 
     def _note(self, kind: str, what: Any) -> None:

@@ -36,13 +36,17 @@ _BATCH: Final = 64 * 1024
 class ConnectionHandler(Protocol):
     """The receiver of a connection's events."""
 
-    def entered(self, connection: Connection, payload: Any) -> None: ...
+    def entered(self, connection: Connection, payload: Any) -> None:
+        """A client finished its handshake; `payload` is its ClientPayload. Closes the socket where it refuses the login."""
 
-    def handle(self, connection: Connection, stanza: Any) -> None: ...
+    def handle(self, connection: Connection, stanza: Any) -> None:
+        """A client's stanza, in the order of arrival."""
 
-    def written(self, connection: Connection, marks: list[Any]) -> None: ...
+    def written(self, connection: Connection, marks: list[Any]) -> None:
+        """The stanzas with these marks were handed to the socket."""
 
-    def left(self, connection: Connection) -> None: ...
+    def left(self, connection: Connection) -> None:
+        """The socket is at its end, perhaps without having `entered`; no further event of it comes."""
 
 
 class Connection:
@@ -172,6 +176,7 @@ class Connection:
         self._moving.clear()
 
     def thaw(self) -> None:
+        """Lets frames go on after `freeze`."""
         self._moving.set()
 
     def spoil(self, kind: str) -> None:

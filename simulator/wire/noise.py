@@ -59,13 +59,16 @@ class SymmetricState:
         self.mix_hash(prologue)
 
     def mix_hash(self, data: bytes) -> None:
+        """MixHash of the Noise specification (5.2)."""
         self.hash = hashlib.sha256(self.hash + data).digest()
 
     def mix_key(self, material: bytes) -> None:
+        """MixKey of the Noise specification (5.2)."""
         self._chain, self._key = _hkdf(self._chain, material)
         self._counter = 0
 
     def encrypt(self, plaintext: bytes) -> bytes:
+        """EncryptAndHash of the Noise specification (5.2); needs a key."""
         assert self._key is not None
         sealed = AESGCM(self._key).encrypt(_nonce(self._counter), plaintext, self.hash)
         self._counter += 1
@@ -110,6 +113,7 @@ class Transport:
         return opened
 
     def encrypt(self, plaintext: bytes) -> bytes:
+        """Encrypts the next frame to the client."""
         sealed = self._send.encrypt(_nonce(self._sent), plaintext, b"")
         self._sent += 1
         return sealed
@@ -155,6 +159,7 @@ class Handshake:
         return self._state.decrypt(bytes(finish.payload))
 
     def transport(self) -> Transport:
+        """Returns the ciphers of both directions (Split of the Noise specification), once the handshake is over."""
         receive_key, send_key = self._state.split()
         return Transport(receive_key, send_key)
 

@@ -34,6 +34,7 @@ def module(job: str) -> ModuleType:
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    """Run the job that `words` name. Returns the exit status: 1, with a sentence on stderr, for settings that are invalid."""
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="python -m supervision.jobs")
     commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")

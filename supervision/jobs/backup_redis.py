@@ -26,6 +26,7 @@ STEP = 1 << 22  # bytes between two reports of the progress
 
 
 def options(parser: ArgumentParser) -> None:
+    """Add the directory of the copies, and the number of them."""
     parser.add_argument(
         "--to", type=Path, help="directory of the copies; by default backups in the data directory"
     )

@@ -27,6 +27,7 @@ EXPORT_PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
+    """Add the connection, and the file that is written."""
     parser.add_argument(
         "connection", help="name of the connection, or the incarnation of a deleted one"
     )

@@ -60,6 +60,7 @@ class Job:
         return store
 
     async def close(self) -> None:
+        """Close what `redis` and `documents` opened, the last one first."""
         while self._opened:
             await self._opened.pop()()
 

@@ -19,6 +19,7 @@ MIN_DAYS = 30
 
 
 def options(parser: ArgumentParser) -> None:
+    """Add the age in days, and the connection."""
     parser.add_argument("--days", type=int, required=True, help="days to keep, at least 30")
     parser.add_argument(
         "--connection",

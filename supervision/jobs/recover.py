@@ -26,6 +26,7 @@ WELL = frozenset({"open", "pairing"})
 
 
 def options(parser: ArgumentParser) -> None:
+    """Add the connection, and the seconds until it has to be open."""
     parser.add_argument(
         "connection", nargs="?", help="the connection; by default all that should run"
     )

@@ -19,6 +19,7 @@ REDRIVE_PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
+    """Add the filter of the dead letters."""
     parser.add_argument("--connection", help="only those of this connection")
     parser.add_argument("--code", help="only those with this error")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def options(parser: ArgumentParser) -> None:
+    """Add the connection."""
     parser.add_argument("--connection", help="only the backups of this connection")
 
 

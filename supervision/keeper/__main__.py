@@ -22,6 +22,7 @@ from supervision.keeper.parts.ports import NoPortFree
 
 
 def main() -> int:
+    """Keep the processes of an instance until SIGTERM. Returns the exit status: 1, with a sentence on stderr, where it cannot begin."""
     os.umask(0o077)  # inherited by all parts, whose files hold messages and keys
     parser = argparse.ArgumentParser(
         prog="python -m supervision.keeper",

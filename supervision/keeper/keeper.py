@@ -84,6 +84,7 @@ class Keeper:
         self._left.set()
 
     async def run(self) -> None:
+        """Run all parts until `leave`, which leaves them running."""
         me = ProcessEntry.of("keeper", os.getpid())
         assert me is not None
         self._running["keeper"] = me

@@ -29,6 +29,7 @@ class DirectoryLock:
             raise Held(f"Another keeper has the data directory {data}.") from None
 
     def release(self) -> None:
+        """Close the file, which ends the lock."""
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:

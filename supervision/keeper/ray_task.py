@@ -30,6 +30,7 @@ NAME_POLLS = 100  # polls, ten a second, until Ray has removed the name of an en
 
 
 def main() -> int:
+    """Do the task that the arguments name, connected to Ray. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m supervision.keeper.ray_task")
     parser.add_argument("task", choices=("start", "stop", "renew"))
     parser.add_argument("--data", type=Path, required=True)

@@ -184,9 +184,11 @@ class RestartRecords:
     _of: dict[str, Intensity] = field(default_factory=dict)
 
     def fell(self, name: str, lived: float, now: float) -> None:
+        """Record a fall of `name` after `lived` seconds; `now` in seconds of the clock that `exhausted` gets."""
         self._of[name] = self._of.get(name, self.template).fell(lived, now)
 
     def exhausted(self, name: str, now: float) -> bool:
+        """Whether `name` fell more often than its restart intensity permits."""
         return self._of.get(name, self.template).exhausted(now)
 
     def delay(self, name: str, chance: float) -> float:

@@ -53,6 +53,7 @@ class RestartBudgets:
         self._write(connection)
 
     def exhausted(self, connection: str) -> bool:
+        """Whether the connection fell more often than its restart intensity permits, so that it is given up."""
         return self._lives.exhausted(connection, time.monotonic())
 
     def delay(self, connection: str) -> float:

@@ -14,6 +14,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -94,6 +95,7 @@ _LEXEMES: Final = re.compile("|".join([_STRING.format('"'), _STRING.format("'"),
 _COMMENTS: Final = {
     ".lua": re.compile(r"--(.*)$", re.MULTILINE),
     ".go": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
+    ".js": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
 }
 
 
@@ -151,6 +153,8 @@ def find(path: str, source: str) -> Iterator[Finding]:
         passages = _python(source, nodes)
     elif suffix in _COMMENTS:
         passages = _comments(source, _COMMENTS[suffix])
+        if suffix == ".js":  # its texts are for people, too
+            passages = chain(passages, _paragraphs(_COMMENTS[suffix].sub("", source)))
     else:
         passages = _paragraphs(source)
     for line, text, opens in passages:
@@ -218,8 +222,18 @@ def _python(source: str, nodes: Iterable[ast.AST]) -> Iterator[Passage]:
 
 
 def _comments(source: str, pattern: re.Pattern[str]) -> Iterator[Passage]:
+    """Comments; those on lines of their own, one below the other, as one."""
+    begin, block, last = 0, "", 0
     for match in pattern.finditer(source):
-        yield Passage(_line(source, match.start(1)), _flat(match[1]), opens=False)
+        line = _line(source, match.start(1))
+        alone = not source[source.rfind("\n", 0, match.start(1)) + 1 : match.start()].strip()
+        if block and (line > last + 1 or not alone):
+            yield Passage(begin, _flat(block), opens=True)
+            block = ""
+        begin = begin if block else line
+        block, last = f"{block} {match[1]}", line
+    if block:
+        yield Passage(begin, _flat(block), opens=True)
 
 
 def _paragraphs(source: str) -> Iterator[Passage]:

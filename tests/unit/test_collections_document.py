@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.abilities.account_settings import (
+    ACCOUNT_SETTINGS,
+    GroupMembersValue,
+    NamedPerson,
+    PersonNames,
+)
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.abilities.port import Call
 from actors.connection.limits.account_limits import LimitNotice
@@ -152,24 +158,68 @@ def test_health_status() -> None:
 
 
 async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
-    changes = [
-        AppStateChange.contact("x", full_name="x"),
-        AppStateChange.mute("x", muted=True),
-        AppStateChange.archive("x", archived=True),
-        AppStateChange.pin("x", pinned=True),
-        AppStateChange.unread("x", unread=True),
-        AppStateChange.emptied("x", deleted=True),
-        AppStateChange.label("5", name="x"),
-    ]
     store = SqliteDocuments(tmp_path / "state.db")
     active = chat_activity.Activity("x", 1.0, "x", "arrived", "x")
     await store.batch(chat_activity.noting("shop", [active]))
     noted = {"key": 1, "epoch": 1, "collection": "x", "news": True, "at": 1.0, "noted_as": "x"}
-    await store.batch([changing("shop", {**asdict(each), **noted}) for each in changes])
+    await store.batch([changing("shop", {**asdict(each), **noted}) for each in CHANGES.values()])
     for collection in (CONTACTS, CHATS, LABELS):
         (found,) = (await store.query(collection)).items
         check(BY_COLLECTION[collection], found)
     await store.close()
+
+
+PERSON = NamedPerson(address="x", sender_name=None, sender_lid=None)
+NAMES = PersonNames(sender_name=None, sender_lid=None)
+MEMBERS = GroupMembersValue(id="x", change="added", by=PERSON, people=[PERSON])
+CHANGES = {
+    "contact": AppStateChange.contact("x", full_name="x"),
+    "picture": AppStateChange.picture("x", "7", NAMES, at=1.0),
+    "mute": AppStateChange.mute("x", muted=True),
+    "archive": AppStateChange.archive("x", archived=True),
+    "pin": AppStateChange.pin("x", pinned=True),
+    "unread": AppStateChange.unread("x", unread=True),
+    "label_of_chat": AppStateChange.label_of_chat("x", "5", labelled=True),
+    "emptied": AppStateChange.emptied("x", deleted=True),
+    "group_setting": AppStateChange.group_setting("x", "locked", value=True, by=PERSON),
+    "group_members": AppStateChange.group_members("x", MEMBERS),
+    "label": AppStateChange.label("5", name="x"),
+}
+"""A change by each constructor of `AppStateChange`."""
+
+
+def check_setting(subject: str, name: str, value: Any) -> None:
+    """Asserts that `ACCOUNT_SETTINGS` declares the setting, and has all fields of its value."""
+    exact = [each for each in ACCOUNT_SETTINGS if name in each.names]
+    alike = [
+        each
+        for each in ACCOUNT_SETTINGS
+        if any("{" in one and name.startswith(one.partition("{")[0]) for one in each.names)
+    ]
+    found = next(iter(exact or alike), None)
+    assert found is not None, name
+    assert found.subject.startswith(subject)
+    if found.value is bool:
+        assert value is True
+    else:
+        types = {name for run in declared(found.value) for name in run.types}
+        assert (undeclared(value, found.value), value.keys()) == (set(), types)
+
+
+def test_each_change_of_the_app_state_is_a_declared_setting() -> None:
+    made = {name for name, one in vars(AppStateChange).items() if isinstance(one, classmethod)}
+    assert CHANGES.keys() == made
+    for change in CHANGES.values():
+        check_setting(change.subject, change.setting, change.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("colour", True), ("mute", {"until": None, "colour": 1}), ("mute", {}), ("pinned", {})],
+)
+def test_a_setting_that_is_not_declared_is_noticed(name: str, value: object) -> None:
+    with pytest.raises(AssertionError):
+        check_setting("chat", name, value)
 
 
 async def test_connections_and_keys(tmp_path: Path) -> None:

@@ -131,6 +131,22 @@ def test_each_new_path_of_a_moved_module_is_there() -> None:
     assert [path for path in later if (ROOT / path).is_file()] == []
 
 
+def test_the_tree_of_the_architecture_has_each_package() -> None:
+    page = (ROOT / "docs/architecture.md").read_text().partition("## The tree")[2]
+    shown: set[str] = set()
+    path: list[str] = []
+    for indent, name in re.findall(r"^( *)([\w/]+)/ ", page.split("```")[1], re.MULTILINE):
+        path = [*path[: len(indent) // 2], name]
+        shown.add("/".join(path))
+    packages = {
+        str(file.parent.relative_to(ROOT))
+        for name in ("actors", "gateway", "supervision", "simulator")
+        for file in (ROOT / name).rglob("__init__.py")
+    }
+    assert packages - shown == set()
+    assert [each for each in shown if not (ROOT / each).is_dir()] == []
+
+
 @pytest.mark.parametrize(
     ("target", "status", "words"),
     [

@@ -9,17 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from actors.state.fields import GROUP_MEMBERS, OF_GROUP, PERSON_PICTURE
+from actors.connection.abilities.account_settings import (
+    EmptiedValue,
+    GroupMembersValue,
+    GroupSettingValue,
+    LabelValue,
+    MuteValue,
+    NamesValue,
+    PictureValue,
+)
+from actors.state.fields import GROUP_MEMBERS, LABEL_OF_CHAT, OF_GROUP, PERSON_PICTURE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from actors.connection.abilities.account_settings import NamedPerson, PersonNames
 
 Subject = Literal["contact", "chat", "label"]
 
 
 @dataclass(frozen=True, slots=True)
 class AppStateChange:
-    """One setting of a contact, a chat or a label, as it is from now on.
+    """One setting of a contact, a chat or a label (`ACCOUNT_SETTINGS`), as it is from now on.
 
     `id` is the canonical address of the person or group, or the id of the label. `value` is JSON; None: it
     is as if nobody had ever set it. `at` is WhatsApp's time in seconds since the epoch, where it tells one.
@@ -51,27 +60,29 @@ class AppStateChange:
         at: float | None = None,
     ) -> Self:
         """The names of a person in the phone's address book; without any it is not in there."""
-        names = {"full_name": _bounded(full_name), "first_name": _bounded(first_name)}
+        names = NamesValue(full_name=_bounded(full_name), first_name=_bounded(first_name))
         return cls("contact", address, "name", names if any(names.values()) else None, at)
 
     @classmethod
-    def picture(cls, address: str, id_: str, named: Mapping[str, Any], *, at: float) -> Self:
+    def picture(cls, address: str, id_: str, named: PersonNames, *, at: float) -> Self:
         """Another picture of a person: WhatsApp's id of it, "" for none; `named` as of `LidMapping.naming`."""
-        return cls("contact", address, PERSON_PICTURE, {"id": id_, **named}, at)
+        return cls("contact", address, PERSON_PICTURE, PictureValue(id=id_, **named), at)
 
     @classmethod
     def mute(
         cls, chat: str, *, muted: bool, until: float | None = None, at: float | None = None
     ) -> Self:
         """`until` is in seconds since the epoch; None: for ever."""
-        return cls("chat", chat, "mute", {"until": until} if muted else None, at)
+        return cls("chat", chat, "mute", MuteValue(until=until) if muted else None, at)
 
     @classmethod
     def archive(cls, chat: str, *, archived: bool, at: float | None = None) -> Self:
+        """The change that archives a chat, or has it back; `at` in seconds since the epoch, None for unknown."""
         return cls("chat", chat, "archived", archived or None, at)
 
     @classmethod
     def pin(cls, chat: str, *, pinned: bool, at: float | None = None) -> Self:
+        """The change that pins a chat above all others, or pins it no more."""
         return cls("chat", chat, "pinned", pinned or None, at)
 
     @classmethod
@@ -83,26 +94,34 @@ class AppStateChange:
     def label_of_chat(
         cls, chat: str, label: str, *, labelled: bool, at: float | None = None
     ) -> Self:
+        """The change that gives a chat a label, by the label's id, or takes it off."""
         return cls("chat", chat, f"{LABEL_OF_CHAT}{label}", labelled or None, at)
 
     @classmethod
     def emptied(cls, chat: str, *, deleted: bool, at: float | None = None) -> Self:
         """The chat was cleared, or deleted, on the phone. It is noted; stored messages stay."""
-        return cls("chat", chat, "emptied", {"deleted": deleted}, at)
+        return cls("chat", chat, "emptied", EmptiedValue(deleted=deleted), at)
 
     @classmethod
     def group_setting(
-        cls, chat: str, setting: str, value: Any, *, by: Any = None, at: float | None = None
+        cls,
+        chat: str,
+        setting: str,
+        value: Any,
+        *,
+        by: NamedPerson | None = None,
+        at: float | None = None,
     ) -> Self:
         """A setting of a group, by its name in `administration.GroupChange`; `by` is who changed it."""
-        return cls("chat", chat, f"{OF_GROUP}{setting}", {"value": value, "by": by}, at)
+        changed = GroupSettingValue(value=value, by=by)
+        return cls("chat", chat, f"{OF_GROUP}{setting}", changed, at)
 
     @classmethod
     def group_members(
-        cls, chat: str, change: Mapping[str, Any], *, at: float | None = None
+        cls, chat: str, change: GroupMembersValue, *, at: float | None = None
     ) -> Self:
-        """The newest change of a group's members, with the fields of `group_news.MembersChanged`."""
-        return cls("chat", chat, GROUP_MEMBERS, dict(change), at)
+        """The newest change of a group's members."""
+        return cls("chat", chat, GROUP_MEMBERS, change, at)
 
     @classmethod
     def label(
@@ -115,12 +134,9 @@ class AppStateChange:
         at: float | None = None,
     ) -> Self:
         """The definition of a label; `colour` is WhatsApp's number of it."""
-        value = None if deleted else {"name": _bounded(name) or "", "colour": colour}
+        value = None if deleted else LabelValue(name=_bounded(name) or "", colour=colour)
         return cls("label", label, "definition", value, at)
 
-
-LABEL_OF_CHAT: Final = "label:"
-"""Begins the setting of a chat that says whether it has the label whose id follows."""
 
 MAX_CONTACT_NAME: Final = 1000
 """Characters of a name that are kept."""

@@ -81,7 +81,8 @@ class Header:
 class Sink(Protocol):
     """A target for unsealed bytes."""
 
-    def write(self, data: bytes, /) -> object: ...
+    def write(self, data: bytes, /) -> object:
+        """Take all of `data`; raises OSError."""
 
 
 def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6) -> Iterator[bytes]:

@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.owner import group_commands, profile_commands
 from actors.metrics.mistakes import log_mistake
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.redis.commands import Command, Commands
 
-log = structlog.get_logger()
 
 COMMAND_BLOCK_SECONDS = 20.0
 COMMAND_WAIT_SECONDS = 1.0
@@ -76,6 +73,7 @@ class CommandHandler:
         self._codes_at: deque[float] = deque(maxlen=MAX_PAIRING_CODES)
 
     async def run(self) -> None:
+        """Run commands until cancelled, `CONCURRENT_COMMANDS` at once; while Redis is away it tries again."""
         try:
             while True:
                 if len(self._doing) >= CONCURRENT_COMMANDS:

@@ -364,15 +364,18 @@ class Stage:
 
     @property
     def age(self) -> float:
+        """Seconds for which the oldest item of the stage has waited; 0 for none."""
         since = self._waiting_since
         return 0.0 if since is None else time.monotonic() - since
 
     def look(self) -> None:
+        """Wake the stage for an item that was written."""
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
         self._look.set()
 
     async def run(self) -> None:
+        """Move items whenever there are any, until cancelled; pauses double while the receiver is away."""
         pause = DoublingPause(FIRST_RETRY_SECONDS, LONGEST_REPORT_PAUSE)
         while True:
             self._look.clear()
@@ -384,6 +387,7 @@ class Stage:
                 await asyncio.sleep(pause.next())
 
     async def once(self) -> bool:
+        """Move what waits now. Returns whether nothing is left."""
         began = time.monotonic()
         while (progress := await self._step()) is StepResult.SETTLED:
             pass

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import structlog
-
 from actors.connection.disconnects import consequences
 from actors.metrics.mistakes import log_mistake
 from actors.runtime.actor_base import end_tasks
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from actors.connection.owner.reporter import Reporter
     from actors.connection.owner.sender import Sender
     from actors.connection.owner.timeouts import Timeouts
-
-log = structlog.get_logger()
 
 
 class Shutdown:

@@ -17,6 +17,7 @@ class Visibility:
 
     @property
     def available(self) -> bool:
+        """Whether the account is shown as online: by the last request, else by the connection's setting."""
         return self.always if self.requested is None else self.requested
 
     @property

@@ -50,6 +50,7 @@ class TraceFile:
         """The name of the last write's error, as ``ENOSPC``; None where it had none."""
 
     def write(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Append the lines, in batches of `TRACE_WRITE_BYTES` at most."""
         batch: list[bytes] = []
         size = 0
         for line in lines:

@@ -6,8 +6,6 @@ from collections import deque
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import structlog
-
 from actors.connection.trace import login_payload
 from actors.connection.trace.shape import Shaper, is_word
 from actors.metrics.mistakes import log_mistake
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
     from actors.connection.trace.trace_file import TraceFile
 
-log = structlog.get_logger()
 
 MOST_WAITING: Final = 4096
 BYTES_WAITING: Final = 16 * 2**20
@@ -43,6 +40,7 @@ class TraceWriter(Thread):
         self._finished = Event()
 
     def note(self, kind: Kind, what: Any, size: int) -> None:
+        """Queue a stanza; one that does not fit is counted in `refused`. Never blocks."""
         waiting = self._put - self._taken
         full = len(self._waiting) >= MOST_WAITING or waiting + size > BYTES_WAITING
         if full or self._finished.is_set():
@@ -52,6 +50,7 @@ class TraceWriter(Thread):
         self._waiting.append((self._clock() - self._began, kind, what, size))
 
     def finish(self) -> None:
+        """Write what is queued, and wait for the thread to end."""
         self._finished.set()
         self.join()
 

@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from actors.connection.abilities.port import NO_PASSKEY, Passkey
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, Presence, Qr
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.frames import Frame
     from actors.connection.whatsmeow.stored_account import StoredAccount
 
-log = structlog.get_logger()
 
 QRS_LAST: Final = 160.0
 """Seconds for which QRs are shown on one socket: the first for a minute, five more for 20 each."""

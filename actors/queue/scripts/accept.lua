@@ -38,7 +38,7 @@ function transitions.accept(
     if key ~= '' then
         call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
     end
-    -- What was due before this was accepted goes before it.
+    -- Messages that were due before this was accepted go before it.
     if not quiet then
         promote()
     end

@@ -58,7 +58,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     held_back = rested(tonumber(longest)) or held_back
     limit = tonumber(limit)
     local jobs = {}
-    -- What an earlier claim of this epoch took whose answer never arrived.
+    -- Messages of an earlier claim of this epoch whose answer never arrived.
     local given, known = {...}, {}
     for i = rests + 1, #given do
         known[given[i]] = true
@@ -135,7 +135,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     return {'claimed', sooner(paced, held_back and next_due()) or '', jobs}
 end
 
--- What WhatsApp acknowledged (`count` pairs of id and time), then the next claim: an owner that is
+-- Notes what WhatsApp acknowledged (`count` pairs of id and time), then the next claim: an owner that is
 -- busy makes one call of both, and is not woken for what it frees itself.
 function transitions.turn(count, ...)
     local given = {...}

@@ -1,9 +1,9 @@
 -- Makes messages due, in the claim or for the QueueActor: those in backoff, deferred, or with a later `send_at`.
 
--- How many one script readies or sets aside; the rest is left to the next (`next_due` of the claim).
+-- The number of messages that one script readies or sets aside; the rest is left to the next (`next_due` of the claim).
 local PROMOTE = 100
 
--- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the
+-- The seconds by which the clock was set back, in all. `held` counts on from there: its scores are ahead of the
 -- clock by this much, so that a jump moves nothing in it (`follow_clock`).
 local function set_back()
     return tonumber(call('HGET', COUNTERS, 'set_back') or 0)

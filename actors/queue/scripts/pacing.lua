@@ -1,6 +1,6 @@
 -- Spaces a connection's messages, at all and to one chat, by the pauses that `../pacing.py` computes, and counts those of
--- a day. It is kept here and not in the owner, so that an owner that dies spends nothing twice. Who is paced is
--- not claimed, and what is not claimed is no attempt.
+-- a day. It is kept here and not in the owner, so that an owner that dies spends nothing twice. A message that is
+-- paced is not claimed, and one that is not claimed has no attempt.
 --   counters.paced, paced_by   from when the connection may claim again, and the message that was claimed last
 --   counters.day, day_sent   a day (of the epoch, UTC), and the messages that were first attempted on it
 --   gaps, resting    chats that were claimed lately; those among them that would be ready
@@ -37,7 +37,7 @@ local function day_of(time)
     return math.floor(tonumber(time) / DAY)
 end
 
--- How many left today.
+-- The number of messages that left today.
 local function of_day()
     local known = call('HMGET', COUNTERS, 'day', 'day_sent')
     return tonumber(known[1] or 0) == day_of(NOW) and tonumber(known[2]) or 0
@@ -62,7 +62,7 @@ local function take_back(id)
     end
 end
 
--- How many of `room` may leave now, and from when the next may, where none may.
+-- The number of `room` messages that may leave now, and from when the next may, where none may.
 local function pace(room, interval, per_day)
     if room <= 0 or (interval == 0 and per_day == 0) then
         return room

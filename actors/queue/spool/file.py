@@ -319,6 +319,7 @@ class Spool:
         )
 
     async def depth(self) -> Depth:
+        """The number of sends in the file and since when the oldest waits, with the limits that they near."""
         row = await self._writer.call(
             lambda database: database.execute(_DEPTH).fetchone(), writes=False
         )

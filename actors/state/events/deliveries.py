@@ -142,6 +142,7 @@ class Delivery:
 
     @property
     def write(self) -> Write:
+        """The write that stores the delivery; one that the webhook passed over is deleted."""
         name = delivery_id(self.webhook, self.numbered.seq)
         if self.status == "passed":
             return Write("delete", DELIVERIES, name)

@@ -57,6 +57,7 @@ class Head:
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> Head:
+        """The head of its document; the first one where there is none."""
         fields = document or {}
         return cls(
             int(fields.get("seq", 0)),
@@ -69,6 +70,7 @@ class Head:
         return {"seq": self.seq, "webhooks": list(self.webhooks), "until": self.until}
 
     def wanted(self, now: float) -> bool:
+        """Whether events are written: for a webhook, or for a reader until a moment ago."""
         return bool(self.webhooks) or now < self.until
 
 

@@ -46,6 +46,7 @@ class _Row:
 
 
 async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
+    """Answer with chats, newest first; a search reads at most `SEARCHED_CHATS` documents for a page."""
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
     app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())

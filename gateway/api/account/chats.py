@@ -33,7 +33,7 @@ LAST_CHARACTER = "\U0010ffff"
 """Behind every letter."""
 
 
-async def contacts(call: ApiRequest[None, ListContacts]) -> Response:
+async def _contacts(call: ApiRequest[None, ListContacts]) -> Response:
     connection, query = (await resolve_path(call, fresh=True)).id, call.query
     if query.addresses is not None:
         return written(await _named(call, connection, query.addresses.split(",")))
@@ -58,7 +58,7 @@ async def _named(
     return account.Contacts(items=items, next=None)
 
 
-async def chats(call: ApiRequest[None, ListChats]) -> Response:
+async def _chats(call: ApiRequest[None, ListChats]) -> Response:
     connection, query = (await resolve_path(call, fresh=True)).id, call.query
     fields = {"connection": connection, **{flag: getattr(query, flag) for flag in FLAGS}}
     where = [Where(field, "==", value) for field, value in fields.items() if value is not None]
@@ -72,7 +72,7 @@ async def chats(call: ApiRequest[None, ListChats]) -> Response:
     return written(account.ChatStates(items=items, next=page.next))
 
 
-async def one(call: ApiRequest[None, None]) -> Response:
+async def _one(call: ApiRequest[None, None]) -> Response:
     connection = (await resolve_path(call, fresh=True)).id
     address = canonical(call.path["chat"], addresses.chat)
     chat = await chat_today(call.backends, connection, address)
@@ -81,7 +81,7 @@ async def one(call: ApiRequest[None, None]) -> Response:
     return written(account.chat(chat, shown(there), name_of(contact), time.time()))
 
 
-async def labels(call: ApiRequest[None, None]) -> Response:
+async def _labels(call: ApiRequest[None, None]) -> Response:
     connection = (await resolve_path(call, fresh=True)).id
     where = [Where("connection", "==", connection)]
     page = await call.backends.documents.query(LABELS, where=where)
@@ -89,7 +89,7 @@ async def labels(call: ApiRequest[None, None]) -> Response:
     return written(account.Labels(items=sorted(items, key=lambda each: (each.name, each.id))))
 
 
-async def change(call: ApiRequest[ChatChange, WaitParameters]) -> Response:
+async def _change(call: ApiRequest[ChatChange, WaitParameters]) -> Response:
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
@@ -134,7 +134,7 @@ OPERATIONS = (
         "listContacts",
         "People in the address book of the account's phone, by name",
         _TAG,
-        contacts,
+        _contacts,
         {200: Gives("A page of contacts.", account.Contacts)},
         "read",
         query=ListContacts,
@@ -146,7 +146,7 @@ OPERATIONS = (
         "listChats",
         "Chats that have a setting in force, the last that was changed first",
         _TAG,
-        chats,
+        _chats,
         {200: Gives("A page of chats.", account.ChatStates)},
         "read",
         query=ListChats,
@@ -158,7 +158,7 @@ OPERATIONS = (
         "getChat",
         "The settings of a chat",
         _TAG,
-        one,
+        _one,
         {200: Gives("The settings; of a chat without any, those of a new one.", account.ChatState)},
         "read",
         refuses=(*_REFUSES, "invalid_number", "unsupported_chat"),
@@ -169,7 +169,7 @@ OPERATIONS = (
         "changeChat",
         "Archive, pin or mute a chat on all devices, or mark it as read or unread",
         _TAG,
-        change,
+        _change,
         GIVES,
         "send",
         body=ChatChange,
@@ -183,7 +183,7 @@ OPERATIONS = (
         "listLabels",
         "Labels that the account's chats may have",
         _TAG,
-        labels,
+        _labels,
         {200: Gives("The labels.", account.Labels)},
         "read",
         refuses=_REFUSES,

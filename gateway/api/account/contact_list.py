@@ -35,6 +35,7 @@ _PARTS: Final = {
 
 
 async def listed(call: ApiRequest[None, ListAllContacts]) -> Response:
+    """Answer with people: those of the address book by name, then others with a chat, newest first."""
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
     part, after = _place(query.after)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CALL = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
 
 
-async def resend(call: ApiRequest[None, None]) -> Response:
+async def _resend(call: ApiRequest[None, None]) -> Response:
     id, named_connection = named(call)  # noqa: A001 - the field's word
     connection = await resolve(call, named_connection)
     document = await call.backends.documents.get(MESSAGES, id)
@@ -35,13 +35,13 @@ async def resend(call: ApiRequest[None, None]) -> Response:
     return Response(status_code=204)
 
 
-async def sync(call: ApiRequest[None, None]) -> Response:
+async def _sync(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
     return await _request(call, connection, "sync_app_state", {})
 
 
-async def reject(call: ApiRequest[None, None]) -> Response:
+async def _reject(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
     if _CALL.fullmatch(call.path["call"]) is None:
         raise Problem("unknown_call")
@@ -62,7 +62,7 @@ OPERATIONS = (
         "requestResend",
         "Ask the account's phone for a message that came without its content",
         "messages",
-        resend,
+        _resend,
         {204: Gives("Asked; what comes takes the placeholder's place.")},
         "send",
         refuses=(*REFUSES, "unknown_message", "not_incoming", "unknown_connection", "store_away"),
@@ -73,7 +73,7 @@ OPERATIONS = (
         "syncAppState",
         "Ask WhatsApp for the account's state anew: names, mutes, pins, labels",
         "connections",
-        sync,
+        _sync,
         {204: Gives("Asked.")},
         "admin",
         refuses=(*REFUSES, "unsupported_by_engine"),
@@ -84,7 +84,7 @@ OPERATIONS = (
         "rejectCall",
         "Refuse a call that rings",
         "connections",
-        reject,
+        _reject,
         {204: Gives("Refused.")},
         "send",
         refuses=(*REFUSES, "unknown_call"),

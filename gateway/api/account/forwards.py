@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document
 
 
-async def forward(call: ApiRequest[NewForward, WaitParameters]) -> Response:
+async def _forward(call: ApiRequest[NewForward, WaitParameters]) -> Response:
     """A message of its own, on disk when this answers (G1); the original has to be readable for that."""
     key, began = sends.idempotency_key(call), time.time()
     document = await messages.document_of(call)
@@ -86,7 +86,7 @@ OPERATIONS = (
         "forwardMessage",
         "Forward a message to another chat",
         "messages",
-        forward,
+        _forward,
         sends.send_answers(response_models.Accepted),
         "send",
         body=NewForward,

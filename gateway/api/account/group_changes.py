@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CODE: Final = re.compile(models.INVITE_CODE_PATTERN, re.ASCII)
 
 
-async def create(call: ApiRequest[models.NewGroup, None]) -> Response:
+async def _create(call: ApiRequest[models.NewGroup, None]) -> Response:
     registered, body = await resolve(call, call.body.connection), call.body
     args = {"subject": body.subject, "participants": _each_once(body.participants)}
     answer = await request_owner(call, registered, "create_group", args)
@@ -37,7 +37,7 @@ async def create(call: ApiRequest[models.NewGroup, None]) -> Response:
     return written(made, 201, Location=where)
 
 
-async def change(call: ApiRequest[models.GroupChange, OfGroup]) -> Response:
+async def _change(call: ApiRequest[models.GroupChange, OfGroup]) -> Response:
     wanted = call.body.model_dump(exclude_none=True)
     group_in_path(call)
     if not wanted:
@@ -48,33 +48,33 @@ async def change(call: ApiRequest[models.GroupChange, OfGroup]) -> Response:
     return Response(status_code=204)
 
 
-async def add(call: ApiRequest[models.Members, OfGroup]) -> Response:
+async def _add(call: ApiRequest[models.Members, OfGroup]) -> Response:
     return await _members(call, "add", call.body.participants)
 
 
-async def promote(call: ApiRequest[models.Members, OfGroup]) -> Response:
+async def _promote(call: ApiRequest[models.Members, OfGroup]) -> Response:
     return await _members(call, "promote", call.body.participants)
 
 
-async def remove(call: ApiRequest[None, models.FormerMembers]) -> Response:
+async def _remove(call: ApiRequest[None, models.FormerMembers]) -> Response:
     return await _members(call, "remove", _listed(call.query.participants))
 
 
-async def demote(call: ApiRequest[None, models.FormerMembers]) -> Response:
+async def _demote(call: ApiRequest[None, models.FormerMembers]) -> Response:
     return await _members(call, "demote", _listed(call.query.participants))
 
 
-async def invite(call: ApiRequest[None, OfGroup]) -> Response:
+async def _invite(call: ApiRequest[None, OfGroup]) -> Response:
     answer = await _request(call, "group_invite", revoke=False)
     return written(models.invite(answer["code"]))
 
 
-async def revoke(call: ApiRequest[None, OfGroup]) -> Response:
+async def _revoke(call: ApiRequest[None, OfGroup]) -> Response:
     answer = await _request(call, "group_invite", revoke=True)
     return written(models.invite(answer["code"]))
 
 
-async def preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
+async def _preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
     code = call.path["code"]
     if _CODE.fullmatch(code) is None:
         raise Problem("unknown_invite")
@@ -84,13 +84,13 @@ async def preview(call: ApiRequest[None, models.OfInvitation]) -> Response:
     return written(models.InvitedGroup.model_validate(answer))
 
 
-async def join(call: ApiRequest[models.Invitation, None]) -> Response:
+async def _join(call: ApiRequest[models.Invitation, None]) -> Response:
     registered = await resolve(call, call.body.connection)
     answer = await request_owner(call, registered, "join_group", {"code": call.body.code})
     return written(models.JoinedGroup.model_validate(answer))
 
 
-async def leave(call: ApiRequest[None, OfGroup]) -> Response:
+async def _leave(call: ApiRequest[None, OfGroup]) -> Response:
     await _request(call, "leave_group")
     return Response(status_code=204)
 
@@ -159,7 +159,7 @@ OPERATIONS = (
         "createGroup",
         "Create a group",
         "account",
-        create,
+        _create,
         {
             201: Gives(
                 "Created, with the outcome for each person.",
@@ -180,7 +180,7 @@ OPERATIONS = (
         "joinGroup",
         "Join the group of an invitation",
         "account",
-        join,
+        _join,
         {200: Gives("The account is in it, or asked to be.", models.JoinedGroup)},
         "send",
         body=models.Invitation,
@@ -193,7 +193,7 @@ OPERATIONS = (
         "previewInvite",
         "The group of an invitation",
         "account",
-        preview,
+        _preview,
         {200: Gives("The group.", models.InvitedGroup)},
         "send",
         waits=True,
@@ -205,17 +205,17 @@ OPERATIONS = (
         "",
         "changeGroup",
         "Change settings of a group",
-        change,
+        _change,
         gives={204: Gives("WhatsApp has them.")},
         body=models.GroupChange,
     ),
-    _of_group("DELETE", "", "leaveGroup", "Leave a group", leave, gives={204: Gives("Left.")}),
+    _of_group("DELETE", "", "leaveGroup", "Leave a group", _leave, gives={204: Gives("Left.")}),
     _of_group(
         "POST",
         "/participants",
         "addMembers",
         "Add members to a group",
-        add,
+        _add,
         gives=_OUTCOMES,
         body=models.Members,
     ),
@@ -224,7 +224,7 @@ OPERATIONS = (
         "/participants",
         "removeMembers",
         "Remove members from a group",
-        remove,
+        _remove,
         gives=_OUTCOMES,
         query=models.FormerMembers,
     ),
@@ -233,7 +233,7 @@ OPERATIONS = (
         "/admins",
         "promoteMembers",
         "Make members of a group admins",
-        promote,
+        _promote,
         gives=_OUTCOMES,
         body=models.Members,
     ),
@@ -242,7 +242,7 @@ OPERATIONS = (
         "/admins",
         "demoteMembers",
         "Make admins of a group plain members",
-        demote,
+        _demote,
         gives=_OUTCOMES,
         query=models.FormerMembers,
     ),
@@ -251,7 +251,7 @@ OPERATIONS = (
         "/invite",
         "getInvite",
         "The invitation to a group",
-        invite,
+        _invite,
         gives={200: Gives("The invitation.", models.Invite)},
     ),
     _of_group(
@@ -259,7 +259,7 @@ OPERATIONS = (
         "/invite",
         "revokeInvite",
         "Void the invitation to a group; it gets another one",
-        revoke,
+        _revoke,
         gives={200: Gives("The new invitation.", models.Invite)},
     ),
 )

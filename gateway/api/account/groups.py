@@ -24,7 +24,7 @@ def group_in_path(call: ApiRequest[Any, Any]) -> str:
     return chat
 
 
-async def one(call: ApiRequest[None, OfGroup]) -> Response:
+async def _one(call: ApiRequest[None, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     return written(groups.group(await request_owner(call, registered, "group", {"chat": chat})))
@@ -37,7 +37,7 @@ OPERATIONS = (
         "getGroup",
         "A group that the account is in, with its settings and the names of its members",
         "account",
-        one,
+        _one,
         {
             200: Gives(
                 "The group, as the connection knows it: a day old at most.", groups.NamedGroup

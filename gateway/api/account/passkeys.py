@@ -102,7 +102,7 @@ class Passkey(Answer):
     expires_at: Time
 
 
-async def get(call: ApiRequest[None, None]) -> Response:
+async def _get(call: ApiRequest[None, None]) -> Response:
     registered = await _able(call)
     found = await call.backends.leases.passkey(registered.id)
     if found is None:
@@ -110,13 +110,13 @@ async def get(call: ApiRequest[None, None]) -> Response:
     return written(_shown(*found))
 
 
-async def answer(call: ApiRequest[Assertion, None]) -> Response:
+async def _answer(call: ApiRequest[Assertion, None]) -> Response:
     registered = await _able(call)
     assertion = call.body.model_dump_json(include={"id", "rawId", "type", "response"})
     return await _run_command(call, registered, "passkey_assertion", {"assertion": assertion})
 
 
-async def confirm(call: ApiRequest[None, None]) -> Response:
+async def _confirm(call: ApiRequest[None, None]) -> Response:
     return await _run_command(call, await _able(call), "confirm_passkey", {})
 
 
@@ -166,7 +166,7 @@ OPERATIONS = (
         "getPasskey",
         "The step that linking by passkey waits for",
         _TAG,
-        get,
+        _get,
         {200: Gives("A challenge to sign, or a code to compare.", Passkey)},
         "admin",
         refuses=_REFUSES,
@@ -177,7 +177,7 @@ OPERATIONS = (
         "answerPasskey",
         "Answer the challenge with the assertion of the account's passkey",
         _TAG,
-        answer,
+        _answer,
         {204: Gives("Handed to WhatsApp; the account is linked, or a code is to be compared.")},
         "admin",
         body=Assertion,
@@ -189,7 +189,7 @@ OPERATIONS = (
         "confirmPasskey",
         "Confirm that the phone shows the same code",
         _TAG,
-        confirm,
+        _confirm,
         {204: Gives("Handed to WhatsApp.")},
         "admin",
         refuses=_REFUSES_STEP,

@@ -36,7 +36,7 @@ _UNANSWERED: Final = frozenset(
 """Codes of a picture that cannot be asked for now."""
 
 
-async def picture(call: ApiRequest[None, None]) -> Response:
+async def _picture(call: ApiRequest[None, None]) -> Response:
     """The picture of a person or group. It is fetched from WhatsApp once, and again where the disk has it no more.
 
     While WhatsApp cannot be asked, it is the last one, unless that was hidden since.
@@ -73,7 +73,7 @@ async def _note_picture(documents: Documents, there: pictures.Listed, sha256: st
         await pictures.note(documents, there, sha256)
 
 
-async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:
+async def _set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     await _require_jpeg(call, registered, call.body.picture)
@@ -83,19 +83,19 @@ async def set_picture(call: ApiRequest[models.NewPicture, OfGroup]) -> Response:
     return Response(status_code=204)
 
 
-async def remove_picture(call: ApiRequest[None, OfGroup]) -> Response:
+async def _remove_picture(call: ApiRequest[None, OfGroup]) -> Response:
     chat = group_in_path(call)
     registered = await resolve(call, call.query.connection)
     await request_owner(call, registered, "set_picture", {"chat": chat, "sha256": None})
     return Response(status_code=204)
 
 
-async def profile(call: ApiRequest[None, None]) -> Response:
+async def _profile(call: ApiRequest[None, None]) -> Response:
     answer = await request_owner(call, await resolve_path(call), "profile", {})
     return written(models.Profile.model_validate(answer))
 
 
-async def change_profile(call: ApiRequest[models.ProfileChange, None]) -> Response:
+async def _change_profile(call: ApiRequest[models.ProfileChange, None]) -> Response:
     registered, changes = await resolve_path(call), call.body.changes
     if not changes:
         raise Problem("missing_field", "Name something to change.")
@@ -107,20 +107,20 @@ async def change_profile(call: ApiRequest[models.ProfileChange, None]) -> Respon
     return Response(status_code=204)
 
 
-async def blocked(call: ApiRequest[None, None]) -> Response:
+async def _blocked(call: ApiRequest[None, None]) -> Response:
     answer = await request_owner(call, await resolve_path(call), "blocked", {})
     return written(models.Blocked(items=answer["people"]))
 
 
-async def block(call: ApiRequest[None, None]) -> Response:
-    return await _block(call, blocked=True)
+async def _block(call: ApiRequest[None, None]) -> Response:
+    return await _set_blocked(call, blocked=True)
 
 
-async def unblock(call: ApiRequest[None, None]) -> Response:
-    return await _block(call, blocked=False)
+async def _unblock(call: ApiRequest[None, None]) -> Response:
+    return await _set_blocked(call, blocked=False)
 
 
-async def _block(call: ApiRequest[None, None], *, blocked: bool) -> Response:
+async def _set_blocked(call: ApiRequest[None, None], *, blocked: bool) -> Response:
     registered = await resolve_path(call)
     person = canonical(call.path["person"], addresses.person)
     await request_owner(call, registered, "block", {"person": person, "blocked": blocked})
@@ -160,7 +160,7 @@ OPERATIONS = (
         "getPicture",
         "The picture of a person or group, an hour old at most",
         "account",
-        picture,
+        _picture,
         {
             200: Gives(
                 "The picture.", media_types=("image/jpeg",), headers={"ETag": "Its SHA-256."}
@@ -181,7 +181,7 @@ OPERATIONS = (
         "setGroupPicture",
         "Give a group a picture",
         "account",
-        set_picture,
+        _set_picture,
         {204: Gives("WhatsApp has it.")},
         "send",
         body=models.NewPicture,
@@ -194,7 +194,7 @@ OPERATIONS = (
         "removeGroupPicture",
         "Remove the picture of a group",
         "account",
-        remove_picture,
+        _remove_picture,
         {204: Gives("It has none.")},
         "send",
         query=OfGroup,
@@ -206,7 +206,7 @@ OPERATIONS = (
         "getProfile",
         "The account's own name and text",
         "account",
-        profile,
+        _profile,
         {200: Gives("The profile.", models.Profile)},
         "read",
         waits=True,
@@ -218,7 +218,7 @@ OPERATIONS = (
         "changeProfile",
         "Change the account's own name, text or picture",
         "account",
-        change_profile,
+        _change_profile,
         {204: Gives("WhatsApp has it.")},
         "admin",
         body=models.ProfileChange,
@@ -230,7 +230,7 @@ OPERATIONS = (
         "listBlocked",
         "The people whom the account blocks",
         "account",
-        blocked,
+        _blocked,
         {200: Gives("All of them.", models.Blocked)},
         "read",
         waits=True,
@@ -242,7 +242,7 @@ OPERATIONS = (
         "blockPerson",
         "Block a person",
         "account",
-        block,
+        _block,
         {204: Gives("Blocked.")},
         "send",
         refuses=_PERSON,
@@ -253,7 +253,7 @@ OPERATIONS = (
         "unblockPerson",
         "Block a person no more",
         "account",
-        unblock,
+        _unblock,
         {204: Gives("Not blocked.")},
         "send",
         refuses=_PERSON,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
 
 
-async def one(call: ApiRequest[None, WaitParameters]) -> Response:
+async def _one(call: ApiRequest[None, WaitParameters]) -> Response:
     """The message has to be stored, for only that tells whose it is."""
     key = sends.idempotency_key(call)
     id, named_connection = named(call)  # noqa: A001 - the field's word
@@ -42,7 +42,7 @@ async def one(call: ApiRequest[None, WaitParameters]) -> Response:
     return await taken_in(call, connection, document["chat"], ReadMark((target,)), id, key=key)
 
 
-async def chat(call: ApiRequest[ReadUntil, WaitParameters]) -> Response:
+async def _chat(call: ApiRequest[ReadUntil, WaitParameters]) -> Response:
     """All that the connection got up to a time; its owner knows which messages that are."""
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
@@ -79,7 +79,7 @@ OPERATIONS = (
         "markMessageRead",
         "Mark a message that arrived as read",
         "messages",
-        one,
+        _one,
         GIVES,
         "send",
         query=WaitParameters,
@@ -92,7 +92,7 @@ OPERATIONS = (
         "markChatRead",
         "Mark what arrived in a chat as read",
         "messages",
-        chat,
+        _chat,
         GIVES,
         "send",
         body=ReadUntil,

@@ -59,7 +59,7 @@ class RefusedDocuments(Answer):
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
-async def show(call: ApiRequest[None, ListQuery]) -> Response:
+async def _show(call: ApiRequest[None, ListQuery]) -> Response:
     limit, after = call.query.limit, call.query.after or f"{_SENT}0"
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
@@ -89,12 +89,12 @@ def _page(items: list[RefusedDocument], following: str | None) -> Response:
     return written(RefusedDocuments(items=items, next=following))
 
 
-async def retry(call: ApiRequest[None, None]) -> Response:
+async def _retry(call: ApiRequest[None, None]) -> Response:
     await _decide(call, "retry_refused", call.backends.lanes.retry_refused)
     return Response(status_code=204)
 
 
-async def discard(call: ApiRequest[None, None]) -> Response:
+async def _discard(call: ApiRequest[None, None]) -> Response:
     await _decide(call, "discard_refused", call.backends.lanes.discard_refused)
     return Response(status_code=204)
 
@@ -177,7 +177,7 @@ OPERATIONS = (
         "listRefusedDocuments",
         "Items received and messages sent that the state store refuses for good",
         _TAG,
-        show,
+        _show,
         {200: Gives("A page of them.", RefusedDocuments)},
         "read",
         query=ListQuery,
@@ -189,7 +189,7 @@ OPERATIONS = (
         "retryRefusedDocument",
         "Store it again, after what refused it has changed",
         _TAG,
-        retry,
+        _retry,
         {204: Gives("It is stored, or refused again, within seconds.")},
         "admin",
         refuses=("unknown_document", *_REFUSES),
@@ -200,7 +200,7 @@ OPERATIONS = (
         "discardRefusedDocument",
         "Forget it for good",
         _TAG,
-        discard,
+        _discard,
         {204: Gives("It is gone, and does not come again.")},
         "admin",
         refuses=("unknown_document", *_REFUSES),

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-async def star(call: ApiRequest[None, WaitParameters]) -> Response:
+async def _star(call: ApiRequest[None, WaitParameters]) -> Response:
     return await _change(call, starred=True)
 
 
-async def unstar(call: ApiRequest[None, WaitParameters]) -> Response:
+async def _unstar(call: ApiRequest[None, WaitParameters]) -> Response:
     return await _change(call, starred=False)
 
 
@@ -55,7 +55,7 @@ OPERATIONS = (
         "starMessage",
         "Star a message on all devices of the account",
         "messages",
-        star,
+        _star,
         GIVES,
         "send",
         query=WaitParameters,
@@ -68,7 +68,7 @@ OPERATIONS = (
         "unstarMessage",
         "Take the star from a message",
         "messages",
-        unstar,
+        _unstar,
         GIVES,
         "send",
         query=WaitParameters,

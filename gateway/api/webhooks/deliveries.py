@@ -31,7 +31,7 @@ PAGE_LOOKS, PAGE_EVENTS = 5, 200
 """Looks at the log, and events whose deliveries are read, that one page takes at most; of what does not fit it has less."""
 
 
-async def deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
+async def _deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
     """The newest first."""
     query = call.query
     before = _number(query.after) if query.after is not None else None
@@ -74,7 +74,7 @@ async def deliveries(call: ApiRequest[None, ListDeliveries]) -> Response:
     return written(webhook_models.Deliveries(items=items, next=cursor))
 
 
-async def redeliver(call: ApiRequest[None, None]) -> Response:
+async def _redeliver(call: ApiRequest[None, None]) -> Response:
     """Once more, now. Problems `unknown_delivery`, `still_waiting`, `connection_deleted`."""
     backends = call.backends
     webhook = await existing(call)
@@ -166,7 +166,7 @@ OPERATIONS = (
         "GET /deliveries",
         "listDeliveries",
         "Its deliveries, the newest first",
-        deliveries,
+        _deliveries,
         {200: Gives("A page of deliveries.", webhook_models.Deliveries)},
         query=ListDeliveries,
         refuses=("invalid_cursor",),
@@ -175,7 +175,7 @@ OPERATIONS = (
         "POST /deliveries/{delivery}/redeliver",
         "redeliver",
         "Deliver once more, now, what is dead or was delivered",
-        redeliver,
+        _redeliver,
         {202: Gives("It is tried once.", webhook_models.Delivery)},
         refuses=("unknown_delivery", "still_waiting", "connection_deleted"),
     ),

@@ -65,7 +65,7 @@ def made(
     )
 
 
-async def create(call: ApiRequest[NewWebhook, None]) -> Response:
+async def _create(call: ApiRequest[NewWebhook, None]) -> Response:
     backends, wanted = call.backends, call.body
     connections = await resolve_all(call, wanted.connections)
     webhook = made(
@@ -91,7 +91,7 @@ async def create(call: ApiRequest[NewWebhook, None]) -> Response:
     )
 
 
-async def list_all(call: ApiRequest[None, None]) -> Response:
+async def _list_all(call: ApiRequest[None, None]) -> Response:
     listed = await call.backends.webhooks.list()
     found = [each for each in listed if call.key.covers(each.connections)]
     seq = await call.backends.streams.seq() if found else 0
@@ -99,11 +99,11 @@ async def list_all(call: ApiRequest[None, None]) -> Response:
     return written(webhook_models.Webhooks(items=items))
 
 
-async def get(call: ApiRequest[None, None]) -> Response:
+async def _get(call: ApiRequest[None, None]) -> Response:
     return await _shown(call, await existing(call))
 
 
-async def change(call: ApiRequest[ChangedWebhook, None]) -> Response:
+async def _change(call: ApiRequest[ChangedWebhook, None]) -> Response:
     webhook = await existing(call)
     if call.body.url is not None:
         _require_public(call.backends, call.body.url)
@@ -123,14 +123,14 @@ async def change(call: ApiRequest[ChangedWebhook, None]) -> Response:
     return await _shown(call, changed)
 
 
-async def delete(call: ApiRequest[None, None]) -> Response:
+async def _delete(call: ApiRequest[None, None]) -> Response:
     webhook = await existing(call)
     await call.backends.webhooks.delete(webhook.id)
     call.backends.deliverer.look()
     return Response(status_code=204)
 
 
-async def rotate(call: ApiRequest[None, None]) -> Response:
+async def _rotate(call: ApiRequest[None, None]) -> Response:
     webhook = await existing(call)
     secret = signatures.new_secret()
     try:
@@ -141,7 +141,7 @@ async def rotate(call: ApiRequest[None, None]) -> Response:
     return written(webhook_models.Rotated(secret=secret))
 
 
-async def test(call: ApiRequest[None, None]) -> Response:
+async def _test(call: ApiRequest[None, None]) -> Response:
     """Send a test event now, also where it is paused. Problems `test_running`, `connection_deleted`."""
     webhook = await existing(call)
     if webhook.ended_at is not None:
@@ -244,7 +244,7 @@ OPERATIONS = (
         "createWebhook",
         "Add an endpoint that gets events from now on",
         _TAG,
-        create,
+        _create,
         {
             201: Gives(
                 "Added. The secret is shown this once.",
@@ -268,17 +268,17 @@ OPERATIONS = (
         "listWebhooks",
         "All webhooks",
         _TAG,
-        list_all,
+        _list_all,
         {200: Gives("The webhooks.", webhook_models.Webhooks)},
         "admin",
         refuses=("store_away",),
     ),
-    of_one("GET", "getWebhook", "One webhook", get, {200: _ONE}),
+    of_one("GET", "getWebhook", "One webhook", _get, {200: _ONE}),
     of_one(
         "PATCH",
         "changeWebhook",
         "Pause it, let it go on, or give it another address, other headers, or files another way",
-        change,
+        _change,
         {200: _ONE},
         body=ChangedWebhook,
         refuses=("invalid_url", "private_url", "connection_deleted"),
@@ -287,21 +287,21 @@ OPERATIONS = (
         "DELETE",
         "deleteWebhook",
         "Tell it nothing more",
-        delete,
+        _delete,
         {204: Gives("Deleted.")},
     ),
     of_one(
         "POST /secret",
         "rotateSecret",
         "Sign by a new secret, and for a day by the one before too",
-        rotate,
+        _rotate,
         {200: Gives("The new secret, shown this once.", webhook_models.Rotated)},
     ),
     of_one(
         "POST /test",
         "testWebhook",
         "Send it a test event, signed as all are, and say what came of it",
-        test,
+        _test,
         {200: Gives("The attempt.", webhook_models.Tested)},
         refuses=("test_running", "connection_deleted"),
     ),

@@ -98,6 +98,7 @@ class Desk:
         self._vault = open_vault(settings, open_bucket(settings))
 
     async def show(self, connection: str | None) -> list[dict[str, Any]]:
+        """The copies in the bucket, of one connection or of all."""
         return [_shown(copy) for copy in await self._copies(connection)]
 
     async def create(self, connection: str | None) -> dict[str, list[dict[str, Any]]]:
@@ -198,6 +199,7 @@ class Desk:
         raise refusal
 
     async def rewrap(self) -> dict[str, Any]:
+        """Encrypt the data key of each copy under the current master key; the copies themselves stay."""
         copies = await self._vault.copies()
         done = [await self._vault.rewrap(copy) for copy in copies]
         return {"copies": len(done), "rewrapped": sum(done)}

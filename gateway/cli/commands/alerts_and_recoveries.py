@@ -24,6 +24,7 @@ def alerts(data: Path, key: str | None, query: dict[str, Any], as_json: bool) ->
 
 
 def recoveries(data: Path, key: str | None, query: dict[str, Any], as_json: bool) -> None:
+    """Print a page of recoveries, or with `as_json` the API's answer."""
     answer = _get(data, key, "/api/recoveries", query)
     output.show_page(answer, RECOVERIES, as_json=as_json, empty="Nothing had to recover.")
 

@@ -57,6 +57,7 @@ def run(
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
+    """Exits with 1 where the job was waited for and did not succeed."""
     place = directory(data)
     if job not in JOB_MODULES:
         output.refuse(f"{job!r} is no job; {', '.join(JOB_MODULES)} are.")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 def run(data: Path, settings_file: Path | None, as_json: bool) -> None:
+    """Print all findings; exits with 1 where one of them is a failure."""
     findings = asyncio.run(examine(data, settings_file))
     if as_json:
         output.plain({"findings": [asdict(finding) for finding in findings]})

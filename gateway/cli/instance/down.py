@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(data: Path, as_json: bool) -> None:
+    """Stop the instance, and print the processes that had to be killed; an instance that does not run is no error."""
     if not running(data) and not held(data):
         if as_json:
             output.plain({"stopped": [], "killed": []})

@@ -50,6 +50,7 @@ class ConnectionStatus:
 
     @property
     def well(self) -> bool:
+        """Whether the connection is as it should be: served by a process, or without need of one."""
         if self.desired != "running" or self.state in NEEDLESS:
             return True
         return self.pid is not None and self.state in SERVED

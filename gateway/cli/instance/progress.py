@@ -38,7 +38,8 @@ class ProgressDisplay(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-    def update(self, notes: Sequence[PartState]) -> None: ...
+    def update(self, notes: Sequence[PartState]) -> None:
+        """Show the states of all parts."""
 
 
 class Silent:

@@ -21,6 +21,7 @@ NOTHING_RUNS = 3  # as the exit status of `status` in the Linux Standard Base
 
 
 def run(data: Path, as_json: bool) -> None:
+    """Print processes, connections and addresses; exits with `NOTHING_RUNS` where no process runs."""
     seen = asyncio.run(instance_state.look(data))
     if as_json:
         output.plain(seen.as_json())

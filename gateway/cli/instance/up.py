@@ -44,6 +44,7 @@ class Begun:
 
 
 def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
+    """Start the instance and stay until Ctrl-C or SIGTERM, which stop it; with `detach` return once it is ready."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _request_stop)
     try:

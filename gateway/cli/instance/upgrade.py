@@ -73,6 +73,7 @@ class UpgradeOptions:
 
 
 def run(data: Path, options: UpgradeOptions, as_json: bool) -> None:
+    """Replace processes one after the other, and print each; what is left after a failure is done by the next call."""
     done: list[str] = []
 
     def report(what: str) -> None:

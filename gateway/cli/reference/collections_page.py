@@ -9,6 +9,7 @@ from inspect import getsource
 from textwrap import dedent
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from actors.connection.abilities.account_settings import ACCOUNT_SETTINGS
 from actors.health.alerts import AlertDocument, AlertEntry
 from actors.health.status_document import HealthDocument
 from actors.queue.mirror.comparison import ComparisonDocument
@@ -61,12 +62,17 @@ DOCUMENTS: Final[Mapping[str, tuple[type, ...]]] = {
 """Classes that declare the fields of a document, by the heading of its section: each field, or run of fields, with its
 text behind it. Fields of a class that one of them names as a type are those of a map in it."""
 
+_OWN_ID: Final = frozenset(each for classes in DOCUMENTS.values() for each in classes)
+"""Classes whose field `id` is the name of the document, which the heading has."""
+
 _MAPS: Final = {each.__name__: each for each in (AlertEntry, Crash)}
 """Classes of maps that another module than that of the document has."""
 
 _TYPES: Final = {"str": "text", "int": "integer", "float": "number", "bool": "boolean"}
 _SECTION: Final = re.compile(r"^(?=#)", re.MULTILINE)
 _HEADING: Final = re.compile(r"#+ `(.+)`\n")
+_SETTINGS: Final = "| setting |"
+"""Begins the table of the settings of contacts, chats and labels."""
 
 
 class FieldRun(NamedTuple):
@@ -77,6 +83,7 @@ class FieldRun(NamedTuple):
 
     @property
     def row(self) -> str:
+        """The row of the table, in Markdown."""
         types = [name for name, _ in self.types.values()]
         shown = types[:1] if len(set(types)) == 1 else types
         return f"| {_listed(self.types)} | {', '.join(shown)} | {self.text} |\n"
@@ -107,7 +114,7 @@ def declared(*classes: type) -> Iterator[FieldRun]:
         types: dict[str, tuple[str, type | None]] = {}
         for node in tree.body[1:]:
             match node:
-                case ast.AnnAssign(target=ast.Name(id=name)) if name != "id":
+                case ast.AnnAssign(target=ast.Name(id=name)) if name != "id" or each not in _OWN_ID:
                     types[name] = _type(node.annotation, each)
                 case ast.Expr(value=ast.Constant(value=str(text))) if types:
                     yield FieldRun(types, text)
@@ -118,10 +125,22 @@ def declared(*classes: type) -> Iterator[FieldRun]:
 
 def _renewed(section: str, shown: set[type]) -> str:
     heading = _HEADING.match(section)
-    if heading is None:
-        return section
-    tables = _tables(DOCUMENTS[heading[1]], shown)
-    return section.partition("| field |")[0] + "\n".join(tables) + "\n"
+    if heading is not None:
+        tables = _tables(DOCUMENTS[heading[1]], shown)
+        return section.partition("| field |")[0] + "\n".join(tables) + "\n"
+    text, table, _ = section.partition(_SETTINGS)
+    return text + "\n".join(_settings(shown)) + "\n" if table else section
+
+
+def _settings(shown: set[type]) -> Iterator[str]:
+    """The table of `ACCOUNT_SETTINGS`, then those of maps that are values."""
+    rows = (
+        f"| {_listed(each.names)} | a {each.subject} | {_TYPES.get(each.value.__name__, 'map')} | {each.text} |\n"
+        for each in ACCOUNT_SETTINGS
+    )
+    yield f"{_SETTINGS} of | value | |\n|---|---|---|---|\n" + "".join(rows)
+    maps = {each.value: list(each.names) for each in ACCOUNT_SETTINGS if each.value is not bool}
+    yield from _part_tables(maps, shown)
 
 
 def _tables(classes: tuple[type, ...], shown: set[type]) -> Iterator[str]:
@@ -133,6 +152,10 @@ def _tables(classes: tuple[type, ...], shown: set[type]) -> Iterator[str]:
         for name, (_, part) in each.types.items():
             if part is not None:
                 parts.setdefault(part, []).append(name)
+    yield from _part_tables(parts, shown)
+
+
+def _part_tables(parts: Mapping[type, list[str]], shown: set[type]) -> Iterator[str]:
     for part, names in parts.items():
         if part in shown:
             yield f"In {_listed(names)}: as above.\n"

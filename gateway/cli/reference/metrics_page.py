@@ -37,6 +37,7 @@ class DeclaredMetric(NamedTuple):
 
     @property
     def row(self) -> str:
+        """The row of the table, in Markdown."""
         labels = ", ".join(f"`{label}`" for label in sorted(self.labels))
         return f"| `{self.name}` | {self.kind} | {labels} | {self.help} |"
 

@@ -185,6 +185,7 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
 
 
 def control_port(data: Path) -> Caller:
+    """Returns a client of the simulator's control API; ends the command where the instance has no simulator."""
     from gateway.cli.api_client import Caller
     from supervision.keeper.manifest import Plan
 
@@ -213,6 +214,7 @@ def _code(api: Caller, connection: str) -> str:
 
 
 def report(answer: Any, sentence: str, *, as_json: bool) -> None:
+    """Print the sentence, or with `as_json` the simulator's answer."""
     if as_json:
         output.plain(answer)
     else:

@@ -28,6 +28,7 @@ STATIC = frozenset({"console.css", "console.js", "conversations.js", "icon.svg"}
 
 
 async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Response:
+    """The form; a person who is logged in is led to the first page."""
     found = await opened(request, secret)
     try:
         if found is not None and await key_of(request, found.key_id) is not None:
@@ -38,6 +39,7 @@ async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Respons
 
 
 async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Response:
+    """Set the cookie for a key that may read; an address with too many wrong keys waits."""
     backends: Backends = request.app.state.backends
     token = form.get("key", "").strip()
     address = auth.address_of(request)
@@ -59,6 +61,7 @@ async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Re
 
 
 async def log_out(view: ConsoleRequest) -> Response:
+    """End the session before its time; raises `Problem` while that cannot be stored."""
     data = view.backends.settings.data
     try:
         await asyncio.to_thread(revoked_sessions.end, data, view.session, time.time())
@@ -84,6 +87,7 @@ async def static(request: Request, _: Mapping[str, str], __: bytes) -> Response:
 
 
 async def nothing(_: ConsoleRequest) -> Response:
+    """Any other path; raises `Problem` `not_found`."""
     raise Problem("not_found", "There is no such page.")
 
 

@@ -22,6 +22,7 @@ ADDRESS: Final = "/console/api-keys"
 
 
 async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """The keys, each with the things that stop working once it is revoked."""
     view.require("admin")
     listed = await view.part("listKeys")
     items = [] if listed.data is None else listed.data["items"]
@@ -73,6 +74,7 @@ async def create(view: ConsoleRequest) -> Response:
 
 
 async def revoke(view: ConsoleRequest) -> Response:
+    """Revoke a key; requests with it are refused from now on."""
     await view.call("revokeKey", path={"key": view.path["key"]})
     return view.to(ADDRESS)
 

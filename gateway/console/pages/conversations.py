@@ -58,6 +58,7 @@ async def first(view: ConsoleRequest) -> Response:
 
 
 async def of_connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """The chats of a connection; with `to` in the query the chat with that number or address."""
     name = view.path["connection"]
     written = view.query.get("to")
     if written is not None and problem is None:
@@ -72,6 +73,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
 
 
 async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """A chat with a page of its messages, the newest first; beside it the chats of the connection."""
     name, chat = view.path["connection"], view.path["chat"]
     query: dict[str, Any] = {"connection": name, "chat": chat, "limit": MESSAGE_PAGE}
     if view.query.get("after"):

@@ -34,6 +34,7 @@ NO_ASSERTION: Final = "That is no assertion. Paste the whole line that the other
 
 
 async def connections(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """All connections with their queues and alerts, and the form that adds one."""
     listed, queue, health = await asyncio.gather(
         view.part("listConnections"), view.part("getQueue"), view.part("getHealth")
     )
@@ -54,6 +55,7 @@ async def connections(view: ConsoleRequest, problem: Problem | None = None) -> R
 
 
 async def add(view: ConsoleRequest) -> Response:
+    """Add a connection and show it; a refusal shows the form again, filled in."""
     body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
     if view.form.get("engine"):
         body["engine"] = view.form["engine"]
@@ -73,6 +75,7 @@ async def add(view: ConsoleRequest) -> Response:
 
 
 async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """A connection: its state, QR or code, queue, alerts, settings and last recoveries."""
     name = view.path["connection"]
     found = await view.call("getConnection", path={"connection": name})
     queue, health, recoveries = await asyncio.gather(

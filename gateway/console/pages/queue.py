@@ -21,6 +21,7 @@ QUEUE_PAGE: Final = 50
 
 
 async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """The depths of all queues, and a page of dead letters, of one connection where the query names it."""
     one = view.query.get("connection") or name_of(view.form.get("only", "")) or None
     query: dict[str, Any] = {"limit": QUEUE_PAGE}
     if one is not None:

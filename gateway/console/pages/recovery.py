@@ -20,6 +20,7 @@ SHOWN_RECOVERIES: Final = 50
 
 
 async def show(view: ConsoleRequest) -> Response:
+    """Alerts, those that are over, and recoveries, of one connection where the query names it."""
     one = _one(view)
     shown = None if one is None else await view.call("getConnection", path={"connection": one})
     health, over, recoveries = await asyncio.gather(

@@ -22,6 +22,7 @@ ADDRESS: Final = "/console/system"
 
 
 async def show(view: ConsoleRequest) -> Response:
+    """Health, load and disk of the machine, with curves of the last looks."""
     health, load, seen = await asyncio.gather(
         view.part("getHealth"), view.part("getLoad"), view.backends.observer.look()
     )

@@ -29,6 +29,7 @@ STATUSES: Final = ("waiting", "delivered", "dead")
 
 
 async def show(view: ConsoleRequest, problem: Problem | None = None) -> Response:
+    """The endpoints, and the form that adds one."""
     view.require("admin")
     return await view.page(
         "webhooks.html",
@@ -132,11 +133,14 @@ async def test(view: ConsoleRequest) -> Response:
 
 
 async def delete(view: ConsoleRequest) -> Response:
+    """Delete a webhook; what it did not get yet is delivered no more."""
     await view.call("deleteWebhook", path={"webhook": view.path["webhook"]})
     return view.to(ADDRESS)
 
 
 async def redeliver(view: ConsoleRequest) -> Response:
+    """Have an event delivered once more."""
+
     async def redelivered() -> Response:
         path = {name: view.path[name] for name in ("webhook", "delivery")}
         await view.call("redeliver", path=path)

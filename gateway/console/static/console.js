@@ -20,7 +20,7 @@ function become(here, there) {
     if (here.nodeValue !== there.nodeValue) here.nodeValue = there.nodeValue;
     return;
   }
-  // What is kept is the person's: what they typed, chose or opened.
+  // Kept: the person's own, as they typed, chose or opened it.
   if (here.hasAttribute("data-keep")) return;
   for (const { name } of [...here.attributes]) {
     if (!there.hasAttribute(name) && name !== "open") here.removeAttribute(name);
@@ -96,7 +96,7 @@ function tell_times(root) {
   }
 }
 
-// What the console did not write says nothing of it: a proxy before it may answer in its place.
+// A page that the console did not write says nothing of it: a proxy before it may answer in its place.
 function ours(response) {
   if (response.headers.get("X-Teimoso-Part") !== "1") throw new Error("no answer of the console");
   lost.hidden = true;
@@ -128,7 +128,7 @@ function put(html) {
   tell_times(main);
 }
 
-// Who reads the end of a list goes on reading it, whatever makes the list longer, until they scroll up.
+// A person who reads the end of a list goes on reading it while the list grows, until they scroll up.
 let following = !location.hash;
 let last_top = 0;
 

@@ -44,7 +44,7 @@ function close_actions() {
   document.getElementById("actions").close();
 }
 
-// What a form of the dialog asked for was accepted.
+// A form of the dialog was accepted.
 function acted(form) {
   close_actions();
   document.getElementById("done").textContent = form.dataset.done || "";

@@ -40,6 +40,8 @@ class Quoted(Referred):
 
 
 class SentCard(Answer):
+    """A person by a vCard."""
+
     name: str
     vcard: str
 
@@ -88,6 +90,8 @@ class ShownPreview(Answer):
 
 
 class MessageReaction(Answer):
+    """The reaction of one person to a message."""
+
     by: str = Field(description="`me` for the account, else the address of who reacted.")
     author: Person | None = Field(description="The person who reacted; null for the account.")
     emoji: str
@@ -95,6 +99,8 @@ class MessageReaction(Answer):
 
 
 class Vote(Answer):
+    """The options that one person chose in a poll."""
+
     by: str = Field(description="`me` for the account, else the address of who voted.")
     author: Person | None = Field(description="The person who voted; null for the account.")
     options: list[str]

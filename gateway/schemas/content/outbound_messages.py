@@ -201,6 +201,8 @@ class ChangeMessage(OutboundMessage):
 
 
 class TextMessage(MentioningMessage):
+    """A text."""
+
     type: Literal["text"] = "text"
     text: SendableText
     link_preview: bool = Field(
@@ -226,6 +228,8 @@ class VcardCard(Body):
 
 
 class ContactMessage(StandaloneMessage):
+    """People by name and phone number, or by vCards."""
+
     type: Literal["contact"]
     contacts: list[NumberCard | VcardCard] = Field(
         min_length=1,
@@ -236,6 +240,8 @@ class ContactMessage(StandaloneMessage):
 
 
 class DocumentMessage(CaptionedMessage):
+    """A file of any type, shown by its name."""
+
     type: Literal["document"]
     name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 

@@ -62,6 +62,8 @@ class ListedChat(Answer):
 
 
 class ListedChats(Answer):
+    """A page of the chats of a connection, the newest first."""
+
     items: list[ListedChat]
     texts_since: Time | None = Field(
         description="Of a search: `at` of the oldest message whose text was looked at, so that an older one with the"
@@ -71,6 +73,8 @@ class ListedChats(Answer):
 
 
 class ListAllChats(ListQuery):
+    """A page of the chats of a connection, or of those that a search finds."""
+
     connection: ConnectionId = Field(description="The connection whose chats are listed.")
     limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
     search: Annotated[str, SEARCHED] | None = Field(

@@ -31,11 +31,15 @@ class ListedContact(Person):
 
 
 class ListedContacts(Answer):
+    """A page of the people whom an account knows."""
+
     items: list[ListedContact]
     next: str | None
 
 
 class ListAllContacts(ListQuery):
+    """A page of the people whom an account knows, or of those that a search finds."""
+
     connection: ConnectionId = Field(description="The connection whose people are listed.")
     limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
     search: Annotated[str, SEARCHED] | None = Field(

@@ -110,6 +110,8 @@ class Invitation(Body):
 
 
 class OfInvitation(Parameters):
+    """The account that looks at an invitation."""
+
     connection: ConnectionId = Field(description="The connection whose account asks WhatsApp.")
 
 
@@ -158,6 +160,8 @@ class InvitedGroup(Answer):
 
 
 class JoinedGroup(Answer):
+    """The group that the account joined, or asked to join."""
+
     chat: str = Field(description="Its address.", examples=["120363000000000001@g.us"])
     pending: bool = Field(description="An admin has to approve it first.")
 

@@ -37,6 +37,8 @@ class GroupNews(Answer):
 
 
 class ChangedGroup(GroupNews):
+    """A setting of a group after its change."""
+
     setting: GroupSetting = Field(description="The setting that changed.", examples=["subject"])
     value: str | bool | int = Field(
         description="As `GET /api/groups/{group}` has it from now on; of `picture` WhatsApp's id of the new one, empty"
@@ -46,6 +48,8 @@ class ChangedGroup(GroupNews):
 
 
 class ChangedMembers(GroupNews):
+    """People who came into a group or left it, or became admins or were it."""
+
     change: Literal["added", "removed", "promoted", "demoted"] = Field(
         description="`added` and `removed` also where they came or left by themselves; `promoted` to an admin."
     )

@@ -1,4 +1,4 @@
-"""Defines models of one group with its members' names, and builds them from the answer of a connection (pure)."""
+"""Defines models of an account's groups, and of one with its members' names from a connection's answer (pure)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ from gateway.schemas.request_models import ConnectionId, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class GroupMember(Answer):
+    """A member of a group, and whether an admin of it."""
+
+    address: str = Field(description="As `sender` of messages; a LID where no number is known.")
+    admin: bool
+
+
+class Group(Answer):
+    """A group with its members."""
+
+    chat: str = Field(description="The address to write to.", examples=["120363000000000001@g.us"])
+    subject: str
+    members: list[GroupMember]
+
+
+class Groups(Answer):
+    """The groups that the account is in."""
+
+    items: list[Group]
+    next: None = None
 
 
 class NamedMember(Person):
@@ -43,6 +65,8 @@ class NamedGroup(Answer):
 
 
 class OfGroup(Parameters):
+    """The account by which a group is shown or changed."""
+
     connection: ConnectionId = Field(description="The connection whose account is in the group.")
 
 

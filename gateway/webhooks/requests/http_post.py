@@ -102,6 +102,7 @@ class Poster:
             return "malformed_answer"
 
     async def close(self) -> None:
+        """Close the connections to the endpoint, where a request opened any."""
         if "_pool" in vars(self):
             await self._pool.aclose()
 

@@ -133,6 +133,7 @@ class AnswerDeadlines:
         self._changed.set()
 
     def left(self, connection: Connection) -> None:
+        """Stops the clocks of a socket that closed."""
         pending = self._by_connection.pop(connection, None)
         if pending is not None and pending.timer is not None:
             pending.timer.cancel()

@@ -35,6 +35,7 @@ class OfflineBacklog:
 
     @classmethod
     def of(cls, waiting: Iterable[QueuedStanza]) -> OfflineBacklog:
+        """Returns the backlog of a login, with the number of stanzas that the server announces."""
         queue = deque(waiting)
         return cls(len(queue), queue)
 

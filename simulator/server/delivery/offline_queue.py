@@ -64,6 +64,7 @@ class OfflineQueue:
         )
 
     def waiting(self, device: DeviceKey) -> list[QueuedStanza]:
+        """Returns the stanzas that the companion did not acknowledge, in their order."""
         rows = self._store.rows(
             "SELECT seq, stanza FROM queue WHERE number = ? AND device = ? ORDER BY seq", *device
         )
@@ -80,6 +81,7 @@ class OfflineQueue:
         return found is not None
 
     def holds(self, seq: int) -> bool:
+        """Whether the stanza waits for its acknowledgement still."""
         return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
 
     def acknowledge(self, device: DeviceKey, ack: Any) -> list[int]:

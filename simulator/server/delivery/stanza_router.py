@@ -45,6 +45,7 @@ class StanzaRouter:
         self._kept: dict[DeviceKey, list[Kept]] = {}
 
     def live(self, device: DeviceKey) -> Connection | None:
+        """Returns the socket of a companion that is logged in; None for one that is not."""
         return self._live.get(device)
 
     def of(self, number: str, device: int | None = None) -> list[Connection]:
@@ -56,6 +57,7 @@ class StanzaRouter:
         ]
 
     def everyone(self) -> list[Connection]:
+        """Returns the sockets of all companions that are logged in."""
         return list(self._live.values())
 
     def login(self, device: DeviceKey, connection: Connection) -> bool:
@@ -71,6 +73,7 @@ class StanzaRouter:
         return old is not None
 
     def left(self, connection: Connection) -> None:
+        """Drops a socket that closed, unless another login took its place."""
         device = connection.device
         if device is not None and self._live.get(device) is connection:
             del self._live[device]

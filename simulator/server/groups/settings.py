@@ -46,6 +46,7 @@ class GroupSettings:
         return self._properties.described(group.chat, SETTINGS)
 
     def value(self, group: Group, name: str) -> Any:
+        """Returns the value of a setting; its default where nobody changed it."""
         return self._properties.value(group.chat, name, SETTINGS)
 
     def change(self, group: Group, changes: dict[str, Any]) -> dict[str, Any]:

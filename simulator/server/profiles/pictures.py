@@ -54,6 +54,7 @@ class PictureStore:
         self._store = store
 
     def of(self, owner: str) -> Picture | None:
+        """Returns the picture of a person or group; None for none."""
         return _picture(self._store.row("SELECT * FROM pictures WHERE owner = ?", owner))
 
     def file(self, name: str) -> bytes | None:

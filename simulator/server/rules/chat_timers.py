@@ -37,6 +37,7 @@ class ChatTimers:
         return int(self._properties.get(_key(chat, number), _TIMER) or 0)
 
     def set(self, seconds: int, chat: str, number: str = "") -> None:
+        """Sets the timer of a chat, named as for `timer`; seconds, 0 for never."""
         self._properties.put(_key(chat, number), _TIMER, str(seconds) if seconds else None)
 
     def with_timer(self, message: Any, chat: str, number: str) -> Any:

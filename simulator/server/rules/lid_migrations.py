@@ -25,9 +25,11 @@ class Migrations:
         self._properties = properties
 
     def done(self, number: str) -> bool:
+        """Whether the account has migrated to LIDs."""
         return bool(self._properties.value(number, "migrated"))
 
     def change(self, number: str, *, done: bool) -> None:
+        """Changes whether the account has migrated, for its next login."""
         self._properties.change(number, {"migrated": done})
 
     def client_props(self, number: str) -> Any:

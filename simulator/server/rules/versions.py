@@ -39,6 +39,7 @@ class Versions:
 
     @property
     def current(self) -> str:
+        """Returns the version that the server calls the current one."""
         return self._properties.get(EVERYONE, "version_current") or CURRENT
 
     @property

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
-import signal
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -382,7 +380,3 @@ async def pair(simulator: Simulator, made: Device, number: str = ACCOUNT) -> Non
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """Wait until the condition (or what it awaits) is true; return its value."""
     return await eventually("the condition holds", condition, seconds)
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)

@@ -317,7 +317,7 @@ async def test_another_picture_ends_that_which_the_chat_was_seen_with(
     assert await manager.note_app_state("shop", 1, [noted(named(ANA, "Ana"), 1)])
     there = await pictures.listed(documents, "shop", ANA)
     assert (pictures.last(there), len(there)) == ("1" * 64, 2)
-    change = AppStateChange.picture(ANA, "7", {}, at=5.0)
+    change = AppStateChange.picture(ANA, "7", {"sender_name": None, "sender_lid": None}, at=5.0)
     assert await manager.note_app_state("shop", 1, [noted(change, 2)])
     assert pictures.last(await pictures.listed(documents, "shop", ANA)) is None
 

@@ -55,9 +55,13 @@ def test_errors_and_log_texts_are_read() -> None:
     assert found.rule == "told"
 
 
-def test_comments_of_several_lines_are_one_sentence() -> None:
-    source = "# Stops the owner of\n# before, once.\n"
-    assert [found.rule for found in language.find("a/b.py", source)] == ["of before"]
+@pytest.mark.parametrize(
+    ("path", "mark"), [("a/b.py", "#"), ("a/b.lua", "--"), ("a/b.go", "//"), ("a/b.js", "//")]
+)
+def test_comments_of_several_lines_are_one_passage(path: str, mark: str) -> None:
+    source = f"{mark} Stops the owner of\n{mark} before. What\n{mark} is left stays.\n"
+    found = [each.rule for each in language.find(path, source)]
+    assert found == ["of before", "relative clause"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ class VaultActor(Shell):
     """
 
     async def write(self, name: str, data: bytes, replaces: int) -> Outcome:
+        """As `Bucket.write`; the outcome instead of an exception, which Ray would wrap."""
         return await self._outcome((await self._ready()).write(name, data, replaces))
 
     async def read(self, name: str) -> Outcome:

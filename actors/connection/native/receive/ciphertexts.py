@@ -60,6 +60,7 @@ class Ciphers:
                 self._keys.prepare(chat, name, part.data)
 
     def forget_prepared(self) -> None:
+        """Drop the results of trials that no transaction committed."""
         self._signal.forget_prepared()
         self._keys.forget_prepared()
 

@@ -105,6 +105,7 @@ class StanzaHandler:
             await self._ciphers.prepare(stanza, source, others=others)
 
     def forget_prepared(self) -> None:
+        """Drop the results of trials that no transaction committed."""
         self._ciphers.forget_prepared()
 
     def postpone(self, stanza: Node) -> StanzaResult:

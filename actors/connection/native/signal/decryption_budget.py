@@ -142,6 +142,7 @@ class Prepared(Generic[T]):
         self._found: dict[Hashable, dict[bytes, T | Undecryptable]] = {}
 
     def put(self, owner: Hashable, ciphertext: bytes, found: T | Undecryptable) -> None:
+        """Store the result of a trial; `Undecryptable` is one, too."""
         self._found.setdefault(owner, {})[ciphertext] = found
 
     def waits(self, owner: Hashable, ciphertext: bytes) -> bool:
@@ -165,4 +166,5 @@ class Prepared(Generic[T]):
         self._found.pop(owner, None)
 
     def clear(self) -> None:
+        """Forget all results."""
         self._found.clear()

@@ -207,6 +207,7 @@ class Signal:
         return 0
 
     def forget_prepared(self) -> None:
+        """Drop the results of trials on sessions."""
         self._prepared.clear()
 
     async def decrypt(

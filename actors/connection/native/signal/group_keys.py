@@ -80,6 +80,7 @@ class GroupKeys:
             self._prepared.put((chat, device), ciphertext, refused)
 
     def forget_prepared(self) -> None:
+        """Drop the results of trials on sender keys."""
         self._prepared.clear()
 
     def decrypt(self, chat: str, device: str, ciphertext: bytes) -> bytes:
@@ -126,6 +127,7 @@ class GroupKeys:
         return None if stored is None else OwnSenderKey(*stored)
 
     def save_own(self, chat: str, key: OwnSenderKey) -> None:
+        """Store the own sender key of a group, in the transaction of the message that it encrypts."""
         self._session.groups.save_own_sender_key(
             chat, OwnKeyRow(key.key_id, key.iteration, key.chain, key.private, key.public)
         )

@@ -33,10 +33,12 @@ class Identities:
 
     @property
     def sending(self) -> bytes:
+        """Both public identity keys as the MAC of a sent message covers them: the sender's, then the receiver's."""
         return KEY_TYPE + self.own + KEY_TYPE + self.peer
 
     @property
     def receiving(self) -> bytes:
+        """Both public identity keys as the MAC of a received message covers them: the sender's, then the receiver's."""
         return KEY_TYPE + self.peer + KEY_TYPE + self.own
 
 

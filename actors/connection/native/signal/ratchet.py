@@ -122,6 +122,7 @@ class Ratchet:
         )
 
     def dump(self) -> str:
+        """The session as JSON, for its row of the session file; skipped keys have rows of their own."""
         return json.dumps(
             {
                 "peer_keys": [key.hex() for key in self.peer_keys],

@@ -53,6 +53,7 @@ class Distribution:
     signing: bytes
 
     def encode(self) -> bytes:
+        """The bytes of libsignal's SenderKeyDistributionMessage, with the version before it."""
         return (
             _VERSION
             + number_field(1, self.key_id)
@@ -122,6 +123,7 @@ class SenderKey:
 
     @classmethod
     def of(cls, handed: Distribution) -> SenderKey:
+        """The sender key of a member, as the member's distribution message begins it."""
         return cls(handed.key_id, handed.signing, handed.iteration, handed.chain)
 
     def _check(self, message: GroupMessage) -> None:

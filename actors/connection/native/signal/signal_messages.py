@@ -78,6 +78,7 @@ class PrekeyMessage:
     message: Bytes
 
     def encode(self) -> bytes:
+        """The bytes of libsignal's PreKeySignalMessage, with the version before it."""
         prekey = b"" if self.prekey_id is None else number_field(1, self.prekey_id)
         return (
             bytes([VERSION])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from actors.connection.abilities.account_settings import GroupMembersValue, NamedPerson
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.protocol.administration.group_settings import changed_settings
 from actors.connection.protocol.identities.addresses import Address, parse_optional
@@ -103,19 +104,19 @@ class GroupNewsWriter:
         ]
         for change in get_args(MembersChange):
             if people := self._named_each(news.members.get(change, ())):
-                fields = {"id": news.id, "change": change, "by": by, "people": people}
+                fields = GroupMembersValue(id=news.id, change=change, by=by, people=people)
                 changes.append(AppStateChange.group_members(str(chat), fields, at=news.at))
         if changes:
             self._session.app_state.note_part(COLLECTION, changes, news=True)
         return bool(changes)
 
-    def _named_each(self, people: Iterable[Address]) -> list[dict[str, Any]]:
+    def _named_each(self, people: Iterable[Address]) -> list[NamedPerson]:
         persons = dict.fromkeys(self._people.canonical(one) for one in people if one.is_person)
         return [self._named(one) for one in list(persons)[:MOST_PEOPLE]]
 
-    def _named(self, person: Address) -> dict[str, Any]:
+    def _named(self, person: Address) -> NamedPerson:
         canonical = self._people.canonical(person)
-        return {"address": str(canonical), **self._people.naming(canonical)}
+        return NamedPerson(address=str(canonical), **self._people.naming(canonical))
 
 
 def _people(change: Node) -> list[Address]:

@@ -64,6 +64,7 @@ class Member:
 
     @property
     def addresses(self) -> frozenset[Address]:
+        """The addresses of the member that are known: phone number, LID, or both."""
         return frozenset(one for one in (self.address, self.other) if one is not None)
 
 
@@ -87,6 +88,7 @@ class GroupMembers:
         return "lid" if self.addressing == "lid" else "number"
 
     def encode(self) -> str:
+        """The group as JSON for its row of the session file."""
         members = [
             [str(one.address), one.other and str(one.other), one.rank] for one in self.members
         ]
@@ -101,6 +103,7 @@ class GroupMembers:
 
     @classmethod
     def decode(cls, encoded: str) -> GroupMembers:
+        """The group of the JSON that `encode` made, also that of an earlier release."""
         named = json.loads(encoded)
         members = (
             Member(Address.parse(address), parse_optional(other), rank)

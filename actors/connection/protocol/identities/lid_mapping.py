@@ -12,6 +12,7 @@ from actors.connection.protocol.identities.addresses import (
 )
 
 if TYPE_CHECKING:
+    from actors.connection.abilities.account_settings import PersonNames
     from actors.connection.protocol.identities.addresses import Kind
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
@@ -56,7 +57,7 @@ class LidMapping:
             addresses.append(lid)
         return tuple(addresses)
 
-    def naming(self, person: Address) -> dict[str, str | None]:
+    def naming(self, person: Address) -> PersonNames:
         """The fields `sender_name` and `sender_lid` of a person, as in `engine.InboxMessage`."""
         chat = str(person.canonical)
         session = self._session

@@ -74,6 +74,7 @@ class FileEncryptor:
         return self._sealed.digest()
 
     def feed(self, chunk: bytes) -> bytes:
+        """Encrypt a chunk of any size. Returns the ciphertext that is complete, whole AES blocks."""
         self.size += len(chunk)
         self._plain.update(chunk)
         return self._out(self._encryptor.update(chunk))

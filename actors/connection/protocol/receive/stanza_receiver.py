@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
-
 from actors.connection.protocol.decryption_errors import Unprepared
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
-log = structlog.get_logger()
 
 STANZAS_PER_COMMIT: Final = 64
 """Stanzas that share a commit at most."""

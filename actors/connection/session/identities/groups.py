@@ -68,10 +68,12 @@ class Groups(SessionPart):
     # rosters
 
     def members(self, chat: str) -> StoredMembers | None:
+        """The members of a group with the time at which they were fetched; None where they never were."""
         row = self._file.row("SELECT roster, fetched_at FROM rosters WHERE chat = ?", (chat,))
         return None if row is None else StoredMembers(*row)
 
     def save_members(self, chat: str, roster: str, fetched_at: float) -> None:
+        """Replace the members of a group; `fetched_at` in seconds since the epoch."""
         self._file.write(
             "INSERT OR REPLACE INTO rosters (chat, roster, fetched_at) VALUES (?, ?, ?)",
             (chat, roster, fetched_at),
@@ -104,6 +106,7 @@ class Groups(SessionPart):
     # sender keys of others
 
     def sender_key(self, chat: str, sender: str, key_id: int) -> StoredKey | None:
+        """The sender key of a member by its id; None where the member never handed it out."""
         row = self._file.row(
             "SELECT number, kept, key_id, signing, iteration, chain FROM sender_keys"
             " WHERE chat = ? AND sender = ? AND key_id = ?",
@@ -143,6 +146,7 @@ class Groups(SessionPart):
     # the own sender key
 
     def own_sender_key(self, chat: str) -> OwnKeyRow | None:
+        """The sender key under which the account writes to the group; None before its first message."""
         row = self._file.row(
             "SELECT key_id, iteration, chain, private, public FROM own_sender_keys WHERE chat = ?",
             (chat,),

@@ -116,6 +116,7 @@ class SignalKeys(SessionPart):
         self._file.write("UPDATE prekeys SET published = ? WHERE published = ?", (_UPLOADED, _HELD))
 
     def prekey(self, prekey_id: int) -> Prekey | None:
+        """A one-time prekey; None for one that was used."""
         row = self._file.row("SELECT id, private, public FROM prekeys WHERE id = ?", (prekey_id,))
         return None if row is None else Prekey(*row)
 
@@ -137,6 +138,7 @@ class SignalKeys(SessionPart):
             )
 
     def delete_prekey(self, prekey_id: int) -> None:
+        """Delete a one-time prekey, in the transaction of the message that used it."""
         self._file.write("DELETE FROM prekeys WHERE id = ?", (prekey_id,))
 
     def signed_prekey(self, prekey_id: int) -> SignedPrekey | None:
@@ -198,6 +200,7 @@ class SignalKeys(SessionPart):
         )
 
     def current_ratchet(self, address: str) -> StoredRatchet | None:
+        """The session under which messages to the device are encrypted; None for none."""
         return next(iter(self._ratchets("address = ? AND current = 1", address)), None)
 
     def has_current_ratchet(self, address: str) -> bool:
@@ -245,6 +248,7 @@ class SignalKeys(SessionPart):
         return made
 
     def save_ratchet(self, ratchet_id: int, state: str, peer_key: bytes, kept: int) -> None:
+        """Store the state of a session after a step; `kept` is the number of its skipped keys."""
         self._file.write(
             "UPDATE ratchets SET state = ?, peer_key = ?, kept = ? WHERE id = ?",
             (state, peer_key, kept, ratchet_id),

@@ -67,6 +67,7 @@ class SkippedKeys(SessionPart):
         self._unchecked: dict[str, int] = {}  # keys that were added since all were counted
 
     def find(self, ratchet_id: int, ratchet_key: bytes, counter: int) -> bytes | None:
+        """The seed of a message key that a ratchet passed over; None where it was used, dropped or never there."""
         row = self._file.row(
             "SELECT seed FROM skipped_keys WHERE ratchet = ? AND ratchet_key = ? AND counter = ?",
             (ratchet_id, ratchet_key, counter),
@@ -113,6 +114,7 @@ class SkippedKeys(SessionPart):
         return kept
 
     def find_of_sender(self, number: int, iteration: int) -> bytes | None:
+        """The seed of a message key that a sender key passed over; None as for `find`."""
         row = self._file.row(
             "SELECT seed FROM skipped_sender_keys WHERE sender_key = ? AND iteration = ?",
             (number, iteration),

@@ -70,7 +70,7 @@ func serve(stream net.Conn) int {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			return exitMalformed
 		}
-		// The actor is gone: nothing is finished for it. What is committed goes into the database's file.
+		// The actor is gone: nothing is finished for it. All commits go into the database's file.
 		within(closing, func() { _ = account.Close() })
 		return 0
 	case <-account.Closed():

@@ -44,6 +44,7 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - it is asked for its size alone
 
 
 def python() -> CheckResult:
+    """Whether Python is 3.11 or newer."""
     version = ".".join(str(part) for part in sys.version_info[:3])
     good = sys.version_info >= (3, 11)
     if good:
@@ -67,6 +68,7 @@ def ray() -> CheckResult:
 
 
 def files() -> CheckResult:
+    """Whether a process may have as many files open as a few hundred requests need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= FILES:
         return ok("open files", f"a process may have {soft}")
@@ -94,6 +96,7 @@ def shared_memory() -> CheckResult:
 
 
 def directory(data: Path) -> CheckResult:
+    """Whether the data directory can be made or written, on a file system that outlives the machine."""
     name = "data directory"
     if not exists(data):
         reason = could_be_made(data)
@@ -130,6 +133,7 @@ def authorities(data: Path) -> CheckResult:
 
 
 def disk(data: Path) -> CheckResult:
+    """Whether the file system of the data directory has room for a day at least."""
     free = shutil.disk_usage(_there(data)).free
     words = f"{free / (1 << 30):.1f} GiB free"
     room = "make room: `logs/` may go at any time, and MEDIA_RETENTION_DAYS can be less"
@@ -139,6 +143,7 @@ def disk(data: Path) -> CheckResult:
 
 
 def clock() -> CheckResult:
+    """Whether the clock was set: certificates and timestamps of WhatsApp need a right one."""
     now = time.gmtime()
     shown = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
     if now.tm_year < YEAR:
@@ -147,6 +152,7 @@ def clock() -> CheckResult:
 
 
 def valkey() -> CheckResult:
+    """Whether the server is there that is started where the settings name no Redis."""
     try:
         found = binary()
     except NoServer as error:
@@ -157,6 +163,7 @@ def valkey() -> CheckResult:
 
 
 def port(host: str, number: int, *, runs: bool) -> CheckResult:
+    """Whether the port of the API is free, or with `runs` the own one of the instance."""
     where = f"{host}:{number}"
     hindrance = None if runs else ports.hindrance(number, host)
     if hindrance == errno.EADDRINUSE:

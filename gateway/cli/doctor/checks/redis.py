@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 async def redis(settings: Settings) -> list[CheckResult]:
+    """Whether Redis answers, has memory left and is durable, and whether its clock is right."""
     client = connect(settings)
     where = _where(settings)
     try:

@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
 NAME, FORMER, LATER = "tenant", "15550100031", "15550100032"
 CONTACT = "15550100033"
-IMAGE = b"GIF89a" + bytes(100)
 
 
 @pytest.fixture

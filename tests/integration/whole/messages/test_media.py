@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
-STORED = {"state": "stored", "error": None}
-
 
 @pytest.fixture
 def receiver(instance: Instance) -> Iterator[Receiver]:

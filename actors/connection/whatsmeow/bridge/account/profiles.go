@@ -72,7 +72,7 @@ func (one *Account) Blocked(*pipe.Request) (pipe.Fields, error) {
 	return pipe.Fields{"people": people}, nil
 }
 
-// Block blocks a person, or ends that. Whom WhatsApp does not know is refused with 404: the library has a text for it.
+// Block blocks a person, or ends that. A number that WhatsApp does not know is refused with 404: the library has a text for it.
 func (one *Account) Block(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Person  types.JID `json:"person"`

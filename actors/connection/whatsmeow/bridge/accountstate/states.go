@@ -106,7 +106,7 @@ func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bo
 		return false, err
 	}
 	if version == 0 && !whole {
-		// What comes of a collection that the actor knows to be empty is news, else it is all there ever was.
+		// Items of a collection that the actor knows to be empty are news; of any other they are all there ever were.
 		if whole, err = all.hand(name, &version, 0, nil); err != nil {
 			return false, err
 		}

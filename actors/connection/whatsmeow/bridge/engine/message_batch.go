@@ -42,7 +42,7 @@ func (some *together) take(node *waBinary.Node) (taken bool) {
 	if part == nil {
 		return false
 	}
-	// What panics is handled by itself, and panics again there.
+	// A stanza that panics is handled by itself, and panics again there.
 	defer func() {
 		if recover() != nil {
 			taken = false

@@ -101,7 +101,7 @@ func processor() time.Duration {
 }
 
 // BenchmarkForgeries is the processor time that a forged message takes at the worst state that a peer can build up, without its
-// answer, and that of a message in order. What is kept of the peer is not in memory, but where the name says so.
+// answer, and that of a message in order. The state of the peer is not in memory, but where the name says so.
 func BenchmarkForgeries(b *testing.B) {
 	logging.New(io.Discard).TakeSignal()
 	two, one := worst(b)

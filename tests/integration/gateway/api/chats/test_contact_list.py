@@ -106,7 +106,9 @@ async def test_a_search_finds_names_and_numbers(
 async def test_a_person_of_whom_a_picture_alone_is_noted_is_in_no_list(
     api: Api, people: Documents
 ) -> None:
-    change = AppStateChange.picture(person(519), "7", {}, at=1.0)
+    change = AppStateChange.picture(
+        person(519), "7", {"sender_name": None, "sender_lid": None}, at=1.0
+    )
     await save(people, SHOP, 650, change)
     assert person(519) not in addresses(listed(api))
     path, query = "/api/connections/shop/contacts", f"{person(519)},{person(500)}"

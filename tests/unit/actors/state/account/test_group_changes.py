@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.abilities.account_settings import GroupMembersValue, NamedPerson
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity
 from actors.state.account.chat_activity import Activity
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents, Write
 
 GROUP = "120363000000000001@g.us"
-ANA = {"address": "15550100002@s.whatsapp.net", "sender_name": "Ana", "sender_lid": None}
+ANA = NamedPerson(address="15550100002@s.whatsapp.net", sender_name="Ana", sender_lid=None)
 
 
 @asynccontextmanager
@@ -46,7 +47,7 @@ def setting(name: str, value: Any, at: float = 5.0) -> AppStateChange:
 
 
 def members(change: str, number: str, at: float = 5.0) -> AppStateChange:
-    told = {"id": number, "change": change, "by": None, "people": [ANA]}
+    told = GroupMembersValue(id=number, change=change, by=None, people=[ANA])
     return AppStateChange.group_members(GROUP, told, at=at)
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from actors.connection.abilities.account_settings import PersonNames
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity, pictures
 from actors.state.documents import CHATS, CONTACTS, Order, Where
@@ -105,7 +106,7 @@ async def test_another_picture_of_a_person_ends_the_noted_one_and_has_an_event(
     """Under each address that the person had; also of a person who is neither a contact nor in a chat."""
 
     async def happen(key: int, id_: str, address: str = ANA) -> list[str]:
-        named = {"sender_name": "Ana", "sender_lid": LID}
+        named = PersonNames(sender_name="Ana", sender_lid=LID)
         change = AppStateChange.picture(address, id_, named, at=float(key))
         more = {"key": key, "epoch": 1, "collection": "pictures", "news": True, "noted_as": address}
         item = {**asdict(change), **more}

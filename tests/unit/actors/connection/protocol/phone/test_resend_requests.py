@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
-ACCOUNT = "15550100001@s.whatsapp.net"
-
 
 class Peers:
     """Notes what leaves; `error` is what becomes of it instead, `overtaken` what comes before its acknowledgement."""
