@@ -18,7 +18,13 @@ from actors.health import summary
 from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
-from gateway.http.endpoint import ApiRequest, handled, outages_as_problems
+from gateway.http.endpoint import (
+    ApiRequest,
+    handled,
+    outages_as_problems,
+    validated_body,
+    validated_query,
+)
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -92,14 +98,14 @@ class ConsoleRequest:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
+        """The API's answer to the person's key. Raises `Problem`."""
         target = self.operations[operation]
         if target.scope is not None:
             self.require(target.scope)
-        parameters = None if target.query is None else target.query.model_validate(query or {})
+        parameters = None if target.query is None else validated_query(target.query, query or {})
         content = None
         if target.body is not None:
-            content = target.body.model_validate_json(json.dumps(body or {}))
+            content = validated_body(target.body, json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with outages_as_problems:
             return await handled(

@@ -47,18 +47,18 @@ def _usable(headers: dict[str, str]) -> dict[str, str]:
     """Headers that can go with a delivery; a refusal never repeats a value."""
     names = [name.lower() for name in headers]
     if len(headers) > MAX_HEADERS:
-        raise _refused(f"a webhook has {MAX_HEADERS} headers at most")
+        raise _refused(f"list at most {MAX_HEADERS} headers")
     if len(set(names)) < len(names):
-        raise _refused("a header is named twice")
+        raise _refused("name each header once")
     for name, value in headers.items():
         if len(name) > MAX_HEADER_NAME_CHARACTERS or not re.fullmatch(HEADER_NAME[1:-1], name):
             raise _refused("the name of a header has letters, digits, hyphens and underscores")
         if name.lower() in RESERVED or name.lower().startswith(RESERVED_FIRST):
-            raise _refused("a header has a name that is reserved")
+            raise _refused("leave out the headers that are reserved, Content-Type say")
         if len(value) > MAX_HEADER_VALUE_CHARACTERS or not re.fullmatch(VALUE[1:-1], value):
             raise _refused("the value of a header is visible ASCII, with spaces within")
         if value == MASK:
-            raise _refused("the value of a header is masked: give the value itself")
+            raise _refused("write the value of a header itself, not its mask")
     return headers
 
 
@@ -79,6 +79,7 @@ Headers = Annotated[
                 "minLength": 1,
                 "maxLength": MAX_HEADER_VALUE_CHARACTERS,
                 "pattern": VALUE,
+                "examples": ["Bearer s3cret"],
             },
             "description": "Headers that go with each delivery, an `Authorization` say. Their values are secrets:"
             " answers show them masked. Those that Teimoso sets, and those of the connection, are"

@@ -202,7 +202,7 @@ def test_a_form_of_a_webhook_that_is_wrong_tells_why_and_stays(admin: Person, ho
         (HOOKS, wrong, "The field url"),
         (HOOKS, {**wrong, "headers": "no s3cret"}, "Line 1 of the headers has no colon."),
         (f"{hook}/change", {"setting": "url", "url": "nonsense"}, "The field url"),
-        (f"{hook}/change", {"setting": "headers", "headers": "Host: s3cret"}, "is reserved"),
+        (f"{hook}/change", {"setting": "headers", "headers": "Host: s3cret"}, "that are reserved"),
     ):
         refused = admin.submit(address, **fields)
         assert (refused.status_code, words in refused.text) == (422, True), refused.text
