@@ -26,6 +26,7 @@ from gateway.http.endpoint import (
     validated_query,
 )
 from gateway.http.problems import Problem
+from gateway.schemas.examples import field_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,13 @@ class ConsoleRequest:
         """Whether the person's key has the scope for it."""
         scope = self.operations[operation].scope
         return scope is None or self.key.may(scope)
+
+    def example(self, operation: str, *place: int | str) -> str:
+        """The example of a field that the API has in its document and in its refusals."""
+        model = self.operations[operation].body
+        _, found = ("", None) if model is None else field_at(model, place)
+        assert found is not None, (operation, place)  # a test opens every form
+        return found
 
     def require(self, scope: Scope) -> None:
         """Count a request of the person's key. Problems `rate_limited`, and `missing_scope` without the scope."""
@@ -141,6 +149,7 @@ class ConsoleRequest:
             # Where reading is paid for, a page that lies open costs little.
             "every": 15 if self.backends.documents.billed else 2,
             "may": self.may,
+            "example": self.example,
             "key": self.key,
             "token": self.session.token,
             "redis_up": seen.redis,

@@ -20,6 +20,9 @@ MAX_HEADERS, MAX_HEADER_NAME_CHARACTERS, MAX_HEADER_VALUE_CHARACTERS = 20, 64, 1
 HEADER_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 VALUE = r"^[!-~]([ -~]*[!-~])?$"
 
+EXAMPLE_VALUE: Final = "Bearer s3cret"
+"""Of the header Authorization."""
+
 RESERVED: Final = frozenset(
     (
         *("accept", "connection", "content-encoding", "content-length", "content-type", "expect"),
@@ -37,7 +40,9 @@ def from_lines(lines: Iterable[str]) -> dict[str, str]:
     for number, line in enumerate(lines, 1):
         name, colon, value = line.strip().partition(":")
         if not colon and name:
-            raise ValueError(f"Line {number} of the headers has no colon.")
+            raise ValueError(
+                f"Line {number} of the headers has no colon; write it as in Authorization: {EXAMPLE_VALUE}."
+            )
         if name:
             found[name.strip()] = value.strip()
     return found
@@ -79,12 +84,12 @@ Headers = Annotated[
                 "minLength": 1,
                 "maxLength": MAX_HEADER_VALUE_CHARACTERS,
                 "pattern": VALUE,
-                "examples": ["Bearer s3cret"],
+                "examples": [EXAMPLE_VALUE],
             },
             "description": "Headers that go with each delivery, an `Authorization` say. Their values are secrets:"
             " answers show them masked. Those that Teimoso sets, and those of the connection, are"
             " refused.",
-            "examples": [{"Authorization": "Bearer s3cret"}],
+            "examples": [{"Authorization": EXAMPLE_VALUE}],
         }
     ),
 ]
