@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.gateway.person import Person
-from tests.integration.gateway.served import KEY, SHOP, Gateway
+from tests.integration.gateway.served import KEY, Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,6 @@ WRONG = "h0sh"
 
 @pytest.fixture(scope="module")
 def admin(gateway: Gateway) -> Iterator[Person]:
-    gateway.connect(SHOP)
     with Person(gateway, KEY) as person:
         yield person
 
