@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import re
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, field_validator
@@ -20,11 +21,13 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from actors.config.rules_in_words import EXAMPLE, rule
 from actors.config.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
 
 FORMER_SETTINGS = {
     "EXP_BACKOFF_RESTART_DELAY": "RESTART_BACKOFF_BASE",
@@ -171,10 +174,33 @@ def _sentences(error: ValidationError) -> list[str]:
     for problem in error.errors(include_url=False, include_input=False):
         if problem["type"] == "default_factory_not_called":
             continue  # it follows from another one
-        name = ".".join(str(part) for part in problem["loc"]).upper()
+        name = ".".join(str(part) for part in problem["loc"])
+        field = Settings.model_fields.get(name)  # a flag has the name of its field
+        name = name.upper() if field is None else str(field.validation_alias)
         if problem["type"] == "extra_forbidden":
             found.append(_unknown(name))
         else:
-            reason = problem["msg"].removeprefix("Value error, ")
-            found.append(f"{name} is not valid: {reason}.")
+            found.append(f"{name} is not valid: {_rule(name, problem)}.")
     return found
+
+
+def _rule(name: str, problem: ErrorDetails) -> str:
+    """The rule that the setting breaks, with its default as an example where the rule has none."""
+    words = rule(problem)
+    default = _DEFAULTS.get(name)
+    return words if default is None or EXAMPLE in words else f"{words}{EXAMPLE}{default}"
+
+
+def _defaults() -> Iterator[tuple[str, str]]:
+    """The defaults that are an example of a setting, as a person writes each, by name."""
+    for field in Settings.model_fields.values():
+        match field.default:
+            case bool():
+                yield str(field.validation_alias), str(field.default).lower()
+            case float():
+                yield str(field.validation_alias), f"{field.default:g}"
+            case int() | str() | Path():
+                yield str(field.validation_alias), str(field.default)
+
+
+_DEFAULTS: Final[Mapping[str, str]] = {name: text for name, text in _defaults() if text}

@@ -50,7 +50,7 @@ def _sendable(value: str) -> str:
 
 def _different(options: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(options)) < len(options):
-        raise PydanticCustomError("invalid_field", "an option is there twice")
+        raise PydanticCustomError("invalid_field", "list each option once")
     return options
 
 
@@ -101,8 +101,15 @@ Longitude = Annotated[
     Field(ge=-180, le=180, allow_inf_nan=False, description="In degrees.", examples=[-46.63]),
 ]
 
-PlaceName = Annotated[Line | None, Field(description="The name of the place.")]
-PlaceAddress = Annotated[Line | None, Field(description="The place's address, as people write it.")]
+PlaceName = Annotated[
+    Line | None, Field(description="The name of the place.", examples=["Our shop"])
+]
+PlaceAddress = Annotated[
+    Line | None,
+    Field(
+        description="The place's address, as people write it.", examples=["Avenida Paulista 1578"]
+    ),
+]
 
 Vcard = Annotated[
     str,
@@ -120,7 +127,7 @@ Vcard = Annotated[
 
 Seconds = Annotated[
     Annotated[int, Field(ge=0, le=86_400), BeforeValidator(whole)] | None,
-    Field(description="Its length in seconds."),
+    Field(description="Its length in seconds.", examples=[7]),
 ]
 Voice = Annotated[
     bool,
@@ -157,7 +164,7 @@ Choices = Annotated[
     AnswerDescription(_CHOICES),
 ]
 Chosen = Annotated[
-    tuple[Annotated[str, StringConstraints(max_length=4096)], ...],
+    tuple[Annotated[str, StringConstraints(max_length=4096), Field(examples=["tea"])], ...],
     Field(
         max_length=100,
         json_schema_extra={"uniqueItems": True},

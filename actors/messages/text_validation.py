@@ -27,16 +27,16 @@ class InvalidText(ValueError):  # noqa: N818 - reads as what it is
 def sendable(text: str) -> str:
     """The text itself; raises `InvalidText` when WhatsApp would refuse or mangle it."""
     if not text or text.isspace():
-        raise InvalidText("text_empty", "the text has nothing but white space")
+        raise InvalidText("text_empty", "write a text that is more than white space")
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InvalidText(
             "text_too_long",
-            f"the text has {len(text)} characters, WhatsApp allows {MAX_TEXT_CHARACTERS}",
+            f"write at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}",
         )
     found = None if text.isprintable() else _CONTROL.search(text)
     if found:
         raise InvalidText(
             "control_character",
-            f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
+            f"write it without control characters; character {found.start() + 1} is U+{ord(found[0]):04X}",
         )
     return text

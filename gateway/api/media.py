@@ -56,7 +56,9 @@ async def _upload(call: ApiRequest[None, UploadParameters]) -> Response:
         and mime is None
         and declared.partition(";")[0].strip().lower() not in UNKNOWN_TYPES
     ):
-        raise Problem("unsupported_media_type", "The Content-Type is none.")
+        raise Problem(
+            "unsupported_media_type", "Write a media type as the Content-Type, as in image/png."
+        )
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem("unsupported_media_type", "Send the file as it is, without an encoding.")
     limit = backends.settings.media_max_bytes

@@ -286,7 +286,8 @@ def idempotency_key(call: ApiRequest[Any, Any]) -> str | None:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         raise Problem(
-            "invalid_idempotency_key", "Give one Idempotency-Key of 1 to 255 printable characters."
+            "invalid_idempotency_key",
+            "Give one Idempotency-Key of 1 to 255 printable characters, as in order-4711.",
         )
     # Two programs with keys of their own may count their orders alike.
     return f"{call.key.id}:{given[0]}"

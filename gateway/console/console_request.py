@@ -18,8 +18,15 @@ from actors.health import summary
 from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
-from gateway.http.endpoint import ApiRequest, handled, outages_as_problems
+from gateway.http.endpoint import (
+    ApiRequest,
+    handled,
+    outages_as_problems,
+    validated_body,
+    validated_query,
+)
 from gateway.http.problems import Problem
+from gateway.schemas.examples import field_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +83,13 @@ class ConsoleRequest:
         scope = self.operations[operation].scope
         return scope is None or self.key.may(scope)
 
+    def example(self, operation: str, *place: int | str) -> str:
+        """The example of a field that the API has in its document and in its refusals."""
+        model = self.operations[operation].body
+        _, found = ("", None) if model is None else field_at(model, place)
+        assert found is not None, (operation, place)  # a test opens every form
+        return found
+
     def require(self, scope: Scope) -> None:
         """Count a request of the person's key. Problems `rate_limited`, and `missing_scope` without the scope."""
         _, refusal = self.backends.rates.take(self.key)
@@ -92,14 +106,14 @@ class ConsoleRequest:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
+        """The API's answer to the person's key. Raises `Problem`."""
         target = self.operations[operation]
         if target.scope is not None:
             self.require(target.scope)
-        parameters = None if target.query is None else target.query.model_validate(query or {})
+        parameters = None if target.query is None else validated_query(target.query, query or {})
         content = None
         if target.body is not None:
-            content = target.body.model_validate_json(json.dumps(body or {}))
+            content = validated_body(target.body, json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
         with outages_as_problems:
             return await handled(
@@ -135,6 +149,7 @@ class ConsoleRequest:
             # Where reading is paid for, a page that lies open costs little.
             "every": 15 if self.backends.documents.billed else 2,
             "may": self.may,
+            "example": self.example,
             "key": self.key,
             "token": self.session.token,
             "redis_up": seen.redis,

@@ -221,12 +221,15 @@ def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
             given[name] = value
         if model is None:
             raise Problem("unknown_parameter", "This takes no query parameters.")
-    if model is None:
-        return None
+    return None if model is None else validated_query(model, given)
+
+
+def validated_query(model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel:
+    """The query parameters. Problems `unknown_parameter` and `invalid_parameter`."""
     try:
         return model.model_validate(given) if given else _defaults(model)
     except ValidationError as error:
-        raise from_validation(error, parameters=True, model=model) from None
+        raise from_validation(error, model, parameters=True) from None
 
 
 @cache
@@ -241,13 +244,18 @@ def _body(
     if not content and operation.body_optional:
         return model()
     body.require_json(request)
-    try:
-        validated = model.model_validate_json(content)
-    except ValidationError as error:
-        raise from_validation(error, tagged=issubclass(model, RootModel), model=model) from None
+    validated = validated_body(model, content)
     one = validated.root if isinstance(validated, RootModel) else validated
     body.require_each_once(content, len(one.model_fields_set))
     return validated
+
+
+def validated_body(model: type[BaseModel], content: bytes | str) -> BaseModel:
+    """The body in JSON. Problem `malformed_json`, and those of a field that is missing, unknown or invalid."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise from_validation(error, model) from None
 
 
 class Json(Response):

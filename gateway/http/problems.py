@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from gateway.schemas.examples import example_of
+from actors.config.rules_in_words import EXAMPLE, rule
+from gateway.schemas.examples import field_at, fields_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +27,12 @@ RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within t
 
 # A caller's own name for something is repeated only if it can be nothing but a name: a number or a
 # key that stands where a name belongs is not.
-_NAME = re.compile(r"base64(?:_limit)?|[A-Za-z_][A-Za-z_.-]{0,31}", re.ASCII)
+_NAME = re.compile(r"base64(?:_limit)?|sha256|[A-Za-z_][A-Za-z_.-]{0,31}", re.ASCII)
 _NAMED_CODES = {
     "missing": "missing_field",
     "extra_forbidden": "unknown_field",
     "json_invalid": "malformed_json",
 }
-_EXAMPLE = ", as in "
-_TEXTS = {"missing": "it is needed", "extra_forbidden": "there is none of this name"}
 _LITERAL_CODES = {"type": "unsupported_type", "engine": "unsupported_engine"}
 
 
@@ -219,28 +218,25 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
 
 
 def from_validation(
-    error: ValidationError,
-    *,
-    parameters: bool = False,
-    tagged: bool = False,
-    model: type[BaseModel] | None = None,
+    error: ValidationError, model: type[BaseModel] | None = None, *, parameters: bool = False
 ) -> Problem:
     """The problem of the first thing that is wrong; `errors` lists all of them by field, unknown parameters first.
 
-    With `parameters` the names are query parameters; of a `tagged` body each field's place begins
-    with the kind that it was read as. Messages have the examples of fields of the `model`. Never carries the refused value.
+    With `parameters` the names are query parameters. Each message has the rule and, of fields of the `model`, an
+    example. Never carries the refused value.
     """
     listed = []
-    for found in error.errors(include_url=False, include_input=False, include_context=False):
-        code = _code(found, parameters)
-        place = found["loc"][1:] if tagged else found["loc"]
-        field = ".".join(named(str(part)) for part in place)
+    for found in error.errors(include_url=False, include_input=False):
+        code, message, place = _code(found, parameters), rule(found), found["loc"]
+        if model is not None:
+            place, example = field_at(model, place)
+            if found["type"] == "extra_forbidden":
+                message = f"{message}; known: {', '.join(fields_at(model, found['loc'][:-1]))}"
+            elif example is not None and EXAMPLE not in message:
+                message = f"{message}{EXAMPLE}{example}"
+        field = ".".join(str(part) if isinstance(part, int) else named(part) for part in place)
         if code == "unsupported_type" and not field:
             field = "type"
-        message = _TEXTS.get(found["type"], found["msg"])
-        example = None if model is None else example_of(model, found["loc"])
-        if example is not None and _EXAMPLE not in message:
-            message = f"{message}{_EXAMPLE}{example}"
         listed.append({"field": field, "code": code, "message": message})
     listed.sort(
         key=lambda one: one["code"] != "unknown_parameter"

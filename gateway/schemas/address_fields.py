@@ -94,7 +94,7 @@ def _mentioned(given: Any, read: Callable[[Any], Sequence[str]], info: Validatio
         raise PydanticCustomError("invalid_field", "list members of the group, or write all")
     found = given if given == EVERYBODY else list(dict.fromkeys(read(given))) or None
     if found is not None and not addresses.is_group(info.data.get("to", "")):
-        raise PydanticCustomError("invalid_field", "people are mentioned in groups alone")
+        raise PydanticCustomError("invalid_field", "mention people in groups alone")
     return found
 
 

@@ -48,7 +48,14 @@ def chat(written: str) -> str:
 
     Raises `InvalidAddress`.
     """
-    return written if is_group(written) else person(written)
+    if is_group(written):
+        return written
+    if written.endswith("@g.us"):
+        raise InvalidAddress(
+            "unsupported_chat",
+            "write a group's whole address, as in 120363000000000001@g.us",
+        )
+    return person(written)
 
 
 def is_group(written: str) -> bool:
@@ -76,12 +83,12 @@ def canonical(written: str) -> str:
         return written
     if _LID.fullmatch(written):
         raise InvalidAddress(
-            "unsupported_chat", "a LID shows no phone number, which is needed here"
+            "unsupported_chat", "write a phone number, which a LID does not show, as in 15550100002"
         )
     if written.endswith(_OTHER_SERVERS):
         raise InvalidAddress(
             "unsupported_chat",
-            "only chats with a person, and groups by their whole address, are supported",
+            "write a person's phone number, as in 15550100002",
         )
     return number(written)
 
@@ -106,6 +113,7 @@ def number(written: str) -> str:
         )
     if not _NUMBER_FORM.fullmatch(written):
         raise InvalidAddress(
-            "invalid_number", "at most three spaces, dashes and parentheses stand between digits"
+            "invalid_number",
+            "write at most three spaces, dashes and parentheses between digits, as in 15550100002",
         )
     return f"{digits}@{PERSON}"

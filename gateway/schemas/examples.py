@@ -246,22 +246,51 @@ def _plain(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
             return {"boolean": False, "integer": 1, "number": 1.0, "object": {}}.get(str(kind), {})
 
 
-LONGEST_EXAMPLE: Final = 100
+LONGEST_EXAMPLE: Final = 400
 """Characters of an example that a message has room for."""
 
 
-def example_of(model: type[BaseModel], place: Sequence[int | str]) -> str | None:
-    """The example of the field at this place of a validation error, as JSON has it but for a text; None without one."""
-    whole = _schema(model)
-    nodes: list[dict[str, Any]] = [whole]
-    for part in place:
-        nodes = [found for node in nodes for found in _below(whole, node, part)]
+def field_at(
+    model: type[BaseModel], place: Sequence[int | str]
+) -> tuple[tuple[int | str, ...], str | None]:
+    """The field at the place of a validation error as a caller writes it, and its example; None without one.
+
+    The example is as in JSON, and of a text the text.
+    """
+    names, nodes = _walk(model, place)
     for node in nodes:
-        for found in node.get("examples") or ():
+        for found in _examples(_schema(model), node):
             text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
             if 0 < len(text) <= LONGEST_EXAMPLE:
-                return text
-    return None
+                return names, text
+    return names, None
+
+
+def fields_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """The names of the fields that the object at the place of a validation error may have."""
+    _, nodes = _walk(model, place)
+    whole = _schema(model)
+    found = (one for node in nodes for one in _alternatives(whole, node))
+    return list(dict.fromkeys(name for one in found for name in one.get("properties", ())))
+
+
+def _walk(
+    model: type[BaseModel], place: Sequence[int | str]
+) -> tuple[tuple[int | str, ...], list[dict[str, Any]]]:
+    """The names on the way to a place, and the schemas there.
+
+    A part of a place that is the kind or the model that a value was read as is no name.
+    """
+    whole = _schema(model)
+    names: list[int | str] = []
+    nodes: list[dict[str, Any]] = [whole]
+    for part in place:
+        within = [one for node in nodes for one in _alternatives(whole, node)]
+        read_as = [one for node in (*nodes, *within) for one in _read_as(whole, node, part)]
+        if not read_as:
+            names.append(part)
+        nodes = read_as or [found for node in within for found in _below(node, part)]
+    return tuple(names), nodes
 
 
 @cache
@@ -269,18 +298,64 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
-def _below(
+def _alternatives(whole: dict[str, Any], node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schemas that a value may fit, references resolved."""
+    if (reference := node.get("$ref")) is not None:
+        yield from _alternatives(whole, _referred(whole, reference))
+    options = [*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())]
+    for each in options:
+        yield from _alternatives(whole, each)
+    if reference is None and ("properties" in node or not options):
+        yield node
+
+
+def _referred(whole: dict[str, Any], reference: str) -> dict[str, Any]:
+    found: dict[str, Any] = whole["$defs"][reference.rpartition("/")[2]]
+    return found
+
+
+def _read_as(
     whole: dict[str, Any], node: dict[str, Any], part: int | str
 ) -> Iterator[dict[str, Any]]:
-    """The nodes at a part of a place: a property, an item of a list, or the kind that a body was read as."""
-    if (reference := node.get("$ref")) is not None:
-        yield from _below(whole, whole["$defs"][reference.rpartition("/")[2]], part)
-    if part in (found := node.get("properties") or {}):
+    """The schema of an alternative by the name that validation errors have for it."""
+    kinds = (node.get("discriminator") or {}).get("mapping", {})
+    if part in kinds:
+        yield _referred(whole, kinds[part])
+    elif len(options := node.get("anyOf", ())) > 1:
+        yield from (
+            _referred(whole, one["$ref"])
+            for one in options
+            if one.get("$ref", "").rpartition("/")[2] == part
+        )
+
+
+def _below(node: dict[str, Any], part: int | str) -> Iterator[dict[str, Any]]:
+    """The schema of a property, or of the items of a list."""
+    if part in (found := node.get("properties", {})):
         yield found[part]
     if isinstance(part, int) and "items" in node:
         yield node["items"]
-    if (reference := (node.get("discriminator") or {}).get("mapping", {}).get(part)) is not None:
-        yield whole["$defs"][reference.rpartition("/")[2]]
-        return
-    for each in (*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())):
-        yield from _below(whole, each, part)
+    if isinstance(node.get("additionalProperties"), dict):
+        yield node["additionalProperties"]
+
+
+def _examples(whole: dict[str, Any], node: dict[str, Any]) -> Iterator[Any]:
+    """Examples of a value, the best first: those that are declared, then those that follow from its schema."""
+    yield from (one for one in node.get("examples", ()) if one is not None)
+    for found in _alternatives(whole, node):
+        yield from (one for one in found.get("examples", ()) if one is not None)
+        yield from (found[word] for word in ("const", "default") if found.get(word) is not None)
+        yield from found.get("enum", ())[:1]
+        match found.get("type"):
+            case "boolean":
+                yield True
+            case "integer" | "number":
+                yield found.get("minimum", 1)
+            case "array":
+                yield from ([one] for one in _examples(whole, found["items"]))
+            case "object" if "properties" in found:
+                named = found["properties"]
+                needed = found.get("required") or [
+                    name for name in named if "examples" in named[name]
+                ]
+                yield {name: next(_examples(whole, named[name]), None) for name in needed}

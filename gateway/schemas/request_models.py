@@ -31,6 +31,7 @@ from actors.runtime.connection_ids import ID
 from actors.runtime.text_pattern import TextPattern
 from actors.state.events.event import EVENT_TYPES, EventType
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.examples import PATH
 from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
 
 EARLIEST_TIME, LATEST_TIME = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -56,6 +57,7 @@ ConnectionId = Annotated[
         CONNECTION_PATTERN,
         "a connection's id has lower-case letters, digits, - and _, as in shop-2",
     ),
+    Field(examples=["shop"]),
 ]
 """The id of a connection, or its incarnation."""
 Engine = Literal["native", "whatsmeow"]
@@ -99,7 +101,7 @@ def _written_out(value: object) -> object:
 def _tellable(moment: datetime) -> datetime:
     """Only a time that can be written: its UTC may lie outside of all years."""
     if not EARLIEST_TIME <= moment <= LATEST_TIME:
-        raise PydanticCustomError("invalid_field", "it is too far from now")
+        raise PydanticCustomError("invalid_field", "write a time of the years 2 to 9998")
     return moment
 
 
@@ -118,7 +120,12 @@ def _url(value: str) -> str:
 
 
 Limit = Annotated[int, BeforeValidator(_decimal)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    AfterValidator(_tellable),
+    Field(examples=["2030-01-01T09:00:00Z"]),
+]
 
 
 WebhookUrl = Annotated[
@@ -254,6 +261,9 @@ class Retry(Body):
     )
 
 
+DeadId = Annotated[str, StringConstraints(max_length=200), Field(examples=[PATH["id"]])]
+
+
 class Redrive(Body):
     """A filter of the dead letters to send again: those that match every given field."""
 
@@ -278,7 +288,7 @@ class Redrive(Body):
         None, description="They died at this time or later.", examples=["2030-01-01T09:00:00Z"]
     )
     died_before: Moment | None = Field(None, description="They died before this time.")
-    ids: list[Annotated[str, StringConstraints(max_length=200)]] | None = Field(
+    ids: list[DeadId] | None = Field(
         None,
         max_length=1000,
         description="Only these; what is not a dead letter is passed over.",
@@ -310,7 +320,11 @@ class After(Parameters):
     """The place in a list from which a page goes on."""
 
     after: str | None = Field(
-        None, min_length=1, max_length=1024, description="The `next` of the page before."
+        None,
+        min_length=1,
+        max_length=1024,
+        description="The `next` of the page before.",
+        examples=["WyI0ZjZhMDkxYyIsWzQxXV0"],
     )
 
 

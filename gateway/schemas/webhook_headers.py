@@ -20,6 +20,9 @@ MAX_HEADERS, MAX_HEADER_NAME_CHARACTERS, MAX_HEADER_VALUE_CHARACTERS = 20, 64, 1
 HEADER_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 VALUE = r"^[!-~]([ -~]*[!-~])?$"
 
+EXAMPLE_VALUE: Final = "Bearer s3cret"
+"""Of the header Authorization."""
+
 RESERVED: Final = frozenset(
     (
         *("accept", "connection", "content-encoding", "content-length", "content-type", "expect"),
@@ -37,7 +40,9 @@ def from_lines(lines: Iterable[str]) -> dict[str, str]:
     for number, line in enumerate(lines, 1):
         name, colon, value = line.strip().partition(":")
         if not colon and name:
-            raise ValueError(f"Line {number} of the headers has no colon.")
+            raise ValueError(
+                f"Line {number} of the headers has no colon; write it as in Authorization: {EXAMPLE_VALUE}."
+            )
         if name:
             found[name.strip()] = value.strip()
     return found
@@ -47,18 +52,18 @@ def _usable(headers: dict[str, str]) -> dict[str, str]:
     """Headers that can go with a delivery; a refusal never repeats a value."""
     names = [name.lower() for name in headers]
     if len(headers) > MAX_HEADERS:
-        raise _refused(f"a webhook has {MAX_HEADERS} headers at most")
+        raise _refused(f"list at most {MAX_HEADERS} headers")
     if len(set(names)) < len(names):
-        raise _refused("a header is named twice")
+        raise _refused("name each header once")
     for name, value in headers.items():
         if len(name) > MAX_HEADER_NAME_CHARACTERS or not re.fullmatch(HEADER_NAME[1:-1], name):
             raise _refused("the name of a header has letters, digits, hyphens and underscores")
         if name.lower() in RESERVED or name.lower().startswith(RESERVED_FIRST):
-            raise _refused("a header has a name that is reserved")
+            raise _refused("leave out the headers that are reserved, Content-Type say")
         if len(value) > MAX_HEADER_VALUE_CHARACTERS or not re.fullmatch(VALUE[1:-1], value):
             raise _refused("the value of a header is visible ASCII, with spaces within")
         if value == MASK:
-            raise _refused("the value of a header is masked: give the value itself")
+            raise _refused("write the value of a header itself, not its mask")
     return headers
 
 
@@ -79,11 +84,12 @@ Headers = Annotated[
                 "minLength": 1,
                 "maxLength": MAX_HEADER_VALUE_CHARACTERS,
                 "pattern": VALUE,
+                "examples": [EXAMPLE_VALUE],
             },
             "description": "Headers that go with each delivery, an `Authorization` say. Their values are secrets:"
             " answers show them masked. Those that Teimoso sets, and those of the connection, are"
             " refused.",
-            "examples": [{"Authorization": "Bearer s3cret"}],
+            "examples": [{"Authorization": EXAMPLE_VALUE}],
         }
     ),
 ]

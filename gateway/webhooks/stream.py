@@ -209,7 +209,9 @@ async def read(call: ApiRequest[None, ReadEvents]) -> Response:
     headers = call.request.headers.getlist("last-event-id")
     given = headers[0] if headers else None
     if given is not None and not (_NUMBER.fullmatch(given) and len(headers) == 1):
-        raise Problem("invalid_cursor", "Last-Event-ID is the id of an event that was sent here.")
+        raise Problem(
+            "invalid_cursor", "Last-Event-ID is the id of an event that was sent here, as in 4711."
+        )
     last = await newest(backends, call.key)
     if call.request.method == "HEAD":
         return Response(media_type=STREAM_TYPE)

@@ -97,7 +97,7 @@ async def _change(call: ApiRequest[ChatChange, WaitParameters]) -> Response:
     if given.muted_until is not None and given.muted is not True:
         raise Problem("invalid_field", "The field muted_until: it goes with muted: true.")
     if all(value is None for value in dict(given).values()):
-        raise Problem("missing_field", "Name a setting to change.")
+        raise Problem("missing_field", 'Name a setting to change, as in {"archived": true}.')
     until = None if given.muted_until is None else given.muted_until.timestamp()
     wanted = Change(given.archived, given.pinned, given.unread, given.muted, until)
     return await taken_in(call, connection, chat, wanted, given.model_dump_json(), key=key)

@@ -41,7 +41,7 @@ async def _change(call: ApiRequest[models.GroupChange, OfGroup]) -> Response:
     wanted = call.body.model_dump(exclude_none=True)
     group_in_path(call)
     if not wanted:
-        raise Problem("missing_field", "Name a setting to change.")
+        raise Problem("missing_field", 'Name a setting to change, as in {"subject": "Chess club"}.')
     if "ephemeral_seconds" in wanted:
         wanted["ephemeral"] = wanted.pop("ephemeral_seconds")
     await _request(call, "change_group", change=wanted)

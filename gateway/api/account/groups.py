@@ -20,7 +20,10 @@ def group_in_path(call: ApiRequest[Any, Any]) -> str:
     """The address of the group that the path names. Problem `unsupported_chat`."""
     chat = call.path["group"]
     if not addresses.is_group(chat):
-        raise Problem("unsupported_chat", "The path: name a group by its whole address.")
+        raise Problem(
+            "unsupported_chat",
+            "The path: name a group by its whole address, as in 120363000000000001@g.us.",
+        )
     return chat
 
 

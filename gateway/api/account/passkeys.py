@@ -52,7 +52,7 @@ class Signed(Body):
         examples=["SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA"],
     )
     signature: Bytes = Field(description="Over both.", examples=["MEUCIQDx"])
-    userHandle: Bytes | None = Field(None, description="The passkey's user.")
+    userHandle: Bytes | None = Field(None, description="The passkey's user.", examples=["AAECAwQ"])
 
 
 class Assertion(Body):
@@ -60,7 +60,7 @@ class Assertion(Body):
 
     id: Bytes = Field(description="The passkey's id.", examples=["AAECAwQFBgcICQoLDA0ODw"])
     rawId: Bytes = Field(description="The same.", examples=["AAECAwQFBgcICQoLDA0ODw"])
-    type: Annotated[str, TextPattern("^public-key$", "it is public-key")] = Field(
+    type: Annotated[str, TextPattern("^public-key$", "write public-key")] = Field(
         examples=["public-key"]
     )
     response: Signed = Field(
@@ -78,13 +78,15 @@ class Assertion(Body):
             str,
             TextPattern(
                 "^[a-z-]+$",
-                "it has at most 64 lower-case letters and -, as in platform",
+                "write at most 64 lower-case letters and -, as in platform",
                 longest=64,
             ),
         ]
         | None
     ) = Field(None, description="Not used.")
-    clientExtensionResults: dict[str, Any] | None = Field(None, description="Not used.")
+    clientExtensionResults: dict[str, Any] | None = Field(
+        None, description="Not used.", examples=[{}]
+    )
 
 
 class Passkey(Answer):

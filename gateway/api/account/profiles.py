@@ -98,7 +98,7 @@ async def _profile(call: ApiRequest[None, None]) -> Response:
 async def _change_profile(call: ApiRequest[models.ProfileChange, None]) -> Response:
     registered, changes = await resolve_path(call), call.body.changes
     if not changes:
-        raise Problem("missing_field", "Name something to change.")
+        raise Problem("missing_field", 'Name something to change, as in {"about": "At work"}.')
     if "name" in changes:
         engine_limits.require(registered.engine, "app_state")
     if (wanted := changes.get("picture")) is not None:

@@ -3,7 +3,7 @@
 `instance_backups.py` does it for a whole instance.
 """
 
-# ruff: noqa: PLC0415, TC003
+# ruff: noqa: PLC0415, TC001, TC003
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.confirmation import Yes
 from gateway.cli.options import DATA, Data, Json, directory
 
 app = typer.Typer(
@@ -71,6 +72,8 @@ def create(
     keep: Annotated[
         int | None, typer.Option("--keep", min=1, help="With --to: the newest so many stay.")
     ] = None,
+    *,
+    yes: Yes = False,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
@@ -82,7 +85,7 @@ def create(
             output.refuse("--to is for the whole instance, and takes no connection.")
         from gateway.cli.backup import instance_backups
 
-        instance_backups.create(directory(data), to, keep, as_json)
+        instance_backups.create(directory(data), to, keep, yes=yes, as_json=as_json)
         return
     from gateway.cli.backup import bucket_access
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,7 @@ from actors.runtime.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.cli import output
 from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, edited
+from gateway.cli.confirmation import confirm
 from gateway.cli.instance.preparation import running
 from gateway.http.response_base import rfc3339
 from gateway.setting_texts import FIELD_NAMES
@@ -31,13 +33,15 @@ from supervision.backup import creation, restoration, unfinished
 from supervision.backup.backup_store import BackupStore
 from supervision.backup.creation import BackupFailed
 from supervision.backup.restoration import CannotRestore
+from supervision.jobs.backup_redis import mark_of
 from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
-    from supervision.backup.backup_store import LeftOut, Manifest
+    from supervision.backup.backup_store import BackupName, LeftOut, Manifest
+    from supervision.backup.creation import Made
 
 T = TypeVar("T")
 
@@ -51,11 +55,22 @@ _KEPT_BY_THE_KEEPER = {
 """Settings that the keeper writes itself, by the parts of which it knows them."""
 
 
-def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
-    """Make a backup of the instance in `data`; it may run or not."""
+def create(data: Path, to: str, keep: int | None, *, yes: bool, as_json: bool) -> None:
+    """Make a backup of the instance in `data`; it may run or not. Ask before older ones are deleted."""
     settings = _settings_of(data)
     store = _store(settings, to, make=True)
-    made = _done(creation.create(settings, store, runs=_runs(data), keep=keep))
+    runs = _runs(data)
+
+    async def created() -> Made:
+        if keep is not None:
+            there: list[BackupName] = []
+            with suppress(OSError):  # the backup fails of it, by a sentence
+                there = await store.names(await asyncio.to_thread(mark_of, data))
+            if older := there[: max(len(there) + 1 - keep, 0)]:
+                confirm(f"Keeping {keep} in {to}", [f"the backup {one}" for one in older], yes=yes)
+        return await creation.create(settings, store, runs=runs, keep=keep)
+
+    made = _done(created())
     if as_json:
         left_out = _shown(made.left_out)
         output.plain({**made._asdict(), "name": str(made.name), "left_out": left_out})

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from gateway.console.page_app import PageMethod
 from gateway.http.api_keys import SCOPES
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import Problem
 from gateway.schemas.texts import losses
 
 if TYPE_CHECKING:
@@ -56,8 +54,6 @@ async def create(view: ConsoleRequest) -> Response:
         body["connections"] = named
     try:
         made = await view.call("createKey", body=body)
-    except ValidationError as error:
-        return await show(view, from_validation(error))
     except Problem as problem:
         if problem.kind.code == "missing_scope":
             raise

@@ -8,14 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from actors.connection.engine import ABILITIES
 from gateway.console.console_request import PagePart
 from gateway.console.page_app import PageMethod
 from gateway.console.pages import conversation_groups, hints, offered_actions
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import Problem
 from gateway.schemas import addresses
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
         try:
             return view.to(address(name, addresses.chat(written)))
         except addresses.InvalidAddress as error:
-            return await of_connection(view, Problem(error.code, f"{error}.".capitalize()))
+            return await of_connection(view, Problem(error.code, f"The number: {error}."))
     found = await view.call("getConnection", path={"connection": name})
     return await _shown(
         view, found, None, messages=PagePart(None), listed=await _chats(view, name), problem=problem
@@ -136,8 +135,6 @@ async def accepted(view: ConsoleRequest, operation: str, **query: Any) -> dict[s
     headers = {"Idempotency-Key": view.form["once"]} if view.form.get("once") else {}
     try:
         answer: dict[str, Any] = await view.call(operation, headers=headers, **query)
-    except ValidationError as error:
-        return await conversation(view, from_validation(error, tagged=operation == "sendMessage"))
     except Problem as problem:
         if problem.kind.status in {403, 404, 410}:
             raise
@@ -163,8 +160,6 @@ async def upload(view: ConsoleRequest) -> Response:
     """Take a file in, for a message to bring: as the API does, in its words."""
     try:
         return await view.response("uploadMedia", query=dict(view.query))
-    except ValidationError as error:
-        return from_validation(error, parameters=True).response()
     except Problem as problem:
         return problem.response()
 
@@ -198,10 +193,7 @@ async def _chats(view: ConsoleRequest, name: str) -> PagePart:
         query["search"] = view.query["search"]
     if view.query.get("list"):
         query["after"] = view.query["list"]
-    try:
-        return await view.part("listAllChats", query=query)
-    except ValidationError as error:
-        return PagePart(None, from_validation(error, parameters=True))
+    return await view.part("listAllChats", query=query)
 
 
 async def _saved_name(view: ConsoleRequest, name: str, person: str) -> str | None:

@@ -7,14 +7,12 @@ import io
 import json
 from typing import TYPE_CHECKING, Final
 
-from pydantic import ValidationError
-
 from actors.config import default_engine
 from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.console_request import PagePart
 from gateway.console.page_app import PageMethod
 from gateway.console.pages import connection_limits
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import Problem
 from gateway.schemas.texts import losses
 
 if TYPE_CHECKING:
@@ -67,8 +65,6 @@ async def add(view: ConsoleRequest) -> Response:
             body[name] = given
     try:
         made = await view.call("createConnection", body=body)
-    except ValidationError as error:
-        return await connections(view, from_validation(error))
     except Problem as problem:
         return await connections(view, problem)
     return view.to(f"/console/connections/{made['id']}")
@@ -116,8 +112,6 @@ async def configure(view: ConsoleRequest) -> Response:
     try:
         path = {"connection": view.connection}
         await view.call("configureConnection", path=path, body=_settings(view.form))
-    except ValidationError as error:
-        return await connection(view, from_validation(error))
     except Problem as problem:
         if problem.kind.status not in {422, 503}:
             raise
@@ -146,8 +140,6 @@ async def link(view: ConsoleRequest) -> Response:
     body = {"phone": view.form.get("phone", "").strip()}
     try:
         await view.call("requestPairingCode", path={"connection": view.connection}, body=body)
-    except ValidationError as error:
-        return await connection(view, from_validation(error))
     except Problem as problem:
         if problem.kind.status in {403, 404}:
             raise
@@ -175,11 +167,11 @@ async def _linking(
     """One step of linking by passkey; what is wrong with it is shown beside the challenge."""
     try:
         await view.call(operation, path={"connection": view.connection}, body=body)
-    except ValidationError:
-        return await connection(view, Problem("invalid_field", NO_ASSERTION))
     except Problem as problem:
         if problem.kind.status in {403, 404}:
             raise
+        if problem.kind.code in {"missing_field", "unknown_field", "invalid_field"}:
+            problem = Problem("invalid_field", NO_ASSERTION)
         return await connection(view, problem)
     return view.to(f"/console/connections/{view.path['connection']}")
 

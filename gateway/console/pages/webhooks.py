@@ -6,11 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from pydantic import ValidationError
-
 from actors.state.events.event import EVENT_TYPES
 from gateway.console.page_app import PageMethod
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import Problem
 from gateway.schemas import webhook_headers
 from gateway.schemas.texts import losses
 
@@ -54,8 +52,6 @@ async def add(view: ConsoleRequest) -> Response:
         if headers := _headers(form):
             body["headers"] = headers
         made = await view.call("createWebhook", body=body)
-    except ValidationError as error:
-        return await show(view, from_validation(error))
     except Problem as problem:
         if problem.kind.code == "missing_scope":
             raise
@@ -155,8 +151,6 @@ async def _of_page(view: ConsoleRequest, act: Callable[[], Awaitable[Response]])
     """The answer of `act`; a refusal is shown on the page of the webhook, where there is one."""
     try:
         return await act()
-    except ValidationError as error:
-        return await one(view, from_validation(error))
     except Problem as problem:
         if problem.kind.code in {"missing_scope", "unknown_webhook"}:
             raise

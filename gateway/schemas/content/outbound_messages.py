@@ -117,6 +117,7 @@ class Given(Body):
                 "sha256": {
                     "type": "string",
                     "pattern": SHA256,
+                    "examples": [FILE_EXAMPLE],
                     "description": "Of an upload, as the answer of `POST /api/media` has it.",
                 },
                 "url": {
@@ -154,7 +155,7 @@ class Given(Body):
         if not isinstance(given, dict) or set(given) not in ({"sha256"}, {"url"}):
             raise PydanticCustomError("invalid_field", "give either its sha256 or its url")
         if None in given.values():
-            raise PydanticCustomError("invalid_field", "it is not given")
+            raise PydanticCustomError("invalid_field", "give its sha256 or its url a value")
         return given
 
 
@@ -223,7 +224,7 @@ class NumberCard(Body):
 class VcardCard(Body):
     """A person by a vCard."""
 
-    name: Line = Field(description="The name that is shown.")
+    name: Line = Field(description="The name that is shown.", examples=["Ana"])
     vcard: Vcard
 
 
@@ -293,7 +294,7 @@ else:
         Discriminator(
             _kind,
             custom_error_type="unsupported_type",
-            custom_error_message="this type of message is not supported",
+            custom_error_message=f"write one of {', '.join(_MODELS)}, as in text",
         ),
     ]
 

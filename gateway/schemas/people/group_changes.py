@@ -24,6 +24,7 @@ INVITE_CODE_PATTERN = r"[0-9A-Za-z_-]{8,64}"
 LONGEST_DESCRIPTION = 2048
 
 AddMode = Literal["admins", "all"]
+EphemeralSeconds = Annotated[Literal[0, 86400, 604800, 7776000], Field(examples=[86_400])]
 Outcome = Literal["done", "unchanged", "refused"]
 Participants = Annotated[
     list[Person],
@@ -64,7 +65,7 @@ class GroupChange(Body):
     locked: bool | None = Field(
         None, description="Only admins change subject, description and picture."
     )
-    ephemeral_seconds: Literal[0, 86400, 604800, 7776000] | None = Field(
+    ephemeral_seconds: EphemeralSeconds | None = Field(
         None, description="Seconds after which messages disappear; 0: they stay."
     )
     member_add_mode: AddMode | None = Field(None, description="The members who add others.")

@@ -18,6 +18,7 @@ LONGEST_ABOUT = 139
 Picture = Annotated[
     str,
     TextPattern(SHA256, "a SHA-256 has 64 digits, 0 to 9 and a to f, as an upload has it"),
+    Field(examples=[FILE_EXAMPLE]),
 ]
 
 
@@ -30,6 +31,7 @@ Name = Annotated[
         shortest=1,
         longest=MAX_PROFILE_NAME,
     ),
+    Field(examples=["Teimoso shop"]),
 ]
 About = Annotated[
     str,

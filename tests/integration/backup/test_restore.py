@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 from pathlib import Path
@@ -203,12 +204,12 @@ def test_backups_of_two_instances_are_named_by_their_marks(place: Place, tmp_pat
 
 
 def test_the_newest_stay_with_what_they_need(place: Place, tmp_path: Path) -> None:
-    names = [place.back_up("--keep", "2")["name"]]
+    names = [place.back_up("--keep", "2")["name"]]  # nothing is deleted, nobody is asked
     size = len(place.content())
     for number in range(3):
         for _ in range(number + 1):
             place.accept(WORDS * 500)
-        made = place.back_up("--keep", "2")
+        made = place.back_up("--keep", "2", "--yes")
         names.append(made["name"])
         assert made["added"] < made["size"], "the file of a message was there"
     status, listed, _ = run(place.data, "backup", "list", "--from", str(place.target), "--json")
@@ -218,12 +219,24 @@ def test_the_newest_stay_with_what_they_need(place: Place, tmp_path: Path) -> No
     for name in names[2:]:
         shutil.rmtree(tmp_path / "second", ignore_errors=True)
         assert place.restore(tmp_path / "second", "--copy", name)[0] == 0
-    last = BackupName(*place.back_up("--keep", "1")["name"].split("/"))
+    last = BackupName(*place.back_up("--keep", "1", "--yes")["name"].split("/"))
     keyring = Keyring.of(KEY)
     sealed = (place.target / "backups" / str(last)).read_bytes()
     needed = Manifest.opened(last, sealed, keyring).pieces
     stored = {file.parent.name for file in place.content()}
     assert stored == {keyring.pseudonyms(piece)[0] for piece in needed}
+
+
+def test_older_backups_are_deleted_only_where_that_was_agreed_to(place: Place) -> None:
+    names = [place.back_up("--keep", "1")["name"]]
+    words = ("backup", "create", "--to", str(place.target), "--keep", "1")
+    status, _, said = run(place.data, *words)
+    assert (status, names[0] in said, "--yes does it" in said) == (1, True, True), said
+    _, listed, _ = run(place.data, "backup", "list", "--from", str(place.target), "--json")
+    assert [one["copy"] for one in json.loads(listed)["items"]] == names
+    names.append(place.back_up("--keep", "1", "--yes")["name"])
+    _, listed, _ = run(place.data, "backup", "list", "--from", str(place.target), "--json")
+    assert [one["copy"] for one in json.loads(listed)["items"]] == names[1:]
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:

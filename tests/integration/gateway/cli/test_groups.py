@@ -75,7 +75,7 @@ async def test_a_group_is_set_shown_and_left(gateway: Gateway, owner: Able) -> N
     change = {"subject": "Them", "announce": False, "ephemeral": 0, "member_add_mode": "admins"}
     assert owner.asked == [("change_group", {"chat": GROUP, "change": change})]
     refused = await run(gateway, "groups", "set", "shop", GROUP, status=1)
-    assert refused == "Name a setting to change. (422)\n"
+    assert refused == 'Name a setting to change, as in {"subject": "Chess club"}. (422)\n'
     settings = {
         "description": "Every Tuesday",
         "announce": True,

@@ -164,7 +164,7 @@ async def test_the_commands(
         receiver.answer = lambda _: None
         file.write_text("no colon\n")
         status, said = run("set-headers", hook, "--headers", str(file))
-        assert (status, said) == (1, "Line 1 of the headers has no colon.\n")
+        assert (status, said.partition(";")[0]) == (1, "Line 1 of the headers has no colon")
         file.write_text("")
         assert json.loads(run("set-headers", hook, "--headers", str(file))[1])["headers"] == {}
         await arrived(receiver, await store_messages(documents, next(FREE)))

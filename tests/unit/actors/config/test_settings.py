@@ -24,10 +24,21 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"port": 70_000}, "PORT is not valid"),
+        ({"port": 70_000}, "PORT is not valid: write at most 65535, as in 8090."),
         ({"queue_concurrency": 0}, "QUEUE_CONCURRENCY is not valid"),
-        ({"max_retry_attempts": "five"}, "MAX_RETRY_ATTEMPTS is not valid"),
-        ({"session_storage_type": "usb"}, "SESSION_STORAGE_TYPE is not valid"),
+        (
+            {"max_retry_attempts": "five"},
+            "MAX_RETRY_ATTEMPTS is not valid: write a whole number, as in 5.",
+        ),
+        (
+            {"session_storage_type": "usb"},
+            "SESSION_STORAGE_TYPE is not valid: write local, hybrid or cloud.",
+        ),
+        (
+            {"auto_recovery": "perhaps"},
+            "AUTO_RECOVERY is not valid: write true or false, as in true.",
+        ),
+        ({"data": 5}, "TEIMOSO_DATA is not valid: write a path, as in data."),
         ({"whatsapp_url": "https://example.com"}, "WHATSAPP_URL is not valid"),
         ({"whatsapp_url": "wss://"}, "WHATSAPP_URL is not valid"),
         ({"whatsapp_url": "wss://[::1"}, "WHATSAPP_URL is not valid"),

@@ -18,7 +18,7 @@ GOOD = {"connection": "shop", "to": "15550100002", "text": "hi"}
 def refusal(content: str | bytes) -> Problem:
     with pytest.raises(ValidationError) as refused:
         NewMessage.model_validate_json(content)
-    return from_validation(refused.value, tagged=True)
+    return from_validation(refused.value, NewMessage)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,16 @@ def test_times_that_are_none(written: str) -> None:
                 "it is needed, as in hi",
             ],
         ),
-        ({**GOOD, "foo": 1}, ["there is none of this name"]),
+        (
+            {
+                "connection": "shop",
+                "to": "15550100002",
+                "type": "delete",
+                "message": MINE,
+                "foo": 1,
+            },
+            ["there is none of this name; known: connection, to, message, type"],
+        ),
         (
             {"connection": "shop", "to": "15550100002", "type": "poll", "question": "Tea?"},
             ['it is needed, as in ["tea", "coffee"]'],
@@ -112,7 +121,7 @@ def test_a_message_has_the_example_of_its_field(body: Any, messages: list[str]) 
     """A pattern's text has one of its own."""
     with pytest.raises(ValidationError) as refused:
         NewMessage.model_validate(body)
-    problem = from_validation(refused.value, tagged=True, model=NewMessage)
+    problem = from_validation(refused.value, NewMessage)
     assert [each["message"] for each in problem.extra["errors"]] == messages
 
 

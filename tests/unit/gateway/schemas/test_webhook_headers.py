@@ -15,7 +15,10 @@ from gateway.schemas.webhook_headers import from_lines
 def test_headers_are_read_from_lines_and_a_refusal_repeats_none() -> None:
     found = from_lines(["Authorization: Bearer a:b\n", "", "  X-One:1 "])
     assert found == {"Authorization": "Bearer a:b", "X-One": "1"}
-    with pytest.raises(ValueError, match=r"^Line 2 of the headers has no colon\.$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Line 2 of the headers has no colon; write it as in Authorization: Bearer s3cret\.$",
+    ):
         from_lines(["X-One: 1", "s3cret"])
 
 

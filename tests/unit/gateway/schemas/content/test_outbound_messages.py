@@ -128,21 +128,21 @@ def test_whom_a_message_mentions(body: dict[str, Any], given: Any, mentions: Any
 @pytest.mark.parametrize(
     ("body", "code", "message"),
     [
-        ({**TO, "mentions": "all"}, "invalid_field", "people are mentioned in groups alone"),
+        ({**TO, "mentions": "all"}, "invalid_field", "mention people in groups alone"),
         (
             {**TO, "mentions": ["15550100002"]},
             "invalid_field",
-            "people are mentioned in groups alone",
+            "mention people in groups alone",
         ),
         ({**GROUP, "mentions": "everybody"}, "invalid_field", "list members of the group"),
         ({**GROUP, "mentions": ["Ana"]}, "invalid_number", "write an international phone number"),
-        ({**GROUP, "mentions": [GROUP["to"]]}, "unsupported_chat", "only chats with a person"),
+        ({**GROUP, "mentions": [GROUP["to"]]}, "unsupported_chat", "write a person's phone number"),
     ],
 )
 def test_people_who_cannot_be_mentioned(body: dict[str, Any], code: str, message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         NewMessage.model_validate_json(json.dumps({"text": "hi", **body}))
-    problem = from_validation(refused.value, tagged=True)
+    problem = from_validation(refused.value, NewMessage)
     assert problem.kind.code == code
     assert message in problem.detail
 
