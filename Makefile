@@ -41,10 +41,9 @@ down: setup
 
 ## lint, types and every test but the long ones, which `make chaos` runs; what a failed run leaves is in build/tests,
 ## and how the console's pages look in build/screenshots
-test: setup-test debian
+test: setup-test debian whatsmeow-if-possible
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@$(MAKE) -s whatsmeow-if-possible
 	@# Types are checked, and the program is checked and tested, while tests wait, with what these leave of the cores.
 	@mkdir -p build; rm -rf build/tests; TMPDIR=$$(mktemp -d -p "$(or $(SCRATCH),/tmp)" XXXXXX) || exit 1; export TMPDIR; \
 	trap 'rm -rf "$$TMPDIR"' EXIT; trap 'exit 130' INT TERM; \
@@ -182,12 +181,14 @@ test-whatsmeow: setup-test
 	@touch $@
 
 # A foreign client's own environment. It comes as a binary for some platforms only; on the others
-# its tests are skipped and say so.
-.venv/%/installed: .venv/python requirements-%.lock
+# its tests are skipped and say so. As in .ci/install: where uv cannot, pip does.
+.venv/%/installed: .venv/runtime requirements-%.lock
 	@rm -rf .venv/$*
-	@$(BIN)/python -m venv .venv/$*
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--only-binary :all: -r requirements-$*.lock 2>.venv/$*/errors && touch $@ \
+	@$(BIN)/python -m venv --without-pip .venv/$*
+	@lock="--require-hashes --only-binary :all: -r requirements-$*.lock"; python=.venv/$*/bin/python; \
+	{ $(UV) pip install --quiet --python $$python $$lock 2>/dev/null \
+		|| $(BIN)/python -m pip --python $$python install --quiet --disable-pip-version-check $$lock 2>.venv/$*/errors; } \
+		&& touch $@ \
 		|| { grep -q 'No matching distribution' .venv/$*/errors \
 			&& echo "No $* for this platform: its tests are skipped." >&2 \
 			|| { cat .venv/$*/errors >&2; exit 1; }; }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     started = Simulator(tmp_path_factory.mktemp("simulator") / "data")
     try:
@@ -25,7 +25,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     catalogue.hold(started.directory / "trace")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started(
     simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Client]]:

@@ -11,6 +11,7 @@ from tests.run.scheduling import APART, LAST, LINES, SCENARIOS, rank, scope, sha
 
 ROOT = Path(__file__).resolve().parents[3]
 STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")
+SHARED = 'scope="package"'
 WHOLE = "tests/integration/whole/"
 """All of this folder uses the instance that its `conftest.py` starts."""
 
@@ -34,6 +35,19 @@ def test_what_stands_apart_starts_none() -> None:
     ]
     assert len(apart) >= len(APART)
     assert [file for file in apart if STARTS.search(file.read_text())] == []
+
+
+def test_a_folder_that_shares_is_a_package() -> None:
+    """A fixture of a folder that is none lasts until the run ends: an instance would compute beside all other tests."""
+    shared = [file for file in (ROOT / "tests").rglob("conftest.py") if SHARED in file.read_text()]
+    assert len(shared) > 3
+    folders = [
+        folder
+        for file in shared
+        for folder in file.relative_to(ROOT).parents
+        if folder != Path() and not (ROOT / folder / "__init__.py").exists()
+    ]
+    assert folders == []
 
 
 def test_what_is_named_is_there() -> None:

@@ -1,0 +1,1 @@
+"""Scenarios for each client; a package, so that simulator and clients end with the last of them."""

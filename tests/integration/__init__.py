@@ -1,0 +1,1 @@
+"""Tests over real processes; a package, so that those in it have names of their own."""
