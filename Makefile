@@ -66,6 +66,8 @@ coverage: setup-test debian
 
 ## changes to the pure decisions, one at a time: the unit tests of each module have to notice them
 mutation: setup-test .venv/mutation/installed
+	@# What an earlier run left would be believed for modules that did not change, though their tests did.
+	@rm -rf mutants
 	PYTHONPATH="$$(echo .venv/mutation/lib/python*/site-packages)" $(BIN)/python -m mutmut run
 	PYTHONPATH="$$(echo .venv/mutation/lib/python*/site-packages)" $(BIN)/python -m mutmut results
 
