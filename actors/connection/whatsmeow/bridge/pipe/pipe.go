@@ -35,6 +35,7 @@ type Refusal struct {
 	LID       string `json:"lid,omitempty"`
 }
 
+// Error is the code alone: the other fields are for the actor, and may name people.
 func (refusal *Refusal) Error() string { return refusal.Code }
 
 // Answer is the other side's answer to a request.

@@ -22,6 +22,7 @@ import (
 // Failed reports that a proxy let nothing through: `Kind` is the cause, `Detail` says at which step. It has no address.
 type Failed struct{ Kind, Detail string }
 
+// Error is the cause with its step, for a log.
 func (failed *Failed) Error() string { return failed.Kind + ": " + failed.Detail }
 
 // The kinds of Failed.
