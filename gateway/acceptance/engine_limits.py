@@ -78,5 +78,5 @@ def require(engine: str, ability: Ability) -> None:
 
 _CANNOT: Mapping[Ability, str] = {
     "passkeys": "links no account by its passkey",
-    "app_state": "neither reads nor changes settings of chats, nor stars of messages",
+    "app_state": "reads and changes no settings of chats and stars of messages, and does not change the account's name",
 }

@@ -16,6 +16,7 @@ from actors.runtime import connection_ids
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.applied_changes import is_early
+from gateway.api.account.chat_names import chat_names
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -36,7 +37,8 @@ _ON_DISK = "The message waits on disk for the queue, which can cancel it then; t
 
 
 async def _get(call: ApiRequest[None, None]) -> Response:
-    return written(await message_of(call))
+    [document] = await _named(call.backends, [await document_of(call)])
+    return written(presenters.stored(document))
 
 
 async def message_of(call: ApiRequest[None, None]) -> response_models.Message:
@@ -129,8 +131,21 @@ async def _list_some(call: ApiRequest[None, ListMessages]) -> Response:
     )
     names = {each["connection"] for each in page.items}
     seen = {name for name in names if await _may_read(call, name)}
-    items = [presenters.stored(each) for each in page.items if each["connection"] in seen]
+    found = await _named(backends, [each for each in page.items if each["connection"] in seen])
+    items = [presenters.stored(each) for each in found]
     return written(response_models.Messages(items=items, next=page.next))
+
+
+async def _named(backends: Backends, documents: list[Document]) -> list[Document]:
+    """The messages, those without the name of their chat with the one that it has now, unless each read is billed."""
+    chats = [(one["connection"], one["chat"]) for one in documents if not one.get("chat_name")]
+    known = {} if backends.documents.billed else await chat_names(backends, chats)
+    return [
+        one
+        if one.get("chat_name")
+        else {**one, "chat_name": known.get((one["connection"], one["chat"]))}
+        for one in documents
+    ]
 
 
 async def chat_today(backends: Backends, connection: str | None, chat: str) -> str:

@@ -178,8 +178,8 @@ class Message(Answer):
     chat: str
     chat_name: str | None = Field(
         description="The subject of a group, or the name of the person, as it was known when the message"
-        " arrived; of a dead letter in its list, as it is known now; null where none is, and for other messages that went"
-        " out through the API."
+        " arrived; of one that came without and of one that went out through the API, as it is known now, on Firestore in"
+        " the list of dead letters alone. null where none is, and in events of messages that went out."
     )
     sender: str | None = Field(
         description="Superseded by `author.address`.", json_schema_extra={"deprecated": True}

@@ -12,7 +12,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.connection.backup.backup_format import Tampered
@@ -21,11 +21,18 @@ from actors.connection.backup.keyring import WrongKey
 from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
 from supervision.jobs import JOB_MODULES
-from supervision.jobs.job import Job, JobFailed
+from supervision.jobs.job import Job, JobFailed, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
+
+
+class _JobParser(argparse.ArgumentParser):
+    """Raises `JobFailed` for wrong options, so that they are reported as any other failure of a job."""
+
+    def error(self, message: str) -> NoReturn:
+        raise JobFailed("invalid_options", f"{message[0].upper()}{message[1:]}.")
 
 
 def module(job: str) -> ModuleType:
@@ -36,7 +43,7 @@ def module(job: str) -> ModuleType:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the job that `words` name. Returns the exit status: 1, with a sentence on stderr, for settings that are invalid."""
     os.umask(0o077)
-    parser = argparse.ArgumentParser(prog="python -m supervision.jobs")
+    parser = _JobParser(prog="teimoso jobs run")
     commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")
     for name in JOB_MODULES:
         command = commands.add_parser(name, help=(module(name).__doc__ or "").strip())
@@ -47,7 +54,11 @@ def main(words: Sequence[str] | None = None) -> int:
             "--dry-run", action="store_true", help="report the steps without taking them"
         )
         module(name).options(command)
-    given = parser.parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    try:
+        given = parser.parse_args(words)
+    except JobFailed as refusal:
+        return _failed(words[0] if words else "", refusal.code, str(refusal))
     try:
         job = Job(given.job, _settings(given.data), given.dry_run)
     except InvalidSettings as error:
@@ -60,17 +71,17 @@ async def _run(job: Job, given: argparse.Namespace) -> int:
     try:
         result = await module(job.name).run(job, given)
     except JobFailed as refusal:
-        return _failed(job, refusal.code, str(refusal))
+        return _failed(job.name, refusal.code, str(refusal))
     except (RedisAway, StoreAway, BucketAway, WrongKey, Tampered) as error:
-        return _failed(job, getattr(error, "code", "redis_away"), str(error))
+        return _failed(job.name, getattr(error, "code", "redis_away"), str(error))
     finally:
         await job.close()
     job.report(dry_run=job.dry_run, result=result)
     return 0
 
 
-def _failed(job: Job, code: str, sentence: str) -> int:
-    job.report(code=code, error=sentence)
+def _failed(job: str, code: str, sentence: str) -> int:
+    write_report(job, code=code, error=sentence)
     return 1
 
 

@@ -29,6 +29,12 @@ class JobFailed(Exception):  # noqa: N818 - reads well without Error
         self.code = code
 
 
+def write_report(job: str, **facts: object) -> None:
+    """Writes one line about the job to stdout."""
+    sys.stdout.write(json.dumps({"job": job, **facts}) + "\n")
+    sys.stdout.flush()
+
+
 @dataclass
 class Job:
     """One run of a job: the settings of the instance, and the stores that it opened.
@@ -44,8 +50,7 @@ class Job:
 
     def report(self, **facts: object) -> None:
         """Writes one line about the progress."""
-        sys.stdout.write(json.dumps({"job": self.name, **facts}) + "\n")
-        sys.stdout.flush()
+        write_report(self.name, **facts)
 
     def redis(self) -> Redis:
         """Opens the Redis of the instance; closed when the job ends."""

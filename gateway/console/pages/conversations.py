@@ -64,7 +64,9 @@ async def of_connection(view: ConsoleRequest, problem: Problem | None = None) ->
         try:
             return view.to(address(name, addresses.chat(written)))
         except addresses.InvalidAddress as error:
-            return await of_connection(view, Problem(error.code, f"The number: {error}."))
+            reason = str(error)
+            problem = Problem(error.code, f"{reason[0].upper()}{reason[1:]}.")
+            return await of_connection(view, problem)
     found = await view.call("getConnection", path={"connection": name})
     return await _shown(
         view, found, None, messages=PagePart(None), listed=await _chats(view, name), problem=problem

@@ -243,6 +243,12 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
     place.refused("unknown_connection", "recover-connection", "other")
 
 
+def test_options_that_are_wrong_are_reported_as_a_failure(place: Place) -> None:
+    needed = place.refused("invalid_options", "prune-messages")
+    assert needed == "The following arguments are required: --days."
+    assert "supervision" not in place.refused("invalid_options", "redrive", "--colour", "blue")
+
+
 @pytest.mark.parametrize("job", JOB_MODULES)
 def test_every_job_says_what_it_is(job: str) -> None:
     assert (module(job).__doc__ or "").strip().endswith(".")

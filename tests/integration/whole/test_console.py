@@ -311,7 +311,7 @@ def test_a_key_is_made_and_revoked_by_the_keyboard_alone(
     instance: Instance, page: Page, errors: list[str]
 ) -> None:
     page.goto("/console/api-keys")
-    page.get_by_label("Its purpose").focus()
+    page.get_by_label("Purpose").focus()
     keyboard = page.keyboard
     keyboard.type("kiosk")
     for _ in ("everything", "send", "read"):

@@ -284,8 +284,9 @@ class MemberLists:
                 back |= change.tag == "add" and person == self._people.account
             # An account that was out got no news of members.
             roster = None if roster is None or back else changed(roster, change)
-            if change.tag == "subject":
-                self.note_subject(chat, change.attrs.get("subject", ""))
+            named = change.child("group") if change.tag == "create" else change
+            if named is not None and named.tag in {"group", "subject"}:
+                self.note_subject(chat, named.attrs.get("subject", ""))
         stored = self._session.groups.members(str(chat))
         if roster is None:
             self._session.groups.forget_members(str(chat))

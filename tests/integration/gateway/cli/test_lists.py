@@ -53,7 +53,7 @@ async def test_messages_are_listed_and_shown(gateway: Gateway, documents: Docume
 async def test_messages_are_listed_with_the_names_of_their_senders(
     gateway: Gateway, documents: Documents
 ) -> None:
-    """Of a group too; a number where there is no name, and nothing for a message of the account."""
+    """Of a group too; a number where there is no name, and for a message of the account whose chat it is."""
     await say(documents, 890, person(890), "one", sender_name="Bea Lopes")
     await say(
         documents, 891, "120363000000000078@g.us", "two", sender=person(891), chat_name="Chess club"
@@ -63,7 +63,7 @@ async def test_messages_are_listed_with_the_names_of_their_senders(
     heading, *rows, _ = (await run(gateway, "messages", "list", "--limit", "3")).splitlines()
     begins, ends = heading.index("name"), heading.index("status")
     names = [row[begins:ends].strip() for row in rows]
-    assert names == ["", "+15550100891", "Bea Lopes"]
+    assert names == ["Bea Lopes", "+15550100891", "Bea Lopes"]
 
 
 async def test_chats_and_people_are_listed_and_searched(

@@ -284,7 +284,7 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
         assert "messages that would begin another wait." in text
         assert shown["limited_until"] in text
     assert "teimoso refused list limited" in text
-    assert "<dt>Files that wait</dt><dd>5 " in text
+    assert "<dt>Waiting files</dt><dd>5 " in text
     assert (shown["deferred_files"], shown["over_budget_files"]) == (5, 2)
 
 

@@ -374,12 +374,12 @@ def test_while_redis_is_away_pages_say_so_and_sends_are_taken(
 
 def test_while_the_store_is_away_pages_say_what_they_do_not_know(own_gateway: Gateway) -> None:
     with Person(own_gateway, KEY) as person:
-        assert "Nothing needs you" in person.get("/console/recovery").text
+        assert "No active alerts" in person.get("/console/recovery").text
         spoil(own_gateway)
         until("the page says it", lambda: "The state store is away" in person.get("/").text, 10)
         each_page_says(person, "The state store is away.")
         assert "The messages cannot be shown now" in person.get(THREAD).text
-        assert "Nothing needs you" not in person.get("/console/recovery").text
+        assert "No active alerts" not in person.get("/console/recovery").text
         assert "<dt>Alerts</dt><dd>0" not in person.get("/").text, "nobody knows"
         spoil(own_gateway, heal=True)
         until("it is back", lambda: "state store is away" not in person.get("/").text, 15)

@@ -237,6 +237,8 @@ async def test_a_subject_is_kept_also_without_the_members(session: Session) -> N
         return session.groups.subject(str(chat))
 
     assert await notified(Node("create", {}, ())) is None
+    made = Node("group", {"id": "120363000000000001", "subject": "Tea"})
+    assert await notified(Node("create", {}, (made,))) == "Tea", "a new group has a name at once"
     assert await notified(Node("subject", {"subject": "Chess"})) == "Chess"
     assert rosters.cached(chat) is None
     assert await notified(Node("subject", {"subject": "Chess club"})) == "Chess club"
