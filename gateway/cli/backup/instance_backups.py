@@ -13,6 +13,7 @@ from actors.config.sections import bucket_address
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
 from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.bucket.blocking_bucket import WITHOUT_ANSWER
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import Keyring, WrongKey
 from actors.connection.backup.open_vault import open_target
@@ -23,6 +24,7 @@ from actors.runtime.atomic_files import write_atomically
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.cli import output
+from gateway.cli.backup.standstill import Standstill, end_process
 from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, edited
 from gateway.cli.instance.preparation import running
 from gateway.http.response_base import rfc3339
@@ -34,7 +36,7 @@ from supervision.backup.restoration import CannotRestore
 from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from supervision.backup.backup_store import LeftOut, Manifest
@@ -53,9 +55,17 @@ _KEPT_BY_THE_KEEPER = {
 
 def create(data: Path, to: str, keep: int | None, as_json: bool) -> None:
     """Make a backup of the instance in `data`; it may run or not."""
-    settings = _settings_of(data)
-    store = _store(settings, to, make=True)
-    made = _done(creation.create(settings, store, runs=_runs(data), keep=keep))
+    sentence = (
+        f"The disk of {data} or the target {to} does not answer. `teimoso backup list --from {to}` shows the backups"
+        " that are whole; the next one finds what this one has stored."
+    )
+    with Standstill(sentence) as standstill:
+        settings = _settings_of(data)
+        if settings.state_file.exists():
+            standstill.allow(settings.state_file.stat().st_size)
+        store = _store(settings, to, make=True, watch=standstill)
+        work = creation.create(settings, store, runs=_runs(data), keep=keep)
+        made = _done(work, standstill.run)
     if as_json:
         left_out = _shown(made.left_out)
         output.plain({**made._asdict(), "name": str(made.name), "left_out": left_out})
@@ -84,7 +94,9 @@ def _sentence(one: LeftOut) -> str:
 
 def show(source: str, data: Path, as_json: bool) -> None:
     """List the backups in a target, each with the sessions that it lacks or has as they were before."""
-    items = _done(_listed(_store(_settings_of(data), source)))
+    with Standstill(f"The target {source} does not answer.") as standstill:
+        store = _store(_settings_of(data), source, watch=standstill)
+        items = _done(_listed(store), standstill.run)
     columns = ("copy", "at", "state", "left_out")
     if not as_json:
         for item in items:
@@ -209,7 +221,9 @@ def _runs(data: Path) -> bool:
     return not plan.valkey or bool(running(data))
 
 
-def _store(settings: Settings, address: str, *, make: bool = False) -> BackupStore:
+def _store(
+    settings: Settings, address: str, *, make: bool = False, watch: Standstill | None = None
+) -> BackupStore:
     if settings.session_encryption_key is None:
         output.refuse(
             "SESSION_ENCRYPTION_KEY is not set. An instance takes it when it starts: `teimoso down`, then"
@@ -228,15 +242,21 @@ def _store(settings: Settings, address: str, *, make: bool = False) -> BackupSto
         except OSError as error:
             output.refuse(f"{directory} cannot be made: {error.strerror}.")
     keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
-    return BackupStore(open_target(address), keyring)
+    bucket = open_target(address)
+    return BackupStore(bucket if watch is None else watch.watched(bucket), keyring)
 
 
-def _done(work: Coroutine[Any, Any, T]) -> T:
+def _done(
+    work: Coroutine[Any, Any, T], run: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
+) -> T:
     """Return the result of `work`; end the command with a sentence where it fails."""
     try:
-        return asyncio.run(work)
+        return run(work)
     except BucketAway as away:
-        output.refuse(f"The target does not answer: {away.reason}.")
+        sentence = f"The target does not answer: {away.reason}."
+        if away.reason in WITHOUT_ANSWER:
+            end_process(sentence)
+        output.refuse(sentence)
     except (
         BackupFailed,
         CannotRestore,
