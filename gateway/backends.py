@@ -44,6 +44,7 @@ from gateway.http import limit_problems
 from gateway.http.api_keys import ApiKeyCache
 from gateway.http.rate_limiter import RateLimiter
 from gateway.instance_snapshot import SnapshotReader
+from gateway.login_limiter import LoginLimiter
 from gateway.metrics.actor_counters import ActorCounters
 from gateway.metrics.exposition import Metrics
 from gateway.redis_memory import RedisMemoryMonitor
@@ -121,6 +122,7 @@ class Backends:
     piece_turns: KeyedSemaphores[str]
     upload_turns: KeyedSemaphores[str]
     guesses: WrongKeyLimiter
+    logins: LoginLimiter
     observer: SnapshotReader
     spool: Spool
     accepting: Acceptor
@@ -198,6 +200,7 @@ class Backends:
             piece_turns=KeyedSemaphores(PIECES),
             upload_turns=KeyedSemaphores(UPLOAD_STEPS),
             guesses=WrongKeyLimiter(),
+            logins=LoginLimiter(),
             observer=SnapshotReader(
                 redis,
                 documents,

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.limits.durations import MINUTE
-from actors.runtime.limits.token_bucket import TokenBucket
+from actors.runtime.limits.token_bucket import TokenBucket, TokenBuckets
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -31,16 +31,12 @@ class WrongKeyLimiter:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._full_at: dict[str, float] = {}
-        self._forget_at = MAX_ADDRESSES
+        self._wrong = TokenBuckets(_WRONG_KEYS, MAX_ADDRESSES, clock)
 
     def check(self, address: str) -> None:
         """Raises the problem `rate_limited` while the address may not try."""
-        now = self._clock()
-        taken = _WRONG_KEYS.take(self._full_at.get(_who(address), now), now)
-        if taken.wait:
-            wait = math.ceil(taken.wait)
+        wait = math.ceil(self._wrong.look(_who(address)).wait)
+        if wait:
             raise Problem(
                 "rate_limited",
                 f"Too many wrong keys came from your address; try again in {wait} s.",
@@ -49,11 +45,7 @@ class WrongKeyLimiter:
 
     def wrong(self, address: str) -> None:
         """One more wrong key of the address."""
-        now, who = self._clock(), _who(address)
-        if who not in self._full_at and len(self._full_at) >= self._forget_at:
-            self._full_at = {who: at for who, at in self._full_at.items() if at > now}
-            self._forget_at = max(MAX_ADDRESSES, 2 * len(self._full_at))
-        self._full_at[who] = _WRONG_KEYS.take(self._full_at.get(who, now), now).full_at
+        self._wrong.take(_who(address))
 
 
 def _who(address: str) -> str:

@@ -1,8 +1,12 @@
-"""Defines token buckets: so many of something at once, and one more after each of so many seconds (pure)."""
+"""Defines token buckets: so many of something at once, and one more after each of so many seconds."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class TakenToken(NamedTuple):
@@ -50,3 +54,30 @@ class TokenBucket:
     def drained(self, at: float) -> float:
         """Return `full_at` of a bucket that has nothing until then, and begins to fill."""
         return at + self._filled_in
+
+
+class TokenBuckets:
+    """A bucket for each name, alike, in memory. Beyond `most` names those whose buckets are full are forgotten."""
+
+    def __init__(
+        self, bucket: TokenBucket, most: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bucket = bucket
+        self._most = self._forget_at = most
+        self._clock = clock
+        self._full_at: dict[str, float] = {}
+
+    def look(self, name: str) -> TakenToken:
+        """Return what `take` would, and take nothing."""
+        now = self._clock()
+        return self._bucket.take(self._full_at.get(name, now), now)
+
+    def take(self, name: str) -> TakenToken:
+        """Take one token of the name's bucket; see `TokenBucket.take`."""
+        taken = self.look(name)
+        if name not in self._full_at and len(self._full_at) >= self._forget_at:
+            now = self._clock()
+            self._full_at = {each: at for each, at in self._full_at.items() if at > now}
+            self._forget_at = max(self._most, 2 * len(self._full_at))
+        self._full_at[name] = taken.full_at
+        return taken

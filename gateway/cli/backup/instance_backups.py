@@ -14,6 +14,7 @@ from actors.config.sections import bucket_address
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
 from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.bucket.blocking_bucket import WITHOUT_ANSWER
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import Keyring, WrongKey
 from actors.connection.backup.open_vault import open_target
@@ -24,6 +25,7 @@ from actors.runtime.atomic_files import write_atomically
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.cli import output
+from gateway.cli.backup.standstill import Standstill, end_process
 from gateway.cli.commands.settings import SETTINGS_FILE, SettingRefused, edited
 from gateway.cli.confirmation import confirm
 from gateway.cli.instance.preparation import running
@@ -37,7 +39,7 @@ from supervision.jobs.backup_redis import mark_of
 from supervision.keeper.manifest import Plan, UnreadableManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from supervision.backup.backup_store import BackupName, LeftOut, Manifest
@@ -57,9 +59,10 @@ _KEPT_BY_THE_KEEPER = {
 
 def create(data: Path, to: str, keep: int | None, *, yes: bool, as_json: bool) -> None:
     """Make a backup of the instance in `data`; it may run or not. Ask before older ones are deleted."""
-    settings = _settings_of(data)
-    store = _store(settings, to, make=True)
-    runs = _runs(data)
+    sentence = (
+        f"The disk of {data} or the target {to} does not answer. `teimoso backup list --from {to}` shows the backups"
+        " that are whole; the next one finds what this one has stored."
+    )
 
     async def created() -> Made:
         if keep is not None:
@@ -67,10 +70,19 @@ def create(data: Path, to: str, keep: int | None, *, yes: bool, as_json: bool) -
             with suppress(OSError):  # the backup fails of it, by a sentence
                 there = await store.names(await asyncio.to_thread(mark_of, data))
             if older := there[: max(len(there) + 1 - keep, 0)]:
-                confirm(f"Keeping {keep} in {to}", [f"the backup {one}" for one in older], yes=yes)
+                with standstill.held():
+                    confirm(
+                        f"Keeping {keep} in {to}", [f"the backup {one}" for one in older], yes=yes
+                    )
         return await creation.create(settings, store, runs=runs, keep=keep)
 
-    made = _done(created())
+    with Standstill(sentence) as standstill:
+        settings = _settings_of(data)
+        if settings.state_file.exists():
+            standstill.allow(settings.state_file.stat().st_size)
+        store = _store(settings, to, make=True, watch=standstill)
+        runs = _runs(data)
+        made = _done(created(), standstill.run)
     if as_json:
         left_out = _shown(made.left_out)
         output.plain({**made._asdict(), "name": str(made.name), "left_out": left_out})
@@ -99,7 +111,9 @@ def _sentence(one: LeftOut) -> str:
 
 def show(source: str, data: Path, as_json: bool) -> None:
     """List the backups in a target, each with the sessions that it lacks or has as they were before."""
-    items = _done(_listed(_store(_settings_of(data), source)))
+    with Standstill(f"The target {source} does not answer.") as standstill:
+        store = _store(_settings_of(data), source, watch=standstill)
+        items = _done(_listed(store), standstill.run)
     columns = ("copy", "at", "state", "left_out")
     if not as_json:
         for item in items:
@@ -224,7 +238,9 @@ def _runs(data: Path) -> bool:
     return not plan.valkey or bool(running(data))
 
 
-def _store(settings: Settings, address: str, *, make: bool = False) -> BackupStore:
+def _store(
+    settings: Settings, address: str, *, make: bool = False, watch: Standstill | None = None
+) -> BackupStore:
     if settings.session_encryption_key is None:
         output.refuse(
             "SESSION_ENCRYPTION_KEY is not set. An instance takes it when it starts: `teimoso down`, then"
@@ -243,15 +259,21 @@ def _store(settings: Settings, address: str, *, make: bool = False) -> BackupSto
         except OSError as error:
             output.refuse(f"{directory} cannot be made: {error.strerror}.")
     keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
-    return BackupStore(open_target(address), keyring)
+    bucket = open_target(address)
+    return BackupStore(bucket if watch is None else watch.watched(bucket), keyring)
 
 
-def _done(work: Coroutine[Any, Any, T]) -> T:
+def _done(
+    work: Coroutine[Any, Any, T], run: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
+) -> T:
     """Return the result of `work`; end the command with a sentence where it fails."""
     try:
-        return asyncio.run(work)
+        return run(work)
     except BucketAway as away:
-        output.refuse(f"The target does not answer: {away.reason}.")
+        sentence = f"The target does not answer: {away.reason}."
+        if away.reason in WITHOUT_ANSWER:
+            end_process(sentence)
+        output.refuse(sentence)
     except (
         BackupFailed,
         CannotRestore,

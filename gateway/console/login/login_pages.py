@@ -56,6 +56,10 @@ async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Re
         return _again(Problem("unauthorized", "There is no such API key."))
     if not key.may("read"):
         return _again(Problem("missing_scope", "The console needs an API key that may read."))
+    try:
+        backends.logins.count(key)
+    except Problem as problem:
+        return _again(problem)
     cookie = session.sealed(secret, key.id, time.time())
     return _with_cookie(RedirectResponse("/", status_code=303), request, cookie)
 

@@ -31,6 +31,10 @@ SILENT_BUCKET_SECONDS: Final = 5.0
 """Seconds for which no call is made after one without an answer."""
 
 
+WITHOUT_ANSWER: Final = frozenset({"no_answer", "outage"})
+"""Reasons of `BucketAway` where a call may still wait in its thread."""
+
+
 class BlockingBucket(ABC):
     """Implements `Bucket` by the blocking calls of a subclass. Raises as the port says.
 

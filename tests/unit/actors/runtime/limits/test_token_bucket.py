@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from actors.runtime.limits.token_bucket import TokenBucket
+from actors.runtime.limits.token_bucket import TokenBucket, TokenBuckets
 
 SIZE, SECONDS = 30, 2.0
 FILLED_IN = SIZE * SECONDS
@@ -58,3 +60,31 @@ def test_a_drained_bucket_begins_to_fill_at_its_time() -> None:
     assert BUCKET.left(full_at, NOW + 100) == 0
     assert BUCKET.take(full_at, NOW).wait == 100 + SECONDS
     assert not BUCKET.take(full_at, NOW + 100 + SECONDS).wait
+
+
+def test_each_name_has_a_bucket_and_a_look_takes_nothing() -> None:
+    buckets = TokenBuckets(TokenBucket(2, SECONDS), 10, lambda: NOW)
+    for _ in range(3):
+        assert buckets.look("a").left == 1
+    assert [buckets.take("a").wait for _ in range(3)] == [0, 0, SECONDS]
+    assert not buckets.take("b").wait
+
+
+def test_full_buckets_are_forgotten() -> None:
+    now = [0.0]
+    buckets = TokenBuckets(BUCKET, 2, lambda: now[0])
+    buckets.take("a")
+    for _ in range(SIZE):
+        buckets.take("b")
+    now[0] = 10.0
+    buckets.take("c")
+    assert set(buckets._full_at) == {"b", "c"}
+
+
+def test_many_buckets_are_not_looked_through_for_each_name() -> None:
+    buckets, made = TokenBuckets(BUCKET, 2, lambda: NOW), list[int]()
+    for each in range(100):
+        buckets.take(f"{each}")
+        made.append(id(buckets._full_at))
+    assert len(buckets._full_at) == 100
+    assert sum(one != other for one, other in pairwise(made)) < 10
