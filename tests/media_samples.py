@@ -6,14 +6,14 @@ import json
 import os
 import struct
 import subprocess
-from typing import TYPE_CHECKING, Any
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actors.media.conversion import ffmpeg
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 needs_ffmpeg = pytest.mark.skipif(not ffmpeg.is_installed(), reason="ffmpeg is not installed here")
 
@@ -78,11 +78,24 @@ def made(path: Path, *arguments: str) -> bytes:
 
 
 def wav(directory: Path) -> bytes:
-    return made(directory / "tone.wav", *SINE)
+    return _written(directory / "tone.wav", SINE)
 
 
 def avi(directory: Path) -> bytes:
-    return made(directory / "film.avi", *FILM, *SINE, "-shortest")
+    return _written(directory / "film.avi", (*FILM, *SINE, "-shortest"))
+
+
+def _written(path: Path, arguments: tuple[str, ...]) -> bytes:
+    """Writes what ffmpeg makes of these arguments, which it does once for all tests of a process."""
+    content = _made_once(arguments, path.suffix)
+    path.write_bytes(content)
+    return content
+
+
+@cache
+def _made_once(arguments: tuple[str, ...], suffix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        return made(Path(directory, f"sample{suffix}"), *arguments)
 
 
 def probed(content: bytes) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def test_a_voice_note_and_a_video_of_other_formats_arrive_as_apps_play_them(
     assert probed(shown(instance, sent))["codecs"] == {"audio": "opus"}
     assert instance.message(sent["id"])["media"]["sha256"] == tone["sha256"]
 
-    film = ("-f", "lavfi", "-i", "testsrc2=duration=15:size=640x480:rate=25", "-q:v", "9")
+    film = ("-f", "lavfi", "-i", "testsrc2=duration=15:size=320x240:rate=25", "-q:v", "9")
     long = keeps(instance, made(tmp_path / "a.avi", *film), "video/x-msvideo")
     body: dict[str, Any] = {
         "connection": SHOP,
@@ -199,7 +199,7 @@ def test_a_voice_note_and_a_video_of_other_formats_arrive_as_apps_play_them(
     found = [one for one in instance.inbox(CONTACT) if one["id"] == accepted.json()["message_id"]]
     assert len(found) == 1
     content = found[0]["content"]
-    assert (content["media"], content["width"], content["height"]) == ("ok", 640, 480)
+    assert (content["media"], content["width"], content["height"]) == ("ok", 320, 240)
     assert base64.b64decode(content["thumbnail"]).startswith(b"\xff\xd8\xff")
     assert probed(shown(instance, accepted.json()))["codecs"] == {"video": "h264"}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.whole.operations.steps import Newcomer, Shell, steps
 from tests.integration.whole.operations.test_start import guest as guest  # noqa: PLC0414
+from tests.processes import forked_command
 from tests.processes.browser import DESK, chromium
 from tests.processes.instance import API_KEY, TEIMOSO, Instance
 from tests.processes.valkey import free_port
@@ -31,9 +33,13 @@ def test_there_are_forty_steps() -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("is_open")
 def test_a_newcomer_with_a_terminal(guest: Instance, figure: Figure) -> None:
-    """On an instance that runs: the steps of the shell but those that start and stop it."""
+    """On an instance that runs: the steps of the shell but those that start and stop it.
+
+    Its commands are forked from what has imported them; the long test has the installed program.
+    """
+    found_first = forked_command.directory(), TEIMOSO.parent
     environment = {
-        "PATH": f"{TEIMOSO.parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": os.pathsep.join((*map(str, found_first), "/usr/local/bin:/usr/bin:/bin")),
         "TEIMOSO_DATA": str(guest.data),
         "TEIMOSO_API_KEY": API_KEY,
         "HOOK_PORT": str(free_port()),

@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 // the processor time.
 func build(directory string) {
 	program = filepath.Join(directory, "teimoso-whatsmeow")
-	arguments, cgo := []string{"build", "-o", program}, "CGO_ENABLED=0"
+	arguments, cgo := []string{"build", "-ldflags=-w", "-o", program}, "CGO_ENABLED=0"
 	if _, err := exec.LookPath(compiler()); err == nil {
 		flags, err := os.ReadFile("race.flags")
 		if err != nil {
