@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from gateway.backends import Backends
     from gateway.console.login.session import ConsoleSession
+    from gateway.console.rendering import Page
     from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.endpoint import Operation
 
@@ -133,11 +134,18 @@ class ConsoleRequest:
             return PagePart(None, problem)
 
     async def page(
-        self, name: str, *, problem: Problem | None = None, live: str | None = None, **values: Any
-    ) -> Response:
-        """The page `name`; `live` is where its script asks for it anew, empty for a page that stays as it is.
+        self,
+        name: str,
+        *,
+        problem: Problem | None = None,
+        live: str | None = None,
+        every: float | None = None,
+        events: bool = False,
+        **values: Any,
+    ) -> Page:
+        """The page `name`; `live` is where its script follows it, empty for a page that stays as it is.
 
-        A `problem` is what came of what the person asked for last.
+        A `problem` is what came of what the person asked for last. `every` and `events` are those of `Page`.
         """
         seen = await self.backends.observer.look()
         interval = self.backends.settings.health_check_interval / 1000
@@ -146,8 +154,6 @@ class ConsoleRequest:
         )
         common = {
             "live": self._address if live is None else live,
-            # Where reading is paid for, a page that lies open costs little.
-            "every": 15 if self.backends.documents.billed else 2,
             "may": self.may,
             "example": self.example,
             "key": self.key,
@@ -159,12 +165,14 @@ class ConsoleRequest:
             "problem": problem,
             "now": time.time(),
         }
-        return rendering.page(
+        shown = rendering.page(
             name,
             {**common, **values},
             status=200 if problem is None else problem.kind.status,
             part=PART_HEADER in self.request.headers,
         )
+        shown.every, shown.events = every, events
+        return shown
 
     def to(self, address: str) -> Response:
         """Send the person's browser to another page, once what was asked for is done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -16,9 +17,11 @@ from actors.state.documents import StoreAway
 from gateway.console import rendering
 from gateway.console.console_request import PART_HEADER, ConsoleRequest
 from gateway.console.login import revoked_sessions, session
+from gateway.console.page_stream import PageStream
 from gateway.http import body
 from gateway.http.endpoint import outages_as_problems
 from gateway.http.problems import Problem, from_validation
+from gateway.webhooks.stream import STREAM_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -63,16 +66,31 @@ class PageApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        try:
+        if request.method == "GET" and request.headers.get("accept") == STREAM_TYPE:
+            stream = scope["endpoint"] = await self._stream(request)
+            await stream(scope, receive, send)
+        else:
             response = await self._answer(request)
+            await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        """The answer of the page, or its problem as a page."""
+        try:
+            response = await self._handled(request)
         except ValidationError as error:
-            response = self.shown(scope, from_validation(error))
+            response = self.shown(request.scope, from_validation(error))
         except Problem as problem:
-            response = self.shown(scope, problem)
+            response = self.shown(request.scope, problem)
         if PART_HEADER in request.headers:
             # Without it the script takes an answer for that of something in between.
             response.headers[PART_HEADER] = "1"
-        await response(scope, receive, send)
+        return response
+
+    async def _person(self, request: Request) -> tuple[session.ConsoleSession, ApiKey] | None:
+        """The session of who asks, and its key; None where nobody is logged in. Problem `store_away`."""
+        found = await opened(request, await self._key_of_cookies(request))
+        key = None if found is None else await key_of(request, found.key_id)
+        return None if found is None or key is None else (found, key)
 
     def shown(self, scope: Scope, problem: Problem) -> Response:
         """The problem as a page, or as what is between its bars."""
@@ -85,19 +103,18 @@ class PageApp:
         answer.headers.update(problem.headers)
         return answer
 
-    async def _answer(self, request: Request) -> Response:
+    async def _handled(self, request: Request) -> Response:
         method = self._methods[request.method]
-        secret = await self._key_of_cookies(request)
         changes = request.method == "POST"
         if changes and not session.of_this_site(request.headers):
             raise Problem("cross_site")
         form = await _form(request) if changes and not method.upload else {}
         if method.outside:
-            return await method.handler(request, form, secret)
-        found = await opened(request, secret)
-        key = None if found is None else await key_of(request, found.key_id)
-        if found is None or key is None:
+            return await method.handler(request, form, await self._key_of_cookies(request))
+        person = await self._person(request)
+        if person is None:
             return _to_login(request)
+        found, key = person
         token = request.headers.get(TOKEN_HEADER) or form.get("token", "")
         if changes and not session.genuine(found, token):
             raise Problem("cross_site")
@@ -107,6 +124,13 @@ class PageApp:
         return await method.handler(
             ConsoleRequest(backends, request, key, found, self._operations, form)
         )
+
+    async def _stream(self, request: Request) -> PageStream:
+        person = None
+        with suppress(Problem):  # the stream's first answer says it
+            person = await self._person(request)
+        key = None if person is None else person[1]
+        return PageStream(request, key, self._answer, self._person)
 
     async def _key_of_cookies(self, request: Request) -> bytes:
         if self._secret is None:

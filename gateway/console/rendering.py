@@ -28,11 +28,19 @@ HEADERS: Final = {
 }
 
 
-def page(name: str, values: dict[str, Any], *, status: int = 200, part: bool = False) -> Response:
+class Page(Response):
+    """A page, and how its stream follows it: every so many seconds, where it has some of its own, or by `events`."""
+
+    media_type = "text/html"
+    every: float | None = None
+    events = False
+
+
+def page(name: str, values: dict[str, Any], *, status: int = 200, part: bool = False) -> Page:
     """The page, or what is between its bars: the `part` that its script puts in place."""
     layout = "part.html" if part else "base.html"
     content = environment().get_template(name).render(layout=layout, **values)
-    return Response(content, status, HEADERS, "text/html")
+    return Page(content, status, HEADERS)
 
 
 @cache

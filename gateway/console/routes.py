@@ -12,7 +12,6 @@ from gateway.console.page_app import PageApp, PageMethod
 from gateway.console.pages import (
     api_keys,
     conversations,
-    hints,
     home,
     logs,
     message_actions,
@@ -33,7 +32,6 @@ ROOMS = (
     home,
     conversations,
     message_actions,
-    hints,
     queue,
     recovery,
     system,

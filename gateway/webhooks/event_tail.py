@@ -56,6 +56,11 @@ class EventTail:
         self._news = asyncio.Event()
         self.away = False
 
+    @property
+    def newest(self) -> int | None:
+        """The number of the newest event that was read; None before the first look."""
+        return self._seq
+
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Somebody follows."""

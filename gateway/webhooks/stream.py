@@ -27,7 +27,8 @@ from gateway.schemas.request_models import ReadEvents
 from gateway.webhooks.requests import event_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractContextManager
 
     from starlette.types import Receive, Scope, Send
 
@@ -74,31 +75,33 @@ class EventFilter:
 
 
 class Stream(Response):
-    """Each event behind `cursor` once, in order; the id of each is the place behind it.
+    """Sends `texts` to one reader until they end, the reader leaves or the process is asked to end.
 
-    Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
-    reader that does not take what it is sent is cut off, and goes on from the last id it has; one
-    whose key is revoked gets nothing more within twice `KEYS_FRESH_SECONDS`.
+    A reader that does not take what it is sent within `READER_TIMEOUT` is cut off.
     """
 
     media_type = STREAM_TYPE
 
-    def __init__(self, backends: Backends, wanted: EventFilter, cursor: int) -> None:
+    def __init__(self, backends: Backends) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._tail: EventTail = backends.tail
         self._streams: ReaderLimits = backends.streams
-        self._ring = backends.ring
-        self._leases = backends.leases
         self._closing = backends.closing
-        self._wanted = wanted
-        self._cursor = cursor
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold the reader's places while it reads."""
+        raise NotImplementedError
+
+    def texts(self) -> AsyncIterator[bytes]:
+        """The stream's text, piece by piece."""
+        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endless = scope.get("extensions", {}).get(ENDLESS)
         if endless is not None:
             endless()
-        with self._streams.reading(self._wanted.key), self._tail.followed():
+        with self.reading():
             leave(scope)  # it counts as a reader from here on
             tasks = [
                 asyncio.ensure_future(self._report(scope, send)),
@@ -126,7 +129,7 @@ class Stream(Response):
             }
         )
         abort = scope.get("extensions", {}).get(ABORT)
-        async for text in self._texts():
+        async for text in self.texts():
             message = {"type": "http.response.body", "body": text, "more_body": True}
             try:
                 async with asyncio.timeout(READER_TIMEOUT):
@@ -138,12 +141,34 @@ class Stream(Response):
                 return
         await send({"type": "http.response.body", "body": b""})
 
-    async def _texts(self) -> AsyncIterator[bytes]:
+
+class EventStream(Stream):
+    """Each event behind `cursor` once, in order; the id of each is the place behind it.
+
+    Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
+    reader that was cut off goes on from the last id it has; one whose key is revoked gets nothing
+    more within twice `KEYS_FRESH_SECONDS`.
+    """
+
+    def __init__(self, backends: Backends, wanted: EventFilter, cursor: int) -> None:
+        super().__init__(backends)
+        self._ring = backends.ring
+        self._leases = backends.leases
+        self._wanted = wanted
+        self._cursor = cursor
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raises `LimitReached`."""
+        with self._streams.reading(self._wanted.key), self._tail.followed():
+            yield
+
+    async def texts(self) -> AsyncIterator[bytes]:
         yield f"retry: {AGAIN_MS}\n: from here\nid: {self._cursor}\n\n".encode()
         spoke = time.monotonic()
         while True:
             try:
-                if not await self.is_allowed():
+                if not await self._ring.holds(self._wanted.key):
                     return
                 await self._streams.want()
                 look = await self._tail.after(self._cursor)
@@ -157,7 +182,7 @@ class Stream(Response):
                     yield _gap(self._cursor, event.seq)
                     spoke = time.monotonic()
                 self._cursor = event.seq
-                if self._wanted.takes(event.event) and (text := await self.text(event)):
+                if self._wanted.takes(event.event) and (text := await self._text(event)):
                     yield text
                     spoke = time.monotonic()
             left = spoke + HEARTBEAT - time.monotonic()
@@ -171,11 +196,7 @@ class Stream(Response):
                     async with asyncio.timeout(min(left, KEYS_FRESH_SECONDS)):
                         await self._tail.news(self._cursor)
 
-    async def is_allowed(self) -> bool:
-        """Whether the reader may read on. Raises `StoreAway`."""
-        return await self._ring.holds(self._wanted.key)
-
-    async def text(self, event: NumberedEvent) -> bytes | None:
+    async def _text(self, event: NumberedEvent) -> bytes | None:
         """The event as the reader gets it; None for one that cannot be read."""
         may_link = self._wanted.key.may("admin")
         try:
@@ -212,22 +233,16 @@ async def read(call: ApiRequest[None, ReadEvents]) -> Response:
         raise Problem(
             "invalid_cursor", "Last-Event-ID is the id of an event that was sent here, as in 4711."
         )
-    last = await newest(backends, call.key)
+    await backends.streams.want()
+    last = await backends.streams.seq()
+    with backends.streams.reading(call.key):
+        pass  # refused before the answer begins
     if call.request.method == "HEAD":
         return Response(media_type=STREAM_TYPE)
     # An id that is not given yet is one of another store: it begins at the end.
     cursor = last if given is None else min(int(given), last)
     events = None if query.events is None else frozenset(query.events.split(","))
-    return Stream(backends, EventFilter(call.key, connection, events), cursor)
-
-
-async def newest(backends: Backends, key: ApiKey) -> int:
-    """The id of the newest event, from which a reader with this key begins. Raises `LimitReached`, `StoreAway`."""
-    await backends.streams.want()
-    last = await backends.streams.seq()
-    with backends.streams.reading(key):
-        pass  # refused before the answer begins
-    return last
+    return EventStream(backends, EventFilter(call.key, connection, events), cursor)
 
 
 OPERATIONS = (

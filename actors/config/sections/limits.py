@@ -75,7 +75,10 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
     event_readers_per_connection: Each = Field(
         50,
         validation_alias="EVENT_READERS_PER_CONNECTION",
-        description="readers of `/api/events` that each connection and each API key may have at one gateway process",
+        description=(
+            "readers of `/api/events`, pages of the console that are looked at among them, that each connection and "
+            "each API key may have at one gateway process"
+        ),
     )
     max_event_readers: Total = Field(
         default_factory=lambda fields: 5 * (fields.get("max_connections", 100) + 1),

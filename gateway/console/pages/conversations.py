@@ -11,9 +11,9 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from actors.connection.engine import ABILITIES
-from gateway.console.console_request import PagePart
+from gateway.console.console_request import PART_HEADER, PagePart
 from gateway.console.page_app import PageMethod
-from gateway.console.pages import conversation_groups, hints, offered_actions
+from gateway.console.pages import conversation_groups, offered_actions
 from gateway.http.problems import Problem
 from gateway.schemas import addresses
 
@@ -53,7 +53,8 @@ async def first(view: ConsoleRequest) -> Response:
     items = sorted(listed["items"], key=lambda one: one["account"] is None)
     if items:
         return view.to(f"{CONVERSATIONS_PATH}/{items[0]['id']}")
-    return await _shown(view, None, None, messages=PagePart(None), listed=PagePart({"items": []}))
+    nothing = PagePart({"items": [], "next": None})
+    return await _shown(view, None, None, messages=PagePart(None), listed=nothing)
 
 
 async def of_connection(view: ConsoleRequest, problem: Problem | None = None) -> Response:
@@ -247,10 +248,7 @@ async def _shown(
         others=others,
         chat=chat,
         thread=page_address,
-        # Where reading is paid for, events are too: the page asks seldom instead.
-        hints=None
-        if name is None or view.backends.documents.billed
-        else f"{hints.ADDRESS}?connection={name}",
+        events=True,
         said=messages,
         chats=listed,
         chat_name=chat_name,
@@ -269,7 +267,12 @@ async def _shown(
 
 
 def _once(view: ConsoleRequest, problem: Problem | None) -> str:
-    """The number of the form's next message: the same where what was sent may have arrived."""
+    """The number of the form's next message: the same where what was sent may have arrived.
+
+    None for a part that lies open, which would differ by it at each look: the script makes one.
+    """
+    if view.request.method == "GET" and PART_HEADER in view.request.headers:
+        return ""
     taken = problem is not None and problem.kind.code == "idempotency_conflict"
     given = None if taken else view.form.get("once")
     return given or secrets.token_hex(16)

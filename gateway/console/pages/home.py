@@ -27,6 +27,8 @@ VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "dele
 DESTRUCTIVE_VERBS: Final = frozenset({"logout", "delete"})
 """The verbs by which something is lost for good; their forms carry the typed name of the connection."""
 HOME: Final = "/"
+LINKING_SECONDS: Final = 2.0
+"""Seconds between two looks at a connection that is being connected: a code to scan serves for seconds."""
 
 NO_ASSERTION: Final = "That is no assertion. Paste the whole line that the other page printed."
 
@@ -40,6 +42,7 @@ async def connections(view: ConsoleRequest, problem: Problem | None = None) -> R
     return await view.page(
         "connections.html",
         live=HOME,
+        events=True,
         problem=problem,
         listed=listed,
         lanes=lanes,
@@ -82,9 +85,13 @@ async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Re
     lanes = [] if queue.data is None else queue.data["items"]
     lane = next((lane for lane in lanes if lane["connection"] == name), None)
     bucket = view.backends.settings.session_storage_type != "local"
+    starts = (found["state"], found["desired"]) == ("stopped", "running")
+    connects = starts or found["state"] in {"connecting", "pairing"}
     return await view.page(
         "connection.html",
         live=f"/console/connections/{name}",
+        every=LINKING_SECONDS if connects else None,
+        events=True,
         problem=problem,
         connection=found,
         lane=lane,

@@ -25,7 +25,7 @@ SHOWN_LOG_LINES: Final = 200
 SHOWN_BYTES: Final = 262_144
 """Bytes of each file that are looked at."""
 LOG_REFRESH_SECONDS: Final = 5
-"""Seconds between two looks of a page that lies open."""
+"""Seconds between two looks at the page while it lies open."""
 MAX_SEARCH_CHARACTERS: Final = 200
 """Characters of a search that count."""
 

@@ -30,6 +30,7 @@ async def show(view: ConsoleRequest) -> Response:
     )
     return await view.page(
         "recovery.html",
+        events=True,
         alerts=health,
         over=over,
         recoveries=recoveries,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS: Final = "/console/settings"
 SETTINGS_REFRESH_SECONDS: Final = 15
-"""Seconds between two looks of a page that lies open."""
+"""Seconds between two looks at the page while it lies open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
-// Refreshes an open console page in place, by requests to the gateway, and posts its forms.
+// Follows an open console page by the gateway's stream of it, changes it in place, and posts its forms.
 "use strict";
-// A page is what the server wrote. This keeps it fresh: it asks for what is between the page's bars
-// again and again, and changes only what is different, so that focus and what was typed stay.
+// A page is what the server wrote. Its stream brings what is between the page's bars whenever that is another,
+// and this changes only what is different, so that focus and what was typed stay.
 
 const main = document.getElementById("main");
 const lost = document.getElementById("lost");
 const failed = document.getElementById("failed");
 const PART = { "X-Teimoso-Part": "1" };
 const EXACT = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
-let asking = 0;
+const PAUSE = 2000; // milliseconds until a stream is opened anew that the browser gave up
 let shown = "";
 
 function alike(a, b) {
@@ -144,23 +144,26 @@ function follow() {
   if (following) to_the_end();
 }
 
-// Whether it was done. An answer that refuses what was sent, or that only for now cannot say how
-// the page is, puts nothing in its place.
+// Whether it was done. An answer that refuses what was sent puts nothing in the page's place.
 async function answered(response, sent) {
   if (ours(response).status === 401) {
-    location.assign("/console/login");
+    go("/console/login");
     return false;
   }
+  if (response.redirected && new URL(response.url).pathname !== new URL(main.dataset.live, location).pathname) {
+    go(response.url);
+    return true;
+  }
   const html = await response.text();
-  if (!response.ok && (sent || response.status >= 500 || response.status === 429)) {
+  if (!response.ok) {
     const page = parsed(html);
     say_failed(page, sent);
-    if (sent && sent.hasAttribute("data-once")) take_number(sent, page);
+    if (sent.hasAttribute("data-once")) take_number(sent, page);
     return false;
   }
   say_failed(null, sent);
   put(html);
-  return response.ok;
+  return true;
 }
 
 // The server gives a new number where the old one stands for a text that was sent already.
@@ -169,76 +172,54 @@ function take_number(form, page) {
   if (given) form.elements.once.value = given.value;
 }
 
-async function refresh() {
-  // A secret that is shown once stays until the person leaves its page.
-  if (!main.dataset.live) return;
-  const turn = ++asking;
-  try {
-    const response = await fetch(main.dataset.live, { headers: PART, cache: "no-store" });
-    // An answer that was overtaken by what the person did is older than what is shown.
-    if (turn !== asking) return;
-    // A page that is gone is said within it.
-    await answered(response);
-  } catch {
-    lost.hidden = turn !== asking;
-  }
-}
+let stream = null;
 
-// A code to scan serves for seconds: where one is shown, the page may ask more often than it else does.
-function pause() {
-  return Number((main.querySelector("[data-every]") || main).dataset.every) * 1000;
-}
-
-const GAP = 2000; // milliseconds between two looks, however much happens
-const SELDOM = 10_000; // milliseconds between two looks while the stream says that nothing happened
-let hints = null;
-let listened_at = -Infinity;
-let stale = false;
-let wake = () => {};
-
-// The stream of a page that has one says when to look; without it the page looks again and again.
-function listen() {
-  if (!main.dataset.hints || hints || document.hidden || performance.now() - listened_at < 30_000) return;
-  listened_at = performance.now();
-  hints = new EventSource(main.dataset.hints);
-  hints.onopen = hints.onmessage = hints.onerror = () => {
-    if (hints && hints.readyState === EventSource.CLOSED) hints = null;
-    stale = true;
-    wake();
+// A page that nobody looks at takes up no connection of the browser and no reader of the key; a secret that is shown
+// once stays until the person leaves its page.
+function open_stream() {
+  if (stream || busy || document.hidden || !main.dataset.live) return;
+  const opened = new EventSource(main.dataset.live);
+  let heard = false;
+  const on = (name, act) => opened.addEventListener(name, ({ data }) => {
+    lost.hidden = heard = true;
+    act(data);
+  });
+  on("part", (html) => {
+    say_failed(null);
+    put(html);
+  });
+  on("failed", (html) => say_failed(parsed(html)));
+  on("moved", go);
+  // The browser comes again by itself, also to a stream of one part; it gives up where a proxy answers in its place.
+  opened.onerror = () => {
+    lost.hidden = heard;
+    heard = false;
+    if (opened.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => {
+      if (stream !== opened) return;
+      close_stream();
+      open_stream();
+    }, PAUSE);
   };
+  stream = opened;
 }
 
-// A page that nobody looks at takes up no connection of the browser and no reader of the key.
-function stop_listening() {
-  if (hints) hints.close();
-  hints = null;
-  listened_at = -Infinity;
+function close_stream() {
+  if (stream) stream.close();
+  stream = null;
 }
 
-function sleep(milliseconds) {
-  return new Promise((done) => setTimeout(done, milliseconds));
-}
-
-async function keep_fresh() {
-  for (;;) {
-    listen();
-    const open = hints && hints.readyState === EventSource.OPEN;
-    if (!stale) await Promise.race([sleep(open ? Math.max(SELDOM, pause()) : pause()), new Promise((done) => { wake = done; })]);
-    if (document.hidden || busy) {
-      await sleep(200);
-      continue;
-    }
-    stale = false;
-    await refresh();
-    if (hints) await sleep(GAP);
-  }
+function go(address) {
+  main.dataset.live = "";
+  close_stream();
+  location.assign(address);
 }
 
 let busy = 0;
 
 async function send(form, button) {
   busy += 1;
-  asking += 1;
+  close_stream(); // what it brings may be older than the answer
   if (button) button.disabled = true;
   try {
     if (form.hasAttribute("data-once") && !(await attach(form))) return;
@@ -254,6 +235,7 @@ async function send(form, button) {
   } finally {
     busy -= 1;
     if (button) button.disabled = false;
+    open_stream();
   }
 }
 
@@ -294,11 +276,12 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) stop_listening();
-  else refresh();
+  if (document.hidden) close_stream();
+  else open_stream();
 });
 
 document.documentElement.classList.add("scripted");
 tell_times(main);
+setInterval(() => tell_times(main), PAUSE);
 follow();
-keep_fresh();
+open_stream();

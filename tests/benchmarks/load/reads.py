@@ -113,7 +113,6 @@ WITHOUT_FIGURE: Final[Mapping[str, str]] = {
     "/api/connections/{connection}/qr": _TO_LINK,
     "/api/connections/{connection}/pairing-code": _TO_LINK,
     "/api/connections/{connection}/passkey": _TO_LINK,
-    "/console/hints": "a stream",
     "/console/connections/{connection}/pairing-code": _TO_LINK,
     "/console/connections/{connection}/passkey": _TO_LINK,
     "/console/connections/{connection}/passkey/confirm": _TO_LINK,

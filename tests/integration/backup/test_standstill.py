@@ -89,3 +89,14 @@ directory.DirectoryBucket._write = lambda *given: (time.sleep(0.8), written(*giv
     assert (status, said) == (0, "")
     assert len(place.content()) * 0.8 > PATIENCE + 1, "it took longer than the patience"
     assert run(place.data, "backup", "list", "--from", str(place.target))[0] == 0
+
+
+def test_a_person_may_think_longer_than_that(place: Place) -> None:
+    place.back_up()
+    thinks = """
+import time
+from gateway.cli.backup import instance_backups
+instance_backups.confirm = lambda *_, **__: time.sleep({seconds})
+""".format(seconds=PATIENCE + 3)
+    status, said = command(place, "create", "--to", str(place.target), "--keep", "1", hang=thinks)
+    assert (status, said) == (0, "")

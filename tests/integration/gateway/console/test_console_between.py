@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 THREAD = "/console/conversations/shop/15550100002@s.whatsapp.net"
 PROXY = "<html><body><h1>502 Bad Gateway</h1></body></html>"
-OURS = '<div class="notice bad" role="alert"><p>The state store does not answer.</p></div>'
+OURS = 'event: failed\ndata: <div role="alert">The state store does not answer.</div>\n\n'
 PAGE_MS = 30_000
 
 
@@ -60,9 +60,10 @@ def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
         route.fulfill(status=502, content_type="text/html", body=PROXY)
 
     page.route("**/console/conversations/**", bad_gateway)
-    page.get_by_text("The service does not answer").wait_for()
     page.get_by_role("button", name="Send").click()
+    page.get_by_text("The service does not answer").wait_for()
     expect(page.locator("#composer .main")).to_be_enabled(timeout=PAGE_MS)
+    page.wait_for_function("stream.readyState === EventSource.CLOSED")
     page.unroute("**/console/conversations/**")
     assert set(answered) == {"GET", "POST"}
     assert text.input_value() == "typed before"
@@ -73,13 +74,11 @@ def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
 def test_a_problem_of_the_service_is_said_above_the_page(page: Page) -> None:
     page.goto(THREAD)
     page.locator("#text").fill("typed before")
-    headers = {"X-Teimoso-Part": "1"}
     page.route(
         "**/console/conversations/**",
-        lambda route: route.fulfill(
-            status=503, content_type="text/html", body=OURS, headers=headers
-        ),
+        lambda route: route.fulfill(status=200, content_type="text/event-stream", body=OURS),
     )
+    page.evaluate("close_stream(); open_stream()")
     said = page.locator("#failed")
     said.get_by_text("The state store does not answer.").wait_for()
     assert page.locator("#text").input_value() == "typed before"
@@ -148,7 +147,7 @@ def test_what_is_long_has_room_on_a_phone(gateway: Gateway, page: Page) -> None:
         assert box["x"] + box["width"] < PHONE["width"], "figures are seen without scrolling"
     page.goto(THREAD)
     page.evaluate(
-        "window.refresh = async () => {};"  # the notice is none of the server's
+        "close_stream();"  # the notice is none of the server's
         " main.prepend(Object.assign(document.createElement('p'), {textContent: 'away '.repeat(99)}))"
     )
     lowest = page.locator("#composer").bounding_box()
@@ -157,25 +156,6 @@ def test_what_is_long_has_room_on_a_phone(gateway: Gateway, page: Page) -> None:
     assert bars
     assert lowest["y"] + lowest["height"] < bars["y"], "a notice takes room from the list alone"
     page.set_viewport_size(DESK)
-
-
-def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
-    asked: list[str] = []
-    page.clock.install()
-    page.goto("/")
-    page.on("request", lambda request: asked.append(request.url))
-    page.clock.run_for(10_000)
-    page.wait_for_timeout(300)
-    seen = len(asked)
-    assert seen
-    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
-    page.clock.run_for(60_000)
-    assert len(asked) == seen
-    with page.expect_request("**/*"):  # at once when somebody looks again
-        page.evaluate(
-            "Object.defineProperty(document, 'hidden', {value: false});"
-            " document.dispatchEvent(new Event('visibilitychange'))"
-        )
 
 
 def test_a_copied_cookie_ends_with_the_log_out(gateway: Gateway) -> None:

@@ -13,7 +13,6 @@ from actors.state.open_store import open_documents
 from gateway.console.pages.conversations import LISTED
 from tests.integration.gateway.api.chats.test_chat_list import person, say
 from tests.integration.gateway.served import KEY, Gateway
-from tests.integration.gateway.webhooks.stored_messages import ANA, store_messages
 from tests.processes.browser import DESK, PHONE, apart, chromium, png, violations
 from tests.waits import until
 
@@ -184,34 +183,6 @@ def test_a_file_is_seen_and_removed_before_it_is_sent(
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".message.out img").last).to_have_js_property("naturalWidth", 640)
     expect(preview).to_be_hidden()
-
-
-def test_what_arrives_is_shown_by_the_event_stream(gateway: Gateway, page: Page) -> None:
-    async def store(number: int) -> None:
-        documents = open_documents(gateway.settings)
-        try:
-            await store_messages(documents, number)
-        finally:
-            await documents.close()
-
-    page.set_viewport_size(DESK)
-    with page.expect_response("**/console/hints?connection=shop"):
-        page.goto(f"{LIST}/{ANA}")
-    # It asks by itself no more: each of these looks is due to an event.
-    page.evaluate("main.dataset.every = 600; stale = true; wake()")
-    page.wait_for_timeout(2500)
-    for number in (8_001, 8_002):
-        apart(asyncio.run, store(number))
-        page.locator(".message", has_text=f"text {number}").wait_for()
-    # A page that nobody looks at reads no events.
-    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
-    tell = "document.dispatchEvent(new Event('visibilitychange'))"
-    page.evaluate(hide % "true" + tell)
-    assert page.evaluate("hints") is None
-    apart(asyncio.run, store(8_003))
-    with page.expect_response("**/console/hints?connection=shop"):
-        page.evaluate(hide % "false" + tell + "; stale = true; wake()")
-    page.locator(".message", has_text="text 8003").wait_for()
 
 
 @pytest.mark.parametrize(

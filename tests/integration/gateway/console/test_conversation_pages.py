@@ -16,7 +16,6 @@ from tests.integration.gateway.api.chats.test_profiles import JPEG, uploaded
 from tests.integration.gateway.console.test_console import made
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, SHOP, Gateway
-from tests.integration.gateway.webhooks.stored_messages import store_messages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -64,33 +63,6 @@ async def test_a_key_that_may_read_is_offered_nothing_to_write(
     for action in ("react", "vote", "delete", "forward"):
         refused = reader.submit(f"{THREAD}/{action}", message=asked, to=ANA)
         assert (refused.status_code, "missing_scope" in refused.text) == (403, True)
-
-
-async def test_the_stream_of_a_page_says_that_and_not_what_and_ends_with_the_session(
-    gateway: Gateway, documents: Documents
-) -> None:
-    with Person(gateway, KEY) as person:
-        assert person.get("/console/hints?connection=none").status_code == 404
-        with person.stream("GET", "/console/hints?connection=shop") as answer:
-            assert answer.status_code == 200
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            lines = answer.iter_lines()
-            assert next(lines).startswith("retry: ")
-            await store_messages(documents, 7_000, 1)
-            assert (
-                next(line for line in lines if line.startswith("data")) == "data: message.received"
-            )
-            assert person.submit("/console/logout").url.path == "/console/login"
-            for line in lines:
-                assert not line.startswith(("data", ":")), "it ends before it says that it lives"
-        assert person.get("/console/hints?connection=shop").url.path == "/console/login"
-
-
-def test_a_key_gets_no_hints_of_other_connections(admin: Person, reader: Person) -> None:
-    admin.submit("/console/connections", id="other")
-    refused = reader.get("/console/hints?connection=other")
-    assert (refused.status_code, "connection_forbidden" in refused.text) == (403, True)
-    admin.submit("/console/connections/other/delete", confirm="other")
 
 
 async def test_an_action_that_the_api_refuses_is_said_on_the_page(

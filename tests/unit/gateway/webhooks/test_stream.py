@@ -18,7 +18,7 @@ from gateway.http.api_keys import ApiKeyCache
 from gateway.webhooks import stream
 from gateway.webhooks.event_tail import EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
-from gateway.webhooks.stream import EventFilter, Stream
+from gateway.webhooks.stream import EventFilter, EventStream
 from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.unlimited import UNLIMITED
 from tests.waits import eventually
@@ -80,7 +80,7 @@ async def reading(
     backends = SimpleNamespace(
         tail=tail, streams=streams, ring=ring, leases=None, closing=asyncio.Event()
     )
-    answer = Stream(cast("Backends", backends), EventFilter(key, connection, None), 0)
+    answer = EventStream(cast("Backends", backends), EventFilter(key, connection, None), 0)
     told = StreamReader()
     tasks = [
         asyncio.create_task(tail.run()),

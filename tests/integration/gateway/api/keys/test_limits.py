@@ -76,9 +76,12 @@ def test_the_console_asks_within_the_quota_of_its_key(gateway: Gateway) -> None:
     made = gateway.api.post("/api/keys", json={"name": "person", "scopes": ["read"]}).json()
     with Person(gateway, made["key"]) as person:
         answers = [person.part("/console/conversations/shop") for _ in range(QUOTA + 1)]
+        with person.follow("/console/conversations/shop") as events:
+            name, html = next(events)
     refused = next(one for one in answers if one.status_code == 429)
     assert int(refused.headers["Retry-After"]) > 0
     assert "asked" in refused.text
+    assert (name, "asked" in html) == ("failed", True), "the page stays, and says it"
 
 
 def test_wrong_keys_at_the_login_are_slowed_down(gateway: Gateway) -> None:

@@ -1,0 +1,155 @@
+"""Streams a console page to its script as server-sent events: what is between its bars, each time that it differs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+
+from actors.runtime.connection_ids import name_of
+from actors.runtime.limits.limits import LimitReached
+from actors.state.documents import StoreAway
+from gateway.concurrency import leave
+from gateway.console.console_request import PART_HEADER
+from gateway.console.rendering import Page
+from gateway.http.api_keys import KEYS_FRESH_SECONDS
+from gateway.http.problems import Problem
+from gateway.webhooks.stream import AGAIN_MS, EventFilter, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from starlette.responses import Response
+
+    from gateway.backends import Backends
+    from gateway.http.api_keys import ApiKey
+
+PAGE_SECONDS: Final = 2.0
+"""Seconds between two looks at a page, and at least between two that events cause."""
+
+BILLED_PAGE_SECONDS: Final = 15.0
+"""The same where each document that is read is paid for; events are too, so none are followed."""
+
+EVENTLESS_SECONDS: Final = 10.0
+"""Seconds between two looks at a page that follows events, while there is none: some of its figures have none."""
+
+
+class PageStream(Stream):
+    """One reader of one page: a `part` at once, and another one whenever it differs from what was sent last.
+
+    Each look at the page is a request of its own to it, with the checks of session, key and rate; a comment says that a
+    look found the same. An answer that only for now cannot be the page is `failed`, one that leads elsewhere (to the
+    login, say) is `moved` and ends the stream. Without a `key`, or where it has no reader left, the stream ends after
+    one look, and its script comes again.
+    """
+
+    path = "page stream"
+    """The route in log and metrics: a stream lasts as long as its page lies open."""
+
+    def __init__(
+        self,
+        request: Request,
+        key: ApiKey | None,
+        answer: Callable[[Request], Awaitable[Response]],
+        person: Callable[[Request], Awaitable[object]],
+    ) -> None:
+        """`answer` is that of the page; `person` is None where nobody is logged in, and raises `Problem`."""
+        backends: Backends = request.app.state.backends
+        super().__init__(backends)
+        self._answer, self._person = answer, person
+        self._request = request
+        self._key = key
+        self._billed = backends.documents.billed
+        self._places = ExitStack()
+        self._stays = self._follows = False
+        self._cursor: int | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        with self._places:
+            if self._key is not None:
+                with suppress(LimitReached):
+                    self._places.enter_context(self._streams.reading(self._key))
+                    self._stays = True
+            yield
+
+    async def texts(self) -> AsyncIterator[bytes]:
+        yield b"retry: %d\n\n" % AGAIN_MS
+        sent = b""
+        while True:
+            self._cursor = self._tail.newest  # what comes behind it may be missing in the answer
+            response = await self._look()
+            event = _event(response)
+            digest = hashlib.blake2b(event).digest()
+            yield b": the same\n\n" if digest == sent else event
+            sent = digest
+            if not isinstance(response, Page):
+                return
+            every = response.every or (BILLED_PAGE_SECONDS if self._billed else PAGE_SECONDS)
+            if not self._stays:
+                yield b"retry: %d\n\n" % (every * 1000)
+                return
+            if self._key is None or self._billed or response.every or not response.events:
+                await asyncio.sleep(every)
+            else:
+                await self._change(EventFilter(self._key, None, None))
+
+    async def _look(self) -> Response:
+        """The page's answer now, as its script gets it."""
+        own = self._request.scope
+        scope = {**own, "headers": [*own["headers"], (PART_HEADER.encode(), b"1")]}
+        try:
+            return await self._answer(Request(scope))
+        finally:
+            leave(scope)
+
+    async def _change(self, wanted: EventFilter) -> None:
+        """Wait until the page may be another one: for an event, a session that ended, or long enough."""
+        if not self._follows:
+            self._places.enter_context(self._tail.followed())
+            self._follows = True
+        due = time.monotonic() + EVENTLESS_SECONDS
+        await asyncio.sleep(PAGE_SECONDS)
+        while (left := due - time.monotonic()) > 0 and await self._is_allowed():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, KEYS_FRESH_SECONDS)):
+                    await self._news(wanted)
+                    return
+
+    async def _news(self, wanted: EventFilter) -> None:
+        """Wait for an event that the page may show; while the store is away there is none."""
+        request = self._request
+        name = request.path_params.get("connection") or request.query_params.get("connection")
+        try:
+            await self._streams.want()
+            while self._cursor is not None:
+                for each in (await self._tail.after(self._cursor)).events:
+                    self._cursor = each.seq
+                    about = each.event.connection
+                    if wanted.takes(each.event) and (not name or name_of(about or "") == name):
+                        return
+                await self._tail.news(self._cursor)
+            await self._tail.news(-1)  # where the log begins for this gateway
+        except StoreAway:
+            await asyncio.sleep(EVENTLESS_SECONDS)
+
+    async def _is_allowed(self) -> bool:
+        with suppress(Problem):  # the next look says it
+            return await self._person(self._request) is not None
+        return False
+
+
+def _event(response: Response) -> bytes:
+    """The event that brings an answer of the page."""
+    if isinstance(response, Page):
+        passing = response.status_code >= 500 or response.status_code == 429
+        name, content = b"failed" if passing else b"part", bytes(response.body)
+    else:
+        name, content = b"moved", response.headers.get("location", "").encode()
+    # A line may end by any of the three that a stream knows, also within a text that somebody wrote.
+    lines = b"".join(b"data: %b\n" % line for line in content.splitlines() or [b""])
+    return b"event: %b\n%b\n" % (name, lines)

@@ -1,0 +1,123 @@
+"""The looks at a page that its stream takes, on a state store of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.requests import Request
+
+from actors.runtime.actor_base import end_tasks
+from actors.state.sqlite.store import SqliteDocuments
+from gateway.console import page_stream
+from gateway.console.page_stream import PageStream
+from gateway.console.rendering import Page
+from gateway.http.api_keys import ApiKey
+from gateway.webhooks.event_tail import EVENTS_IN_MEMORY, EventTail
+from gateway.webhooks.reader_limits import ReaderLimits
+from tests.integration.gateway.served import OTHER
+from tests.integration.gateway.webhooks.stored_messages import store_messages
+from tests.unlimited import UNLIMITED
+from tests.waits import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from starlette.responses import Response
+
+SOON = 30.0
+KEY = ApiKey("k", "0" * 64, frozenset({"read"}), None, 0.0, "x")
+
+
+class Looks:
+    """Answers as a page that follows events; `count` are the looks at it."""
+
+    def __init__(self, tail: EventTail) -> None:
+        self.count = 0
+        self.tail = tail
+
+    async def answer(self, _: Request) -> Response:
+        self.count += 1
+        page = Page("<h1>shop</h1>")
+        page.events = True
+        return page
+
+    async def person(self, _: Request) -> object:
+        return KEY
+
+
+@asynccontextmanager
+async def followed(documents: SqliteDocuments) -> AsyncIterator[Looks]:
+    """A page of the connection ``shop`` lies open, and its stream knows where the log ends."""
+    tail = EventTail(documents)
+    streams = ReaderLimits(documents, days=7, quota=UNLIMITED)
+    await streams.want()
+    state = SimpleNamespace(
+        backends=SimpleNamespace(
+            tail=tail, streams=streams, closing=asyncio.Event(), documents=documents
+        )
+    )
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "headers": [],
+        "query_string": b"",
+        "path_params": {"connection": "shop"},
+        "app": SimpleNamespace(state=state),
+    }
+    looks = Looks(tail)
+    stream = PageStream(Request(scope), KEY, looks.answer, looks.person)
+
+    async def read() -> None:
+        with stream.reading():
+            async for _ in stream.texts():
+                pass
+
+    tasks = [asyncio.create_task(tail.run()), asyncio.create_task(read())]
+    try:
+        await eventually("it has begun", lambda: looks.count == 2, SOON)
+        yield looks
+    finally:
+        await end_tasks(tasks, 5)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event alone makes it look, and soon."""
+    monkeypatch.setattr(page_stream, "PAGE_SECONDS", 0.1)
+    monkeypatch.setattr(page_stream, "EVENTLESS_SECONDS", 600.0)
+
+
+@pytest.fixture
+async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
+    store = SqliteDocuments(tmp_path / "state.db")
+    yield store
+    await store.close()
+
+
+async def test_a_page_of_one_connection_is_looked_at_after_its_own_events(
+    documents: SqliteDocuments,
+) -> None:
+    async with followed(documents) as looks:
+        await store_messages(documents, 1, connection=OTHER)
+        await eventually("the event is read", lambda: looks.tail.newest == 1, SOON)
+        await asyncio.sleep(0.5)
+        assert looks.count == 2
+        await store_messages(documents, 2)
+        await eventually("it is looked at", lambda: looks.count == 3, SOON)
+
+
+async def test_many_events_are_one_look(documents: SqliteDocuments) -> None:
+    """Also where more came than are kept in memory: what a look shows already makes for no other."""
+    async with followed(documents) as looks:
+        count = 2 * EVENTS_IN_MEMORY
+        await store_messages(documents, 1, count, size=100)
+        await eventually("all are read", lambda: looks.tail.newest == count, SOON)
+        await asyncio.sleep(0.5)
+        before = looks.count
+        await asyncio.sleep(1.0)
+        assert looks.count == before
