@@ -101,7 +101,7 @@ function composed(form, response, done) {
   to_the_end();
 }
 
-// What goes with a message before it is sent: its number, and its file. Whether it may be sent.
+// A message gets its number and its file before it is sent. Returns whether it may be sent.
 async function attach(form) {
   if (!form.elements.once.value) take_new_number(form);
   const file = form.elements.file && form.elements.file.files[0];

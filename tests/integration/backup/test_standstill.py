@@ -93,10 +93,10 @@ directory.DirectoryBucket._write = lambda *given: (time.sleep(0.8), written(*giv
 
 def test_a_person_may_think_longer_than_that(place: Place) -> None:
     place.back_up()
-    thinks = """
+    thinks = f"""
 import time
 from gateway.cli.backup import instance_backups
-instance_backups.confirm = lambda *_, **__: time.sleep({seconds})
-""".format(seconds=PATIENCE + 3)
+instance_backups.confirm = lambda *_, **__: time.sleep({PATIENCE + 3})
+"""
     status, said = command(place, "create", "--to", str(place.target), "--keep", "1", hang=thinks)
     assert (status, said) == (0, "")

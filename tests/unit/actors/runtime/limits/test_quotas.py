@@ -160,14 +160,15 @@ def test_what_is_left_is_what_a_check_lets_in(seed: int) -> None:
     quota = replace(QUOTA, each=None, connections=chance.choice([0, 1, 4, 30]))
     for _ in range(50):
         used = {unit: chance.randint(0, 7) for unit in ("a", "b", "c", SHARED_UNIT)}
-        elsewhere = chance.randint(0, 4)
+        elsewhere = chance.choice([{}, {"elsewhere": 1}, {"elsewhere": 4}])
         for unit in (*used, "d"):
-            left = quota.left(unit, used, elsewhere=elsewhere)
+            living = chance.choice([None, {unit}, {unit, "a"}])
+            left = quota.left(unit, used, living=living, **elsewhere)
             assert left >= 0
             if left:
-                quota.check([unit], used, left, elsewhere=elsewhere)
+                quota.check([unit], used, left, living=living, **elsewhere)
             with pytest.raises(LimitReached):
-                quota.check([unit], used, left + 1, elsewhere=elsewhere)
+                quota.check([unit], used, left + 1, living=living, **elsewhere)
 
 
 def test_a_quota_without_a_total_or_with_too_small_a_one_gets_another() -> None:
