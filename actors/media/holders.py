@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.limits.disk_floor import LEAST_FILE_BYTES, counted_bytes
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import SHARED_UNIT
 
@@ -100,15 +101,15 @@ def lacking(database: sqlite3.Connection, sha256: str, units: Iterable[str]) -> 
 
 def add(database: sqlite3.Connection, sha256: str, size: int, units: Iterable[str]) -> None:
     """Keep the file for these units, which lacked it."""
-    rows = [(sha256, each, size) for each in units]
+    rows = [(sha256, each, counted_bytes(size)) for each in units]
     database.executemany("INSERT INTO holders VALUES (?, ?, ?)", rows)
 
 
 def join(database: sqlite3.Connection, sha256: str, connection: str) -> None:
     """Keep a file that is there for this connection as well."""
     database.execute(
-        "INSERT OR IGNORE INTO holders SELECT sha256, ?, size FROM files WHERE sha256 = ?",
-        (connection, sha256),
+        "INSERT OR IGNORE INTO holders SELECT sha256, ?, max(size, ?) FROM files WHERE sha256 = ?",
+        (connection, LEAST_FILE_BYTES, sha256),
     )
 
 

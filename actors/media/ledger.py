@@ -24,6 +24,7 @@ from actors.media import daily_uploads, holders, uses
 from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
 from actors.media.store import SHA256_PATTERN, StoreFull, StoreUnavailable
+from actors.runtime.limits.disk_floor import counted_bytes
 from actors.runtime.limits.quotas import SHARED_UNIT
 from actors.runtime.sqlite_writer import SqliteWriter
 
@@ -109,24 +110,24 @@ class Ledger:
     ) -> None:
         """Note a file that is about to be kept for these units (`actors.runtime.limits.quotas`); it is needed from now on.
 
-        Raises `LimitReached` where a unit that does not have it yet has no room for it; `room` and `arrives` are as in
-        `holders.admit`. With a `daily` limit its
-        size counts as uploaded today for each connection of them, also where the file is there already: raises
-        `LimitReached` beyond that. Then nothing is noted.
+        Raises `LimitReached` where a unit that does not have it yet has no room for its `counted_bytes`; `room` and
+        `arrives` are as in `holders.admit`. With a `daily` limit they count as uploaded today for each connection of
+        them, also where the file is there already: raises `LimitReached` beyond that. Then nothing is noted.
         """
         now = time.time() if now is None else now
         owners = [each for each in units if each != SHARED_UNIT]
+        counted = counted_bytes(size)
 
         def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
-                holders.admit(database, quota, new, size, living, room=room, arrives=arrives)
+                holders.admit(database, quota, new, counted, living, room=room, arrives=arrives)
             if daily is not None:
                 used = daily_uploads.uploaded(database, owners, now)
-                refusal = daily_uploads.refusal(used.values(), size, daily, now)
+                refusal = daily_uploads.refusal(used.values(), counted, daily, now)
                 if refusal is not None:
                     return refusal
-                daily_uploads.charge(database, size, owners, now)
+                daily_uploads.charge(database, counted, owners, now)
             self._note(database, sha256, size, now)
             holders.add(database, sha256, size, new)
             return None

@@ -165,8 +165,8 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         0,
         validation_alias="MEDIA_LIMIT",
         description=(
-            "bytes (also `20G`) that all files of this host may have together before no more is taken from "
-            "callers; `0` for what the disk has for files beyond `DISK_RESERVE`. Files that arrive from WhatsApp are kept"
+            "bytes (also `20G`) that all files of this host may have together, a smaller one counted as 16 KiB, before no more"
+            " is taken from callers; `0` for what the disk has for files beyond `DISK_RESERVE`. Files that arrive from WhatsApp are kept"
             " beyond it, in equal parts of the disk, or of this where it is more: one without room in its connection's"
             " waits (`deferred`)"
         ),
@@ -176,14 +176,14 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="MEDIA_UPLOADS_PER_CONNECTION",
         description=(
             "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by file or by URL, on "
-            "this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+            "this host, a file of less counted as 16 KiB; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` at least; `0` for no limit"
         ),
     )
     media_downloads_per_connection: ByteCount = Field(
         2 * 2**30,
         validation_alias="MEDIA_DOWNLOADS_PER_CONNECTION",
         description=(
-            "bytes of files that arrive for one connection in a day (UTC); further ones wait (`deferred`) for the"
+            "bytes of files that arrive for one connection in a day (UTC), counted so too; further ones wait (`deferred`) for the"
             " next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
         ),
     )

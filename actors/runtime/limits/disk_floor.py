@@ -27,6 +27,15 @@ ACCEPTED_PART: Final = 4
 """The part of DISK_RESERVE that is for Redis, leases and what was accepted before: one of so many."""
 
 
+LEAST_FILE_BYTES: Final = 16 * 2**10
+"""Bytes that a file counts at least, as it uses up an inode: most disks have one for so many bytes."""
+
+
+def counted_bytes(size: int) -> int:
+    """Return the bytes that a file of this size counts in budgets and quotas."""
+    return max(size, LEAST_FILE_BYTES)
+
+
 def free_bytes(place: Path | int) -> int:
     """Return the bytes that are free on the disk of a path or descriptor, without those that are for root alone.
 

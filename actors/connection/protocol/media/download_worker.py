@@ -32,6 +32,7 @@ from actors.media.store import StoreUnavailable
 from actors.messages.file_deferral import FOR_ROOM
 from actors.metrics.counters import measures
 from actors.metrics.mistakes import log_mistake
+from actors.runtime.limits.disk_floor import counted_bytes
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -277,7 +278,7 @@ class DownloadWorker:
 
     def _count(self, transfer: Transfer, brought: int) -> None:
         if brought:
-            self._session.downloads.count(transfer.sender, brought)
+            self._session.downloads.count(transfer.sender, counted_bytes(brought))
 
     async def _put_off(self, transfer: Transfer, follows: Again, brought: int) -> None:
         link = self._link

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.engine import InboxFile
 from actors.connection.session.session_part import SessionPart
 from actors.messages.file_deferral import FOR_ROOM
+from actors.runtime.limits.disk_floor import counted_bytes
 from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
@@ -203,11 +204,11 @@ class Downloads(SessionPart):
         for chat, sender, size in ended:
             self.add_file(chat, sender, transfer.message_id, status, error)
             if status == "stored":
-                self.count(sender, size)
+                self.count(sender, counted_bytes(size))
         return bool(ended)
 
     def count(self, sender: str, size: int) -> None:
-        """Count bytes of a file that came from this sender as received today."""
+        """Count bytes that came from this sender as received today."""
         today = self._today()
         self._file.write("DELETE FROM received_bytes WHERE day < ?", (today,))
         self._file.write(

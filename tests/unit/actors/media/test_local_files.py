@@ -13,6 +13,7 @@ from actors.config.settings import Settings
 from actors.media import holders
 from actors.media.local_files import LocalFiles
 from actors.media.store import StoreFull, files_uses
+from actors.runtime.limits.disk_floor import LEAST_FILE_BYTES
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import SHARED_UNIT
 from tests.processes.small_disk import mount_small_disk
@@ -233,6 +234,18 @@ async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_opera
     assert await give(files, 60 * KB, "a", "b") == "connection"
     assert await give(files, 60 * KB, "b") is None
     assert [await give(files, 60 * KB, SHARED_UNIT) for _ in range(3)] == [None] * 3
+
+
+async def test_tiny_files_count_as_much_as_their_inodes(
+    processes: Callable[..., Sequence[LocalFiles]],
+) -> None:
+    """Of a day's budget, and of the parts of the disk: uploaded, arrived, or there already."""
+    (files,) = processes(media_uploads_per_connection=100 * KB, media_max_bytes=100 * KB)
+    assert [await give(files, 2, "a") for _ in range(7)] == [None] * 6 + ["connection"]
+    digest, _ = await files.of("b").add(chunked(b"one byte"), limit=MOST)
+    assert await files.of("c").need(digest)
+    least = LEAST_FILE_BYTES
+    assert await held(files) == {"a": 6 * least, "b": least, "c": least}
 
 
 async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arrives(

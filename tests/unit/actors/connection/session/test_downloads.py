@@ -12,6 +12,7 @@ from actors.connection.session.files.pending_downloads import LONGEST_WAIT, Tran
 from actors.connection.session.files.uploads import UPLOAD_SECONDS, Upload
 from actors.connection.session.session import Session
 from actors.messages.file_deferral import Deferral
+from actors.runtime.limits.disk_floor import LEAST_FILE_BYTES
 from actors.runtime.limits.durations import DAY
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
@@ -199,7 +200,7 @@ async def test_bytes_of_a_day_outlive_the_owner_and_end_with_the_day(
     tmp_path: Path, clock: Clock
 ) -> None:
     clock.now = 20_000 * DAY
-    other = replace(FILE, message_id="B", sender=LID, key=b"l" * 32, size=7)
+    other = replace(FILE, message_id="B", sender=LID, key=b"l" * 32, size=20_000)
     failed = replace(FILE, message_id="C", key=b"m" * 32, size=100)
     with closing(Session.open(tmp_path / "session.db", 1, clock=clock)) as session:
         await expect(session, FILE, other, failed)
@@ -209,13 +210,15 @@ async def test_bytes_of_a_day_outlive_the_owner_and_end_with_the_day(
             session.downloads.end(other, "stored")
             session.downloads.end(failed, "failed", "media_gone")
     with closing(Session.open(tmp_path / "session.db", 2, clock=clock)) as session:
-        assert session.downloads.received_today() == 12, "each once, and no failed one"
+        assert session.downloads.received_today() == LEAST_FILE_BYTES + 20_000, (
+            "each once, and no failed one"
+        )
         assert (session.downloads.received_today(ALICE), session.downloads.received_today(LID)) == (
-            5,
-            7,
+            LEAST_FILE_BYTES,
+            20_000,
         )
         clock.now += DAY - 1
-        assert session.downloads.received_today() == 12
+        assert session.downloads.received_today() == LEAST_FILE_BYTES + 20_000
         clock.now += 1
         assert session.downloads.received_today() == session.downloads.received_today(ALICE) == 0
         await expect(session, FILE)
@@ -277,10 +280,10 @@ async def test_bytes_of_a_day_follow_a_sender_whose_number_becomes_known(session
         session.downloads.end(after, "stored")
         session.learn_lid(LID, ALICE)
     assert (session.downloads.received_today(ALICE), session.downloads.received_today(LID)) == (
-        12,
+        2 * LEAST_FILE_BYTES,
         0,
     )
-    assert session.downloads.received_today() == 12
+    assert session.downloads.received_today() == 2 * LEAST_FILE_BYTES
 
 
 async def test_what_waited_for_a_budget_comes_before_what_arrived_since(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
 UNBOUNDED = Bounds(1000)
+KB = 1024
 
 
 class ScriptedFetch:
@@ -268,9 +269,9 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
     """Greedy senders wait for midnight, over a restart too; the others are served."""
     now = 20_000 * 86_400.0 - 7200
     other = "15550100003@s.whatsapp.net"
-    bounds = Bounds(largest=100, connection=250, sender=150)
-    greedy = [sized(f"G{number}", 60) for number in range(5)]
-    files = [*greedy, sized("O", 60, other)]
+    bounds = Bounds(largest=100 * KB, connection=250 * KB, sender=150 * KB)
+    greedy = [sized(f"G{number}", 60 * KB) for number in range(5)]
+    files = [*greedy, sized("O", 60 * KB, other)]
     fetching = ScriptedFetch()
 
     def clock() -> float:
@@ -284,11 +285,11 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
         worker.attach(nobody)
         await until(lambda: session.downloads.deferred()[0] == 3 and len(news(session)) == 6)
         assert sorted(fetching.asked) == ["G0", "G1", "O"]
-        assert session.downloads.received_today(CHAT) == 120
-        assert session.downloads.received_today() == 180
+        assert session.downloads.received_today(CHAT) == 120 * KB
+        assert session.downloads.received_today() == 180 * KB
         told = {one for one in news(session) if one[1] == "deferred"}
         assert told == {(f"G{number}", "deferred", "sender_budget") for number in (2, 3, 4)}
-    third = sized("T", 100, "15550100004@s.whatsapp.net")
+    third = sized("T", 100 * KB, "15550100004@s.whatsapp.net")
     async with working(tmp_path, fetching, third, bounds=bounds, clock=clock, epoch=2) as (
         session,
         worker,
@@ -307,15 +308,20 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
 
 async def test_files_that_come_and_are_of_no_use_count_too(tmp_path: Path) -> None:
     """One that was sealed wrongly counts once, one that is damaged on the way with each try."""
-    fetching, bounds = ScriptedFetch(), Bounds(largest=100, sender=150)
+    fetching, bounds = ScriptedFetch(), Bounds(largest=100 * KB, sender=150 * KB)
     fetching.becomes = {"A": Trouble.SEALED_SO, "B": Trouble.DAMAGED, "C": Trouble.UNREACHABLE}
     other = "15550100003@s.whatsapp.net"
-    files = [sized("A", 60), sized("B", 60), sized("C", 60, other), sized("D", 60)]
+    files = [
+        sized("A", 60 * KB),
+        sized("B", 60 * KB),
+        sized("C", 60 * KB, other),
+        sized("D", 60 * KB),
+    ]
     async with working(tmp_path, fetching, *files, bounds=bounds) as (session, worker, _):
         worker.attach(nobody)
         await until(lambda: {"A", "B", "C"} <= set(fetching.asked))
         await until(lambda: ("D", "deferred", "sender_budget") in news(session))
-        assert session.downloads.received_today(CHAT) == 120
+        assert session.downloads.received_today(CHAT) == 120 * KB
         assert session.downloads.received_today(other) == 0
 
 
