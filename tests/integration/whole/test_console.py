@@ -243,7 +243,7 @@ def test_a_gateway_that_is_killed_is_missed_and_found_again(
     instance: Instance, page: Page, errors: list[str]
 ) -> None:
     page.goto("/")
-    page.get_by_text(SHOP, exact=True).wait_for()
+    page.get_by_role("link", name=SHOP, exact=True).wait_for()
     stay(page)
     lost = page.get_by_text("The service does not answer")
     assert not lost.is_visible()
