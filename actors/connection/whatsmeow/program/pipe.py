@@ -147,7 +147,8 @@ class Pipe:
 
     def _flush(self) -> None:
         leaving, self._leaving = self._leaving, []
-        if leaving and not self._lost:
+        # A program that has just ended has closed the pipe before its end is read.
+        if leaving and not self._lost and not self._writer.is_closing():
             self._writer.write(b"".join(leaving))
 
     async def _handle(self, frame: Frame) -> None:
