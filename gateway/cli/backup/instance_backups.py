@@ -70,7 +70,7 @@ def create(data: Path, to: str, keep: int | None, *, yes: bool, as_json: bool) -
             with suppress(OSError):  # the backup fails of it, by a sentence
                 there = await store.names(await asyncio.to_thread(mark_of, data))
             if older := there[: max(len(there) + 1 - keep, 0)]:
-                with standstill.held():
+                with standstill.paused():
                     confirm(
                         f"Keeping {keep} in {to}", [f"the backup {one}" for one in older], yes=yes
                     )
@@ -78,8 +78,8 @@ def create(data: Path, to: str, keep: int | None, *, yes: bool, as_json: bool) -
 
     with Standstill(sentence) as standstill:
         settings = _settings_of(data)
-        if settings.state_file.exists():
-            standstill.allow(settings.state_file.stat().st_size)
+        databases = (file for pattern in ("*.db", "*/*.db") for file in data.glob(pattern))
+        standstill.allow(max((file.stat().st_size for file in databases), default=0))
         store = _store(settings, to, make=True, watch=standstill)
         runs = _runs(data)
         made = _done(created(), standstill.run)

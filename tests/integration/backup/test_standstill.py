@@ -100,3 +100,17 @@ instance_backups.confirm = lambda *_, **__: time.sleep({PATIENCE + 3})
 """
     status, said = command(place, "create", "--to", str(place.target), "--keep", "1", hang=thinks)
     assert (status, said) == (0, "")
+
+
+def test_a_redis_that_takes_long_for_its_snapshot_is_no_standstill(place: Place) -> None:
+    slow = f"""
+import asyncio
+from actors.redis import rdb
+head = rdb._head
+async def late(reader):
+    await asyncio.sleep({PATIENCE + 3})
+    return await head(reader)
+rdb._head = late
+"""
+    status, said = command(place, "create", "--to", str(place.target), hang=slow)
+    assert (status, said) == (0, "")

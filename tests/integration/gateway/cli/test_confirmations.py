@@ -37,7 +37,9 @@ ASKS: Final[dict[str, Sequence[str]]] = {
 }
 """Commands that delete or revoke something, with arguments by which they would."""
 
-ASKS_ELSEWHERE: Final = {"backup create": "tests/integration/backup/test_restore.py has older backups"}
+ASKS_ELSEWHERE: Final = {
+    "backup create": "tests/integration/backup/test_restore.py has older backups"
+}
 """The same, where the test of it is."""
 
 HARMLESS: Final = {
