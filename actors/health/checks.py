@@ -154,14 +154,14 @@ def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
         reasons.append(Reason("disk_full", "degraded", detail))
     if sample.low:
         detail = (
-            "The disk has less free than a quarter of DISK_RESERVE, which is for Redis and what was accepted before:"
+            "The disk has less free (bytes, or inodes: `df -i`) than a quarter of DISK_RESERVE, which is for Redis and what was accepted before:"
             " sends are refused, and what arrives is not acknowledged, so that WhatsApp keeps it. Make room, or lower"
             " DISK_RESERVE; the rest goes on by itself."
         )
         reasons.append(Reason("disk_reserve", "degraded", detail, urgent=True))
     elif sample.room == 0:
         detail = (
-            "The disk has no more free than DISK_RESERVE, which is not for files: files that arrive wait,"
+            "The disk has no more free (bytes, or inodes: `df -i`) than DISK_RESERVE, which is not for files: files that arrive wait,"
             " uploads are refused, and everything else goes on. Make room, or lower DISK_RESERVE."
         )
         reasons.append(Reason("disk_reserve", "degraded", detail))

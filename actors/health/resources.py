@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from actors.media.store import room_for_files
+from actors.runtime.limits.disk_floor import free_bytes
 from actors.runtime.limits.limit_uses import FILES_FULL, STORE_FULL
 
 if TYPE_CHECKING:
@@ -163,8 +164,8 @@ def fullest(places: Iterable[Path]) -> Disk | None:
     disks = []
     for place in places:
         with suppress(OSError):
-            usage = shutil.disk_usage(_existing(place))
-            disks.append(Disk(usage.free, usage.total))
+            there = _existing(place)
+            disks.append(Disk(free_bytes(there), shutil.disk_usage(there).total))
     return min(disks, key=lambda disk: disk.free, default=None)
 
 

@@ -16,6 +16,7 @@ from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import FileUpkeep
 from actors.messages.file_deferral import Deferral
+from actors.runtime.limits.disk_floor import counted_bytes
 from actors.runtime.limits.durations import DAY
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.limits.limits import LimitReached
@@ -94,7 +95,7 @@ class LocalFiles:
         owners = [each for each in units if each != SHARED_UNIT]
         now = time.time()
         used = await self._ledger.uploaded(owners, now) if owners and self._daily.size else {}
-        refused = refusal(used.values(), max(announced, 1), self._daily, now)
+        refused = refusal(used.values(), counted_bytes(announced), self._daily, now)
         if refused is not None:
             raise refused
         admit = partial(

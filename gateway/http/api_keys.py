@@ -169,7 +169,9 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
         return None
     there = (await documents.query(API_KEYS)).items
     if not any(key["id"] == own or "admin" in key["scopes"] for key in there):
-        raise RevokedKey("it was revoked, and there is no other admin key")
+        raise RevokedKey("it was revoked, or made after the restored backup; no other is admin")
+    if not any(key["id"] == own for key in there):
+        log.warning("TEIMOSO_API_KEY is not added", action="keys.not_added")
     return None
 
 

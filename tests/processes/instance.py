@@ -210,9 +210,9 @@ class Instance:
         answers.CHECK.ask(str(self.simulator.base_url))
 
     def end(self) -> None:
-        """Stop the instance; what does not stop is killed, and that is a failure.
+        """Stop the instance; processes that do not stop are killed, and that is a failure.
 
-        Where the limit of a test's time strikes meanwhile, which it does once, all of it is killed.
+        All of it is killed where the limit of a test's time strikes meanwhile: it strikes once.
         """
         try:
             answers.CHECK.end(str(self.simulator.base_url))
@@ -223,9 +223,9 @@ class Instance:
             self.kill_everything()
             raise
         finally:
-            leaks.closing(self.data, ray_head.temporary(self.data))
             self.api.close()
             self.simulator.close()
+            leaks.closing(self.data, ray_head.temporary(self.data))
         assert not left, f"`teimoso down` left {left} running"
 
     def pair(self, connection: str, number: str, **more: str) -> None:

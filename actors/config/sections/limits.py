@@ -183,7 +183,7 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         2 * 2**30,
         validation_alias="MEDIA_DOWNLOADS_PER_CONNECTION",
         description=(
-            "bytes of files that arrive for one connection in a day (UTC), counted so too; further ones wait (`deferred`) for the"
+            "bytes of files that arrive for one connection in a day (UTC), a smaller one counted as 16 KiB; further ones wait (`deferred`) for the"
             " next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
         ),
     )

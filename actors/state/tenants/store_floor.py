@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from actors.runtime.limits.disk_floor import DiskFloor
+from actors.runtime.limits.disk_floor import DiskFloor, free_bytes
 from actors.runtime.limits.limit_uses import STORE_FULL, LimitUse, quota_uses
 from actors.runtime.limits.limits import LimitReached
 from actors.state.sqlite.stored_bytes import read
@@ -90,7 +89,7 @@ class StoreFloor(DiskFloor):
     def _read_store(self) -> None:
         file = self._settings.state_file
         found = read(file)
-        free = shutil.disk_usage(file.parent).free
+        free = free_bytes(file.parent)
         self._used, self._living = dict(found.used), found.living
         self._quota = quota = self._settings.store_quota
         if not quota.total.size and free < self._settings.disk_reserve:

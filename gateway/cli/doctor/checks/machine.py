@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from actors.runtime.limits.disk_floor import free_bytes
 from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.instance.preparation import (
     CannotStart,
@@ -134,8 +135,8 @@ def authorities(data: Path) -> CheckResult:
 
 def disk(data: Path) -> CheckResult:
     """Whether the file system of the data directory has room for a day at least."""
-    free = shutil.disk_usage(_there(data)).free
-    words = f"{free / (1 << 30):.1f} GiB free"
+    free = free_bytes(_there(data))
+    words = f"{free / (1 << 30):.1f} GiB free, also by its inodes"
     room = "make room: `logs/` may go at any time, and MEDIA_RETENTION_DAYS can be less"
     if free < FULL_DISK_BYTES:
         return fail("disk", f"{free >> 20} MiB free: soon nothing more is accepted", room)
