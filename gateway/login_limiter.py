@@ -19,11 +19,14 @@ LOGIN_EVERY_SECONDS: Final = 30.0
 """Seconds after which a tenant has one login more."""
 
 MAX_TENANTS: Final = 4096
-"""Tenants beyond which those are forgotten that may log in as often as ever."""
+"""Tenants beyond which those with a full bucket are forgotten."""
 
 
 class LoginLimiter:
-    """No tenant begins more sessions, with all of its keys together. Counted in the memory of one gateway process."""
+    """A tenant begins LOGINS_AT_ONCE sessions at once, then one each LOGIN_EVERY_SECONDS, with all of its keys together.
+
+    Counted in the memory of one gateway process.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         bucket = TokenBucket(LOGINS_AT_ONCE, LOGIN_EVERY_SECONDS)

@@ -20,7 +20,7 @@ QUOTA: Final = 20
 _WRONG_KEYS: Final = TokenBucket(QUOTA, MINUTE / QUOTA)
 
 MAX_ADDRESSES: Final = 4096
-"""Addresses beyond which those are forgotten that may try as often as ever."""
+"""Addresses beyond which those with a full bucket are forgotten."""
 
 
 class WrongKeyLimiter:

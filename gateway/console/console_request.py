@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from gateway.backends import Backends
     from gateway.console.login.session import ConsoleSession
-    from gateway.console.rendering import Page
+    from gateway.console.rendering import RenderedPage
     from gateway.http.api_keys import ApiKey, Scope
     from gateway.http.endpoint import Operation
 
@@ -140,12 +140,11 @@ class ConsoleRequest:
         problem: Problem | None = None,
         live: str | None = None,
         every: float | None = None,
-        events: bool = False,
         **values: Any,
-    ) -> Page:
+    ) -> RenderedPage:
         """The page `name`; `live` is where its script follows it, empty for a page that stays as it is.
 
-        A `problem` is what came of what the person asked for last. `every` and `events` are those of `Page`.
+        A `problem` is what came of what the person asked for last. `every` is that of `RenderedPage`.
         """
         seen = await self.backends.observer.look()
         interval = self.backends.settings.health_check_interval / 1000
@@ -171,7 +170,7 @@ class ConsoleRequest:
             status=200 if problem is None else problem.kind.status,
             part=PART_HEADER in self.request.headers,
         )
-        shown.every, shown.events = every, events
+        shown.every = every
         return shown
 
     def to(self, address: str) -> Response:

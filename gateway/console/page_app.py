@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,7 +19,7 @@ from gateway.console.login import revoked_sessions, session
 from gateway.console.page_stream import PageStream
 from gateway.http import body
 from gateway.http.endpoint import outages_as_problems
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import Problem
 from gateway.webhooks.stream import STREAM_TYPE
 
 if TYPE_CHECKING:
@@ -42,11 +41,21 @@ TOKEN_HEADER = "x-teimoso-token"  # noqa: S105 - its name
 
 @dataclass(frozen=True, slots=True)
 class PageMethod:
-    """One method of a page. With `outside` nobody has to be logged in; an `upload` is no form."""
+    """One method of a page. With `outside` nobody has to be logged in; an `upload` is no form.
+
+    A page has a stream, but for one `outside`, and a `file`; the stream of one with `events` follows those.
+    """
 
     handler: Any
     outside: bool = False
     upload: bool = False
+    file: bool = False
+    events: bool = False
+
+    def has_stream(self, request: Request) -> bool:
+        """Whether the request is for the page's stream."""
+        wanted = request.method == "GET" and request.headers.get("accept") == STREAM_TYPE
+        return wanted and not (self.outside or self.file)
 
 
 class PageApp:
@@ -66,19 +75,17 @@ class PageApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        if request.method == "GET" and request.headers.get("accept") == STREAM_TYPE:
+        if self._methods[request.method].has_stream(request):
             stream = scope["endpoint"] = await self._stream(request)
             await stream(scope, receive, send)
         else:
-            response = await self._answer(request)
+            response = await self.answer(request)
             await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """The answer of the page, or its problem as a page."""
         try:
             response = await self._handled(request)
-        except ValidationError as error:
-            response = self.shown(request.scope, from_validation(error))
         except Problem as problem:
             response = self.shown(request.scope, problem)
         if PART_HEADER in request.headers:
@@ -86,7 +93,7 @@ class PageApp:
             response.headers[PART_HEADER] = "1"
         return response
 
-    async def _person(self, request: Request) -> tuple[session.ConsoleSession, ApiKey] | None:
+    async def person(self, request: Request) -> tuple[session.ConsoleSession, ApiKey] | None:
         """The session of who asks, and its key; None where nobody is logged in. Problem `store_away`."""
         found = await opened(request, await self._key_of_cookies(request))
         key = None if found is None else await key_of(request, found.key_id)
@@ -111,7 +118,7 @@ class PageApp:
         form = await _form(request) if changes and not method.upload else {}
         if method.outside:
             return await method.handler(request, form, await self._key_of_cookies(request))
-        person = await self._person(request)
+        person = await self.person(request)
         if person is None:
             return _to_login(request)
         found, key = person
@@ -127,10 +134,10 @@ class PageApp:
 
     async def _stream(self, request: Request) -> PageStream:
         person = None
-        with suppress(Problem):  # the stream's first answer says it
-            person = await self._person(request)
+        with suppress(Exception):  # the stream's first look says it
+            person = await self.person(request)
         key = None if person is None else person[1]
-        return PageStream(request, key, self._answer, self._person)
+        return PageStream(request, key, self, events=self._methods[request.method].events)
 
     async def _key_of_cookies(self, request: Request) -> bytes:
         if self._secret is None:

@@ -28,19 +28,20 @@ HEADERS: Final = {
 }
 
 
-class Page(Response):
-    """A page, and how its stream follows it: every so many seconds, where it has some of its own, or by `events`."""
+class RenderedPage(Response):
+    """A page; `every` are the seconds between two looks of its stream, where it has some of its own."""
 
     media_type = "text/html"
     every: float | None = None
-    events = False
 
 
-def page(name: str, values: dict[str, Any], *, status: int = 200, part: bool = False) -> Page:
+def page(
+    name: str, values: dict[str, Any], *, status: int = 200, part: bool = False
+) -> RenderedPage:
     """The page, or what is between its bars: the `part` that its script puts in place."""
     layout = "part.html" if part else "base.html"
     content = environment().get_template(name).render(layout=layout, **values)
-    return Page(content, status, HEADERS)
+    return RenderedPage(content, status, HEADERS)
 
 
 @cache

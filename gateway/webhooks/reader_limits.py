@@ -1,6 +1,6 @@
-"""Limits concurrent `GET /api/events` readers by key, connection and process; has events logged while some read.
+"""Limits concurrent readers of events and of console pages by key, connection and process; has events logged for them.
 
-`stream` sends the events.
+`stream` sends the events, `page_stream` the pages.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class ReaderLimits:
-    """Limits concurrent readers of events, and has events written for them.
+    """Limits concurrent readers, and has events written for those that want them.
 
-    They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.
+    They are written from the first of those on, and for `EVENT_RETENTION_DAYS` after the last.
     """
 
     def __init__(self, documents: Documents, *, days: int, quota: Quota) -> None:

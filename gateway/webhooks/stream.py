@@ -1,4 +1,4 @@
-"""Serves `GET /api/events`: streams the event log of SQLite or Firestore to one reader as server-sent events, in order."""
+"""Sends server-sent events to readers: the event log, in order, at `GET /api/events`, and what page streams bring."""
 
 from __future__ import annotations
 
@@ -139,6 +139,7 @@ class Stream(Response):
                 if abort is not None:
                     abort()
                 return
+            del text, message  # a page's may be large, and the next one is long in coming
         await send({"type": "http.response.body", "body": b""})
 
 

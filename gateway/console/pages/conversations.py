@@ -248,7 +248,6 @@ async def _shown(
         others=others,
         chat=chat,
         thread=page_address,
-        events=True,
         said=messages,
         chats=listed,
         chat_name=chat_name,
@@ -269,7 +268,7 @@ async def _shown(
 def _once(view: ConsoleRequest, problem: Problem | None) -> str:
     """The number of the form's next message: the same where what was sent may have arrived.
 
-    None for a part that lies open, which would differ by it at each look: the script makes one.
+    Empty in a part that a script asks for, which would differ by it at each look: the script makes one.
     """
     if view.request.method == "GET" and PART_HEADER in view.request.headers:
         return ""
@@ -297,14 +296,16 @@ def address(name: str | None, chat: str | None) -> str:
 
 
 ROUTES: Mapping[str, Mapping[str, PageMethod]] = {
-    CONVERSATIONS_PATH: {"GET": PageMethod(first)},
-    f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": PageMethod(of_connection)},
+    CONVERSATIONS_PATH: {"GET": PageMethod(first, events=True)},
+    f"{CONVERSATIONS_PATH}/{{connection}}": {"GET": PageMethod(of_connection, events=True)},
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}": {
-        "GET": PageMethod(conversation),
+        "GET": PageMethod(conversation, events=True),
         "POST": PageMethod(send),
     },
     f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/read": {"POST": PageMethod(read)},
-    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/picture": {"GET": PageMethod(picture)},
+    f"{CONVERSATIONS_PATH}/{{connection}}/{{chat}}/picture": {
+        "GET": PageMethod(picture, file=True)
+    },
     "/console/media": {"POST": PageMethod(upload, upload=True)},
-    "/console/media/{id}": {"GET": PageMethod(file)},
+    "/console/media/{id}": {"GET": PageMethod(file, file=True)},
 }

@@ -42,7 +42,6 @@ async def connections(view: ConsoleRequest, problem: Problem | None = None) -> R
     return await view.page(
         "connections.html",
         live=HOME,
-        events=True,
         problem=problem,
         listed=listed,
         lanes=lanes,
@@ -91,7 +90,6 @@ async def connection(view: ConsoleRequest, problem: Problem | None = None) -> Re
         "connection.html",
         live=f"/console/connections/{name}",
         every=LINKING_SECONDS if connects else None,
-        events=True,
         problem=problem,
         connection=found,
         lane=lane,

@@ -30,7 +30,6 @@ async def show(view: ConsoleRequest) -> Response:
     )
     return await view.page(
         "recovery.html",
-        events=True,
         alerts=health,
         over=over,
         recoveries=recoveries,

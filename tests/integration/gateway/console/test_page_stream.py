@@ -10,7 +10,10 @@ import pytest
 
 from actors.health import resource_history
 from actors.health.resource_history import Point
-from actors.state.documents import API_KEYS
+from actors.state.documents import API_KEYS, HEALTH_ALERTS, HEALTH_STATUS
+from actors.state.events.log import EventLog
+from actors.state.open_store import open_documents
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from gateway.console.page_stream import BILLED_PAGE_SECONDS
 from tests.integration.gateway.acceptance.test_outages import spoil
 from tests.integration.gateway.api.chats.test_chat_list import person, say
@@ -76,6 +79,58 @@ async def test_a_page_is_sent_once_while_nothing_differs(
         assert "<html" not in part[1]
         assert "<h1>" in part[1], address
         assert again == ("", "the same"), address
+
+
+async def test_of_all_pages_conversations_have_events_logged(own_gateway: Gateway) -> None:
+    documents = open_documents(own_gateway.settings)
+    log = EventLog(documents)
+    try:
+        with Person(own_gateway, KEY) as one:
+            for address in (*(page for page in PAGES if not page.startswith(LIST)), LIST):
+                assert (await log.head()).until == 0
+                with one.follow(address) as events:
+                    assert named(events)[0] == "part", address
+            assert (await log.head()).until > time.time()
+    finally:
+        await documents.close()
+
+
+async def test_a_mistake_of_the_service_is_said_and_the_page_followed_on(
+    own_gateway: Gateway,
+) -> None:
+    """An alert in the store that lacks all its fields: nothing that the service foresees."""
+    documents = open_documents(own_gateway.settings)
+    try:
+        with Person(own_gateway, KEY) as one, one.follow("/console/recovery") as events:
+            assert named(events)[0] == "part"
+            await documents.set(HEALTH_ALERTS, "broken", {"active": False, "raised_at": 1.0})
+            name, html = named(events)
+            assert (name, "The log names it as" in html) == ("failed", True)
+            assert await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT) is not None
+            await documents.delete(HEALTH_ALERTS, "broken")
+            assert named(events)[0] == "part"
+    finally:
+        await documents.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "kind"),
+    [
+        ("/console/static/console.css", 200, "text/css"),
+        ("/console/login", 200, "text/html"),
+        (f"{LIST}/{ANA}/picture", 200, "image/svg+xml"),
+        ("/console/media/shop.none", 404, "text/html"),
+    ],
+)
+def test_a_file_and_the_login_have_no_stream(
+    gateway: Gateway, address: str, status: int, kind: str
+) -> None:
+    with Person(gateway, None if address == "/console/login" else KEY) as one:
+        answer = one.get(address, headers={"Accept": "text/event-stream"})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (
+            status,
+            kind,
+        )
 
 
 async def test_a_text_cannot_end_a_line_of_the_stream(admin: Person, documents: Documents) -> None:

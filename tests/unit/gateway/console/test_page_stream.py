@@ -11,10 +11,14 @@ import pytest
 from starlette.requests import Request
 
 from actors.runtime.actor_base import end_tasks
+from actors.state import own_mistakes
+from actors.state.documents import HEALTH_STATUS
+from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.console import page_stream
+from gateway.console.page_app import PageApp
 from gateway.console.page_stream import PageStream
-from gateway.console.rendering import Page
+from gateway.console.rendering import RenderedPage
 from gateway.http.api_keys import ApiKey
 from gateway.webhooks.event_tail import EVENTS_IN_MEMORY, EventTail
 from gateway.webhooks.reader_limits import ReaderLimits
@@ -33,29 +37,33 @@ SOON = 30.0
 KEY = ApiKey("k", "0" * 64, frozenset({"read"}), None, 0.0, "x")
 
 
-class Looks:
-    """Answers as a page that follows events; `count` are the looks at it."""
+class Looks(PageApp):
+    """Answers as a page; `count` are the looks at it, the first `broken` of which meet a mistake, `sent` its blocks."""
 
-    def __init__(self, tail: EventTail) -> None:
+    def __init__(self, tail: EventTail, broken: int) -> None:
+        super().__init__("/", {}, {})
         self.count = 0
         self.tail = tail
+        self.broken = broken
+        self.sent: list[bytes] = []
 
     async def answer(self, _: Request) -> Response:
         self.count += 1
-        page = Page("<h1>shop</h1>")
-        page.events = True
-        return page
+        if self.count <= self.broken:
+            raise KeyError(self.count)
+        return RenderedPage("<h1>shop</h1>")
 
-    async def person(self, _: Request) -> object:
+    async def person(self, _: Request) -> Any:
         return KEY
 
 
 @asynccontextmanager
-async def followed(documents: SqliteDocuments) -> AsyncIterator[Looks]:
-    """A page of the connection ``shop`` lies open, and its stream knows where the log ends."""
+async def followed(
+    documents: SqliteDocuments, *, events: bool = True, broken: int = 0
+) -> AsyncIterator[Looks]:
+    """A page of the connection ``shop`` lies open, and was looked at."""
     tail = EventTail(documents)
     streams = ReaderLimits(documents, days=7, quota=UNLIMITED)
-    await streams.want()
     state = SimpleNamespace(
         backends=SimpleNamespace(
             tail=tail, streams=streams, closing=asyncio.Event(), documents=documents
@@ -69,17 +77,17 @@ async def followed(documents: SqliteDocuments) -> AsyncIterator[Looks]:
         "path_params": {"connection": "shop"},
         "app": SimpleNamespace(state=state),
     }
-    looks = Looks(tail)
-    stream = PageStream(Request(scope), KEY, looks.answer, looks.person)
+    looks = Looks(tail, broken)
+    stream = PageStream(Request(scope), KEY, looks, events=events)
 
     async def read() -> None:
         with stream.reading():
-            async for _ in stream.texts():
-                pass
+            async for text in stream.texts():
+                looks.sent.append(text)
 
     tasks = [asyncio.create_task(tail.run()), asyncio.create_task(read())]
     try:
-        await eventually("it has begun", lambda: looks.count == 2, SOON)
+        await eventually("it has begun", lambda: looks.count >= 1, SOON)
         yield looks
     finally:
         await end_tasks(tasks, 5)
@@ -106,9 +114,28 @@ async def test_a_page_of_one_connection_is_looked_at_after_its_own_events(
         await store_messages(documents, 1, connection=OTHER)
         await eventually("the event is read", lambda: looks.tail.newest == 1, SOON)
         await asyncio.sleep(0.5)
-        assert looks.count == 2
+        assert looks.count == 1
         await store_messages(documents, 2)
-        await eventually("it is looked at", lambda: looks.count == 3, SOON)
+        await eventually("it is looked at", lambda: looks.count == 2, SOON)
+
+
+async def test_a_page_without_events_has_none_logged(documents: SqliteDocuments) -> None:
+    async with followed(documents, events=False) as looks:
+        await eventually("it is looked at again", lambda: looks.count == 3, SOON)
+        assert (await EventLog(documents).head()).until == 0
+        assert looks.tail.newest is None
+
+
+async def test_a_mistake_of_the_service_ends_no_stream(documents: SqliteDocuments) -> None:
+    async with followed(documents, broken=2) as looks:
+        await eventually("it is the page again", lambda: len(looks.sent) == 4, SOON)
+    _, failed, again, part = looks.sent
+    assert failed.startswith(b"event: failed\n")
+    assert again == b": the same\n\n"
+    assert part.startswith(b"event: part\n")
+    noted = await documents.get(HEALTH_STATUS, own_mistakes.MISTAKE_DOCUMENT)
+    assert noted is not None
+    assert noted["action"] == "internal_error"
 
 
 async def test_many_events_are_one_look(documents: SqliteDocuments) -> None:
