@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 from starlette.requests import Request
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from starlette.responses import Response
+    from starlette.types import Scope
 
     from gateway.backends import Backends
-    from gateway.console.page_app import PageApp
     from gateway.http.api_keys import ApiKey
 
 PAGE_SECONDS: Final = 2.0
@@ -42,6 +42,19 @@ EVENTLESS_SECONDS: Final = 10.0
 """Seconds between two looks at a page that follows events, while there is none: some of its figures have none."""
 
 log = structlog.get_logger()
+
+
+class FollowedPage(Protocol):
+    """The page of a stream."""
+
+    async def answer(self, request: Request) -> Response:
+        """The answer of the page."""
+
+    async def person(self, request: Request) -> object:
+        """None where nobody is logged in; raises `Problem`."""
+
+    def shown(self, scope: Scope, problem: Problem) -> Response:
+        """The problem as a page."""
 
 
 class PageStream(Stream):
@@ -57,13 +70,13 @@ class PageStream(Stream):
     """The route in log and metrics: a stream lasts as long as its page lies open."""
 
     def __init__(
-        self, request: Request, key: ApiKey | None, app: PageApp, *, events: bool = False
+        self, request: Request, key: ApiKey | None, page: FollowedPage, *, events: bool = False
     ) -> None:
-        """`app` answers the looks; with `events` the page is looked at after those that the key may read."""
+        """With `events` the page is looked at after those that the key may read."""
         backends: Backends = request.app.state.backends
         super().__init__(backends)
         self._documents = backends.documents
-        self._app = app
+        self._page = page
         self._request = request
         self._key = key
         self._events = events and not backends.documents.billed
@@ -116,12 +129,12 @@ class PageStream(Stream):
         own = self._request.scope
         scope = {**own, "headers": [*own["headers"], (PART_HEADER.encode(), b"1")]}
         try:
-            return await self._app.answer(Request(scope))
+            return await self._page.answer(Request(scope))
         except Exception:  # not foreseen; the page that lies open goes on
             log.exception("unexpected error", action="internal_error")
             await own_mistakes.note_once(self._documents, "internal_error")
             named = f"The log names it as {logs.request_id.get()}."
-            return self._app.shown(scope, Problem("internal_error", named))
+            return self._page.shown(scope, Problem("internal_error", named))
         finally:
             leave(scope)
 
@@ -162,7 +175,7 @@ class PageStream(Stream):
 
     async def _is_allowed(self) -> bool:
         with suppress(Exception):  # the next look says it
-            return await self._app.person(self._request) is not None
+            return await self._page.person(self._request) is not None
         return False
 
 

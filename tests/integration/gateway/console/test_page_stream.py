@@ -98,12 +98,12 @@ async def test_of_all_pages_conversations_have_events_logged(own_gateway: Gatewa
 async def test_a_mistake_of_the_service_is_said_and_the_page_followed_on(
     own_gateway: Gateway,
 ) -> None:
-    """An alert in the store that lacks all its fields: nothing that the service foresees."""
+    """An alert in the store that lacks its fields is not foreseen."""
     documents = open_documents(own_gateway.settings)
     try:
         with Person(own_gateway, KEY) as one, one.follow("/console/recovery") as events:
             assert named(events)[0] == "part"
-            await documents.set(HEALTH_ALERTS, "broken", {"active": False, "raised_at": 1.0})
+            await documents.set(HEALTH_ALERTS, "broken", {"active": False, "at": 1.0})
             name, html = named(events)
             assert (name, "The log names it as" in html) == ("failed", True)
             assert await documents.get(HEALTH_STATUS, MISTAKE_DOCUMENT) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,9 @@ class Looks(PageApp):
         self.count += 1
         if self.count <= self.broken:
             raise KeyError(self.count)
-        return RenderedPage("<h1>shop</h1>")
+        page = RenderedPage("<h1>shop</h1>")
+        self.last = weakref.ref(page)
+        return page
 
     async def person(self, _: Request) -> Any:
         return KEY
@@ -124,6 +127,12 @@ async def test_a_page_without_events_has_none_logged(documents: SqliteDocuments)
         await eventually("it is looked at again", lambda: looks.count == 3, SOON)
         assert (await EventLog(documents).head()).until == 0
         assert looks.tail.newest is None
+
+
+async def test_a_stream_that_waits_has_no_copy_of_its_page(documents: SqliteDocuments) -> None:
+    async with followed(documents) as looks:
+        await eventually("it waits", lambda: looks.last() is None, SOON)
+        assert looks.count == 1
 
 
 async def test_a_mistake_of_the_service_ends_no_stream(documents: SqliteDocuments) -> None:
