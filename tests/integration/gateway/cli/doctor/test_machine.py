@@ -55,7 +55,8 @@ def test_there_is_no_room(tmp_path: Path) -> None:
     status, findings = apart(Path("/dev/shm/data"), *under)
     assert status == 1
     assert findings["disk"]["result"] == findings["data directory"]["result"] == "fail"
-    assert "16 MiB free" in findings["disk"]["found"]
+    # An inode that is in use takes its share of the room.
+    assert "15 MiB free" in findings["disk"]["found"]
     assert findings["shared memory"]["result"] == "warn"
     assert "--shm-size" in findings["shared memory"]["do"]
 
