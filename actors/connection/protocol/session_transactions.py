@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.session.file import SessionUnlinked
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 from actors.runtime.limits.limits import DISK_RESERVE
 
-SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
+SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnlinked, SessionUnavailable)
 """Errors by which an open session refuses."""
 
 if TYPE_CHECKING:
@@ -86,5 +87,7 @@ def cause_of(refusal: Exception) -> Cause:
         return Cause(Kind.REPLACED, StaleEpoch.code)
     if isinstance(refusal, SessionDamaged):
         return Cause(Kind.BAD_SESSION, "damaged")
+    if isinstance(refusal, SessionUnlinked):
+        return Cause(Kind.LOGGED_OUT, "asked")
     full = isinstance(refusal, SessionUnavailable) and refusal.full
     return Cause(Kind.DISK_FULL if full else Kind.NETWORK, SessionUnavailable.code)

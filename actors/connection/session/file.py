@@ -44,6 +44,12 @@ class SessionDamaged(Exception):  # noqa: N818
     code: Final = "session_damaged"
 
 
+class SessionUnlinked(Exception):  # noqa: N818
+    """The account was unlinked meanwhile, and its keys are gone from the file. Nothing was changed."""
+
+    code: Final = "session_unlinked"
+
+
 class SessionTooNew(Exception):  # noqa: N818
     """A newer release wrote the file. It was left as it is."""
 

@@ -30,6 +30,7 @@ from actors.connection.native.signal.signal_messages import (
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
 from actors.connection.native.signal.trial_decryption import Trial, TrialDecryption
 from actors.connection.protocol.decryption_errors import Reason, Undecryptable, Unprepared
+from actors.connection.session.file import SessionUnlinked
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
 if TYPE_CHECKING:
@@ -344,5 +345,5 @@ class Signal:
     def _own(self) -> Credentials:
         own = self._session.credentials.read()
         if own is None:
-            raise RuntimeError("no credentials")
+            raise SessionUnlinked
         return own

@@ -179,6 +179,22 @@ async def test_logout_unlinks_and_forgets(simulator: Simulator, tmp_path: Path) 
         await phone.send(1, "paired anew")
 
 
+async def test_messages_between_the_end_of_the_keys_and_that_of_the_socket_are_no_mistake(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """They are left unacknowledged, and end the login: the account has no keys for them any more."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        await simulator.say(CONTACT, ACCOUNT, "before")
+        await until(phone.messages)
+        await phone.engine._forget()  # the first half of a logout
+        await simulator.say(CONTACT, ACCOUNT, "after")
+        cause = await until(lambda: phone.causes[1:] and phone.causes[-1])
+        assert cause.kind is Kind.LOGGED_OUT
+        assert phone.engine.counts["stanza.failed"] == 0
+        assert [one.text for one in await phone.messages()] == ["before"]
+
+
 async def _has(phone: Device, text: str | None) -> bool:
     return text in [one.text for one in await phone.messages()]
 
