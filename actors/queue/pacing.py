@@ -1,4 +1,4 @@
-"""Computes the pauses between messages of a connection and of a chat, and its messages a day, for a Redis script (pure).
+"""Computes pauses between messages of a connection and of a chat, and its most messages a day, for a Redis script (pure).
 
 Accounts that send like machines get banned. `scripts/pacing.lua` keeps what was spent, so that the limits
 hold across the deaths of owners.

@@ -1,4 +1,4 @@
-"""Lists, links and unlinks a person's devices (simulated or companions); computes signed key index list and `phash`."""
+"""Lists, links and unlinks a person's devices, played here or real clients; computes key index list and `phash`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores backups of instances in a directory or bucket: a sealed list of files each, and their content, once each.
+"""Stores backups of instances in a directory or bucket: an encrypted list of files each, and equal content once.
 
 ``backups/MARK/TIME`` is the list of one backup, written when all that it names is there, so that a backup is whole
 or is none. MARK tells the instances apart that share a target. ``content/MARK/…`` has the content by its SHA-256.

@@ -1,4 +1,4 @@
-"""Runs as a short process that calls Ray for keeper and CLI: starts or stops the root actor, or renews the others.
+"""Runs as a short process that calls Ray for keeper and CLI: starts or stops the root actor, or replaces all others.
 
 `python -m supervision.keeper.ray_task start|stop|renew --data DIR`.
 

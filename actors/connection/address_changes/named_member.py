@@ -1,4 +1,4 @@
-"""Defines a group's member with the name and the LID that the session file has for the person."""
+"""Defines the value of a group's member as events report it: with the person's name and LID, from the session file."""
 
 from __future__ import annotations
 

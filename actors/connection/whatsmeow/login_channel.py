@@ -1,4 +1,4 @@
-"""Sends requests to the whatsmeow program and answers to received items, until the end of one login."""
+"""Sends requests and acknowledgements of received items to the whatsmeow program, as long as one login lasts."""
 
 from __future__ import annotations
 

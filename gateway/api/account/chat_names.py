@@ -1,4 +1,4 @@
-"""Reads the names of chats from SQLite or Firestore, for lists of messages that Redis has without them."""
+"""Reads the names of chats from SQLite or Firestore, for messages that are queued or stored without one."""
 
 from __future__ import annotations
 
