@@ -19,6 +19,13 @@ def test_what_others_wrote_is_no_markup() -> None:
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;" in page.body
 
 
+def test_a_command_within_a_sentence_is_code() -> None:
+    """And what else stands there stays text."""
+    problem = Problem("not_found", "Run `df -i <x>`, and look.")
+    page = rendering.page("problem.html", {"problem": problem}, status=404)
+    assert b"Run <code>df -i &lt;x&gt;</code>, and look." in page.body
+
+
 def test_a_gateway_that_shows_no_page_and_fetches_nothing_loads_nothing_for_it() -> None:
     """The extras of libraries, too: each start of a gateway would pay for a console's colours."""
     asked = "import sys, gateway.app; print({'httpx', 'jinja2', 'rich'} & {*sys.modules})"
