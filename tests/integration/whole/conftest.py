@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """Each test leaves ``shop`` open, and no other connection.
+    """Each test leaves ``shop`` open, and no other connection. None makes the service fail by a mistake of its own.
 
     The directory's odd name stands in Valkey's configuration, and in words that tell where logs are.
     """
@@ -29,6 +29,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     with Instance(place, environment) as running:
         running.pair(SHOP, ACCOUNT)
         yield running
+        found = running.api.get("/api/alerts", params={"limit": "500"}).raise_for_status().json()
+        assert "own_mistake" not in {alert["name"] for alert in found["items"]}
 
 
 @pytest.fixture
