@@ -40,11 +40,11 @@ from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import ConnectionCache
+from gateway.console.login.login_rate_limiter import LoginLimiter
 from gateway.http import limit_problems
 from gateway.http.api_keys import ApiKeyCache
 from gateway.http.rate_limiter import RateLimiter
 from gateway.instance_snapshot import SnapshotReader
-from gateway.login_limiter import LoginLimiter
 from gateway.metrics.actor_counters import ActorCounters
 from gateway.metrics.exposition import Metrics
 from gateway.redis_memory import RedisMemoryMonitor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.login_limiter import LOGINS_AT_ONCE
+from gateway.console.login.login_rate_limiter import LOGINS_AT_ONCE
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.console.login.login_rate_limiter import LOGINS_AT_ONCE, LoginLimiter
 from gateway.http.api_keys import ApiKey
 from gateway.http.problems import Problem
-from gateway.login_limiter import LOGINS_AT_ONCE, LoginLimiter
 
 
 def key(name: str, *connections: str) -> ApiKey:
