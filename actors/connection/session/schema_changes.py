@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 29
+VERSION = 30
 
 SCHEMA_CHANGES = {
     2: """
@@ -364,6 +364,10 @@ CREATE TABLE file_details (
     29: """
 -- The newest time that the session's own clock reached while its account was new: it never goes back.
 ALTER TABLE file ADD COLUMN clock_at REAL
+""",
+    30: """
+-- Another copy of the file may have read first messages for it since: their sessions are spent from the start.
+ALTER TABLE signed_prekeys ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

@@ -277,6 +277,7 @@ class Signal:
             envelope.identity_key,
             ratchet.dump(),
             ratchet.peer_keys[0],
+            spent=self._session.keys.signed_prekey_spent(envelope.signed_prekey_id),
         )
         if found.skipped:
             self._save_ratchet(address, made, 0, found, ratchet)

@@ -24,7 +24,8 @@ async def renew(session: Session) -> None:
     """See that no key is used a second time, and that both directions of every chat go on.
 
     The session that was lost may have sent on each ratchet and given away any prekey. So each
-    ratchet only decrypts from now on, and the next message to a device sets up a fresh one. No id
+    ratchet only decrypts from now on, also one of a first message that was on its way meanwhile, which the lost
+    session may have answered; the next message to a device sets up a fresh one. No id
     of a prekey comes again with another key. The server holds what it was last given, sees another
     signed prekey at the next login, and is given fresh ones of both. A message under keys
     that are gone is requested again. One that arrives now is behind those that the lost file had stored, also

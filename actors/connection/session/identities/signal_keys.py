@@ -72,7 +72,7 @@ class SignalKeys(SessionPart):
         self._file.write(
             "INSERT INTO signed_prekeys (id, private, public, signature, created)"
             " VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET private = excluded.private,"
-            " public = excluded.public, signature = excluded.signature, created = excluded.created"
+            " public = excluded.public, signature = excluded.signature, created = excluded.created, spent = 0"
             " WHERE private <> excluded.private",
             (key.id, key.private, key.public, key.signature, self._file.clock()),
         )
@@ -147,6 +147,11 @@ class SignalKeys(SessionPart):
             "SELECT id, private, public, signature FROM signed_prekeys WHERE id = ?", (prekey_id,)
         )
         return None if row is None else SignedPrekey(*row)
+
+    def signed_prekey_spent(self, prekey_id: int) -> bool:
+        """Whether another copy of the file may have read the first messages for the signed prekey."""
+        row = self._file.row("SELECT spent FROM signed_prekeys WHERE id = ?", (prekey_id,))
+        return row is not None and bool(row[0])
 
     def signed_prekey_created(self, prekey_id: int) -> float | None:
         """The time at which the signed prekey was made, in seconds; None where there is none under the id."""
@@ -232,17 +237,27 @@ class SignalKeys(SessionPart):
         ]
 
     def add_ratchet(
-        self, address: str, base_key: bytes, identity: bytes, state: str, peer_key: bytes
+        self,
+        address: str,
+        base_key: bytes,
+        identity: bytes,
+        state: str,
+        peer_key: bytes,
+        *,
+        spent: bool = False,
     ) -> int:
         """Make a new session the current one; the one before is archived, the oldest dropped.
 
-        `peer_key` is the peer's newest ratchet key. Returns the session's id.
+        One that is `spent` joins the archived ones. `peer_key` is the peer's newest ratchet key. Returns the
+        session's id.
         """
-        self.archive_ratchet(address)
+        if not spent:
+            self.archive_ratchet(address)
         made = self._file.insert(
-            "INSERT INTO ratchets (address, current, rank, base_key, identity, state, peer_key)"
-            " VALUES (?, 1, 0, ?, ?, ?, ?)",
-            (address, base_key, identity, state, peer_key),
+            "INSERT INTO ratchets (address, current, spent, rank, base_key, identity, state, peer_key)"
+            " VALUES (?1, ?2, ?3, (SELECT coalesce(max(rank), 0) + 1 FROM ratchets WHERE address = ?1),"
+            " ?4, ?5, ?6, ?7)",
+            (address, not spent, spent, base_key, identity, state, peer_key),
         )
         self._trim(address)
         return made
@@ -269,12 +284,16 @@ class SignalKeys(SessionPart):
         )
 
     def spend_ratchets(self) -> None:
-        """Archive every session for good: it still decrypts, and never becomes current again."""
+        """Archive every session for good: it still decrypts, and never becomes current again.
+
+        The same holds for sessions that first messages for today's signed prekeys still set up.
+        """
         self._file.write(
             "UPDATE ratchets SET rank = (SELECT max(rank) + 1 FROM ratchets AS other"
             " WHERE other.address = ratchets.address) WHERE current = 1"
         )
         self._file.write("UPDATE ratchets SET current = 0, spent = 1")
+        self._file.write("UPDATE signed_prekeys SET spent = 1")
 
     def archive_user(self, user: str) -> None:
         """Archive the current session with each device of a user, and forget their identity keys.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.connection.native import renew_session
 from actors.connection.native.signal import prekeys
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OTHERS = ("15550100003", "15550100004", "15550100005")
+
+
+class HostDied(Exception):  # noqa: N818 - an event
+    """The host died before it acknowledged its messages."""
 
 
 async def test_conversations_go_on_after_an_old_copy(simulator: Simulator, tmp_path: Path) -> None:
@@ -103,6 +107,39 @@ async def test_a_spent_session_decrypts_and_is_never_sent_on(
         await phone.send(2, "two")
         await until(lambda: _ends(simulator, CONTACT, ["one", "two"]))
         assert len(_current(tmp_path)) == 1
+
+
+async def test_what_the_lost_session_answered_is_answered_on_a_fresh_one(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """G4: a first message that was not acknowledged comes again, and its session is one of the lost file."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    shutil.copy(tmp_path / SESSION_FILE, tmp_path / "kept.db")
+    # A message is acknowledged once it is stored elsewhere.
+    cloud: dict[str, Any] = {
+        "session_storage_type": "cloud",
+        "storage_bucket": "none",
+        "session_encryption_key": "5e" * 32,
+    }
+    with suppress(HostDied):
+        async with device(simulator, tmp_path, epoch=2, **cloud) as phone:
+            await asyncio.wait_for(phone.opened.wait(), 10)
+            await simulator.say(CONTACT, ACCOUNT, "first")
+            await until(lambda: _has(phone, "first"))
+            await phone.send(1, "answer")
+            await until(lambda: _ends(simulator, CONTACT, ["answer"]))
+            raise HostDied
+    shutil.copy(tmp_path / "kept.db", tmp_path / SESSION_FILE)
+    await renew_session(tmp_path / SESSION_FILE, 3)
+    async with device(simulator, tmp_path, epoch=3, **cloud) as phone:
+        await until(lambda: _has(phone, "first"))
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        await phone.send(2, "again")
+        await until(lambda: _ends(simulator, CONTACT, ["answer", "again"]))
+        assert phone.engine.counts["message.asked_for"] == 0
+        assert phone.engine.counts["resend.resent"] == 0
+        await phone.settle_all()
 
 
 async def test_prekeys_of_a_renewed_session_are_new_ones(

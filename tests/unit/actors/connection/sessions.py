@@ -11,6 +11,7 @@ ALICE = "15550100002@s.whatsapp.net"
 DAY = 86_400.0
 
 AS_IN_18 = """
+ALTER TABLE signed_prekeys DROP COLUMN spent;
 DROP TABLE file_details;
 ALTER TABLE file DROP COLUMN clock_at;
 ALTER TABLE file DROP COLUMN linked_at;

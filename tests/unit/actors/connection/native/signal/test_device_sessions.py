@@ -267,6 +267,47 @@ async def test_a_renewed_copy_reads_the_chain_that_answers_the_lost_file(
     assert await bob.decrypt(answer) == b"an answer to it"
 
 
+@pytest.mark.parametrize("prekey", [True, False])
+async def test_a_first_message_from_before_the_renewal_sets_up_a_session_that_only_decrypts(
+    alice: Device, bob: Device, tmp_path: Path, *, prekey: bool
+) -> None:
+    """The lost file may have answered it already: another answer on that session could not be read."""
+    await alice.establish(await bob.bundle(prekey=prekey))
+    first, second = await alice.encrypt(b"first"), await alice.encrypt(b"second")
+    bob.session.close()
+    shutil.copy(tmp_path / "bob.db", tmp_path / "copy.db")
+    with closing(Session.open(tmp_path / "bob.db", 1)) as lost:
+        signal = Signal(lost)
+        await signal.prepare(ALICE, *first)
+        async with lost.transaction():
+            assert await signal.decrypt(ALICE, *first) == b"first"
+            await alice.decrypt(await signal.encrypt(ALICE, b"of the lost file"))
+    bob.session = Session.open(tmp_path / "copy.db", 2)
+    bob.signal = Signal(bob.session)
+    await renew(bob.session)
+    # WhatsApp has not seen them acknowledged, and delivers them again.
+    assert await bob.decrypt(first) == b"first"
+    with pytest.raises(NoSession):
+        await bob.encrypt(b"on the session of the lost file")
+    await bob.establish(await alice.bundle())
+    assert await bob.decrypt(second) == b"second"
+    assert await alice.decrypt(await bob.encrypt(b"on a fresh one")) == b"on a fresh one"
+    assert len(bob.session.keys.ratchets(ALICE)) == 2
+
+
+async def test_a_first_message_from_after_the_renewal_is_answered_on_its_session(
+    alice: Device, bob: Device
+) -> None:
+    own = bob.session.credentials.read()
+    assert own is not None
+    async with bob.session.transaction():
+        bob.session.credentials.save(replace(own, device="15550100002:1@s.whatsapp.net"))
+    await renew(bob.session)
+    await alice.establish(await bob.bundle())
+    await bob.decrypt(await alice.encrypt(b"first"))
+    assert await alice.decrypt(await bob.encrypt(b"answer")) == b"answer"
+
+
 async def test_a_prekey_serves_one_of_two_first_messages_that_were_prepared(
     alice: Device, bob: Device, tmp_path: Path
 ) -> None:
