@@ -7,6 +7,7 @@ PORT ?=
 CONTROL_PORT ?=
 TESTS ?=
 COMMIT ?=
+export REPOSITORY ?=
 MINUTES ?= 10
 SEED ?= 1
 GO ?= go
@@ -131,9 +132,10 @@ whatsmeow-bump: setup-test
 whatsmeow-dist: setup-test whatsmeow
 	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
 
-## what a release publishes, in dist/: a wheel and an sdist of the service, and those of the program
+## what a release publishes, in dist/: a wheel and an sdist of the service, and those of the program. REPOSITORY is the
+## address of the repository, https://HOST/PATH, which both name
 dist: whatsmeow-dist
-	$(UV) build --quiet --offline --no-build-isolation --out-dir dist .
+	@.ci/service-dist dist && ls dist/teimoso-*
 
 ## format, vet and staticcheck of the program
 check-go:

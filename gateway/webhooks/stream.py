@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ class EventFilter:
         return event.connection is not None and self.key.reaches(event.connection)
 
 
-class Stream(Response):
+class Stream(Response, ABC):
     """Sends `texts` to one reader until they end, the reader leaves or the process is asked to end.
 
     A reader that does not take what it is sent within `READER_TIMEOUT` is cut off.
@@ -89,13 +90,13 @@ class Stream(Response):
         self._streams: ReaderLimits = backends.streams
         self._closing = backends.closing
 
+    @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
         """Hold the reader's places while it reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def texts(self) -> AsyncIterator[bytes]:
         """The stream's text, piece by piece."""
-        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endless = scope.get("extensions", {}).get(ENDLESS)

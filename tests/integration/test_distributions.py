@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -25,11 +27,14 @@ from tests.run.figures import first_message
 from tests.waits import until
 
 if TYPE_CHECKING:
+    from email.message import Message
+
     from tests.run.figures import Figure
 
 ROOT = Path(__file__).parents[2]
 BRIDGE = executable.BUILT.parent
 UV = (sys.executable, "-m", "uv", "--offline", "--quiet")
+REPOSITORY = "https://example.org/teimoso/teimoso"
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -40,6 +45,27 @@ def names(archive: Path) -> list[str]:
             return wheel.namelist()
     with tarfile.open(archive) as sources:
         return sources.getnames()
+
+
+def metadata(archive: Path) -> Message:
+    """The fields that a package index shows, and its page as the payload."""
+    if archive.suffix == ".whl":
+        (name,) = (one for one in names(archive) if one.endswith(".dist-info/METADATA"))
+        with zipfile.ZipFile(archive) as wheel:
+            return email.message_from_bytes(wheel.read(name))
+    (name,) = (one for one in names(archive) if re.fullmatch("[^/]+/PKG-INFO", one))
+    with tarfile.open(archive) as sources:
+        file = sources.extractfile(name)
+        assert file is not None
+        return email.message_from_bytes(file.read())
+
+
+def build(script: str, place: Path, repository: str = "") -> tuple[Path, Path]:
+    """A wheel and an sdist, by a script of `.ci`."""
+    environment = os.environ | {"REPOSITORY": repository}
+    subprocess.run([ROOT / ".ci" / script, place], env=environment, check=True)
+    (wheel,), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
+    return wheel, sources
 
 
 def pinned() -> list[str]:
@@ -63,11 +89,7 @@ def checkout(tree: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service's wheel, made of its sdist."""
-    place = tmp_path_factory.mktemp("own")
-    command = [*UV, "build", "--no-build-isolation", "--out-dir", str(place / "dist")]
-    subprocess.run([*command, str(checkout(place / "tree"))], check=True)
-    (made,) = (place / "dist").glob("teimoso-*.whl")
-    return made
+    return build("service-dist", tmp_path_factory.mktemp("own"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -210,17 +232,18 @@ def segments(file: Path) -> set[int]:
     return {struct.unpack_from(f"{order}I", data, at + size * one)[0] for one in range(count)}
 
 
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The program's wheel and sdist."""
+def skip_without_program() -> None:
     if shutil.which("go") is None:
         pytest.skip("Go is not installed: the program has no distribution")
     if not executable.BUILT.exists():
         pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
-    place = tmp_path_factory.mktemp("dist")
-    subprocess.run([ROOT / ".ci/whatsmeow-dist", place], check=True)
-    (wheel,), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
-    return wheel, sources
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The program's wheel and sdist."""
+    skip_without_program()
+    return build("whatsmeow-dist", tmp_path_factory.mktemp("dist"))
 
 
 def test_the_programs_wheel_puts_it_on_the_path(
@@ -275,3 +298,43 @@ def test_both_distributions_have_one_version() -> None:
         for place in (ROOT, BRIDGE)
     )
     assert own == program
+
+
+@pytest.mark.parametrize(
+    ("script", "source", "readme"),
+    [("service-dist", ROOT, "README.md"), ("whatsmeow-dist", BRIDGE, "NOTICE.md")],
+    ids=["service", "program"],
+)
+def test_a_publication_leads_to_its_repository(
+    script: str, source: Path, readme: str, tmp_path: Path
+) -> None:
+    """Each link of the page on a package index leads to a file of the tag, and the checkout stays as it is."""
+    if source == BRIDGE:
+        skip_without_program()
+    changed = (source / "pyproject.toml", source / readme)
+    before = [file.read_text() for file in changed]
+    for archive in build(script, tmp_path, REPOSITORY):
+        told = metadata(archive)
+        urls = dict(url.split(", ") for url in told.get_all("Project-URL", []))
+        assert urls.pop("Homepage") == REPOSITORY
+        assert urls.pop("Issues") == f"{REPOSITORY}/issues"
+        assert set(urls) == {"Documentation", "Changelog", "Source"}
+        links: list[str] = re.findall(r"\]\(([^)#][^)]*)\)", str(told.get_payload()))
+        assert len(links) == len(re.findall(r"\]\([^)#]", before[1])) > 0
+        own = [link for link in links if "://" not in link or link.startswith(REPOSITORY)]
+        for address in (*urls.values(), *own):
+            start = f"{REPOSITORY}/(?:blob|tree)/v{told['Version']}"
+            found = re.fullmatch(rf"{start}(?:/([^#]+))?(?:#[\w-]+)?", address)
+            assert found, address
+            assert (ROOT / (found[1] or ".")).exists(), address
+        assert urls["Source"].removeprefix(f"{REPOSITORY}/tree/v{told['Version']}") == (
+            "" if source == ROOT else f"/{BRIDGE.relative_to(ROOT)}"
+        )
+    assert [file.read_text() for file in changed] == before
+
+
+def test_without_an_address_a_distribution_names_none(wheel: Path) -> None:
+    told = metadata(wheel)
+    assert told["Name"] == "teimoso"
+    assert "Project-URL" not in told
+    assert "](docs/start.md)" in str(told.get_payload())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+BRIDGE = ROOT / "actors/connection/whatsmeow/bridge"
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -71,6 +73,52 @@ def test_the_targets_of_make_are_there(workflow: Path) -> None:
     assert not [target for target in named if not re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)]
 
 
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.stem)
+def test_a_shell_reads_values_of_github_from_its_environment(workflow: Path) -> None:
+    """A name of a branch or a tag, put into the text of a command, would be run."""
+    assert [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")] == []
+
+
+def test_a_release_names_the_repository_that_publishes_it() -> None:
+    made = [
+        step
+        for step in steps(ROOT / ".github/workflows/release.yml")
+        if "dist" in step.get("run", "").split()
+    ]
+    (step,) = made
+    assert step["env"] == {"REPOSITORY": "${{ github.server_url }}/${{ github.repository }}"}
+    assert 'REPOSITORY="$REPOSITORY"' in step["run"].split()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.org/teimoso/teimoso",
+        "https://example.org",
+        "https://example.org/teimoso/teimoso/",
+        "https://example.org/teimoso/teimoso.git",
+        "git@example.org:teimoso/teimoso",
+        'https://example.org/teimoso"',
+        "https://example.org/teimoso|e",
+    ],
+)
+def test_a_publication_is_refused_for_another_address(address: str, tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    told = subprocess.run(
+        [ROOT / ".ci/project-urls", tmp_path],
+        env=os.environ | {"REPOSITORY": address},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "https://HOST/PATH" in told.stderr
+    assert address in told.stderr
+    for name in ("pyproject.toml", "README.md"):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+
+
 def test_the_tested_pythons_are_those_that_the_distribution_names() -> None:
     tested = jobs(ROOT / ".github/workflows/check.yml")["test"]["strategy"]["matrix"]["python"]
     start = "Programming Language :: Python :: 3."
@@ -103,7 +151,10 @@ def test_a_package_says_that_it_has_types(package: str) -> None:
 def test_nothing_names_a_host_for_the_project() -> None:
     """The project has no public address yet; `docs/contributing.md` gives the reason to readers."""
     assert "urls" not in PROJECT["project"]
-    assert "declares no `[project.urls]`" in (ROOT / "docs" / "contributing.md").read_text()
+    program = tomllib.loads((BRIDGE / "pyproject.toml").read_text())
+    assert "urls" not in program["project"]
+    reason = "the project has no public address yet"
+    assert reason in " ".join((ROOT / "docs/contributing.md").read_text().split())
     assert PROJECT["project"]["authors"] == [{"name": "Teimoso contributors"}]
     for name in ("SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"):
         assert not re.search(r"https?://|\S+@\S+\.\S+", (ROOT / name).read_text()), name
