@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,18 +11,19 @@ import typer
 
 from actors.config.settings import Settings
 from gateway.cli import output
-from gateway.cli.doctor.check_result import fail, ok, warn
+from gateway.cli.doctor.check_result import fail, warn
 from gateway.cli.doctor.checks import machine
 from gateway.cli.doctor.checks.bucket import bucket
 from gateway.cli.doctor.checks.engines import whatsmeow
+from gateway.cli.doctor.checks.instance import excused, instance, ray
 from gateway.cli.doctor.checks.redis import redis
 from gateway.cli.doctor.checks.store import store
 from gateway.cli.doctor.checks.whatsapp import whatsapp
 from gateway.cli.instance.instance_state import look
 from gateway.cli.instance.preparation import CannotStart, Wish, wanted
+from gateway.cli.instance.progress import first_starts
 from gateway.cli.service import systemd
 from supervision.keeper.manifest import Plan, UnreadableManifest
-from supervision.keeper.parts import ray_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +62,9 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[CheckRe
         findings.append(found)
     findings += await whatsmeow()
     try:
-        stored = Plan.load(data)
+        Plan.load(data)
+        keeper = await machine.keeper(data)
+        stored = Plan.load(data)  # with the ports of a keeper that began just now
     except UnreadableManifest as error:
         return [*findings, fail("instance", str(error), "see what is in it")]
     seen = await look(data)
@@ -75,32 +79,28 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[CheckRe
     except (OSError, ValueError):
         where = f"{data / 'runtime.json'} cannot be read"
         return [*findings, fail("instance", where, "`teimoso down`, then `teimoso up` writes it")]
-    findings.append(machine.keeper(data))
+    findings.append(keeper)
     findings.append(machine.port(settings.host, plan.port, runs=runs))
     if stored is None:
         findings.append(warn("instance", "it was never started: `teimoso up`"))
     else:
-        words = "ready" if seen.ready else "; ".join(seen.missing)
-        findings.append(ok("instance", words) if seen.ready else warn("instance", words))
-        if runs or not plan.simulate:
+        findings.append(instance(seen))
+        # Until the simulator reports its address, the settings have the real one.
+        if "simulator" not in first_starts(seen.notes.values(), time.time()) and (
+            runs or not plan.simulate
+        ):
             findings += await whatsapp(settings)
-    return findings + await _others(settings, plan, runs=runs)
+    return findings + excused(await _others(settings, plan, runs=runs), seen)
 
 
 async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[CheckResult]:
     """Ray, Redis, the state store and the bucket, as far as they are there to be asked."""
     findings = []
     if plan.ray:
-        findings.append(await _ray(settings, plan) if runs else machine.shared_memory())
+        findings.append(await ray(settings, plan) if runs else machine.shared_memory())
     if runs or not plan.valkey:
         findings += await redis(settings)
-    findings += await store(settings, simulated=plan.simulate)
+    findings += await store(settings, simulated=plan.simulate, runs=runs)
     if settings.session_storage_type != "local":
         findings += await bucket(settings)
     return findings
-
-
-async def _ray(settings: Settings, plan: Plan) -> CheckResult:
-    if await ray_head.ready(plan.ports, dashboard=settings.ray_dashboard):
-        return ok("ray", f"the head answers on 127.0.0.1:{plan.ports['ray_gcs']}")
-    return fail("ray", "no answer", "the keeper restarts it; `logs/ray.log` says why it fell")

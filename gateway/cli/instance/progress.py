@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from gateway.cli.instance.instance_state import InstanceState
     from supervision.keeper.status_file import PartState
 
 START_TRIES = 3
@@ -142,6 +143,35 @@ def begun(tree: set[str]) -> bool:
     Processes that the root makes behind the connections are not waited for.
     """
     return tree >= set(TREE_ROLES) or tree >= SERVING
+
+
+def first_starts(notes: Iterable[PartState], now: float) -> set[str]:
+    """The roles of parts that have not been ready yet, and for which `up` would still wait; pure.
+
+    None that fell, and none that ran before its keeper.
+    """
+    return {
+        note.role
+        for note in notes
+        if note.state in {"waiting", "starting"}
+        and not note.falls
+        and not note.attached
+        and now - note.since < STARTUP_TIMEOUT
+    }
+
+
+def starting(seen: InstanceState, now: float) -> bool:
+    """Whether an instance is not ready because it starts: each part is ready or in its first start; pure."""
+    pending = {note.role for note in seen.notes.values() if note.state != "ready"}
+    if pending:
+        return pending <= first_starts(seen.notes.values(), now)
+    root = seen.notes.get("root")
+    return (
+        root is not None
+        and not root.falls
+        and now - root.since < STARTUP_TIMEOUT
+        and not begun({entry.role for entry in seen.entries})
+    )
 
 
 def hopeless(notes: Iterable[PartState]) -> list[PartState]:

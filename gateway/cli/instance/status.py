@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import typer
 
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
-from gateway.cli.instance import instance_state
+from gateway.cli.instance import instance_state, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,8 @@ def run(data: Path, as_json: bool) -> None:
         if seen.ready:
             console.print("\nready", style="green")
         else:
-            console.print("\nnot ready:", style="yellow")
+            starts = progress.starting(seen, time.time())
+            console.print("\nstarting:" if starts else "\nnot ready:", style="yellow")
         for reason in seen.missing:
             console.print(f"  {reason}")
         for name, address in seen.addresses.items():

@@ -56,7 +56,7 @@ class Watched:
             return active & {FAILED, INCOMPLETE} == set(names)
 
         await eventually(f"the alerts are {names}", look, 20)
-        findings = await store(self._settings, simulated=True)
+        findings = await store(self._settings, simulated=True, runs=True)
         assert sum(one.check == "backup" for one in findings) == len(names)
 
 

@@ -50,33 +50,31 @@ def check_host() -> Path:
     pytest.skip("there are no cgroups of version 2 here")
 
 
-class Debian:
-    """The machine: installed in `root`, and booted until its power fails."""
+def install(root: Path) -> None:
+    """Makes a stock Debian in `root`, with a person who may use sudo."""
+    packages = ("ca-certificates", "dbus", "sudo")
+    command = ["debootstrap", f"--include={','.join(packages)}", "bookworm", str(root)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    if AUTHORITIES.exists():
+        shutil.copy2(AUTHORITIES, root / AUTHORITIES.relative_to("/"))
+        # For pip and uv, as sudo starts them.
+        names = ("PIP_CERT", "SSL_CERT_FILE")
+        (root / "etc/environment").write_text("".join(f"{name}={AUTHORITIES}\n" for name in names))
+    chroot = ("chroot", str(root))
+    subprocess.run([*chroot, "useradd", "--create-home", "--home-dir", HOME, PERSON], check=True)
+    (root / "etc/sudoers.d" / PERSON).write_text(
+        f"Defaults env_file=/etc/environment\n{PERSON} ALL=(ALL) NOPASSWD: ALL\n"
+    )
 
-    def __init__(self, directory: Path) -> None:
+
+class Debian:
+    """A machine with a copy of the Debian that `install` made, booted until its power fails."""
+
+    def __init__(self, installed: Path, directory: Path) -> None:
         self.root = directory / "debian"
+        subprocess.run(["cp", "--archive", "--reflink=auto", installed, self.root], check=True)
         self._log = (directory / "console").open("w+")
         self._cgroup = check_host() / f"tmo-{os.getpid()}"
-        self._install()
-
-    def _install(self) -> None:
-        packages = ("ca-certificates", "dbus", "sudo")
-        command = ["debootstrap", f"--include={','.join(packages)}", "bookworm", str(self.root)]
-        subprocess.run(command, check=True, stdout=self._log)
-        if AUTHORITIES.exists():
-            shutil.copy2(AUTHORITIES, self.root / AUTHORITIES.relative_to("/"))
-            # For pip and uv, as sudo starts them.
-            names = ("PIP_CERT", "SSL_CERT_FILE")
-            (self.root / "etc/environment").write_text(
-                "".join(f"{name}={AUTHORITIES}\n" for name in names)
-            )
-        chroot = ("chroot", str(self.root))
-        subprocess.run(
-            [*chroot, "useradd", "--create-home", "--home-dir", HOME, PERSON], check=True
-        )
-        (self.root / "etc/sudoers.d" / PERSON).write_text(
-            f"Defaults env_file=/etc/environment\n{PERSON} ALL=(ALL) NOPASSWD: ALL\n"
-        )
 
     def __enter__(self) -> Self:
         self._cgroup.mkdir()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.container.debian import HOME, Debian, check_host
+from tests.integration.container.debian import HOME, Debian, check_host, install
 from tests.integration.container.dockerfile import ROOT
 from tests.integration.test_distributions import UV, checkout
 from tests.processes.valkey import free_port
@@ -21,6 +21,7 @@ from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.run.figures import Figure
 
@@ -49,17 +50,24 @@ def blocks(title: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A stock Debian with this tree's repository and wheel, which a person would have fetched."""
     check_host()
-    place = tmp_path_factory.mktemp("server")
-    machine = Debian(place)
-    subprocess.run(
-        ["git", "clone", "--quiet", "--bare", ROOT, f"{machine.root}{ADDRESS}"], check=True
-    )
+    place = tmp_path_factory.mktemp("installed")
+    root = place / "debian"
+    install(root)
+    subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, f"{root}{ADDRESS}"], check=True)
     build = [*UV, "build", "--no-build-isolation", "--wheel", "--out-dir"]
-    subprocess.run([*build, f"{machine.root}{HOME}", str(checkout(place / "tree"))], check=True)
-    with machine:
+    subprocess.run([*build, f"{root}{HOME}", str(checkout(place / "tree"))], check=True)
+    yield root
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def debian(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
+    """A machine of its own for each way: the other one left nothing there, also where it failed."""
+    place = tmp_path_factory.mktemp("server")
+    with Debian(installed, place) as machine:
         yield machine
     shutil.rmtree(place)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import resource
@@ -38,6 +39,7 @@ SCARCE_DISK_BYTES, FULL_DISK_BYTES = 1 << 30, 100 << 20
 FILES = 1024
 """Files that a process may have open, at least: each of a program's requests takes one."""
 
+KEEPER_LIST_SECONDS = 5.0  # seconds that a keeper has to list itself once it has the directory
 YEAR = 2025  # a clock before it is not set: WhatsApp's certificates and timestamps need a right one
 RAY_RELEASE = "2.60."
 MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
@@ -178,13 +180,22 @@ def port(host: str, number: int, *, runs: bool) -> CheckResult:
     return ok("port", f"{where} is {'ours' if runs else 'free'}")
 
 
-def keeper(data: Path) -> CheckResult:
-    """Whether somebody has the directory who is no process of this machine that it knows."""
-    pids = [entry.pid for entry in process_files.read(data, PROCESSES) if entry.role == "keeper"]
-    if not lock.held(data):
+async def keeper(data: Path) -> CheckResult:
+    """Whether somebody has the directory who is no process of this machine that it knows.
+
+    A keeper that begins has the directory before its list of processes names it: that is waited for.
+    """
+    deadline = time.monotonic() + KEEPER_LIST_SECONDS
+    while lock.held(data):
+        processes = process_files.read(data, PROCESSES)
+        pids = [entry.pid for entry in processes if entry.role == "keeper"]
+        if pids:
+            return ok("keeper", f"pid {pids[0]}")
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.05)
+    else:
         return ok("keeper", "none")
-    if pids:
-        return ok("keeper", f"pid {pids[0]}")
     return fail(
         "keeper",
         f"a keeper that is not of this machine, or a container, has {data}",

@@ -41,10 +41,11 @@ DOCUMENT_REFUSED_ALERT, FILES_DEFERRED_ALERT, DISK_RESERVE_ALERT = (
 )
 
 
-async def store(settings: Settings, *, simulated: bool) -> list[CheckResult]:
+async def store(settings: Settings, *, simulated: bool, runs: bool) -> list[CheckResult]:
     """The state store, and of what is in it what keeps callers out: keys and webhooks.
 
-    Of real accounts, those whose engine nobody allowed; `simulated`: there are none.
+    Of real accounts, those whose engine nobody allowed; `simulated`: there are none. `runs`: the start that
+    makes the first key is over.
     """
     if not settings.on_firestore and not settings.state_file.exists():
         return []  # the first start makes it
@@ -52,7 +53,7 @@ async def store(settings: Settings, *, simulated: bool) -> list[CheckResult]:
     try:
         return [
             await _answers(settings, documents),
-            await _keys(settings, documents),
+            await _keys(settings, documents, runs=runs),
             *await _webhooks(settings, documents),
             *await _alerts(documents),
             *([] if simulated else await _engines(settings, documents)),
@@ -81,10 +82,12 @@ def _away(settings: Settings, reason: str) -> CheckResult:
     return fail("state store", f"{settings.state_store} does not answer: {reason}", do)
 
 
-async def _keys(settings: Settings, documents: Documents) -> CheckResult:
+async def _keys(settings: Settings, documents: Documents, *, runs: bool) -> CheckResult:
     there = {key["hash"] for key in (await documents.query(API_KEYS)).items}
     given = settings.teimoso_api_key
     make = "`teimoso keys create NAME` makes one"
+    if not there and not runs:
+        return warn("api keys", "there is none yet: `teimoso up` makes the first one")
     if not there:
         return fail("api keys", "there is none, so nobody gets in", make)
     if given is not None and api_keys.digest(given.get_secret_value()) not in there:

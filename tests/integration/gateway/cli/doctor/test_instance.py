@@ -53,11 +53,6 @@ def test_the_api_key_is_of_another_instance(data: Path, doctor: Examine) -> None
     assert "keys create" in failed(examined, "api keys", "none of this instance's")
 
 
-def test_there_is_no_api_key(data: Path, doctor: Examine) -> None:
-    begun(data, key=None)
-    assert "keys create" in failed(doctor(data), "api keys", "there is none")
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3"])
 def test_a_webhook_leads_to_a_private_address(data: Path, doctor: Examine, host: str) -> None:
     begun(data)
