@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.signal.chains import MAX_JUMP, seed, walk
 from actors.connection.native.signal.decryption_budget import (
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.signal_keys import StoredRatchet
     from actors.connection.session.session import Session
 
-_TRIED = 3
+_TRIED: Final = 3
 """Sessions that are tried for a message under a key that none knows: the current one, and those before it."""
+
+_UNREAD: Final = 3
+"""Messages under such a key that none of them read, after which others under it are refused untried."""
+
+_PEERS: Final = 1_024
+"""Addresses of which the last unread key is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,14 @@ class Trial:
 
     The `Allowance` bounds the number and the length of tries; inside a transaction it raises
     `Unprepared`. All methods raise `Undecryptable` where no session reads the message.
+
+    Hundreds of messages may wait on a session that an old copy of the file does not have. They cost their sender
+    no budget, which its answers will need: they are under one key, and that is tried a few times.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._unread: dict[str, tuple[bytes, int]] = {}
 
     async def message(
         self, own: Credentials, address: str, message: SignalMessage, allowance: Allowance
@@ -81,6 +91,9 @@ class Trial:
         knowing = self._session.keys.ratchets_knowing(address, message.ratchet_key, message.counter)
         if knowing:
             return await self.message_on(own, knowing[0], message, allowance)
+        unread = self._times_unread(address, message.ratchet_key)
+        if unread >= _UNREAD:
+            raise Undecryptable("bad_mac")
         for stored in self._session.keys.ratchets(address, _TRIED):
             if refused is not None and stored.current:
                 continue
@@ -90,7 +103,21 @@ class Trial:
                 if error.reason != "bad_mac":
                     raise
                 refused = error
-        raise refused or Undecryptable("no_session")
+        if refused is None:
+            raise Undecryptable("no_session")
+        self._note_unread(address, message.ratchet_key, unread + 1)
+        raise refused
+
+    def _times_unread(self, address: str, ratchet_key: bytes) -> int:
+        """Messages of the address under the key that no session read, where it is the last such key."""
+        key, times = self._unread.get(address, (b"", 0))
+        return times if key == ratchet_key else 0
+
+    def _note_unread(self, address: str, ratchet_key: bytes, times: int) -> None:
+        self._unread.pop(address, None)
+        self._unread[address] = ratchet_key, times
+        if len(self._unread) > _PEERS:
+            del self._unread[next(iter(self._unread))]
 
     async def message_on(
         self,

@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.backup.session_snapshot import snapshot
 from actors.connection.native import renew_session
 from actors.connection.native.signal import prekeys
 from actors.connection.session import SESSION_FILE
@@ -142,6 +143,39 @@ async def test_what_the_lost_session_answered_is_answered_on_a_fresh_one(
         await phone.settle_all()
 
 
+async def test_one_session_is_begun_for_all_that_waited(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """G4: a contact that begins one for each message forgets those that it reads the account by."""
+    contacts = (CONTACT, *OTHERS[:2])
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        for turn in range(4):
+            if turn == 1:
+                snapshot(tmp_path / SESSION_FILE, tmp_path / "kept.db")
+            for number, contact in enumerate(contacts):
+                await phone.send(10 * turn + number, f"before {turn}", to=contact)
+                await simulator.say(contact, ACCOUNT, f"before {turn} {contact}")
+                await until(partial(_has, phone, f"before {turn} {contact}"))
+    for number in range(60):
+        for contact in contacts:
+            await simulator.say(contact, ACCOUNT, f"waited {number}")
+    shutil.copy(tmp_path / "kept.db", tmp_path / SESSION_FILE)
+    await renew_session(tmp_path / SESSION_FILE, 2)
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        for number in range(20):
+            for place, contact in enumerate(contacts):
+                await phone.send(100 + 3 * number + place, f"again {number}", to=contact)
+                await simulator.say(contact, ACCOUNT, f"again {number}")
+        await until(lambda: _idle(simulator))
+        for contact in contacts:
+            texts = [f"again {number}" for number in range(20)]
+            await until(partial(_ends, simulator, contact, texts))
+        assert phone.engine.counts["resend.resent"] == 0
+    assert len(_all(tmp_path)) <= 4
+
+
 async def test_prekeys_of_a_renewed_session_are_new_ones(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -166,6 +200,13 @@ async def test_prekeys_of_a_renewed_session_are_new_ones(
 def _current(directory: Path) -> list[str]:
     with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
         rows = file.execute("SELECT address FROM ratchets WHERE current = 1 AND spent = 0")
+        return [address for (address,) in rows if not address.startswith(ACCOUNT)]
+
+
+def _all(directory: Path) -> list[str]:
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        rows = file.execute("SELECT address FROM ratchets").fetchall()
+        print(len(rows))
         return [address for (address,) in rows if not address.startswith(ACCOUNT)]
 
 
