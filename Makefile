@@ -13,7 +13,7 @@ SEED ?= 1
 GO ?= go
 GO_VERSION := 1.26
 FUZZ ?= 20000x
-# As the program is built: what is compiled for one of its checks is there for the others, but for the race detector's.
+# As the program is built: code compiled for one of its checks is there for the others, but for the race detector's.
 PLAIN := GOFLAGS=-trimpath CGO_ENABLED=0
 BRIDGE := actors/connection/whatsmeow/bridge
 PROTO := actors/connection/protocol/wire_format/whatsapp.proto

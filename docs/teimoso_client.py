@@ -452,7 +452,7 @@ class Chat(TypedDict):
 
 
 class ChatChange(TypedDict):
-    """Settings of a chat to change, one at least; what is not named stays."""
+    """Settings of a chat to change, one at least; the others stay."""
 
     archived: NotRequired[bool | None]
     pinned: NotRequired[bool | None]
@@ -547,7 +547,7 @@ class ConnectionLimit(TypedDict):
 
 
 class ConnectionSettings(TypedDict):
-    """Settings that change from now on, without a new login but for `proxy`; what is not named stays."""
+    """Settings that change from now on, without a new login but for `proxy`; the others stay."""
 
     show_online: NotRequired[bool | None]
     proxy: NotRequired[str | None]
@@ -730,7 +730,7 @@ class Group(TypedDict):
 
 
 class GroupChange(TypedDict):
-    """Settings of a group to change, one at least; what is not named stays."""
+    """Settings of a group to change, one at least; the others stay."""
 
     subject: NotRequired[str | None]
     description: NotRequired[str | None]
@@ -1518,7 +1518,7 @@ class Profile(TypedDict):
 
 
 class ProfileChange(TypedDict):
-    """Changes of the account as others see it, one field at least; what is not named stays."""
+    """Changes of the account as others see it, one field at least; the others stay."""
 
     name: NotRequired[str | None]
     about: NotRequired[str | None]
@@ -1817,7 +1817,7 @@ class ShownPreview(TypedDict):
 
 
 class Signed(TypedDict):
-    """The data that the authenticator signed, and its signature; what else a browser adds is left out."""
+    """The data that the authenticator signed, and its signature; other fields of a browser are left out."""
 
     clientDataJSON: str
     authenticatorData: str

@@ -114,7 +114,7 @@ class Paths:
 
 
 class Application(Starlette):
-    """Routes within `Access` and nothing between: what Starlette's own layers catch, it answers."""
+    """Routes within `Access` and nothing between: it answers the errors that Starlette's own layers catch."""
 
     def __init__(self, settings: Settings, lifespan: Lifespan[Starlette]) -> None:
         super().__init__(routes=_routes(), lifespan=lifespan)

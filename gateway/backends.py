@@ -274,7 +274,7 @@ class Backends:
         try:
             await change_notifications.poke(self.redis)
         except RedisAway:
-            log.warning("poke not heard", action="poke_lost")
+            log.warning("change notification lost", action="poke_lost")
 
     async def shown(self, connections: Sequence[Registered]) -> list[Connection]:
         """Each as its lease says; while Redis is away, as the store says."""

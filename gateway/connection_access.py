@@ -54,5 +54,5 @@ async def resolve_all(call: ApiRequest[Any, Any], named: Sequence[str] | None) -
     if named is not None:
         return sorted({(await resolve(call, each, fresh=True)).id for each in named})
     if not call.key.covers(None):
-        raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
+        raise Problem("connection_forbidden", "Name the connections; this key is for some of them.")
     return None

@@ -93,7 +93,7 @@ class ConnectionCache:
         return found is not None and found.id == connection
 
     async def renewed(self, named: str) -> Connection | None:
-        """As `find`, by the registry: what was known may be of a connection that is deleted."""
+        """As `find`, by the registry: the cached one may be deleted."""
         name = name_of(named)
         found = await self._registry.get(named)
         if found is not None and found != self._connections.get(name):
@@ -128,7 +128,7 @@ class ConnectionCache:
                 try:
                     await self.refresh()
                 except Exception:  # not foreseen; without this loop no change would be seen again
-                    log.exception("not refreshed", action="refresh_connections")
+                    log.exception("connections not refreshed", action="refresh_connections")
                     await own_mistakes.note_once(self._documents, "refresh_connections")
                 try:
                     # A store that is away is looked for as often everywhere.
@@ -145,6 +145,6 @@ class ConnectionCache:
             except RedisAway:
                 pass  # pokes are a courtesy: the interval finds every change
             except Exception:
-                log.exception("pokes not heard", action="listen_to_pokes")
+                log.exception("change notifications not received", action="listen_to_pokes")
                 await own_mistakes.note_once(self._documents, "listen_to_pokes")
             await asyncio.sleep(REFRESH)

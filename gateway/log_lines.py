@@ -114,7 +114,7 @@ def added(
         yield from _lines(file.stem, whole)
 
 
-def newest(found: Iterable[LogLine], count: int) -> list[LogLine]:
+def newest_lines(found: Iterable[LogLine], count: int) -> list[LogLine]:
     """The newest of the lines, the oldest first; one without a time stays behind the one before it."""
     return sorted(found, key=lambda line: line.at)[-count:] if count else []
 

@@ -77,7 +77,7 @@ class RedisMemoryMonitor:
             log.warning("redis full" if found.full else "redis has room", action="redis.room")
 
     async def _read_budgets(self, found: RedisMemory | None) -> None:
-        """Raises `RedisAway`; what was known stays then."""
+        """Raises `RedisAway`; the last figures stay then."""
         taken = await bytes_many(self._redis, self._listed())
         used, size = (0, None) if found is None else (found.used, found.limit)
         total = self._limit if size is None else replace(self._limit, size=size)

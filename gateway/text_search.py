@@ -6,12 +6,12 @@ Neither SQLite nor Firestore has an index of words here, so that a search reads 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from unicodedata import combining, normalize
 
 from actors.messages.content import CHANGE_TYPES
+from actors.runtime.limits.bounded_map import BoundedMap
 from actors.state.documents import MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.schemas.content.content_presenters import text_of
@@ -51,7 +51,7 @@ class TextSearches:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self._found: OrderedDict[tuple[str, str], FoundTexts] = OrderedDict()
+        self._found = BoundedMap[tuple[str, str], FoundTexts](MOST_SEARCHES)
 
     async def find(self, connection: str, words: str, *, later: bool) -> FoundTexts:
         """The messages with the words; `later`: for a page behind the first one. Raises `StoreAway`."""
@@ -60,9 +60,6 @@ class TextSearches:
         if found is None:
             found = await self._search(*key)
         self._found[key] = found
-        self._found.move_to_end(key)
-        while len(self._found) > MOST_SEARCHES:
-            self._found.popitem(last=False)
         return found
 
     async def _search(self, connection: str, wanted: str) -> FoundTexts:

@@ -268,7 +268,7 @@ class Children:
         except (ActorDead, CallTimeout):
             return  # tried again with the next `look`
         except CallRefused as error:
-            log.error("refused", action="peers", actor=child.name, error=error.kind)  # noqa: TRY400
+            log.error("actor handles refused", action="peers", actor=child.name, error=error.kind)  # noqa: TRY400
         child.peers = version
 
     async def _watch(self, child: Child) -> None:
@@ -285,7 +285,7 @@ class Children:
                 end = End(child.drained)
         if self._let_go(child):
             log.warning(
-                "ended",
+                "actor ended",
                 action="end",
                 actor=child.name,
                 connection=child.connection,
@@ -304,7 +304,7 @@ class Children:
             if failed >= self._probes.failures:
                 await self._confirm()
                 child.hung = True
-                log.error("hung", action="probe", actor=child.name, pid=child.pid)
+                log.error("actor hung", action="probe", actor=child.name, pid=child.pid)
                 if not child.kill():
                     await self._cluster.kill(child.handle)
                 failed = 0  # the pending watch reports the death
@@ -341,12 +341,14 @@ class Children:
     async def drain(self, child: Child, why: str) -> None:
         """Asks a child to finish and to release its connection; the watch reports its end, and a new one starts."""
         child.drained = why
-        log.warning("drained", action="drain", actor=child.name, pid=child.pid, why=why)
+        log.warning("actor drains", action="drain", actor=child.name, pid=child.pid, why=why)
         async with self._draining:
             try:
                 await child.handle.call("stop", within=DRAIN_WITHIN)
             except ActorDead:
                 return
             except (CallTimeout, CallRefused) as error:
-                log.warning("not drained", action="drain", actor=child.name, error=repr(error))
+                log.warning(
+                    "actor not drained", action="drain", actor=child.name, error=repr(error)
+                )
         await self._cluster.kill(child.handle)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.runtime.backoff import persist
 from supervision import actor_classes
 from supervision.ray_files import ADDRESS_FILE, TOKEN
 
@@ -81,14 +82,12 @@ class ActorHandle:
 
     async def watch(self) -> dict[str, Any]:
         """Waits until the actor ends on purpose, and returns its reason. Raises `ActorDead` when it dies."""
-        while True:
-            try:
-                reason: dict[str, Any] = await _answer(self.raw.watch.remote(), None)
-            except CallTimeout:
-                # Ray has no contact to the actor, and does not report it dead.
-                await asyncio.sleep(0.5)
-            else:
-                return reason
+        # Without contact to the actor Ray gives no answer, and does not report it dead.
+        return await persist(self._watch, CallTimeout, first=0.5, longest=0.5)
+
+    async def _watch(self) -> dict[str, Any]:
+        reason: dict[str, Any] = await _answer(self.raw.watch.remote(), None)
+        return reason
 
 
 async def _answer(reference: Any, within: float | None) -> Any:
@@ -142,7 +141,9 @@ class Cluster:
         try:
             await asyncio.to_thread(_kill, handle.raw)
         except Exception as error:  # noqa: BLE001 - a dead actor is the goal
-            log.warning("not killed", action="kill", actor=handle.name, error=type(error).__name__)
+            log.warning(
+                "actor not killed", action="kill", actor=handle.name, error=type(error).__name__
+            )
 
 
 def connect(settings: Settings) -> None:

@@ -198,7 +198,7 @@ class ConnectionReconciler:
                 log.warning("failed", action="reconcile", connection=connection, error=repr(error))
                 await asyncio.sleep(NEXT_TRY)
             except Exception:  # a bug in one step; no other task has this connection
-                log.exception("step broke", action="reconcile", connection=connection)
+                log.exception("step failed", action="reconcile", connection=connection)
                 await self._mistaken("reconcile")
                 await asyncio.sleep(NEXT_TRY)
 
@@ -288,7 +288,7 @@ class ConnectionReconciler:
         fell_at, before = self._fell_at.pop(connection, began), self._was(connection, lease)
         await self._registry.apply(wanted)
         log.info(
-            "serves",
+            "actor serves a connection",
             action="serve",
             connection=connection,
             actor=child.name,
@@ -312,7 +312,7 @@ class ConnectionReconciler:
 
     async def _refused(self, connection: str, child: Child | None, error: CallRefused) -> None:
         """Handles a refused `serve`; one for lack of Redis is no fall of the connection."""
-        log.error("refused", action="serve", connection=connection, error=error.code)
+        log.error("serving refused", action="serve", connection=connection, error=error.code)
         if child is not None and error.kind in NO_EPOCH:
             self._children.assign(child, None)
             self._standbys.add(child)
@@ -331,7 +331,7 @@ class ConnectionReconciler:
         try:
             await child.handle.call(how, within=STOP_WITHIN)
         except (CallTimeout, CallRefused) as error:
-            log.warning("not ended", action=how, actor=child.name, error=repr(error))
+            log.warning("actor not ended", action=how, actor=child.name, error=repr(error))
         except ActorDead:
             pass
         await self._children.dismiss(child)

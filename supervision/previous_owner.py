@@ -78,7 +78,12 @@ class PreviousOwners:
         self._expiry.saw(lease.connection, (lease.epoch, lease.beat), now)
         left = self._expiry.left(lease.connection, now)
         if left > 0:
-            log.warning("out of reach", action="wait", connection=lease.connection, seconds=left)
+            log.warning(
+                "previous owner out of reach",
+                action="wait",
+                connection=lease.connection,
+                seconds=left,
+            )
         return left
 
     async def _ended_there(self, lease: Lease) -> bool:
@@ -106,6 +111,6 @@ class PreviousOwners:
         try:
             self._standbys.add(await self._children.create("connection", host))
         except (ActorDead, CallTimeout, CallRefused) as error:
-            log.warning("no standby there", action="standby", host=host, error=repr(error))
+            log.warning("no standby on the host", action="standby", host=host, error=repr(error))
         finally:
             del self._sending[host]

@@ -14,7 +14,7 @@ from actors.queue.queue_errors import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state_pages import forget
 from actors.state.documents import CONNECTIONS, RECORDS_PER_BATCH, StoreAway
-from actors.state.fencing import newest
+from actors.state.fencing import newest_epoch
 from actors.state.tenants.ended_grants import end_limited
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Removal:
         Messages that the queue mirrored before are merged with their chat as well.
         """
         document = await self._documents.get(CONNECTIONS, name_of(connection)) or {}
-        ticket = Ticket(connection, newest(document))
+        ticket = Ticket(connection, newest_epoch(document))
         directory = self._sessions / connection
         if not await stranded_inbox.empty(ticket, directory, self._lanes, self._state):
             raise StoreAway

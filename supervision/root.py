@@ -134,7 +134,7 @@ class RootSupervisor(Shell):
             await self.start()
         except Exception:
             # Ray restarts the root once its process has died.
-            log.exception("boot broke", action="boot")
+            log.exception("start failed", action="boot")
             await asyncio.sleep(RETRY_PAUSE)
             os._exit(1)
 
@@ -254,7 +254,7 @@ class RootSupervisor(Shell):
             for name in owners.keys() - {child.name for child in children}:
                 self._connections.orphaned(owners[name])
         serving = sum(child.connection is not None for child in children)
-        log.info("adopted", action="adopt", children=len(children), connections=serving)
+        log.info("actors adopted", action="adopt", children=len(children), connections=serving)
         return len(children)
 
     async def _start_deferred_services(self) -> None:
@@ -290,7 +290,7 @@ class RootSupervisor(Shell):
     async def _confirm(self) -> None:
         """Ends this process if another root replaced it. Raises `RedisAway`."""
         if not await self._generation.is_newest():
-            log.error("replaced", action="end")
+            log.error("root replaced", action="end")
             os._exit(1)
 
     async def _confirm_if_possible(self) -> None:
@@ -357,7 +357,7 @@ class RootSupervisor(Shell):
             try:
                 await loop()
             except Exception:
-                log.exception("loop broke", action="root", loop=getattr(loop, "__qualname__", None))
+                log.exception("failed", action="root", loop=getattr(loop, "__qualname__", None))
                 await self._mistaken("root")
             await asyncio.sleep(RETRY_PAUSE * random.uniform(0.5, 1))  # noqa: S311 - spread only
 
@@ -378,13 +378,13 @@ class RootSupervisor(Shell):
                 *(self._end_one(services[role], STOP_SERVICE) for role in roles if role in services)
             )
         await closing
-        log.info("stopped", action="stop", children=len(children))
+        log.info("root stopped", action="stop", children=len(children))
 
     async def _end_one(self, child: Child, within: float) -> None:
         try:
             await child.handle.call("stop", within=within)
         except (ActorDead, CallTimeout, CallRefused) as error:
-            log.warning("not stopped", action="stop", actor=child.name, error=repr(error))
+            log.warning("actor not stopped", action="stop", actor=child.name, error=repr(error))
         await self._children.dismiss(child)
 
     @staticmethod

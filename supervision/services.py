@@ -90,7 +90,7 @@ class Services:
                 child = await self._children.create(role)
             except (ActorDead, CallTimeout, CallRefused, ImportError) as error:
                 # A dead actor may still have its name: the next try creates a new one.
-                log.warning("not made", action="create", role=role, error=repr(error))
+                log.warning("service not created", action="create", role=role, error=repr(error))
                 self._lives.fell(role, 0.0, time.monotonic())
                 await asyncio.sleep(max(0.05, self._lives.delay(role, _chance())))
                 continue

@@ -78,7 +78,7 @@ class Settings(
     def load(cls, data: Path) -> Self:
         """The settings that the keeper of the instance in `data` resolved.
 
-        A directory that was moved or copied is its own: what it holds is not sought at the old place.
+        A directory that was moved or copied is its own: its content is not sought at the old place.
         """
         settings = cls.model_validate_json((data / RUNTIME_FILE).read_text())
         return settings.model_copy(update={"data": data.expanduser().absolute()})

@@ -22,7 +22,7 @@ class NotShared(Exception):  # noqa: N818 - reads as what it is
     """The host has a directory of its own, and what is acknowledged is kept in the instance's.
 
     Only with ``cloud`` the loss of a directory loses nothing. Elsewhere one that is not there may be
-    one that is not mounted yet: what was written below it would be out of reach later.
+    one that is not mounted yet: files that were written below it would be out of reach later.
     """
 
     code = "directory_not_shared"

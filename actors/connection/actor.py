@@ -115,7 +115,7 @@ class ConnectionActor(Shell):
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
         Where this host has a directory of its own, the remains of a connection that had the id before are removed:
-        `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and
+        `created_at` distinguishes the two. With `forget` it does not connect: it forgets the device here and
         ends as ``logged_out``. A damaged session is moved aside, and where that of an account that was linked is
         gone there is nothing to move: either way the account has to be linked again. Raises `Busy`,
         `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has
@@ -180,7 +180,7 @@ class ConnectionActor(Shell):
             lease = await self._leases.read(connection)
             if lease is not None and lease.owner is not None and lease.owner.node == here():
                 raise Busy(connection)
-            log.warning("session of a deleted one", action="begin_life", connection=connection)
+            log.warning("former session found", action="begin_life", connection=connection)
         await asyncio.to_thread(directory_owner.begin, directory, created_at)
 
     async def _take_over(
@@ -270,7 +270,7 @@ class ConnectionActor(Shell):
         self._following = asyncio.ensure_future(self._follow(serving))
 
     async def _set_aside(self, lease: Lease, file: Path, reason: str) -> Lease:
-        """Move a damaged session away, once Redis knows that there is one."""
+        """Move a damaged session away, once the lease in Redis reports one."""
         blamed = await self._blame_session(lease)
         place = await asyncio.to_thread(move_aside, file, lease.epoch)
         log.error(

@@ -188,7 +188,7 @@ class Presence:
     """The presence of a person now: online or not, or typing or not in a chat.
 
     `who` is the person's canonical address, `chat` the same or a group's. `last_seen` is WhatsApp's
-    time in seconds since the epoch, where it tells.
+    time in seconds since the epoch, where it is reported.
     """
 
     chat: str
@@ -199,7 +199,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Seconds since something of WhatsApp's was read last; `listening`: what comes now would be read."""
+    """Seconds since something of WhatsApp's was read last; `listening`: bytes that come now would be read."""
 
     age: float
     listening: bool
@@ -351,7 +351,7 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
 
     async def subscribe(self, chat: str) -> None:
-        """Ask WhatsApp to tell of a person's presence (`on_presence`), as long as the socket lasts."""
+        """Have WhatsApp report a person's presence (`on_presence`), as long as the socket lasts."""
 
     @overload
     async def pending(

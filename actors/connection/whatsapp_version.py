@@ -119,7 +119,7 @@ class VersionRecord:
         return replace(self, version=found, found_at=now, tried_at=now)
 
     def refuse(self, version: str, now: float) -> VersionRecord:
-        """After WhatsApp refused `version`; what was refused long ago is forgotten."""
+        """After WhatsApp refused `version`; old refusals are forgotten."""
         recent = {
             each: at for each, at in self.refused.items() if _within(VERSION_FRESH_SECONDS, at, now)
         }
@@ -236,7 +236,7 @@ class Versions:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 return await asyncio.to_thread(self._renewed, change, due)
         except (OSError, TimeoutError) as error:
-            log.warning("version not kept", action="version.failed", error=type(error).__name__)
+            log.warning("version not stored", action="version.failed", error=type(error).__name__)
             return after
 
     def _renewed(

@@ -194,7 +194,7 @@ class Monitor:
             async with asyncio.timeout(WRITE):
                 each = [[latest], *([alert.write] for alert in alerts)]
                 if refused := await commit_each(self._documents.batch, each):
-                    log.error("not written", action="monitor", documents=len(refused))
+                    log.error("figures not written", action="monitor", documents=len(refused))
         except (StoreAway, TimeoutError):
             self._reported = None
             return

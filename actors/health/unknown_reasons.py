@@ -35,7 +35,7 @@ OF_MIRROR = frozenset(
 
 
 def unjudged(sample: Sample) -> frozenset[str]:
-    """Return the names of reasons that a sample does not tell of; alerts by these names stay as they are."""
+    """Return the names of reasons about which a sample has no figures; alerts by these names stay as they are."""
     unread: tuple[tuple[bool, frozenset[str]], ...] = (
         (sample.connections is None, OF_CONNECTIONS),
         (sample.zombies is None, frozenset({"connection_zombie"})),

@@ -1,7 +1,7 @@
 """Writes, reads and deletes encrypted copies of media files in the bucket, part by part to bound memory.
 
 ``media/NAME/index`` says which ``media/NAME/UPLOAD.NUMBER`` make the copy, and when its file was
-last needed. NAME tells nothing of what the file holds. The parts of an upload are one envelope, as
+last needed. NAME shows nothing of the file's content. The parts of an upload are one envelope, as
 backups are; the index is written when all of them are there, so a copy is whole or is none.
 """
 
@@ -58,7 +58,7 @@ class _Found:
 class BucketCopies:
     """Copies of files in the bucket. Every method raises `BucketAway`; the call may be repeated, and nothing is lost.
 
-    Two hosts may copy, renew and forget the same file: what counts is one index, and each write or
+    Two hosts may copy, renew and forget the same file: one index counts, and each write or
     removal of it says which one it replaces.
     """
 
@@ -67,7 +67,7 @@ class BucketCopies:
         self._keyring = keyring
 
     async def write(self, sha256: str, file: Path, at: float, level: int = 0) -> None:
-        """See that the bucket has the file and knows that it was needed then.
+        """Have the file in the bucket, with the time at which it was needed.
 
         `level` is how hard it is compressed; files of phones and cameras are already. Raises FileNotFoundError, `StoreUnavailable`.
         """
@@ -84,7 +84,7 @@ class BucketCopies:
                 await self._bucket.write(
                     f"media/{found.name}/index", _dump(index), found.generation
                 )
-            except Conflict:  # another host was there first: what it did may be all that is needed
+            except Conflict:  # another host was there first: its copy may be all that is needed
                 if found.index is None:
                     await self._remove(found.name, index.upload)
                 continue

@@ -20,7 +20,7 @@ from actors.media.store import (
     StoreUnavailable,
     room_for_files,
 )
-from actors.runtime.atomic_files import TEMPORARY_PREFIX
+from actors.runtime.atomic_files import TEMPORARY_PREFIX, held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -68,7 +68,7 @@ class DirectoryStore:
         expected: str | None = None,
         turns: Turns = nullcontext,
     ) -> tuple[str, int]:
-        """See the port. `before` is awaited with digest and size before the file appears; what it raises, `add` does.
+        """See the port. `before` is awaited with digest and size before the file appears; `add` raises what it raises.
 
         Each step that a thread takes is one of the `turns`, and none is held while a chunk is awaited.
         """
@@ -216,15 +216,11 @@ def place(directory: Path, sha256: str) -> Path | None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what processes left that died while they wrote; what one still writes is locked."""
+    """Remove what processes left that died while they wrote; a file that one still writes is locked."""
     for left in directory.glob(f"{TEMPORARY_PREFIX}*"):
-        with suppress(OSError):
-            descriptor = os.open(left, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError), held(left) as ours:
+            if ours:
                 left.unlink()
-            finally:
-                os.close(descriptor)
 
 
 async def step(work: Callable[..., Any], *arguments: object) -> Any:

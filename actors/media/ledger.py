@@ -382,7 +382,7 @@ def _set_aside(path: Path) -> None:
         except sqlite3.DatabaseError:
             pass
         moment = time.time_ns()
-        # The file itself last: what is left of a crash in between is damaged still.
+        # The file itself last: a file left by a crash in between is damaged still.
         for suffix in ("-shm", "-wal", ""):
             with suppress(FileNotFoundError):
                 part = path.with_name(path.name + suffix)

@@ -105,7 +105,7 @@ class MediaStore(Protocol):
     async def find(self, sha256: str) -> Path | None:
         """The file on this host, brought from the bucket where it is only there; None: nowhere.
 
-        Raises `BucketAway` where only the bucket could tell, and `StoreUnavailable`.
+        Raises `BucketAway` where only the bucket could answer, and `StoreUnavailable`.
         """
 
     async def need(self, sha256: str) -> bool:

@@ -66,7 +66,7 @@ class FileUpkeep:
         clock: Callable[[], float] = time.time,
         documents: Documents | None = None,
     ) -> None:
-        """`retention` is in seconds. `waits` tells whether a message may still be sent; `documents` has mistakes noted.
+        """`retention` is in seconds. `waits` returns whether a message may still be sent; `documents` has mistakes noted.
 
         Without `waits` no file goes that a message was accepted with.
         """
@@ -96,13 +96,13 @@ class FileUpkeep:
                 failures += 1
                 if failures == 1:
                     reason = getattr(error, "code", type(error).__name__)
-                    log.warning("files wait", action="media_upkeep", error=reason)
+                    log.warning("media upkeep failed", action="media_upkeep", error=reason)
                 chance = random.random()  # noqa: S311 - jitter
                 pause = backoff(
                     failures, FIRST_UPKEEP_PAUSE, LONGEST_UPKEEP_PAUSE, chance, floor=0.5
                 )
             except Exception:  # not foreseen; without this loop nothing would be copied again
-                log.exception("files wait", action="media_upkeep")
+                log.exception("media upkeep failed", action="media_upkeep")
                 await self._mistaken("media_upkeep")
                 pause = LONGEST_UPKEEP_PAUSE
             await asyncio.sleep(pause)
@@ -153,11 +153,11 @@ class FileUpkeep:
         copies, gone = self._copies, 0
         while entries := await self._ledger.unneeded(since - MARK_SECONDS, FILE_PAGE):
             for entry in entries:
-                # The bucket first: what is not here any more is not asked for there again.
+                # The bucket first: a copy of a file that is not here any more would not be asked for again.
                 if copies is not None and not await copies.forget(
                     entry.sha256, since - MARK_SECONDS
                 ):
-                    log.info("needed elsewhere", action="media_kept")
+                    log.info("file in use elsewhere", action="media_kept")
                 gone += await self._ledger.remove(entry.sha256, since - MARK_SECONDS)
         if gone:
             log.info("files removed", action="media_removed", count=gone)

@@ -6,7 +6,7 @@ to WhatsApp's protobuf and read it from there. The types of its fields (`field_t
 the gateway makes the models of requests and answers, and so the OpenAPI document (`gateway.schemas.content.content_fields`).
 
 Content excludes the envelope: chat, sender, time and id are beside it, and a `Target` names its author itself. So a
-group is another chat. Only reactions, pins and votes have a time, which tells the last; two of different
+group is another chat. Only reactions, pins and votes have a time, by which the last one counts; two of different
 times are equal. The bytes of a `File` are in `actors.media`, and nowhere in the content.
 
 None of these may be logged.

@@ -244,7 +244,7 @@ SERIES: Mapping[str, Series] = {
 class Measures:
     """Counters and histograms of one process; they only rise, and die with it.
 
-    Read from another thread than that which counts: what is read may be a step behind.
+    Read from another thread than that which counts: the figures may be a step behind.
     """
 
     def __init__(self, series: Mapping[str, Series] = SERIES) -> None:

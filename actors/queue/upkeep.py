@@ -158,13 +158,18 @@ class QueueUpkeep:
     async def prune(self) -> None:
         """Forget the dead letters whose time is over, count what expired no longer, and make room where little is left."""
         if weighed := await self._lanes.weigh(self._connections):
-            log.info("weighed", action="queue.weigh", connections=weighed)
+            log.info("message bytes counted", action="queue.weigh", connections=weighed)
         taken: dict[str, int] = {}
         for connection in self._connections:
             taken[connection] = await self._lanes.forget_expired(connection)
             pruned = await self._lanes.prune(connection, self._keep_days)
             if pruned:
-                log.info("pruned", action="queue.prune", connection=connection, letters=pruned)
+                log.info(
+                    "dead letters pruned",
+                    action="queue.prune",
+                    connection=connection,
+                    letters=pruned,
+                )
         await self._lanes.early_expiry.run(taken)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
@@ -176,11 +181,13 @@ class QueueUpkeep:
                 pause = away.next()
                 if action not in self.away:
                     self.away.add(action)
-                    log.warning("paused", action=f"queue.{action}", error=type(error).__name__)
+                    log.warning(
+                        "queue upkeep paused", action=f"queue.{action}", error=type(error).__name__
+                    )
             else:
                 pause = every
                 away.reset()
                 if action in self.away:
                     self.away.discard(action)
-                    log.info("resumed", action=f"queue.{action}")
+                    log.info("queue upkeep resumed", action=f"queue.{action}")
             await asyncio.sleep(pause)

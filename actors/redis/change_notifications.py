@@ -25,7 +25,7 @@ async def poke(redis: Redis) -> None:
 async def pokes(redis: Redis) -> AsyncGenerator[None]:
     """Yield once after each `poke`, and once at the start; raises `RedisAway` when Redis goes.
 
-    A poke during an outage is not heard: look after subscribing again, which the first yield
+    A poke during an outage is lost: look after subscribing again, which the first yield
     reminds of. `redis` should be a client made with ``blocking=True``.
     """
     # Not ignoring subscribe messages here: redis-py then answers None at once for each of them and

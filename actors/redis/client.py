@@ -1,8 +1,8 @@
 """Creates Redis clients with bounded waits, turns every outage into `RedisAway`, and reads Redis' durability and memory.
 
 A call ends within `DEADLINE` seconds, in success or in `RedisAway`. A call that ended in
-`RedisAway` may still have been applied, and redis-py's own retry may apply one twice: whatever
-goes through here must be safe to repeat.
+`RedisAway` may still have been applied, and redis-py's own retry may apply one twice: every
+call through here must be safe to repeat.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ async def is_cluster(redis: Redis) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """Whether G1 holds on this Redis: what it acknowledged is on disk, and it evicts nothing.
+    """Whether G1 holds on this Redis: acknowledged writes are on disk, and it evicts nothing.
 
     Each value is None where the server does not report it (managed ones forbid CONFIG). `replicas`: those
     that are in step now; `wanted`: those that acknowledged data waits for.

@@ -170,7 +170,7 @@ class RedisPipeline:
         replicated = isinstance(kept, list) and kept >= [1, self._replicas]
         for one, outcome in zip(batch, outcomes, strict=True):
             if one.answer.done():
-                continue  # its caller gave up; what it asked was applied
+                continue  # its caller gave up; its calls were applied
             if isinstance(outcome, Exception):
                 one.answer.set_exception(outcome)
             elif one.durable and not replicated:

@@ -76,12 +76,12 @@ async def _copy(reader: asyncio.StreamReader, stream: Any, report: Callable[[int
             async with asyncio.timeout(RDB_SILENCE_SECONDS):
                 part = await reader.read(min(RDB_CHUNK_BYTES, left))
             if not part:
-                raise NotGiven("Redis broke off its snapshot.")
+                raise NotGiven("Redis ended its snapshot early.")
             await asyncio.to_thread(stream.write, part)
             left -= len(part)
             report(total - left)
     except (TimeoutError, ValueError, ConnectionError):
-        raise NotGiven("Redis broke off its snapshot.") from None
+        raise NotGiven("Redis ended its snapshot early.") from None
     return total
 
 
@@ -91,9 +91,9 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         async with asyncio.timeout(RDB_SILENCE_SECONDS):
             line = await reader.readline()
         if not line:
-            raise NotGiven("Redis broke off its snapshot.")
+            raise NotGiven("Redis ended its snapshot early.")
         if line.startswith(b"-"):
-            raise NotGiven("Redis gives no snapshot: its SYNC is forbidden or fails.")
+            raise NotGiven("Redis sends no snapshot: its SYNC is forbidden or fails.")
         if line.startswith(b"$"):
             return line[1:].rstrip()
 
@@ -107,7 +107,7 @@ async def _until(
         async with asyncio.timeout(RDB_SILENCE_SECONDS):
             part = await reader.read(RDB_CHUNK_BYTES)
         if not part:
-            raise NotGiven("Redis broke off its snapshot.")
+            raise NotGiven("Redis ended its snapshot early.")
         held = tail + part
         if held.endswith(mark):
             held = held[: -len(mark)]

@@ -1,4 +1,4 @@
 """Provides what every process needs: base class of actors, logs, files, processes, hosts, ids.
 
-Nothing here knows WhatsApp, Redis or the state store.
+Nothing here depends on WhatsApp, Redis or the state store.
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPORARY_PREFIX: Final = ".tmp-"
-"""Prefix of the name of a file that is being written in a store; what a dead writer left is removed later."""
+"""Prefix of the name of a file that is being written in a store; files of dead writers are removed later."""
 
 
 def write_atomically(file: Path, text: str, *, synced: bool = True) -> None:
@@ -52,8 +52,8 @@ def held(path: Path) -> Iterator[bool]:
 def begin_scratch(target: Path) -> tuple[int, Path]:
     """A new file beside `target` to write it in, for its owner alone: descriptor, and where it is.
 
-    It is held while the descriptor is open, so that `clear_scratch` tells it from what a killed
-    process left. Raises OSError.
+    It is held while the descriptor is open, so that `clear_scratch` distinguishes it from files that killed
+    processes left. Raises OSError.
     """
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -24,5 +24,5 @@ class ConnectionOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Those in a document or a call; what an older release did not know has its default."""
+        """Those in a document or a call; options that an older release lacks have their defaults."""
         return cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})

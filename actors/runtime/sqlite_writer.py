@@ -164,7 +164,7 @@ class SqliteWriter:
         return self._database
 
     def _drop(self) -> None:
-        """Close the file; what was not committed is rolled back by that."""
+        """Close the file; uncommitted writes are rolled back by that."""
         database, self._database = self._database, None
         if database is not None:
             with contextlib.suppress(sqlite3.Error):

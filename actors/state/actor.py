@@ -125,7 +125,7 @@ class StateManager(Shell):
         for item in items:
             document = incoming(connection, item, now)
             activities.append(chat_activity.of_message(document, document["id"]))
-            # In one batch: what changes another message is there with what it changed.
+            # In one batch: a change is there together with the message that it changed.
             content = content_of(item)
             writes += [storing(document), *changing(connection, document, content)]
             if content is not None and (file := file_of(content)) is not None:
@@ -248,10 +248,10 @@ class StateManager(Shell):
         """Move up to `MOVED_MESSAGES` messages from the chat `old` to `new`; ``done`` once nothing is left.
 
         Each is in `new` once, whatever it is called for again. ``lost`` and nothing moved once a
-        newer epoch has the connection. Raises `StoreAway`: what was moved by then stays moved.
+        newer epoch has the connection. Raises `StoreAway`: items that were moved by then stay moved.
         """
-        # A write of its own first: what was given before it, also by a caller who is dead or no
-        # longer waits, is in the store then, and is found. All that is stored later in `new` tells its
+        # A write of its own first: writes that came before it, also of a caller that is dead or no
+        # longer waits, are in the store then, and are found. All that is stored later in `new` tells its
         # events behind this one.
         if not await self._write(connection, epoch, [renaming(connection, old, new, time.time())]):
             return "lost"

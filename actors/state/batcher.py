@@ -57,7 +57,7 @@ def refusing(
         except MISTAKES as error:
             # Its kind only: a traceback could quote what was to be stored (G10).
             fields = {"method": method.__name__, "kind": type(error).__name__}
-            log.error("mistake", action="store_mistake", **fields)  # noqa: TRY400
+            log.error("call failed by a mistake", action="store_mistake", **fields)  # noqa: TRY400
             measures.count("teimoso_state_store_refusals", reason="mistake")
             raise WriteRefused("mistake") from None
 
@@ -221,7 +221,7 @@ class Batcher:
             if len(parts) == 1:
                 # A write that cannot be stored fails its own call, not those beside it.
                 # Its kind only: a traceback could quote what was to be stored (G10).
-                log.warning("not storable", action="store_refused", kind=type(error).__name__)
+                log.warning("write refused", action="store_refused", kind=type(error).__name__)
                 if isinstance(error, WriteRefused):
                     measures.count("teimoso_state_store_refusals", reason="refused")
                 self._fail(parts, error)

@@ -1,7 +1,7 @@
 """Stores the registry of connections in SQLite or Firestore: states desired by the gateway, observed by owners and root.
 
 The gateway writes what is desired, the root reads it and reconciles (on a poke and every 2 s);
-what is observed lies beside it in a map of its own that nothing here writes but `observe`.
+the observed state lies beside it in a map of its own that nothing here writes but `observe`.
 
 A connection's document lies under its name, and has its id (`connection_ids.py`). A call with the id of a
 deleted connection changes nothing of the next one of that name (G12).
@@ -96,10 +96,10 @@ class ConnectionPage(NamedTuple):
 
 
 class Connections:
-    """The registry: what is desired survives whatever is observed, and the other way round.
+    """The registry: the desired state survives each write of the observed one, and the other way round.
 
     Each change is one atomic read and write of the connection's document, so that a change races
-    with no deletion: what is gone stays gone. Every method raises `StoreAway` when the store
+    with no deletion: a deleted connection stays deleted. Every method raises `StoreAway` when the store
     cannot answer.
     """
 
@@ -295,7 +295,7 @@ def updating(
 
 
 def with_observed(document: Document, observed: Observed) -> Document | None:
-    """The connection's document with `observed` in it; None if it knows newer.
+    """The connection's document with `observed` in it; None if it has a newer one.
 
     The greater (epoch, since) wins; of the same, the later beat.
     """

@@ -246,7 +246,7 @@ def weight(write: Write) -> int:
 
 
 def size_of(value: object) -> int:
-    """About how many bytes a value of a document takes; what is no JSON counts as nothing."""
+    """About how many bytes a value of a document takes; a value that is no JSON counts as nothing."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode(errors="replace"))
     if isinstance(value, Mapping):

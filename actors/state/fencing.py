@@ -32,14 +32,14 @@ def fence(connection: str, epoch: int) -> Write:
     """
 
     def change(document: Document) -> Document | None:
-        if epoch < newest(document):
+        if epoch < newest_epoch(document):
             raise Superseded
         return {**document, "fence": epoch} if epoch > int(document.get("fence", 0)) else None
 
     return updating(connection, change)
 
 
-def newest(document: Document) -> int:
+def newest_epoch(document: Document) -> int:
     """The newest epoch that wrote or reported, by the connection's document; 0 where none did."""
     observed = document.get("observed") or {}
     return max(int(document.get("fence", 0)), int(observed.get("epoch", 0)))

@@ -84,7 +84,7 @@ class ObservedStates:
         """Store beats; one that is refused for good is left out, and holds up no other."""
         each = [[observation(name, beats[name])] for name in names]
         for place in await commit_each(self._write, each):
-            log.error("beat refused", action="observe", connection=names[place])
+            log.error("observed state refused", action="observe", connection=names[place])
             await self._mistaken("observe")
 
     async def run(self) -> None:

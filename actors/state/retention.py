@@ -51,10 +51,10 @@ NOT_ACTIVE = Where("active", "==", value=False)
 
 
 class Retention:
-    """Removes what ended longer ago than its time; what is active or open always stays.
+    """Removes what ended longer ago than its time; active and open ones always stay.
 
-    In batches with pauses, so that it holds up no other writer for long; what a round missed the
-    next removes.
+    In batches with pauses, so that it holds up no other writer for long; the next round removes those that
+    one missed.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class Retention:
                 await asyncio.sleep(RETRY_PAUSE)
                 continue
             except ValueError as error:  # a mistake that would come again at once
-                log.error("not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400
+                log.error("documents not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400
                 with suppress(StoreAway):  # noted again by the next round
                     await own_mistakes.note(self._documents, "prune")
                 await asyncio.sleep(RETENTION_ROUND_SECONDS)
                 continue
             if removed:
-                log.info("pruned", action="prune", documents=removed)
+                log.info("documents pruned", action="prune", documents=removed)
             await asyncio.sleep(RETENTION_ROUND_SECONDS)
 
     async def prune(self) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _GLOBAL: Final = ipaddress.ip_network("2000::/3")
-"""All of IPv6 that is routed; what Python calls global has more."""
+"""All of IPv6 that is routed; Python's `is_global` has more."""
 _NOBODYS: Final = tuple(
     map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
 )
@@ -37,7 +37,7 @@ class Unknown(Exception):  # noqa: N818 - reads as what it is
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host as this machine knows them."""
+    """The addresses of a host by this machine's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
 

@@ -123,8 +123,8 @@ def mime_of(kind: str, declared: str | None, *, voice: bool = False) -> str:
     if not declared.lower().startswith(_BEGINS.get(kind, "")):
         raise Problem(
             "media_type_mismatch",
-            f"A message of this type ({kind}) brings a file of {_BEGINS[kind].rstrip('/')};"
-            " what the file is can be said by `mime`.",
+            f"A message of this type ({kind}) carries a file of {_BEGINS[kind].rstrip('/')};"
+            " `mime` declares its type.",
         )
     return declared
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from actors.media.conversion import recipes
 from actors.media.conversion.ffmpeg import NotConverted, NotInstalled
 from actors.messages.content import LinkPreview
+from actors.runtime.limits.bounded_map import BoundedMap
 from gateway.acceptance import page_description, url_fetch
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class LinkPreviews:
         self._ffmpeg = ffmpeg
         self._wanted = wanted
         self._fetching = Counter[str]()
-        self._kept: OrderedDict[str, tuple[float, LinkPreview | None]] = OrderedDict()
+        self._kept = BoundedMap[str, tuple[float, LinkPreview | None]](PREVIEWS_KEPT)
 
     async def of(self, text: str, connection: str) -> LinkPreview | None:
         """The preview of the first link in a text of this connection; None without a link, or a preview."""
@@ -74,10 +75,7 @@ class LinkPreviews:
             self._fetching[connection] -= 1
             if not self._fetching[connection]:
                 del self._fetching[connection]
-        self._kept[link] = (time.monotonic() + PREVIEW_KEPT_SECONDS, found)
-        self._kept.move_to_end(link)
-        while len(self._kept) > PREVIEWS_KEPT:
-            self._kept.popitem(last=False)
+        self._kept[link] = time.monotonic() + PREVIEW_KEPT_SECONDS, found
         return found
 
     async def _fetch(self, link: str, connection: str) -> LinkPreview | None:

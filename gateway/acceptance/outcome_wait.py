@@ -57,7 +57,7 @@ def require_now(wanted: QueuedMessage | ChangeMessage) -> None:
 async def reached(backends: Backends, record: Record, seconds: float) -> Record:
     """The record once it is sent, dead or cancelled, or as it is when time is up.
 
-    It was accepted: whatever happens to Redis or to this process now is no refusal any more.
+    It was accepted: an outage of Redis or the end of this process is no refusal any more.
     """
     if record.send_at is not None and record.send_at > time.time() + seconds:
         return record  # nothing can come of waiting

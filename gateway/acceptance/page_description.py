@@ -1,6 +1,6 @@
 """Finds the link in a text, and title, description and picture in the beginning of a page (pure).
 
-The page is anybody's: what is looked at is bounded in characters and in tags.
+The page is anybody's: the part that is read is bounded in characters and in tags.
 """
 
 from __future__ import annotations

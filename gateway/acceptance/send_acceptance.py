@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Acceptor:
     """A send that was accepted is on disk (G1) and follows what its chat has accepted (G4).
 
-    Redis being away refuses none, and a Redis that hangs delays only the first (G11): what it
-    cannot take waits in the spool. So does what follows, in any chat until the drain has found
+    Redis being away refuses none, and a Redis that hangs delays only the first (G11): sends that
+    it cannot take wait in the spool. So does what follows, in any chat until the drain has found
     Redis again, and in the same chat until the drain has moved what is before it.
 
     Once half of the memory of Redis is used, a connection has its part of the other half (G13). While Redis is
@@ -65,7 +65,7 @@ class Acceptor:
         Where nothing waits on disk it raises `RedisAway`. Raises `LimitReached` of the memory of Redis, of the
         disk or of the state store, but not for a send that was accepted under the same key.
 
-        `message_id` is one that was minted before; what a key names has its own.
+        `message_id` is one that was minted before; a send with a key has the id of the key.
         """
         # An id that is known before: a script whose answer was lost may have run.
         message_id = None if idempotency_key else message_id or mint()
@@ -103,7 +103,7 @@ class Acceptor:
     async def require_room(self, connection: str) -> None:
         """Raise `LimitReached` where a message of the connection, however short, has no room.
 
-        Asked before a file is fetched for a send: what follows may refuse it all the same.
+        Asked before a file is fetched for a send: later steps may refuse it all the same.
         """
         if (refusal := self._refusal(connection)) is not None:
             raise refusal
@@ -147,7 +147,7 @@ class Acceptor:
 
         Raises `RedisAway` or `SpoolUnavailable` if it is not found and may be where nobody looked.
         """
-        # The spool first: what the drain moves is in the queue before it leaves the spool.
+        # The spool first: a message that the drain moves is in the queue before it leaves the spool.
         spooled, missed = None, None
         try:
             spooled = await self.waiting(id)

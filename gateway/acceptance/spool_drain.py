@@ -123,7 +123,7 @@ class SpoolDrain:
                 moved = 0  # the disk is away; the next look may find it back
                 self.away = False  # and sends have nowhere else to go
             except Exception:  # not foreseen; without this loop what is spooled would stay
-                log.exception("not drained", action="drain_spool")
+                log.exception("spool not drained", action="drain_spool")
                 await own_mistakes.note_once(self._documents, "drain_spool")
                 moved = 0
             if moved:

@@ -54,7 +54,9 @@ async def _of_connection(
     connection = call.query.connection
     if connection is None:
         if call.key.connections is not None:
-            raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
+            raise Problem(
+                "connection_forbidden", "Name the connection; this key is for some connections."
+            )
         return []
     registered = await resolve(call, connection, fresh=True)
     # Before connections had incarnations, what is older was of another one of this name.

@@ -100,7 +100,7 @@ async def _get(call: ApiRequest[None, None]) -> Response:
 
 
 async def _delete(call: ApiRequest[None, None]) -> Response:
-    """Mark as deleted, and have Redis refuse sends, also those of gateways that have not heard."""
+    """Mark as deleted, and have Redis refuse sends, also those of gateways that have not learnt of it."""
     registered = await resolve_path(call, fresh=True)
     try:
         deleted = await call.backends.registry.delete(registered.id)

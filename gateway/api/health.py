@@ -159,7 +159,9 @@ async def _load(call: ApiRequest[None, None]) -> Response:
 async def _metrics(call: ApiRequest[None, None]) -> Response:
     backends = call.backends
     if call.key.connections is not None:
-        raise Problem("connection_forbidden", "This tells of all: the key is for some only.")
+        raise Problem(
+            "connection_forbidden", "Metrics are those of all connections; this key is for some."
+        )
     seen, tree = await asyncio.gather(backends.observer.look(), backends.tree.look())
     for connection in seen.connections:
         backends.metrics.expect(connection.incarnation)

@@ -47,7 +47,7 @@ async def _create(call: ApiRequest[NewKey, None]) -> Response:
 
 
 async def _list_all(call: ApiRequest[None, None]) -> Response:
-    """A key for some connections knows of those keys alone that reach no further."""
+    """A key for some connections lists those keys alone that reach no further."""
     found = (await call.backends.documents.query(API_KEYS)).items
     items = [
         answers.ApiKey(**_shown(each)) for each in found if call.key.covers(each["connections"])

@@ -100,7 +100,9 @@ async def request_owner(
         wait = {"Retry-After": str(answer["wait"])} if "wait" in answer else None
         raise Problem(answer["error"], headers=wait)
     if "error" in answer:
-        raise Problem("not_answered", "WhatsApp did not do it.", reason=answer["error"])
+        raise Problem(
+            "not_answered", "WhatsApp did not carry out the request.", reason=answer["error"]
+        )
     return answer
 
 

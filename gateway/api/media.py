@@ -107,7 +107,9 @@ async def file_of(backends: Backends, media: response_models.MessageMedia, unit:
     Problems `media_failed`, `media_pending`, `media_gone`.
     """
     if media.state == "failed":
-        raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
+        raise Problem(
+            "media_failed", f"The file could not be fetched from WhatsApp ({media.error})."
+        )
     file = await backends.files.find(media.sha256, unit)
     if file is None:
         if media.state == "deferred":

@@ -86,7 +86,7 @@ async def _cancel(call: ApiRequest[None, None]) -> Response:
     id, _ = named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
-    # The spool first: what the drain moves meanwhile is in the queue. It only tells why an id is
+    # The spool first: a message that the drain moves meanwhile is in the queue. It only tells why an id is
     # not there, so that its disk being away keeps nobody from cancelling what is.
     waiting, missed = None, None
     try:
@@ -114,7 +114,9 @@ async def _list_some(call: ApiRequest[None, ListMessages]) -> Response:
     if query.connection is not None:
         where.append(Where("connection", "==", await _connection_to_list(call, query.connection)))
     elif call.key.connections is not None:
-        raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
+        raise Problem(
+            "connection_forbidden", "Name the connection; this key is for some connections."
+        )
     if query.chat is not None:
         of = None if not where else str(where[0].value)
         where.append(Where("chat", "==", await chat_today(backends, of, query.chat)))

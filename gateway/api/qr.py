@@ -38,7 +38,7 @@ def chosen(accept: str) -> str:
         if quality > best_quality:
             best, best_quality = media_type, quality
     if not best:
-        raise Problem("not_acceptable", f"The QR can be given as {', '.join(MEDIA_TYPES)}.")
+        raise Problem("not_acceptable", f"The QR is available as {', '.join(MEDIA_TYPES)}.")
     return best
 
 

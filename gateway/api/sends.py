@@ -126,7 +126,7 @@ async def taken_in(
             raise
         raise outcome_wait.lost() from None
     except SpoolFull as full:
-        raise limit_problems.refused(full, uncertain=True) from None
+        raise limit_problems.limit_problem(full, uncertain=True) from None
     except SpoolUnavailable:
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
         raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
@@ -165,7 +165,7 @@ async def _accept(
     wanted: StandaloneMessage | ChangeMessage,
     key: str | None,
 ) -> Accepted:
-    """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
+    """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for the message to which it refers."""
     send, backends = _without_target(wanted), call.backends
     if _is_plain(wanted) and link_in(send.text) is None:
         return await backends.accepting.accept(send, key)
@@ -239,7 +239,7 @@ async def _accept_with_file(
     """Accept a message whose file stays as long as it may be sent. Problem `unknown_media`."""
     now = time.time()
     message_id = mint() if key is None else derive(send, key, now)
-    # Before it is accepted: what is accepted has its file.
+    # Before it is accepted: an accepted send has its file.
     id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
     if not await backends.files.use(sha256, id):
         raise Problem("unknown_media")
@@ -251,7 +251,7 @@ async def _accept_with_file(
 
 
 def _without_target(wanted: StandaloneMessage | ChangeMessage) -> Send:
-    """The request before its target is known; enough to tell it from other sends."""
+    """The request before its target is known; enough to distinguish it from other sends."""
     if isinstance(wanted, ChangeMessage):
         fingerprint = wanted.model_dump_json()
         return Send(wanted.connection, wanted.to, "", wanted.kind.type, asked=fingerprint)

@@ -10,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """The entry point of the command `teimoso`: what cannot be done ends with one sentence."""
+    """The entry point of the command `teimoso`: a command that cannot be done ends with one sentence."""
     # The package itself stays cheap to import.
     from actors.runtime import logs  # noqa: PLC0415
     from gateway.cli.app import command  # noqa: PLC0415

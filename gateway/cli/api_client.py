@@ -121,7 +121,7 @@ class Api(Caller):
         )
 
 
-def refusal(response: Response) -> NoReturn:
+def end_with_refusal(response: Response) -> NoReturn:
     """End the command with the sentence of an answer that is no success."""
     refuse(_sentence(response))
 

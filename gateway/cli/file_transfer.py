@@ -32,7 +32,7 @@ def mime_of(file: Path) -> str:
 
 
 def kind_of(mime: str) -> str:
-    """As what a phone would send it; what phones may not show is a document."""
+    """As what a phone would send it; a file that phones may not show is a document."""
     if mime in _PICTURES:
         return "image"
     if mime in _FILMS:
@@ -41,7 +41,7 @@ def kind_of(mime: str) -> str:
 
 
 def upload(api: Api, file: Path) -> dict[str, Any]:
-    """Upload it, piece by piece; what the API says of it. Ends the command where it is refused."""
+    """Upload it, piece by piece; return the API's answer. Ends the command where it is refused."""
     try:
         with file.open("rb") as stream:
             stream.seek(0, 2)

@@ -117,7 +117,7 @@ def show_page(
 
 
 def show_one(answer: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print one thing that the API gave, a field a line; what has no value is left out."""
+    """Print one thing that the API gave, a field a line; fields without a value are left out."""
     if as_json:
         plain(answer)
         return

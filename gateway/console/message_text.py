@@ -102,7 +102,7 @@ def _spans(text: str) -> str:
 
 
 def _link(written: str) -> str:
-    """A link to what is written, as far as that is an address; what ends a sentence is none of it."""
+    """A link to what is written, as far as that is an address; the end of a sentence is no part of it."""
     address = written.rstrip(_AFTER_A_LINK + ("" if "(" in written else ")"))
     if not _is_safe(address):
         return escape(written)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from gateway.http.api_keys import ApiKey
     from gateway.http.endpoint import Operation
 
-    Handler = Callable[[ConsoleRequest], Awaitable[Response]]
     Outside = Callable[[Request, Mapping[str, str], bytes], Awaitable[Response]]
 
 LOGIN = "/console/login"
@@ -94,8 +93,8 @@ class PageApp:
         return response
 
     async def person(self, request: Request) -> tuple[session.ConsoleSession, ApiKey] | None:
-        """The session of who asks, and its key; None where nobody is logged in. Problem `store_away`."""
-        found = await opened(request, await self._key_of_cookies(request))
+        """The session of the caller, and its key; None where nobody is logged in. Problem `store_away`."""
+        found = await session_of(request, await self._key_of_cookies(request))
         key = None if found is None else await key_of(request, found.key_id)
         return None if found is None or key is None else (found, key)
 
@@ -146,7 +145,7 @@ class PageApp:
         return self._secret
 
 
-async def opened(request: Request, secret: bytes) -> session.ConsoleSession | None:
+async def session_of(request: Request, secret: bytes) -> session.ConsoleSession | None:
     """The session of the caller; None where there is none, or it is over, or was logged out."""
     found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
     if found is None:

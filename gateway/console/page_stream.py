@@ -1,4 +1,4 @@
-"""Streams a console page to its script as server-sent events: what is between its bars, each time that it differs."""
+"""Streams a console page to its script as server-sent events: the part between its bars, each time that it differs."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _versioned(name: str) -> str:
 
 
 def _moment(at: str | None) -> str:
-    """A time for who has no script; the script tells it in the time zone of who looks."""
+    """A time for browsers without scripts; the script shows it in the browser's time zone."""
     return "" if at is None else datetime.fromisoformat(at).strftime("%d %b %Y, %H:%M UTC")
 
 

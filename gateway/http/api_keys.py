@@ -153,7 +153,7 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
     A `given` key (TEIMOSO_API_KEY) is added as an admin key if it is unknown, and then none is
     made. One that was revoked stays revoked, so that a setting that was left does not bring it
     back: others let people in. A key that the store issued is never added: where it is not there, it was revoked,
-    or is younger than the backup that the store comes from, which nobody can tell apart.
+    or is younger than the backup that the store comes from, which cannot be distinguished.
     Safe to repeat and to run in two processes at once. Raises `InvalidKey`, `RevokedKey` or `StoreAway`.
     """
     if given is None:
@@ -344,7 +344,7 @@ class ApiKeyCache:
         return found
 
     def _due(self, age: float) -> bool:
-        """Whether to read: what was read is older than `age`, and the last try `KEYS_RETRY_PAUSE` ago."""
+        """Whether to read: the keys are older than `age`, and the last try `KEYS_RETRY_PAUSE` ago."""
         if self._reading is not None or self._tried_at is None:
             return True
         now = self._clock()

@@ -68,7 +68,7 @@ class ApiRequest(Generic[B, Q]):
 
 @dataclass(frozen=True, slots=True)
 class Gives:
-    """One answer: its description and its model, or models to tell apart by their fields.
+    """One answer: its description and its model, or models that differ by their fields.
 
     `media_types` where it is not JSON alone; `headers` are answer headers by description.
     """
@@ -149,7 +149,7 @@ class _OutagesAsProblems:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, LimitReached):
-            raise limit_problems.refused(error) from None
+            raise limit_problems.limit_problem(error) from None
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):

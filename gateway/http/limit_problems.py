@@ -53,7 +53,7 @@ def expect(limits: Iterable[Limit]) -> None:
         measures.count(LIMITS_METRIC, 0, limit=limit.setting)
 
 
-def refused(reached: LimitReached, **more: object) -> Problem:
+def limit_problem(reached: LimitReached, **more: object) -> Problem:
     """Count a call that reached a limit and return its problem: 429 for a connection or key, 503 for the instance.
 
     `more` are further fields of the answer.

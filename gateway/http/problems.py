@@ -110,7 +110,7 @@ PROBLEM_KINDS = _kinds(
     ProblemKind(409, "media_pending", "The file is not here yet"),
     ProblemKind(410, "connection_deleted", "The connection was deleted"),
     ProblemKind(410, "invite_revoked", "The invitation is void"),
-    ProblemKind(410, "media_failed", "The file could not be had"),
+    ProblemKind(410, "media_failed", "The file could not be fetched"),
     ProblemKind(410, "media_gone", "The file is not kept any more"),
     ProblemKind(413, "body_too_large", "The body is too large"),
     ProblemKind(413, "media_too_large", "The file is too large"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from actors.runtime.limits.durations import MINUTE
 from actors.runtime.limits.quotas import SHARED_UNIT
 from actors.runtime.limits.token_bucket import TokenBucket
-from gateway.http.limit_problems import refused
+from gateway.http.limit_problems import limit_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ class RateLimiter:
         self._policy = (b"ratelimit-policy", f'"key";q={each};w={MINUTE}'.encode())
 
     def take(self, key: ApiKey) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
-        """The header fields that tell of the key's quota, and the refusal if one is used up.
+        """The header fields with the key's quota, and the refusal if one is used up.
 
         Problems `rate_limited` for the key and its connections, `instance_limit_reached`. The fields are
         those of the IETF's draft "RateLimit header fields for HTTP".
@@ -91,7 +91,7 @@ class RateLimiter:
                     full_in = one.full_at - now
                 if one.wait:
                     fields = self._fields(0, full_in)
-                    return fields, refused(quota.each.reached(name[0], math.ceil(one.wait)))
+                    return fields, limit_problem(quota.each.reached(name[0], math.ceil(one.wait)))
                 taken[name] = one.full_at
             fields = self._fields(left, full_in)
         if quota.total.size:
@@ -120,7 +120,7 @@ class RateLimiter:
             common = None if shared is None else shared.take(over, now)
             if common is None or common.wait:
                 wait = min(each.wait for each in (own, common) if each is not None)
-                return refused(self._quota.total.reached("instance", math.ceil(wait)))
+                return limit_problem(self._quota.total.reached("instance", math.ceil(wait)))
             over = taken[_SHARED] = common.full_at
         return None
 

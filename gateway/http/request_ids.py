@@ -13,7 +13,7 @@ REQUEST_ID_HEADER = b"x-request-id"
 
 _NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _NUMBER = re.compile(rb"[0-9]{7}")
-# Random digits may look like a phone number, too: what is plainly a UUID or a trace's id is none.
+# Random digits may look like a phone number, too: a UUID or a trace's id is none.
 _RANDOM = re.compile(
     rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=.*[a-f])[0-9a-f]{16,64}", re.IGNORECASE
 )

@@ -76,8 +76,8 @@ class Protocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays: a client that said all of a request may read its answer.
 
-        A client that closes its socket ends its side in the same way. The end of a finite answer
-        tells the two apart, so an answer without an end is one that nobody reads any more.
+        A client that closes its socket ends its side in the same way. The end of a finite
+        answer distinguishes the two, so an answer without an end is one that nobody reads any more.
         """
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body or self._endless:
@@ -108,7 +108,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
-        # A trailer is no header (RFC 9110, 6.5.1): who asks was settled before the body.
+        # A trailer is no header (RFC 9110, 6.5.1): the caller was settled before the body.
         if self._in_head:
             super().on_header(name, value)
 
@@ -154,7 +154,12 @@ class Protocol(HttpToolsProtocol):
         status = HTTPStatus(response.status_code)
         lines = [f"HTTP/1.1 {status:d} {status.phrase}\r\n".encode()]
         request_id = request_ids.made()
-        log.info("refused", action="unreadable", code=self._refusal, request_id=request_id)
+        log.info(
+            "unreadable request refused",
+            action="unreadable",
+            code=self._refusal,
+            request_id=request_id,
+        )
         own = (request_ids.REQUEST_ID_HEADER, request_id.encode())
         named = (*self.server_state.default_headers, *response.raw_headers, own)
         lines += [name + b": " + value + b"\r\n" for name, value in named]

@@ -53,7 +53,7 @@ assert set(FLOWS) == set(CONNECTION_COUNTERS)
 
 
 class GaugeFamilies(Collector):
-    """Queue and connections at one moment; what could not be read has no series."""
+    """Queue and connections at one moment; figures that could not be read have no series."""
 
     def __init__(self, seen: InstanceSnapshot, now: float | None = None) -> None:
         self._seen = seen

@@ -134,7 +134,7 @@ class ListChats(ListQuery):
 
 
 class ChatChange(Body):
-    """Settings of a chat to change, one at least; what is not named stays."""
+    """Settings of a chat to change, one at least; the others stay."""
 
     archived: bool | None = Field(
         None, description="Whether it is in the archive of the account's apps.", examples=[True]

@@ -93,7 +93,7 @@ class NewConnection(Body):
 
 
 class ConnectionSettings(Body):
-    """Settings that change from now on, without a new login but for `proxy`; what is not named stays."""
+    """Settings that change from now on, without a new login but for `proxy`; the others stay."""
 
     show_online: bool | None = Field(None, description=SHOW_ONLINE, examples=[True])
     proxy: ProxyUrl | None = Field(

@@ -46,7 +46,7 @@ class AttemptTasks:
             raise broken
 
     async def cancel(self) -> None:
-        """End all; what an endpoint took meanwhile is delivered again."""
+        """End all; events that an endpoint took meanwhile are delivered again."""
         for flying in self._flying:
             flying.cancel()
         if self._flying:

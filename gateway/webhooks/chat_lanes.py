@@ -87,8 +87,8 @@ class ChatLanes:
     """Every event that was taken in is open until `finish`; `place` says what need not be read again.
 
     A chat that gets another address has two lanes, for the two were two chats to everybody until then. The event
-    that tells of it is in the lane of the new address, and goes once nothing from before it is left in the former
-    lane; what comes behind it waits for it. The first event of all waits for none, so that no two lanes wait for
+    about it is in the lane of the new address, and goes once nothing from before it is left in the former
+    lane; events behind it wait for it. The first event of all waits for none, so that no two lanes wait for
     each other.
 
     Each operation takes a time that does not depend on how much waits; `behind` and `oldest_at` look at each
@@ -160,7 +160,7 @@ class ChatLanes:
         return missing
 
     def follows(self, event: Event) -> bool:
-        """Whether the event tells of another address of a chat of which something waits under the former one."""
+        """Whether the event reports another address of a chat of which something waits under the former one."""
         former = self._lanes.get(former_lane_of(event) or "")
         return former is not None and not former.empty
 
@@ -257,7 +257,7 @@ class ChatLanes:
             heapq.heappush(self._file_waits, (until, self._pushed, lane))
 
     def _file_ended(self, event: Event) -> None:
-        """Look at a chat again that may wait for the file that the event tells of."""
+        """Look at a chat again that may wait for the file of the event."""
         lane = self._lanes.get(lane_of(event))
         if lane is None:
             return

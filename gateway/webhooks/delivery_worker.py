@@ -48,7 +48,7 @@ OUTAGE_RETRY_SECONDS = 1.0
 """Seconds between two tries while the store, Redis, or the turn, is away."""
 
 MAX_HELD_CHATS: Final = 1000
-"""Chats of one endpoint that wait with documents; what it refuses of others is dead at once. From a quarter on none waits for a file."""
+"""Chats of one endpoint that wait with documents; refused events of other chats are dead at once. From a quarter on none waits for a file."""
 
 ATTEMPTS: Final = "teimoso_webhook_attempts"
 
@@ -188,7 +188,7 @@ class DeliveryWorker:
 
     @property
     def _wants_more(self) -> bool:
-        """Whether the log is to be read on; what an endpoint that is down misses stays there."""
+        """Whether the log is to be read on; events that an endpoint misses while it is down stay there."""
         return not self._lanes.full and not (self._endpoint.down and self._lanes.has_new)
 
     async def _read(self) -> None:

@@ -109,7 +109,7 @@ class WebhookDispatcher:
             except (StoreAway, RedisAway):
                 pass  # what is known goes on for as long as the turn is held
             except Exception:  # not foreseen; without this loop nothing would be delivered
-                log.exception("not delivered", action="webhooks")
+                log.exception("events not delivered", action="webhooks")
                 await own_mistakes.note_once(self._documents, "webhooks")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HOLD_EVERY):
@@ -118,7 +118,7 @@ class WebhookDispatcher:
     async def close(self) -> None:
         """Note how far each is, and let another have the turn now.
 
-        Not at the end of `run`: who is cancelled again and again would not come to it.
+        Not at the end of `run`: a task that is cancelled again and again would not come to it.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -173,7 +173,7 @@ class WebhookDispatcher:
                 worker.update(webhook)
                 return
             if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("worker broke", action="webhooks", error=type(error).__name__)
+                log.error("delivery worker failed", action="webhooks", error=type(error).__name__)
                 await own_mistakes.note(self._documents, "webhooks")
             # The list is older than that: the worker is started again by what the store says then.
             self._listed_at = None

@@ -27,7 +27,7 @@ EVENT_POLL_SECONDS, BILLED_POLL_SECONDS = 0.2, 1.0
 
 AWAY_EVERY = 1.0
 EVENTS_IN_MEMORY, EVENT_BYTES_IN_MEMORY = 500, 8_000_000
-"""Events, and their bytes, that are kept in memory; who is further behind reads the store."""
+"""Events, and their bytes, that are kept in memory; a reader further behind reads the store."""
 
 TAIL_PACKS = 3
 """Documents that one who is behind reads at a time."""

@@ -136,7 +136,7 @@ class Stream(Response, ABC):
                 async with asyncio.timeout(READER_TIMEOUT):
                     await send(message)
             except TimeoutError:
-                log.warning("reader cut", action="events")
+                log.warning("slow reader disconnected", action="events")
                 if abort is not None:
                     abort()
                 return

@@ -275,7 +275,7 @@ def _location(body: dict[str, Any]) -> Any:
         float(field(body, one, (int, float))) for one in ("latitude", "longitude")
     )
     if abs(latitude) > 90 or abs(longitude) > 180:
-        raise ProblemError(400, "bad_location", "latitude or longitude is not on this planet")
+        raise ProblemError(400, "bad_location", "latitude is -90 to 90, longitude -180 to 180")
     return message_content.location(
         latitude, longitude, _short(body, "name"), _short(body, "address")
     )

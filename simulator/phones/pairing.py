@@ -262,9 +262,9 @@ class Pairing:
         """Refuses the text of a QR whose prefix the account's phone does not accept."""
         prefixed = qr.startswith(QR_PREFIX)
         if not prefixed and self._switches.on("qr_prefix", number):
-            raise ScanError(400, "bad_qr", "this phone reads a QR with a prefix alone")
+            raise ScanError(400, "bad_qr", "this phone reads only a QR with a prefix")
         if prefixed and self._switches.on("qr_bare", number):
-            raise ScanError(400, "bad_qr", "this phone reads a QR without a prefix alone")
+            raise ScanError(400, "bad_qr", "this phone reads only a QR without a prefix")
 
     def _shown(self, qr: str) -> tuple[Connection, bytes]:
         """Returns the client that shows this QR, and the secret in it.

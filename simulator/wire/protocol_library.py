@@ -154,7 +154,7 @@ MAX_STANZA: Final = 4 << 20
 MAX_NODES: Final = 20_000
 MAX_DEVICE: Final = 0xFFFF
 MAX_NAME_LENGTH: Final = 254
-"""Characters of a tag or an attribute: what fits where two share a byte."""
+"""Characters of a tag or an attribute: the most that the packed form (two a byte) holds."""
 
 
 _read_content: Final = decoder._read_content  # noqa: SLF001

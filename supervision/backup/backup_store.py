@@ -1,7 +1,7 @@
 """Stores backups of instances in a directory or bucket: an encrypted list of files each, and equal content once.
 
 ``backups/MARK/TIME`` is the list of one backup, written when all that it names is there, so that a backup is whole
-or is none. MARK tells the instances apart that share a target. ``content/MARK/…`` has the content by its SHA-256.
+or is none. MARK distinguishes the instances that share a target. ``content/MARK/…`` has the content by its SHA-256.
 """
 
 from __future__ import annotations

@@ -184,6 +184,6 @@ def _media(settings: Settings) -> Iterator[Path]:
 
 
 def clear(scratch: Path) -> None:
-    """Make the directory anew: what a killed backup left is secret, and large."""
+    """Make the directory anew: the files of a killed backup are secret, and large."""
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700)

@@ -130,7 +130,7 @@ def _chosen(names: list[BackupName], named: str | None) -> BackupName:
 
 
 class _Checked:
-    """A piece on its way to its file; what it is, and how large, is judged behind it."""
+    """A piece on its way to its file; its content and size are checked behind it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

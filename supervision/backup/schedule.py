@@ -54,7 +54,7 @@ class InstanceBackups:
     """Runs for the life of its actor. When a backup is due is in the target alone, so that a successor goes on.
 
     A backup that fails, or is not done in `MAX_BACKUP_SECONDS`, leaves the older ones, is tried again, and is an alert
-    until one is made; one without some sessions is an alert until the next one has them. A successor knows of both: it reads the target.
+    until one is made; one without some sessions is an alert until the next one has them. A successor finds both: it reads the target.
     """
 
     def __init__(self, settings: Settings, store: BackupStore, documents: Documents) -> None:

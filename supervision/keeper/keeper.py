@@ -136,7 +136,7 @@ class Keeper:
             entry, attached = None, False
             falls = falls.fell(lived(ready_at, time.monotonic()), self._settings.min_uptime / 1000)
             self._note(part.role, "fallen", fallen.reason, falls=falls)
-            log.warning("fallen", action="fallen", role=part.role, streak=falls.streak)
+            log.warning("part fell", action="fallen", role=part.role, streak=falls.streak)
             await asyncio.sleep(
                 falls.pause(
                     self._settings.restart_backoff_base / 1000,
@@ -161,7 +161,7 @@ class Keeper:
             raise Fallen(str(error)) from None
         self._running[part.role] = entry
         self._record()
-        log.info("started", action="started", role=part.role, child=entry.pid)
+        log.info("part started", action="started", role=part.role, child=entry.pid)
         return entry
 
     async def _wait_ready(self, part: Part, entry: ProcessEntry) -> float:
@@ -352,7 +352,7 @@ class Keeper:
         try:
             yield
         except OSError as error:
-            log.warning("not written", action="not_written", error=error.strerror)
+            log.warning("status not written", action="not_written", error=error.strerror)
             self._unwritten.set()
 
     async def _write_again(self) -> None:

@@ -54,7 +54,7 @@ def rotate(directory: Path, limit: int, kept: int = LOGS_KEPT) -> list[str]:
     try:
         files = sorted(directory.glob("*.log"))
     except OSError as error:
-        log.warning("not cut", action="rotate", error=error.strerror)
+        log.warning("log not rotated", action="rotate", error=error.strerror)
         return cut
     for file in files:
         try:
@@ -62,7 +62,7 @@ def rotate(directory: Path, limit: int, kept: int = LOGS_KEPT) -> list[str]:
                 _cut(file, kept)
                 cut.append(file.name)
         except OSError as error:
-            log.warning("not cut", action="rotate", file=file.name, error=error.strerror)
+            log.warning("log not rotated", action="rotate", file=file.name, error=error.strerror)
     return cut
 
 
@@ -87,7 +87,9 @@ def _cut(file: Path, kept: int) -> None:
             with os.fdopen(descriptor, "wb") as target:
                 shutil.copyfileobj(source, target)
         except OSError as error:
-            log.warning("not kept", action="rotate", file=file.name, error=error.strerror)
+            log.warning(
+                "older log not written", action="rotate", file=file.name, error=error.strerror
+            )
         source.truncate(0)
 
 

@@ -127,7 +127,7 @@ class MetricsCollector:
             except OSError as error:
                 if not self._failed:
                     log.warning(
-                        "not written", action="metrics", error=os.strerror(error.errno or 0)
+                        "metrics not written", action="metrics", error=os.strerror(error.errno or 0)
                     )
                 self._failed = True
             await asyncio.sleep(METRICS_WRITE_SECONDS)

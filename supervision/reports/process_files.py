@@ -43,7 +43,7 @@ class ProcessEntry:
     ) -> Self | None:
         """Returns the entry of a living process; ``None`` without a process of that pid.
 
-        A process of another `node` is not checked: the caller knows that it lives.
+        A process of another `node` is not checked: the caller found it living.
         """
         here = host_identity.here()
         if node not in {None, here}:

@@ -100,7 +100,7 @@ class RecoveryLog:
             await self._documents.batch([noting(document)])
         except ValueError as error:  # permanent, and delays no other action
             kind = type(error).__name__
-            log.error("not noted", action="recovery_log", kind=kind)  # noqa: TRY400 - may quote
+            log.error("recovery not written", action="recovery_log", kind=kind)  # noqa: TRY400 - may quote
             await own_mistakes.note(self._documents, "recovery_log")
 
 

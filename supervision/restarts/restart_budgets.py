@@ -94,7 +94,7 @@ class RestartBudgets:
         try:
             await self._change(connection, _plain(record))
         except ValueError as error:  # permanent, and delays no other connection
-            log.error("not noted", action="falls", kind=type(error).__name__)  # noqa: TRY400 - may quote
+            log.error("falls not written", action="falls", kind=type(error).__name__)  # noqa: TRY400 - may quote
             await own_mistakes.note(self._documents, "falls")
 
     async def _change(self, connection: str, values: dict[str, Any] | None) -> None:

@@ -96,6 +96,7 @@ _COMMENTS: Final = {
     ".lua": re.compile(r"--(.*)$", re.MULTILINE),
     ".go": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
     ".js": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
+    ".mjs": re.compile(r"(?:^|\s)//(.*)$", re.MULTILINE),
 }
 
 
@@ -105,8 +106,11 @@ READ: Final = {
     ".go",
     ".md",
     ".html",
+    ".conf",
     ".css",
+    ".jinja",
     ".js",
+    ".mjs",
     ".proto",
     ".toml",
     ".yaml",
@@ -153,7 +157,7 @@ def find(path: str, source: str) -> Iterator[Finding]:
         passages = _python(source, nodes)
     elif suffix in _COMMENTS:
         passages = _comments(source, _COMMENTS[suffix])
-        if suffix == ".js":  # its texts are for people, too
+        if suffix in {".js", ".mjs"}:  # its texts are for people, too
             passages = chain(passages, _paragraphs(_COMMENTS[suffix].sub("", source)))
     else:
         passages = _paragraphs(source)

@@ -78,6 +78,7 @@ SHARED = {
     "actors.runtime.connection_options",
     "actors.runtime.group_commit",
     "actors.runtime.host_identity",
+    "actors.runtime.limits.bounded_map",
     "actors.runtime.limits.limit_uses",
     "actors.runtime.hidden_imports",
     "actors.runtime.limits.account_pace",

@@ -20,7 +20,7 @@ PYTHON = {"atexit", "os", "threading"}
 NAMED = re.compile(r"[a-z]\w*(\.\w+)+")
 """A module in a string, which is imported by that name."""
 LIKELY = re.compile(
-    r"\w\._|(?<!\bself)(?<!\bcls)\._[a-z]|import .*\b_[a-z]|SLF001|uvicorn\.protocols"
+    r"\w\._|(?<!\bself)(?<!\bcls)\._[a-z]|import .*\b_[a-z]|from _[a-z]|SLF001|uvicorn\.protocols"
 )
 """Files without it are not parsed."""
 
@@ -121,6 +121,7 @@ def test_uses_are_found() -> None:
     assert uses("from redis import _x") == {"redis"}
     assert uses("import redis.asyncio\nredis.asyncio.client._x()") == {"redis"}
     assert uses("from uvicorn.protocols.http import a") == {"uvicorn"}
+    assert uses("from _pytest.tmpdir import a") == {"_pytest"}
     assert uses("import_module('ray._private.worker')") == {"ray"}
     assert not uses("text = 'nothing._of_it'")
     assert uses("given._x  # noqa: SLF001") == {""}

@@ -108,7 +108,7 @@ class GroupAbilities(Protocol):
     Each raises `NotConnected` where nothing left, and else `SendError`: a code of
     `protocol.administration.refusals` where WhatsApp refused, for good, and ``connection_lost`` or ``whatsapp_timeout``
     where it may have been done. Nothing is repeated here. All but `create_group`, and `invite_code` with `revoke`,
-    may be repeated by the caller: what is done already stays done.
+    may be repeated by the caller: a repetition changes nothing more.
     """
 
     async def all(self) -> Sequence[Group]:

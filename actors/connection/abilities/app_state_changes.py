@@ -31,7 +31,7 @@ class AppStateChange:
     """One setting of a contact, a chat or a label (`ACCOUNT_SETTINGS`), as it is from now on.
 
     `id` is the canonical address of the person or group, or the id of the label. `value` is JSON; None: it
-    is as if nobody had ever set it. `at` is WhatsApp's time in seconds since the epoch, where it tells one.
+    is as if nobody had ever set it. `at` is WhatsApp's time in seconds since the epoch, where it has one.
     `removed`: see `entry_removed`.
     """
 

@@ -31,7 +31,7 @@ MAX_WAITING_CALLS: Final = 100
 class CallReporter:
     """The calls of one epoch, each reported in order once the StateManager can be reached.
 
-    Calls that wait die with the process: WhatsApp tells one that still rings again, and one that is over
+    Calls that wait die with the process: WhatsApp reports one that still rings again, and one that is over
     is no use. Under a newer epoch `on_lost` is called (G6).
     """
 

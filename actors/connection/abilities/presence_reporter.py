@@ -63,7 +63,7 @@ class PresenceReporter:
         self._came.set()
 
     def opened(self) -> None:
-        """There is a new socket, which knows of no subscription."""
+        """There is a new socket, without subscriptions."""
         self._login.set()
 
     async def run(self, engine: Engine) -> None:

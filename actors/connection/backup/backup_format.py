@@ -118,7 +118,7 @@ def peek(sealed: BinaryIO) -> Header:
 def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
     """Write the session that is in the backup; return what it is of, proven.
 
-    Raises `Tampered` or `WrongKey`; what was written until then is to be thrown away.
+    Raises `Tampered` or `WrongKey`; the caller throws away the bytes that were written until then.
     """
     header, plain = _read_header(sealed)
     wrapped = sealed.read(WRAPPED_BYTES)

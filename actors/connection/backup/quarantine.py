@@ -28,7 +28,7 @@ def move_aside(file: Path, epoch: int, now: float | None = None, *, into: str = 
     """Move `file` and what SQLite keeps beside it `into` a directory there; where they are now.
 
     Each owner moves to a place of its own (epochs never repeat), so nothing is overwritten. After a
-    crash in between the next owner moves the rest. Raises OSError; what was not moved is untouched.
+    crash in between the next owner moves the rest. Raises OSError; files that were not moved are untouched.
     """
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     place = file.parent / into / f"{moment}-{epoch}"

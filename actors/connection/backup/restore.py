@@ -38,7 +38,7 @@ RESTORING: Final = "session.restoring"
 """A session that is not in its place yet. Left by a crash, it is begun anew."""
 
 BUCKET_TIMEOUT: Final = 6.0
-"""Seconds for one answer of the bucket: who took the actor for this waits as well."""
+"""Seconds for one answer of the bucket: the caller that took the actor for this waits as well."""
 
 SHORT: Final = 1.5
 """The same where it can go on without."""
@@ -50,8 +50,8 @@ OLDER_DIRECTORY: Final = "older"
 class Restorer:
     """Places one connection's newest session on disk at a takeover, from its file or a copy.
 
-    The live session is the newest that the lease record or the vault knows (G6, G7). A file that is not
-    moves to ``older``: what it received and nobody stored is drained from there. A damaged one
+    The live session is the newest that the lease record or the vault names (G6, G7). A file that is not
+    moves to ``older``: its messages that were not stored yet are drained from there. A damaged one
     moves to ``damaged``. Nothing is deleted but former ones (`remove_former`). A crash at any instruction
     leaves the file as it was, or the restored one in its place.
     """
@@ -76,7 +76,7 @@ class Restorer:
         self.copies: Sequence[SessionCopy] | None = None
 
     async def look(self) -> int:
-        """See what there is, before a lease is taken: the newest epoch that file or vault knows.
+        """Read the newest epoch of file and vault, before a lease is taken.
 
         Raises `BucketAway` where the vault alone could say what to serve with, and what
         `Session.stored_position` raises but for damage.

@@ -49,7 +49,7 @@ class BackupSchedule:
 
     `copy_keys`, to be set before `run`, copies what the engine keeps beside the session file, and
     returns the name of that, None where there is nothing. `on_older`, to be set as well, is called where the vault turns out to have the session of a newer owner, which
-    nobody could know while it was away: what is served is an old one.
+    nobody could know while it was away: the served session is an old one.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class BackupSchedule:
             return
         scratch, keys = self._file.with_name(SNAPSHOT_FILE), self._file.with_name(KEYS_SCRATCH)
         try:
-            # The keys first: what the session has of later is received again at most, and not lost.
+            # The keys first: later items of the session are received again at most, and not lost.
             name = await self.copy_keys(keys)
             enclosed = {} if name is None else {name: keys}
             copy = await self._vault.back_up(

@@ -42,8 +42,8 @@ log = structlog.get_logger()
 class StrandedInbox:
     """Drains the inbox of each older file of a connection, before and beside the live one's (G5).
 
-    A file is done once the store has all of it; what a crash or an outage interrupts begins anew at
-    the next try or by the next owner, and what was stored twice is there once. Files that it was
+    A file is done once the store has all of it; a file that a crash or an outage interrupts begins anew
+    at the next try or by the next owner, and items that were stored twice are there once. Files that it was
     still to fetch are the live session's to fetch.
     """
 

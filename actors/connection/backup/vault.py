@@ -102,7 +102,7 @@ class Vault:
 
         `scratch` is where its snapshot may lie meanwhile. `enclosed` are copies of the files beside the
         session, by their names: older than the session is now. Raises `SessionUnavailable`,
-        `SessionDamaged` or `TooLarge`.
+        `SessionDamaged` or `BackupTooLarge`.
         """
         try:
             position, sealed = await asyncio.to_thread(
@@ -118,7 +118,7 @@ class Vault:
         try:
             await self._bucket.write(copy.name, sealed)
         except Conflict:
-            log.info("copy is there", action="backup", connection=connection)
+            log.info("copy exists already", action="backup", connection=connection)
         return copy
 
     async def restore(self, copy: SessionCopy, target: Path) -> Sequence[str]:

@@ -135,7 +135,7 @@ def from_close(code: int | None) -> Cause:
 
 
 def _word(text: str | None) -> str:
-    # A word of the server, which names nobody; whatever else it is goes no further.
+    # A word of the server, which names nobody; any other text goes no further.
     valid = text is not None and re.fullmatch(r"[a-z][a-z_-]{0,31}", text)
     return text if text is not None and valid else "other"
 

@@ -52,7 +52,7 @@ DEAD: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
 def refusal(code: int | None) -> Refusal:
     """The meaning of an error number; 0 is one that could not be read.
 
-    Of a number that nobody knows (5xx, 429 and whatever comes) the message is tried again: it ends
+    With an unknown number (5xx, 429 and any other) the message is tried again: it ends
     for good only where WhatsApp says so.
     """
     code = code or 0

@@ -74,7 +74,12 @@ class MessageDeferral:
     async def update(self, limits: Limits) -> None:
         """Take over the limits of the account: at each login, and at each change."""
         if limits != self._limits:
-            log.info("limits", action="limits", connection=self._connection, **limits.ends)
+            log.info(
+                "account limits changed",
+                action="limits",
+                connection=self._connection,
+                **limits.ends,
+            )
         self._limits, self._untold = limits, True
         self._look.set()
 

@@ -60,7 +60,7 @@ class RingingCalls:
             await self._on_call(self._call(stanza, child, id_, creator))
 
     async def reject(self, id_: str) -> None:
-        """Refuse a call; WhatsApp tells the account's other devices. Raises `SendError`: `unknown_call`."""
+        """Refuse a call; WhatsApp reports it to the account's other devices. Raises `SendError`: `unknown_call`."""
         caller = self._callers.get(id_)
         if caller is None:
             raise SendError("unknown_call", permanent=True)

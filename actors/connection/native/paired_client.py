@@ -100,7 +100,7 @@ class PairedClient:
         show_online: bool = False,
         low: Low | None = None,
     ) -> None:
-        """`hold`: what arrives is acknowledged only once it is stored elsewhere; while the disk is `low`, no message."""
+        """`hold`: stanzas are acknowledged only once they are stored elsewhere; while the disk is `low`, no message."""
         self._carrying = carrying
         self._session = session
         self._socket = socket

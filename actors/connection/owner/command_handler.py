@@ -103,7 +103,7 @@ class CommandHandler:
             answer = {"error": "redis_away"}
         except Exception as error:  # noqa: BLE001 - the caller gets every error
             log_mistake(
-                "command broke", "command", error, connection=self._connection, kind=command.kind
+                "command failed", "command", error, connection=self._connection, kind=command.kind
             )
             answer = {"error": "command_failed"}
         try:

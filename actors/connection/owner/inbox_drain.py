@@ -323,7 +323,7 @@ class InboxDrain:
         try:
             await self._engine.settle(keys)
         except SessionUnavailable:
-            return StepResult.AWAY  # a full disk: what is stored twice is there once all the same
+            return StepResult.AWAY  # a full disk: a repetition stores nothing more
         return StepResult.SETTLED
 
 

@@ -31,7 +31,7 @@ class LeaseKeeper:
 
     With several hosts Redis may be out of this owner's reach alone, and then a successor comes
     once `expires` seconds have passed. They are counted from when the last renewal that was kept
-    began: what Redis knows is later, so the owner always lets go first. A renewal that is kept
+    began: the expiry in Redis is later, so the owner always lets go first. A renewal that is kept
     after that, with nobody having come, gives the hold back. On one host (`expires` None) there is
     no successor that could not have ended the owner, and a Redis that is away takes no hold.
     """
@@ -88,7 +88,7 @@ class LeaseKeeper:
             # An answer that came after its own time gives nothing back: ask again at once.
             pause = self._every if self._left() > 0 else 0.0
             if self.lapsed.is_set() and self._left() > 0:
-                log.info("held again", action="hold", connection=self._connection)
+                log.info("lease held again", action="hold", connection=self._connection)
                 self.lapsed.clear()
                 self.held.set()
             self._on_kept()

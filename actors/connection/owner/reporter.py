@@ -173,7 +173,7 @@ class Reporter:
     async def version_ends(self, at: float | None) -> None:
         """WhatsApp accepts the version that is announced until then; None: no end is known."""
         if at != self._version_ends_at:
-            log.info("version ends", action="version.ends", connection=self._connection, at=at)
+            log.info("version expires", action="version.ends", connection=self._connection, at=at)
             self._version_ends_at = at
             self._for_lease.set()
 

@@ -307,7 +307,7 @@ class Sender:
         except SendError:
             raise
         except Exception as error:  # noqa: BLE001
-            # An engine that breaks its promise must not lose the message: what left is not known.
+            # An engine that breaks its promise must not lose the message: nobody knows which bytes left.
             log_mistake("engine broke", "send", error, connection=self._owner[0])
             raise SendError(type(error).__name__, uncertain=True) from None
         return at

@@ -269,7 +269,7 @@ class Serving:
 
     def _turn_away(self) -> None:
         """The phone of another number scanned: unlink it again, before anything is claimed."""
-        log.error("other account", action="turn_away", connection=self._lease.connection)
+        log.error("wrong account", action="turn_away", connection=self._lease.connection)
         self._obstacle = Obstacle(OTHER_ACCOUNT)
         # Not here: the engine awaits this event, and logging out is a question to the engine.
         self._turning_away = asyncio.ensure_future(self._guard(self._engine.logout()))
@@ -395,5 +395,5 @@ class Serving:
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
             name, connection = getattr(loop, "__name__", None), self._lease.connection
-            log_mistake("loop broke", "serve", error, connection=connection, loop=name)
+            log_mistake("loop failed", "serve", error, connection=connection, loop=name)
             self._request(ServingEnd("broke", type(error).__name__))

@@ -74,4 +74,4 @@ class Shutdown:
             async with asyncio.timeout(within):
                 await step
         except Exception as error:  # noqa: BLE001 - whatever breaks, the lease goes back
-            log_mistake("broke", action, error, connection=self._connection)
+            log_mistake("step failed", action, error, connection=self._connection)

@@ -18,7 +18,7 @@ class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
 
 
 class HandshakeLost(ConnectionLost):
-    """The server was there, and no channel came about: what is remembered of it may be wrong."""
+    """The server was there, and no channel came about: the remembered key of it may be wrong."""
 
 
 class RequestFailed(Exception):  # noqa: N818 - reads as what it is
@@ -34,7 +34,7 @@ class RequestTimeout(Exception):  # noqa: N818 - reads as what it is
 
 
 class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
-    """WhatsApp knows nobody under this address."""
+    """There is nobody under this address at WhatsApp."""
 
 
 class OtherNumber(NotOnWhatsApp):

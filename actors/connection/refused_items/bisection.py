@@ -47,5 +47,5 @@ async def unless_refused(storing: Awaitable[T], *, connection: str, action: str)
     try:
         return await storing
     except StateRefused:
-        log.error("report refused", action=action, connection=connection)  # noqa: TRY400
+        log.error("report refused by the state store", action=action, connection=connection)  # noqa: TRY400
         return None

@@ -57,8 +57,8 @@ class FileStorage(Protocol):
 class OversizedMessages:
     """Each message is as large as a store takes, and nothing of it is lost.
 
-    A message with longer words becomes a document (`message.txt`), its beginning the caption; what is not
-    text is kept as it is encoded (`message.json`). One that brings a file goes on bringing that, with the beginning
+    A message with longer words becomes a document (`message.txt`), its beginning the caption; other content
+    is stored as it is encoded (`message.json`). One that brings a file goes on bringing that, with the beginning
     of its caption, and a document behind it has the words. The file is on disk before the message is stored. Where
     there is no room for it the message is given to the store as it is.
 
@@ -69,7 +69,7 @@ class OversizedMessages:
     """
 
     def __init__(self, files: FileStorage, count: Callable[[str, int], Awaitable[None]]) -> None:
-        """`count` is called with the sender and the bytes of a file; what it raises, `fitted` does."""
+        """`count` is called with the sender and the bytes of a file; `fitted` raises what it raises."""
         self._files = files
         self._count = count
         self._counted: dict[tuple[str, str], None] = {}
@@ -88,7 +88,9 @@ class OversizedMessages:
             try:
                 fitted += [await self._whole(item)] if as_file else await self._shortened(item)
             except (StoreUnavailable, BucketAway) as error:
-                log.warning("words not kept", action="long_words", reason=type(error).__name__)
+                log.warning(
+                    "message text not stored", action="long_words", reason=type(error).__name__
+                )
                 fitted.append(dict(item))
         return fitted
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 NO_POSITION = Position(0, 0)
 
-# The transaction that the running code is inside of. A context variable and not the task: what a
-# transaction awaits may run as a task of its own, and an unrelated task must not slip its writes
+# The transaction that the running code is inside of. A context variable and not the task: an awaited
+# call of a transaction may run as a task of its own, and an unrelated task must not slip its writes
 # into a transaction that may yet roll back.
 _inside: ContextVar[object | None] = ContextVar("session_transaction", default=None)
 
@@ -171,7 +171,7 @@ class SessionFile:
 
     def close(self) -> None:
         """Close the file; an open transaction is rolled back. Safe to call twice."""
-        # The writer last: who closes last folds the write-ahead log into the file, and only a
+        # The writer last: the last one to close folds the write-ahead log into the file, and only a
         # writer can.
         self._reader.close()
         self._writer.close()

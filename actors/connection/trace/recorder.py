@@ -51,7 +51,7 @@ class Recorder:
             self.on_turn(True)
 
     async def stop(self) -> None:
-        """Record no more; what came so far is written when this returns."""
+        """Record no more; lines until now are written when this returns."""
         self.on = False
         self.on_turn(False)
         if self._recording is not None:

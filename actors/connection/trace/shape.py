@@ -6,10 +6,10 @@ Pure but for the running numbers of addresses and ids, which a `Shaper` remember
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actors.connection.trace import allow_list
+from actors.runtime.limits.bounded_map import BoundedMap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def bucket(size: int) -> str:
 
 
 def size(text: str) -> str:
-    """The size of a text; whatever it says."""
+    """The size of a text; its words are left out."""
     return bucket(len(text.encode(errors="replace")))
 
 
@@ -105,18 +105,14 @@ class _Numbers:
     """Running numbers, by what they stand for."""
 
     def __init__(self) -> None:
-        self._numbers: OrderedDict[str, int] = OrderedDict()
+        self._numbers = BoundedMap[str, int](REMEMBERED)
         self._last = 0
 
     def of(self, value: str) -> int:
         number = self._numbers.get(value)
         if number is None:
             self._last = number = self._last + 1
-            self._numbers[value] = number
-            if len(self._numbers) > REMEMBERED:
-                self._numbers.popitem(last=False)
-        else:
-            self._numbers.move_to_end(value)
+        self._numbers[value] = number  # the youngest now
         return number
 
 

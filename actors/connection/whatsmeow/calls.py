@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.abilities.port import LONGEST_CALL_ID, Call
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import GROUP, parse_optional
 from actors.connection.whatsmeow.to_nodes import ProgramDelivery
+from actors.runtime.limits.bounded_map import BoundedMap
 
 if TYPE_CHECKING:
     from actors.connection.protocol.identities.lid_mapping import LidMapping
@@ -25,7 +25,7 @@ class Calls:
 
     def __init__(self, people: LidMapping) -> None:
         self._people = people
-        self._callers: OrderedDict[str, str] = OrderedDict()
+        self._callers = BoundedMap[str, str](MAX_REMEMBERED_CALLS)
 
     def call_of(self, stanza: Node) -> Call | None:
         """The call in a delivery; None where it has no caller or no usable id, or is the account's own."""
@@ -44,8 +44,6 @@ class Calls:
         rings = report.get("state") == "offered"
         if rings:
             self._callers[number] = caller
-            while len(self._callers) > MAX_REMEMBERED_CALLS:
-                self._callers.popitem(last=False)
         else:
             self._callers.pop(number, None)
         group = parse_optional(report.get("group"))

@@ -45,8 +45,8 @@ RESEND_REQUEST: Final = "undecryptable"
 class DeliveryHandler:
     """Takes deliveries one by one, each inside its own savepoint of the session's transaction.
 
-    The program acknowledges what was answered, and nothing else: what commits is there exactly once,
-    and what does not comes again (G5).
+    The program acknowledges what was answered, and nothing else: a committed delivery is there exactly
+    once, any other one comes again (G5).
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class DeliveryHandler:
         return replace(self._receipts.receipt(stanza), answers=(stanza,))
 
     def _group(self, stanza: ProgramDelivery) -> StanzaResult:
-        """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
+        """A group changed: its members are queried anew when they count; nobody waits for one who left."""
         report = stanza.report or {}
         chat = parse_optional(str(report.get("chat", "")))
         if chat is None:

@@ -55,7 +55,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     `run` serves one login after the other, whenever its owner calls it. The program lives as long as its
-    logins end by themselves; whatever else ends one ends the program, and the next login starts another.
+    logins end by themselves; any other end of one ends the program, and the next login starts another.
     """
 
     guarantees = ENGINES["whatsmeow"]

@@ -62,7 +62,7 @@ class Link:
             self.ended.set_result(cause)
 
     async def send(self, *stanzas: Node) -> None:
-        """Answer deliveries: what they brought is stored. Raises `ConnectionLost`."""
+        """Answer deliveries: their items are stored. Raises `ConnectionLost`."""
         if self.cause is not None:
             raise ConnectionLost(self.cause, written=False)
         for stanza in stanzas:
@@ -72,7 +72,7 @@ class Link:
     async def call(self, do: str, *, body: bytes = b"", **values: Any) -> Frame:
         """Have the program ask WhatsApp.
 
-        Raises `ConnectionLost`, with the program's own cause where it tells one in time,
+        Raises `ConnectionLost`, with the program's own cause where it sends one in time,
         `RequestFailed` or `RequestTimeout`.
         """
         if self.cause is not None:

@@ -81,7 +81,7 @@ class PairedAccount:
         carrying: FileTransfers | None,
         low: Low,
     ) -> None:
-        """`hold`: what arrives is acknowledged only once it is stored elsewhere; while the disk is `low`, no message."""
+        """`hold`: stanzas are acknowledged only once they are stored elsewhere; while the disk is `low`, no message."""
         self._session = session
         self._people = people
         self._link = link
@@ -223,7 +223,7 @@ class PairedAccount:
                     ids=reading.message_ids,
                     at=at,
                 )
-            # Only now: what a crash cuts off is marked once more.
+            # Only now: marks that a crash cuts off are made once more.
             async with transaction(self._session, self._link):
                 self._session.unread.forget(each.number for each in unread)
 
@@ -265,7 +265,7 @@ class PairedAccount:
             )
 
     async def _starring(self, chat: Address, change: Star) -> dict[str, list[dict[str, Any]]]:
-        """The entries that star a message, whose author a group's phone knows by the group's kind of address."""
+        """The entries that star a message, whose author has the group's kind of address on a phone."""
         change = cast("Star", retargeted(change, self._session.aliases.theirs))
         author = change.target.sender
         if author == str(self._people.account):
@@ -333,7 +333,7 @@ class PairedAccount:
             raise NotConnected
 
     async def _report_history(self, _: str) -> None:
-        """The program tells the phone once the notification is stored."""
+        """The program sends the phone a receipt once the notification is stored."""
 
     async def _report_call(self, call: Call) -> None:
         await self._events.on_call(call)
@@ -342,7 +342,11 @@ class PairedAccount:
         """The library keeps addresses and tokens that came with a history, unless that is too large for a frame."""
         if len(history) >= MAX_FRAME_BYTES // 2:
             self._counts["history.too_large"] += 1
-            log.warning("history not learnt", action="history.too_large", bytes=len(history))
+            log.warning(
+                "history sync too large for the program",
+                action="history.too_large",
+                bytes=len(history),
+            )
             return
         with suppress(RequestFailed, RequestTimeout):
             await self._link.call("history_learnt", body=history)

@@ -46,7 +46,7 @@ def document_id(connection: str, subject_id: str) -> str:
 def changing(connection: str, item: Mapping[str, Any]) -> Write:
     """The write that notes a change (the fields of `app_state_changes.InboxAppState`).
 
-    It tells of it, unless it is part of a full sync and the document is new.
+    It emits an event, unless it is part of a full sync and the document is new.
     """
     collection, subject_id = COLLECTIONS[str(item["subject"])], str(item["id"])
     name = str(item["setting"])
@@ -105,7 +105,7 @@ def clearing(
 def moving(collection: str, connection: str, document: Document, new: str) -> list[Write]:
     """The writes that move a document to the address `new`: of each setting the later one stays.
 
-    The former document names nobody any more. They tell nothing.
+    The former document names nobody any more. They emit no event.
     """
     moved = {name: one for name, one in document["settings"].items() if one["value"] is not None}
 

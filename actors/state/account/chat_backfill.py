@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.runtime.backoff import persist
 from actors.runtime.connection_ids import id_in
 from actors.state.account import chat_activity
 from actors.state.connections import updating
@@ -36,17 +38,15 @@ async def run(documents: Documents) -> None:
     A message that no list could show is passed over, and a connection whose chats the store refuses until the
     next start; the others are done.
     """
-    passed_over = set[str]()
-    while True:
-        try:
-            for document in (await documents.query(CONNECTIONS)).items:
-                lacks = document.get("chats_backfill", "") is not None and not document["deleted"]
-                if lacks and id_in(document) not in passed_over:
-                    await _of_connection(documents, document, passed_over)
-        except StoreAway:
-            await asyncio.sleep(RETRY_PAUSE)
-        else:
-            return
+    step = partial(_of_all, documents, set())
+    await persist(step, StoreAway, first=RETRY_PAUSE, longest=RETRY_PAUSE)
+
+
+async def _of_all(documents: Documents, passed_over: set[str]) -> None:
+    for document in (await documents.query(CONNECTIONS)).items:
+        lacks = document.get("chats_backfill", "") is not None and not document["deleted"]
+        if lacks and id_in(document) not in passed_over:
+            await _of_connection(documents, document, passed_over)
 
 
 async def _of_connection(documents: Documents, document: Document, passed_over: set[str]) -> None:

@@ -50,7 +50,7 @@ class LocalCopy:
             try:
                 await asyncio.to_thread(_write, self._file, text)
             except OSError as error:
-                log.warning("no copy", action="copy", error=type(error).__name__)
+                log.warning("local copy not written", action="copy", error=type(error).__name__)
                 return
             self._written = text
 

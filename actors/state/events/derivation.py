@@ -185,7 +185,7 @@ def of_call(connection: str, call: Document) -> Event:
 
 
 def of_app_state(data: Document, *key: object) -> Event:
-    """The event that a chat, or a contact, is as `data` says; `key` tells it from others of the same."""
+    """The event that a chat, or a contact, is as `data` says; `key` distinguishes it from others of the same."""
     kind: EventType = "chat.updated" if "chat" in data else "contact.updated"
     subject, connection = data.get("chat") or data["address"], str(data["connection"])
     return Event(_key(kind, connection, subject, *key), kind, connection, data["at"], data)

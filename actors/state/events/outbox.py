@@ -161,7 +161,7 @@ def read(text: str) -> NumberedEvent:
 
 
 def _event(fields: Any, seq: int, at: float) -> Event:
-    """The event of these fields; those that only a newer release knows are left out."""
+    """The event of these fields; those of newer releases are left out."""
     match fields:
         case {
             "id": str(identity),

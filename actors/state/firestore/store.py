@@ -66,7 +66,7 @@ _MISTAKES = (exceptions.InvalidArgument, exceptions.OutOfRange)
 
 
 class FirestoreDocuments:
-    """The documents port on Firestore; what a call wrote is durable there when it returns.
+    """The documents port on Firestore; a call's writes are durable there when it returns.
 
     Nothing is asked twice but what collided: whether a write arrived whose answer got lost the
     caller has to find out by repeating it. After an exceeded quota all calls raise

@@ -62,9 +62,9 @@ def noting(
 ) -> Write:
     """The write that notes a change in the document of its target, there or yet to come.
 
-    `who` is `ME` or the address of who sent it, `named` the fields `sender_name` and `sender_lid` of that person
-    as far as they are known, `at` its time, `message_id` its own id. It tells of it where it is `news`, and not what
-    history brought.
+    `who` is `ME` or the address of its sender, `named` the fields `sender_name` and `sender_lid` of that person
+    as far as they are known, `at` its time, `message_id` its own id. It emits an event where it is `news`, and none for a
+    history sync.
     """
     target = target_id(connection, chat, change.target)
     event = of_change(
@@ -155,7 +155,7 @@ def _with(
         }
     elif isinstance(change, PollVote):
         if change.options is None:
-            return dict(before)  # it could not be read: what was chosen before may still stand
+            return dict(before)  # it could not be read: the earlier choice may still stand
         options = [option[:OPTION] for option in change.options]
         news = {"votes": {who: {"options": options, **when}}}
     else:

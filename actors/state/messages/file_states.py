@@ -37,7 +37,7 @@ def settling(connection: str, item: Mapping[str, Any], now: float) -> Write:
         deleted = (document.get("changes") or {}).get("deleted")
         if deleted or document["connection"] != connection:
             return None  # it says nothing any more, or is that of one who is gone
-        # While it is open, news come in their order; what ended does so for good.
+        # While it is open, news come in their order; an end is for good.
         is_open = (stored or {}).get("state") in _OPEN
         media = news if is_open else later(stored, news)
         return None if media == stored else {**document, "media": media}

@@ -40,7 +40,7 @@ class Changes(TypedDict, total=False):
     edits: list[NotedChange]
     """The newest edits, in the order of their time."""
     deleted: NotedChange
-    """The deletion: what the message said, its file, and its other changes, are gone then."""
+    """The deletion: the message's words, its file, and its other changes are gone then."""
 
 
 class FileState(TypedDict):

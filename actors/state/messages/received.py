@@ -197,7 +197,7 @@ def advancing(connection: str, item: Mapping[str, Any]) -> Write:
 def _advanced(there: Document, news: Mapping[str, Any]) -> Document | None:
     """The document with what `news` says of its way to the recipient; None if it knew that.
 
-    A status never goes back, and the first time of each stays. Receipts tell whole seconds of a
+    A status never goes back, and the first time of each stays. Receipts have whole seconds of a
     device's clock: none is earlier than the step that it follows.
     """
     if there["status"] not in _PROOF or news["status"] not in _PROOF:
@@ -266,7 +266,7 @@ def replaces(document: Document, there: Document | None) -> bool:
 
 
 def _renamed(packed: Document, old: str, new: str) -> Document:
-    """The content once the author of what it speaks of is known by another address."""
+    """The content once the author of the message to which it refers is known by another address."""
     target = packed.get("target") or (packed.get("reply_to") or {}).get("target")
     if target is None or target.get("sender") != old:
         return packed

@@ -1,6 +1,6 @@
 """Makes API keys with a prefix that is the state store's own, by which it recognizes them once they are revoked.
 
-Without it each revoked key would need a document that stays for good, and who may make keys could make any number.
+Without it each revoked key would need a document that stays for good, and an admin could make any number.
 """
 
 from __future__ import annotations

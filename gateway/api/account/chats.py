@@ -117,7 +117,7 @@ async def _page(call: ApiRequest[None, Any], of: str, where: list[Where], order:
 async def _documents(
     backends: Backends, of: str, connection: str, wanted: Iterable[str]
 ) -> dict[str, Document]:
-    """The documents of these addresses, by address; what is not there is left out."""
+    """The documents of these addresses, by address; missing ones are left out."""
     chats = list(wanted)
     ids = [document_id(connection, each) for each in chats]
     found = await asyncio.gather(*(backends.documents.get(of, id_) for id_ in ids))

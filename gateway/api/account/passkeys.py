@@ -39,7 +39,7 @@ Bytes = Annotated[
 
 
 class Signed(Body):
-    """The data that the authenticator signed, and its signature; what else a browser adds is left out."""
+    """The data that the authenticator signed, and its signature; other fields of a browser are left out."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -143,7 +143,7 @@ async def _run_command(
         case "passkey_refused":
             raise Problem("passkey_refused")
         case error:
-            raise Problem("not_answered", "WhatsApp did not do it.", reason=error)
+            raise Problem("not_answered", "WhatsApp did not carry out the request.", reason=error)
 
 
 def _shown(text: str, expires_at: float) -> Passkey:

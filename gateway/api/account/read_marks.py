@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 async def _one(call: ApiRequest[None, WaitParameters]) -> Response:
-    """The message has to be stored, for only that tells whose it is."""
+    """The message has to be stored, for only its document has its author."""
     key = sends.idempotency_key(call)
     id, named_connection = named(call)  # noqa: A001 - the field's word
     if ".in." not in id:
@@ -43,7 +43,7 @@ async def _one(call: ApiRequest[None, WaitParameters]) -> Response:
 
 
 async def _chat(call: ApiRequest[ReadUntil, WaitParameters]) -> Response:
-    """All that the connection got up to a time; its owner knows which messages that are."""
+    """All that the connection got up to a time; its owner chooses the messages."""
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
     chat, until = canonical(call.path["chat"], addresses.chat), call.body.until

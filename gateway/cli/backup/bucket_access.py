@@ -81,7 +81,7 @@ def _settings(data: Path) -> Settings:
     try:
         return Settings.load(data)
     except (OSError, ValueError):
-        pass  # never started here: what the environment says counts
+        pass  # never started here: the environment counts
     from actors.config.sources import resolve_settings  # noqa: PLC0415 - heavy, seldom needed
 
     try:
@@ -274,9 +274,7 @@ class Desk:
         try:
             yield Connections(documents)
         except StoreAway:
-            raise CommandFailed(
-                "The state store does not say which connections there are."
-            ) from None
+            raise CommandFailed("The state store does not list its connections.") from None
         except ConnectionExists:
             raise CommandFailed(
                 "A connection of that name is being removed: try again soon."

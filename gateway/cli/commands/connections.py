@@ -360,7 +360,7 @@ def _losses(api: Api, connection: dict[str, Any], data: Path) -> list[str]:
 
 
 def _proxy(given: str | None) -> str | None:
-    """The URL; what others may not see in the list of processes comes from the input."""
+    """The URL; a secret, which the list of processes would show, comes from the input."""
     return sys.stdin.readline().strip() if given == "-" else given
 
 

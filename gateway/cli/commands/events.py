@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from gateway.cli import output
-from gateway.cli.api_client import Api, refusal
+from gateway.cli.api_client import Api, end_with_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ def follow(data: Path, key: str | None, query: dict[str, Any], as_json: bool) ->
                     if not answer.is_success:
                         answer.read()
                         if not begun or answer.status_code < 500:
-                            refusal(answer)
+                            end_with_refusal(answer)
                     else:
                         begun = True
                         for block in _blocks(answer.iter_lines()):
@@ -77,7 +77,7 @@ def _show(kind: str, data: str, as_json: bool) -> None:
 
 
 def _name(data: dict[str, Any], address: str) -> str:
-    """The name of who did it; their address where there is none, and of events of an older gateway."""
+    """The name of the person who did it; their address where there is none, and of events of an older gateway."""
     return (data.get("author") or {}).get("name") or address
 
 

@@ -134,7 +134,7 @@ def _run(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:
 
 
 def placed(words: Sequence[str]) -> list[str]:
-    """The job's options; what `--to` names is here, and not where Ray runs the job."""
+    """The job's options; the file of `--to` is here, and not where Ray runs the job."""
     found: list[str] = []
     for word in words:
         option, equals, value = word.partition("=")

@@ -29,7 +29,7 @@ app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 @app.command("list")
 def list_(data: Data = DATA, as_json: Json = False) -> None:
-    """List the keys; what they are cannot be shown again."""
+    """List the keys; their secrets cannot be shown again."""
     items = asyncio.run(_list(directory(data)))
     output.show(
         {"items": items, "next": None},

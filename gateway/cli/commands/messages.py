@@ -46,7 +46,7 @@ def list_(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """List messages, the newest first; `name` is who wrote it, else whose chat it is, where that is known."""
+    """List messages, the newest first; `name` is that of the author, else of the chat, where it is known."""
     from gateway.cli.api_client import Api
 
     query = {

@@ -188,7 +188,7 @@ def run(
 
     Ends with status 1 and the reason on stderr if it was refused, or with `wait` not sent in so many seconds.
     """
-    from gateway.cli.api_client import Api, refusal, segment
+    from gateway.cli.api_client import Api, end_with_refusal, segment
     from gateway.cli.output import console, plain, refuse
 
     made, named = body(arguments), headers(arguments)
@@ -205,13 +205,13 @@ def run(
         answer = api.raw("POST", path, json=made, params=params, headers=named)
     message = answer.json() if answer.is_success else ended(answer)
     if message is None:
-        refusal(answer)
+        end_with_refusal(answer)
     if as_json:
         plain(message)
     else:
         console().print(f"{message['status']}  {message['id']}")
     if not answer.is_success:
-        refusal(answer)
+        end_with_refusal(answer)
     if wait and answer.status_code == ACCEPTED:
         refuse(pending(message, wait))
 

@@ -165,7 +165,7 @@ def set_headers(
 
 @app.command("test")
 def send_test(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Send an endpoint a signed test event now, and tell what came of it."""
+    """Send an endpoint a signed test event now, and print the outcome."""
     from gateway.cli.api_client import Api, segment
 
     with Api(directory(data), key) as api:
@@ -207,7 +207,7 @@ def pause(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False
 
 @app.command()
 def resume(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Go on telling an endpoint; what failed is tried at once."""
+    """Go on telling an endpoint; failed deliveries are tried at once."""
     _switch(webhook, data, key, as_json, on=True)
 
 

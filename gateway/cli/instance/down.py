@@ -29,7 +29,7 @@ def run(data: Path, as_json: bool) -> None:
 
 
 def stop(data: Path, *, quiet: bool) -> tuple[list[str], list[str]]:
-    """Stop the instance; what was stopped, and which of it had to be killed."""
+    """Stop the instance; return the stopped processes, and those that had to be killed."""
     upgrade.forget(data)
     console = output.console()
     stopped: list[str] = []

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli import output
-from gateway.log_lines import LineFilter, LogLine, added, newest, parts
+from gateway.log_lines import LineFilter, LogLine, added, newest_lines, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def run(data: Path, wanted: LineFilter, count: int, *, follow: bool, as_json: bo
         output.refuse(f"There is no log of {unknown[0]}: {', '.join(there)} have one.")
     read: dict[Path, int] = {}
     found = filter(wanted.fits, added(directory, wanted.parts, read, FOLLOWED_BYTES))
-    for line in newest(found, count):
+    for line in newest_lines(found, count):
         _show(line, as_json)
     while follow:
         time.sleep(POLL_PAUSE)

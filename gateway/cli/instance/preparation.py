@@ -150,7 +150,7 @@ def _unwritable(data: Path, error: OSError) -> CannotStart:
 
 
 def exists(path: Path) -> bool:
-    """Whether it is there; what may not be looked at is not."""
+    """Whether it is there; a file that may not be looked at is not."""
     try:
         return path.exists()
     except OSError:

@@ -107,7 +107,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
 
 
 def _await_keeper(data: Path, child: subprocess.Popen[bytes] | None) -> None:
-    """Until the keeper of this start wrote what it knows; what an older one wrote is not read."""
+    """Wait until the keeper of this start wrote its files; files of an older one are not read."""
     deadline = time.monotonic() + KEEPER_START_SECONDS
     while not any(entry.role == "keeper" for entry in process_files.read(data, PROCESSES)):
         _check(data, child)

@@ -73,7 +73,7 @@ class UpgradeOptions:
 
 
 def run(data: Path, options: UpgradeOptions, as_json: bool) -> None:
-    """Replace processes one after the other, and print each; what is left after a failure is done by the next call."""
+    """Replace processes one after the other, and print each; the next call does the rest after a failure."""
     done: list[str] = []
 
     def report(what: str) -> None:
@@ -185,7 +185,7 @@ async def _services(data: Path, plan: Plan) -> None:
         await process.kill([entry])
         reason = f"the task in the cluster took longer than {SERVICES_SECONDS:.0f} s"
     if reason is not None:
-        raise Stopped(f"The services were not made anew: {reason}.")
+        raise Stopped(f"The services were not replaced: {reason}.")
 
 
 async def _connections(
@@ -234,7 +234,7 @@ async def _one(
 
 
 def _serves_new(data: Path, lease: Lease, old: Old) -> bool:
-    """Of an owner on another host nobody here knows."""
+    """Whether the owner runs here, by the new code; False for one on another host."""
     owner = lease.owner
     assert owner is not None
     return any(one.pid == owner.pid and not _is_old(old, one) for one in _there(data, "connection"))

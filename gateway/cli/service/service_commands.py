@@ -161,7 +161,7 @@ def _settings(data: Path, file: Path | None) -> tuple[Path | None, Settings]:
         if file is None and data.is_dir():
             return None, Settings.load(data)
     except (OSError, ValueError):
-        pass  # never started: what the environment says counts
+        pass  # never started: the environment counts
     from actors.config.sources import resolve_settings
 
     try:

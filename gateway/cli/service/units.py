@@ -1,7 +1,7 @@
 """Builds the text of the systemd unit file that runs `teimoso up`, from the instance's settings (pure).
 
 systemd keeps `teimoso up`, that keeps the keeper, and the keeper the rest. So the unit holds no part
-by itself: whatever of it dies alone, connections stay open and the next start attaches to them.
+by itself: when one of them dies alone, connections stay open and the next start attaches to them.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def request(
 
     docs/simulator.md has all requests.
     """
-    from gateway.cli.api_client import refusal
+    from gateway.cli.api_client import end_with_refusal
 
     if not path.startswith("/"):
         output.refuse(f"{path} is no path: it begins with a slash.")
@@ -56,7 +56,7 @@ def request(
     with control_port(directory(data)) as control:
         response = control.raw(method, path, json=fields)
         if not response.is_success:
-            refusal(response)
+            end_with_refusal(response)
         output.plain(response.json())
 
 

@@ -265,7 +265,7 @@ def _switch(word: str) -> tuple[str, bool | None]:
 
 
 def _change(word: str) -> tuple[str, Any]:
-    """A property's name and its new value, read from `NAME=VALUE`; what is no JSON is a word."""
+    """A property's name and its new value, read from `NAME=VALUE`; a value that is no JSON is a word."""
     name, equals, value = word.partition("=")
     if not equals:
         output.refuse(f"{word} is not NAME=VALUE.")

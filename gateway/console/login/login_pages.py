@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from actors.state.documents import StoreAway
 from gateway.console import rendering
 from gateway.console.login import revoked_sessions, session
-from gateway.console.page_app import LOGIN, PageMethod, key_of, opened
+from gateway.console.page_app import LOGIN, PageMethod, key_of, session_of
 from gateway.http import auth, byte_ranges
 from gateway.http.problems import Problem
 
@@ -29,7 +29,7 @@ STATIC = frozenset({"console.css", "console.js", "conversations.js", "icon.svg"}
 
 async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Response:
     """The form; a person who is logged in is led to the first page."""
-    found = await opened(request, secret)
+    found = await session_of(request, secret)
     try:
         if found is not None and await key_of(request, found.key_id) is not None:
             return RedirectResponse("/", status_code=303, headers=rendering.HEADERS)
@@ -70,7 +70,7 @@ async def log_out(view: ConsoleRequest) -> Response:
     try:
         await asyncio.to_thread(revoked_sessions.end, data, view.session, time.time())
     except OSError:
-        raise Problem("spool_unavailable", "The disk does not take that you log out.") from None
+        raise Problem("spool_unavailable", "The logout cannot be written to the disk.") from None
     return _with_cookie(RedirectResponse(LOGIN, status_code=303), view.request, None)
 
 

@@ -14,7 +14,7 @@ ABOUT_OTHERS: Final = frozenset({"reaction", "pin", "poll_vote", "edit", "delete
 """Kinds that are shown with the message that they are about."""
 
 INLINE_IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-"""Pictures that every browser shows; what else somebody sent is a file to save."""
+"""Pictures that every browser shows; any other picture is a file to save."""
 
 _SENT_AS: Final[Mapping[str, str]] = {
     "image/jpeg": "image",

@@ -108,7 +108,7 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
 
 
 async def send(view: ConsoleRequest) -> Response:
-    """Send a message; what is sent again after a lost answer is sent once (`once`)."""
+    """Send a message; a form that is sent again after a lost answer sends once (`once`)."""
     name, chat, form = view.path["connection"], view.path["chat"], view.form
     text = form.get("text", "").replace("\r\n", "\n")
     body: dict[str, Any] = {"connection": view.connection, "to": chat}

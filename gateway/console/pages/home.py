@@ -169,7 +169,7 @@ async def confirm(view: ConsoleRequest) -> Response:
 async def _linking(
     view: ConsoleRequest, operation: str, body: dict[str, Any] | None = None
 ) -> Response:
-    """One step of linking by passkey; what is wrong with it is shown beside the challenge."""
+    """One step of linking by passkey; its error is shown beside the challenge."""
     try:
         await view.call(operation, path={"connection": view.connection}, body=body)
     except Problem as problem:
@@ -218,7 +218,7 @@ async def _code(view: ConsoleRequest, name: str) -> Any:
 
 
 async def _passkey(view: ConsoleRequest, name: str) -> dict[str, Any] | None:
-    """The step that linking by passkey waits for, and the line that signs it; None for who may not see it."""
+    """The step that linking by passkey waits for, and the line that signs it; None for a person who may not see it."""
     found = (await view.part("getPasskey", path={"connection": name})).data
     if found is None or found["options"] is None:
         return found

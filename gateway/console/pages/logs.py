@@ -72,7 +72,7 @@ def _newest(directory: Path, wanted: LineFilter, key: ApiKey) -> list[LogLine]:
         return wanted.fits(line)
 
     found = log_lines.added(directory, wanted.parts, {}, SHOWN_BYTES)
-    return log_lines.newest(filter(fits, found), SHOWN_LOG_LINES)
+    return log_lines.newest_lines(filter(fits, found), SHOWN_LOG_LINES)
 
 
 def _marked(lines: Iterable[LogLine]) -> list[tuple[str, LogLine]]:

@@ -24,7 +24,7 @@ def _chosen(form: Mapping[str, str]) -> list[str]:
 
 
 def _number(written: str) -> int | str:
-    """The number that a field has; what is none is refused by the API."""
+    """The number that a field has; the API refuses any other text."""
     return int(written) if written.isdecimal() else written
 
 

@@ -44,7 +44,9 @@ async def show(view: ConsoleRequest) -> Response:
     """All settings, or those that were changed; for an admin of all connections alone."""
     view.require("admin")
     if not view.key.is_admin_of_all:
-        raise Problem("connection_forbidden", "Settings are for all: the key is for some only.")
+        raise Problem(
+            "connection_forbidden", "Settings are those of all connections; this key is for some."
+        )
     settings = await asyncio.to_thread(view.backends.settings.current)
     changed = view.query.get("changed") == "true"
     sections = [

@@ -129,7 +129,7 @@ async def test(view: ConsoleRequest) -> Response:
 
 
 async def delete(view: ConsoleRequest) -> Response:
-    """Delete a webhook; what it did not get yet is delivered no more."""
+    """Delete a webhook; events that it did not get yet are delivered no more."""
     await view.call("deleteWebhook", path={"webhook": view.path["webhook"]})
     return view.to(ADDRESS)
 
@@ -175,7 +175,7 @@ def _address(view: ConsoleRequest) -> str:
 
 
 def _files(form: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of the way in which files come; what is no number is left to the API to refuse."""
+    """The fields of the way in which files come; the API refuses a text that is no number."""
     wait, base64 = bool(form.get("wait")), bool(form.get("base64"))
     body: dict[str, Any] = {"media": "wait" if wait else "apart", "base64": base64}
     for name, wanted in (("media_wait", wait), ("base64_limit", base64)):

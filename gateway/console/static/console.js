@@ -107,7 +107,7 @@ function parsed(html) {
   return new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
 }
 
-// Why something failed, above the page or in the dialog that asked for it: what is typed in it stays.
+// Why something failed, above the page or in the dialog that asked for it: typed text in it stays.
 function say_failed(page, sent) {
   const place = (sent && sent.closest("dialog")?.querySelector("[data-refused]")) || failed;
   const alert = page && page.querySelector("[role=alert]");

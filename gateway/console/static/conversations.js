@@ -73,7 +73,7 @@ function begin(field, id) {
   form.elements.text.focus();
 }
 
-// The next message stands for itself again; what was typed before an edit comes back.
+// The next message stands for itself again; the text from before an edit comes back.
 function forget(form) {
   if (form.elements.edit.value) form.elements.text.value = draft;
   form.elements.edit.value = "";
@@ -83,7 +83,7 @@ function forget(form) {
   fit(form.elements.text);
 }
 
-// The next message is another one: what is sent again after a lost answer carries the old number.
+// The next message is another one: one that is sent again after a lost answer carries the old number.
 function composed(form, response, done) {
   if (done && form.elements.edit.value) {
     forget(form);

@@ -98,7 +98,7 @@ def chat(
 ) -> ListedChat:
     """A chat by its document and its newest message's; `contact` is the name in the address book.
 
-    `match` is the message in which a search found its words. Without `app_state` the engine knows no settings.
+    `match` is the message in which a search found its words. Without `app_state` the engine has no settings.
     """
     settings = {
         name: one["value"] for name, one in document["settings"].items() if one["value"] is not None

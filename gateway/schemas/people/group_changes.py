@@ -55,7 +55,7 @@ class NewGroup(Body):
 
 
 class GroupChange(Body):
-    """Settings of a group to change, one at least; what is not named stays."""
+    """Settings of a group to change, one at least; the others stay."""
 
     subject: Subject | None = Field(None, examples=["Chess club"])
     description: Description | None = Field(

@@ -52,7 +52,7 @@ class NewPicture(Body):
 
 
 class ProfileChange(Body):
-    """Changes of the account as others see it, one field at least; what is not named stays."""
+    """Changes of the account as others see it, one field at least; the others stay."""
 
     name: Name | None = Field(
         None,

@@ -49,7 +49,7 @@ def of_webhook(webhook: Mapping[str, Any]) -> list[str]:
 def of_revocation(
     key: Mapping[str, Any], others: Sequence[Mapping[str, Any]], *, own: bool
 ) -> list[str]:
-    """Phrases for a key and the `others`, as the API shows them; `own` for the key of who is logged in."""
+    """Phrases for a key and the `others`, as the API shows them; `own` for the key of the person who is logged in."""
     if key["ended_at"] is not None:
         return ["nothing: its connections are deleted, and it lets nobody in"]
     named = key["connections"]

@@ -29,7 +29,7 @@ async def body(event: NumberedEvent, leases: Leases, *, may_link: bool) -> bytes
 
 
 async def _shown(event: Event, leases: Leases) -> PairingText:
-    """QR or code that the connection shows, where the event tells of that one: its expiry names it."""
+    """QR or code that the connection shows, where the event is about that one: its expiry names it."""
     look = leases.qr if event.data.get("kind") == "qr" else leases.pairing_code
     shown = None if event.connection is None else await look(event.connection)
     if shown is None or shown[1] != event.data.get("expires_at"):

@@ -33,7 +33,7 @@ PER_ENDPOINT, PER_INSTANCE = 24, 1000
 
 
 def share(endpoints: int) -> int:
-    """Requests that one of so many endpoints may have on their way: what others do changes nothing."""
+    """Requests that one of so many endpoints may have on their way: others change nothing."""
     return max(1, min(PER_ENDPOINT, PER_INSTANCE // max(1, endpoints)))
 
 
@@ -49,7 +49,7 @@ class Posters:
         return _authorities()
 
     def new(self) -> Poster:
-        """One without a connection yet; who takes it closes it."""
+        """One without a connection yet; the taker closes it."""
         return Poster(self._guarded, context=lambda: self._context)
 
 
@@ -122,7 +122,7 @@ class Poster:
             extensions={"timeout": {"connect": POST_CONNECT_SECONDS}},
         )
         async with asyncio.timeout(self._whole) as patience, request as response:
-            patience.reschedule(None)  # the status was said: what follows changes nothing
+            patience.reschedule(None)  # the status was said: later bytes change nothing
             left = MAX_ANSWER_READ
             with contextlib.suppress(
                 TimeoutError,

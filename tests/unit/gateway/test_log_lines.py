@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.log_lines import LineFilter, LogLine, added, newest, parts
+from gateway.log_lines import LineFilter, LogLine, added, newest_lines, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,8 +54,8 @@ def test_the_newest_lines_of_the_tail_of_each_file_are_read(tmp_path: Path) -> N
     assert parts(tmp_path / "none") == []
     read: dict[Path, int] = {}
     found = list(added(tmp_path, (), read, 1000))
-    assert [one.at for one in newest(found, 3)] == ["2", "3", "4"]
-    assert newest(found, 0) == []
+    assert [one.at for one in newest_lines(found, 3)] == ["2", "3", "4"]
+    assert newest_lines(found, 0) == []
     assert list(added(tmp_path, (), read, 1000)) == [], "what was read is not new"
     tail = added(tmp_path, ("a",), {}, 40)
     assert [one.at for one in tail] == ["4"], "no half of a line"

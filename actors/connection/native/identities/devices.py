@@ -87,7 +87,7 @@ class Devices:
     async def of_all(
         self, people: Mapping[Address, Address], *, fresh: bool = False
     ) -> dict[Address, Installed]:
-        """As `of` (or `refresh`) for many, in few requests; who has no devices has none here.
+        """As `of` (or `refresh`) for many, in few requests; a person without devices has none here.
 
         `people` has the address to ask by of each person.
         """

@@ -27,7 +27,7 @@ class Everyone:
 
     @property
     def hashes(self) -> frozenset[str]:
-        """Hashes that WhatsApp may answer where it knows these devices.
+        """Hashes that WhatsApp may answer where its list has these devices.
 
         whatsmeow counts the sending device, whatsapp-rust does not; hosted devices count for
         clients that encrypt for them.

@@ -1,6 +1,6 @@
 """Computes the keys and stanzas of pairing by a code that a person types on the phone (pure).
 
-Each side hides a fresh key under what it makes of the code, so that only who knows the code agrees
+Each side hides a fresh key under what it makes of the code, so that only a holder of the code agrees
 on a secret with the other: no more is proven by it than that. The device then hands the phone, under
 that secret, what both make the ADV secret of, which a QR would have carried; from there on it is the
 pairing of `qr_pairing.py`. Names and lengths are those of WhatsApp's stanzas.

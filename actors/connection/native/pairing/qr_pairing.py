@@ -32,7 +32,7 @@ NEXT_QR: Final = 20.0
 """Seconds that a QR code is shown; WhatsApp keeps the first one longer."""
 
 QR_PREFIX: Final = "https://wa.me/settings/linked_devices#"
-"""The address that a QR code leads to; what a phone links by follows (whatsmeow, pair.go)."""
+"""The address that a QR code leads to; the part that a phone links by follows (whatsmeow, pair.go)."""
 
 CLIENT_TYPE: Final = "1"
 """WhatsApp's number of the client that a device says it is: Chrome."""
@@ -80,7 +80,7 @@ class Paired:
 
 
 class PairingRefused(Exception):  # noqa: N818 - reads as what it is
-    """The proof does not hold; `answer` tells WhatsApp so, `code` says which check failed."""
+    """The proof does not hold; `answer` reports that to WhatsApp, `code` names the check that failed."""
 
     def __init__(self, code: str, answer: Node) -> None:
         super().__init__(code)

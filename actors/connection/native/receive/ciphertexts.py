@@ -125,7 +125,7 @@ def can_be_read(stanza: Node, source: MessageSource) -> bool:
     return bool(kinds) and kinds <= {"pkmsg", "msg", *(["skmsg"] if source.audience else [])}
 
 
-def refusal(stanza: Node, error: Undecryptable | MalformedMessage) -> int | None:
+def nack_error(stanza: Node, error: Undecryptable | MalformedMessage) -> int | None:
     """The error of the nack for a message that no resend makes readable, as whatsmeow has it.
 
     None for one that was encrypted with older keys, and for one without a ciphertext, with

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native.calls import learn_caller
-from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
+from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, nack_error
 from actors.connection.native.receive.notifications import Notifications
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.decryption_errors import Undecryptable
@@ -157,7 +157,7 @@ class StanzaHandler:
         try:
             source = source_of(stanza, self._people)
         except Unparseable:
-            log.warning("message of nobody", action="message.unparseable")
+            log.warning("message without a valid sender", action="message.unparseable")
             nack = receipts.nack(stanza, receipts.UNPARSEABLE)
             return StanzaResult("message.unparseable", (nack,))
         if source is None:
@@ -187,7 +187,7 @@ class StanzaHandler:
     def _undecryptable(
         self, stanza: Node, source: MessageSource, error: Undecryptable | MalformedMessage
     ) -> StanzaResult:
-        if (code := refusal(stanza, error)) is not None:
+        if (code := nack_error(stanza, error)) is not None:
             # Its sender would encrypt the same again.
             log.warning("refused message", action="message.refused", code=code)
             return self._messages.put_placeholder(stanza, source, (receipts.nack(stanza, code),))

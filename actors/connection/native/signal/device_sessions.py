@@ -86,7 +86,7 @@ class Signal:
     """The sessions of one account's device with other devices.
 
     Up to 41 sessions per address: one to encrypt with, and archived ones that still decrypt.
-    `on_identity_change` hears the address of each device that shows up with another identity key
+    `on_identity_change` is called with the address of each device that shows up with another identity key
     (it was reinstalled), while the transaction is still open.
 
     An ordinary message is decrypted inside its transaction alone. More is computed by `prepare` before
@@ -127,7 +127,7 @@ class Signal:
         return ratchet.pending == used and ratchet.registration_id == bundle.registration_id
 
     def distrust(self, user: str) -> None:
-        """A person set up their phone anew: what is sent next goes on fresh sessions.
+        """A person set up their phone anew: the next messages go on fresh sessions.
 
         `user` is canonical; all devices are meant. Their sessions still decrypt what is on its way,
         and the next identity key of each is taken for its own.
@@ -162,7 +162,7 @@ class Signal:
     async def encrypt(
         self, address: str, plaintext: bytes
     ) -> tuple[Literal["pkmsg", "msg"], bytes]:
-        """The next message for the device; a ``pkmsg`` until the peer was heard on the session.
+        """The next message for the device; a ``pkmsg`` until a message of the peer came on the session.
 
         Raises `NoSession`. The bytes may leave only once the transaction is committed: a message key
         that is used twice makes the next message undecryptable.

@@ -121,7 +121,7 @@ class Prekeys:
             else:
                 if self._agrees(reply, own):
                     return
-            log.warning("the server has other keys", action="prekeys.differ")
+            log.warning("server has other keys", action="prekeys.differ")
             await self._upload(UPLOADED_PREKEYS)
         except (RequestFailed, RequestTimeout) as error:
             _log_failure(error)
@@ -160,4 +160,4 @@ class Prekeys:
 
 
 def _log_failure(error: Exception) -> None:
-    log.warning("prekeys not kept", action="prekeys.failed", error=type(error).__name__)
+    log.warning("prekeys not renewed", action="prekeys.failed", error=type(error).__name__)

@@ -141,7 +141,7 @@ class Ratchet:
 
     @property
     def receiving(self) -> Chain | None:
-        """The newest chain; None before the peer was heard, for nobody sends on a signed prekey's."""
+        """The newest chain; None before a message of the peer, for nobody sends on a signed prekey's."""
         chain = self._model.symmetric_key_ratchet.receiving_chain
         return None if chain is None else Chain(self.peer_keys[0], chain.length, chain.key)
 

@@ -198,7 +198,7 @@ def _cipher(key: bytes, iv: memoryview | bytes = b"") -> Cipher[modes.CBC]:
 def unseal(key: bytes, message: GroupMessage) -> bytes:
     """The plaintext under a message's own key. Raises `Undecryptable`.
 
-    The padding is all that tells whether a member signed what no key decrypts, and is in the last block, which comes first.
+    The padding alone shows whether a member signed what no key decrypts, and is in the last block, which comes first.
     """
     sealed, unpadder = message.ciphertext, PKCS7(128).unpadder()
     try:

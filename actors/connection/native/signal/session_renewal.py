@@ -29,7 +29,7 @@ async def renew(session: Session) -> None:
     of a prekey comes again with another key. The server holds what it was last given, sees another
     signed prekey at the next login, and is given fresh ones of both. A message under keys
     that are gone is requested again. One that arrives now is behind those that the lost file had stored, also
-    where WhatsApp's times, which are whole seconds, do not tell them apart.
+    where WhatsApp's times, which are whole seconds, do not distinguish them.
     """
     async with session.transaction():
         session.keys.spend_ratchets()

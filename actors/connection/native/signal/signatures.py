@@ -36,5 +36,5 @@ def verify(public: bytes, message: bytes | memoryview, signature: bytes) -> bool
 
 
 def raw(public: bytes) -> bytes:
-    """The key's 32 bytes, where it comes with its type before them; what is no key stays."""
+    """The key's 32 bytes, where it comes with its type before them; bytes that are no key stay."""
     return public[1:] if len(public) == 33 and public[:1] == KEY_TYPE else public

@@ -171,7 +171,7 @@ class Trial:
         message: SignalMessage,
         allowance: Allowance,
     ) -> TrialDecryption:
-        """Add the keys that the chain before still had: the message was authentic, and tells their number."""
+        """Add the keys that the chain before still had: the message was authentic, and has their number."""
         # libsignal writes the counter of the previous chain's last message where the specification
         # has their number: reading one more loses nothing in either case (-1 wraps to none).
         previous = (message.previous_counter + 1) & 0xFFFF_FFFF

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_ROUTING: Final = 4096
-"""Bytes of routing that are kept; what WhatsApp sends is some tens."""
+"""Bytes of routing that are kept; WhatsApp sends some tens."""
 
 
 LOGOUT_TIMEOUT: Final = 5.0
@@ -56,7 +56,7 @@ def words(own: Credentials, version: str, root_key: bytes) -> Login:
 
 
 async def note_success(session: Session, people: LidMapping, socket: Socket, stanza: Node) -> None:
-    """Count the login, and keep what its ``<success>`` tells about the account: its LID."""
+    """Count the login, and store the account's LID, which its ``<success>`` has."""
     address = parse_optional(stanza.attrs.get("lid"))
     own = session.credentials.read()
     if own is None:
@@ -88,7 +88,7 @@ async def activate(socket: Socket) -> None:
     try:
         await socket.request(iq("set", "passive", (Node("active"),)))
     except (RequestFailed, RequestTimeout) as error:
-        log.warning("not active", action="login.not_active", error=type(error).__name__)
+        log.warning("login not active", action="login.not_active", error=type(error).__name__)
 
 
 async def unlink(socket: Socket, device: str) -> None:

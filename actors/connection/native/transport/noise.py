@@ -1,6 +1,6 @@
 """Performs the client's half of WhatsApp's Noise handshake (XX, IK), and encrypts and decrypts the frames after it.
 
-`Handshake` (XX) knows nothing of the server. `Resumption` (IK) knows its key from an earlier login
+`Handshake` (XX) needs nothing of the server. `Resumption` (IK) has its key from an earlier login
 and saves a round trip; a server with another key by now turns it into XXfallback.
 
 The server proves itself by a chain of two certificates under a root key that the caller gives, in

@@ -51,7 +51,7 @@ class NotInGroup(Exception):  # noqa: N818 - reads as what it is
 
 
 class UnknownGroup(Exception):  # noqa: N818
-    """WhatsApp knows no such group."""
+    """There is no such group at WhatsApp."""
 
 
 @dataclass(frozen=True, slots=True)

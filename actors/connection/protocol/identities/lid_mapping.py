@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LidMapping:
-    """Resolves addresses for one paired account; what it learns is kept in the session."""
+    """Resolves addresses for one paired account; learnt pairs are stored in the session."""
 
     def __init__(self, session: Session, device: Address, lid: Address | None) -> None:
         self._session = session

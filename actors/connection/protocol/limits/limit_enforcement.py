@@ -114,7 +114,7 @@ class LimitEnforcement:
         return deferred.code == NEW_CHATS_CAPPED and now.capped_until is None
 
     async def open(self) -> None:
-        """The device is logged in: tell what was known, and ask whether it still holds."""
+        """The device is logged in: report the stored limits, and query whether they still hold."""
         await self.report()
         self.query_limit(limit_queries.lock_query())
         if self._session.outreach.limits().at(self._clock()).capped_until is not None:

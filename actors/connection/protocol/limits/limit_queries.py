@@ -82,7 +82,7 @@ def answered(reply: Node, now: float) -> tuple[AccountLock | Cap, ...]:
 
 
 def notified(notification: Node, now: float) -> tuple[AccountLock | Cap, ...]:
-    """The limits in each ``<update>`` of a notification; what is none of them is left out."""
+    """The limits in each ``<update>`` of a notification; other parts are left out."""
     found: list[AccountLock | Cap] = []
     for update in notification.children("update"):
         try:

@@ -35,7 +35,7 @@ _GONE: Final = frozenset({403, 404, 410})
 class FileDownloader:
     """Brings files into the media store. One that is there already is not fetched again.
 
-    The servers are those that WhatsApp names: whatever URL a message has, nothing else is asked.
+    The servers are those that WhatsApp names: a message's URL never adds another one.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class FileDownloader:
         except StoreFull:
             return Trouble.FULL
         except (StoreUnavailable, BucketAway) as error:
-            log.error("not kept", action="media.keep", error=type(error).__name__)  # noqa: TRY400
+            log.error("file not stored", action="media.keep", error=type(error).__name__)  # noqa: TRY400
             return Trouble.LOCAL
         return None
 

@@ -26,7 +26,7 @@ LONGEST_ANSWER: Final = 64 * 1024
 _CONNECT_SECONDS: Final = 10.0
 _SILENT_SECONDS: Final = 30.0
 _LEAST_RATE: Final = 32 * 1024
-"""Bytes a second; what is slower is given up."""
+"""Bytes a second; a slower transfer is given up."""
 
 _ORIGIN: Final = "https://web.whatsapp.com"
 
@@ -53,7 +53,7 @@ class HttpClient:
         self._opening: asyncio.Task[httpx.AsyncClient] | None = None
 
     async def use(self, proxy: ProxyAddress | None) -> None:
-        """Ask through this proxy, None without one; what is under way on another way breaks off."""
+        """Ask through this proxy, None without one; requests under way on another way break off."""
         if proxy != self._proxy:
             self._proxy = proxy
             await self.close()

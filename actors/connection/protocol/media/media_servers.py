@@ -41,7 +41,7 @@ MediaServerQuery = Callable[[], Awaitable[MediaConnection]]
 
 
 class MediaServers:
-    """Asks WhatsApp once for as long as its answer holds; who asks meanwhile waits for that."""
+    """Asks WhatsApp once for as long as its answer holds; callers meanwhile wait for that."""
 
     def __init__(self) -> None:
         self._query: MediaServerQuery | None = None

@@ -6,10 +6,10 @@ The cache outlives a login, as the files do; a notification of another picture e
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.limits.bounded_map import BoundedMap
 from actors.runtime.limits.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PictureCache:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._cached: OrderedDict[Address, CachedPicture] = OrderedDict()
+        self._cached: BoundedMap[Address, CachedPicture] = BoundedMap(MOST_PICTURES)
         self._full_at = clock()
         self.changes = 0
         """Answers that were forgotten; a request that was under way meanwhile may have an older answer."""
@@ -72,9 +72,6 @@ class PictureCache:
     ) -> CachedPicture:
         """Remember an answer in place of the earlier one."""
         cached = self._cached[chat] = CachedPicture(self._clock(), picture, hidden)
-        self._cached.move_to_end(chat)
-        while len(self._cached) > MOST_PICTURES:
-            self._cached.popitem(last=False)
         return cached
 
     def forget(self, chat: Address) -> None:

@@ -81,7 +81,7 @@ class FileTransfers:
         self._downloads.look()
 
     async def close(self) -> None:
-        """Fetch nothing more; what is under way begins anew with the next owner."""
+        """Fetch nothing more; transfers under way begin anew with the next owner."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)

@@ -271,7 +271,7 @@ def _sha256(path: Path) -> str:
 
 
 def _damaged() -> SendError:
-    log.error("file is not what it is called", action="media.damaged")
+    log.error("file has another SHA-256", action="media.damaged")
     return SendError(MISSING, permanent=True)
 
 

@@ -45,7 +45,7 @@ def of_protocol(plaintext: bytes, at: float) -> tuple[Setting, str | None] | Non
 
 
 def of_message(received: Received, at: float) -> Setting | None:
-    """The timer of its chat as a message tells it; None where it tells none."""
+    """The timer of its chat as a message has it; None where it has none."""
     part = getattr(received.message, received.part)
     context: Any = getattr(part, "contextInfo", None)
     if context is None or not (context.expiration or context.ephemeralSettingTimestamp):

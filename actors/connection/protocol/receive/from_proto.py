@@ -121,7 +121,7 @@ def unsealed(received: Received, scene: Scene) -> Received:
     inner = _inner_edit(part, target, scene)
     if inner is None:
         return replace(received, type=UNDECRYPTABLE_ROW, text=None)
-    # The secret is that of the outer key's message: what the inner one names does not count.
+    # The secret is that of the outer key's message: the inner one's does not count.
     inner.message.protocolMessage.key.CopyFrom(part.targetMessageKey)
     secret = wrappers.secret_of(inner.message)
     return replace(inner, destination=received.destination, secret=secret)

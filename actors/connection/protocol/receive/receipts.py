@@ -1,7 +1,7 @@
 """Builds acks, nacks, delivery receipts and retry receipts that the client sends, and parses those that arrive.
 
-An ack tells the server that a stanza need not come again; a nack says why nothing came of it; a
-receipt tells its sender. All leave only after what they vouch for is committed (G5).
+An ack reports to the server that a stanza need not come again, a nack why nothing came of it; a receipt
+goes to its sender. All leave only after what they vouch for is committed (G5).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def delivered(message: Node, *, from_me: bool, active: bool = True) -> tuple[Nod
 
 
 def of_history(message_id: str, account: str) -> Node:
-    """The receipt that tells the account's phone that its history sync is stored."""
+    """The receipt for the account's phone: its history sync is stored."""
     return Node("receipt", {"id": message_id, "to": account, "type": "hist_sync"})
 
 
@@ -128,7 +128,7 @@ OWN_READING: Final = frozenset({"read", "read-self"})
 
 
 def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
-    """The receipts in one of a group's messages, each with the address of who it is of.
+    """The receipts in one of a group's messages, each with the address of its member.
 
     It is one member's, or names several of them by the message. A member without a type or a time has that of the
     stanza, and a message without an id has the stanza's (whatsapp-rust, receipt.rs).

@@ -77,7 +77,7 @@ class Prepares(Protocol):
         """Drop what was computed."""
 
     def postpone(self, stanza: Node) -> StanzaResult:
-        """Note what the stanza tells, which is taken once it is prepared."""
+        """Note the content of the stanza, which is taken once it is prepared."""
 
     async def take_unprepared(self, stanza: Node) -> StanzaResult:
         """Take a stanza whose preparation did not do."""

@@ -76,7 +76,7 @@ def opened(
     """The plaintext of a `part` (payload and IV); None where the secret opens it by no pair of addresses.
 
     `message_id` is that of the message with the secret, `authors` are the addresses that its author may be
-    meant by, `senders` those of who votes or edits.
+    meant by, `senders` those of the person who votes or edits.
     """
     if len(part.encIv) != IV_BYTES:
         return None

@@ -1,6 +1,6 @@
 """Converts decrypted frames (a flag byte and a binary stanza) to nodes and back; raises on malformed bytes.
 
-Frames come from outside: whatever bytes arrive, `decode` returns a `Node` or raises
+Frames come from outside: for any bytes, `decode` returns a `Node` or raises
 `MalformedNode`, it never inflates a frame beyond `MAX_NODE`, and a node has no more parts than
 `binary` bounds.
 """

@@ -22,8 +22,8 @@ MOST_IDS = 256
 class Unread(NamedTuple):
     """One unread message; `number` 0 where it is not kept.
 
-    `origin` and `author` are addresses as its stanza had them, without devices: of the chat, and of who
-    wrote it there (empty in a person's chat).
+    `origin` and `author` are addresses as its stanza had them, without devices: of the chat, and of
+    its author there (empty in a person's chat).
     """
 
     number: int

@@ -88,7 +88,7 @@ class Downloads(SessionPart):
         )
 
     def due(self, now: float, limit: int) -> list[Transfer]:
-        """Those whose time has come, the longest waiting first: what was deferred before what arrived since."""
+        """Those whose time has come, the longest waiting first: deferred ones before those that arrived since."""
         rows = self._file.rows(
             f"SELECT {_COLUMNS} FROM transfers WHERE next_at <= ?1 OR next_at > ?2"  # noqa: S608
             " ORDER BY deferred IS NULL, next_at, rowid LIMIT ?3",

@@ -52,7 +52,7 @@ class AppState(SessionPart):
     ) -> bool:
         """Put changes of a collection in, in order: those that lead from version `after` to `version`.
 
-        `after` None is a full sync: what the collection had and `changes` have not is gone; `begun` is what
+        `after` None is a full sync: settings that the collection had and `changes` have not are gone; `begun` is what
         `note_part` returned, where parts came before. A version that was noted already changes
         nothing. False, and nothing is noted, where the session is not at `after` yet, or never had a full sync:
         the engine has to do one.

@@ -41,7 +41,7 @@ class ChatOrder(SessionPart):
         return place
 
     def move(self, old: str, new: str) -> None:
-        """The chat `old` is `new` from now on: what arrives is behind the messages of both."""
+        """The chat `old` is `new` from now on: later messages are behind those of both."""
         self._file.write(
             "INSERT INTO chat_order (chat, place) SELECT ?, place FROM chat_order WHERE chat = ?"
             " ON CONFLICT DO UPDATE SET place = max(place, excluded.place)",

@@ -20,7 +20,7 @@ class StoredNotification(NamedTuple):
 
 
 class HistorySyncs(SessionPart):
-    """A notification is there from the commit that keeps it until all it tells is stored (G5)."""
+    """A notification is there from the commit that keeps it until all its messages are stored (G5)."""
 
     def add(self, message_id: str, notification: bytes) -> None:
         """Keep one; a repeat changes nothing."""
@@ -31,7 +31,7 @@ class HistorySyncs(SessionPart):
         )
 
     def has(self, message_id: str) -> bool:
-        """Whether the notification is kept, for not all that it tells is stored."""
+        """Whether the notification is kept, for not all its messages are stored."""
         return (
             self._file.row("SELECT 1 FROM histories WHERE message_id = ?", (message_id,))
             is not None
@@ -74,7 +74,7 @@ class HistorySyncs(SessionPart):
         )
 
     def forget(self, message_id: str) -> None:
-        """The phone knows, or nothing will come of it."""
+        """The phone has its receipt, or the sync cannot be read."""
         self._file.write("DELETE FROM histories WHERE message_id = ?", (message_id,))
 
     def forget_all(self) -> None:

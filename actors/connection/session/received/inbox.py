@@ -133,7 +133,7 @@ class Inbox(SessionPart):
         return self._file.row(query, (HISTORY_ROW, until)) is not None
 
     def skip_arrivals(self, count: int) -> None:
-        """Leave out the next `count` keys: what comes now came after all that had one of them."""
+        """Leave out the next `count` keys: messages that come now came after all that had one of them."""
         self._file.write(
             "INSERT INTO sqlite_sequence (name, seq) SELECT 'inbox', 0"
             " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'inbox')"

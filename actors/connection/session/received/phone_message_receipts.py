@@ -72,7 +72,7 @@ class PhoneMessageReceipts(SessionPart):
         )
 
     def expect(self, chat: str, sender: str, message_id: str) -> None:
-        """The message came: what was early is not any more."""
+        """The message came: early receipts are not early any more."""
         self._file.write(
             "UPDATE inbox SET kind = ? WHERE kind = ?"
             " AND chat = ? AND sender = ? AND message_id = ?",
@@ -80,7 +80,7 @@ class PhoneMessageReceipts(SessionPart):
         )
 
     def expect_moved(self, chat: str) -> None:
-        """As `_expect_statuses`, for every message of a chat that others were merged into."""
+        """As `expect`, for every message of a chat that others were merged into."""
         self._file.write(
             "UPDATE inbox SET kind = ? WHERE kind = ? AND chat = ? AND EXISTS (SELECT 1 FROM"
             " tombstones WHERE tombstones.chat = inbox.chat AND tombstones.sender = inbox.sender"

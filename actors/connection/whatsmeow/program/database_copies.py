@@ -45,7 +45,7 @@ async def renew(database: Path, epoch: int) -> None:
     """
     async with _opened(database, epoch) as pipe:
         await pipe.request("renew")
-    # One file again: what SQLite has beside it would not go along where it is put in its place.
+    # One file again: SQLite's files beside it would not go along where it is put in its place.
     await asyncio.to_thread(fold, database)
 
 

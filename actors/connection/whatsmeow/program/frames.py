@@ -21,7 +21,7 @@ class MalformedFrame(Exception):  # noqa: N818 - reads as what it is
 
 
 class Frame(NamedTuple):
-    """One frame: what it says, and the bytes that it brings."""
+    """One frame: its header, and the bytes behind it."""
 
     header: Mapping[str, Any]
     body: bytes

@@ -52,7 +52,7 @@ class ProgramError(Exception):
 
 
 class Pipe:
-    """One end of the pipe. Frames are handled in their order; who has to wait does so elsewhere.
+    """One end of the pipe. Frames are handled in their order; a handler that has to wait does so elsewhere.
 
     `on_request` is called with the program's requests, which `answer` answers; `on_event` with
     what it reports. `run` ends when the program does, and everybody who waits gets `PipeLost`.

@@ -10,7 +10,7 @@ from actors.config.settings import SECTIONS, Settings
 from actors.media.store import StoreFull, StoreUnavailable
 from actors.metrics.counters import Measures
 from gateway.http import limit_problems
-from gateway.http.limit_problems import LIMITS_METRIC, expect, refused
+from gateway.http.limit_problems import LIMITS_METRIC, expect, limit_problem
 
 if TYPE_CHECKING:
     from actors.runtime.limits.limits import Limit, Scope
@@ -38,7 +38,7 @@ def counted(measures: Measures, setting: str) -> float | None:
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.setting)
 def test_a_limit_answers_by_its_scope_and_names_its_setting(limit: Limit) -> None:
     for scope in scopes(limit):
-        problem = refused(limit.reached(scope))
+        problem = limit_problem(limit.reached(scope))
         assert problem.kind.status == (503 if scope == "instance" else 429)
         assert problem.headers == {"Retry-After": str(limit.retry_after)}
         assert problem.extra == {"setting": limit.setting, "limit": limit.size, "of": scope}
@@ -50,9 +50,9 @@ def test_a_limit_answers_by_its_scope_and_names_its_setting(limit: Limit) -> Non
 def test_a_refusal_names_the_size_that_would_do() -> None:
     """A connection may have far more than its limit, where that was lowered."""
     limit = next(each for each in LIMITS if each.setting == "STORED_BYTES_PER_CONNECTION")
-    detail = refused(limit.reached("connection", needed=limit.size + 77)).detail
+    detail = limit_problem(limit.reached("connection", needed=limit.size + 77)).detail
     assert f"et {limit.setting} to {limit.size + 77} or more" in detail
-    assert f"to {limit.size + 1} or more" in refused(limit.reached("connection")).detail
+    assert f"to {limit.size + 1} or more" in limit_problem(limit.reached("connection")).detail
 
 
 def test_each_limit_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_each_limit_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> Non
     expect(LIMITS)
     for limit in LIMITS:
         assert counted(fresh, limit.setting) == 0
-        refused(limit.reached(scopes(limit)[0]))
+        limit_problem(limit.reached(scopes(limit)[0]))
         assert counted(fresh, limit.setting) == 1
 
 
@@ -77,4 +77,4 @@ def test_a_full_disk_is_a_limit_and_keeps_its_reason() -> None:
     assert isinstance(full, StoreUnavailable)
     assert full.reason == "ENOSPC"
     assert (full.limit.setting, full.limit.size, full.scope) == ("DISK_RESERVE", 5, "instance")
-    assert refused(full).kind.code == full.code == "disk_reserve"
+    assert limit_problem(full).kind.code == full.code == "disk_reserve"

@@ -47,7 +47,7 @@ class Later(Exception):  # noqa: N818
 
 
 async def bring(notification: Any, web: HttpClient, hosts: MediaServers) -> bytes:
-    """The inflated history that a notification tells of. Raises `UnusableHistory` or `Later`."""
+    """The inflated history of a notification. Raises `UnusableHistory` or `Later`."""
     inline = notification.initialHistBootstrapInlinePayload
     if inline:
         return await asyncio.to_thread(inflate, [inline])
@@ -72,7 +72,7 @@ async def bring(notification: Any, web: HttpClient, hosts: MediaServers) -> byte
             hosts.avoid(host)
     if gone == len(connection.hosts):
         raise UnusableHistory("gone")
-    raise Later("no server gives it")
+    raise Later("no media server has it")
 
 
 async def _fetch(host: str, notification: Any, web: HttpClient) -> bytes:

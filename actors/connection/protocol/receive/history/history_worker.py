@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 COMMIT_MESSAGES: Final = 100
-"""Messages, or names, that share a commit; what arrives now has its turn in between."""
+"""Messages, or names, that share a commit; stanzas that arrive now have their turn in between."""
 
 MAX_FILE_ATTEMPTS: Final = 60
 FIRST_FILE_PAUSE, LONGEST_FILE_PAUSE = 2.0, 3600.0
@@ -88,7 +88,7 @@ class HistoryWorker:
     is stored.
 
     With `hold` that is once all is stored elsewhere, and only then the notification is acknowledged:
-    where the disk is lost before, WhatsApp tells it again. Nothing else waits for that.
+    where the disk is lost before, WhatsApp sends it again. Nothing else waits for that.
 
     While the disk is `low` nothing more of one is stored: the socket ends as with a full disk, and the next goes on.
     """
@@ -112,7 +112,7 @@ class HistoryWorker:
     ) -> None:
         """Without `web` and `hosts` nothing is fetched, and waits.
 
-        `tell` tells the phone that all is stored of the notification in the message of this id;
+        `tell` reports to the phone that all is stored of the notification in the message of this id;
         `hand_on` is given each history once its messages are stored.
         """
         self._session = session
@@ -315,7 +315,7 @@ class HistoryWorker:
             await self._on_inbox()
 
     async def _meet_members(self, chat: Address, messages: Sequence[Any]) -> None:
-        """Ask who is in a group, where that may tell whose numbers the LIDs in it are."""
+        """Query the members of a group, where they may have the numbers of its LIDs."""
         members = {parse_optional(one.key.participant or one.participant) for one in messages}
         if all(one is None or self._people.session_address(one).server != LID for one in members):
             return

@@ -204,6 +204,6 @@ class InboxWriter:
         return self._session.refused.unsettled(*key) if self._hold else None
 
     def key(self, stanza: Node, source: MessageSource) -> MessageKey:
-        """The name of a message, as far as its stanza tells it."""
+        """The name of a message, as far as its stanza has it."""
         sender = self._people.canonical(source.sender)
         return MessageKey(str(source.chat), str(sender), stanza.attrs["id"])

@@ -81,7 +81,7 @@ func onlyKeys(message *waE2E.Message) bool {
 
 // protocol handles what the account's own devices tell this one; `own` is whether that is all of the message.
 //
-// An error is the database's: what the message brings is not stored, and it must not be answered.
+// An error is the database's: the message is not stored, and it must not be answered.
 func (one *login) protocol(
 	ctx context.Context, info *types.MessageInfo, message *waE2E.ProtocolMessage,
 ) (deliveries []<-chan pipe.Answer, receipts []func(), own bool, err error) {

@@ -22,7 +22,7 @@ import (
 type Engine struct {
 	pipe *pipe.Pipe
 	logs *logging.Writer
-	// ctx lives as long as the process: what a login began is not torn down with its socket.
+	// ctx lives as long as the process: work that a login began is not torn down with its socket.
 	ctx context.Context
 
 	lease   turns.Lease

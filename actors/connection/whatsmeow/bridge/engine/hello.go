@@ -73,7 +73,7 @@ func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 
 // load makes a client of the device that is in use, for one login or for none. The engine's lock is held.
 //
-// Nothing of one login is left in the next one: what the library still does for an earlier socket cannot touch it.
+// Nothing of one login is left in the next one: work that the library still does for an earlier socket cannot touch it.
 func (engine *Engine) load(one *login) error {
 	device, err := engine.vault.Device(engine.ctx, engine.learnt)
 	if err != nil {

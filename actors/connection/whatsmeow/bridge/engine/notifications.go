@@ -118,7 +118,7 @@ func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe
 
 // changedStates acknowledges that collections changed once their changes are stored.
 //
-// A notification whose states cannot be read is acknowledged all the same: what lacks a key is fetched when the phone shares it.
+// A notification whose states cannot be read is acknowledged all the same: a patch that lacks a key is fetched when the phone shares it.
 func (one *login) changedStates(node *waBinary.Node, answer func()) {
 	var names []appstate.WAPatchName
 	for _, collection := range node.GetChildrenByTag("collection") {

@@ -103,7 +103,7 @@ func (one *login) refreshSecret() {
 	one.qrs.replace(before, base64.StdEncoding.EncodeToString(device.AdvSecretKey))
 }
 
-// event takes what the library dispatches. It returns true always: what has to be stored comes otherwise.
+// event takes what the library dispatches. It returns true always: items that have to be stored come otherwise.
 func (one *login) event(found any) bool {
 	engine := one.engine
 	switch event := found.(type) {

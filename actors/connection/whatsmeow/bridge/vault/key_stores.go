@@ -138,7 +138,7 @@ func (one *sessions) MigratePNToLID(ctx context.Context, number, lid types.JID) 
 	return err
 }
 
-// settle stores what was gathered so far: what follows changes the same rows.
+// settle stores what was gathered so far: later steps change the same rows.
 func (one *sessions) settle(ctx context.Context) error {
 	steps := gathered(ctx)
 	switch {

@@ -16,8 +16,6 @@ from tests.media_samples import film, voice_note
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from _pytest.tmpdir import TempPathFactory
-
 
 def of(directory: Path, content: bytes, kind: str, *, voice: bool = False) -> Facts:
     path = directory / "file"
@@ -106,7 +104,7 @@ def test_a_length_beyond_a_day_is_left_out(tmp_path: Path) -> None:
     new=st.binary(max_size=4),
 )
 def test_no_file_breaks_it(
-    tmp_path_factory: TempPathFactory, content: bytes, end: int, at: int, new: bytes
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, end: int, at: int, new: bytes
 ) -> None:
     directory = tmp_path_factory.mktemp("files")
     broken = content[:at] + new + content[at + len(new) : end]
