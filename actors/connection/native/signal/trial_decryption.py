@@ -18,6 +18,8 @@ from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.session.identities.skipped_keys import SkippedKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.connection.native.signal.decryption_budget import Allowance
     from actors.connection.native.signal.signal_messages import PrekeyMessage, SignalMessage
     from actors.connection.session.identities.credentials import Credentials
@@ -94,19 +96,33 @@ class Trial:
         unread = self._times_unread(address, message.ratchet_key)
         if unread >= _UNREAD:
             raise Undecryptable("bad_mac")
-        for stored in self._session.keys.ratchets(address, _TRIED):
-            if refused is not None and stored.current:
-                continue
+        tried = self._session.keys.ratchets(address, _TRIED)
+        if refused is not None:
+            tried = [stored for stored in tried if not stored.current]
+        try:
+            return await self._one_of(own, tried, message, allowance, refused)
+        except Undecryptable as error:
+            if error.reason == "bad_mac":
+                self._note_unread(address, message.ratchet_key, unread + 1)
+            raise
+
+    async def _one_of(
+        self,
+        own: Credentials,
+        sessions: Sequence[StoredRatchet],
+        message: SignalMessage,
+        allowance: Allowance,
+        refused: Undecryptable | None,
+    ) -> TrialDecryption:
+        """Try several sessions; `refused` is why one before them did not read the message."""
+        for stored in sessions:
             try:
                 return await self.message_on(own, stored, message, allowance)
             except Undecryptable as error:
                 if error.reason != "bad_mac":
                     raise
                 refused = error
-        if refused is None:
-            raise Undecryptable("no_session")
-        self._note_unread(address, message.ratchet_key, unread + 1)
-        raise refused
+        raise refused or Undecryptable("no_session")
 
     def _times_unread(self, address: str, ratchet_key: bytes) -> int:
         """Messages of the address under the key that no session read, where it is the last such key."""
