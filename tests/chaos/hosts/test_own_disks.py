@@ -69,6 +69,12 @@ def instance(
         yield running
 
 
+def newest_copy(bucket: Gcs, incarnation: str) -> str:
+    """Returns the name of the newest copy of a session in the bucket; empty where there is none."""
+    directory = bucket.data / BUCKET / "sessions" / incarnation
+    return max((each.name for each in directory.glob("*")), default="")
+
+
 def restored(instance: ClusterInstance) -> Counter[str]:
     """Returns the restores of each connection from the bucket, on the instance's own host."""
     log = instance.data / "logs" / "connection.log"  # none where all of them are elsewhere
@@ -81,7 +87,7 @@ def restored(instance: ClusterInstance) -> Counter[str]:
 
 
 def test_a_host_that_dies_with_its_disk_takes_nothing_along(
-    instance: ClusterInstance, cluster: Cluster, figure: Figure
+    instance: ClusterInstance, cluster: Cluster, bucket: Gcs, figure: Figure
 ) -> None:
     (node,) = cluster.nodes
     connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
@@ -97,7 +103,12 @@ def test_a_host_that_dies_with_its_disk_takes_nothing_along(
         shutil.rmtree(instance.data / session, ignore_errors=True)
     copies = restored(instance)
     before = {name: instance.connection(name) for name in CONNECTIONS}
+    incarnation = instance.incarnation(connection)
+    copy = newest_copy(bucket, incarnation)
     with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
+        # It is of the midst of conversations, whose ratchets turn on after it.
+        until("another copy is made", lambda: newest_copy(bucket, incarnation) > copy, 60)
+        trial.traffic.flow()
         # Queued messages may be undecryptable for the next owner, and are encrypted again, one by one:
         # the test is about that, and not about the speed of the simulator.
         trial.traffic.pause = PAUSE

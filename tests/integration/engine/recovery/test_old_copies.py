@@ -174,7 +174,7 @@ async def test_one_session_is_begun_for_all_that_waited(
             texts = [f"again {number}" for number in range(20)]
             await until(partial(_ends, simulator, contact, texts))
         assert phone.engine.counts["resend.resent"] == 0
-    # The one of before, the one that was set up here, and the one that it begins.
+    # The copy's, the one that was set up here, and the one that the contact begins.
     assert max(_sessions(tmp_path).values()) <= 3
 
 

@@ -161,7 +161,7 @@ async def test_messages_that_came_before_their_session_are_read_after_it(
     await alice.establish(await bob.bundle())
     first, *others = [await alice.encrypt(b"%d" % number) for number in range(9)]
     early: list[Sent] = [
-        ("msg", signal_messages.PrekeyMessage.decode(sent).message) for _, sent in others
+        ("msg", bytes(signal_messages.PrekeyMessage.decode(sent).message)) for _, sent in others
     ]
     for each in early:
         assert await refused(bob, each) == "bad_mac"
