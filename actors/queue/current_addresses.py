@@ -1,4 +1,4 @@
-"""Replaces former addresses of chats and senders by the current ones in records read from the Redis queue (pure).
+"""Replaces former addresses (LID, phone number) of chats and senders in records read from the Redis queue (pure).
 
 A record keeps the address under which it was accepted until its message moves; the alias in Redis has its name
 of today (`scripts/renames.lua`).

@@ -1,4 +1,4 @@
-"""Serves control API routes of phones: demands after a QR scan, passkeys, history syncs, read marks, presence, typing."""
+"""Serves control API routes of phones: steps demanded after a QR scan, history syncs, read marks, presence, typing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs one socket of a paired device from login to loss: stores items in the session file, sends, maintains prekeys."""
+"""Runs one socket of a paired device from login to loss: stores messages and receipts, sends, maintains prekeys."""
 
 from __future__ import annotations
 

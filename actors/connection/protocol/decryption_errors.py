@@ -1,4 +1,4 @@
-"""Defines exceptions of decryption: a message cannot be read, or needs preparation outside the transaction first."""
+"""Defines exceptions of decryption: a message cannot be read, or takes too much computation for a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens the session's SQLite file for one owner, rejects older epochs, and commits transactions with fsync.
+"""Opens the session's SQLite file for one owner, rejects owners of older epochs, and commits transactions with fsync.
 
 Every change is made inside `transaction`, which is on disk (fsync) when it ends, or leaves nothing.
 """

@@ -1,4 +1,4 @@
-"""Defines `Event` and the list of event types, each of which `derivation` explains."""
+"""Defines `Event` and the list of event types, whose events `derivation.py` derives from writes to the state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso simulate trace` and `compare`: has the simulator record stanzas; compares a trace with known ones."""
+"""Implements `teimoso simulate trace` and `compare`: has the simulator record stanzas; compares a trace with another."""
 
 # ruff: noqa: PLC0415, TC003
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

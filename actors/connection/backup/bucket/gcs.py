@@ -1,4 +1,4 @@
-"""Implements the bucket interface by Google's Cloud Storage client, which bucket actor, gateway, CLI and jobs load."""
+"""Implements the bucket interface by Google's Cloud Storage client, for bucket actor, gateway, CLI and `teimoso jobs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Returns the devices of people that their phones vouch for, from the session file's cache or by a usync query."""
+"""Returns people's devices, as their phones' signed lists name them, from the session file's cache or by a usync query."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from actors.connection.native.signal.message_cipher import Identities, unseal
 from actors.connection.native.signal.ratchet import Chain, Ratchet
 from actors.connection.protocol.decryption_errors import Undecryptable
 from actors.connection.session.identities.skipped_keys import SkippedKey
+from actors.runtime.limits.bounded_map import BoundedMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +31,10 @@ _TRIED: Final = 3
 """Sessions that are tried for a message under a key that none knows: the current one, and those before it."""
 
 _UNREAD: Final = 3
-"""Messages under such a key that none of them read, after which others under it are refused untried."""
+"""Messages under such a key that none of them read, after which they are not tried for others under it."""
 
-_PEERS: Final = 1_024
-"""Addresses of which the last unread key is remembered."""
+_REMEMBERED: Final = 1_024
+"""Keys that are remembered as unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Trial:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._unread: dict[str, tuple[bytes, int]] = {}
+        self._unread = BoundedMap[tuple[bytes, tuple[int, ...]], int](_REMEMBERED)
+        """By ratchet key and the sessions that were tried, the messages that none of them read."""
 
     async def message(
         self, own: Credentials, address: str, message: SignalMessage, allowance: Allowance
@@ -93,17 +95,18 @@ class Trial:
         knowing = self._session.keys.ratchets_knowing(address, message.ratchet_key, message.counter)
         if knowing:
             return await self.message_on(own, knowing[0], message, allowance)
-        unread = self._times_unread(address, message.ratchet_key)
-        if unread >= _UNREAD:
+        sessions = self._session.keys.ratchets(address, _TRIED)
+        unread = message.ratchet_key, tuple(sorted(stored.id for stored in sessions))
+        times = self._unread.get(unread, 0)
+        if times >= _UNREAD:
             raise Undecryptable("bad_mac")
-        tried = self._session.keys.ratchets(address, _TRIED)
         if refused is not None:
-            tried = [stored for stored in tried if not stored.current]
+            sessions = [stored for stored in sessions if not stored.current]
         try:
-            return await self._one_of(own, tried, message, allowance, refused)
+            return await self._one_of(own, sessions, message, allowance, refused)
         except Undecryptable as error:
             if error.reason == "bad_mac":
-                self._note_unread(address, message.ratchet_key, unread + 1)
+                self._unread[unread] = times + 1
             raise
 
     async def _one_of(
@@ -123,17 +126,6 @@ class Trial:
                     raise
                 refused = error
         raise refused or Undecryptable("no_session")
-
-    def _times_unread(self, address: str, ratchet_key: bytes) -> int:
-        """Messages of the address under the key that no session read, where it is the last such key."""
-        key, times = self._unread.get(address, (b"", 0))
-        return times if key == ratchet_key else 0
-
-    def _note_unread(self, address: str, ratchet_key: bytes, times: int) -> None:
-        self._unread.pop(address, None)
-        self._unread[address] = ratchet_key, times
-        if len(self._unread) > _PEERS:
-            del self._unread[next(iter(self._unread))]
 
     async def message_on(
         self,
