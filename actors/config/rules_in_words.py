@@ -1,4 +1,4 @@
-"""Words the rules of values for people, of settings and of requests: pydantic's own name its types (pure)."""
+"""Words the rules of values for people, of settings and of requests: pydantic's texts name Python types (pure)."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ class Keeper:
                     self._restarted("root", cause, fell_at)
                 cause, here = await self._root_gone()
                 fell_at = time.monotonic()
-                falls = Falls(falls.streak, falls.total + 1)  # no start failed: Ray makes the next
+                falls = Falls(0, falls.total + 1)  # no start failed: Ray makes the next
                 self._note("root", "starting", falls=falls)
                 # Ray does not restart a root that hangs on another host: the Ray task examines it.
                 patience = ROOT_PATIENCE if here else 0.0

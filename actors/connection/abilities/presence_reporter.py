@@ -12,6 +12,7 @@ import structlog
 from actors.connection.engine import SendError
 from actors.redis.client import RedisAway
 from actors.redis.presence import PresenceNote
+from actors.runtime.limits.bounded_map import BoundedMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,18 +49,19 @@ class PresenceReporter:
         self._connection = connection
         self._presences = presences
         self._clock = clock
-        self._news: dict[tuple[str, str, bool], PresenceNote] = {}
+        self._news = self._none()
         self._came = asyncio.Event()
         self._login = asyncio.Event()
+
+    @staticmethod
+    def _none() -> BoundedMap[tuple[str, str, bool], PresenceNote]:
+        return BoundedMap(MAX_WAITING_PRESENCES)
 
     async def observe(self, heard: Presence) -> None:
         """Somebody came, went, types or stopped."""
         note = PresenceNote(heard.chat, heard.who, heard.state, self._clock(), heard.last_seen)
         key = note.chat, note.who, note.types
-        self._news.pop(key, None)
         self._news[key] = note
-        if len(self._news) > MAX_WAITING_PRESENCES:
-            del self._news[next(iter(self._news))]
         self._came.set()
 
     def opened(self) -> None:
@@ -87,7 +89,7 @@ class PresenceReporter:
         while True:
             await self._came.wait()
             self._came.clear()
-            news, self._news = self._news, {}
+            news, self._news = self._news, self._none()
             with suppress(RedisAway):
                 await presences.note(self._connection, list(news.values()))
             await asyncio.sleep(REPORT_PAUSE_SECONDS)

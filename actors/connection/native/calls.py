@@ -11,6 +11,7 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.protocol.identities.addresses import GROUP, parse_optional
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.wire_format.nodes import Node
+from actors.runtime.limits.bounded_map import BoundedMap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +43,7 @@ class RingingCalls:
         self, people: LidMapping, socket: Socket, on_call: Callable[[Call], Awaitable[None]]
     ) -> None:
         self._people, self._socket, self._on_call = people, socket, on_call
-        self._callers: dict[str, Address] = {}
+        self._callers = BoundedMap[str, "Address"](MAX_RINGING_CALLS)
 
     async def report(self, stanza: Node) -> None:
         """Tell of a call that rings, or is over; other stanzas of calls are about its sound."""
@@ -76,8 +77,6 @@ class RingingCalls:
 
     def _remember(self, id_: str, creator: Address) -> None:
         self._callers[id_] = creator.canonical
-        if len(self._callers) > MAX_RINGING_CALLS:
-            del self._callers[next(iter(self._callers))]
 
     def _call(self, stanza: Node, child: Node, id_: str, creator: Address) -> Call:
         group = parse_optional(child.attrs.get("group-jid"))

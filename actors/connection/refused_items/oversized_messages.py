@@ -21,6 +21,7 @@ from actors.messages.content import (
     encode,
     text_of,
 )
+from actors.runtime.limits.bounded_map import BoundedMap
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -72,7 +73,7 @@ class OversizedMessages:
         """`count` is called with the sender and the bytes of a file; `fitted` raises what it raises."""
         self._files = files
         self._count = count
-        self._counted: dict[tuple[str, str], None] = {}
+        self._counted = BoundedMap[tuple[str, str], None](MAX_COUNTED_FILES)
 
     async def fitted(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the items as they are to be stored; their fields are those of `engine.InboxMessage`.
@@ -135,8 +136,6 @@ class OversizedMessages:
         if (sender, sha256) not in self._counted:
             await self._count(sender, size)
             self._counted[sender, sha256] = None
-            if len(self._counted) > MAX_COUNTED_FILES:
-                del self._counted[next(iter(self._counted))]
         return File(sha256, size, mime, name)
 
 

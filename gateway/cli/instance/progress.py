@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 START_TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
 STARTUP_TIMEOUT = 420.0  # seconds for everything
+FIRST_LOOK = 30.0
+"""Seconds that a keeper may take to find a part ready that ran before it."""
 PROGRESS_POLL_SECONDS = 0.15
 SERVING = frozenset({"root", "state", "connection"})
 """The roles of a tree that has begun to serve."""
@@ -146,17 +148,16 @@ def begun(tree: set[str]) -> bool:
 
 
 def first_starts(notes: Iterable[PartState], now: float) -> set[str]:
-    """The roles of parts that have not been ready yet, and for which `up` would still wait; pure.
+    """The roles of parts that this keeper has not seen ready yet, and for which `up` would still wait; pure.
 
-    None that fell, and none that ran before its keeper.
+    None that fell. One that ran before its keeper is for `FIRST_LOOK` alone.
     """
     return {
         note.role
         for note in notes
         if note.state in {"waiting", "starting"}
         and not note.falls
-        and not note.attached
-        and now - note.since < STARTUP_TIMEOUT
+        and now - note.since < (FIRST_LOOK if note.attached else STARTUP_TIMEOUT)
     }
 
 

@@ -33,7 +33,7 @@ PER_ENDPOINT, PER_INSTANCE = 24, 1000
 
 
 def share(endpoints: int) -> int:
-    """Requests that one of so many endpoints may have on their way: others change nothing."""
+    """Requests that one of so many endpoints may have on their way, whatever the others send."""
     return max(1, min(PER_ENDPOINT, PER_INSTANCE // max(1, endpoints)))
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from actors.connection.protocol.decryption_errors import Undecryptable, Unprepared
+from actors.runtime.limits.bounded_map import BoundedMap
 from actors.runtime.limits.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Allowance:
         self._left = most if within else most + self._size
         self._within, self._exhausted = within, exhausted
         self.spent = 0
+        self.ran_out = False
+        """Whether something was not computed for want of it."""
 
     def demand(self, effort: int, reason: Reason, *, mac: bool = False) -> None:
         """Take this much. `mac`: all of the message is authenticated for it."""
@@ -76,6 +79,7 @@ class Allowance:
             # Outside, an exhausted device gets no more than its bytes beyond what it gets here.
             if self._within and (effort <= self._left or not self._exhausted):
                 raise Unprepared
+            self.ran_out = True
             raise Undecryptable("over_budget" if self._exhausted else reason)
         self._left -= whole
         self.spent += whole
@@ -97,7 +101,7 @@ class Budgets:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._full_at: dict[str, float] = {}
+        self._full_at = BoundedMap[str, float](_PEERS)
 
     @contextmanager
     def allowance(self, device: str, size: int, *, base: int = 0) -> Iterator[Allowance]:
@@ -126,10 +130,8 @@ class Budgets:
         return Allowance(ORDINARY, size, within=True, exhausted=self.exhausted(device))
 
     def _charge(self, device: str, spent: int) -> None:
-        before = self._full_at.pop(device, 0.0)
+        before = self._full_at.get(device, 0.0)
         self._full_at[device] = _BUDGET.charge(before, self._clock(), spent)
-        if len(self._full_at) > _PEERS:
-            del self._full_at[next(iter(self._full_at))]
 
 
 class Prepared(Generic[T]):

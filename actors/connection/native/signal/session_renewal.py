@@ -39,6 +39,6 @@ async def renew(session: Session) -> None:
         session.groups.drop_own_sender_keys()
         session.groups.forget_all_members()
         own = session.credentials.read()
-        if own is not None and own.device is not None:
+        if own is not None:
             fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + SKIPPED_SIGNED)
             session.credentials.save(replace(own, signed_prekey=fresh))

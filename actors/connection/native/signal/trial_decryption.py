@@ -31,7 +31,7 @@ _TRIED: Final = 3
 """Sessions that are tried for a message under a key that none knows: the current one, and those before it."""
 
 _UNREAD: Final = 3
-"""Messages under such a key that none of them read, after which they are not tried for others under it."""
+"""Tries of such a key on all of them, after which others under it are refused at once."""
 
 _REMEMBERED: Final = 1_024
 """Keys that are remembered as unread."""
@@ -73,7 +73,7 @@ class Trial:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._unread = BoundedMap[tuple[bytes, tuple[int, ...]], int](_REMEMBERED)
-        """By ratchet key and the sessions that were tried, the messages that none of them read."""
+        """By ratchet key and the sessions that were tried, the tries in vain."""
 
     async def message(
         self, own: Credentials, address: str, message: SignalMessage, allowance: Allowance
@@ -105,7 +105,7 @@ class Trial:
         try:
             return await self._one_of(own, sessions, message, allowance, refused)
         except Undecryptable as error:
-            if error.reason == "bad_mac":
+            if error.reason == "bad_mac" and not allowance.ran_out:
                 self._unread[unread] = times + 1
             raise
 

@@ -29,7 +29,7 @@ _COLLECTION: Final = "pictures"
 
 @dataclass(frozen=True, slots=True)
 class PictureChange:
-    """Another picture of a person or group: WhatsApp's id of it, "" where it was removed; its author, and its time (seconds)."""
+    """Another picture of a person or group: WhatsApp's id of it, "" where it was removed; who changed it, and when (seconds)."""
 
     chat: Address = field(repr=False)
     picture: str

@@ -1,4 +1,4 @@
-"""Checks for `teimoso doctor` that each part of the instance runs, and tells one that still starts from one that fell."""
+"""Checks for `teimoso doctor` that each part of the instance runs, and distinguishes one that still starts from one that fell."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def instance(seen: InstanceState) -> CheckResult:
         return warn("instance", words)
     logs = [process.RAY_TASK if note.role == "root" else note.role for note in down]
     shown = " and ".join(f"`logs/{log}.log`" for log in logs)
-    return fail("instance", words, f"the keeper restarts it; {shown} may say why it does not run")
+    restarts = "the keeper restarts it; " if any(note.falls for note in down) else ""
+    return fail("instance", words, f"{restarts}{shown} may say why it does not run")
 
 
 async def ray(settings: Settings, plan: Plan) -> CheckResult:

@@ -298,10 +298,6 @@ async def test_a_first_message_from_before_the_renewal_sets_up_a_session_that_on
 async def test_a_first_message_from_after_the_renewal_is_answered_on_its_session(
     alice: Device, bob: Device
 ) -> None:
-    own = bob.session.credentials.read()
-    assert own is not None
-    async with bob.session.transaction():
-        bob.session.credentials.save(replace(own, device="15550100002:1@s.whatsapp.net"))
     await renew(bob.session)
     await alice.establish(await bob.bundle())
     await bob.decrypt(await alice.encrypt(b"first"))

@@ -46,7 +46,7 @@ def test_an_instance_that_starts_is_to_be_waited_for() -> None:
     [
         {"state": "starting", "falls": 1},
         {"state": "fallen", "falls": 1},
-        {"state": "starting", "attached": True},
+        {"state": "starting", "attached": True, "since": time.time() - 60},
         {"state": "starting", "since": 1.0},
     ],
 )
@@ -56,6 +56,17 @@ def test_a_part_that_was_there_or_does_not_come_is_a_failure(
     found = instance(seen([f"{role} does not run"], **{role: state}))
     assert (found.result, found.found) == ("fail", f"{role} does not run")
     assert f"`logs/{log}.log`" in str(found.do)
+
+
+def test_a_part_that_ran_before_its_keeper_is_looked_at_first() -> None:
+    assert instance(seen(["?"], ray={"state": "starting", "attached": True})).do == WAIT
+
+
+def test_only_what_fell_is_said_to_be_restarted() -> None:
+    slow = instance(seen(["?"], valkey={"state": "starting", "since": 1.0}))
+    fell = instance(seen(["?"], valkey={"state": "fallen", "falls": 1}))
+    assert slow.do == "`logs/valkey.log` may say why it does not run"
+    assert fell.do == f"the keeper restarts it; {slow.do}"
 
 
 def test_a_part_that_waits_for_one_that_fell_does_not_start() -> None:
