@@ -154,6 +154,19 @@ async def test_messages_under_one_unknown_key_are_tried_a_few_times(
     assert cost.agreements > 0, "another key is tried"
 
 
+async def test_a_key_is_not_given_up_for_messages_that_cost_too_much(
+    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every session was tried for them."""
+    await fill(alice, bob, sessions=5, skipped=0)
+    key = new_key_pair()[1]
+    for _ in range(5):
+        await refused(bob, forged(300, key=key))
+    cost = Cost(bob.session, monkeypatch)
+    await refused(bob, forged(1, key=key))
+    assert cost.agreements > 0
+
+
 async def test_messages_that_came_before_their_session_are_read_after_it(
     alice: Device, bob: Device
 ) -> None:
