@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 START_TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
 STARTUP_TIMEOUT = 420.0  # seconds for everything
-FIRST_LOOK = 30.0
+ATTACHED_LOOK = 30.0
 """Seconds that a keeper may take to find a part ready that ran before it."""
 PROGRESS_POLL_SECONDS = 0.15
 SERVING = frozenset({"root", "state", "connection"})
@@ -150,14 +150,14 @@ def begun(tree: set[str]) -> bool:
 def first_starts(notes: Iterable[PartState], now: float) -> set[str]:
     """The roles of parts that this keeper has not seen ready yet, and for which `up` would still wait; pure.
 
-    None that fell. One that ran before its keeper is for `FIRST_LOOK` alone.
+    None that fell. One that ran before its keeper is for `ATTACHED_LOOK` alone.
     """
     return {
         note.role
         for note in notes
         if note.state in {"waiting", "starting"}
         and not note.falls
-        and now - note.since < (FIRST_LOOK if note.attached else STARTUP_TIMEOUT)
+        and now - note.since < (ATTACHED_LOOK if note.attached else STARTUP_TIMEOUT)
     }
 
 

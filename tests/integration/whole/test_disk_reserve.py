@@ -79,9 +79,12 @@ def reason_of(instance: Instance) -> str:
     return next((str(each["reason"]) for each in found if each["name"] == "disk_reserve"), "")
 
 
+def metrics(instance: Instance) -> str:
+    return instance.api.get("/metrics").raise_for_status().text
+
+
 def series(instance: Instance, name: str) -> float:
-    text = instance.api.get("/metrics").raise_for_status().text
-    found = [line for line in text.splitlines() if line.startswith(name)]
+    found = [line for line in metrics(instance).splitlines() if line.startswith(name)]
     assert len(found) == 1, found
     return float(found[0].rpartition(" ")[2])
 
@@ -161,6 +164,7 @@ def test_a_connection_that_keeps_all_that_it_may_waits_alone(instance: Instance)
     stored_bytes(instance, had * 10 // 9)
     try:
         until("an alert comes before", lambda: "store_full" in alerts(instance), 30)
+        until("the metrics have it", lambda: OF_STORE in metrics(instance), 10)
         assert series(instance, OF_STORE) > 0.8
         stored_bytes(instance, had)
         body = {"connection": "shop", "to": CONTACT, "text": "waits"}

@@ -1,4 +1,4 @@
-"""Checks for `teimoso doctor` that each part of the instance runs, and distinguishes one that still starts from one that fell."""
+"""Checks for `teimoso doctor` that each part of the instance runs; distinguishes one that starts from one that fell."""
 
 from __future__ import annotations
 
