@@ -130,8 +130,8 @@ def test_everything_killed(figures: Figures, instance: Instance, tmp_path: Path)
                 "Ray's head": f"{median([each['head'] for each in theirs]):.1f} s",
                 "an actor of Ray alone": f"{median([each['actors'] for each in theirs]):.2f} s of a processor",
                 **{
-                    role: f"{median([each[role] for each in spents]):.1f} s of a processor"
-                    for role in sorted(spents[0])
+                    role: f"{median([each.get(role, 0.0) for each in spents]):.1f} s of a processor"
+                    for role in sorted({role for each in spents for role in each})
                 },
             },
         )
