@@ -357,7 +357,7 @@ class RootSupervisor(Shell):
             try:
                 await loop()
             except Exception:
-                log.exception("failed", action="root", loop=getattr(loop, "__qualname__", None))
+                log.exception("loop fails", action="root", loop=getattr(loop, "__qualname__", None))
                 await self._mistaken("root")
             await asyncio.sleep(RETRY_PAUSE * random.uniform(0.5, 1))  # noqa: S311 - spread only
 

@@ -207,7 +207,7 @@ def pause(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False
 
 @app.command()
 def resume(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Go on telling an endpoint; failed deliveries are tried at once."""
+    """Deliver to a paused endpoint again; failed deliveries are tried at once."""
     _switch(webhook, data, key, as_json, on=True)
 
 

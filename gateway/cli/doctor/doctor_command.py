@@ -21,7 +21,7 @@ from gateway.cli.doctor.checks.store import store
 from gateway.cli.doctor.checks.whatsapp import whatsapp
 from gateway.cli.instance.instance_state import look
 from gateway.cli.instance.preparation import CannotStart, Wish, wanted
-from gateway.cli.instance.progress import first_starts
+from gateway.cli.instance.start_state import first_starts
 from gateway.cli.service import systemd
 from supervision.keeper.manifest import Plan, UnreadableManifest
 

@@ -10,7 +10,7 @@ import typer
 
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
-from gateway.cli.instance import instance_state, progress
+from gateway.cli.instance import instance_state, start_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def run(data: Path, as_json: bool) -> None:
         if seen.ready:
             console.print("\nready", style="green")
         else:
-            starts = progress.starting(seen, time.time())
+            starts = start_state.starting(seen, time.time())
             console.print("\nstarting:" if starts else "\nnot ready:", style="yellow")
         for reason in seen.missing:
             console.print(f"  {reason}")

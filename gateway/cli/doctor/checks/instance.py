@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli.doctor.check_result import fail, ok, warn
-from gateway.cli.instance.progress import first_starts, starting
+from gateway.cli.instance.start_state import first_starts, starting
 from supervision.keeper import process
 from supervision.keeper.parts import ray_head
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.cli import app
-from gateway.cli.instance.progress import hopeless
+from gateway.cli.instance.start_state import hopeless
 from gateway.cli.instance.welcome import commands, further
 from supervision.keeper.status_file import PartState
 

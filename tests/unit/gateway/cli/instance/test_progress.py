@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.cli.instance.instance_state import InstanceState
-from gateway.cli.instance.progress import NotStarted, begun, display, starting, wait
+from gateway.cli.instance.progress import NotStarted, display, wait
+from gateway.cli.instance.start_state import begun, starting
 from supervision.keeper import process
 from supervision.keeper.status_file import PartState, StatusFile
 from supervision.reports.process_files import ProcessEntry
