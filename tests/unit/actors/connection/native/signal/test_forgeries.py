@@ -138,50 +138,6 @@ async def test_a_peer_that_forges_for_ever_is_not_computed_for(
     assert await bob.decrypt(await alice.encrypt(b"on a new session")) == b"on a new session"
 
 
-async def test_messages_under_one_unknown_key_are_tried_a_few_times(
-    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They wait on a session that an old copy lacks: their sender's answers need its budget."""
-    await fill(alice, bob, sessions=5, skipped=0)
-    cost = Cost(bob.session, monkeypatch)
-    key = new_key_pair()[1]
-    for counter in range(MANY):
-        assert await refused(bob, forged(counter, key=key)) == "bad_mac"
-    assert 0 < cost.agreements <= 10
-    assert not bob.signal.budgets.exhausted(bob.peer)
-    cost.clear()
-    await refused(bob, forged(0, key=new_key_pair()[1]))
-    assert cost.agreements > 0, "another key is tried"
-
-
-async def test_a_key_is_not_given_up_for_messages_that_cost_too_much(
-    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not every session was tried for them."""
-    await fill(alice, bob, sessions=5, skipped=0)
-    key = new_key_pair()[1]
-    for _ in range(5):
-        await refused(bob, forged(300, key=key))
-    cost = Cost(bob.session, monkeypatch)
-    await refused(bob, forged(1, key=key))
-    assert cost.agreements > 0
-
-
-async def test_messages_that_came_before_their_session_are_read_after_it(
-    alice: Device, bob: Device
-) -> None:
-    await fill(alice, bob, sessions=2, skipped=0)
-    await alice.establish(await bob.bundle())
-    first, *others = [await alice.encrypt(b"%d" % number) for number in range(9)]
-    early: list[Sent] = [
-        ("msg", bytes(signal_messages.PrekeyMessage.decode(sent).message)) for _, sent in others
-    ]
-    for each in early:
-        assert await refused(bob, each) == "bad_mac"
-    assert await bob.decrypt(first) == b"0"
-    assert [await bob.decrypt(each) for each in early] == [b"%d" % n for n in range(1, 9)]
-
-
 async def test_a_device_without_budget_ends_no_batch(alice: Device, bob: Device) -> None:
     """Preparing its message would give it no more: it is refused inside the transaction."""
     await fill(alice, bob, sessions=2, skipped=0)
