@@ -92,7 +92,6 @@ Code = Literal[
     "rate_limited",
     "redis_away",
     "redis_full",
-    "spool_unavailable",
     "still_waiting",
     "store_away",
     "store_full",
@@ -709,7 +708,6 @@ class FullHealth(TypedDict):
     breakers: dict[str, Literal["closed", "open", "half_open"]]
     redis: RedisHealth
     store: StoreHealth
-    spool: SpoolHealth
     engines: list[EngineHealth]
     items: list[Connection]
 
@@ -1823,14 +1821,6 @@ class Signed(TypedDict):
     authenticatorData: str
     signature: str
     userHandle: NotRequired[str | None]
-
-
-class SpoolHealth(TypedDict):
-    """The file on this host that takes sends while Redis is away."""
-
-    up: bool
-    waiting: int
-    oldest_at: str | None
 
 
 class StateEvent(TypedDict):

@@ -17,7 +17,6 @@ from actors.health.resources import files_room
 from actors.media.conversion import ffmpeg
 from actors.media.open_store import open_store
 from actors.queue.outbound_queue import OutboundQueue
-from actors.queue.spool.file import Spool
 from actors.redis import change_notifications, keys
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
@@ -34,9 +33,10 @@ from actors.state.open_store import open_documents
 from actors.state.tenants.store_floor import StoreFloor
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import Guarded
+from gateway.acceptance.former_spool import FormerSpool
 from gateway.acceptance.link_previews import LinkPreviews
+from gateway.acceptance.redis_wait import RedisWait
 from gateway.acceptance.send_acceptance import Acceptor
-from gateway.acceptance.spool_drain import SpoolDrain
 from gateway.acceptance.url_fetch import UrlFetcher
 from gateway.concurrency import ConcurrencyLimiter
 from gateway.connection_cache import ConnectionCache
@@ -124,7 +124,6 @@ class Backends:
     guesses: WrongKeyLimiter
     logins: LoginLimiter
     observer: SnapshotReader
-    spool: Spool
     accepting: Acceptor
     metrics: Metrics
     tree: ActorCounters
@@ -159,10 +158,8 @@ class Backends:
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
         files = open_store(settings, bucket)
-        spool = Spool(settings.spool_file, settings.spool_quota, settings.spool_bytes_quota)
-        room = RedisMemoryMonitor(redis, settings, lambda: connections.ids or ())
-        lock = settings.spool_file.with_suffix(".lock")
-        drain = SpoolDrain(spool, lanes, connections, documents, lock, room=room)
+        former = FormerSpool(settings.data / "spool.db", lanes, documents)
+        wait, room = RedisWait(redis, settings), RedisMemoryMonitor(redis, settings)
         floor = StoreFloor.of(settings)
         tail = EventTail(documents)
         webhooks = Webhooks(documents)
@@ -208,18 +205,14 @@ class Backends:
                 leases,
                 connections,
                 liveness=liveness,
-                spool=spool,
                 room=room,
                 settings=settings,
                 floor=floor,
-                places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+                places=(settings.data, settings.sessions, settings.state_file),
                 files_room=partial(files_room, settings),
             ),
             tree=ActorCounters(settings.data),
-            spool=spool,
-            accepting=Acceptor(
-                lanes, spool, drain, room, floor, spools=settings.message_queue_enabled
-            ),
+            accepting=Acceptor(lanes, wait, former, room, floor),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),
@@ -242,7 +235,7 @@ class Backends:
         running = (
             watch(watching),
             backends.connections.run(),
-            drain.run(),
+            former.run(),
             room.run(),
             floor.run(),
             files.upkeep(backends.accepting.waits, documents=documents).run(),
@@ -256,7 +249,7 @@ class Backends:
         finally:
             await end_tasks(tasks, within=5)
             await deliverer.close()
-            await spool.close()
+            await wait.close()
             await backends.fetcher.close()
             await backends.files.close()
             await backends.lanes.close()

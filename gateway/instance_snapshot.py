@@ -1,4 +1,4 @@
-"""Reads connections, queue, spool, stores and disk for health and metrics routes, at most once a second."""
+"""Reads connections, queue, stores and disk for health and metrics routes, at most once a second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import psutil
 
 from actors.health.resources import fullest
 from actors.media.store import files_uses
-from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import Durability, RedisAway, durability
 from actors.runtime.limits.limit_uses import queue_uses
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from actors.health.resources import Disk
     from actors.queue.outbound_queue import Counts, OutboundQueue
     from actors.queue.records import Flow
-    from actors.queue.spool.file import Depth, Spool
     from actors.redis.client import RedisMemory
     from actors.redis.leases.leases import Lease, Leases
     from actors.runtime.limits.limit_uses import LimitUse
@@ -48,7 +46,7 @@ class InstanceSnapshot:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` and `memory_of_redis` are None while Redis
-    does not answer, `spool` while its disk does not. `latest` is what the HealthMonitor
+    does not answer. `latest` is what the HealthMonitor
     wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
     to, `files_room` how many bytes files of messages may still take, `stored_bytes` those of each connection in a state
     store on the disk, `limits` the uses of all limits of bytes.
@@ -60,7 +58,6 @@ class InstanceSnapshot:
     redis: bool
     durable: Durability | None
     store: bool
-    spool: Depth | None
     loaded: bool
     latest: Mapping[str, Any] | None
     cpu: float
@@ -84,7 +81,6 @@ class SnapshotReader:
         connections: ConnectionCache,
         *,
         liveness: Liveness,
-        spool: Spool,
         room: RedisMemoryMonitor,
         settings: Settings,
         floor: StoreFloor,
@@ -99,7 +95,6 @@ class SnapshotReader:
         self._leases = leases
         self._liveness = liveness
         self._connections = connections
-        self._spool = spool
         self._room, self._floor = room, floor
         self._last: InstanceSnapshot | None = None
         self._at = 0.0
@@ -117,10 +112,9 @@ class SnapshotReader:
     async def _read(self) -> InstanceSnapshot:
         try:
             registered = self._registered()
-            redis, latest, spool, (disk, files_room, files) = await asyncio.gather(
+            redis, latest, (disk, files_room, files) = await asyncio.gather(
                 self._read_redis([each.id for each in registered]),
                 self._read_store(),
-                self._read_spool(),
                 self._read_disk(),
             )
             leases: Mapping[str, Lease] = {}
@@ -143,7 +137,6 @@ class SnapshotReader:
                 redis=redis is not None,
                 durable=durable,
                 store=latest is not None and self._connections.fresh,
-                spool=spool,
                 loaded=self._connections.loaded,
                 latest=latest or None,
                 cpu=psutil.cpu_percent(),
@@ -152,7 +145,7 @@ class SnapshotReader:
                 files_room=files_room,
                 memory_of_redis=self._room.memory,
                 stored_bytes=self._floor.used,
-                limits=self._limits({each.id for each in registered}, flows, spool, files),
+                limits=self._limits({each.id for each in registered}, flows, files),
             )
             self._at = time.monotonic()
             return self._last
@@ -182,13 +175,6 @@ class SnapshotReader:
         except (RedisAway, TimeoutError):
             return None
 
-    async def _read_spool(self) -> Depth | None:
-        try:
-            async with asyncio.timeout(SNAPSHOT_TIMEOUT):
-                return await self._spool.depth()
-        except (SpoolUnavailable, TimeoutError):
-            return None
-
     async def _read_disk(self) -> tuple[Disk | None, int | None, tuple[LimitUse, ...]]:
         def look() -> tuple[Disk | None, int | None, tuple[LimitUse, ...]]:
             return fullest(self._places), self._files_room(), files_uses(self._settings) or ()
@@ -203,7 +189,6 @@ class SnapshotReader:
         self,
         registered: Collection[str],
         flows: Mapping[str, Flow],
-        spool: Depth | None,
         files: tuple[LimitUse, ...],
     ) -> Sequence[LimitUse]:
         """The uses of limits by the instance, and by connections that exist."""
@@ -211,7 +196,6 @@ class SnapshotReader:
         uses = (
             *(self._floor.uses or ()),
             *files,
-            *(() if spool is None else spool.limits),
             *queue_uses(
                 used,
                 settings.queue_limit,

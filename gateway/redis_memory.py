@@ -1,7 +1,4 @@
-"""Measures Redis memory once a second: sends are refused when it is full, and connections get equal shares from half on.
-
-The last reading bounds the sends that are spooled while Redis is away (`RedisBudgets`).
-"""
+"""Measures Redis memory once a second: sends are refused when it is full, and connections get equal shares from half on."""
 
 from __future__ import annotations
 
@@ -12,14 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue.queue_reader import bytes_many
-from actors.queue.spool.redis_budgets import RedisBudgets
 from actors.redis.client import RedisAway, memory
 from actors.runtime.limits.quotas import QuotaPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
@@ -35,16 +28,11 @@ MEMORY_CHECK_SECONDS = 1.0
 class RedisMemoryMonitor:
     """The memory of Redis at the last reading; unknown, and so not full, while Redis is away."""
 
-    def __init__(
-        self, redis: Redis, settings: Settings, listed: Callable[[], Collection[str]] = tuple
-    ) -> None:
-        """`listed` returns the ids of connections, whose messages' bytes are read as well."""
+    def __init__(self, redis: Redis, settings: Settings) -> None:
         self._parts = settings.redis_parts
         self._redis = redis
         self._limit = settings.redis_limit  # a size of 0 leaves it to the server
-        self._listed = listed
         self.memory: RedisMemory | None = None
-        self.budgets = RedisBudgets(settings.queue_limit, self._limit, self._parts)
 
     @property
     def full(self) -> bool:
@@ -71,17 +59,9 @@ class RedisMemoryMonitor:
         before, found = self.full, None
         with suppress(RedisAway):
             found = await memory(self._redis, self._limit.size)
-            await self._read_budgets(found)
         self.memory = found
         if found is not None and found.full != before:
             log.warning("redis full" if found.full else "redis has room", action="redis.room")
-
-    async def _read_budgets(self, found: RedisMemory | None) -> None:
-        """Raises `RedisAway`; the last figures stay then."""
-        taken = await bytes_many(self._redis, self._listed())
-        used, size = (0, None) if found is None else (found.used, found.limit)
-        total = self._limit if size is None else replace(self._limit, size=size)
-        self.budgets = replace(self.budgets, total=total, used=used, taken=taken)
 
     async def run(self) -> None:
         """Read every `MEMORY_CHECK_SECONDS`, until cancelled."""

@@ -30,8 +30,8 @@ async def watch(redis: Redis) -> None:
     """Ping for as long as it runs, and note where Redis hangs, for all calls of this process.
 
     While that is noted every call raises `RedisAway` at once, and so do those that wait then; the first ping that
-    is answered ends it. A Redis that is slow for as long as that counts as one that hangs: sends meanwhile are
-    accepted by the spool, and reads are refused with 503 until the next ping, a tenth of a second later.
+    is answered ends it. A Redis that is slow for as long as that counts as one that hangs: sends meanwhile
+    wait (`RedisWait`), and reads are refused with 503 until the next ping, a tenth of a second later.
     `redis` is a client of its own: its wait holds up no other call.
     """
     outage.doubted = doubted = asyncio.Event()

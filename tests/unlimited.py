@@ -10,4 +10,4 @@ UNLIMITED = Quota(None, Limit("none", 0, "none", 1), 0)
 
 def at_most(size: int, connections: int = 0) -> Quota:
     """So many for all, with parts for so many connections."""
-    return Quota(None, Limit("SPOOL_LIMIT", size, "spool_unavailable", 5), connections)
+    return Quota(None, Limit("MAX_WEBHOOKS", size, "instance_limit_reached", 5), connections)

@@ -122,11 +122,6 @@ class Settings(
         return f"{where}, project {self.firestore_project}, database {self.firestore_database}"
 
     @property
-    def spool_file(self) -> Path:
-        """The SQLite file of sends that are accepted while Redis is away."""
-        return self.data / "spool.db"
-
-    @property
     def media(self) -> Path:
         """The directory of the messages' files on this host."""
         return self.data / "media"

@@ -58,7 +58,7 @@ class HealthMonitor(Shell):
             interval=settings.health_check_interval / 1000,
             redis_limit=settings.max_redis_memory,
         )
-        places = (settings.sessions, settings.spool_file, settings.state_file)
+        places = (settings.sessions, settings.state_file)
         floor = StoreFloor.of(settings, *(place.parent for place in places), settings.sessions)
         self._monitor = Monitor(
             probes,

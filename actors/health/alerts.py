@@ -35,7 +35,6 @@ CRITICAL = frozenset(
         "store_away",
         "vault_away",
         "disk_full",
-        "spool_unreadable",
         "all_failed",
         "connection_failed",
         "connection_blocked",

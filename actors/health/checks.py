@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         Mirror,
         OwnMistake,
         Sample,
-        Spools,
     )
     from actors.runtime.limits.limit_uses import LimitUse
 
@@ -132,9 +131,8 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         reasons.append(Reason("vault_away", "degraded", detail))
     if sample.queue is not None:
         reasons += _queue(sample.queue, thresholds)
-    if sample.spools is not None and sample.mirror is not None:
-        limits += sample.spools.limits
-        reasons += [*_mirror(sample.mirror), *_spools(sample.spools)]
+    if sample.mirror is not None:
+        reasons += _mirror(sample.mirror)
         reasons += _own_mistake(sample.own_mistake, sample.at)
         reasons += _backups(sample.backups)
     reasons += _limits(limits, sample.connections)
@@ -359,16 +357,4 @@ def _backups(backups: Backups | None) -> list[Reason]:
     if backups is not None and backups.lacks:
         detail = health_texts.incomplete_backup(backups.lacks)
         reasons.append(Reason("instance_backup_incomplete", "degraded", detail))
-    return reasons
-
-
-def _spools(spools: Spools) -> list[Reason]:
-    reasons = []
-    if spools.stuck:
-        detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
-        reasons.append(Reason("spool_stuck", "degraded", detail))
-    if spools.unreadable:
-        reasons.append(
-            Reason("spool_unreadable", "degraded", health_texts.spool_unreadable(spools.unreadable))
-        )
     return reasons

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.runtime.connection_ids import name_of
-from actors.runtime.limits.limit_uses import FILES_FULL, QUEUE_FULL, SPOOL_FULL, STORE_FULL
+from actors.runtime.limits.limit_uses import FILES_FULL, QUEUE_FULL, STORE_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,14 +18,12 @@ LIMIT_RESOURCES: Mapping[str, str] = {
     QUEUE_FULL: "for messages in Redis",
     STORE_FULL: "for messages and events in the state store",
     FILES_FULL: "for files on this host",
-    SPOOL_FULL: "on a host while Redis is away",
 }
 
 LIMIT_REFUSALS: Mapping[str, str] = {
     QUEUE_FULL: "sends are refused",
     STORE_FULL: "sends are refused, and what arrives waits at WhatsApp",
     FILES_FULL: "uploads are refused",
-    SPOOL_FULL: "sends are refused",
 }
 
 # Advice about a limit that is nearly reached, by its alert.
@@ -35,7 +33,6 @@ LIMIT_ADVICE: Mapping[str, str] = {
     STORE_FULL: "`teimoso jobs run prune-messages` or MESSAGE_RETENTION_DAYS makes room; or raise the setting with"
     " `teimoso settings set`, which needs no restart.",
     FILES_FULL: "Files leave MEDIA_RETENTION_DAYS after they were last needed; shorten that, or raise the setting.",
-    SPOOL_FULL: "Start Redis again: the spool drains by itself; or raise the setting.",
 }
 
 LIMITS: Mapping[str, str] = {
@@ -135,10 +132,7 @@ def redis_memory(memory: RedisMemory) -> str:
 def limit_use(use: LimitUse) -> str:
     """A connection, or the instance, has nearly used up a limit: the figures, its setting, and what a person can do."""
     of = "All connections together" if use.connection is None else "The connection"
-    if use.setting == "SPOOL_LIMIT":
-        used, size = f"{use.used}", f"{use.size} messages"
-    else:
-        used, size = f"{use.used / 2**20:.1f}", f"{use.size / 2**20:.1f} MB"
+    used, size = f"{use.used / 2**20:.1f}", f"{use.size / 2**20:.1f} MB"
     part = use.connection is not None and use.setting.startswith("MAX_")
     allowed = f"{use.setting} leaves it" if part else f"{use.setting} allows"
     return (
@@ -192,14 +186,6 @@ def incomplete_backup(connections: Sequence[str]) -> str:
     return (
         f"The newest backup of the instance could not copy the sessions of {names}, and has the ones of the backup"
         " before, if any; all else is in it. The log `backup.log` says why."
-    )
-
-
-def spool_unreadable(count: int) -> str:
-    """So many rows of the spool are no sends any more."""
-    return (
-        f"{count} accepted messages were damaged in the spool and are cancelled;"
-        " what is left of them is in the table `unreadable` of its file until you delete it."
     )
 
 

@@ -100,7 +100,7 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store, (spools, mirror, own_mistake, backups), zombies, vault = await asyncio.gather(
+        redis, store, (mirror, own_mistake, backups), zombies, vault = await asyncio.gather(
             self._probes.ping(),
             self._probes.read(),
             self._probes.stored_reports(),
@@ -137,7 +137,6 @@ class Monitor:
             limits=usage.limits,
             unread=usage.unread,
             vault=vault,
-            spools=spools,
             mirror=mirror,
             own_mistake=own_mistake,
             backups=backups,

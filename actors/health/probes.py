@@ -17,20 +17,21 @@ from actors.health.samples import (
     Mirror,
     OwnMistake,
     ProbeResult,
-    Spools,
 )
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.leases.lease_record import NONE_HELD
-from actors.runtime.limits.limit_uses import SPOOL_FULL, LimitUse
 from actors.state.documents import (
+    COMPARISON,
     HEALTH_STATUS,
+    INSTANCE_BACKUP,
     LATEST,
     RECOVERY_ACTIONS,
     Order,
     StoreAway,
     Where,
 )
+from actors.state.own_mistakes import MISTAKE_DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,46 +158,32 @@ class Probes:
 
     async def stored_reports(
         self,
-    ) -> tuple[Spools, Mirror, OwnMistake | None, Backups] | tuple[None, None, None, None]:
-        """The spools of all hosts, the queue's view, the last mistake, and scheduled backups of the instance.
+    ) -> tuple[Mirror, OwnMistake | None, Backups] | tuple[None, None, None]:
+        """The queue's view, the last mistake, and scheduled backups of the instance.
 
         As processes report them; None while the store is away.
         """
         if self.leaves_alone("store"):
-            return None, None, None, None
+            return None, None, None
+        names = (COMPARISON, MISTAKE_DOCUMENT, INSTANCE_BACKUP)
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
-                page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
+                found = await asyncio.gather(
+                    *(self._documents.get(HEALTH_STATUS, name) for name in names)
+                )
         except (StoreAway, TimeoutError):
-            return None, None, None, None
-        lately = [
-            each for each in page.items if each.get("compared_at", 0) > self._wall() - COMPARED
-        ]
-
-        def of(kind: str) -> int:
-            return sum(item.get(kind, 0) for item in lately)
-
-        spools = Spools(
-            stuck=sum(item["stuck"] for item in page.items),
-            unreadable=sum(item.get("unreadable", 0) for item in page.items),
-            limits=tuple(
-                LimitUse(SPOOL_FULL, **each)
-                for item in page.items
-                for each in item.get("limits", ())
-            ),
+            return None, None, None
+        compared, mistaken, backups = found
+        differences = (0, 0, 0)
+        if compared is not None and compared.get("compared_at", 0) > self._wall() - COMPARED:
+            differences = (compared["missing"], compared["unseen"], compared["differing"])
+        return (
+            Mirror(differences),
+            None if mistaken is None else OwnMistake(mistaken["mistaken_at"], mistaken["action"]),
+            Backups()
+            if backups is None
+            else Backups(backups["backup_failing_since"], tuple(backups["backup_lacks"])),
         )
-        mirror = Mirror((of("missing"), of("unseen"), of("differing")))
-        mistakes = (
-            OwnMistake(item["mistaken_at"], item["action"])
-            for item in page.items
-            if "mistaken_at" in item
-        )
-        noted = (item for item in page.items if "backup_failing_since" in item)
-        backups = (
-            Backups(item["backup_failing_since"], tuple(item.get("backup_lacks", ())))
-            for item in noted
-        )
-        return spools, mirror, next(mistakes, None), next(backups, Backups())
 
     async def zombies(self) -> Mapping[str, int] | None:
         """The number of recent restarts of each connection as a zombie; None while the store is away."""

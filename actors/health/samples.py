@@ -70,15 +70,6 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Spools:
-    """Chats that no host can move to the queue, sends whose row is none any more, and limits that are nearly reached."""
-
-    stuck: int = 0
-    unreadable: int = 0
-    limits: tuple[LimitUse, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Mirror:
     """The queue's view in the state store.
 
@@ -113,8 +104,8 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
-    say), `low` whether they have no room for messages, `limits` the uses of limits of the state store and of files, `unread` the names of the alerts about limits that could not be read, `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
-    the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
+    say), `low` whether they have no room for messages, `limits` the uses of limits of the state store and of files, `unread` the names of the alerts about limits that could not be read, `vault` why the bucket is away, `redis_memory` what Redis has in use, `mirror` how
+    the queue's view is, `zombies` how often each connection was one within the last half hour, both None where
     nobody could say; with `mirror` come `own_mistake`, None where there was none, and `backups`, its scheduled backups. `unreached_for` are the seconds for
     which no connection has reached WhatsApp.
     """
@@ -137,7 +128,6 @@ class Sample:
     limits: tuple[LimitUse, ...] = ()
     unread: frozenset[str] = frozenset()
     vault: str | None = None
-    spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()
     own_mistake: OwnMistake | None = None
     backups: Backups | None = Backups()

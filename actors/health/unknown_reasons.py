@@ -28,7 +28,6 @@ OF_CONNECTIONS = PER_CONNECTION | {
 }
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 OF_REDIS_MEMORY = frozenset({"redis_full", "queue_full"})
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "spool_full"})
 OF_MIRROR = frozenset(
     {"queue_differs", "own_mistake", "instance_backup_failed", "instance_backup_incomplete"}
 )
@@ -40,8 +39,7 @@ def unjudged(sample: Sample) -> frozenset[str]:
         (sample.connections is None, OF_CONNECTIONS),
         (sample.zombies is None, frozenset({"connection_zombie"})),
         (sample.queue is None, OF_QUEUE),
-        # One read of the store has both.
-        (sample.spools is None or sample.mirror is None, OF_SPOOLS | OF_MIRROR),
+        (sample.mirror is None, OF_MIRROR),
         (not sample.redis.ok, frozenset({"redis_slow", "not_durable"})),
         (sample.redis_memory is None, OF_REDIS_MEMORY),
         (not sample.store.ok, frozenset({"store_slow"})),

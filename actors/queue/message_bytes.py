@@ -19,8 +19,6 @@ RECORDS_PER_SCRIPT = 100
 """Records that one script counts."""
 MIN_MESSAGE_BYTES = 1000
 """Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
-KEYED = 640
-"""Bytes that it counts for its Idempotency-Key: `KEYED` there."""
 SCANNED = 500
 """Keys that one command looks at."""
 
@@ -55,8 +53,7 @@ class MessageBytes(QueueReader):
     async def expire_early(self, hours: Mapping[str, int], now: float | None = None) -> None:
         """Remove what would expire by these hours of each connection, but nothing that is promised for longer.
 
-        The state store has it whole, it ended a day ago or more, and no Idempotency-Key gives its id to another
-        message. Reads every key once, in shares.
+        The state store has it whole, and it ended a day ago or more. Reads every key once, in shares.
         """
         async for connection, ids in self._records_of(hours):
             await self._run(connection, "expire_early", clock(now), hours[connection], *ids)

@@ -26,6 +26,7 @@ from actors.queue.queue_errors import (
     NotCancellable,
     NotDead,
     NotFound,
+    RecordExpired,
 )
 from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import (
@@ -37,7 +38,6 @@ from actors.queue.records import (
     Send,
     Status,
     api_id,
-    derive,
     job_of,
     mint,
     record_of,
@@ -46,6 +46,7 @@ from actors.queue.retry_policy import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
 from actors.redis.leases.leases import LeaseLost
+from actors.runtime import host_identity
 from actors.runtime.limits import account_pace
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
+    from actors.runtime.host_identity import Uptime
     from actors.runtime.limits.account_pace import AccountPace
     from actors.runtime.limits.limits import LimitReached
     from actors.runtime.limits.quotas import QuotaPart
 
-IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
 # Seconds beyond its time that a blocked wait may take before the server counts as away.
@@ -78,6 +79,7 @@ __all__ = [
     "NotFound",
     "OutboundQueue",
     "Record",
+    "RecordExpired",
     "RedisAway",
     "Redriven",
     "Renamed",
@@ -112,33 +114,29 @@ class OutboundQueue(LaneJoins):
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
-        With `idempotency_key` (scope it by API key) the same body within 24 h gives the first
-        record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
-        acceptance may be repeated within a day of the message's end.
+        With `idempotency_key` (scope it by API key) the same body gives the first record again for 24 h, another
+        raises `IdempotencyConflict`. The hours are those for which the QueueActor's host ran, so that no clock shortens
+        them; later the key names the next message. With `message_id`, minted before, the acceptance may be
+        repeated within a day of the message's end.
 
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
-        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
+        Raises `RecordExpired` where the key names a message whose record Redis has not any more,
+        `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
         messages of the connection have `QUEUE_MEMORY_PER_CONNECTION` bytes, or their `part` of the memory of Redis
         where that is all that is left for them; never for one that was accepted before.
         """
         now = clock(now)
-        key, fingerprint, spare = "", "", ""
+        key, fingerprint, message_id = "", "", message_id or mint()
         if idempotency_key is not None:
-            key = keys.digest(idempotency_key)
-            fingerprint = send.fingerprint
-            spare = "" if message_id else mint()
-            message_id = message_id or derive(send, idempotency_key, now)
-        message_id = message_id or mint()
+            key, fingerprint = keys.digest(idempotency_key), send.fingerprint
         outcome, *answer = await self._run(
             send.connection,
             "accept",
             now,
             message_id,
-            spare,
             key,
             fingerprint,
-            IDEMPOTENCY_SECONDS * 1000,
             send.chat,
             send.type,
             send.text,
@@ -153,10 +151,12 @@ class OutboundQueue(LaneJoins):
             raise self._full(part, *map(int, answer))
         if outcome == "conflict":
             raise IdempotencyConflict
-        if outcome == "replayed":
+        if outcome == "known":
             first_id, fields = answer
+            if not fields:
+                raise RecordExpired(api_id(send.connection, first_id))
             first = record_of(send.connection, first_id, pairs(fields))
-            return Accepted(await self._named(first), replayed=True)
+            return Accepted(await self._named(first), replayed=first_id != message_id)
         message_id, revision, status, chat = answer
         record = Record(
             id=api_id(send.connection, message_id),
@@ -306,9 +306,15 @@ class OutboundQueue(LaneJoins):
         """
         await self._run(connection, "redact", clock(now), message_id)
 
-    async def promote(self, connection: str, now: float | None = None) -> float | None:
-        """Ready what is due; return when the next is (None: nothing is held back)."""
-        due = await self._run(connection, "promote", clock(now))
+    async def promote(
+        self, connection: str, now: float | None = None, uptime: Uptime | None = None
+    ) -> float | None:
+        """Ready what is due; return when the next is (None: nothing is held back).
+
+        Forgets Idempotency-Keys whose time is over by the `uptime` of this host (None: as it is now).
+        """
+        boot, seconds = uptime or host_identity.uptime()
+        due = await self._run(connection, "promote", clock(now), boot, repr(seconds))
         return float(due) if due else None
 
     async def cancel(self, id: str, now: float | None = None) -> Record:  # noqa: A002

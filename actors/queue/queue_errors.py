@@ -9,6 +9,14 @@ class IdempotencyConflict(Exception):  # noqa: N818 - reads as what it is
     code = "idempotency_conflict"
 
 
+class RecordExpired(Exception):  # noqa: N818 - reads as what it is
+    """The message that an Idempotency-Key names is finished, and the state store alone has it; `id` is its id."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002 - the field's word
+        super().__init__(id)
+        self.id = id
+
+
 class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
     """The connection was deleted, and takes no send any more (HTTP 410)."""
 

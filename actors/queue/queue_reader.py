@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.queue import current_addresses
-from actors.queue.queue_errors import IdempotencyConflict
+from actors.queue.queue_errors import IdempotencyConflict, RecordExpired
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
 from actors.redis import keys
 from actors.redis.client import reach, redis_errors
@@ -129,7 +129,7 @@ class QueueReader:
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """The message accepted first under this idempotency key within its time; None if there is none.
 
-        Raises `IdempotencyConflict` where that was another send.
+        Raises `IdempotencyConflict` where that was another send, `RecordExpired` where Redis has it not any more.
         """
         async with reach():
             found: Any = await self._redis.get(
@@ -140,7 +140,11 @@ class QueueReader:
         message_id, fingerprint = str(found).split(" ")
         if fingerprint != send.fingerprint:
             raise IdempotencyConflict
-        return await self.get(api_id(send.connection, message_id))
+        id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
+        record = await self.get(id)
+        if record is None:
+            raise RecordExpired(id)
+        return record
 
     async def counts_many(self, connections: Sequence[str]) -> dict[str, Counts]:
         """The size of each connection's queue, all in one round trip."""

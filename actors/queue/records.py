@@ -6,7 +6,6 @@ Times are seconds since the epoch. None of these may be logged: they carry chats
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import secrets
 from dataclasses import asdict, dataclass, field, fields
@@ -39,14 +38,8 @@ _TIMES = tuple((status, f"{status}_at") for status in STATUSES)
 EDIT_GRACE = 300.0
 """Seconds for which WhatsApp takes an edit longer than its clients offer one."""
 
-WEEK = 7 * 24 * 3600
-"""Seconds; a record is kept at least as long, so that within one Redis knows the first."""
-
 FIRST_FIELDS = 8
 """Fields that each `Send` always had."""
-
-# Not a secret: it only keeps these ids apart from other uses of the same digest.
-_MINT = b"teimoso message id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +186,7 @@ class ClaimedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a send; `replayed` when an Idempotency-Key or id had been accepted before."""
+    """The answer to a send; `replayed` when its Idempotency-Key names a message that was accepted before."""
 
     record: Record
     replayed: bool
@@ -288,17 +281,6 @@ def mint() -> str:
     By chance alone, so that no id comes again, whatever is forgotten.
     """
     return f"3EB0{secrets.token_hex(9).upper()}"
-
-
-def derive(send: Send, idempotency_key: str, now: float) -> str:
-    """The message id of a send with a key: a repeated acceptance meets its first record.
-
-    Neither another body nor the same key in another week has the same id, so that what Redis has
-    forgotten (it was emptied, or its time was over) is not taken for what is new.
-    """
-    week = int(now // WEEK)
-    subject = f"{send.connection}\0{week}\0{send.fingerprint}\0{idempotency_key}".encode()
-    return f"3EB0{hmac.new(_MINT, subject, hashlib.sha256).hexdigest()[:18].upper()}"
 
 
 def api_id(connection: str, message_id: str) -> str:

@@ -15,7 +15,10 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
                                               renamed: the number up to which the owner's session
                                               reported `aliases`; dropped: whether some were dropped;
                                               clock, set_back: the last second, and how far it
-                                              ever went back;
+                                              ever went back; uptime: the seconds for which the
+                                              QueueActor's host ran since the queue began; boot,
+                                              booted_for: that host's boot, and its age at the last
+                                              count;
                                               count:WHAT, took:BUCKET, took:ms: what became of
                                               messages (`records.Flow`); bytes: what their records
                                               take; weighed: all records count in it
@@ -46,7 +49,9 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:changed            zset    messages to mirror, by revision
     teimoso:{shop}:wake               list    at most one token: something may be claimed
     teimoso:{shop}:message:ID         hash    the record of a message
-    teimoso:{shop}:idempotency:HASH   string  message id and fingerprint, expires after 24 h
+    teimoso:{shop}:idempotency:HASH   string  message id and fingerprint of an Idempotency-Key's first send
+    teimoso:{shop}:keyed              list    `uptime` and HASH of each, in the order of acceptance: the
+                                              first is forgotten 24 h of `uptime` later
     teimoso:{shop}:commands           list    ids of what its owner is asked to do now
     teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
     teimoso:{shop}:answer:ID          string  what came of it, for some seconds
@@ -104,6 +109,7 @@ class ConnectionKeys:
     unasked: str
     joining: str
     leaving: str
+    keyed: str
     refused: str
     dead: str
     changed: str
@@ -133,6 +139,7 @@ class ConnectionKeys:
             self.unasked,
             self.joining,
             self.leaving,
+            self.keyed,
             self.refused,
             self.dead,
             self.changed,
@@ -166,7 +173,7 @@ class ConnectionKeys:
         return f"{self.base}:message:{message_id}"
 
     def idempotency(self, key: str) -> str:
-        """The first answer given to an Idempotency-Key."""
+        """The key of the message that an Idempotency-Key names."""
         return f"{self.base}:idempotency:{digest(key)}"
 
 
@@ -212,6 +219,7 @@ def of(connection: str) -> ConnectionKeys:
         unasked=f"{base}:unasked",
         joining=f"{base}:joining",
         leaving=f"{base}:leaving",
+        keyed=f"{base}:keyed",
         refused=f"{base}:refused",
         dead=f"{base}:dead",
         changed=f"{base}:changed",

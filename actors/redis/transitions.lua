@@ -31,7 +31,7 @@ local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BA
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
 local SINCE, ALIASES = BASE .. ':since', BASE .. ':aliases'
 local NAMELESS, UNASKED, JOINING = BASE .. ':nameless', BASE .. ':unasked', BASE .. ':joining'
-local LEAVING = BASE .. ':leaving'
+local LEAVING, KEYED = BASE .. ':leaving', BASE .. ':keyed'
 local call = redis.call
 local transitions = {}
 
@@ -42,8 +42,8 @@ local LEVEL = 1000
 -- Bytes that an open message takes in Redis beside its text and content, with its places and its keys: an upper
 -- bound, measured (`make bench`).
 local WEIGHT = 1000
--- Bytes of the first answer to an Idempotency-Key: an upper bound, measured. It lasts for a day, and counts as long as its message's record.
-local KEYED = 640
+-- Bytes of the id that an Idempotency-Key names: an upper bound, measured. It counts as long as its message's record.
+local KEY_BYTES = 640
 -- Bytes by which the names of keys are longer than the measured ones, for each key.
 local NAMED = math.max(0, #BASE - 28)
 -- Addresses that `aliases` has at most, and `nameless`; some megabytes.
@@ -51,6 +51,11 @@ local NAMES = 20000
 
 local function message(id)
     return BASE .. ':message:' .. id
+end
+
+-- The message that was accepted under this digest of an Idempotency-Key.
+local function idempotency(key)
+    return BASE .. ':idempotency:' .. key
 end
 
 local function lane(chat)

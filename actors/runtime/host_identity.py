@@ -3,8 +3,33 @@
 from __future__ import annotations
 
 import platform
+import time
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+
+class Uptime(NamedTuple):
+    """The boot of a host, and the seconds since then, those of its sleep among them; no clock that is set changes them."""
+
+    boot: str
+    seconds: float
+
+
+def uptime() -> Uptime:
+    """The boot of this host, and its age. Without ``/proc`` a boot is not known: then each process has its own."""
+    return Uptime(
+        _boot(), time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    )
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return str(uuid4())
 
 
 @cache
@@ -15,7 +40,6 @@ def here() -> str:
     boot every pid means another process.
     """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-        return f"{platform.node()}/{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+        return f"{platform.node()}/{_boot()[:8]}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return platform.node()

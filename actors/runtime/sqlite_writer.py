@@ -1,6 +1,6 @@
 """Runs one SQLite file's writes and reads in a thread: concurrent writes share a commit, then reads run.
 
-The state store, the spool and the ledger of files stand on it; each names the error for a file of no use.
+The state store and the ledger of files stand on it; each names the error for a file of no use.
 
 With ``synchronous=FULL`` a commit costs an fsync; writes that wait while one runs share the next. `group_commit`
 does that on an event loop, and does not serve here: SQLite blocks, so that each commit needs a thread, which takes

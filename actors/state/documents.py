@@ -35,7 +35,8 @@ DELIVERIES = "webhook_deliveries"
 DELIVERED = "webhook_delivered"
 QUOTAS = "quotas"
 
-LATEST = "latest"  # the one document of health_status
+LATEST, COMPARISON, INSTANCE_BACKUP = "latest", "comparison", "instance_backup"
+"""Documents of health_status: the last verdict, the last comparison of the queue with its view, scheduled backups."""
 
 HEAD = "head"  # the one document of event_log
 

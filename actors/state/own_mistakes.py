@@ -21,8 +21,6 @@ MISTAKE_DOCUMENT = "mistake"
 class MistakeDocument(TypedDict):
     """The last mistake of the service itself."""
 
-    stuck: int
-    """0, as of a report that is no spool's."""
     mistaken_at: float
     """When it was."""
     action: str
@@ -60,5 +58,5 @@ async def note_once(documents: Documents | None, action: str) -> bool:
 async def note(documents: Documents, action: str) -> None:
     """Count a mistake, and write when it was and what the log calls it. Raises `StoreAway`."""
     measures.count("teimoso_state_store_refusals", reason="mistake")
-    noted: MistakeDocument = {"stuck": 0, "mistaken_at": time.time(), "action": action}
+    noted: MistakeDocument = {"mistaken_at": time.time(), "action": action}
     await documents.set(HEALTH_STATUS, MISTAKE_DOCUMENT, noted)

@@ -1,4 +1,4 @@
-"""Turns validated send requests into messages in the Redis queue, or in the on-disk spool while Redis is away.
+"""Turns validated send requests into messages in the Redis queue.
 
 The queue itself is `actors/queue`.
 """

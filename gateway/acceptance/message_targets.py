@@ -191,7 +191,7 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
     if named != connection:
         return None
     if not rest.startswith("in."):
-        record = await backends.accepting.get(id_)
+        record = await backends.lanes.get(id_)
         if record is not None:
             found = _of_record(record)
             if not words or not record.stored or record.redacted:

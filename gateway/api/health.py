@@ -33,13 +33,12 @@ async def _live(_: ApiRequest[None, None]) -> Response:
 
 
 async def _ready(call: ApiRequest[None, None]) -> Response:
-    """Ready when a send would be accepted: by Redis or the spool, and the connections are known."""
+    """Ready when a send would be accepted: Redis answers, and the connections are known."""
     seen = await call.backends.observer.look()
-    redis = seen.redis
-    able = (redis or seen.spool is not None) and seen.loaded
+    able = seen.redis and seen.loaded
     return written(
         health_responses.Ready(
-            status="ready" if able else "not_ready", redis=redis, store=seen.store
+            status="ready" if able else "not_ready", redis=seen.redis, store=seen.store
         ),
         200 if able else 503,
     )
@@ -51,12 +50,11 @@ async def _health(call: ApiRequest[None, None]) -> Response:
     key = await _shown(call)
     seen, tree = await asyncio.gather(backends.observer.look(), backends.tree.look())
     status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
-    spooled = seen.spool.count if seen.spool else 0
     plain = summary.summary(
         status=status,
         uptime=time.monotonic() - backends.started,
         states=[each.state for each in seen.connections],
-        waiting=sum(each.waiting + each.delayed for each in seen.counts.values()) + spooled,
+        waiting=sum(each.waiting + each.delayed for each in seen.counts.values()),
         active=sum(each.active for each in seen.counts.values()),
         dead=sum(each.dead for each in seen.counts.values()),
         cpu=seen.cpu,
@@ -78,11 +76,6 @@ async def _health(call: ApiRequest[None, None]) -> Response:
             memory_limit=None if seen.memory_of_redis is None else seen.memory_of_redis.limit,
         ),
         "store": health_responses.StoreHealth(up=seen.store),
-        "spool": health_responses.SpoolHealth(
-            up=seen.spool is not None,
-            waiting=spooled,
-            oldest_at=rfc3339(seen.spool.oldest_at) if seen.spool else None,
-        ),
         "engines": [
             health_responses.EngineHealth(
                 name=name, installed=installed(name), **asdict(guarantees)

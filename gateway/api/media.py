@@ -264,7 +264,6 @@ OPERATIONS = (
             "media_gone",
             "range_not_satisfiable",
             "redis_away",
-            "spool_unavailable",
             "store_away",
             *_KEPT,
         ),

@@ -11,7 +11,6 @@ from actors.queue.outbound_queue import (
     NotFound,
     RedisAway,
 )
-from actors.queue.spool.file import SpoolUnavailable
 from actors.runtime import connection_ids
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 _ID = re.compile(
     rf"(?P<connection>{connection_ids.ID})\.(?P<rest>3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})"
 )
-_ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
 
 
 async def _get(call: ApiRequest[None, None]) -> Response:
@@ -54,8 +52,8 @@ async def document_of(call: ApiRequest[Any, Any]) -> Document:
     away: Exception | None = None
     if ".in." not in id:
         try:
-            record = await call.backends.accepting.get(id)
-        except (RedisAway, SpoolUnavailable) as error:
+            record = await call.backends.lanes.get(id)
+        except RedisAway as error:
             away = error
         else:
             if record is not None:
@@ -86,20 +84,9 @@ async def _cancel(call: ApiRequest[None, None]) -> Response:
     id, _ = named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
-    # The spool first: a message that the drain moves meanwhile is in the queue. It only tells why an id is
-    # not there, so that its disk being away keeps nobody from cancelling what is.
-    waiting, missed = None, None
-    try:
-        waiting = await call.backends.accepting.waiting(id)
-    except SpoolUnavailable as error:
-        missed = error
     try:
         record = await call.backends.lanes.cancel(id)
     except NotFound:
-        if missed is not None:
-            raise missed from None
-        if waiting is not None:
-            raise Problem("redis_away", _ON_DISK) from None
         raise Problem("unknown_message") from None
     except NotCancellable as error:
         raise Problem(
@@ -224,7 +211,7 @@ OPERATIONS = (
         _get,
         {200: Gives("The message.", response_models.Message)},
         "read",
-        refuses=("unknown_message", "redis_away", "spool_unavailable", "store_away"),
+        refuses=("unknown_message", "redis_away", "store_away"),
     ),
     Operation(
         "DELETE",
@@ -235,6 +222,6 @@ OPERATIONS = (
         _cancel,
         {200: Gives("Cancelled.", response_models.Message)},
         "send",
-        refuses=("unknown_message", "not_cancellable", "redis_away", "spool_unavailable"),
+        refuses=("unknown_message", "not_cancellable", "redis_away"),
     ),
 )

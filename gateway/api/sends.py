@@ -1,4 +1,4 @@
-"""Serves `POST /api/messages`: validates a send, stores the message (Redis or spool), awaits the outcome if asked."""
+"""Serves `POST /api/messages`: validates a send, puts the message into the queue, awaits the outcome if asked."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from actors.messages.content import file_of
 from actors.queue.outbound_queue import (
     ConnectionDeleted,
     IdempotencyConflict,
+    RecordExpired,
     RedisAway,
     Send,
     mint,
 )
-from actors.queue.records import api_id, derive
-from actors.queue.spool.file import SpoolFull, SpoolUnavailable
+from actors.queue.records import api_id
 from actors.runtime.limits.durations import DAY
-from actors.state.documents import StoreAway
+from actors.state.documents import MESSAGES, StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, message_targets, outcome_wait
 from gateway.acceptance.page_description import link_in
 from gateway.connection_access import resolve
-from gateway.http import limit_problems
 from gateway.http.endpoint import ApiRequest, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
@@ -54,20 +53,17 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _AGAIN = (
-    "Neither Redis nor the disk takes it; the message may be accepted all the same."
-    " Repeat it with the same Idempotency-Key, and it is sent once."
+    "Redis does not answer; the message may be accepted all the same. Repeat it with the same"
+    " Idempotency-Key, and it is sent once."
 )
 _ONCE_MORE = (
-    "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it"
-    " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
+    "Redis does not answer; the message may be accepted all the same, and repeated it may be sent"
+    " twice. With an Idempotency-Key from the first request on, it would be sent once."
 )
 
 
 async def _send(call: ApiRequest[NewMessage, WaitParameters]) -> Response:
-    """Answers when the message is on disk (G1); the state store is not on this path.
-
-    While Redis is away the disk is this host's, and the message follows what its chat has there.
-    """
+    """Answers when the message is in the queue, on disk (G1); the state store is not on this path."""
     wanted, key = call.body.root, idempotency_key(call)
     began = time.time()
     connection = await resolve(call, wanted.connection)
@@ -121,15 +117,13 @@ async def taken_in(
         raise Problem("idempotency_conflict") from None
     except ConnectionDeleted:
         raise await _deleted(backends, connection, began) from None
+    except RecordExpired as expired:
+        return await _stored(backends, expired.id)
     except RedisAway:
-        if queued:
-            raise
-        raise outcome_wait.lost() from None
-    except SpoolFull as full:
-        raise limit_problems.limit_problem(full, uncertain=True) from None
-    except SpoolUnavailable:
+        if not queued:
+            raise outcome_wait.lost() from None
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
-        raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
+        raise Problem("redis_away", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
     record = accepted.record
     headers = {"Location": f"/api/messages/{record.id}"}
     if accepted.replayed:
@@ -143,6 +137,17 @@ async def taken_in(
     record = await wait(backends, record, call.query.wait)
     outcome_wait.require_not_ended(record, headers)
     return Taken(record.id, record.message_id, record.status, record.error, headers)
+
+
+async def _stored(backends: Backends, id: str) -> Taken:  # noqa: A002 - the field's word
+    """The message of a repeated request as the state store has it. Problem `unknown_message`; raises `StoreAway`."""
+    found = await backends.documents.get(MESSAGES, id)
+    if found is None:
+        raise Problem(
+            "unknown_message", "It was accepted before, and nothing of it is kept any more."
+        )
+    headers = {"Location": f"/api/messages/{id}", "Idempotency-Replayed": "true"}
+    return Taken(id, found["message_id"], found["status"], found["error"], headers)
 
 
 async def _deleted(backends: Backends, connection: Registered, began: float) -> Problem:
@@ -165,7 +170,7 @@ async def _accept(
     wanted: StandaloneMessage | ChangeMessage,
     key: str | None,
 ) -> Accepted:
-    """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for the message to which it refers."""
+    """Raises as the acceptor, and `Problem` for the message to which it refers."""
     send, backends = _without_target(wanted), call.backends
     if _is_plain(wanted) and link_in(send.text) is None:
         return await backends.accepting.accept(send, key)
@@ -237,17 +242,13 @@ async def _accept_with_file(
     backends: Backends, send: Send, sha256: str, key: str | None
 ) -> Accepted:
     """Accept a message whose file stays as long as it may be sent. Problem `unknown_media`."""
-    now = time.time()
-    message_id = mint() if key is None else derive(send, key, now)
+    message_id = mint()
     # Before it is accepted: an accepted send has its file.
     id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
     if not await backends.files.use(sha256, id):
         raise Problem("unknown_media")
     await backends.files.secure(sha256)
-    accepted = await backends.accepting.accept(send, key, message_id=message_id, now=now)
-    if accepted.record.id != id and not accepted.replayed:
-        await backends.files.use(sha256, accepted.record.id)
-    return accepted
+    return await backends.accepting.accept(send, key, message_id=message_id)
 
 
 def _without_target(wanted: StandaloneMessage | ChangeMessage) -> Send:
@@ -320,7 +321,6 @@ REFUSES = (
     "store_full",
     "invalid_idempotency_key",
     "idempotency_conflict",
-    "spool_unavailable",
     "store_away",
     "not_sent",
     "message_dead",

@@ -159,7 +159,6 @@ class ConsoleRequest:
             "token": self.session.token,
             "redis_up": seen.redis,
             "store_up": seen.store,
-            "spool_up": seen.spool is not None,
             "health": status,
             "problem": problem,
             "now": time.time(),

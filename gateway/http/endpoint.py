@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import StoreUnavailable
-from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.runtime.limits.keyed_semaphores import NoTurn
 from actors.runtime.limits.limits import LimitReached
@@ -158,7 +157,6 @@ class _OutagesAsProblems:
 
 _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
-    SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),

@@ -169,7 +169,6 @@ PROBLEM_KINDS = _kinds(
     ProblemKind(503, "vault_away", "The bucket does not answer"),
     ProblemKind(503, "redis_away", "Redis does not answer"),
     ProblemKind(503, "redis_full", "Redis has no memory left for more messages"),
-    ProblemKind(503, "spool_unavailable", "Nothing can be put on disk now"),
     ProblemKind(503, "store_away", "The state store does not answer"),
     ProblemKind(503, "whatsapp_away", "WhatsApp cannot be reached now"),
     ProblemKind(503, "not_sent", "The message could not be sent in time, and was cancelled"),

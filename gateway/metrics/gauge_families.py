@@ -1,4 +1,4 @@
-"""Converts the gateway's snapshot (stores, spool, queue, connections, load) to Prometheus series, for the metrics route."""
+"""Converts the gateway's snapshot (stores, queue, connections, load) to Prometheus series, for the metrics route."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from actors.queue.outbound_queue import Counts
     from actors.queue.records import Flow
-    from actors.queue.spool.file import Depth
     from actors.redis.client import RedisMemory
     from gateway.instance_snapshot import InstanceSnapshot
     from gateway.schemas.response_models import Connection
@@ -77,8 +76,6 @@ class GaugeFamilies(Collector):
             )
         if seen.memory_of_redis is not None:
             yield from _memory(seen.memory_of_redis)
-        if seen.spool is not None:
-            yield from self._spool(seen.spool)
         if seen.redis:
             yield from self._queue(seen.counts)
             yield from _flows(seen.flows)
@@ -112,19 +109,6 @@ class GaugeFamilies(Collector):
         yield from self._states(seen.connections)
         yield _alerts(seen.latest)
         yield from _machine(seen)
-
-    def _spool(self, depth: Depth) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "teimoso_spool_messages",
-            "Messages on this host's disk that the queue does not have yet.",
-            value=depth.count,
-        )
-        oldest = self._now if depth.oldest_at is None else depth.oldest_at
-        yield GaugeMetricFamily(
-            "teimoso_spool_oldest_age_seconds",
-            "Age of the oldest of them; 0 when there is none.",
-            value=max(0.0, self._now - oldest),
-        )
 
     def _queue(self, counts: Mapping[str, Counts]) -> Iterator[Metric]:
         depth = GaugeMetricFamily(

@@ -180,7 +180,6 @@ _OF_MODEL: Mapping[str, Mapping[str, Any]] = {
     "Health": {"status": "healthy"},
     "FullHealth": {"status": "degraded"},
     "StoreHealth": {"up": True},
-    "SpoolHealth": {"up": True},
     "Ready": {"redis": True, "store": True},
 }
 """Examples of fields, by the name of their model, where those of `_NAMED` would not fit together."""

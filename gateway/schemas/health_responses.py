@@ -92,14 +92,6 @@ class EngineHealth(EngineGuarantees):
     installed: bool
 
 
-class SpoolHealth(Answer):
-    """The file on this host that takes sends while Redis is away."""
-
-    up: bool = Field(description="Whether sends could be accepted while Redis is away.")
-    waiting: int = Field(description="Sends on this host's disk that the queue does not have yet.")
-    oldest_at: str | None
-
-
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
@@ -112,7 +104,6 @@ class FullHealth(Health):
     )
     redis: RedisHealth
     store: StoreHealth
-    spool: SpoolHealth
     engines: list[EngineHealth]
     items: list[Connection]
 

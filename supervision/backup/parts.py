@@ -3,7 +3,7 @@
 The order is the consistency: an item that moves on while the parts are copied is in the part that it left, in the one
 that it came to, or in both, and never in neither. Repeats are what every part expects after a crash.
 
-sessions, spool → queue → state store → files
+sessions → queue → state store → files
 """
 
 from __future__ import annotations
@@ -74,8 +74,6 @@ async def parts(
     for directory in sorted(settings.sessions.glob("*/")):
         async for session in _sessions(directory, scratch):
             yield session
-    async for part in _databases(settings.data, [settings.spool_file], scratch):
-        yield part
     async for part in _queue(settings, scratch) if runs else _log(settings.data):
         yield part
     async for part in _databases(settings.data, [settings.state_file], scratch):

@@ -13,7 +13,7 @@ from actors.connection.backup.backup_format import BackupTooLarge, Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.runtime.backoff import doubled
-from actors.state.documents import HEALTH_STATUS, StoreAway
+from actors.state.documents import HEALTH_STATUS, INSTANCE_BACKUP, StoreAway
 from supervision.backup.backup_store import BackupName, Manifest
 from supervision.backup.creation import BackupFailed, create
 from supervision.jobs.backup_redis import mark_of
@@ -35,15 +35,10 @@ MAX_BACKUP_SECONDS: Final = 6 * 3600.0
 TARGET_CHECK_SECONDS: Final = 60.0
 """Seconds after which the target is asked again for its newest backup: a person may have made one."""
 
-NOTE: Final = "instance_backup"
-"""The document of `HEALTH_STATUS` from which the health monitor learns that backups fail."""
-
 
 class BackupsDocument(TypedDict):
     """The state of scheduled backups."""
 
-    stuck: int
-    """0, as of a report that is no spool's."""
     backup_failing_since: float | None
     """Time since which they fail; null while they do not."""
     backup_lacks: list[str]
@@ -130,9 +125,9 @@ class InstanceBackups:
         """Note since when backups fail, and the sessions that the newest one lacks; None leaves those as they were."""
         if lacking is None:
             lacking = [] if self._noted is None else self._noted["backup_lacks"]
-        noted = BackupsDocument(stuck=0, backup_failing_since=self._failing, backup_lacks=lacking)
+        noted = BackupsDocument(backup_failing_since=self._failing, backup_lacks=lacking)
         if noted == self._noted:
             return
         with suppress(StoreAway):  # the next round notes it
-            await self._documents.set(HEALTH_STATUS, NOTE, noted)
+            await self._documents.set(HEALTH_STATUS, INSTANCE_BACKUP, noted)
             self._noted = noted

@@ -30,7 +30,7 @@ BACKOFF = 5.0
 """Seconds that the first backoff of a message lasts at most."""
 
 DISK = "768m"
-"""The size of the disk of spool, sessions and files: room for files beyond DISK_RESERVE."""
+"""The size of the disk of sessions and files: room for files beyond DISK_RESERVE."""
 
 
 @pytest.fixture(scope="package")
@@ -59,7 +59,6 @@ def running(disk: Path | str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name in ("sessions", "media"):
             (disk / name).mkdir(mode=0o700)
             (data / name).symlink_to(disk / name)
-        (data / "spool.db").symlink_to(disk / "spool.db")
     clock = tmp_path_factory.mktemp("clock") / "offset"
     clock.write_bytes(struct.pack("d", 0.0))
     environment = {

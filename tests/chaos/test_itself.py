@@ -28,8 +28,6 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("actors", "gateway", "supervision", "simulator", "tests", "pyproject.toml")
 
-ACCEPTING = "tests/unit/gateway/acceptance/test_send_acceptance.py"
-
 
 @dataclass(frozen=True)
 class Break:
@@ -49,13 +47,6 @@ BREAKS = (
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=OFF",
         "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[session.db]",
-    ),
-    Break(
-        "fdatasync of the spool left out",
-        "actors/runtime/sqlite_writer.py",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA synchronous = NORMAL",
-        "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[spool.db]",
     ),
     Break(
         "fdatasync of the state store left out",
@@ -148,29 +139,18 @@ BREAKS = (
         "tests/unit/actors/connection/session/received/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
     ),
     Break(
-        "the spool skipped",
+        "the message id minted per try of an acceptance",
         "gateway/acceptance/send_acceptance.py",
-        """        spooled, replayed = await self._spool.put(
-            send,
-            message_id=message_id,
-            idempotency_key=idempotency_key,
-            now=now,
-            budgets=self._room.budgets,
-        )
-""",
-        """        from actors.queue.spool.rows import Spooled
-
-        replayed = False
-        spooled = Spooled(0, message_id or mint(), 0.0, idempotency_key, 0, send)
-""",
-        f"{ACCEPTING}::test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file",
+        "                message_id=message_id,\n                idempotency_key",
+        "                message_id=mint(),\n                idempotency_key",
+        "tests/integration/gateway/acceptance/test_redis_wait.py::test_g3_a_redis_that_hangs_may_have_accepted",
     ),
     Break(
-        "the spool passed over by what follows in a chat",
-        "gateway/acceptance/send_acceptance.py",
-        "not self._drain.away and not self._spool.holds(send.connection, send.chat)",
-        "not self._drain.away",
-        f"{ACCEPTING}::test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not",
+        "an Idempotency-Key that is forgotten within its day",
+        "actors/queue/scripts/lanes.lua",
+        "accepted + KEPT > uptime",
+        "accepted > uptime",
+        "tests/integration/queue/transitions/test_accept.py::test_a_key_names_its_message_for_a_day_of_uptime[once]",
     ),
     Break(
         "a send accepted for a connection that is deleted",

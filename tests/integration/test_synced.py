@@ -38,13 +38,6 @@ PROGRAMS = {
                     at=1, type="text", text={TEXT!r})
             report(number)
     """,
-    "spool.db": f"""
-        spool = Spool(Path(sys.argv[1]), Quota(None, Limit("SPOOL_LIMIT", 10, "spool_unavailable", 5), 0))
-        for number in range(2):
-            await spool.put(Send("shop", {CHAT!r}, {TEXT!r}))
-            report(number)
-        await spool.close()
-    """,
     "state.db": f"""
         documents = SqliteDocuments(Path(sys.argv[1]))
         for number in range(2):
@@ -57,10 +50,6 @@ FRAME = """
 import asyncio, os, sys
 from pathlib import Path
 from actors.connection.session.session import Session
-from actors.queue.outbound_queue import Send
-from actors.queue.spool.file import Spool
-from actors.runtime.limits.limits import Limit
-from actors.runtime.limits.quotas import Quota
 from actors.state.documents import Write
 from actors.state.sqlite.store import SqliteDocuments
 

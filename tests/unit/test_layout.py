@@ -121,7 +121,7 @@ ADAPTERS: dict[str, set[str]] = {
         "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite/store.py",
         "actors/state/sqlite/stored_bytes.py",
-        "actors/queue/spool/file.py",
+        "gateway/acceptance/former_spool.py",
         "actors/connection/session/file.py",
         "actors/connection/session/skipped_keys_migration.py",
         "actors/connection/backup/session_snapshot.py",

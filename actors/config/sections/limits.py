@@ -1,8 +1,8 @@
 """Declares the settings that limit connections, API keys and the instance, and builds limits and quotas from them.
 
 `MAX_…` is for the instance, or for each of its hosts or gateway processes where the description says so;
-`…_PER_CONNECTION` is for each connection, over all API keys that are for it. RATE_LIMIT, MEDIA_LIMIT and
-SPOOL_LIMIT are older than this rule.
+`…_PER_CONNECTION` is for each connection, over all API keys that are for it. RATE_LIMIT and MEDIA_LIMIT are older
+than this rule.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class LimitSettings(FileSettings):
     """
 
     title = "Limits"
-    intro = """`MAX_…` is for the instance, `…_PER_CONNECTION` for each connection, over all API keys that are for it. Three
-older names do not say so: `RATE_LIMIT` is for each connection, `SPOOL_LIMIT` and `MEDIA_LIMIT` for each host. A caller at a limit gets 429 for a connection or a
+    intro = """`MAX_…` is for the instance, `…_PER_CONNECTION` for each connection, over all API keys that are for it. Two
+older names do not say so: `RATE_LIMIT` is for each connection, `MEDIA_LIMIT` for each host. A caller at a limit gets 429 for a connection or a
 key and 503 for the instance, with `Retry-After`, and the answer names the setting: its code is `quota_reached` or
 `instance_limit_reached` where no other is named below. Half of each limit of the instance, but for `MAX_CONNECTIONS`,
-and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants))."""
+is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants))."""
 
     max_connections: int = Field(
         100,
@@ -127,22 +127,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "other half"
         ),
     )
-    spool_limit: int = Field(
-        100_000,
-        ge=1,
-        le=10_000_000,
-        validation_alias="SPOOL_LIMIT",
-        description="messages that wait on the gateway's disk at most while Redis is away (503 `spool_unavailable`)",
-    )
-    max_spool_bytes: ByteCount = Field(
-        256 * 2**20,
-        validation_alias="MAX_SPOOL_BYTES",
-        description=(
-            "bytes (also `1G`) that these messages may take on each host, counted as Redis will at most (503 "
-            "`instance_limit_reached`). A connection has what QUEUE_MEMORY_PER_CONNECTION and MAX_REDIS_MEMORY leave "
-            "it beside what Redis had last, else 429 `queue_full` or 503 `redis_full`; `0` for no limit but those"
-        ),
-    )
     stored_bytes_per_connection: ByteCount = Field(
         0,
         validation_alias="STORED_BYTES_PER_CONNECTION",
@@ -224,8 +208,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             self.webhook_quota,
             self.key_quota,
             self.file_quota,
-            self.spool_quota,
-            self.spool_bytes_quota,
             self.store_quota,
         )
         of_quotas = (limit for quota in quotas for limit in (quota.each, quota.total))
@@ -277,17 +259,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
     def file_quota(self) -> Quota:
         """Bytes of files on one host. A connection has no limit of them but that of a day (`upload_limit`)."""
         return self._quota(None, "MEDIA_LIMIT", 3600)
-
-    @property
-    def spool_quota(self) -> Quota:
-        """Messages that wait on the disk of one host while Redis is away."""
-        limit = self._limit("SPOOL_LIMIT", "spool_unavailable", 5)
-        return Quota(None, limit, self.max_connections)
-
-    @property
-    def spool_bytes_quota(self) -> Quota:
-        """Bytes that these take, as Redis will count them at most."""
-        return self._quota(None, "MAX_SPOOL_BYTES", 5)
 
     @property
     def store_quota(self) -> Quota:

@@ -166,7 +166,7 @@ class FileSettings(Section):
         512 * 2**20,
         validation_alias="DISK_RESERVE",
         description=(
-            "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone, and the same share of its"
+            "bytes (also `2G`) of the disk that are for Redis, sessions and state alone, and the same share of its"
             " inodes: while no more are free, files that arrive wait (`deferred`), and uploads are refused (503 `disk_reserve`); a change "
             "holds at once; `0` for none. A quarter of it is for Redis and what was accepted before: while less is"
             " free, sends are refused too, and what arrives is not acknowledged. The alert of a full disk is `DISK_THRESHOLD`"

@@ -39,6 +39,16 @@ class RedisAndRaySettings(Section):
         validation_alias="REDIS_REPLICAS",
         description="how many replicas of Redis have a message on disk before it is accepted",
     )
+    redis_wait: int = Field(
+        5_000,
+        ge=0,
+        le=60_000,
+        validation_alias="REDIS_WAIT",
+        description=(
+            "milliseconds for which a send waits for a Redis that is away before it is refused (503 `redis_away`): a restart that"
+            " is shorter refuses none"
+        ),
+    )
     redis_max_clients: int = Field(
         10_000,
         ge=16,

@@ -15,7 +15,7 @@ import structlog
 
 from actors.messages.content import NOTICES
 from actors.queue.records import api_id, split_id
-from actors.state.documents import HEALTH_STATUS, JOBS, Order, Where
+from actors.state.documents import COMPARISON, HEALTH_STATUS, JOBS, Order, Where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-COMPARISON = "comparison"
-"""The document of `HEALTH_STATUS` with what the last comparison found."""
 UNFINISHED = ("queued", "waiting", "sending", "dead")
 COMPARISON_PAGE = 200
 MAX_COMPARED_DOCUMENTS = 2_000
@@ -42,8 +40,6 @@ COMPARISON_PAUSE_SECONDS = 0.02
 class ComparisonDocument(TypedDict):
     """The last comparison of the queue with `message_queue_jobs`."""
 
-    stuck: int
-    """0, as of a report that is no spool's."""
     compared_at: float
     """When it was made."""
     missing: int
@@ -87,7 +83,7 @@ class Comparison:
         if suspects:
             await asyncio.sleep(self._settled)
             found = await self._again(suspects)
-        note = {"stuck": 0, "compared_at": time.time(), **asdict(found)}
+        note = {"compared_at": time.time(), **asdict(found)}
         await self._documents.set(HEALTH_STATUS, COMPARISON, note)
         (log.error if found.any else log.info)(
             "compared", action="queue.compare", jobs=len(jobs), **asdict(found)

@@ -3,32 +3,26 @@
 
 -- `room` is how many bytes all messages of the connection may have (`counters.bytes`); '' is no limit.
 function transitions.accept(
-    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content, room)
+    id, key, fingerprint, chat, kind, text, priority, send_at, content, room)
     -- One command in place of three, where none of these keys is there.
     local quiet = call('EXISTS', BASE .. ':deleted', message(id), HELD, SCHEDULED) == 0
     if not quiet and call('EXISTS', BASE .. ':deleted') == 1 then
         return {'deleted'}
     end
-    local known = not quiet and call('EXISTS', message(id)) == 1
     if key ~= '' then
-        local first = call('GET', BASE .. ':idempotency:' .. key)
+        local first = call('GET', idempotency(key))
         if first then
             local accepted, print = string.match(first, '^(%S+) (%S+)$')
             if print ~= fingerprint then
                 return {'conflict'}
             end
-            return {'replayed', accepted, call('HGETALL', message(accepted))}
-        end
-        if spare ~= '' and known then
-            -- The key is used anew after its time: its first message stays what it is.
-            id = spare
-            known = call('EXISTS', message(id)) == 1
+            return {'known', accepted, call('HGETALL', message(accepted))}
         end
     end
-    if known then
-        return {'replayed', id, call('HGETALL', message(id))}
+    if not quiet and call('EXISTS', message(id)) == 1 then
+        return {'known', id, call('HGETALL', message(id))}
     end
-    local bytes = WEIGHT + 2 * NAMED + #text + #content + (key ~= '' and KEYED + NAMED or 0)
+    local bytes = WEIGHT + 2 * NAMED + #text + #content + (key ~= '' and KEY_BYTES + NAMED or 0)
     -- The first write: at `maxmemory` it fails, and nothing of the transition is done.
     local all = call('HINCRBY', COUNTERS, 'bytes', bytes)
     if room ~= '' and all > tonumber(room) then
@@ -36,7 +30,8 @@ function transitions.accept(
         return {'full', all}
     end
     if key ~= '' then
-        call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
+        call('SET', idempotency(key), id .. ' ' .. fingerprint)
+        call('RPUSH', KEYED, (call('HGET', COUNTERS, 'uptime') or 0) .. ' ' .. key)
     end
     -- Messages that were due before this was accepted go before it.
     if not quiet then

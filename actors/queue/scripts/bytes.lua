@@ -7,7 +7,7 @@
 -- Near the budget, records leave before that hour (`early_expiry.lua`). A finished record whose view the state store
 -- refuses is in `refused`, and does not expire until a person decides (`refused_views.lua`).
 
--- Records of finished messages, in milliseconds: seven days, longer than a spool may last.
+-- Records of finished messages, in milliseconds: seven days.
 local RETENTION = 7 * 24 * 3600 * 1000
 local HOUR = 3600 * 1000
 -- Bytes of a record without words, with its key and its expiry: an upper bound, measured (`make bench`).
@@ -40,7 +40,7 @@ end
 
 -- The bytes that a record counts once its words are dropped.
 local function bare(keyed)
-    return BARE + NAMED + (keyed == '1' and KEYED + NAMED or 0)
+    return BARE + NAMED + (keyed == '1' and KEY_BYTES + NAMED or 0)
 end
 
 -- Drops the words. The record is made anew: Redis stores a hash compactly only if none of its values ever was a

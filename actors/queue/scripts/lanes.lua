@@ -72,8 +72,36 @@ local function follow_heads()
     end
 end
 
-function transitions.promote()
+-- Seconds of `uptime` for which an Idempotency-Key names its message.
+local KEPT = 24 * 3600
+
+-- Counts the seconds for which the caller's host ran, by its `uptime` since `boot`: a clock that is set changes none of
+-- them. While that host is down they stand still, so that a key lasts longer and never shorter.
+local function count_uptime(boot, uptime)
+    local before = call('HMGET', COUNTERS, 'boot', 'booted_for', 'uptime')
+    local passed = before[1] == boot and math.max(0, uptime - before[2]) or 0
+    local total = string.format('%.3f', (before[3] or 0) + passed)
+    call('HSET', COUNTERS, 'boot', boot, 'booted_for', uptime, 'uptime', total)
+    return tonumber(total)
+end
+
+-- Forgets up to `PROMOTE` of the oldest keys whose time is over; how many.
+local function forget_keys(uptime)
+    for forgotten = 0, PROMOTE - 1 do
+        local first = call('LINDEX', KEYED, 0)
+        local accepted, key = string.match(first or '', '^(%S+) (%S+)$')
+        if not key or accepted + KEPT > uptime then
+            return forgotten
+        end
+        call('DEL', idempotency(key))
+        call('LPOP', KEYED)
+    end
+    return PROMOTE
+end
+
+function transitions.promote(boot, uptime)
     follow_clock()
+    forget_keys(count_uptime(boot, uptime))
     promote()
     rested()
     follow_heads()
@@ -123,7 +151,7 @@ end
 
 -- Removes the fixed keys, unless something is open or not mirrored yet; without them nobody claims.
 function transitions.close()
-    if call('EXISTS', OPEN, CHANGED) > 0 or let_some_go() > 0 then
+    if call('EXISTS', OPEN, CHANGED) > 0 or let_some_go() > 0 or forget_keys(math.huge) > 0 then
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,

@@ -19,21 +19,16 @@ ALERT_SHARE: Final = 0.8
 URGENT_SHARE: Final = 0.98
 """The share from which the alert is urgent: a long text has no room any more."""
 
-QUEUE_FULL, STORE_FULL, FILES_FULL, SPOOL_FULL = (
-    "queue_full",
-    "store_full",
-    "files_full",
-    "spool_full",
-)
-LIMIT_ALERTS: Final = frozenset({QUEUE_FULL, STORE_FULL, FILES_FULL, SPOOL_FULL})
+QUEUE_FULL, STORE_FULL, FILES_FULL = "queue_full", "store_full", "files_full"
+LIMIT_ALERTS: Final = frozenset({QUEUE_FULL, STORE_FULL, FILES_FULL})
 """Names of the alerts about limits, one for each resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """`used` of the `size` that a setting allows one connection, or the instance where `connection` is None.
+    """`used` of the `size` in bytes that a setting allows one connection, or the instance where `connection` is None.
 
-    `alert` is the name of the alert that it raises from `ALERT_SHARE` on. Bytes, but for SPOOL_LIMIT, which counts messages.
+    `alert` is the name of the alert that it raises from `ALERT_SHARE` on.
     """
 
     alert: str

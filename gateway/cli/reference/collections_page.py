@@ -27,7 +27,6 @@ from actors.state.recovery_actions import RecoveryDocument
 from actors.state.tenants.key_issuer import IssuerDocument
 from actors.state.tenants.quota_inserts import QuotaDocument
 from actors.state.webhooks import Webhook
-from gateway.acceptance.spool_drain import SpoolDocument
 from gateway.http.api_keys import KeyDocument, RevokedKeyDocument
 from supervision.backup.schedule import BackupsDocument
 
@@ -43,7 +42,6 @@ DOCUMENTS: Final[Mapping[str, tuple[type, ...]]] = {
     "message_queue_jobs/{id}": (JobDocument,),
     "recovery_actions/{id}": (RecoveryDocument,),
     "health_status/latest": (HealthDocument,),
-    "health_status/spool.{host}": (SpoolDocument,),
     "health_status/comparison": (ComparisonDocument,),
     "health_status/mistake": (MistakeDocument,),
     "health_status/instance_backup": (BackupsDocument,),

@@ -70,7 +70,7 @@ async def log_out(view: ConsoleRequest) -> Response:
     try:
         await asyncio.to_thread(revoked_sessions.end, data, view.session, time.time())
     except OSError:
-        raise Problem("spool_unavailable", "The logout cannot be written to the disk.") from None
+        raise Problem("media_unavailable", "The logout cannot be written to the disk.") from None
     return _with_cookie(RedirectResponse(LOGIN, status_code=303), view.request, None)
 
 

@@ -1,7 +1,7 @@
-"""The disk of the spool and of the session file is full for a while (G1, G2, G5, G8, G11).
+"""The disk of the session file is full for a while (G2, G5, G8, G11).
 
-Both lie on a small tmpfs, which only root can mount. While it is full nothing more is accepted
-where Valkey is away too, and nothing that arrives is acknowledged; then all heals by itself.
+It lies on a small tmpfs, which only root can mount. While it is full nothing that arrives is acknowledged; then all
+heals by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.conftest import ACCOUNT, CONNECTION
-from tests.chaos.harness.faults.outage import health, kept_away, stored, unacknowledged
+from tests.chaos.harness.faults.outage import health, stored, unacknowledged
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import Instance, until
@@ -84,34 +84,4 @@ def test_a_full_disk_under_the_session(instance: Instance, small: Path, figure: 
 
 def state(instance: Instance) -> str:
     found: str = instance.connection(CONNECTION)["state"]
-    return found
-
-
-def test_a_full_disk_under_the_spool(instance: Instance, small: Path, figure: Figure) -> None:
-    """With Valkey away as well a send is refused, and may be tried again after a while."""
-    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
-        traffic = trial.traffic
-        with trial.during(kept_away(instance)):
-            until("the spool has some", lambda: spooled(instance) > 20 or None, 30)
-            with full(small):
-                until("sends are refused", lambda: traffic.refused["503"] > 10 or None, 60)
-                body = {"connection": CONNECTION, "to": "15550149000", "type": "text", "text": "no"}
-                refused = instance.api.post("/api/messages", json=body)
-                assert refused.status_code == 503
-                assert int(refused.headers["Retry-After"]) > 0
-                assert refused.json()["code"] == "spool_unavailable"
-            accepted = traffic.given()
-            begun = time.monotonic()
-            until("sends are accepted", lambda: traffic.given() > accepted + 20 or None, 30)
-            seconds = time.monotonic() - begun
-        trial.told = (
-            f"Valkey away and the spool's disk full: accepted again {seconds:.1f} s after there "
-            "was room"
-        )
-    assert spooled(instance) == 0
-    assert state(instance) == "open"
-
-
-def spooled(instance: Instance) -> int:
-    found: int = health(instance)["spool"]["waiting"]
     return found

@@ -113,7 +113,7 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
             f"an actor that died meanwhile open after {waited:.1f} s"
         )
     cleared = alert(instance, begun_at, "redis_away", active=False)
-    assert not trial.traffic.refused, "the spool accepts"
+    assert set(trial.traffic.refused) == {"503"}, "longer than sends wait"
     assert took < BOUND
     assert instance.connection(OTHER)["epoch"] == epoch + 1
     assert (
@@ -141,15 +141,14 @@ def watch_the_outage(traffic: Traffic, until_: float) -> str:
         assert not instance.pids("connection") - {instance.process("connection", CONNECTION).pid}
         time.sleep(0.5)
     assert delivered(traffic) == sent, "something was claimed"
-    assert traffic.given() > given + 20
+    assert traffic.given() > given, "messages are received"
     more = stored(instance, CONNECTION) - received
     assert more > 10, "what arrives is stored meanwhile"
     assert "redis_away" in shown_alerts(instance)
     until(
         "messages are acknowledged to WhatsApp", lambda: unacknowledged(instance, ACCOUNT) < 10, 20
     )
-    spooled: int = health(instance)["spool"]["waiting"]
-    return f"{spooled} sends spooled, {more} messages received"
+    return f"{more} messages received"
 
 
 def not_by(instance: Instance, pid: int) -> bool:

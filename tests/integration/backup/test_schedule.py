@@ -14,7 +14,7 @@ import pytest
 from actors.connection.session.session import Session
 from actors.redis.client import connect
 from actors.runtime.sqlite_writer import CopyFailed
-from actors.state.documents import HEALTH_ALERTS
+from actors.state.documents import HEALTH_ALERTS, INSTANCE_BACKUP
 from actors.state.open_store import open_documents
 from gateway.cli.doctor.checks.store import store
 from supervision.backup import creation, schedule
@@ -177,7 +177,7 @@ async def test_a_damaged_session_is_seen_until_a_backup_has_it(
         await watched.raised(INCOMPLETE)
     # A successor makes none, and knows from the target.
     await watched.documents.set(
-        "health_status", schedule.NOTE, {"stuck": 0, "backup_failing_since": None}
+        "health_status", INSTANCE_BACKUP, {"backup_failing_since": None, "backup_lacks": []}
     )
     await watched.raised()
     async with running(settings.data):

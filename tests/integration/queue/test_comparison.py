@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from actors.health.probes import Probes
 from actors.messages.content import ReadMark, Text
 from actors.queue.mirror import comparison
-from actors.queue.mirror.comparison import COMPARISON, Comparison, Differences
+from actors.queue.mirror.comparison import Comparison, Differences
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis import keys
@@ -19,7 +19,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
-from actors.state.documents import CONNECTIONS, HEALTH_STATUS, JOBS, Documents, Write
+from actors.state.documents import COMPARISON, CONNECTIONS, HEALTH_STATUS, JOBS, Documents, Write
 from actors.state.open_store import open_documents
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
@@ -119,7 +119,7 @@ async def test_what_redis_lost_is_missing(
         interval=30,
         redis_limit=0,
     )
-    _, view, *_ = await probes.stored_reports()
+    view, *_ = await probes.stored_reports()
     assert view is not None
     assert view.differences == (5, 0, 0)
 

@@ -144,17 +144,15 @@ async def test_the_health_monitor_reads_it(documents: Documents) -> None:
         nobody, nobody, nobody, documents, nobody,
         liveness=Liveness(), bucket=None, interval=30, redis_limit=0,
     )  # fmt: skip
-    assert (await probes.stored_reports())[2] is None
+    assert (await probes.stored_reports())[1] is None
     at = time.time()
-    await documents.set(
-        HEALTH_STATUS, MISTAKE_DOCUMENT, {"stuck": 0, "mistaken_at": at, "action": "prune"}
-    )
-    spools, mirror, mistake, _ = await probes.stored_reports()
+    await documents.set(HEALTH_STATUS, MISTAKE_DOCUMENT, {"mistaken_at": at, "action": "prune"})
+    mirror, mistake, _ = await probes.stored_reports()
     assert mistake is not None
     well = ProbeResult(ok=True, seconds=0.0)
     sample = Sample(
         at=at, cpu=0, memory=0, own_cpu=0, own_memory=0, processes=1, redis=well, store=well,
-        durability=None, connections={}, queue=None, spools=spools, mirror=mirror, own_mistake=mistake,
+        durability=None, connections={}, queue=None, mirror=mirror, own_mistake=mistake,
     )  # fmt: skip
     reasons = judge(sample, Thresholds(cpu=100, memory=100, heartbeat=30)).reasons
     assert [each.name for each in reasons] == ["own_mistake"]

@@ -82,7 +82,7 @@ def test_files_are_added_up_by_the_first_two_folders() -> None:
         for path, counts in {
             "gateway/app.py": (10, 5, 4, 1),
             "actors/queue/lanes/records.py": (20, 10, 0, 0),
-            "actors/queue/spool.py": (1, 1, 2, 2),
+            "actors/queue/upkeep.py": (1, 1, 2, 2),
         }.items()
     }
     found = sums(files)

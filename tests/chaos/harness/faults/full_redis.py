@@ -61,10 +61,9 @@ def _reasons(scene: Scene) -> set[str]:
 
 
 def _open(scene: Scene) -> int:
-    """Messages in the queue; those on disk for a Redis that was full wait for it to have room."""
-    told = health(scene.instance)
-    queue, spooled = told["queue"], told["spool"]["waiting"]
-    return int(queue["waiting"] + queue["active"] - spooled)
+    """Messages in the queue."""
+    queue = health(scene.instance)["queue"]
+    return int(queue["waiting"] + queue["active"])
 
 
 FULL = Fault("redis at maxmemory", 5, _fill, alert="redis_full", alone=True)

@@ -10,7 +10,7 @@ from redis import Redis
 
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
-from tests.integration.gateway.acceptance.test_spool import CHATS, claimed, drained, send
+from tests.integration.gateway.acceptance.test_redis_wait import CHATS, claimed, send
 from tests.integration.gateway.served import SHOP, Gateway
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ def test_a_full_redis_refuses_sends_and_loses_none_that_was_accepted(
         assert "\nteimoso_redis_memory_limit_bytes " in metrics
         assert '\nteimoso_queue_bytes{connection="shop"} ' in metrics
     own_gateway.until(lambda: ask(own_gateway, "probe").status_code == 202 or None, 10)
-    drained(own_gateway)
     send(own_gateway, "after")
     found = claimed(own_gateway)[CHATS[0]]
     assert [text for text in found if text != "probe"] == [*texts, "after"]

@@ -16,12 +16,9 @@ import pytest
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime.atomic_files import held
-from actors.state.connections import Connections
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import FORMER_SUFFIX, incoming
 from actors.state.open_store import open_documents
-from supervision.removal import DELETED
 from tests.integration.gateway.api.keys.test_access import made
 from tests.integration.gateway.removal import remove
 from tests.integration.gateway.served import SHOP, Gateway
@@ -124,61 +121,6 @@ def test_a_gateway_that_has_not_learnt_of_the_next(own_gateway: Gateway) -> None
     assert sent(own_gateway, "second")[0] == 202
     wanted = ["first", "second"] if status == 202 else ["second"]
     assert waiting(own_gateway, LATER) == wanted
-
-
-def test_what_waits_on_disk_ends_with_its_connection(
-    own_gateway: Gateway, own_valkey: Valkey
-) -> None:
-    """G2: visibly, for an admin alone. The spool is drained when the name is another's."""
-    own_valkey.kill()
-    status, accepted = sent(own_gateway, "spooled")
-    assert status == 202
-    own_gateway.kill()
-    own_valkey.start()
-    remove(own_gateway, through_gateway=False)
-    own_gateway.start()
-    own_gateway.connect(LATER)
-    path = f"/api/messages/{accepted['id']}"
-
-    def ended() -> bool:
-        answer = own_gateway.api.get(path)
-        return answer.status_code == 200 and answer.json()["status"] == "cancelled"
-
-    own_gateway.until(ended, 20)
-    found = own_gateway.api.get(path).json()
-    assert (found["error"], found["connection"]) == (DELETED, "shop")
-    assert waiting(own_gateway, LATER) == []
-    mine = own_gateway.api.get("/api/messages", params={"connection": "shop"}).json()
-    assert mine["items"] == []
-    former = own_gateway.api.get("/api/messages", params={"connection": SHOP}).json()
-    assert [each["text"] for each in former["items"]] == ["spooled"]
-
-
-def test_a_gateway_that_has_not_learnt_of_it_drains_nothing_for_it(
-    own_gateway: Gateway, own_valkey: Valkey
-) -> None:
-    """Redis was away as it was deleted, so that there is no tombstone yet."""
-
-    async def delete() -> None:
-        documents = open_documents(own_gateway.settings)
-        await Connections(documents).delete(SHOP)
-        await documents.close()
-
-    with held(own_gateway.settings.spool_file.with_suffix(".lock")) as ours:
-        assert ours
-        own_valkey.kill()
-        status, accepted = sent(own_gateway, "spooled")
-        assert status == 202
-        asyncio.run(delete())
-        own_valkey.start()
-    path = f"/api/messages/{accepted['id']}"
-
-    def ended() -> bool:
-        answer = own_gateway.api.get(path)
-        return answer.status_code == 200 and answer.json()["status"] == "cancelled"
-
-    own_gateway.until(ended, 20)
-    assert own_gateway.api.get(path).json()["error"] == DELETED
 
 
 def test_two_gateways_and_a_name_that_comes_and_goes(

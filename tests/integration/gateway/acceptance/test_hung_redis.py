@@ -20,6 +20,7 @@ from tests.integration.gateway.served import KEY, Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     import httpx
 
@@ -86,6 +87,14 @@ def changes(message: str) -> Iterator[tuple[str, str, Any]]:
 
 
 @pytest.fixture
+def own_gateway(own_valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway whose sends do not wait for Redis."""
+    with Gateway(tmp_path / "gateway", own_valkey, redis_wait=0) as gateway:
+        gateway.connect()
+        yield gateway
+
+
+@pytest.fixture
 def message(own_gateway: Gateway) -> str:
     body = {"connection": "shop", "to": "15550100002", "text": "hi"}
     answer = own_gateway.api.post("/api/messages", json=body)
@@ -129,7 +138,7 @@ def test_no_answer_waits_for_a_redis_that_hangs(
         try:
             own_gateway.until(lambda: "redis hangs" in own_gateway.log(), 20)
             with own_gateway.client(KEY, timeout=20) as caller:
-                assert caller.post("/api/messages", json=body).status_code == 202
+                assert caller.post("/api/messages", json=body).status_code == 503
                 away = caller.get("/health").json()
                 for path in looks(message):
                     ask = partial(person.get, path, headers={"X-Api-Key": KEY})
@@ -171,7 +180,7 @@ def test_no_answer_waits_for_a_redis_that_begins_to_hang(
                     answers, seconds = zip(*[each.result(20) for each in asked], strict=True)
             finally:
                 own_valkey.signal(signal.SIGCONT)
-            assert (answers[0], answers[1], answers[-1]) == (503, 503, 202)
+            assert (answers[0], answers[1], answers[-1]) == (503, 503, 503)
             assert 500 not in answers
             own_gateway.until(partial(is_back, own_gateway, tried), 20)
             slowest.append(max(seconds))

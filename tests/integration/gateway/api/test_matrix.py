@@ -33,14 +33,12 @@ from tests.integration.gateway.api.bad_inputs import (
 )
 from tests.integration.gateway.api.held_contents import HeldContents
 from tests.integration.gateway.served import CONTRACT, KEY, SHOP
-from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import BaseModel
 
-    from tests.integration.gateway.api.held_contents import Everything
     from tests.integration.gateway.served import Api, Gateway
 
 SECRETS = (NUMBER, TEXT, KEY, "x" * 40, "9" * 40)
@@ -69,14 +67,8 @@ IN_PATHS = {
 @pytest.fixture(scope="module")
 def held(gateway: Gateway) -> Iterator[HeldContents]:
     contents = HeldContents(gateway)
-
-    def begun() -> Everything | None:
-        """Its drain of the spool notes once that nothing waits."""
-        found = contents.read()
-        return found if any(str(row[1]).startswith("spool.") for row in found[1]) else None
-
     try:
-        contents.last = until("the gateway has begun", begun, 20)
+        contents.last = contents.read()
         yield contents
     finally:
         contents.close()

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -302,15 +303,20 @@ def test_a_kill_in_the_midst_leaves_nothing_once_another_comes(own_gateway: Gate
     assert kept(own_gateway) == {sha256}
 
 
-def test_redis_away_does_not_matter(own_gateway: Gateway, own_valkey: Valkey) -> None:
+def test_a_file_is_taken_and_its_message_waits_while_redis_is_away(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
     own_valkey.kill()
     content = unlike()
-    accepted = send(own_gateway.api, {"sha256": upload(own_gateway.api, content)["sha256"]})
+    media = {"sha256": upload(own_gateway.api, content)["sha256"]}
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(send, own_gateway.api, media)
+        time.sleep(0.5)
+        assert not asking.done()
+        own_valkey.start()
+        accepted = asking.result()
     assert accepted.status_code == 202, accepted.text
     path = f"/api/messages/{accepted.json()['id']}/media"
-    assert own_gateway.api.get(path).content == content
-    own_valkey.start()
-    own_gateway.until(lambda: own_gateway.api.get("/api/queue").json()["waiting"] == 1, 20)
     assert own_gateway.api.get(path).content == content
 
 

@@ -94,8 +94,6 @@ def test_nothing_turns_every_error_into_an_answer() -> None:
         ("console/page_stream.py", "_look"),  # the 500 of a page that lies open
         ("console/page_stream.py", "_is_allowed"),  # the look that follows meets the same error
         ("console/page_app.py", "_stream"),  # the same, before the first look
-        ("acceptance/spool_drain.py", "run"),  # in the background; what waits stays on the disk
-        ("acceptance/spool_drain.py", "_move"),  # in the background; one chat holds up no other
         ("http/api_keys.py", "_read"),  # in the background; callers get the last known keys
         ("connection_cache.py", "run"),  # in the background
         ("connection_cache.py", "_listen"),  # in the background

@@ -19,7 +19,6 @@ from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 OWNER = Owner("connection:test", os.getpid(), host_identity.here())
 
@@ -113,8 +112,6 @@ def test_without_redis_nothing_is_kept(direct: Gateway, server: Valkey) -> None:
         assert answer.json()["uncertain"]
     finally:
         server.start()
-    file: Path = direct.settings.spool_file
-    assert not file.exists() or b"to a Redis" not in file.read_bytes()
 
     def again() -> bool:
         answer = direct.api.post("/api/messages?wait=1", json=body("nobody sends this either"))

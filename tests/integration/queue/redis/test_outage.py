@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from actors.queue.outbound_queue import RedisAway, Send
-from actors.queue.records import api_id, derive
+from actors.queue.records import api_id, mint
 from actors.redis.change_notifications import pokes
 from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Owner
@@ -148,16 +148,16 @@ async def test_g1_an_acceptance_that_timed_out_and_was_applied_is_not_done_twice
     desk: Desk, own_server: Valkey
 ) -> None:
     await desk.accept("loads the script", BEN)
-    send = Send(SHOP, ANA, "once")
+    send, message_id = Send(SHOP, ANA, "once"), mint()
     os.kill(own_server.pid, signal.SIGSTOP)
     begun = time.monotonic()
     try:
         with pytest.raises(RedisAway):
-            await desk.lanes.accept(send, idempotency_key="k", now=1.0)
+            await desk.lanes.accept(send, idempotency_key="k", message_id=message_id, now=1.0)
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
     assert time.monotonic() - begun < 20
-    applied = api_id(SHOP, derive(send, "k", 1.0))
+    applied = api_id(SHOP, message_id)
     async with asyncio.timeout(5):
         while await desk.lanes.get(applied) is None:  # noqa: ASYNC110 - the server does it alone
             await asyncio.sleep(0.01)

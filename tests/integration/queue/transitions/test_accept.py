@@ -7,11 +7,12 @@ import pytest
 from redis.exceptions import ResponseError
 
 from actors.messages.content import Quote, Target, Text, encode
-from actors.queue.outbound_queue import IdempotencyConflict, Send
+from actors.queue.outbound_queue import IdempotencyConflict, RecordExpired, Send
 from actors.queue.queue_reader import KEEPING
 from actors.queue.records import api_id, mint
 from actors.redis import keys
 from actors.redis.pipeline import RedisPipeline
+from actors.runtime.host_identity import Uptime
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 from tests.integration.queue.redis.cluster import SEVERAL_CONNECTIONS
 
@@ -97,20 +98,64 @@ async def test_another_key_is_another_message(desk: Desk) -> None:
     assert await desk.drain() == ["hello", "hello"]
 
 
-async def test_a_key_is_kept_for_a_day(desk: Desk, redis: Redis) -> None:
-    await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
-    left = await redis.ttl(keys.of(SHOP).idempotency("k"))
-    assert DAY - 60 < left <= DAY
-
-
-async def test_a_key_used_anew_after_its_time_is_a_new_message(desk: Desk, redis: Redis) -> None:
+async def test_a_key_names_its_message_for_a_day_of_uptime(desk: Desk, redis: Redis) -> None:
+    """No clock shortens it: neither Redis nor a caller counts by one."""
+    await desk.lanes.promote(SHOP, 5.0, Uptime("boot", 100.0))
     first = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
-    await redis.delete(keys.of(SHOP).idempotency("k"))  # its time is over
-    second = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0 + DAY)
-    third = await desk.lanes.accept(HELLO, idempotency_key="k", now=6.0 + DAY)
+    await desk.lanes.promote(SHOP, 5.0 + 365 * DAY, Uptime("boot", 99.9 + DAY))
+    again = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0 + 365 * DAY)
+    assert (again.replayed, again.record.id) == (True, first.record.id)
+    key = keys.of(SHOP).idempotency("k")
+    assert await redis.ttl(key) == -1, "Redis would forget it by its own clock"
+    await desk.lanes.promote(SHOP, 6.0, Uptime("boot", 100.0 + DAY))
+    assert not await redis.exists(key)
+    second = await desk.lanes.accept(HELLO, idempotency_key="k", now=6.0)
+    third = await desk.lanes.accept(HELLO, idempotency_key="k", now=7.0)
     assert second.record.id != first.record.id
-    assert third.replayed
-    assert third.record.id == second.record.id
+    assert (third.replayed, third.record.id) == (True, second.record.id)
+
+
+async def test_a_boot_shortens_the_time_of_no_key(desk: Desk) -> None:
+    """Nobody knows for how long the host was down, nor where another host counts."""
+    await desk.lanes.promote(SHOP, 5.0, Uptime("boot", DAY))
+    await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    for boot, seconds in (("later", 3 * DAY), ("later", 4 * DAY - 1), ("boot", 9 * DAY)):
+        await desk.lanes.promote(SHOP, 5.0, Uptime(boot, seconds))
+        assert (await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)).replayed
+
+
+async def test_many_keys_are_forgotten_in_steps(desk: Desk, redis: Redis) -> None:
+    await desk.lanes.promote(SHOP, 5.0, Uptime("boot", 0.0))
+    for number in range(150):
+        await desk.lanes.accept(HELLO, idempotency_key=f"{number}", now=5.0)
+    left = []
+    for _ in range(3):
+        await desk.lanes.promote(SHOP, 5.0, Uptime("boot", DAY))
+        left.append(len([key async for key in redis.scan_iter("*:idempotency:*")]))
+    assert left in ([50, 0, 0], [0, 0, 0]), "the latter where each script runs twice"
+    assert not await redis.exists(keys.of(SHOP).keyed)
+
+
+async def test_a_key_that_the_release_before_kept_still_counts(desk: Desk, redis: Redis) -> None:
+    first = await desk.lanes.accept(HELLO, now=5.0)
+    name = keys.of(SHOP).idempotency("k")
+    await redis.set(name, f"{first.record.message_id} {HELLO.fingerprint}", px=60_000)
+    again = await desk.lanes.accept(HELLO, idempotency_key="k", now=6.0)
+    assert (again.replayed, again.record.id) == (True, first.record.id)
+
+
+async def test_a_key_whose_message_redis_has_not_any_more(desk: Desk, redis: Redis) -> None:
+    """Its clock was set ahead, and the record expired: nothing is sent twice for that."""
+    first = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    await desk.drain()
+    record = keys.of(SHOP).message(first.record.message_id)
+    size: Any = await redis.hget(record, "bytes")
+    await redis.hincrby(keys.of(SHOP).counters, "bytes", -int(size))
+    await redis.delete(record)
+    for call in (desk.lanes.accept(HELLO, idempotency_key="k"), desk.lanes.first(HELLO, "k")):
+        with pytest.raises(RecordExpired) as expired:
+            await call
+        assert expired.value.id == first.record.id
 
 
 async def test_acceptance_with_an_id_may_be_repeated_at_any_time(desk: Desk) -> None:
@@ -118,20 +163,9 @@ async def test_acceptance_with_an_id_may_be_repeated_at_any_time(desk: Desk) -> 
     await desk.lanes.accept(HELLO, message_id=message_id, now=5.0)
     assert await desk.drain() == ["hello"]
     again = await desk.lanes.accept(HELLO, message_id=message_id, now=9.0)
-    assert again.replayed
+    assert not again.replayed, "it is the caller's own"
     assert again.record.status == "sent"
     assert await desk.drain() == []
-
-
-async def test_a_keyed_acceptance_with_an_id_is_no_new_message_after_its_time(
-    desk: Desk, redis: Redis
-) -> None:
-    """A spool that drains late repeats an acceptance whose answer was lost."""
-    message_id = mint()
-    await desk.lanes.accept(HELLO, idempotency_key="k", message_id=message_id, now=5.0)
-    await redis.delete(keys.of(SHOP).idempotency("k"))
-    again = await desk.lanes.accept(HELLO, idempotency_key="k", message_id=message_id, now=5 + DAY)
-    assert again.replayed
 
 
 async def test_g4_messages_to_a_chat_leave_in_order_within_a_priority(desk: Desk) -> None:

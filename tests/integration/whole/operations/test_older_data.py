@@ -1,7 +1,7 @@
 """`teimoso up` on the data directory of an older release: nothing is lost, and nobody scans a QR.
 
-The older release is the one before all modules were moved. Messages wait both ways as it stops, in
-every place where they can.
+Messages wait both ways as it stops, in every place where they can: also in a spool, which it had
+while Redis took none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-BEFORE = "4cfc23d89afb1218a2447def7e3021a5d0d1fb43"
+BEFORE = "e6ed0f932dc1b7e6185c0478b6f865dd1bf8edbb"
 ACCOUNTS = {SHOP: ACCOUNT, SECOND: OTHER}
 COLLEAGUE, PATRON = "15550100004", "15550100005"
 SENT = {"sent", "delivered", "read"}
@@ -153,7 +153,7 @@ def test_an_older_data_directory_is_taken_over(instance: Instance, code: Path) -
         detain(instance, exchange)
         instance.kill_everything()
         settings = Settings.load(instance.data)
-        assert rows(settings.spool_file, "spool") == 3
+        assert rows(settings.data / "spool.db", "spool") == 3
         assert rows(settings.sessions / SECOND / "session.db", "inbox") >= 2
         assert not receiver.taken
 
@@ -256,7 +256,7 @@ def detain(instance: Instance, exchange: Exchange) -> None:
     exchange.send(SHOP, CONTACT)
     exchange.send(SECOND, CONTACT)
     exchange.send(SECOND, COLLEAGUE)
-    assert rows(settings.spool_file, "spool") == 3
+    assert rows(settings.data / "spool.db", "spool") == 3
 
 
 def rows(file: Path, table: str) -> int:

@@ -94,7 +94,7 @@ def _received(instance: Instance, text: str) -> bool:
 
 
 def test_scenario_3_redis_fails(instance: Instance) -> None:
-    stop, pause, away, send, go_on, wait, back = commands(PAGE, "Scenario 3")
+    stop, pause, away, go_on, send, wait, back = commands(PAGE, "Scenario 3")
     (valkey,) = instance.pids("valkey")
     try:
         run(instance, stop)
@@ -102,8 +102,9 @@ def test_scenario_3_redis_fails(instance: Instance) -> None:
         run(instance, pause)
         assert json.loads(run(instance, away))["status"] != "healthy"
         assert instance.api.get("/health").json()["redis"]["up"] is False
-        accepted = json.loads(run(instance, send))
         run(instance, go_on)
+        assert _state(valkey) == "T", "it is back before the send begins"
+        accepted = json.loads(run(instance, send))
         until("it goes on", lambda: _state(valkey) != "T", 5)
     finally:
         # The next test needs it, also after a failure. The keeper may have ended it meanwhile.

@@ -1,4 +1,4 @@
-"""Reasons for items that are stored and cannot go on: in the spool, the mirror, or a session."""
+"""Reasons for items that are stored and cannot go on: in the mirror, or a session."""
 
 from __future__ import annotations
 
@@ -7,23 +7,9 @@ from dataclasses import replace
 import pytest
 
 from actors.health.checks import judge
-from actors.health.samples import (
-    ConnectionSample,
-    Spools,
-)
+from actors.health.samples import ConnectionSample
 from actors.redis.leases.lease_record import HeldItems
 from tests.unit.actors.health.well import THRESHOLDS, WELL
-
-
-@pytest.mark.parametrize(
-    ("name", "spools"), [("stuck", Spools(stuck=2)), ("unreadable", Spools(unreadable=2))]
-)
-def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> None:
-    (reason,) = judge(replace(WELL, spools=spools), THRESHOLDS).reasons
-    assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
-    unknown = judge(replace(WELL, spools=None), THRESHOLDS)
-    assert unknown.reasons == ()
-    assert f"spool_{name}" in unknown.unknown  # an alert that is active stays
 
 
 def test_a_view_that_nobody_read_is_not_judged() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from actors.health.alerts import Alerts
 from actors.health.checks import judge
-from actors.health.samples import Spools
 from actors.redis.client import RedisMemory
 from actors.runtime.limits.limit_uses import LimitUse
 from tests.unit.actors.health.well import OPEN, THRESHOLDS, WELL
@@ -50,7 +49,6 @@ def use(alert: str, percent: int, connection: str | None = None) -> LimitUse:
         ({"limits": (use("store_full", 99),)}, "healthy", ["store_full"]),
         ({"limits": (use("store_full", 100),)}, "degraded", ["store_full"]),
         ({"limits": (use("files_full", 81),)}, "healthy", ["files_full"]),
-        ({"spools": Spools(limits=(use("spool_full", 81),))}, "healthy", ["spool_full"]),
     ],
 )
 def test_limits(change: dict[str, Any], status: str, names: list[str]) -> None:
@@ -77,9 +75,8 @@ def test_the_text_has_figure_setting_and_remedy() -> None:
         use("store_full", 90, "c0"),
         LimitUse("store_full", "STORED_BYTES_PER_CONNECTION", 95 * 2**20, 100 * 2**20, "c0"),
         use("store_full", 99),
-        LimitUse("spool_full", "SPOOL_LIMIT", 90, 100),
     )
-    own, all_of_them, spool = judge(replace(WELL, limits=limits), THRESHOLDS).reasons
+    own, all_of_them = judge(replace(WELL, limits=limits), THRESHOLDS).reasons
     assert (own.name, own.subject, own.urgent) == ("store_full", "c0", False)
     assert own.detail.startswith(
         "The connection used 95.0 of the 100.0 MB (95%) that STORED_BYTES_PER_CONNECTION allows"
@@ -88,5 +85,3 @@ def test_the_text_has_figure_setting_and_remedy() -> None:
     assert "`teimoso settings set`" in own.detail
     assert (all_of_them.subject, all_of_them.urgent) == (None, True)
     assert "99.0 of the 100.0 MB (99%) that MAX_STORED_BYTES allows" in all_of_them.detail
-    assert "90 of the 100 messages (90%) that SPOOL_LIMIT allows" in spool.detail
-    assert "Start Redis again" in spool.detail

@@ -7,11 +7,9 @@ import pytest
 
 from actors.messages.content import LinkPreview, Text
 from actors.queue.records import (
-    WEEK,
     ClaimedMessage,
     Send,
     api_id,
-    derive,
     mint,
     record_of,
     split_id,
@@ -26,25 +24,6 @@ def test_a_message_id_is_minted_as_whatsapp_web_does() -> None:
     ids = {mint() for _ in range(100)}
     assert len(ids) == 100
     assert all(ID.fullmatch(each) for each in ids)
-
-
-def test_g3_an_idempotency_key_always_gives_the_same_message_id() -> None:
-    derived = derive(SEND, "order 7", 5 * WEEK)
-    assert ID.fullmatch(derived)
-    assert derive(SEND, "order 7", 6 * WEEK - 1) == derived
-
-
-@pytest.mark.parametrize(
-    ("send", "key", "now"),
-    [
-        (SEND, "order 8", 5 * WEEK),
-        (replace(SEND, connection="shop2"), "order 7", 5 * WEEK),
-        (replace(SEND, text="another"), "order 7", 5 * WEEK),
-        (SEND, "order 7", 6 * WEEK),
-    ],
-)
-def test_no_other_send_has_its_message_id(send: Send, key: str, now: float) -> None:
-    assert derive(send, key, now) != derive(SEND, "order 7", 5 * WEEK)
 
 
 def test_equal_sends_have_equal_fingerprints() -> None:

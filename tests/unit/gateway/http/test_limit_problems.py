@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.runtime.limits.limits import Limit, Scope
 
 LIMITS = Settings.model_validate({}).limits
-OF_THE_INSTANCE = ("MAX_", "MEDIA_LIMIT", "SPOOL_LIMIT", "DISK_RESERVE")
+OF_THE_INSTANCE = ("MAX_", "MEDIA_LIMIT", "DISK_RESERVE")
 
 
 def scopes(limit: Limit) -> tuple[Scope, ...]:

@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from actors.health.resources import Disk
 from actors.metrics.counters import FAST
 from actors.queue.records import CONNECTION_COUNTERS, Counts, flow_of
-from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from actors.redis.leases.lease_record import HeldItems
 from actors.runtime.limits.limit_uses import LimitUse
@@ -44,7 +43,6 @@ def rendered(
         "redis": True,
         "durable": None,
         "store": True,
-        "spool": Depth(7, 40.0),
         "loaded": True,
         "latest": None,
         "cpu": 1.0,
@@ -76,8 +74,6 @@ def test_the_first_series() -> None:
     assert series["teimoso_connection_restarts_total", ("shop",)] == 2
     assert series["teimoso_connection_epoch", ("shop",)] == 3
     assert series["teimoso_redis_up", ()] == 1
-    assert series["teimoso_spool_messages", ()] == 7
-    assert series["teimoso_spool_oldest_age_seconds", ()] == 60
 
 
 def backlog(*webhooks: Behind) -> dict[str, float]:
@@ -103,10 +99,10 @@ def test_how_far_webhooks_are_behind() -> None:
 
 
 def test_what_is_not_known_has_no_series() -> None:
-    series = rendered(redis=False, store=False, spool=None)
+    series = rendered(redis=False, store=False)
     assert series["teimoso_redis_up", ()] == 0
     assert series["teimoso_state_store_up", ()] == 0
-    assert not [name for name, _ in series if name.startswith(("teimoso_queue", "teimoso_spool"))]
+    assert not [name for name, _ in series if name.startswith("teimoso_queue")]
     assert series["teimoso_messages_accepted_total", ("shop",)] == 2
 
 

@@ -28,16 +28,13 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"queue_memory_per_connection": BUDGET})
 
 
-async def full(desk: Desk, key: str | None = None) -> list[str]:
+async def full(desk: Desk) -> list[str]:
     """Send, and store, until nothing more is accepted; the texts in the order of their ends."""
     texts: list[str] = []
     while True:
         text = f"{len(texts)}"
-        named = None if key is None else f"{key} {text}"
         try:
-            sent = await desk.lanes.accept(
-                Send(SHOP, ANA, text), idempotency_key=named, now=desk.now
-            )
+            sent = await desk.lanes.accept(Send(SHOP, ANA, text), now=desk.now)
         except LimitReached:
             return texts
         desk.ids[text] = sent.record.id
@@ -81,20 +78,11 @@ async def test_those_that_would_expire_first_make_room(desk: Desk) -> None:
     await desk.check()
 
 
-async def test_a_key_of_an_earlier_week_holds_none_back(desk: Desk) -> None:
-    desk.now = time.time() - 8 * 24 * 3600
-    texts = await full(desk, "order")
-    for text in texts:
-        await age(desk, text, 100)
-    await pruned(desk)
-    assert len(await left(desk, texts)) < len(texts)
-
-
-@pytest.mark.parametrize("why", ["young", "key", "changed", "words", "dead"])
+@pytest.mark.parametrize("why", ["young", "changed", "words", "dead"])
 async def test_what_is_promised_stays(desk: Desk, why: str) -> None:
-    """For a day all of it; the id that a key names for its week; nothing that the store has not, or not whole."""
+    """For a day all of it; and what the store has not, or not whole."""
     desk.now = time.time()
-    texts = await full(desk, "order" if why == "key" else None)
+    texts = await full(desk)
     of = keys.of(SHOP)
     for text in texts:
         await age(desk, text, 20 if why == "young" else 100)
@@ -107,18 +95,6 @@ async def test_what_is_promised_stays(desk: Desk, why: str) -> None:
             await desk.redis.hset(of.message(message_id), "status", "cancelled")
     await pruned(desk)
     assert await left(desk, texts) == texts
-
-
-async def test_a_key_that_has_expired_makes_room_and_its_id_is_not_given_again(desk: Desk) -> None:
-    desk.now = time.time()
-    texts = await full(desk, "order")
-    for text in texts:
-        await age(desk, text, 100)
-        await desk.redis.delete(keys.of(SHOP).idempotency(f"order {text}"))
-    await pruned(desk)
-    again = await desk.lanes.accept(Send(SHOP, ANA, "0"), idempotency_key="order 0", now=desk.now)
-    assert again.record.id != desk.ids["0"]
-    desk.ids["again"] = again.record.id
 
 
 async def test_as_long_as_there_is_room_all_stay(desk: Desk) -> None:
