@@ -12,13 +12,12 @@ import pytest
 
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis import keys
-from actors.redis.client import connect, reach
+from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from gateway.acceptance.redis_wait import RedisWait
 from tests.integration.gateway.served import SHOP, Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from httpx import Response
@@ -199,33 +198,3 @@ def test_keys_outlive_gateway_and_redis(own_gateway: Gateway, own_valkey: Valkey
     own_gateway.until(lambda: own_gateway.api.get("/health/ready").status_code == 200, 20)
     assert send(own_gateway, "once", key="order-1") == first
     assert claimed(own_gateway) == {CHATS[0]: ["once"]}
-
-
-async def test_they_go_on_in_the_order_in_which_they_came(own_valkey: Valkey) -> None:
-    """G4: also one that comes when Redis is back, and others wait still."""
-    own_valkey.kill()
-    found = own_valkey.settings(redis_wait=60_000)
-    redis, served = connect(found), list[int]()
-    waiting = RedisWait(redis, found)
-
-    def put(number: int) -> Callable[[], Awaitable[None]]:
-        async def call() -> None:
-            async with reach():
-                await redis.ping()
-            served.append(number)
-
-        return call
-
-    async def asked(number: int) -> asyncio.Task[None]:
-        task = asyncio.create_task(waiting.serve("shop", 1, put(number)))
-        await asyncio.sleep(0.05)
-        return task
-
-    tasks = [await asked(number) for number in range(20)]
-    assert not served
-    await asyncio.to_thread(own_valkey.start)
-    tasks += [asyncio.create_task(waiting.serve("shop", 1, put(number))) for number in (20, 21)]
-    await asyncio.gather(*tasks)
-    assert served == list(range(22))
-    await waiting.close()
-    await redis.aclose()
