@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-BEFORE = "e6ed0f932dc1b7e6185c0478b6f865dd1bf8edbb"
+BEFORE = "4cfc23d89afb1218a2447def7e3021a5d0d1fb43"
 ACCOUNTS = {SHOP: ACCOUNT, SECOND: OTHER}
 COLLEAGUE, PATRON = "15550100004", "15550100005"
 SENT = {"sent", "delivered", "read"}
