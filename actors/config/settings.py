@@ -80,13 +80,7 @@ class Settings(
 
         A directory that was moved or copied is its own: its content is not sought at the old place.
         """
-        values = json.loads((data / RUNTIME_FILE).read_text())
-        for former in (
-            "spool_limit",
-            "max_spool_bytes",
-        ):  # of an instance that was not started since
-            values.pop(former, None)
-        settings = cls.model_validate_json(json.dumps(values))
+        settings = cls.model_validate_json((data / RUNTIME_FILE).read_text())
         return settings.model_copy(update={"data": data.expanduser().absolute()})
 
     def current(self) -> Self:

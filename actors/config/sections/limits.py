@@ -7,9 +7,9 @@ than this rule.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from actors.config.sections.messages import FileSettings
 from actors.config.value_types import ByteCount  # noqa: TC001 - pydantic reads it
@@ -176,6 +176,14 @@ is reserved for connections in equal parts ([tenants](security.md#the-parts-of-t
         validation_alias="MEDIA_DOWNLOADS_PER_SENDER",
         description="the same for those of one sender to one connection",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_spool(cls, values: Any) -> Any:
+        """Pass over the limits of a spool in a `runtime.json` of an instance that was not started since it had one."""
+        if not isinstance(values, dict):
+            return values
+        return {name: values[name] for name in values.keys() - {"spool_limit", "max_spool_bytes"}}
 
     @field_validator("max_concurrent_requests", "max_event_readers", "max_webhooks", "max_api_keys")
     @classmethod
