@@ -44,7 +44,7 @@ def _fill(scene: Scene, party: Party) -> Struck:
             until("the queue is empty", lambda: _open(scene) == 0 or None, REACH)
         finally:
             redis.config_set("maxmemory", 0)
-    return Struck(at, over=time.time())
+    return Struck(at, over=time.time(), met=True)  # more than `REFUSED` sends were refused
 
 
 def _serves(scene: Scene, party: Party, old: int) -> bool:
