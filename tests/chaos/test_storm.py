@@ -34,7 +34,7 @@ COMMON = (REUSE, REFUSAL, GREEDY, AT_RESERVE, FULL, *SHARED)
 OWN = (FORGER, *SINGLE)
 """Faults of single connections."""
 
-TURNS = 3
+TURNS = 6
 """The limit of injections of a fault until it meets a message in flight."""
 
 

@@ -16,6 +16,7 @@ from actors.runtime import host_identity
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 from tests.processes.browser import DESK, PHONE, apart, chromium
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,11 @@ def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
     page.get_by_role("button", name="Send").click()
     page.get_by_text("The service does not answer").wait_for()
     expect(page.locator("#composer .main")).to_be_enabled(timeout=PAGE_MS)
-    page.wait_for_function("stream.readyState === EventSource.CLOSED")
+    until(
+        "the stream is closed",
+        lambda: page.evaluate("stream.readyState === EventSource.CLOSED"),
+        30,
+    )
     page.unroute("**/console/conversations/**")
     assert set(answered) == {"GET", "POST"}
     assert text.input_value() == "typed before"

@@ -17,6 +17,7 @@ from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, Gateway
 from tests.integration.gateway.webhooks.stored_messages import ANA, store_messages
 from tests.processes.browser import DESK, apart, chromium
+from tests.waits import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,7 +198,11 @@ def another(directory: Path, valkey: Valkey, **flags: object) -> Iterator[Gatewa
 def follow(page: Page, address: str) -> None:
     """Open a page, and mark it as it was loaded (`stayed`)."""
     page.goto(address)
-    page.wait_for_function("stream && stream.readyState === EventSource.OPEN")
+    until(
+        "the stream is open",
+        lambda: page.evaluate("stream && stream.readyState === EventSource.OPEN"),
+        30,
+    )
     page.evaluate("window.stayed = true")
 
 
