@@ -1,18 +1,19 @@
 """Searches the texts of a connection's newest messages for a list of its chats.
 
-Neither SQLite nor Firestore has an index of words here, so that a search reads messages one by one: as many as a page of
-100 ms has room for, and fewer where each document is paid for.
+Neither SQLite nor Firestore has an index of words here, so that a search reads messages one by one, and fewer where each
+document is paid for. Texts are anybody's: they are compared in a thread, in time that grows with their length alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from unicodedata import combining, normalize
 
 from actors.messages.content import CHANGE_TYPES
 from actors.runtime.limits.bounded_map import BoundedMap
-from actors.state.documents import MESSAGES, Order, Where
+from actors.state.documents import MESSAGES, PAGE_BYTES, Order, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.schemas.content.content_presenters import text_of
 
@@ -27,9 +28,14 @@ TEXTS_SEARCHED: Final = 1_000
 BILLED_TEXTS_SEARCHED: Final = 200
 """The same where each document is paid for (Firestore)."""
 
+CHARACTERS_SEARCHED: Final = 1_000_000
+"""Characters of those texts after which a search ends, too: about a second in a thread, whatever they are."""
+
 TEXTS_AT_ONCE: Final = 50
 """Messages that are read at once: a stranger may have written all of them, of some hundred kilobytes each."""
 
+PIECE: Final = 32
+"""Characters that are decomposed at once: NFKD takes time with the square of a run of marks."""
 
 MOST_SEARCHES: Final = 32
 """Searches whose finds are remembered for their later pages, by id: 0.2 MB each at most."""
@@ -67,22 +73,32 @@ class TextSearches:
         found: dict[str, str] = {}
         after: Cursor | None = None
         left = BILLED_TEXTS_SEARCHED if self._documents.billed else TEXTS_SEARCHED
+        characters = CHARACTERS_SEARCHED
         while True:
             page = await self._documents.query(
                 MESSAGES,
                 where=[Where("connection", "==", connection)],
                 order=[Order("at", descending=True)],
                 limit=min(left, TEXTS_AT_ONCE),
+                most_bytes=PAGE_BYTES,
                 after=after,
             )
-            for each in page.items:
-                if each["chat"] in found or each["type"] in CHANGE_TYPES or is_early(each):
-                    continue
-                if has_words(each, wanted):
-                    found[each["chat"]] = each["id"]
+            characters -= await asyncio.to_thread(_add_found, found, page.items, wanted)
             after, left = page.next, left - len(page.items)
-            if after is None or not left:
+            if after is None or not left or characters <= 0:
                 return FoundTexts(found, None if after is None else page.items[-1]["at"])
+
+
+def _add_found(found: dict[str, str], messages: list[Document], wanted: str) -> int:
+    """Add the newest message with the words of each chat; return how many characters were looked at."""
+    characters = 0
+    for each in messages:
+        if each["chat"] in found or each["type"] in CHANGE_TYPES or is_early(each):
+            continue
+        characters += len(text_of(each) or "")
+        if has_words(each, wanted):
+            found[each["chat"]] = each["id"]
+    return characters
 
 
 def has_words(message: Document, wanted: str) -> bool:
@@ -93,12 +109,11 @@ def has_words(message: Document, wanted: str) -> bool:
 def folded(text: str) -> str:
     """The text for comparisons: in any case, letters without their marks, and each form of a character as the plain one.
 
+    The time grows with the length alone: marks go, so that their order, which NFKD sorts, is of no account between pieces.
     A text of marks alone stays: nothing would be in every text.
     """
     if text.isascii():
         return text.casefold()
-    plain = normalize("NFKD", text)
-    for each in set(plain):
-        if combining(each):
-            plain = plain.replace(each, "")
+    pieces = (normalize("NFKD", text[at : at + PIECE]) for at in range(0, len(text), PIECE))
+    plain = "".join(each for piece in pieces for each in piece if not combining(each))
     return plain.casefold() or text

@@ -53,6 +53,9 @@ RECORDS_PER_BATCH = WRITES_WITH_EVENTS // 3
 BATCH_BYTES = 4 * 2**20
 """Of the writes of a batch, by `weight`: with their events well below Firestore's 10 MiB."""
 
+PAGE_BYTES = 4 * 2**20
+"""Of a page of documents that holds texts from outside: what is shown at once is made in a moment, however long they are."""
+
 # The queries that an index serves: equality on all but the last field, order and range on the
 # last. Each may carry further equalities, which are then filtered along the index.
 QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -228,9 +231,13 @@ class Documents(Protocol):
         where: Sequence[Where] = (),
         order: Sequence[Order] = (),
         limit: int | None = None,
+        most_bytes: int | None = None,
         after: Cursor | None = None,
     ) -> Page:
         """Documents that meet every condition, in order, ties broken by id.
+
+        With `most_bytes` the page ends early, with the document by which it has that many.
+
 
         Without `order`: by the field of a range condition, else by id. A range is possible on one
         field, which is then the first of `order`. `after` continues behind the page that gave the

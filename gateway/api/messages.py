@@ -13,7 +13,7 @@ from actors.queue.outbound_queue import (
 )
 from actors.runtime import connection_ids
 from actors.runtime.connection_ids import name_of
-from actors.state.documents import MESSAGES, Order, StoreAway, Where
+from actors.state.documents import MESSAGES, PAGE_BYTES, Order, StoreAway, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.api.account.chat_names import chat_names
 from gateway.connection_access import resolve
@@ -116,6 +116,7 @@ async def _list_some(call: ApiRequest[None, ListMessages]) -> Response:
         where=where,
         order=[Order("at", descending=query.order == "newest")],
         limit=query.limit,
+        most_bytes=PAGE_BYTES,
         after=query.after,
     )
     names = {each["connection"] for each in page.items}

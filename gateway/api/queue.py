@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.queue.dead_letters import REDRIVE_LETTERS
 from actors.queue.outbound_queue import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
+from actors.state.documents import PAGE_BYTES, size_of
 from gateway.api.account.chat_names import chat_names
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
@@ -18,12 +19,15 @@ from gateway.schemas import presenters, response_models
 from gateway.schemas.request_models import After, ListDead, Redrive, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
     from starlette.responses import Response
 
     from actors.queue.dead_letters import DeadLetter
+
+LETTERS_AT_ONCE: Final = 50
+"""Dead letters that are read at once: each may be as long as messages get."""
 
 
 async def _show(call: ApiRequest[None, None]) -> Response:
@@ -36,15 +40,14 @@ async def _dead(call: ApiRequest[None, ListDead]) -> Response:
     query = call.query
     names = _reachable(call) if query.connection is None else [await _id_of(call, query.connection)]
     first, behind = _place(query.after, names, query.connection)
-    found: list[DeadLetter] = []
-    for name in sorted(name for name in names if name >= first):
-        found += await call.backends.lanes.dead(
-            name, query.limit + 1 - len(found), behind if name == first else 0
-        )
-        if len(found) > query.limit:
+    items: list[DeadLetter] = []
+    last, size = None, 0
+    async for letter in _letters(call, names, first, behind):
+        if len(items) == query.limit or size >= PAGE_BYTES:
+            last = items[-1]
             break
-    items = found[: query.limit]
-    last = items[-1] if len(found) > len(items) else None
+        items.append(letter)
+        size += size_of([letter.record.text, letter.record.content])
     chats = [(letter.record.connection, letter.record.chat) for letter in items]
     known = await chat_names(call.backends, chats)
     return written(
@@ -56,6 +59,20 @@ async def _dead(call: ApiRequest[None, ListDead]) -> Response:
             next=None if last is None else _cursor(last.record.connection, last.place),
         )
     )
+
+
+async def _letters(
+    call: ApiRequest[None, ListDead], names: Sequence[str], first: str, behind: int
+) -> AsyncIterator[DeadLetter]:
+    """The dead letters of the connections from `first` on, of that one those behind `behind`."""
+    for name in sorted(name for name in names if name >= first):
+        place = behind if name == first else 0
+        while letters := await call.backends.lanes.dead(
+            name, min(call.query.limit + 1, LETTERS_AT_ONCE), place
+        ):
+            for letter in letters:
+                yield letter
+            place = letters[-1].place
 
 
 async def _retry(call: ApiRequest[None, None]) -> Response:

@@ -89,7 +89,7 @@ each line that the log has of its request: the caller's own where it sent one of
 dots, dashes and underscores with no phone number in it. Each API key has a quota of requests, and each
 answer tells what is left of it (`RateLimit`, `RateLimit-Policy`); how many it, and each connection, may have on their
 way at once is bounded too (429 `quota_reached`). Times are RFC 3339 in UTC. Lists are
-`{"items": [...], "next": cursor or null}`; the cursor goes into `after`."""
+`{"items": [...], "next": cursor or null}`; the cursor goes into `after`. A page of long messages has fewer than `limit`."""
 
 
 def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:

@@ -155,14 +155,14 @@ class FirestoreDocuments:
         where: Sequence[Where] = (),
         order: Sequence[Order] = (),
         limit: int | None = None,
+        most_bytes: int | None = None,
         after: Cursor | None = None,
     ) -> Page:
         request = Request.of(collection, where, order, limit, after)
         run = _Run(parent=self._root, structured_query=query(self._root, request))
         async with self._calling() as client:
-            found = await self._find(client, run)
-        items = [decode(document) for document in found[:limit]]
-        more = limit is not None and len(found) > limit
+            found, more = await self._find(client, run, limit, most_bytes)
+        items = [decode(document) for document in found]
         return Page(items, request.cursor(items[-1]) if more else None)
 
     async def close(self) -> None:
@@ -243,13 +243,20 @@ class FirestoreDocuments:
                 found[response.found.name] = response.found
         return found, begun
 
-    async def _find(self, client: Any, request: Any) -> list[Any]:
-        found = []
+    async def _find(
+        self, client: Any, request: Any, limit: int | None, most_bytes: int | None
+    ) -> tuple[list[Any], bool]:
+        """The documents that a page has room for, and whether there are more."""
+        found: list[Any] = []
+        size = 0
         async for wrapped in await self._request(client.run_query, request):
             response = _Found.pb(wrapped)
             if response.HasField("document"):
+                if len(found) == limit or (most_bytes is not None and size >= most_bytes):
+                    return found, True
+                size += response.document.ByteSize()
                 found.append(response.document)
-        return found
+        return found, False
 
     async def _commit(self, client: Any, writes: Sequence[Any], transaction: bytes = b"") -> None:
         request = _Commit(database=self._database, writes=writes, transaction=transaction)

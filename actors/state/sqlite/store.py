@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import time
@@ -17,6 +18,7 @@ from actors.state.documents import (
     Write,
     WriteRefused,
     check_batch,
+    size_of,
 )
 from actors.state.events.outbox import is_wanted, packed
 from actors.state.fields import merge
@@ -108,15 +110,21 @@ class SqliteDocuments:
         where: Sequence[Where] = (),
         order: Sequence[Order] = (),
         limit: int | None = None,
+        most_bytes: int | None = None,
         after: Cursor | None = None,
     ) -> Page:
         statement = compile_query(collection, where, order, limit, after)
 
         def run(database: sqlite3.Connection) -> Page:
-            rows = database.execute(statement.sql, statement.parameters).fetchall()
-            items = [{**json.loads(data), "id": identity} for identity, data in rows[:limit]]
-            more = limit is not None and len(rows) > limit
-            return Page(items, statement.request.cursor(items[-1]) if more else None)
+            items: list[Document] = []
+            size = 0
+            with contextlib.closing(database.execute(statement.sql, statement.parameters)) as rows:
+                for identity, data in rows:
+                    if len(items) == limit or (most_bytes is not None and size >= most_bytes):
+                        return Page(items, statement.request.cursor(items[-1]))
+                    size += size_of(data)
+                    items.append({**json.loads(data), "id": identity})
+            return Page(items, None)
 
         return await self._writer.call(run, writes=False)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import ABILITIES
 from actors.messages.content import CHANGE_TYPES
 from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
-from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
+from actors.state.documents import CHATS, CONTACTS, MESSAGES, PAGE_BYTES, Order, Where, size_of
 from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _AFTER_A_MOVE: Final = 5
 """Messages that are looked at where a chat has another address and nothing was said since."""
 
+_CHATS_AT_ONCE: Final = 50
+"""Chats that are read at once: the newest messages of all may be as long as messages get."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -50,47 +53,47 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
     app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
-    found: list[chats.ListedChat] = []
+    found: list[_Row] = []
     texts, search = FoundTexts(), query.search
     if search is not None:
         later = query.after is not None
         texts = await call.backends.texts.find(connection.id, search, later=later)
-    after, looked = query.after, 0
+    after, looked, size = query.after, 0, 0
     while True:
-        # A search asks for no more than fit: a page ends where its last chat does.
+        # It asks for no more than fit: a page ends where its last chat does.
         page = await documents.query(
             CHATS,
             where=[Where("connection", "==", connection.id)],
             order=[Order("active_at", descending=True)],
-            limit=min(query.limit - len(found), SEARCHED_CHATS - looked),
+            limit=min(query.limit - len(found), SEARCHED_CHATS - looked, _CHATS_AT_ONCE),
             after=after,
         )
         after, looked = page.next, looked + len(page.items)
         rows = await asyncio.gather(
-            *(_row(documents, each, search, texts, app_state=app_state) for each in page.items)
+            *(_row(documents, each, texts, app_state=app_state) for each in page.items)
         )
-        found += [
-            chats.chat(
-                each.document,
-                each.last,
-                each.contact,
-                app_state=app_state,
-                now=time.time(),
-                match=each.match,
-            )
-            for each in rows
-            if search is None or each.match is not None or _is(search, each)
-        ]
-        enough = search is None or 2 * len(found) > query.limit or looked >= SEARCHED_CHATS
-        if after is None or enough:
+        size += sum(size_of(each.last) + size_of(each.match) for each in rows)
+        found += rows if search is None else await asyncio.to_thread(_matching, search, rows)
+        enough = len(found) >= query.limit if search is None else 2 * len(found) > query.limit
+        if after is None or enough or looked >= SEARCHED_CHATS or size >= PAGE_BYTES:
+            shown = [
+                chats.chat(
+                    each.document,
+                    each.last,
+                    each.contact,
+                    app_state=app_state,
+                    now=time.time(),
+                    match=each.match,
+                )
+                for each in found
+            ]
             since = rfc3339(texts.since)
-            return written(chats.ListedChats(items=found, texts_since=since, next=after))
+            return written(chats.ListedChats(items=shown, texts_since=since, next=after))
 
 
 async def _row(
     documents: Documents,
     document: Document,
-    search: str | None,
     texts: FoundTexts,
     *,
     app_state: bool,
@@ -104,17 +107,20 @@ async def _row(
         _message(documents, document["connection"], None if is_last else match),
         documents.get(CONTACTS, id_) if named else _nobody(),
     )
-    found = last if is_last else other
-    # It may have been deleted, or edited, since the first page found it.
-    if search is None or found is None or not has_words(found, folded(search)):
-        found = None
-    return _Row(document, last, found, contact_name(contact))
+    return _Row(document, last, last if is_last else other, contact_name(contact))
 
 
-def _is(search: str, row: _Row) -> bool:
-    text = None if row.last is None else text_of(row.last)
-    name = chats.name_of(row.document, row.contact)
-    return fits(search, row.document["chat"], name or "", text or "")
+def _matching(search: str, rows: list[_Row]) -> list[_Row]:
+    """The rows that a search finds."""
+    found, words = [], folded(search)
+    for row in rows:
+        # It may have been deleted, or edited, since the first page found it.
+        match = row.match if row.match is not None and has_words(row.match, words) else None
+        text = None if row.last is None else text_of(row.last)
+        name = chats.name_of(row.document, row.contact)
+        if match is not None or fits(search, row.document["chat"], name, text):
+            found.append(replace(row, match=match))
+    return found
 
 
 async def _message(documents: Documents, connection: str, id_: str | None) -> Document | None:
@@ -142,10 +148,10 @@ async def _nobody() -> None:
     return None
 
 
-def fits(search: str, address: str, *texts: str) -> bool:
+def fits(search: str, address: str, *texts: str | None) -> bool:
     """Whether one of the texts has the words, or the address has the digits, however they are written."""
     words = folded(search)
-    if any(words in folded(each) for each in texts):
+    if any(words in folded(each) for each in texts if each is not None):
         return True
     digits = search.translate(_APART)
     return digits.isdecimal() and digits in address.partition("@")[0]

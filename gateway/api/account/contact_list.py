@@ -20,6 +20,8 @@ from gateway.schemas.people.chats import SEARCHED_CHATS
 from gateway.schemas.people.contacts import ListAllContacts, ListedContact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.responses import Response
 
     from actors.state.connections import Connection as Registered
@@ -54,11 +56,7 @@ async def listed(call: ApiRequest[None, ListAllContacts]) -> Response:
         people = await asyncio.gather(
             *(_person(documents, connection, each) for each in page.items)
         )
-        found += [
-            each
-            for each in people
-            if each is not None and (query.search is None or _is(each, query.search))
-        ]
+        found += await asyncio.to_thread(_found, people, query.search)
         after = page.next
         if after is None and part == _CHATS:
             return written(contacts.ListedContacts(items=found, next=None))
@@ -94,9 +92,16 @@ async def _person(
     return contacts.of_chat(document, app_state=app_state)
 
 
-def _is(person: ListedContact, search: str) -> bool:
-    names = (person.name, person.full_name, person.first_name)
-    return fits(search, person.address, *(each or "" for each in names))
+def _found(people: Iterable[ListedContact | None], search: str | None) -> list[ListedContact]:
+    """The people of the list, and of a search those with its words in a name."""
+    return [
+        each
+        for each in people
+        if each is not None
+        and (
+            search is None or fits(search, each.address, each.name, each.full_name, each.first_name)
+        )
+    ]
 
 
 OPERATIONS = (

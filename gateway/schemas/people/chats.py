@@ -81,7 +81,7 @@ class ListAllChats(ListQuery):
         None,
         description="Only chats with this in the name, the number or the text of a message, in any case, with"
         " accents or without them. Texts are looked at in the last message of each chat and in the newest 1,000 messages of the connection, on Firestore"
-        " the newest 200 (`texts_since`)."
+        " the newest 200, and of these in a million characters (`texts_since`)."
         f" A page looks at {SEARCHED_CHATS} chats at most: with fewer items than `limit`, or none, `next` goes on.",
         examples=["ana"],
     )

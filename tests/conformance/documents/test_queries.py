@@ -139,6 +139,21 @@ async def test_pages_show_everything_once_and_in_order(
     assert paged == whole
 
 
+async def test_a_page_of_long_documents_ends_early_and_goes_on(documents: Documents) -> None:
+    """With the document by which it has so many bytes; the first one is on it, however long it is."""
+    rows = {f"{n:02}": {"at": n, "text": "\u00e9" * (500 if n < 4 else 1)} for n in range(12)}
+    await fill(documents, rows)
+    pages: list[list[str]] = []
+    after = None
+    while not pages or after is not None:
+        page = await documents.query(
+            THINGS, order=[Order("at")], limit=6, most_bytes=1500, after=after
+        )
+        pages.append([item["id"] for item in page.items])
+        after = page.next
+    assert pages == [["00", "01"], ["02", "03"], [f"{n:02}" for n in range(4, 10)], ["10", "11"]]
+
+
 async def test_a_page_goes_on_where_it_was_whatever_was_written_meanwhile(
     documents: Documents,
 ) -> None:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from unicodedata import combining, normalize
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.sqlite.store import SqliteDocuments
+from gateway import text_search
 from gateway.api.account import chat_list
 from gateway.schemas.people.chats import SEARCHED_CHATS, ListAllChats
-from gateway.text_search import MOST_SEARCHES, TEXTS_AT_ONCE, TextSearches
+from gateway.text_search import (
+    CHARACTERS_SEARCHED,
+    MOST_SEARCHES,
+    TEXTS_AT_ONCE,
+    TextSearches,
+    folded,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,6 +176,63 @@ async def test_a_search_has_few_messages_in_memory(
     """A person may have sent all of them, as long as texts may be."""
     await page(monkeypatch, store, "native", search="hello 7")
     assert store.most_messages == TEXTS_AT_ONCE < CHATS
+
+
+async def test_a_search_ends_after_so_many_characters_and_says_since_when(
+    monkeypatch: pytest.MonkeyPatch, documents: SqliteDocuments
+) -> None:
+    """The portion of messages that takes it beyond them is the last one that it looks at."""
+    await say(documents, person(0), "words", 0.0)
+    await say(documents, person(0), "newer", 1.0)
+    for number in range(2, TEXTS_AT_ONCE + 2):
+        text = "\u00e9" * (CHARACTERS_SEARCHED // TEXTS_AT_ONCE)
+        await say(documents, person(number), text, float(number))
+    query: dict[str, Any] = {"search": "words", "limit": 50}
+    shown, _ = await page(monkeypatch, ReadCounter(documents), "native", **query)
+    assert (shown["items"], shown["texts_since"]) == ([], "1970-01-01T00:00:02.000Z")
+    monkeypatch.setattr(text_search, "CHARACTERS_SEARCHED", CHARACTERS_SEARCHED + 1)
+    shown, _ = await page(monkeypatch, ReadCounter(documents), "native", **query)
+    assert [one["found_message"]["text"] for one in shown["items"]] == ["words"]
+    assert shown["texts_since"] is None
+
+
+async def test_a_page_of_chats_with_long_messages_ends_early_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, documents: SqliteDocuments
+) -> None:
+    """It is looked at after each portion of chats."""
+    for number in range(60):
+        await say(documents, person(number), "a" * 65_536, float(number))
+    store = ReadCounter(documents)
+    monkeypatch.setattr(chat_list, "PAGE_BYTES", 65_536)
+    first, _ = await page(monkeypatch, store, "native", limit=60)
+    rest, _ = await page(monkeypatch, store, "native", limit=60, after=first["next"])
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (50, 10, None)
+
+
+@settings(max_examples=300)
+@given(
+    st.text(
+        st.sampled_from("aA\u00e9\u0130\ufb01\u0f81\uff9e\u0301\u0323\ufdfa\uac00")
+        | st.characters()
+    )
+)
+def test_letters_are_folded_piece_by_piece_as_they_are_at_once(text: str) -> None:
+    plain = "".join(each for each in normalize("NFKD", text) if not combining(each))
+    assert folded(text) == (plain.casefold() or text)
+
+
+def test_no_long_run_of_marks_is_decomposed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFKD sorts each run of marks, in time that grows with the square of its length."""
+    decomposed: list[str] = []
+
+    def noted(form: Any, text: str) -> str:
+        decomposed.append(text)
+        return normalize(form, text)
+
+    monkeypatch.setattr(text_search, "normalize", noted)
+    assert folded("a" + "\u0301\u0323" * 32_000 + "B") == "ab"
+    assert max(map(len, decomposed)) <= 32
+    assert "".join(decomposed).count("\u0301") == 32_000
 
 
 async def test_a_page_of_a_search_has_no_more_than_its_limit(
