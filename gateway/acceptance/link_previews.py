@@ -12,11 +12,14 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from actors.media.conversion import recipes
 from actors.media.conversion.ffmpeg import NotConverted, NotInstalled
 from actors.messages.content import LinkPreview
 from actors.runtime.limits.bounded_map import BoundedMap
-from gateway.acceptance import page_description, url_fetch
+from gateway.acceptance import url_fetch
+from gateway.acceptance.page_description import decoded, described, link_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,6 +46,8 @@ PREVIEWS_KEPT, PREVIEW_KEPT_SECONDS = 256, 600.0
 """Previews that are remembered, and for how long: a link that goes to many is fetched once."""
 
 _JPEG: Final = b"\xff\xd8\xff"
+log = structlog.get_logger()
+
 _FAILS: Final = (url_fetch.UrlRefused, url_fetch.UrlUnreachable, url_fetch.DownloadTooLarge)
 
 
@@ -60,7 +65,7 @@ class LinkPreviews:
 
     async def of(self, text: str, connection: str) -> LinkPreview | None:
         """The preview of the first link in a text of this connection; None without a link, or a preview."""
-        link = page_description.link_in(text)
+        link = link_in(text)
         if link is None or not await self._wanted(connection):
             return None
         until, found = self._kept.get(link, (0.0, None))
@@ -87,6 +92,10 @@ class LinkPreviews:
                     picture = await self._thumbnail(page.picture, connection)
         except (TimeoutError, *_FAILS):
             pass
+        except (
+            Exception
+        ):  # not foreseen: the page is anybody's, and the text goes out without its preview
+            log.exception("unexpected error", action="internal_error")
         if page is None:
             return None
         encoded = None if picture is None else base64.b64encode(picture).decode()
@@ -102,8 +111,10 @@ class LinkPreviews:
                 page += chunk
                 if len(page) >= MAX_PREVIEW_BYTES:
                     break
-            text = page_description.decoded(bytes(page[:MAX_PREVIEW_BYTES]), found.mime)
-            return page_description.described(text, found.url)
+            content = bytes(page[:MAX_PREVIEW_BYTES])
+            return await asyncio.to_thread(
+                lambda: described(decoded(content, found.mime), found.url)
+            )
 
     async def _thumbnail(self, address: str, connection: str) -> bytes | None:
         """A small JPEG of the picture; without ffmpeg the picture itself, if it is one."""

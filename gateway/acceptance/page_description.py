@@ -11,6 +11,8 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
+from gateway.acceptance.page_charsets import codec_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -55,10 +57,7 @@ def decoded(page: bytes, mime: str | None) -> str:
     """The page as text, by the character set that its type or its beginning names."""
     head = page[:1024].decode("latin-1")
     named = _CHARSET.search(mime or "") or _CHARSET.search(head)
-    try:
-        return page.decode("utf-8" if named is None else named[1], "replace")
-    except LookupError:
-        return page.decode("utf-8", "replace")
+    return page.decode("utf-8" if named is None else codec_of(named[1]), "replace")
 
 
 def described(page: str, address: str) -> PageDescription | None:
