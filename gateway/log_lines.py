@@ -6,9 +6,10 @@ the processes that write them (`actors.runtime.logs`).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pydantic_core import from_json
 
 from actors.runtime.connection_ids import name_of
 
@@ -41,7 +42,7 @@ class LogLine(NamedTuple):
     def words(self) -> str:
         """The event, behind the action where that is another word."""
         event, action = str(self.fields.get("event", "")), self.fields.get("action")
-        return event if action in {None, event} else f"{action}: {event}"
+        return event if action is None or action == event else f"{action}: {event}"
 
     @property
     def rest(self) -> list[tuple[str, Any]]:
@@ -120,13 +121,13 @@ def newest_lines(found: Iterable[LogLine], count: int) -> list[LogLine]:
 
 
 def _lines(part: str, content: bytes) -> Iterator[LogLine]:
-    """Each line; one that is no JSON has the time of the line before it."""
+    """Each line; one that is no JSON has the time of the line before it, as has one that is nested deep or no Unicode."""
     at = ""
     for text in content.decode(errors="replace").splitlines():
         if not text.strip():
             continue
         try:
-            fields = json.loads(text)
+            fields = from_json(text)
         except ValueError:
             fields = None
         if not isinstance(fields, dict):

@@ -6,6 +6,7 @@ and nothing besides.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -163,7 +164,9 @@ class ConsoleRequest:
             "problem": problem,
             "now": time.time(),
         }
-        shown = rendering.page(
+        # In a thread: what others wrote may be most of the page.
+        shown = await asyncio.to_thread(
+            rendering.page,
             name,
             {**common, **values},
             status=200 if problem is None else problem.kind.status,

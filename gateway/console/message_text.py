@@ -2,7 +2,7 @@
 
 Formatting is what WhatsApp's apps show: ``*bold*``, ``_italic_``, ``~struck~``, code in one or three backticks, quotes
 (``> ``) and lists (``* ``, ``- ``, ``1. ``). The tags are those of this module, whatever the text is; a link is one of
-http or https without a user in it.
+http or https without a user in it. Of a long text only the beginning is marked up: each character may be an element.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_LINK_LENGTH: Final = 2048
+MARKED_UP: Final = 4096
+"""Characters of a text that may become elements; what follows them is a paragraph as it was written."""
 
 _MAY_BE_MORE: Final = re.compile(r"[*_~`]|://|^(?:[>-]|\d{1,3}\.) ", re.MULTILINE)
 """Found in each text that has a link or formatting."""
@@ -37,9 +39,21 @@ _AFTER_A_LINK: Final = ".,:;!?'*_~]}»\u201d\u2019"
 
 def html(text: str) -> str:
     """The text as elements that each have a direction of their own (`dir`)."""
-    if _MAY_BE_MORE.search(text) is None:
+    beginning, rest = _divided(text)
+    if _MAY_BE_MORE.search(beginning) is None:
         return _paragraph(escape(text))
-    return "".join(_blocks(text))
+    return "".join(_blocks(beginning)) + (_paragraph(escape(rest)) if rest else "")
+
+
+def _divided(text: str) -> tuple[str, str]:
+    """The part that is marked up, of whole lines where it has several, else of whole words; and the rest."""
+    if len(text) <= MARKED_UP:
+        return text, ""
+    for gap in "\n ":
+        beginning, found, _ = text[:MARKED_UP].rpartition(gap)
+        if found:
+            return beginning, text[len(beginning) + 1 :]
+    return text[:MARKED_UP], text[MARKED_UP:]
 
 
 def _blocks(text: str) -> Iterator[str]:

@@ -107,9 +107,8 @@ class PageStream(Stream):
             is_page = isinstance(response, RenderedPage)
             own = response.every if isinstance(response, RenderedPage) else None
             by_events = self._is_following and own is None and response.status_code == 200
-            event = _event(response)
+            event, digest = await asyncio.to_thread(_event, response)
             del response  # it and its event may be large, and the next look is long in coming
-            digest = hashlib.blake2b(event).digest()
             yield b": the same\n\n" if digest == sent else event
             del event
             sent = digest
@@ -179,13 +178,14 @@ class PageStream(Stream):
         return False
 
 
-def _event(response: Response) -> bytes:
-    """The event that brings an answer of the page."""
+def _event(response: Response) -> tuple[bytes, bytes]:
+    """The event that brings an answer of the page, and a digest of it."""
     if isinstance(response, RenderedPage):
         passing = response.status_code >= 500 or response.status_code == 429
         name, content = b"failed" if passing else b"part", bytes(response.body)
     else:
         name, content = b"moved", response.headers.get("location", "").encode()
     # A line may end by any of the three that a stream knows, also within a text that somebody wrote.
-    lines = b"".join(b"data: %b\n" % line for line in content.splitlines() or [b""])
-    return b"event: %b\n%b\n" % (name, lines)
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
+    event = b"event: %b\ndata: %b\n\n" % (name, lines.replace(b"\n", b"\ndata: "))
+    return event, hashlib.blake2b(event).digest()

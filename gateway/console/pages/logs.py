@@ -35,12 +35,12 @@ async def show(view: ConsoleRequest) -> Response:
     view.require("admin")
     directory, wanted = view.backends.settings.logs, _wanted(view.query)
     found, parts = await asyncio.gather(
-        asyncio.to_thread(_newest, directory, wanted, view.key),
+        asyncio.to_thread(lambda: _marked(reversed(_newest(directory, wanted, view.key)))),
         asyncio.to_thread(log_lines.parts, directory),
     )
     return await view.page(
         "logs.html",
-        lines=_marked(reversed(found)),
+        lines=found,
         parts=parts,
         names=view.names,
         levels=LOG_LEVELS,

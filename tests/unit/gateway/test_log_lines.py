@@ -39,6 +39,23 @@ def test_a_line_has_its_event_behind_an_action_of_another_word() -> None:
     assert line(**fields).rest == [("route", "/"), ("seconds", 1)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"event": "\\ud800"}', "[" * 5000, '{"count": ' + "1" * 5000 + "}", '["no object"]', "\x00"],
+)
+def test_a_line_that_cannot_be_read_is_shown_as_it_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "root.log").write_text(f'{{"timestamp": "1", "event": "e"}}\n{text}\n')
+    _, found = added(tmp_path, (), {}, 10_000)
+    assert found == LogLine("root", {"event": text, "timestamp": "1"})
+    assert found.words.encode().decode() == text
+
+
+def test_fields_of_any_kind_are_shown_and_sought() -> None:
+    found = line(event=["a"], action={"b": 1}, level=None, connection=7, timestamp=[1])
+    assert (found.words, found.at, found.connection) == ("{'b': 1}: ['a']", "[1]", "7")
+    assert LineFilter(level="info", text="['A']", connection="7").fits(found)
+
+
 @pytest.mark.parametrize("text", ["ASKED", "/api", "7", "serve"])
 def test_a_text_is_sought_in_each_field_in_any_case(text: str) -> None:
     found = line(event="asked", action="serve", route="/api/x", count=7)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.console.message_text import html
+from gateway.console.message_text import MARKED_UP, html
 
 LINK = '<a href="{0}" target="_blank" rel="noopener" dir="auto">{0}</a>'
 SAFE = {
@@ -98,6 +98,18 @@ def test_links(text: str, address: str, rest: str) -> None:
 )
 def test_no_links(text: str) -> None:
     assert "<a" not in html(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "gap", "marked"), [("*a*", "\n", 1024), ("*a*", " ", 1024), ("*a*,", "", 1024)]
+)
+def test_of_a_long_text_only_the_beginning_is_marked_up(word: str, gap: str, marked: int) -> None:
+    """It ends with a line, else with a word; the rest is plain, and whole."""
+    text = gap.join([word] * 15_000)
+    made = html(text)
+    assert made.count("<strong>") == marked == MARKED_UP // len(word + gap)
+    assert made.count(word) == 15_000 - marked
+    assert made.count("<p ") == 2
 
 
 class Elements(HTMLParser):
