@@ -53,7 +53,7 @@ RECORDS_PER_BATCH = WRITES_WITH_EVENTS // 3
 BATCH_BYTES = 4 * 2**20
 """Of the writes of a batch, by `weight`: with their events well below Firestore's 10 MiB."""
 
-PAGE_BYTES = 4 * 2**20
+PAGE_BYTES = 2**20
 """Of a page of documents that holds texts from outside: what is shown at once is made in a moment, however long they are."""
 
 # The queries that an index serves: equality on all but the last field, order and range on the

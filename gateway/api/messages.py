@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -122,8 +123,13 @@ async def _list_some(call: ApiRequest[None, ListMessages]) -> Response:
     names = {each["connection"] for each in page.items}
     seen = {name for name in names if await _may_read(call, name)}
     found = await _named(backends, [each for each in page.items if each["connection"] in seen])
-    items = [presenters.stored(each) for each in found]
-    return written(response_models.Messages(items=items, next=page.next))
+    return await asyncio.to_thread(_shown, found, page.next)
+
+
+def _shown(documents: list[Document], following: str | None) -> Response:
+    """The page as an answer; made in a thread, since each message may have the reactions of a whole group."""
+    items = [presenters.stored(each) for each in documents]
+    return written(response_models.Messages(items=items, next=following))
 
 
 async def _named(backends: Backends, documents: list[Document]) -> list[Document]:

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -125,7 +126,7 @@ class ConsoleRequest:
     async def call(self, operation: str, **arguments: Any) -> Any:
         """The API's answer, as it would be read from JSON. Raises as `response`."""
         answer = await self.response(operation, **arguments)
-        return json.loads(bytes(answer.body)) if answer.body else None
+        return from_json(bytes(answer.body)) if answer.body else None
 
     async def part(self, operation: str, **arguments: Any) -> PagePart:
         """The API's answer, or why there is none: the rest of the page is shown all the same."""

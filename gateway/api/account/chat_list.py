@@ -76,19 +76,21 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
         found += rows if search is None else await asyncio.to_thread(_matching, search, rows)
         enough = len(found) >= query.limit if search is None else 2 * len(found) > query.limit
         if after is None or enough or looked >= SEARCHED_CHATS or size >= PAGE_BYTES:
-            shown = [
-                chats.chat(
-                    each.document,
-                    each.last,
-                    each.contact,
-                    app_state=app_state,
-                    now=time.time(),
-                    match=each.match,
-                )
-                for each in found
-            ]
-            since = rfc3339(texts.since)
-            return written(chats.ListedChats(items=shown, texts_since=since, next=after))
+            return await asyncio.to_thread(_shown, found, texts, after, app_state=app_state)
+
+
+def _shown(
+    rows: list[_Row], texts: FoundTexts, following: str | None, *, app_state: bool
+) -> Response:
+    now = time.time()
+    items = [
+        chats.chat(
+            each.document, each.last, each.contact, app_state=app_state, now=now, match=each.match
+        )
+        for each in rows
+    ]
+    since = rfc3339(texts.since)
+    return written(chats.ListedChats(items=items, texts_since=since, next=following))
 
 
 async def _row(

@@ -120,6 +120,9 @@ class Api(httpx.Client):
 class Gateway:
     """`python -m gateway` on a port of its own; logs in ``gateway.log`` of its directory."""
 
+    program = "gateway"
+    """The module that is run."""
+
     def __init__(self, data: Path, valkey: Valkey, **flags: object) -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
@@ -139,7 +142,7 @@ class Gateway:
         asyncio.run(self._first_key())
         with (self.data / "gateway.log").open("ab") as log:
             self.process = forked.Popen(
-                [sys.executable, "-m", "gateway", "--data", str(self.data)],
+                [sys.executable, "-m", self.program, "--data", str(self.data)],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
