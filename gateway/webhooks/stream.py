@@ -141,9 +141,7 @@ class Stream(Response, ABC):
                     abort()
                 return
             del text, message  # a page's may be large, and the next one is long in coming
-            await asyncio.sleep(
-                0
-            )  # what is sent at once would have all of it made in one round of the loop
+            await asyncio.sleep(0)  # else one round of the loop makes all that the reader takes
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -46,20 +46,14 @@ class TimedGateway(Gateway):
     _read = 0
 
     def longest_round(self, call: Callable[[], Any]) -> float:
-        """Return the processor time, in seconds, of the longest round of the loop during a call; 0 for short ones."""
-        self._rounds()
+        """Return the processor time, in seconds, of the longest round of the loop since the last call; 0 for short ones."""
         call()
-        return max(self._rounds(), default=0.0)
-
-    def _rounds(self) -> list[float]:
-        """The rounds that were noted since the last look; the one of the last answer is over with the next."""
-        self.api.get("/health/live").raise_for_status()
-        self.api.get("/health/live").raise_for_status()
+        self.api.get("/health/live").raise_for_status()  # the round of the last answer is over
         with (self.data / "rounds").open("rb") as file:
             file.seek(self._read)
             lines = file.read()
         self._read += len(lines)
-        return [float(line) for line in lines.split()]
+        return max(map(float, lines.split()), default=0.0)
 
 
 def timed_loop(*, use_subprocess: bool = False) -> Callable[[], TimedLoop]:
