@@ -228,6 +228,7 @@ class Backends:
             previews=LinkPreviews(
                 fetcher,
                 ffmpeg.of_host(settings, ffmpeg.PREVIEWS),
+                documents,
                 partial(_may_preview, settings, connections),
             ),
         )

@@ -18,6 +18,7 @@ from actors.media.conversion import recipes
 from actors.media.conversion.ffmpeg import NotConverted, NotInstalled
 from actors.messages.content import LinkPreview
 from actors.runtime.limits.bounded_map import BoundedMap
+from actors.state import own_mistakes
 from gateway.acceptance import url_fetch
 from gateway.acceptance.page_description import decoded, described, link_in
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from actors.media.conversion.ffmpeg import Ffmpeg
+    from actors.state.documents import Documents
     from gateway.acceptance.page_description import PageDescription
     from gateway.acceptance.url_fetch import UrlFetcher
 
@@ -55,8 +57,13 @@ class LinkPreviews:
     """Previews of links, none of which raises. `wanted`: whether the instance fetches any for this connection."""
 
     def __init__(
-        self, fetcher: UrlFetcher, ffmpeg: Ffmpeg, wanted: Callable[[str], Awaitable[bool]]
+        self,
+        fetcher: UrlFetcher,
+        ffmpeg: Ffmpeg,
+        documents: Documents,
+        wanted: Callable[[str], Awaitable[bool]],
     ) -> None:
+        self._documents = documents
         self._fetcher = fetcher
         self._ffmpeg = ffmpeg
         self._wanted = wanted
@@ -96,6 +103,7 @@ class LinkPreviews:
             Exception
         ):  # not foreseen: the page is anybody's, and the text goes out without its preview
             log.exception("unexpected error", action="internal_error")
+            await own_mistakes.note_once(self._documents, "internal_error")
         if page is None:
             return None
         encoded = None if picture is None else base64.b64encode(picture).decode()

@@ -23,6 +23,7 @@ from gateway.http.body import chunks
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import response_models
+from gateway.schemas.content.content_presenters import media_of
 from gateway.schemas.request_models import UploadParameters
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def _upload(call: ApiRequest[None, UploadParameters]) -> Response:
 
 async def _download(call: ApiRequest[None, None]) -> Response:
     """The file of a message, whole or the part that is asked for."""
-    media = (await messages.message_of(call)).media
+    media = media_of(await messages.document_of(call))
     if media is None:
         raise Problem("no_media")
     file = await file_of(call.backends, media, call.key.tenant)

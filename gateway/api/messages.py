@@ -40,11 +40,6 @@ async def _get(call: ApiRequest[None, None]) -> Response:
     return written(presenters.stored(document))
 
 
-async def message_of(call: ApiRequest[None, None]) -> response_models.Message:
-    """The message of the path. Problems as of `document_of`."""
-    return presenters.stored(await document_of(call))
-
-
 async def document_of(call: ApiRequest[Any, Any]) -> Document:
     """The document of the path's message. Problem `unknown_message`, and those of its connection."""
     id, connection = named(call)  # noqa: A001 - the field's word

@@ -98,7 +98,7 @@ SHARED = {
 }
 
 SUFFIXES = {".go", ".js", ".lua", ".mjs", ".py"}
-MOST_LINES, MOST_FILES = 400, 15
+MOST_LINES, MOST_FILES = 700, 15
 """Of a file, and of a folder beside its `__init__.py`."""
 LONGER = {"docs/teimoso_client.py": "made by `make docs`, and copied as one file"}
 _INSIDE = "its tests read names that the package does not export, and Go has them in its folder"

@@ -53,6 +53,12 @@ def text_of(document: Mapping[str, Any]) -> str | None:
     return None if changes.get("deleted") else text_now(document)
 
 
+def media_of(document: Mapping[str, Any]) -> response_models.MessageMedia | None:
+    """The file that a message brings; None without one, and once it is deleted."""
+    deleted = (document.get("changes") or {}).get("deleted")
+    return None if deleted else _media(document, document.get("content") or {})
+
+
 def author(who: str, noted: Mapping[str, Any]) -> Person | None:
     """The person who made a change that is noted of `who`; None for the account."""
     return None if who == ME else person(who, noted)

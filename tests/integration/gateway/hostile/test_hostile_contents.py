@@ -1,4 +1,4 @@
-"""What strangers write, as long and as odd as it may be, through every route that shows it: none breaks or holds the loop.
+"""Odd texts of strangers, as long as texts may be, through every route that shows them: none breaks or holds the loop.
 
 The bound is on processor time of the loop's thread within one of its rounds, which a busy machine does not lengthen.
 """
@@ -62,7 +62,7 @@ WORDS: Final = (
     ),
     *("{{ 7 }}<b>*a*", "\udc80", "%", "\x00", "\u0301\u0323", "a"),
 )
-"""What a caller may look for, or name."""
+"""Words that a caller looks for, or names."""
 
 VOTERS, EARLY_VOTERS = 1000, 300
 """Members of a group who each reacted and voted; and those who did before the message itself arrived."""
