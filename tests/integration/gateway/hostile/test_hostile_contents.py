@@ -132,7 +132,7 @@ def contents() -> Iterator[tuple[list[Write], str]]:
     # The dearest to search come first in the table: they are the newest, which a search begins with.
     for number, kind in enumerate(reversed(TEXTS)):
         text, name = TEXTS[kind], NAMES[kind]
-        named = {"sender_name": name, "push_name": name, "chat_name": name}
+        named: dict[str, Any] = {"sender_name": name, "push_name": name, "chat_name": name}
         yield arriving(next(numbers), chat_of(number), text, **named)
         file = File(f"{number:064x}", 7, "application/pdf", name)
         for content in (
@@ -162,7 +162,11 @@ def people() -> Iterator[Write]:
     more = {"epoch": 1, "collection": "low", "news": True, "at": 1.0, "removed": False}
     for key, name in enumerate(NAMES.values()):
         change = AppStateChange.contact(chat_of(key), full_name=name, first_name=name)
-        item = {"subject": change.subject, "id": change.id, "setting": change.setting}
+        item: dict[str, Any] = {
+            "subject": change.subject,
+            "id": change.id,
+            "setting": change.setting,
+        }
         item |= {"value": change.value, "noted_as": change.id, "key": key, **more}
         yield app_state.changing(SHOP, item)
 
