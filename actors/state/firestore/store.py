@@ -249,10 +249,12 @@ class FirestoreDocuments:
         """The documents that a page has room for, and whether there are more."""
         found: list[Any] = []
         size = 0
-        async for wrapped in await self._request(client.run_query, request):
+        stream = await self._request(client.run_query, request)
+        async for wrapped in stream:
             response = _Found.pb(wrapped)
             if response.HasField("document"):
                 if len(found) == limit or (most_bytes is not None and size >= most_bytes):
+                    stream.cancel()
                     return found, True
                 size += response.document.ByteSize()
                 found.append(response.document)
