@@ -238,7 +238,6 @@ class Documents(Protocol):
 
         With `most_bytes` the page ends early, with the document by which it has that many.
 
-
         Without `order`: by the field of a range condition, else by id. A range is possible on one
         field, which is then the first of `order`. `after` continues behind the page that gave the
         cursor; the other arguments but `limit` must be the same, else `InvalidCursor`.

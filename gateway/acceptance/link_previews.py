@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gateway.acceptance.page_description import PageDescription
     from gateway.acceptance.url_fetch import UrlFetcher
 
+log = structlog.get_logger()
+
 PREVIEW_SECONDS: Final = 3.0
 """Seconds for all of a preview: name, connection, page, picture."""
 
@@ -48,8 +50,6 @@ PREVIEWS_KEPT, PREVIEW_KEPT_SECONDS = 256, 600.0
 """Previews that are remembered, and for how long: a link that goes to many is fetched once."""
 
 _JPEG: Final = b"\xff\xd8\xff"
-log = structlog.get_logger()
-
 _FAILS: Final = (url_fetch.UrlRefused, url_fetch.UrlUnreachable, url_fetch.DownloadTooLarge)
 
 
@@ -99,9 +99,8 @@ class LinkPreviews:
                     picture = await self._thumbnail(page.picture, connection)
         except (TimeoutError, *_FAILS):
             pass
-        except (
-            Exception
-        ):  # not foreseen: the page is anybody's, and the text goes out without its preview
+        except Exception:
+            # The page is anybody's, and no mistake in reading it holds back the text.
             log.exception("unexpected error", action="internal_error")
             await own_mistakes.note_once(self._documents, "internal_error")
         if page is None:

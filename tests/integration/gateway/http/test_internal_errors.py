@@ -90,10 +90,7 @@ def test_nothing_turns_every_error_into_an_answer() -> None:
         for name in _catches_all(ast.parse(file.read_text()))
     }
     assert found == {
-        (
-            "acceptance/link_previews.py",
-            "_fetch",
-        ),  # a text goes out without its preview, and the mistake is noted
+        ("acceptance/link_previews.py", "_fetch"),  # the text goes out without its preview
         ("http/access_log.py", "__call__"),  # the 500
         ("console/page_stream.py", "_look"),  # the 500 of a page that lies open
         ("console/page_stream.py", "_is_allowed"),  # the look that follows meets the same error
