@@ -130,3 +130,18 @@ async def test_dead_letters_are_sent_again_by_what_they_have_in_common(
     assert unknown.json()["code"] == "unknown_connection"
     for identity in dead:
         api.delete(f"/api/messages/{identity}")
+
+
+async def test_a_page_of_long_dead_letters_ends_early_and_goes_on(api: Api, actor: Actor) -> None:
+    dead = []
+    for number in range(20):
+        accepted = send(api, "a" * 65_000, to=f"155501003{number:02}")
+        await actor.claim(accepted["id"])
+        await actor.fail(accepted["id"])
+        dead.append(accepted["id"])
+    query = {"connection": "shop", "limit": "50"}
+    first = api.get("/api/queue/dead", params=query).json()
+    rest = api.get("/api/queue/dead", params={**query, "after": first["next"]}).json()
+    assert [len(first["items"]), len(rest["items"]), rest["next"]] == [17, 3, None]
+    assert [each["id"] for each in first["items"] + rest["items"]] == dead
+    api.post("/api/queue/retry-failed").raise_for_status()
