@@ -1,31 +1,20 @@
 # Its steps were run by Buildah (chroot isolation) over a Debian of debootstrap; no Docker engine has built or run it yet.
-# `--build-arg WHATSMEOW=yes` adds the program of the engine for real accounts. It is under the GPL-3.0: an image with
-# it stays with its builder, and is published nowhere. docs/server.md has the steps.
-ARG WHATSMEOW=no
-
+# docs/server.md has the steps.
 FROM python:3.11-slim-bookworm AS service
 WORKDIR /source
-COPY .ci/install .ci/install
-COPY requirements-uv.lock requirements.lock ./
+COPY .ci .ci
+COPY requirements-uv.lock requirements-go.lock requirements.lock ./
 RUN python -m venv /opt/teimoso && .ci/install /opt/teimoso/bin/python requirements.lock
+# The program is a distribution of its own, under the GPL-3.0: the image has its licences and its source besides.
+COPY actors/connection/whatsmeow/bridge actors/connection/whatsmeow/bridge
+RUN .ci/with-go /opt/teimoso/bin/python .ci/whatsmeow-dist /programs "$(uname -m)" \
+    && /opt/teimoso/bin/python -m pip install --quiet --no-cache-dir --no-index --no-deps /programs/*.whl
 COPY LICENSE README.md pyproject.toml ./
 COPY actors actors
 COPY gateway gateway
 COPY simulator simulator
 COPY supervision supervision
 RUN /opt/teimoso/bin/python -m pip install --quiet --no-cache-dir --no-deps --no-build-isolation .
-
-FROM golang:1.26 AS whatsmeow-yes
-WORKDIR /source
-COPY actors/connection/whatsmeow/bridge .
-RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -mod=readonly -trimpath -ldflags "-s -w" -o /programs/teimoso-whatsmeow .
-
-FROM python:3.11-slim-bookworm AS whatsmeow-no
-RUN mkdir /programs
-
-# One of the two stages above.
-# hadolint ignore=DL3006
-FROM whatsmeow-${WHATSMEOW} AS programs
 
 FROM python:3.11-slim-bookworm
 # A package of Debian's that images with it have besides: ffmpeg, which converts voice notes and videos.
@@ -39,7 +28,7 @@ RUN apt-get update \
     && useradd --uid 10001 --gid teimoso --no-create-home --home-dir /data --shell /usr/sbin/nologin teimoso \
     && install --directory --owner teimoso --group teimoso --mode 700 /data
 COPY --from=service /opt/teimoso /opt/teimoso
-COPY --from=programs /programs/ /usr/local/bin/
+COPY --from=service /programs/*.tar.gz /usr/share/doc/teimoso-whatsmeow/
 ENV PATH=/opt/teimoso/bin:$PATH \
     TEIMOSO_DATA=/data \
     TEIMOSO_HOST=0.0.0.0

@@ -11,11 +11,11 @@ export REPOSITORY ?=
 MINUTES ?= 10
 SEED ?= 1
 GO ?= go
-GO_VERSION := 1.26
 FUZZ ?= 20000x
 # As the program is built: code compiled for one of its checks is there for the others, but for the race detector's.
 PLAIN := GOFLAGS=-trimpath CGO_ENABLED=0
 BRIDGE := actors/connection/whatsmeow/bridge
+PROGRAM := $(BIN)/teimoso-whatsmeow
 PROTO := actors/connection/protocol/wire_format/whatsapp.proto
 HAVE_GO := command -v $(GO) >/dev/null
 # A host may have Go and no way to the modules.
@@ -28,10 +28,10 @@ SCRATCH := $(shell awk '/^MemAvailable/ { exit $$2 < 12000000 }' /proc/meminfo &
 # Every process that a test starts would compile the project again, and pytest every test.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What is installed, is installed side by side.
-MAKEFLAGS += -j2
+# What is installed, is installed side by side; and rules for languages that are not here are not looked for.
+MAKEFLAGS += -j2 -r
 
-.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go fuzz-go test-whatsmeow mutation docs site debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-bump dist check check-go test-go fuzz-go test-whatsmeow mutation docs site debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -42,7 +42,7 @@ down: setup
 
 ## lint, types and every test but the long ones, which `make chaos` runs; what a failed run leaves is in build/tests,
 ## and how the console's pages look in build/screenshots
-test: setup-test debian whatsmeow-if-possible
+test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# Types are checked, and the program is checked and tested, while tests wait, with what these leave of the cores.
@@ -58,7 +58,6 @@ test: setup-test debian whatsmeow-if-possible
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian
-	@$(MAKE) -s whatsmeow-if-possible
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data" PYTHONPATH="$(CURDIR)"; \
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
@@ -72,18 +71,19 @@ mutation: setup-test .venv/mutation/installed
 	PYTHONPATH="$$(echo .venv/mutation/lib/python*/site-packages)" $(BIN)/python -m mutmut run
 	PYTHONPATH="$$(echo .venv/mutation/lib/python*/site-packages)" $(BIN)/python -m mutmut results
 
-## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
+HOSTILE = tests/integration/gateway/hostile tests/chaos/test_clock.py tests/integration/whole/operations/test_other_users.py
+
+## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims; then the long tests,
+## and those of hostile texts, clocks and users
 chaos: setup-test debian
-	@$(MAKE) -s whatsmeow-if-possible
 	@$(MAKE) -s fuzz-go FUZZ=3000000x
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos/test_storm.py; \
 	storm=$$?; \
-	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py \
-		&& exit $$storm
+	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py; long=$$?; \
+	$(BIN)/python -m pytest -q $(HOSTILE) && exit $$((storm ? storm : long))
 
 ## figures, side by side in one run; nothing here fails for being slow
 bench: setup-test
-	@$(MAKE) -s whatsmeow-if-possible
 	$(BIN)/python -m pytest -q -s tests/benchmarks
 
 ## lint, format, language and types
@@ -101,41 +101,31 @@ docs: setup
 site: setup-test
 	$(BIN)/python -m tests.run.site
 
-## the protobuf classes of both engines, from their declarations
+## the protobuf classes of the engine, from their declarations
 proto: setup-test
 	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. $(PROTO)
 
-## the environment alone: .venv with the command `teimoso` in it
-setup: .venv/runtime
+## the environment alone: .venv with the command `teimoso` in it, and the program
+setup: .venv/runtime $(PROGRAM)
 	@# Each process of a user who may not write here would compile it again.
 	@$(BIN)/python -m compileall -q actors gateway simulator supervision
-setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed .venv/hadolint/installed
+setup-test: $(PROGRAM) .venv/test .venv/neonize/installed .venv/tryx/installed .venv/hadolint/installed
 
-whatsmeow-if-possible:
-	@if $(HAVE_MODULES); then $(MAKE) -s whatsmeow; \
-	else echo "No Go here, or no modules: the tests with teimoso-whatsmeow are skipped."; fi
-
-## the program of the second engine, docs/engines.md: static, without cgo, of pinned modules
-whatsmeow:
-	@$(HAVE_GO) || { echo "The whatsmeow engine is built with Go $(GO_VERSION) or newer: install the package" \
-		"golang of your system, or the Go project's own; GO=… names one that is not on the path." >&2; exit 1; }
-	@begun=$$(date +%s%N); cd $(BRIDGE) && CGO_ENABLED=0 GOTOOLCHAIN=local $(GO) build -mod=readonly -trimpath \
-		-ldflags "-s -w" -o teimoso-whatsmeow . \
-		&& echo "teimoso-whatsmeow is built, in $$((($$(date +%s%N) - begun) / 1000000)) ms."
+## the program that speaks with WhatsApp, docs/engines.md: with the Go of the path, else with that of a package
+whatsmeow: $(PROGRAM)
 
 ## the newest whatsmeow that builds here, or COMMIT; the pin stays where a check fails
 whatsmeow-bump: setup-test
-	@$(HAVE_GO) || { echo "This takes Go $(GO_VERSION) or newer." >&2; exit 1; }
+	@$(HAVE_GO) || { echo "This takes Go." >&2; exit 1; }
 	@GO=$(GO) .ci/whatsmeow-bump $(COMMIT)
 
-## the program as a distribution of its own, under GPL-3.0: a wheel with it, and an sdist of its source; in dist/
-whatsmeow-dist: setup-test whatsmeow
-	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
-
-## what a release publishes, in dist/: a wheel and an sdist of the service, and those of the program. REPOSITORY is the
+## what a release publishes, in dist/: a wheel and an sdist of the service, wheels of the program for each processor and
+## an sdist; and requirements.txt, by which `pip` installs the wheels of the folder by their hashes. REPOSITORY is the
 ## address of the repository, https://HOST/PATH, which both name
-dist: whatsmeow-dist
-	@.ci/service-dist dist && ls dist/teimoso-*
+dist: setup
+	@rm -rf dist
+	@GO=$(GO) .ci/with-go $(BIN)/python .ci/whatsmeow-dist dist x86_64 aarch64
+	@.ci/service-dist dist && .ci/dist-requirements dist && ls dist
 
 ## format, vet and staticcheck of the program
 check-go:
@@ -175,9 +165,15 @@ test-whatsmeow: setup-test
 
 .venv/runtime: .venv/python requirements.lock requirements-uv.lock pyproject.toml
 	@echo "Installing what Teimoso needs into .venv; this takes up to a minute, once."
-	@.ci/install $(BIN)/python requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@begun=$$(date +%s) && .ci/install $(BIN)/python requirements.lock \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+		&& echo "  libraries: $$(($$(date +%s) - begun)) s"
 	@touch $@
+
+# What is installed here from a wheel, docs/engines.md, is as good as what is built.
+$(PROGRAM): $(filter-out %_test.go,$(wildcard $(BRIDGE)/*.go $(BRIDGE)/*/*.go)) $(BRIDGE)/go.mod $(BRIDGE)/go.sum | .venv/runtime
+	@echo "Building teimoso-whatsmeow; this takes some two minutes where there is no Go, once."
+	@GO=$(GO) .ci/with-go $(BIN)/python .ci/whatsmeow-build $@
 
 .venv/test: .venv/runtime requirements-dev.lock
 	@.ci/install $(BIN)/python requirements-dev.lock
@@ -204,9 +200,9 @@ debian:
 
 ## resolve the locks again: hashes without addresses
 lock: setup-test
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package teimoso-whatsmeow \
 		--no-header --extra google --extra embedded --extra simulator --extra build pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package teimoso-whatsmeow \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group neonize -o requirements-neonize.lock
@@ -214,6 +210,8 @@ lock: setup-test
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group hadolint -o requirements-hadolint.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --group go -o requirements-go.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group mutation -c requirements-dev.lock -o requirements-mutation.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

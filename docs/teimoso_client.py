@@ -29,7 +29,6 @@ Code = Literal[
     "disk_reserve",
     "duplicate_field",
     "edit_too_late",
-    "engine_not_installed",
     "group_full",
     "head_timeout",
     "head_too_large",
@@ -118,10 +117,7 @@ Code = Literal[
     "unknown_parameter",
     "unknown_target",
     "unknown_webhook",
-    "unproven_engine",
-    "unsupported_by_engine",
     "unsupported_chat",
-    "unsupported_engine",
     "unsupported_media_type",
     "unsupported_type",
     "upload_budget_reached",
@@ -161,8 +157,6 @@ class AddedConnection(TypedDict):
     incarnation: str
     state: Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
     cause: str | None
-    engine: str
-    guarantees: EngineGuarantees | None
     epoch: int
     restarts: int
     breaker: Literal["closed", "open", "half_open"]
@@ -502,8 +496,6 @@ class Connection(TypedDict):
     incarnation: str
     state: Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
     cause: str | None
-    engine: str
-    guarantees: EngineGuarantees | None
     epoch: int
     restarts: int
     breaker: Literal["closed", "open", "half_open"]
@@ -664,22 +656,6 @@ class EditContent(TypedDict):
     message: Referred
 
 
-class EngineGuarantees(TypedDict):
-    """Promises of a connection's engine; docs/engines.md has their consequences."""
-
-    persists_before_ack: bool
-    keeps_message_id: bool
-
-
-class EngineHealth(TypedDict):
-    """An engine, and what it guarantees."""
-
-    persists_before_ack: bool
-    keeps_message_id: bool
-    name: str
-    installed: bool
-
-
 class FieldError(TypedDict):
     """A field or parameter that is wrong: its place, a stable code, and a sentence."""
 
@@ -708,7 +684,6 @@ class FullHealth(TypedDict):
     breakers: dict[str, Literal["closed", "open", "half_open"]]
     redis: RedisHealth
     store: StoreHealth
-    engines: list[EngineHealth]
     items: list[Connection]
 
 
@@ -868,9 +843,9 @@ class ListedChat(TypedDict):
     active_at: str
     picture: str | None
     unread: int
-    muted: bool | None
-    archived: bool | None
-    pinned: bool | None
+    muted: bool
+    archived: bool
+    pinned: bool
 
 
 class ListedChats(TypedDict):
@@ -889,7 +864,7 @@ class ListedContact(TypedDict):
     lid: str | None
     name: str | None
     picture: str | None
-    saved: bool | None
+    saved: bool
     full_name: str | None
     first_name: str | None
 
@@ -1096,16 +1071,16 @@ class Messages(TypedDict):
 
 
 class NamedGroup(TypedDict):
-    """A group that the account is in; the fields behind `name` are null where the connection runs an older release."""
+    """A group that the account is in."""
 
     chat: str
     name: str | None
-    description: str | None
-    announce: bool | None
-    locked: bool | None
-    ephemeral_seconds: int | None
-    member_add_mode: Literal["admins", "all"] | None
-    approval: bool | None
+    description: str
+    announce: bool
+    locked: bool
+    ephemeral_seconds: int
+    member_add_mode: Literal["admins", "all"]
+    approval: bool
     members: list[NamedMember]
 
 
@@ -1138,8 +1113,6 @@ class NewConnection(TypedDict):
     """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
 
     id: str
-    engine: NotRequired[Literal["native", "whatsmeow"] | None]
-    allow_unproven_engine: NotRequired[bool]
     show_online: NotRequired[bool]
     proxy: NotRequired[str | None]
     reject_calls: NotRequired[bool]

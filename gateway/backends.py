@@ -24,6 +24,7 @@ from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.deletion_time import deletion_time
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.runtime.owner_liveness import Liveness
 from actors.state.caches.local_copies import copy_of
@@ -173,6 +174,7 @@ class Backends:
             posters,
             turn,
             bodies=bodies,
+            deletion_time=partial(deletion_time, settings.data),
             floor=None if documents.billed else floor,
         )
         fetcher = UrlFetcher(private=settings.media_url_private)
@@ -232,6 +234,7 @@ class Backends:
                 partial(_may_preview, settings, connections),
             ),
         )
+        backends.metrics.watchdog.start()
         await backends.connections.refresh()
         running = (
             watch(watching),
@@ -240,7 +243,6 @@ class Backends:
             room.run(),
             floor.run(),
             files.upkeep(backends.accepting.waits, documents=documents).run(),
-            backends.metrics.pulse(),
             tail.run(),
             deliverer.run(),
         )

@@ -26,12 +26,19 @@ INSTANT: Final = (
     "unparsable",  # a malformed message is queued for each device
     "no_protobuf",  # a message of `contact` decrypts to bytes that are no protobuf
     "unknown_tag",  # a stanza has a tag that no client knows
+    "unknown_enc",  # a message of `contact` has nothing but a kind of ciphertext that no device reads
+    "extra_enc",  # … or has it beside one that the device reads
 )
 # Faults that are injected at a later event.
 RULES: Final = (
     "withhold_acks",  # the server accepts a message and sends no ack
     "delay_acks",  # … or sends it `seconds` later
     "error_acks",  # the server refuses a message with `code`
+    "refuse_until_login",  # the server refuses messages with `code` until a device of the account logs in
+    "false_phash",  # an ack has a participant hash that fits no list of devices
+    "omit_devices",  # a device list lacks `contact`, or of their devices `device`; without both all people
+    "delay_queries",  # a query for devices or prekeys is answered `seconds` later
+    "limit_queries",  # a query for devices, prekeys or groups is refused with `code`
     "swallow",  # the message is lost before the server: neither routed nor acknowledged
     "duplicate_acks",  # the ack is sent twice
     "duplicate",  # a message is delivered twice
@@ -71,6 +78,9 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "delay_acks": {"seconds": 1.0},
     "stream_error": {"code": 515},
     "error_acks": {"code": 500},
+    "refuse_until_login": {"code": 400},
+    "delay_queries": {"seconds": 1.0},
+    "limit_queries": {"code": 429},
     "refuse_upload": {"code": 503},
     "refuse_prekeys": {"code": 503},
     "refuse_link_code": {"code": 429},
@@ -85,7 +95,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "page_fails": {"code": 503},
 }
 # Kinds whose `seconds` are not the duration of the rule.
-TIMING: Final = ("delay_acks", "expire_link_code")
+TIMING: Final = ("delay_acks", "delay_queries", "expire_link_code")
 
 
 class FaultError(ValueError):

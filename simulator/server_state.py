@@ -49,6 +49,7 @@ from simulator.server.queries import Queries
 from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
 from simulator.server.rules.address_rules import AddressRules
+from simulator.server.rules.hidden_numbers import HiddenNumbers
 from simulator.server.rules.new_chat_limits import NewChatLimits
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
@@ -84,6 +85,7 @@ class ServerState(RuleState):
         self.faults = Faults()
         self.recorder = Recorder(data / "trace")
         self.people = People(self.store)
+        self.hidden_numbers = HiddenNumbers(self.people, self.properties)
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
         self.answer_deadlines = AnswerDeadlines(self.store, self.switches, answer_seconds)
@@ -133,6 +135,7 @@ class ServerState(RuleState):
             properties=self.properties,
             answering=self.answering_numbers,
             profiles=self.profiles,
+            faults=self.faults,
         )
         self.logins = Logins(
             store=self.store,
@@ -240,6 +243,7 @@ class ServerState(RuleState):
             composer=self.composer,
             media=self.media,
             properties=self.properties,
+            hidden_numbers=self.hidden_numbers,
             contact_behaviour=self.contact_behaviour,
             chat_timers=self.chat_timers,
             tokens=self.tokens,
@@ -292,6 +296,7 @@ class ServerState(RuleState):
         self.privacy = Privacy(self.properties, self.people, self.companions, self.switchboard)
         self.queries = Queries(
             store=self.store,
+            faults=self.faults,
             companions=self.companions,
             prekeys=self.prekeys,
             directory=self.directory,
@@ -390,6 +395,7 @@ class ServerState(RuleState):
             identity=self.static_key.identity,
             after_commit=self.store.after_commit,
             trace=self.recorder.socket(),
+            seen=self.hidden_numbers.without,
         )
         await connection.serve()
 

@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simulator.store_tables import ALTERED, REBUILT, SCHEMA, VERSION
+from simulator.store_tables import SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,18 +152,12 @@ class Store:
         self._connection.close()
 
     def _create(self) -> None:
-        """Creates the tables; migrates a file of an older version, or leaves it unchanged on an error."""
+        """Creates the tables. Raises ValueError for a file of another version, which is left as it is."""
         version = self.number("PRAGMA user_version")
-        first = version == 0 and self.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
-        steps = ["BEGIN IMMEDIATE"]
-        if first:
-            steps += [f"ALTER TABLE {table} RENAME TO {table}_0" for table in REBUILT]
-        if version:
-            for version_from in range(version, VERSION):
-                steps += ALTERED[version_from]
-        steps.append(SCHEMA.rstrip().rstrip(";"))
-        if first:
-            for table, copied in REBUILT.items():
-                steps += [copied, f"DROP TABLE {table}_0"]
-        steps += [f"PRAGMA user_version = {VERSION}", "COMMIT"]
-        self._connection.executescript(";\n".join(steps) + ";")
+        if version != VERSION and self.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None:
+            raise ValueError(
+                f"the simulator's file has version {version}, not {VERSION}: remove it"
+            )
+        self._connection.executescript(
+            f"BEGIN IMMEDIATE; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT;"
+        )

@@ -1,4 +1,4 @@
-"""Defines the SQL schema of the simulator's SQLite database, and migrations from older versions."""
+"""Defines the SQL schema of the simulator's SQLite database."""
 
 from __future__ import annotations
 
@@ -197,49 +197,3 @@ CREATE TABLE IF NOT EXISTS asked (
     count INTEGER NOT NULL, PRIMARY KEY (number, id, peer, peer_device)
 ) WITHOUT ROWID;
 """
-
-# From the first version, which had only phones and no other devices. `{table}_0` is the old table.
-REBUILT: Final[dict[str, str]] = {
-    "people": (
-        "INSERT INTO people (number, lid, raw_id, name, registered, receipts, delivered_after,"
-        " read_after, next_device) SELECT * FROM people_0"
-    ),
-    "endpoints": (
-        "INSERT INTO endpoints (number, device, identity, registration, skey_id, skey,"
-        " skey_signature, next_prekey) SELECT * FROM endpoints_0"
-    ),
-    "companions": "INSERT INTO companions SELECT *, '', '' FROM companions_0",
-    "queue": (
-        "INSERT INTO queue (seq, number, device, class, id, type, peer, stanza)"
-        " SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
-    ),
-    "inbox": (
-        "INSERT INTO decrypted SELECT number, sender, id, 0, deliveries, ciphertext FROM inbox_0;"
-        "INSERT INTO inbox (seq, number, sender, id, chat, kind, text, at)"
-        " SELECT seq, number, sender, id, chat, kind, text, at FROM inbox_0"
-    ),
-    "undecrypted": (
-        "INSERT INTO undecrypted SELECT number, sender, device, id, 0, count FROM undecrypted_0"
-    ),
-    "said": (
-        "INSERT INTO said (seq, number, device, recipient, id, text, addressing, at, delivered, read,"
-        " retries) SELECT seq, number, 0, recipient, id, text, addressing, at, delivered, read,"
-        " retries FROM said_0"
-    ),
-}
-
-# Columns that files of each later version lack. The second had only texts: the column of the message is
-# empty in its rows.
-ALTERED: Final[dict[int, tuple[str, ...]]] = {
-    1: (
-        "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",
-        "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
-        "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
-    ),
-    2: (
-        "ALTER TABLE queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE inbox ADD COLUMN name TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE companions ADD COLUMN shown_name TEXT NOT NULL DEFAULT ''",
-    ),
-    3: ("ALTER TABLE said ADD COLUMN received REAL NOT NULL DEFAULT 0",),
-}

@@ -192,16 +192,11 @@ class Children:
     async def configure(self, child: Child, options: ConnectionOptions) -> None:
         """Sends the child the settings of its connection, unless this root sent the same before.
 
-        Raises as `ActorHandle.call` does. A child of an older release keeps its settings until it is
-        drained.
+        Raises as `ActorHandle.call` does.
         """
         if child.options == options:
             return
-        try:
-            await child.handle.call("configure", options.show_online, asdict(options), within=PEERS)
-        except (AttributeError, TypeError):
-            if options.proxy is not None:  # an older release would connect without the proxy
-                raise CallRefused("OlderRelease", None) from None
+        await child.handle.call("configure", options.show_online, asdict(options), within=PEERS)
         child.options = options
 
     def share(self, role: str, handle: ActorHandle) -> None:

@@ -55,8 +55,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SERVE_WITHIN, STOP_WITHIN, NEXT_TRY = 20.0, 20.0, 1.0
-"""Seconds for a child to start serving, for one to stop, and until the next try."""
+SERVE_WITHIN, STOP_WITHIN, NEXT_TRY = 300.0, 20.0, 1.0
+"""Seconds for a child to start serving, for one to stop, and until the next try.
+
+A session of millions of rows is restored in a minute on a slow machine; probes find a child that hangs meanwhile.
+"""
 
 
 class ConnectionReconciler:
@@ -262,10 +265,8 @@ class ConnectionReconciler:
         try:
             child = await self._standbys.take()
             self._children.assign(child, connection)
-            # On a single host it is left out: an actor of an older release does not take it.
-            life = [wanted.created_at] if self._owners.elsewhere else []
-            call = (connection, wanted.engine, step.forget, *life)
             await self._children.configure(child, wanted.options)
+            call = (connection, wanted.engine, step.forget)
             epoch = await child.handle.call("serve", *call, within=SERVE_WITHIN)
             self._children.assign(child, connection, epoch)
         except ActorDead:

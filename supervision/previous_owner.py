@@ -44,11 +44,6 @@ class PreviousOwners:
         self._sent: dict[str, int] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
 
-    @property
-    def elsewhere(self) -> bool:
-        """Returns whether there may be owners on other hosts."""
-        return self._expiry is not None
-
     def saw(self, leases: Iterable[Lease]) -> None:
         """Notes the renewals of the leases."""
         if self._expiry is not None:
@@ -68,7 +63,7 @@ class PreviousOwners:
         if processes.reachable(lease):
             if owner.pid in self._children.pids:
                 return 0.0  # the pid of another child by now
-            gone = await asyncio.to_thread(processes.end, owner.pid, lease.since, KILL_SECONDS)
+            gone = await asyncio.to_thread(processes.end, owner.pid, owner.started, KILL_SECONDS)
             return 0.0 if gone else KILL_SECONDS
         if self._expiry is None or await self._ended_there(lease):
             return 0.0
@@ -94,7 +89,7 @@ class PreviousOwners:
                 continue
             try:
                 gone = await child.handle.aside(
-                    "end_neighbour", owner.pid, lease.since, KILL_SECONDS, within=ASK
+                    "end_neighbour", owner.pid, owner.started, KILL_SECONDS, within=ASK
                 )
             except (ActorDead, CallTimeout, CallRefused):
                 continue

@@ -31,9 +31,9 @@ HUNG = "hung"
 UNREADABLE_CAUSES = frozenset(
     {
         "engine_not_installed",
+        "engine_removed",
         "session_blocked",
         "session_too_new",
-        "unknown_engine",
     }
 )
 """Causes of connections whose session cannot be opened until a person helps."""
@@ -41,11 +41,11 @@ UNREADABLE_CAUSES = frozenset(
 FOR_GOOD = frozenset(
     {
         "EngineNotInstalled",
+        "EngineRemoved",
         "SessionBlocked",
         "SessionDamaged",
         "SessionTooNew",
         "Tampered",
-        "UnknownEngine",
         "WrongKey",
     }
 )

@@ -64,14 +64,6 @@ class Registry:
             connection = of_document(document)
             wanted[connection.id] = connection
             if connection.id not in self._applied:
-                if connection.engine != (former := document["engine"]):
-                    log.warning(
-                        "engine replaced",
-                        action="engine.replaced",
-                        connection=connection.id,
-                        former=former,
-                        engine=connection.engine,
-                    )
                 self._applied[connection.id] = self._read_applied(connection.id, document)
         for gone in self._applied.keys() - wanted.keys():
             del self._applied[gone]

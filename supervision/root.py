@@ -154,7 +154,7 @@ class RootSupervisor(Shell):
         self._registry = Registry(documents, budgets, copy_of(settings, CONNECTIONS))
         self._recovery = RecoveryLog(documents)
         expiry = LeaseExpiry(EXPIRES) if settings.several_hosts else None
-        self._metrics = await asyncio.to_thread(MetricsCollector, self.data, self._lag)
+        self._metrics = await asyncio.to_thread(MetricsCollector, self.data, self._watchdog)
         self._children = Children(
             self._cluster,
             ProbePolicy(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import structlog
-import uvloop
 
 from actors.runtime import logs
 from tests.run import answers, leaks, restarts
 from tests.run.scheduling import Scheduling, rank, shares
+from tests.run.silences import SILENCES, WatchedLoops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -36,7 +37,9 @@ def pytest_configure() -> None:
     background of a shell that has it ignore interrupts.
     """
     leaks.listen()
-    uvloop.install()  # as Ray does for actors, and what serves HTTP for itself
+    asyncio.set_event_loop_policy(
+        WatchedLoops()
+    )  # as Ray's for actors, and what serves HTTP for itself
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
@@ -89,15 +92,25 @@ def _nothing_leaked_at_last(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield
     answers.CHECK.close()
     leaks.SEARCH.last(tmp_path_factory.getbasetemp())
-    _require_no_leak()
+    _require_clean_logs()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No log of what this file started has a phone number or a message's text (G10)."""
+    """No log of what this file started has a phone number or a message's text (G10), or a loop that was held."""
     yield
+    # Objects that reports and modules keep would make a collection amid a later test hold its loop for long.
+    gc.collect()
+    gc.freeze()
     leaks.SEARCH.new(tmp_path_factory.getbasetemp())
-    _require_no_leak()
+    _require_clean_logs()
+
+
+@pytest.fixture(autouse=True)
+def _loop_never_held(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No code of the product computes for long on an event loop, or blocks it, unless the test names the reason."""
+    with SILENCES.test(excused=request.node.get_closest_marker("holds_loop") is not None):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -109,9 +122,9 @@ def _everything_answered(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not wrong, "\n".join(wrong)
 
 
-def _require_no_leak() -> None:
-    leaked = leaks.SEARCH.taken()
-    assert not leaked, "\n".join(leaked[:20])
+def _require_clean_logs() -> None:
+    wrong = [*leaks.SEARCH.taken(), *SILENCES.taken()]
+    assert not wrong, "\n".join(wrong[:20])
 
 
 @pytest.hookimpl(wrapper=True)

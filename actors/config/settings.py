@@ -80,7 +80,10 @@ class Settings(
 
         A directory that was moved or copied is its own: its content is not sought at the old place.
         """
-        settings = cls.model_validate_json((data / RUNTIME_FILE).read_text())
+        values = json.loads((data / RUNTIME_FILE).read_text())
+        for former in ("engine", "whatsapp_signed_prekey_age"):  # a build with two engines wrote it
+            values.pop(former, None)
+        settings = cls.model_validate(values)
         return settings.model_copy(update={"data": data.expanduser().absolute()})
 
     def current(self) -> Self:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.config.settings import RUNTIME_FILE, Settings
 from actors.runtime.atomic_files import write_atomically
+from actors.runtime.private_directory import make_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ def take(data: Path, text: str) -> None:
     settings = Settings.model_validate_json(text)
     if settings.session_storage_type != "cloud":
         raise NotShared
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(data)
     file = data / RUNTIME_FILE
     if not file.exists() or file.read_text() != text:
         write_atomically(file, text)

@@ -35,6 +35,11 @@ FORMER_SETTINGS = {
 }
 """Names that the guide has and Teimoso has not, each with the setting that serves its purpose."""
 
+ENGINE_REMOVED = (
+    "ENGINE is not a setting of Teimoso: whatsmeow serves all connections; an account that the engine native linked"
+    " has to be linked anew, as a new connection (its data stays)."
+)
+
 SHORTEST = 8  # characters of a name: a shorter one is similar to too many
 ALIKE = 0.9
 
@@ -156,6 +161,8 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 def _unknown(name: str) -> str:
     """A sentence that refuses a name; it names the setting that is meant, where that is known."""
+    if name == "ENGINE":
+        return ENGINE_REMOVED
     meant = FORMER_SETTINGS.get(name) or _similar(name)
     return f"{name} is not a setting of Teimoso" + (f"; {meant} is one." if meant else ".")
 

@@ -1,4 +1,4 @@
-"""Runs one WhatsApp connection: actor, lease, sending, receiving, session files, backups, WhatsApp engines.
+"""Runs one WhatsApp connection: actor, lease, sending, receiving, session files, backups, the WhatsApp engine.
 
-The protocol is in the engines, `native` and `whatsmeow`; files on disk are `session` and `backup`.
+The protocol is in the engine, `whatsmeow`; files on disk are `session` and `backup`.
 """

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.config import default_engine, settings_transfer
 from actors.config.settings import Settings
+from actors.connection import whatsmeow
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.quarantine import move_aside, remove_former
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import ENGINES, EngineNotInstalled, installed
+from actors.connection.engine import EngineNotInstalled
 from actors.connection.owner.sender import Ticket
 from actors.connection.owner.serving import Serving
 from actors.connection.owner.timeouts import Timeouts
+from actors.connection.proxy.address import parse
 from actors.connection.refused_items.oversized_messages import OversizedMessages
-from actors.connection.session import directory_owner
 from actors.connection.state_manager.remote import RemoteState
+from actors.connection.whatsmeow.program import executable
 from actors.media.open_store import open_store
 from actors.metrics import initial_counters
 from actors.queue.outbound_queue import OutboundQueue, decide
@@ -37,6 +38,7 @@ from actors.runtime.actor_base import Shell, end_tasks
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.host_identity import here
 from actors.runtime.processes import start_of
+from actors.state.connection_document import ENGINE
 from actors.state.tenants.store_floor import StoreFloor
 
 if TYPE_CHECKING:
@@ -46,16 +48,17 @@ if TYPE_CHECKING:
     from actors.connection.backup.restore import Restorer
     from actors.connection.disconnects.consequences import ServingEnd
     from actors.connection.engine import Engine
+    from actors.connection.proxy.address import ProxyAddress
     from actors.metrics.counters import Sample
     from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()
 
 
-class UnknownEngine(ValueError):  # noqa: N818 - reads as what it is
-    """No such engine."""
+class EngineRemoved(ValueError):  # noqa: N818 - reads as what it is
+    """An engine that is gone linked the account, which has to be linked anew; its data stays as it is."""
 
-    code = "unknown_engine"
+    code = "engine_removed"
 
 
 class Busy(Exception):  # noqa: N818 - reads as what it is
@@ -96,8 +99,7 @@ class ConnectionActor(Shell):
         self._media = open_store(self._settings, bucket)
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
-        # Another engine than most connections have is loaded by who serves with it.
-        for module in (f"{default_engine.of(self._settings)}.engine", "session.session"):
+        for module in ("whatsmeow.engine", "session.session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
@@ -110,15 +112,14 @@ class ConnectionActor(Shell):
         return backup_factory.ConnectionBackup.of(self._settings, self._leases)
 
     async def serve(
-        self, connection: str, engine: str, forget: bool = False, created_at: float | None = None
+        self, connection: str, engine: str, forget: bool = False, _created_at: float | None = None
     ) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
-        Where this host has a directory of its own, the remains of a connection that had the id before are removed:
-        `created_at` distinguishes the two. With `forget` it does not connect: it forgets the device here and
-        ends as ``logged_out``. A damaged session is moved aside, and where that of an account that was linked is
+        The root of 0.1.0's first code gives `_created_at`, during an upgrade. With `forget` it does not connect: it
+        forgets the device here and ends as ``logged_out``. A damaged session is moved aside, and where that of an account that was linked is
         gone there is nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has
+        `EngineRemoved`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has
         the session, and it is away), or what opening the session raises besides (the lease is then given back as
         ``failed``, with its code as the cause).
         """
@@ -128,8 +129,6 @@ class ConnectionActor(Shell):
         self._connection = connection
         directory = self._settings.sessions / connection
         try:
-            if created_at is not None:
-                await self._begin_life(connection, directory, created_at)
             await self._take_over(connection, engine, directory, forget=forget)
         except (RedisAway, BucketAway):
             self._connection = self._lease = None
@@ -138,13 +137,12 @@ class ConnectionActor(Shell):
         self._introduce(self._lease)
         return self._lease.epoch
 
-    async def configure(self, show_online: bool, options: dict[str, Any] | None = None) -> None:
+    async def configure(self, _show_online: bool, options: dict[str, Any]) -> None:
         """Take over the settings of its connection: before `serve`, and whenever they change.
 
-        `options` has the fields of `ConnectionOptions`; a root of an older release gives none, and they stay.
+        `options` has the fields of `ConnectionOptions`, `_show_online` among them.
         """
-        before = replace(self._options, show_online=show_online)
-        self._options = before if options is None else ConnectionOptions.of(options)
+        self._options = ConnectionOptions.of(options)
         if self._engine is not None:
             await self._adjust(self._engine)
 
@@ -153,9 +151,12 @@ class ConnectionActor(Shell):
         await engine.configure(show_online=self._options.show_online)
 
     @property
-    def _proxy(self) -> str | None:
+    def _proxy(self) -> ProxyAddress | None:
+        """Its own proxy, which its admin chose, may be private by a setting alone; the instance's always may."""
+        if (own := self._options.proxy) is not None:
+            return parse(own, private=self._settings.connection_proxy_private)
         of_all = self._settings.whatsapp_proxy
-        return self._options.proxy or (None if of_all is None else of_all.get_secret_value())
+        return None if of_all is None else parse(of_all.get_secret_value())
 
     async def logout(self) -> None:
         """Unlink the device and end as ``logged_out``."""
@@ -172,17 +173,6 @@ class ConnectionActor(Shell):
         sys.stdout.write(f"serves {lease.connection} under epoch {lease.epoch}\n")
         sys.stdout.flush()
 
-    async def _begin_life(self, connection: str, directory: Path, created_at: float) -> None:
-        if not (self._settings.several_hosts and settings_transfer.is_own(self._settings.data)):
-            return
-        if await asyncio.to_thread(directory_owner.is_anothers, directory, created_at):
-            # A stalled `serve` call may belong to the previous connection of this name.
-            lease = await self._leases.read(connection)
-            if lease is not None and lease.owner is not None and lease.owner.node == here():
-                raise Busy(connection)
-            log.warning("former session found", action="begin_life", connection=connection)
-        await asyncio.to_thread(directory_owner.begin, directory, created_at)
-
     async def _take_over(
         self, connection: str, engine: str, directory: Path, *, forget: bool
     ) -> None:
@@ -194,11 +184,10 @@ class ConnectionActor(Shell):
         lease = await self._leases.take(connection, owner, epoch)
         self._lease, self._taken_at = lease, time.monotonic()
         try:
-            if engine not in ENGINES:
-                raise UnknownEngine(engine)  # noqa: TRY301
-            if not installed(engine):
-                raise EngineNotInstalled(engine)  # noqa: TRY301
-            await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}.engine")
+            if engine != ENGINE:
+                raise EngineRemoved(engine)  # noqa: TRY301
+            if executable.find(self._settings.data, connection) is None:
+                raise EngineNotInstalled  # noqa: TRY301
             there = epoch > 0 or damage is not None
             if restorer is not None and damage is None and not forget:
                 there = await restorer.place(lease)
@@ -206,7 +195,7 @@ class ConnectionActor(Shell):
                 # It was linked, and no owner wrote into what is there: a file without a byte, or none.
                 log.error("session gone", action="session_gone", connection=connection)
                 lease = await self._blame_session(lease)
-            await self._serve_with(lease, engine, file, damage, restorer, forget=forget)
+            await self._serve_with(lease, file, damage, restorer, forget=forget)
         except Exception as error:
             cause = getattr(error, "code", type(error).__name__)
             state = "reconnecting" if isinstance(error, BucketAway) else "failed"
@@ -215,10 +204,9 @@ class ConnectionActor(Shell):
             raise
 
     def _restorer(self, connection: str, engine: str, file: Path) -> Restorer | None:
-        if self._keeping is None or engine not in ENGINES:
+        if self._keeping is None or engine != ENGINE:
             return None
-        renew = importlib.import_module(f"actors.connection.{engine}").renew_session
-        return self._keeping.restorer(connection, file, renew)
+        return self._keeping.restorer(connection, file, whatsmeow.renew_session)
 
     @staticmethod
     async def _look(file: Path, restorer: Restorer | None) -> tuple[int, Exception | None]:
@@ -228,7 +216,7 @@ class ConnectionActor(Shell):
             await asyncio.to_thread(session.make_directory, file.parent)
             if restorer is not None:
                 return await restorer.look(), None
-            return (await asyncio.to_thread(session.Session.stored_position, file)).epoch, None
+            return (await asyncio.to_thread(session.Session.check, file)).epoch, None
         except BucketAway:
             raise  # the session may be there alone: no epoch is to be given
         except Exception as error:  # noqa: BLE001 - dealt with under a lease
@@ -237,7 +225,6 @@ class ConnectionActor(Shell):
     async def _serve_with(
         self,
         lease: Lease,
-        engine: str,
         file: Path,
         damage: Exception | None,
         restorer: Restorer | None,
@@ -252,10 +239,10 @@ class ConnectionActor(Shell):
         try:
             if damage is not None:
                 raise damage
-            serving, opened = self._open(lease, engine, file.parent, copies)
+            serving, opened = self._open(lease, file.parent, copies)
         except session.SessionDamaged as error:
             again = await self._set_aside(lease, file, str(error))
-            serving, opened = self._open(again, engine, file.parent, copies)
+            serving, opened = self._open(again, file.parent, copies)
         if copies is not None:
             try:
                 await copies.begin()
@@ -297,7 +284,7 @@ class ConnectionActor(Shell):
         return replace(lease, cause=obstacle.cause, obstacle=obstacle)
 
     def _open(
-        self, lease: Lease, engine: str, directory: Path, copies: SessionCopies | None
+        self, lease: Lease, directory: Path, copies: SessionCopies | None
     ) -> tuple[Serving, Engine]:
         settings, media = self._settings, self._media.of(lease.connection)
         serving = Serving(
@@ -324,8 +311,7 @@ class ConnectionActor(Shell):
         )
         if copies is not None:
             copies.notify(serving.lose)
-        open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
-        opened: Engine = open_engine(
+        opened = whatsmeow.open_engine(
             settings, lease.connection, lease.epoch, serving.events, directory, media=media
         )
         if copies is not None:

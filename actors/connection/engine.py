@@ -1,8 +1,8 @@
-"""Declares the interface of WhatsApp engines to a connection's owner (calls, events); reports which are installed.
+"""Declares the interface of the WhatsApp engine to its owner: calls and events.
 
-An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
+The engine serves one connection over one socket at a time. It never reconnects by itself: `run`
 ends with the cause, and `consequences.py` has its consequence. Received items are committed to the session
-file before they are acknowledged (where `Guarantees.persists_before_ack`), and wait there as inbox
+file before they are acknowledged, and wait there as inbox
 items until the owner has stored them elsewhere and settles them.
 """
 
@@ -15,13 +15,12 @@ from actors.connection.abilities.app_state_changes import InboxAppState, InboxRe
 from actors.connection.abilities.port import Account
 from actors.connection.address_changes.port import NamedChats
 from actors.connection.refused_items.port import RefusedItems
-from actors.connection.whatsmeow.program import executable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from actors.connection.abilities.port import Ability, Call, Passkey
+    from actors.connection.abilities.port import Call, Passkey
     from actors.connection.disconnects.causes import Cause
     from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
@@ -29,52 +28,8 @@ if TYPE_CHECKING:
     from actors.redis.leases.lease_record import HeldItems
 
 
-@dataclass(frozen=True, slots=True)
-class Guarantees:
-    """Guarantees that an engine declares; `/health`, the console and the README show them."""
-
-    persists_before_ack: bool
-    keeps_message_id: bool
-
-
-ENGINES = {
-    "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
-    "whatsmeow": Guarantees(persists_before_ack=True, keeps_message_id=True),
-}
-"""The declaration of each engine, by the name of its package; loading one to ask it would cost 50 MB."""
-
-SUCCESSORS: Mapping[str, str] = {"neonize": "whatsmeow"}
-"""Engines of earlier releases, and those that go on with their sessions."""
-
-UNPROVEN = frozenset({"native"})
-"""The engines that no real account was served with yet; a connection of one is allowed by name."""
-
-ABILITIES: Mapping[str, frozenset[Ability]] = {
-    "native": frozenset(),
-    "whatsmeow": frozenset({"app_state", "passkeys"}),
-}
-"""Abilities of each engine beyond those of all; the gateway refuses the rest unasked."""
-
-UNSUPPORTED: Final = "unsupported_by_engine"
-"""The code of what an engine cannot do, and another can."""
-
-
-def installed(engine: str) -> bool:
-    """Whether what the engine needs is installed here; looked for, not loaded."""
-    return engine != "whatsmeow" or executable.find() is not None
-
-
-def servable(named: str) -> str:
-    """Return the engine that serves in the name of this one. Raises ValueError where it is not installed."""
-    engine = SUCCESSORS.get(named, named)
-    if not installed(engine):
-        replaces = "" if engine == named else f", which replaces {named},"
-        raise ValueError(f"{engine}{replaces} is not installed; `make {engine}` builds it")
-    return engine
-
-
 class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
-    """A dependency of the engine is not installed on this host."""
+    """The program `teimoso-whatsmeow` is not installed on this host."""
 
     code: Final = "engine_not_installed"
 
@@ -100,8 +55,7 @@ class InboxMessage:
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
     content, encoded, where `type` and `text` do not say it all. `received_at` is its first commit here, by this host's
-    clock; `place` the time by which lists order it, greater than that of what arrived before it in its chat. An older
-    release's row has neither, one of a history sync no `place`. `sender_name` is in the phone's address book, else
+    clock; `place` the time by which lists order it, greater than that of what arrived before it in its chat. One of a history sync has no `place`. `sender_name` is in the phone's address book, else
     the push name; `sender_lid` the LID of a sender with a number; `chat_name` as `sender_name`, of a group its subject.
     """
 
@@ -136,14 +90,14 @@ class InboxReceipt:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """The new status of a settled message that the account's phone sent, not this device.
+    """The new status of a settled message that the account's phone sent, not this device; on disk, not yet settled.
 
-    `sender` is the account; on disk, not yet settled.
+    `sender` is the account; None for a message that this device sent, and that has left the queue.
     """
 
     key: int
     chat: str
-    sender: str
+    sender: str | None
     message_id: str
     status: Literal["delivered", "read"]
     at: int
@@ -287,10 +241,16 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
+class RequestsLimited(NotConnected):
+    """WhatsApp takes no request of the account for so many `seconds`: no attempt was made, nothing left."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
 class Engine(Account, NamedChats, RefusedItems, Protocol):
     """One WhatsApp account on one socket."""
-
-    guarantees: Guarantees
 
     @property
     def recorder(self) -> Recorder:

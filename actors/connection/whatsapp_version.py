@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-BUILT_IN: Final = "2.3000.1045649367"
-"""The version of August 2026: announced as long as the page was never read."""
+BUILT_IN: Final = "2.3000.1047769893"
+"""The version of the pinned library (whatsmeow, clientpayload.go): nothing older is announced."""
 
 VERSION_FILE: Final = "whatsapp_version.json"
 """In the data directory: what is known, shared by all connections of the host."""
@@ -87,19 +87,17 @@ class VersionRecord:
     refused: Mapping[str, float] = field(default_factory=dict)
     ends: Mapping[str, float] = field(default_factory=dict)
 
-    def announced(self, now: float) -> str:
-        """The version to announce: the page's, unless that is old or refused and `BUILT_IN` newer."""
-        if self.version is None:
-            return BUILT_IN
-        newer = _numbers(BUILT_IN) > _numbers(self.version)
-        if self.serves(now) or not newer or self.is_refused(BUILT_IN, now):
-            return self.version
-        return BUILT_IN
+    def announced(self, own: str = BUILT_IN) -> str:
+        """The version to announce: the newer of the page's and of `own`."""
+        return newest_of(own, self.version or own)
 
-    def serves(self, now: float) -> bool:
-        """Whether the page named a version within the last day, and WhatsApp did not refuse it."""
-        fresh = self.version is not None and _within(VERSION_FRESH_SECONDS, self.found_at, now)
-        return fresh and not self.is_refused(self.version or "", now)
+    def replaces(self, refused: str, now: float) -> bool:
+        """Whether the page named a newer version than this within the last day, and WhatsApp did not refuse it."""
+        if self.version is None or not _within(VERSION_FRESH_SECONDS, self.found_at, now):
+            return False
+        return newest_of(self.version, refused) != refused and not self.is_refused(
+            self.version, now
+        )
 
     def is_refused(self, version: str, now: float) -> bool:
         """Whether WhatsApp refused it within the last day."""
@@ -171,6 +169,8 @@ class Versions:
         self._clock = clock
         self._override = False
         self._last = BUILT_IN
+        self.own: str | None = None
+        """The version of the library at work, once it is known: an older one is never announced, also where it is set."""
         self.proxy: ProxyAddress | None = None
         """The page is read through it."""
         self.ends_at: float | None = None
@@ -185,8 +185,9 @@ class Versions:
             versions = await self._record(
                 lambda versions: versions, lambda versions: versions.due(self._clock())
             )
-            chosen = versions.announced(self._clock())
+            chosen = versions.announced(self.own or BUILT_IN)
         else:
+            chosen = newest_of(chosen, self.own or chosen)
             versions = await asyncio.to_thread(self._read)
         self._last, self.ends_at = chosen, versions.ends.get(chosen)
         return chosen
@@ -215,10 +216,10 @@ class Versions:
 
         def due(versions: VersionRecord) -> bool:
             # Another connection with the same refusal may have asked meanwhile.
-            return versions.tried_at < since and not versions.serves(since)
+            return versions.tried_at < since and not versions.replaces(version, since)
 
         versions = await self._record(refused, due)
-        other = versions.announced(self._clock())
+        other = versions.announced(self.own or BUILT_IN)
         found = not versions.is_refused(other, self._clock())
         log.warning(
             "version refused", action="version.refused", version=version, other=other, found=found
@@ -359,6 +360,11 @@ def _left(until: float) -> float:
 def _within(seconds: float, since: float, now: float) -> bool:
     # A time in the future was written before the clock was set back.
     return 0 <= now - since < seconds
+
+
+def newest_of(*versions: str) -> str:
+    """The newest of dotted versions."""
+    return max(versions, key=_numbers)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -166,7 +166,7 @@ class Alert:
             reason=document["reason"],
             raised_at=document["raised_at"],
             cleared_at=document["cleared_at"],
-            told_at=document.get("told_at"),  # of an older release: was never repeated
+            told_at=document.get("told_at"),
             repeats=document.get("repeats", 0),
         )
 

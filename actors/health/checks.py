@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.health import health_texts
+from actors.health import engine_look, health_texts
 from actors.health.samples import ENDED_STATES
 from actors.health.summary import Status, worst
 from actors.health.unknown_reasons import unjudged
@@ -107,7 +107,9 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-ENDED_BY_A_PERSON = frozenset({"proxy_authentication_failed", "proxy_refused", "disk_full"})
+ENDED_BY_A_PERSON = frozenset(
+    {"proxy_authentication_failed", "proxy_private_address", "proxy_refused", "disk_full"}
+)
 """Causes of a connection that tries again, and needs somebody all the same."""
 
 
@@ -135,6 +137,8 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         reasons += _mirror(sample.mirror)
         reasons += _own_mistake(sample.own_mistake, sample.at)
         reasons += _backups(sample.backups)
+    if sample.engine is not None and (sentence := engine_look.old(sample.engine, sample.at)):
+        reasons.append(Reason("engine_old", "healthy", sentence))
     reasons += _limits(limits, sample.connections)
     return Verdict(worst(reason.status for reason in reasons), tuple(reasons), unjudged(sample))
 
@@ -349,7 +353,7 @@ def _own_mistake(mistake: OwnMistake | None, now: float) -> list[Reason]:
 
 
 def _backups(backups: Backups | None) -> list[Reason]:
-    """Scheduled backups of the instance that fail, or lack sessions."""
+    """Scheduled backups of the instance that fail, lack sessions, or are later than now."""
     reasons = []
     if backups is not None and backups.failing_since is not None:
         detail = health_texts.instance_backup(backups.failing_since)
@@ -357,4 +361,7 @@ def _backups(backups: Backups | None) -> list[Reason]:
     if backups is not None and backups.lacks:
         detail = health_texts.incomplete_backup(backups.lacks)
         reasons.append(Reason("instance_backup_incomplete", "degraded", detail))
+    if backups is not None and backups.in_future is not None:
+        detail = health_texts.backup_in_future(backups.in_future)
+        reasons.append(Reason("instance_backup_in_future", "degraded", detail))
     return reasons

@@ -28,7 +28,7 @@ LIMIT_REFUSALS: Mapping[str, str] = {
 
 # Advice about a limit that is nearly reached, by its alert.
 LIMIT_ADVICE: Mapping[str, str] = {
-    QUEUE_FULL: "Messages leave Redis seven days after their end, near the limit one day; retry dead letters, decide on"
+    QUEUE_FULL: "Messages leave Redis a day after their end; retry dead letters, decide on"
     " refused documents (`teimoso refused`), or raise the setting.",
     STORE_FULL: "`teimoso jobs run prune-messages` or MESSAGE_RETENTION_DAYS makes room; or raise the setting with"
     " `teimoso settings set`, which needs no restart.",
@@ -47,7 +47,6 @@ CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"
     " start show a QR.",
-    "banned": "WhatsApp banned the account.",  # of an older release
     "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
     " show a QR.",
@@ -55,8 +54,10 @@ CAUSES: Mapping[str, str] = {
     "disk_full": "What arrives has no room on the disk: nothing is acknowledged, so that WhatsApp keeps it, and no"
     " login is tried while less than a quarter of DISK_RESERVE is free, or the connection keeps all that it may in the state"
     " store (STORED_BYTES_PER_CONNECTION, MAX_STORED_BYTES). Make room; it goes on by itself.",
-    "engine_not_installed": "Its engine, `teimoso-whatsmeow`, is not installed on this host; `make whatsmeow`"
+    "engine_not_installed": "The program `teimoso-whatsmeow` is not installed on this host; `make setup`"
     " builds it. Then start the connection.",
+    "engine_removed": "The engine native, which is gone, linked its account. Create another connection and link the"
+    " account anew; the data of this one stays as it is.",
     "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"
     " start the connection; its keys are kept. If it is refused again, logout and start show a QR.",
     "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"
@@ -65,14 +66,10 @@ CAUSES: Mapping[str, str] = {
     " the phone of the first number, or create another connection.",
     "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
     " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
-    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret while the device was being"
-    " linked, which the engine native cannot give. Delete the connection and create it with the engine"
-    " whatsmeow, or start it to try once more.",
-    "passkey_required": "WhatsApp asks for the account's passkey before it links a device, which the engine"
-    " native cannot give. Delete the connection and create it with the engine whatsmeow, or start it"
-    " another day: WhatsApp does not ask each time.",
     "proxy_authentication_failed": "Its proxy wants another user or password; set `proxy` of the connection, or"
     " WHATSAPP_PROXY.",
+    "proxy_private_address": "Its proxy has a private address; set CONNECTION_PROXY_PRIVATE to true to allow"
+    " that, or `proxy` of the connection to another one.",
     "proxy_refused": "Its proxy lets no connection through to WhatsApp: it forbids that, or cannot reach it"
     " either. See the proxy's log.",
     "proxy_unreachable": "Its proxy does not answer; see that it runs and is reached from this host.",
@@ -125,7 +122,7 @@ def redis_memory(memory: RedisMemory) -> str:
     what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (
         f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
-        " seven days after their end, near the limit one day; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
+        " a day after their end; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
     )
 
 
@@ -186,6 +183,15 @@ def incomplete_backup(connections: Sequence[str]) -> str:
     return (
         f"The newest backup of the instance could not copy the sessions of {names}, and has the ones of the backup"
         " before, if any; all else is in it. The log `backup.log` says why."
+    )
+
+
+def backup_in_future(name: str) -> str:
+    """A backup of the instance has a time that is later than now."""
+    return (
+        f"The backup {name} of the instance is later than now: a clock was ahead when it was made, or this host's is behind."
+        " It never counts as the newest and is never deleted. With the clock right and a newer backup made, delete"
+        f" `backups/{name}` in the target."
     )
 
 

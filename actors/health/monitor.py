@@ -12,6 +12,7 @@ import structlog
 from actors.health import resource_history
 from actors.health.alerts import Alert, Alerts
 from actors.health.checks import judge
+from actors.health.engine_look import EngineLook
 from actors.health.resource_history import Point
 from actors.health.samples import Sample, unreached
 from actors.health.status_document import document, news
@@ -118,6 +119,9 @@ class Monitor:
         now = time.monotonic()  # a wall clock that is set is no outage
         self._unreached_since = unreached(connections, self._unreached_since, now)
         await self._record(Point.of(usage, at))
+        engine = (
+            None if self._data is None else await asyncio.to_thread(EngineLook.read, self._data)
+        )
         return Sample(
             at=at,
             cpu=usage.cpu,
@@ -143,6 +147,7 @@ class Monitor:
             zombies=zombies,
             redis_memory=memory,
             unreached_for=None if self._unreached_since is None else now - self._unreached_since,
+            engine=engine,
         )
 
     async def _record(self, point: Point) -> None:

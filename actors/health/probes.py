@@ -182,7 +182,11 @@ class Probes:
             None if mistaken is None else OwnMistake(mistaken["mistaken_at"], mistaken["action"]),
             Backups()
             if backups is None
-            else Backups(backups["backup_failing_since"], tuple(backups["backup_lacks"])),
+            else Backups(
+                backups["backup_failing_since"],
+                tuple(backups["backup_lacks"]),
+                backups.get("backup_in_future"),
+            ),
         )
 
     async def zombies(self) -> Mapping[str, int] | None:

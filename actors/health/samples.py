@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.health.breakers import State
+    from actors.health.engine_look import EngineLook
     from actors.redis.client import RedisMemory
     from actors.runtime.limits.limit_uses import LimitUse
 
@@ -90,10 +91,14 @@ class OwnMistake:
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """Scheduled backups of the instance: since when they fail, and connections whose sessions the newest one lacks."""
+    """Scheduled backups of the instance: since when they fail, and connections whose sessions the newest one lacks.
+
+    `in_future`: the latest of the target, where that is later than now.
+    """
 
     failing_since: float | None = None
     lacks: tuple[str, ...] = ()
+    in_future: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class Sample:
     say), `low` whether they have no room for messages, `limits` the uses of limits of the state store and of files, `unread` the names of the alerts about limits that could not be read, `vault` why the bucket is away, `redis_memory` what Redis has in use, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, both None where
     nobody could say; with `mirror` come `own_mistake`, None where there was none, and `backups`, its scheduled backups. `unreached_for` are the seconds for
-    which no connection has reached WhatsApp.
+    which no connection has reached WhatsApp, `engine` is the last look for a newer library, None before the first.
     """
 
     at: float
@@ -134,6 +139,7 @@ class Sample:
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: RedisMemory | None = None
     unreached_for: float | None = None
+    engine: EngineLook | None = None
 
 
 def unreached(

@@ -29,7 +29,13 @@ OF_CONNECTIONS = PER_CONNECTION | {
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 OF_REDIS_MEMORY = frozenset({"redis_full", "queue_full"})
 OF_MIRROR = frozenset(
-    {"queue_differs", "own_mistake", "instance_backup_failed", "instance_backup_incomplete"}
+    {
+        "queue_differs",
+        "own_mistake",
+        "instance_backup_failed",
+        "instance_backup_incomplete",
+        "instance_backup_in_future",
+    }
 )
 
 

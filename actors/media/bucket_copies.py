@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.backup.backup_format import BackupTooLarge, Header, Tampered, seal, unseal
+from actors.connection.backup.backup_format import Header, Tampered, seal, some, unseal
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.media.directory import step
 from actors.media.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from actors.connection.backup.backup_format import Sink
@@ -109,7 +109,7 @@ class BucketCopies:
                 await step(sealed.write, part.data)
             await step(sealed.seek, 0)
             await step(unseal, sealed, self._keyring, writer)
-        except (Tampered, WrongKey, BackupTooLarge) as error:
+        except (Tampered, WrongKey) as error:
             _damaged(error.code)
             return False
         finally:
@@ -147,7 +147,7 @@ class BucketCopies:
         try:
             header = Header(name, 0, 0, at)
             pieces = seal(stream, header, self._keyring, level=level)
-            while part := await step(_some, pieces):
+            while part := await step(some, pieces, PART_BYTES):
                 await self._bucket.write(_part(name, index.upload, index.parts), part)
                 index = replace(index, parts=index.parts + 1)
         except StoreUnavailable:  # it is tried again, and what lies there would be more each time
@@ -191,15 +191,6 @@ def _damaged(error: str) -> None:
 
 def _part(name: str, upload: str, number: int) -> str:
     return f"media/{name}/{upload}.{number:05d}"
-
-
-def _some(pieces: Iterator[bytes]) -> bytes:
-    part = bytearray()
-    for piece in pieces:
-        part += piece
-        if len(part) >= PART_BYTES:
-            break
-    return bytes(part)
 
 
 def _dump(index: Index) -> bytes:

@@ -80,7 +80,7 @@ They are right after a crash, and reading them costs as much with many files as 
 class HeldBytes:
     """Bytes of files: `held` by unit (`actors.runtime.limits.quotas`), `elsewhere` of files that are kept for no unit.
 
-    A file of an older release, or one that a lost ledger had, is kept for none; one of several units counts
+    A file that a lost ledger had is kept for none; one of several units counts
     for each.
     """
 

@@ -243,10 +243,6 @@ class Ledger:
         )
         return [LedgerEntry(*row) for row in rows]
 
-    async def begin_uses(self, now: float) -> None:
-        """Begin the time of uses that an older release noted."""
-        await self._request(partial(uses.begin, now=now), writes=True)
-
     async def older_uses(self, than: float, limit: int) -> list[uses.Use]:
         """Uses whose messages were last known to wait before then."""
         found: list[uses.Use] = await self._request(

@@ -16,6 +16,7 @@ from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import FileUpkeep
 from actors.messages.file_deferral import Deferral
+from actors.runtime.deletion_time import deletion_time
 from actors.runtime.limits.disk_floor import counted_bytes
 from actors.runtime.limits.durations import DAY
 from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
@@ -58,6 +59,7 @@ class LocalFiles:
         self._quota, self._daily = settings.file_quota, settings.upload_limit
         self._coming = UploadsUnderway(self._daily)
         self._retention = settings.media_retention_days * DAY
+        self._deletion_time = partial(deletion_time, settings.data)
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
         self._fetches = KeyedSemaphores[str](FETCHES)
@@ -193,6 +195,7 @@ class LocalFiles:
         self,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
+        deletion_time: Callable[[], float] | None = None,
         documents: Documents | None = None,
     ) -> FileUpkeep:
         """The background work that a long-lived process has to run (`FileUpkeep.run`)."""
@@ -201,6 +204,7 @@ class LocalFiles:
             self._store,
             self._lock,
             retention=self._retention,
+            deletion_time=deletion_time or self._deletion_time,
             copies=self._copies,
             waits=waits,
             clock=clock,

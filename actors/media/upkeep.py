@@ -61,12 +61,13 @@ class FileUpkeep:
         lock: Path,
         *,
         retention: float,
+        deletion_time: Callable[[], float],
         copies: BucketCopies | None,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
         documents: Documents | None = None,
     ) -> None:
-        """`retention` is in seconds. `waits` returns whether a message may still be sent; `documents` has mistakes noted.
+        """`retention` is in seconds before `actors.runtime.deletion_time`. `waits` returns whether a message may still be sent; `documents` has mistakes noted.
 
         Without `waits` no file goes that a message was accepted with.
         """
@@ -74,6 +75,7 @@ class FileUpkeep:
         self._store = store
         self._lock = lock
         self._retention = retention
+        self._deletion_time = deletion_time
         self._copies = copies
         self._waits = waits
         self._clock = clock
@@ -147,9 +149,10 @@ class FileUpkeep:
 
     async def tidy(self) -> None:
         """Remove what nobody needs any more, here and in the bucket."""
-        since = self._clock() - self._retention
+        now = await asyncio.to_thread(self._deletion_time)
+        since = now - self._retention
         if self._waits is not None:
-            await self._settle_uses(since, self._waits)
+            await self._settle_uses(now, since, self._waits)
         copies, gone = self._copies, 0
         while entries := await self._ledger.unneeded(since - MARK_SECONDS, FILE_PAGE):
             for entry in entries:
@@ -162,10 +165,10 @@ class FileUpkeep:
         if gone:
             log.info("files removed", action="media_removed", count=gone)
 
-    async def _settle_uses(self, since: float, waits: Callable[[str], Awaitable[bool]]) -> None:
+    async def _settle_uses(
+        self, now: float, since: float, waits: Callable[[str], Awaitable[bool]]
+    ) -> None:
         """Renew files whose messages wait, and forget messages that do not: each is looked at once a day."""
-        now = self._clock()
-        await self._ledger.begin_uses(now)
         while page := await self._ledger.older_uses(now - MARK_SECONDS, FILE_PAGE):
             waiting = [use for use in page if await waits(use.message)]
             for sha256 in {use.sha256 for use in waiting}:

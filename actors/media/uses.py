@@ -1,7 +1,6 @@
 """Records in the media ledger (SQLite) with which files messages were accepted, until none of these messages waits.
 
-`ledger` calls these functions within its transactions. `use_times` has when a message was last known to wait; of what an
-older release notes it begins at the next `begin`.
+`ledger` calls these functions within its transactions. `use_times` has when a message was last known to wait.
 """
 
 from __future__ import annotations
@@ -42,16 +41,6 @@ def add(database: sqlite3.Connection, use: Use, now: float) -> None:
     """Note that a message is about to be accepted with a file."""
     database.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", use)
     database.execute("INSERT OR REPLACE INTO use_times VALUES (?, ?, ?)", (*use, now))
-
-
-def begin(database: sqlite3.Connection, now: float) -> None:
-    """Begin the time of uses that have none."""
-    database.execute(
-        "INSERT OR IGNORE INTO use_times SELECT sha256, message, ? FROM uses WHERE NOT EXISTS"
-        " (SELECT 1 FROM use_times WHERE use_times.sha256 = uses.sha256"
-        " AND use_times.message = uses.message)",
-        (now,),
-    )
 
 
 def older(database: sqlite3.Connection, than: float, limit: int) -> list[Use]:

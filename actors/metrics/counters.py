@@ -202,6 +202,13 @@ SERIES: Mapping[str, Series] = {
             ("role", "connection"),
         ),
         Series(
+            "teimoso_loop_silences",
+            "counter",
+            "Silences of the process's event loop above 100 ms, in which its thread computed, was blocked in a call,"
+            " or waited for a core or for another thread.",
+            ("role", "connection", "kind"),
+        ),
+        Series(
             "teimoso_process_memory_bytes",
             "gauge",
             "Resident memory of the process.",
@@ -286,28 +293,3 @@ class Measures:
 
 
 measures = Measures()
-
-
-class Lag:
-    """The worst delay of an event loop within the last `window` seconds, or twice that at most."""
-
-    def __init__(self, window: float = 15.0) -> None:
-        self._window = window
-        self._since = 0.0
-        self._now = self._before = 0.0
-
-    def note(self, seconds: float, now: float) -> None:
-        """The loop came that late, at `now` on a monotonic clock."""
-        self._turn(now)
-        self._now = max(self._now, seconds)
-
-    def worst(self, now: float) -> float:
-        """In seconds."""
-        self._turn(now)
-        return max(self._now, self._before)
-
-    def _turn(self, now: float) -> None:
-        passed = now - self._since
-        if passed >= self._window:
-            self._before = self._now if passed < 2 * self._window else 0.0
-            self._now, self._since = 0.0, now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from actors.config.settings import Settings
@@ -9,6 +10,7 @@ from actors.queue.outbound_queue import OutboundQueue
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
 from actors.runtime.actor_base import LoopShell
+from actors.runtime.deletion_time import deletion_time
 from actors.state.open_store import open_documents
 
 
@@ -24,7 +26,10 @@ class QueueActor(LoopShell):
         self._lanes = OutboundQueue(self._redis, settings)
         self._documents = open_documents(settings)
         self._upkeep = QueueUpkeep(
-            self._lanes, self._documents, settings.dead_letter_retention_days
+            self._lanes,
+            self._documents,
+            settings.dead_letter_retention_days,
+            partial(deletion_time, settings.data),
         )
         self._run_for_life(self._upkeep.run())
 

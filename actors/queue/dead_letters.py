@@ -151,13 +151,13 @@ class DeadLetters(RefusedViews):
         """Retry what is dead now, but for `ONLY_BY_NAME`; return how many."""
         return (await self.redrive(connection, most=None, now=now)).count
 
-    async def prune(self, connection: str, keep_days: float, now: float | None = None) -> int:
-        """Forget letters that died longer ago than that, in bounded steps; how many.
+    async def prune(self, connection: str, keep_days: float, now: float) -> int:
+        """Forget letters that died longer before `now` (`actors.runtime.deletion_time`), in bounded steps; how many.
 
         They leave the list at once. Their records have `expired_at`, for the mirror, and
         go when those of other finished messages do.
         """
-        now, total = clock(now), 0
+        total = 0
         while pruned := await self._run(
             connection, "prune", now, now - keep_days * DAY, LETTERS_PER_SCRIPT
         ):

@@ -15,9 +15,7 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 from actors.queue.dead_letters import EVERY_LETTER, Redriven, Which
-from actors.queue.early_expiry import EarlyExpiry
 from actors.queue.lane_joins import LaneJoins, Renamed
-from actors.queue.message_bytes import MIN_MESSAGE_BYTES
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
 from actors.queue.queue_errors import (
@@ -26,7 +24,6 @@ from actors.queue.queue_errors import (
     NotCancellable,
     NotDead,
     NotFound,
-    RecordExpired,
 )
 from actors.queue.queue_reader import clock, pairs
 from actors.queue.records import (
@@ -41,6 +38,7 @@ from actors.queue.records import (
     job_of,
     mint,
     record_of,
+    split_id,
 )
 from actors.queue.retry_policy import decide
 from actors.redis import keys
@@ -60,6 +58,8 @@ if TYPE_CHECKING:
     from actors.runtime.limits.limits import LimitReached
     from actors.runtime.limits.quotas import QuotaPart
 
+MIN_MESSAGE_BYTES = 1000
+"""Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
 # Seconds beyond its time that a blocked wait may take before the server counts as away.
@@ -79,7 +79,6 @@ __all__ = [
     "NotFound",
     "OutboundQueue",
     "Record",
-    "RecordExpired",
     "RedisAway",
     "Redriven",
     "Renamed",
@@ -99,8 +98,6 @@ class OutboundQueue(LaneJoins):
         self._settings = settings
         self._pacing = Pacing.of(settings)
         self._blocking: Redis | None = None
-        self.early_expiry = EarlyExpiry(self, redis, settings)
-        """Makes room where finished messages would refuse sends; the QueueActor runs it."""
 
     async def accept(
         self,
@@ -114,15 +111,13 @@ class OutboundQueue(LaneJoins):
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
-        With `idempotency_key` (scope it by API key) the same body gives the first record again for 24 h, another
-        raises `IdempotencyConflict`. The hours are those for which the QueueActor's host ran, so that no clock shortens
-        them; later the key names the next message. With `message_id`, minted before, the acceptance may be
-        repeated within a day of the message's end.
+        With `idempotency_key` (scope it by API key) the same body gives the first record again, another
+        raises `IdempotencyConflict`, until a day after the message's end: the record leaves then, and the key names
+        the next message. Until then the acceptance may also be repeated with `message_id`, minted before.
 
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
-        Raises `RecordExpired` where the key names a message whose record Redis has not any more,
-        `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
+        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
         messages of the connection have `QUEUE_MEMORY_PER_CONNECTION` bytes, or their `part` of the memory of Redis
         where that is all that is left for them; never for one that was accepted before.
         """
@@ -153,8 +148,6 @@ class OutboundQueue(LaneJoins):
             raise IdempotencyConflict
         if outcome == "known":
             first_id, fields = answer
-            if not fields:
-                raise RecordExpired(api_id(send.connection, first_id))
             first = record_of(send.connection, first_id, pairs(fields))
             return Accepted(await self._named(first), replayed=first_id != message_id)
         message_id, revision, status, chat = answer
@@ -287,17 +280,19 @@ class OutboundQueue(LaneJoins):
         connection: str,
         receipts: Sequence[tuple[str, Literal["sent", "delivered", "read"], float]],
         now: float | None = None,
-    ) -> None:
+    ) -> frozenset[str]:
         """Note receipts: WhatsApp's message id, what became of it, WhatsApp's time.
 
         They also prove a message sent in whatever state it is (G3). Idempotent and monotone: read
-        is never delivered again. Unknown ids are ignored.
+        is never delivered again. Returns the ids, of the form minted here, that have no record: the state store
+        may have the messages of those that left.
         """
-        now = clock(now)
+        now, unknown = clock(now), set[str]()
         for begin in range(0, len(receipts), RECEIPT_BATCH):
             batch = receipts[begin : begin + RECEIPT_BATCH]
             parts = [part for name, status, at in batch for part in (name, status, repr(at))]
-            await self._run(connection, "receipts", now, *parts)
+            unknown.update(await self._run(connection, "receipts", now, *parts))
+        return frozenset(each for each in unknown if split_id(api_id(connection, each)))
 
     async def redact(self, connection: str, message_id: str, now: float | None = None) -> None:
         """Forget what a message said: it was deleted for everyone. Harmless twice, or for no message.
@@ -311,7 +306,7 @@ class OutboundQueue(LaneJoins):
     ) -> float | None:
         """Ready what is due; return when the next is (None: nothing is held back).
 
-        Forgets Idempotency-Keys whose time is over by the `uptime` of this host (None: as it is now).
+        Removes records that ended a day of the `uptime` of this host ago (None: as it is now).
         """
         boot, seconds = uptime or host_identity.uptime()
         due = await self._run(connection, "promote", clock(now), boot, repr(seconds))
@@ -337,8 +332,7 @@ class OutboundQueue(LaneJoins):
     async def remove(self, connection: str) -> bool:
         """Remove the queue and the lease; False, and nothing is removed, if there is more to do.
 
-        That is: something is open, or changed and not `mirrored`. Records stay, for who forgets
-        them at last.
+        That is: something is open, or changed and not `mirrored`. Records stay, until `Leases.forget`.
         """
         return bool(await self._run(connection, "close", clock(None)) == "closed")
 

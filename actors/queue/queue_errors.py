@@ -4,17 +4,9 @@ from __future__ import annotations
 
 
 class IdempotencyConflict(Exception):  # noqa: N818 - reads as what it is
-    """The Idempotency-Key was used within 24 h with another body (HTTP 422)."""
+    """The Idempotency-Key names a message with another body (HTTP 422)."""
 
     code = "idempotency_conflict"
-
-
-class RecordExpired(Exception):  # noqa: N818 - reads as what it is
-    """The message that an Idempotency-Key names is finished, and the state store alone has it; `id` is its id."""
-
-    def __init__(self, id: str) -> None:  # noqa: A002 - the field's word
-        super().__init__(id)
-        self.id = id
 
 
 class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
@@ -24,7 +16,7 @@ class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
 
 
 class NotFound(Exception):  # noqa: N818 - reads as what it is
-    """No such message, or its record has expired (HTTP 404)."""
+    """No such message, or its record has left Redis (HTTP 404)."""
 
     code = "not_found"
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.queue import current_addresses
-from actors.queue.queue_errors import IdempotencyConflict, RecordExpired
+from actors.queue.queue_errors import IdempotencyConflict
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
 from actors.redis import keys
 from actors.redis.client import reach, redis_errors
@@ -41,22 +40,12 @@ DEFERRING = Script.of(
     package="actors.redis",
     at_maxmemory=True,
 )
-BYTES_SCRIPT = "actors.queue.scripts:bytes.lua"
 KEEPING = Script.of(
     *PACED,
-    "actors.queue.scripts:dead_letters.lua",
-    BYTES_SCRIPT,
-    "actors.queue.scripts:lanes.lua",
-    package="actors.redis",
-    at_maxmemory=True,
-)
-FREEING = Script.of(
-    "transitions.lua",
-    "flight.lua",
-    "actors.queue.scripts:proofs.lua",
-    BYTES_SCRIPT,
-    "actors.queue.scripts:early_expiry.lua",
+    "actors.queue.scripts:bytes.lua",
     "actors.queue.scripts:refused_views.lua",
+    "actors.queue.scripts:dead_letters.lua",
+    "actors.queue.scripts:lanes.lua",
     package="actors.redis",
     at_maxmemory=True,
 )
@@ -73,7 +62,6 @@ SCRIPTS = {
     **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING),
     **dict.fromkeys(("defer", "lift"), DEFERRING),
     **dict.fromkeys(("rename", "note_renamed"), JOINING),
-    **dict.fromkeys(("expire_early", "retry_refused", "discard_refused"), FREEING),
 }
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not.
 
@@ -92,10 +80,6 @@ class Standing(NamedTuple):
     revision: int
     type: str
     marked: bool
-
-
-Lack = Literal["unread", "refused"]
-"""The reason for which a view lacks the words: a newer release alone knows them, or the store refuses it."""
 
 
 class QueueReader:
@@ -129,7 +113,7 @@ class QueueReader:
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """The message accepted first under this idempotency key within its time; None if there is none.
 
-        Raises `IdempotencyConflict` where that was another send, `RecordExpired` where Redis has it not any more.
+        Raises `IdempotencyConflict` where that was another send.
         """
         async with reach():
             found: Any = await self._redis.get(
@@ -140,11 +124,7 @@ class QueueReader:
         message_id, fingerprint = str(found).split(" ")
         if fingerprint != send.fingerprint:
             raise IdempotencyConflict
-        id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
-        record = await self.get(id)
-        if record is None:
-            raise RecordExpired(id)
-        return record
+        return await self.get(api_id(send.connection, message_id))
 
     async def counts_many(self, connections: Sequence[str]) -> dict[str, Counts]:
         """The size of each connection's queue, all in one round trip."""
@@ -241,22 +221,22 @@ class QueueReader:
         self,
         connection: str,
         records: Sequence[Record],
-        lacking: Mapping[str, Lack] = MappingProxyType({}),
+        lacking: Collection[str] = (),
     ) -> None:
         """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since.
 
-        A message that WhatsApp acknowledged loses its words in Redis (`Record.stored`), unless its id is in
-        `lacking`, with the reason for which the state store lacks something of it.
+        A message that WhatsApp acknowledged loses its words in Redis (`Record.stored`). One whose id is in `lacking`,
+        since the state store lacks something of it, stays once it is finished.
         """
         names = await self.names(connection, {record.chat for record in records})
         arguments = [
             part
             for record in records
             if record.chat == names[record.chat]
-            for part in (record.message_id, record.revision, lacking.get(record.id, "whole"))
+            for part in (record.message_id, record.revision, int(record.id in lacking))
         ]
         if arguments:
-            await self._run(connection, "mirrored", 0, *arguments)
+            await self._run(connection, "mirrored", clock(None), *arguments)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         script = SCRIPTS.get(transition, KEEPING)
@@ -301,16 +281,6 @@ class QueueReader:
         """The record in the chat of today."""
         names = await self.names(record.connection, current_addresses.addresses([record]))
         return current_addresses.renamed(record, names)
-
-
-async def bytes_many(redis: Redis, connections: Collection[str]) -> dict[str, int]:
-    """The bytes that the messages of each connection count, in one round trip. Raises `RedisAway`."""
-    pipeline = redis.pipeline(transaction=False)
-    for connection in connections:
-        pipeline.hget(keys.of(connection).counters, "bytes")
-    async with reach():
-        answers = await pipeline.execute() if connections else []
-    return {each: int(found or 0) for each, found in zip(connections, answers, strict=True)}
 
 
 def _counts(answers: Sequence[Any]) -> Counts:

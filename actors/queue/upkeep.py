@@ -52,9 +52,15 @@ MIRROR_LAG_SECONDS = 10.0
 class QueueUpkeep:
     """Loops until cancelled; Redis or the store being away only pauses them (G11)."""
 
-    def __init__(self, lanes: OutboundQueue, documents: Documents, keep_days: float) -> None:
-        """Dead letters are forgotten after `keep_days`."""
-        self._keep_days = keep_days
+    def __init__(
+        self,
+        lanes: OutboundQueue,
+        documents: Documents,
+        keep_days: float,
+        deletion_time: Callable[[], float],
+    ) -> None:
+        """Dead letters are forgotten `keep_days` before `actors.runtime.deletion_time`."""
+        self._keep_days, self._deletion_time = keep_days, deletion_time
         self._lanes = lanes
         self._documents = documents
         self._connections: Sequence[str] = ()
@@ -156,13 +162,10 @@ class QueueUpkeep:
             self._compared = True
 
     async def prune(self) -> None:
-        """Forget the dead letters whose time is over, count what expired no longer, and make room where little is left."""
-        if weighed := await self._lanes.weigh(self._connections):
-            log.info("message bytes counted", action="queue.weigh", connections=weighed)
-        taken: dict[str, int] = {}
+        """Forget the dead letters whose time is over."""
+        now = await asyncio.to_thread(self._deletion_time)
         for connection in self._connections:
-            taken[connection] = await self._lanes.forget_expired(connection)
-            pruned = await self._lanes.prune(connection, self._keep_days)
+            pruned = await self._lanes.prune(connection, self._keep_days, now)
             if pruned:
                 log.info(
                     "dead letters pruned",
@@ -170,7 +173,6 @@ class QueueUpkeep:
                     connection=connection,
                     letters=pruned,
                 )
-        await self._lanes.early_expiry.run(taken)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
         away = DoublingPause(2 * every, LONGEST_ROUND_PAUSE)

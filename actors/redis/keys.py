@@ -1,4 +1,4 @@
-"""Defines the names of all Redis keys of the service: builds a connection's keys, and parses a message's key.
+"""Defines the names of all Redis keys of the service, and builds those of a connection.
 
 All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `runtime/connection_ids.py`; below
 it is cut to ``{shop}``), so that they stand together and one script may touch them together::
@@ -21,8 +21,10 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
                                               count;
                                               count:WHAT, took:BUCKET, took:ms: what became of
                                               messages (`records.Flow`); bytes: what their records
-                                              take; weighed: all records count in it
-    teimoso:{shop}:leaving            hash    hour -> the bytes of the records that expire in it
+                                              take
+    teimoso:{shop}:leaving            hash    hour -> the bytes of the records that expire in it, of a former build
+    teimoso:{shop}:finished           zset    finished messages that are mirrored, by `uptime` since when: they
+                                              leave 24 h of it later
     teimoso:{shop}:refused            zset    finished messages whose view the state store refuses, in
                                               the order in which it did
     teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
@@ -50,8 +52,6 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:wake               list    at most one token: something may be claimed
     teimoso:{shop}:message:ID         hash    the record of a message
     teimoso:{shop}:idempotency:HASH   string  message id and fingerprint of an Idempotency-Key's first send
-    teimoso:{shop}:keyed              list    `uptime` and HASH of each, in the order of acceptance: the
-                                              first is forgotten 24 h of `uptime` later
     teimoso:{shop}:commands           list    ids of what its owner is asked to do now
     teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
     teimoso:{shop}:answer:ID          string  what came of it, for some seconds
@@ -77,8 +77,6 @@ from functools import lru_cache
 
 from actors.runtime.connection_ids import is_connection
 
-MESSAGE_KEYS = "teimoso:{*}:message:*"
-"""A pattern of the records of all connections."""
 POKE = "teimoso:poke"
 WEBHOOKS_CHANNEL = "teimoso:webhooks"
 NEWEST_ROOT = "teimoso:newest_root"
@@ -109,7 +107,7 @@ class ConnectionKeys:
     unasked: str
     joining: str
     leaving: str
-    keyed: str
+    finished: str
     refused: str
     dead: str
     changed: str
@@ -139,7 +137,7 @@ class ConnectionKeys:
             self.unasked,
             self.joining,
             self.leaving,
-            self.keyed,
+            self.finished,
             self.refused,
             self.dead,
             self.changed,
@@ -175,12 +173,6 @@ class ConnectionKeys:
     def idempotency(self, key: str) -> str:
         """The key of the message that an Idempotency-Key names."""
         return f"{self.base}:idempotency:{digest(key)}"
-
-
-def message_in(key: str) -> tuple[str, str]:
-    """The connection and the message id in the key of a record."""
-    base, _, message_id = key.partition(":message:")
-    return base.removeprefix("teimoso:{").removesuffix("}"), message_id
 
 
 def digest(idempotency_key: str) -> str:
@@ -219,7 +211,7 @@ def of(connection: str) -> ConnectionKeys:
         unasked=f"{base}:unasked",
         joining=f"{base}:joining",
         leaving=f"{base}:leaving",
-        keyed=f"{base}:keyed",
+        finished=f"{base}:finished",
         refused=f"{base}:refused",
         dead=f"{base}:dead",
         changed=f"{base}:changed",

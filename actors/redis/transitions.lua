@@ -31,7 +31,7 @@ local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BA
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
 local SINCE, ALIASES = BASE .. ':since', BASE .. ':aliases'
 local NAMELESS, UNASKED, JOINING = BASE .. ':nameless', BASE .. ':unasked', BASE .. ':joining'
-local LEAVING, KEYED = BASE .. ':leaving', BASE .. ':keyed'
+local LEAVING, FINISHED = BASE .. ':leaving', BASE .. ':finished'
 local call = redis.call
 local transitions = {}
 

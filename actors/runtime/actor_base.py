@@ -2,7 +2,7 @@
 
 No Ray in here. The tree calls `watch` and keeps the call pending: it breaks when the process dies.
 `health` runs in a loop of its own (a concurrency group), so that it answers while the main loop is
-blocked; it therefore reports how far the main loop lags.
+blocked; it therefore reports for how long the main loop is silent.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from actors.config import settings_transfer
 from actors.config.settings import Settings
-from actors.metrics.counters import Lag, measures
+from actors.metrics.counters import measures
 from actors.runtime import child_processes, host_identity, processes
 from actors.runtime.logs import log_to
+from actors.runtime.loop_watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -32,9 +33,6 @@ CPU = "teimoso_process_cpu_seconds"
 PROGRAM_ROLE = "program"
 """The role of a program that an actor started, in series that have roles."""
 
-PULSE_SECONDS = 0.25
-"""Seconds between two signs of life of the main loop."""
-
 
 class Shell:
     """The base of an actor. The actor of a package overrides `_start`, `_stop`, `_peers` and `_health`."""
@@ -46,8 +44,8 @@ class Shell:
         """The class by whose name Ray makes the process's title."""
         self.ray_node: str | None = None
         """The id of this host in the Ray cluster, where Ray made the actor."""
-        self._born = self._beat = time.monotonic()
-        self._lag = Lag()
+        self._born = time.monotonic()
+        self._watchdog = LoopWatchdog()
         self._programs: Sequence[child_processes.ChildProcess] = ()
         self._programs_cpu = child_processes.ProcessorTime()
         self._starting: asyncio.Task[None] | None = None
@@ -68,7 +66,7 @@ class Shell:
             # Before any thread is made: a priority is a thread's.
             back = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
             os.setpriority(os.PRIO_PROCESS, 0, back)
-            self._pulsing = asyncio.ensure_future(self._pulse())
+            self._watchdog.start()
             self._starting = asyncio.ensure_future(self._begin(settings))
         await asyncio.shield(self._starting)
         return {"pid": os.getpid(), "node": host_identity.here(), "ray_node": self.ray_node}
@@ -87,29 +85,28 @@ class Shell:
         `memory` is with the programs that it started, `own_memory` without.
         """
         now = time.monotonic()
-        lag = max(0.0, now - self._beat - PULSE_SECONDS) if self._starting is not None else 0.0
         own, programs = resident(), child_processes.running()
         self._programs = programs
         return {
             "pid": os.getpid(),
             "node": host_identity.here(),
             "ray_node": self.ray_node,
-            "lag": lag,
+            "lag": self._watchdog.lag(now),
             "uptime": now - self._born,
             "memory": own + sum(one.memory for one in programs),
             "own_memory": own,
             "measures": [*measures.samples, *cpu(), *self._cpu_of_programs()],
             "gauges": [*self._gauges(), *_of(programs)],
-            "lagged": self._lag.worst(now),
+            "lagged": self._watchdog.worst(now),
             **self._health(),
         }
 
-    async def end_neighbour(self, pid: int, since: float, within: float) -> bool:
-        """End the actor of this host that had `pid` at `since`; whether it is certainly gone.
+    async def end_neighbour(self, pid: int, started: str, within: float) -> bool:
+        """End the actor of this host that had `pid` and `started`; whether it is certainly gone.
 
         Asked in the group of `health`, for a caller on a host that cannot reach these processes.
         """
-        return processes.end(pid, since, within)
+        return processes.end(pid, started, within)
 
     async def peers(self, *, settings: str | None = None, **handles: Any) -> None:
         """Take the handles of the others; again whenever one of them was replaced.
@@ -151,13 +148,6 @@ class Shell:
         # The worker imports without collections (`ray_worker.py`), and these modules stay for its life.
         gc.freeze()
         gc.enable()
-
-    async def _pulse(self) -> None:
-        while True:
-            self._beat = time.monotonic()
-            await asyncio.sleep(PULSE_SECONDS)
-            now = time.monotonic()
-            self._lag.note(now - self._beat - PULSE_SECONDS, now)
 
     async def _start(self) -> None:
         """Prepare everything that the first call needs."""

@@ -2,8 +2,8 @@
 
 A connection is known to people by its name (``shop``) and to everything below the API by its id
 (``shop--K7Q2M9XA4TBC``), so that what is left of a deleted connection is never taken for what belongs
-to the next of that name (G12). The API calls the name `id` and the id `incarnation`. The id of a
-connection of an older release is its bare name.
+to the next of that name (G12). The API calls the name `id` and the id `incarnation`. An id
+without a suffix is its own name.
 """
 
 from __future__ import annotations

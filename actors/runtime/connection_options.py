@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """Settings that take effect without a new owner; missing in a document of an older release."""
+    """Settings that take effect without a new owner."""
 
     show_online: bool = False
     """Whether the account is shown as online at all times, and its senders see that a message was delivered."""
@@ -24,5 +24,5 @@ class ConnectionOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Those in a document or a call; options that an older release lacks have their defaults."""
+        """Those in a document or a call; options that it lacks have their defaults."""
         return cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})

@@ -19,13 +19,12 @@ class Uptime(NamedTuple):
 
 def uptime() -> Uptime:
     """The boot of this host, and its age. Without ``/proc`` a boot is not known: then each process has its own."""
-    return Uptime(
-        _boot(), time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-    )
+    return Uptime(boot(), time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
 
 
 @cache
-def _boot() -> str:
+def boot() -> str:
+    """The last boot of this host's kernel, from which uptimes and start times of processes count."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -40,6 +39,7 @@ def here() -> str:
     boot every pid means another process.
     """
     try:
-        return f"{platform.node()}/{_boot()[:8]}/{Path('/proc/self/ns/pid').stat().st_ino}"
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return platform.node()
+    return f"{platform.node()}/{boot()[:8]}/{namespace}"

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from actors.runtime import host_identity
 
 if TYPE_CHECKING:
-    import psutil
-
     from actors.redis.leases.leases import Lease
 
 RAY_TITLE_PREFIX = "ray::"
@@ -23,7 +21,13 @@ PROCESS_POLL_SECONDS = 0.01
 
 def is_actor(pid: int) -> bool:
     """Whether `pid` is the process of some actor; a pid may have been given to a stranger."""
-    return _actor(pid) is not None
+    import psutil  # noqa: PLC0415 - heavy, and seldom needed
+
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return bool(words) and words[0].startswith(RAY_TITLE_PREFIX) and start_of(pid) is not None
 
 
 def kill(pid: int) -> bool:
@@ -37,18 +41,17 @@ def kill(pid: int) -> bool:
     return True
 
 
-def end(pid: int, since: float, within: float) -> bool:
-    """Kill the actor that had `pid` at `since`; whether it is certainly gone after `within` seconds.
+def end(pid: int, started: str, within: float) -> bool:
+    """Kill the actor that had `pid` and `started` as `start_of` gave it; whether it is certainly gone after `within` seconds.
 
-    `since` is seconds since the epoch by the clock of this host, where the pid has to mean
-    something. A process that began later is another one: the pid was given away again.
+    A process that started at another moment is another one: the pid was given away again. No clock has a part in that.
     """
-    process = _actor(pid)
-    if process is None or process.create_time() > since + 1:
+    if start_of(pid) != started:
         return True
     deadline = time.monotonic() + within
-    kill(pid)
-    while _lives(process):
+    if not kill(pid):
+        return True
+    while start_of(pid) == started:
         if time.monotonic() > deadline:
             return False
         time.sleep(PROCESS_POLL_SECONDS)
@@ -58,7 +61,8 @@ def end(pid: int, since: float, within: float) -> bool:
 def start_of(pid: int) -> str | None:
     """The start time of the process `pid`, opaque; ``None`` when it is gone or a zombie.
 
-    On Linux the kernel's own ticks since boot, since a wall-clock time moves when the clock is set.
+    On Linux the kernel's own ticks since boot, since a wall-clock time moves when the clock is set. Without the boot
+    a pid and its ticks could come again.
     """
     stat = Path(f"/proc/{pid}/stat")
     try:
@@ -66,7 +70,7 @@ def start_of(pid: int) -> str | None:
         fields = stat.read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
-    return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
+    return None if fields[0] in "ZX" else f"{host_identity.boot()[:8]}:{fields[19]}"
 
 
 def reachable(lease: Lease) -> bool:
@@ -77,31 +81,6 @@ def reachable(lease: Lease) -> bool:
 def is_here(node: str) -> bool:
     """Whether `node` is this host, as `host_identity.here` names it."""
     return node == host_identity.here()
-
-
-def _actor(pid: int) -> psutil.Process | None:
-    import psutil  # noqa: PLC0415 - heavy, and seldom needed
-
-    try:
-        process = psutil.Process(pid)
-        words = process.cmdline()
-    except psutil.Error:
-        return None
-    return process if words and words[0].startswith(RAY_TITLE_PREFIX) and _lives(process) else None
-
-
-def _lives(process: psutil.Process) -> bool:
-    import psutil  # noqa: PLC0415 - heavy, and seldom needed
-
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-def _boot() -> str:
-    # without it a pid and its ticks could come again after a reboot
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
 
 
 def _start_elsewhere(pid: int) -> str | None:

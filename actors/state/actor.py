@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.runtime.deletion_time import deletion_time
 from actors.runtime.limits.durations import DAY, HOUR
 from actors.state import own_mistakes
-from actors.state.account import app_state, chat_activity, chat_backfill, pictures
+from actors.state.account import app_state, chat_activity, pictures
 from actors.state.batcher import Batcher, refusing, shares
 from actors.state.call_events import calling
 from actors.state.connection_document import Observed
@@ -103,11 +104,11 @@ class StateManager(Shell):
             events=settings.event_retention_days * DAY,
             files=settings.media_retention_days * DAY,
             messages=settings.message_retention_days * DAY,
+            deletion_time=partial(deletion_time, settings.data),
         )
         self._loops = [
             asyncio.create_task(self._observed.run()),
             asyncio.create_task(retention.run()),
-            asyncio.create_task(chat_backfill.run(self._documents)),
         ]
 
     @refusing
@@ -137,7 +138,7 @@ class StateManager(Shell):
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """Note statuses of messages that the account's phone sent; as `store_messages`.
+        """Note statuses of messages that the account's phone sent, or that have left the queue; as `store_messages`.
 
         Items have the fields of `engine.InboxStatus`. One whose message is not stored is skipped.
         """
@@ -165,7 +166,7 @@ class StateManager(Shell):
         Items have the fields of `reporter.PairingNotice`. While nobody wants events nothing is
         written: a connection that nobody links shows a QR every 20 s.
         """
-        if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
+        if not is_wanted(await self._documents.get(EVENT_LOG, HEAD)):
             return True
         return await self._write(
             connection, epoch, [showing(connection, epoch, item) for item in items]
@@ -179,7 +180,7 @@ class StateManager(Shell):
 
         Items have the fields of `account.port.Call`. Each state of a call has one event.
         """
-        if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
+        if not is_wanted(await self._documents.get(EVENT_LOG, HEAD)):
             return True
         return await self._write(connection, epoch, [calling(connection, item) for item in items])
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
+
+ENGINE: Final = "whatsmeow"
+"""The engine of all connections; an account that another one linked, which is gone, has to be linked anew."""
 
 Desired = Literal["running", "stopped", "logged_out"]
 
@@ -80,9 +83,7 @@ class ConnectionDocument(TypedDict, total=False):
     incarnation: str
     """The connection's id; missing where that is the bare name."""
     engine: str
-    """As the connection was created; `neonize`, of an older release, is read as `whatsmeow`."""
-    allow_unproven_engine: bool | None
-    """Whether its caller allowed an engine that never met WhatsApp; null or missing where a backup or an older release registered it."""
+    """`whatsmeow`, or the engine that is gone (`ENGINE`)."""
     webhook: str | None
     """The id of the webhook that it was created with."""
     desired: Desired
@@ -103,8 +104,6 @@ class ConnectionDocument(TypedDict, total=False):
     """Until when WhatsApp lets the account write to nobody new, as the last event has it; missing where it always may."""
     renamed: NotedRename
     """The last chat whose address changed, since two addresses are one person's; missing where none did."""
-    chats_backfill: str | None
-    """Null: the chats of all its messages are in `whatsapp_chats`; a cursor, or missing where an older release registered it: the StateManager notes them, newest first, from there on."""
     calls: list[str]
     """Ids of the events of calls with a recent event, so that none has two; while nobody wants events it is not written."""
     fence: int

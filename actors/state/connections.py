@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.connection.engine import SUCCESSORS
 from actors.runtime.connection_ids import (
     id_in,
     is_connection,
@@ -23,7 +22,7 @@ from actors.runtime.connection_ids import (
     new_id,
 )
 from actors.runtime.connection_options import ConnectionOptions
-from actors.state.connection_document import Observed
+from actors.state.connection_document import ENGINE, Observed
 from actors.state.documents import CONNECTIONS, Write
 from actors.state.events.derivation import of_connection, of_limit, of_pairing, of_rename
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from actors.runtime.limits.limits import Limit
     from actors.state.connection_document import ConnectionDocument, Desired
     from actors.state.documents import Cursor, Document, Documents, EventsOf
-
-DEFAULT_ENGINE = "native"
 
 NO_OPTIONS = ConnectionOptions()
 
@@ -79,7 +76,6 @@ class Connection:
     deleted: bool
     observed: Observed | None
     falls: tuple[float, ...] = field(default=(), compare=False)
-    allow_unproven_engine: bool | None = None
     options: ConnectionOptions = NO_OPTIONS
 
     @property
@@ -120,10 +116,9 @@ class Connections:
         name: str,
         *,
         id: str | None = None,  # noqa: A002 - the field's word
-        engine: str = DEFAULT_ENGINE,
+        engine: str = ENGINE,
         webhook: str | None = None,
         desired: Desired = "running",
-        allow_unproven_engine: bool | None = None,
         options: ConnectionOptions = NO_OPTIONS,
         writes: Sequence[Write] = (),
     ) -> Connection:
@@ -150,8 +145,6 @@ class Connections:
             "recover": 0,
             "created_at": self._clock(),
             "deleted": False,
-            "allow_unproven_engine": allow_unproven_engine,
-            "chats_backfill": None,  # no message of it is stored yet
         }
         document = {**data, **asdict(options)}
 
@@ -356,7 +349,7 @@ def of_document(document: Document) -> Connection:
     """The connection that a document of ``whatsapp_connection_states`` describes."""
     return Connection(
         id=id_in(document),
-        engine=SUCCESSORS.get(document["engine"], document["engine"]),
+        engine=document["engine"],
         webhook=document["webhook"],
         desired=document["desired"],
         generation=document["generation"],
@@ -365,7 +358,6 @@ def of_document(document: Document) -> Connection:
         deleted=document["deleted"],
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
-        allow_unproven_engine=document.get("allow_unproven_engine"),
         options=ConnectionOptions.of(document),
     )
 

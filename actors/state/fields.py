@@ -24,7 +24,7 @@ def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any
 
 
 def source_of(message: Mapping[str, Any]) -> Any:
-    """The source of a message; older releases wrote none into those that this service sent."""
+    """The source of a message; one that names none was sent by this service."""
     return message.get("source") or API
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,8 +14,10 @@ from actors.state.documents import (
     BATCH_LIMIT,
     DELIVERED,
     DELIVERIES,
+    EVENT_LOG,
     EVENTS,
     FILE_OWNERS,
+    HEAD,
     HEALTH_ALERTS,
     JOBS,
     RECOVERY_ACTIONS,
@@ -24,6 +26,7 @@ from actors.state.documents import (
     Where,
     Write,
 )
+from actors.state.events.outbox import Head
 from actors.state.messages.removal import prune
 
 if TYPE_CHECKING:
@@ -67,11 +70,11 @@ class Retention:
         events: float,
         files: float,
         messages: float = 0.0,
-        clock: Callable[[], float] = time.time,
+        deletion_time: Callable[[], float],
     ) -> None:
         """Seconds: recovery and alerts, finished jobs, dead letters, events, owners of files are kept so long.
 
-        Messages stay for good where theirs are 0.
+        Messages stay for good where theirs are 0. Ages are counted from `actors.runtime.deletion_time`.
         """
         self._documents = documents
         self._history = history
@@ -81,7 +84,7 @@ class Retention:
         self._events = events
         self._files = files
         self._messages = messages
-        self._clock = clock
+        self._deletion_time = deletion_time
 
     async def run(self) -> None:
         """A round now and one every hour, until cancelled."""
@@ -103,7 +106,7 @@ class Retention:
 
     async def prune(self) -> int:
         """One round; how many documents it removed. Raises `StoreAway`."""
-        now = self._clock()
+        now = await asyncio.to_thread(self._deletion_time)
         old = Where("at", "<", now - self._history)
         removed = await self._remove(RECOVERY_ACTIONS, (old,), "at")
         # Found by when they were raised, which is never after they were cleared.
@@ -119,7 +122,17 @@ class Retention:
             removed += await prune(
                 self._documents, before=now - self._messages, letters=now - self._letters
             )
+        await self._end_reading(now)
         return removed + await self._forget_events(now - self._events)
+
+    async def _end_reading(self, now: float) -> None:
+        """Have no more events written for readers that have been gone for their time."""
+
+        def change(document: Document | None) -> Document | None:
+            head = Head.of(document)
+            return replace(head, until=0.0).document if 0 < head.until < now else None
+
+        await self._documents.change(EVENT_LOG, HEAD, change)
 
     async def _forget_events(self, before: float) -> int:
         """By their number, which is their age: a look at the oldest, however many there are."""

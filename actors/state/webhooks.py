@@ -62,7 +62,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The place of a webhook in the log of events. A store that an older release wrote has a `cursor` alone."""
+    """The place of a webhook in the log of events."""
 
     cursor: int = 0
     """Number of an event: none up to it has to be read again."""
@@ -86,7 +86,7 @@ class Progress:
 
     @classmethod
     def of(cls, document: Document) -> Progress:
-        return cls(**{**document, "done": tuple(document.get("done", ()))})
+        return cls(**{**document, "done": tuple(document["done"])})
 
     @property
     def document(self) -> Document:
@@ -157,12 +157,12 @@ class Webhook:
             begun=document["begun"],
             asked=document["asked"],
             progress=Progress.of(document["progress"]),
-            headers=document.get("headers", {}),
-            ended=tuple(document.get("ended", ())),
-            ended_at=document.get("ended_at"),
-            ended_seq=document.get("ended_seq", 0),
-            media_wait=document.get("media_wait"),
-            base64_limit=document.get("base64_limit"),
+            headers=document["headers"],
+            ended=tuple(document["ended"]),
+            ended_at=document["ended_at"],
+            ended_seq=document["ended_seq"],
+            media_wait=document["media_wait"],
+            base64_limit=document["base64_limit"],
         )
 
     @property

@@ -9,23 +9,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import httpcore
+
+from actors.runtime.public_addresses import is_public
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     Resolve = Callable[[str, int], Awaitable[list[str]]]
-
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_GLOBAL: Final = ipaddress.ip_network("2000::/3")
-"""All of IPv6 that is routed; Python's `is_global` has more."""
-_NOBODYS: Final = tuple(
-    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
-)
-"""Addresses that some releases of Python take for public ones: protocols' own (Oracle's metadata
-were at 192.0.0.192), relays into IPv6, and Azure's metadata. Those of others are link-local or private."""
 
 
 class Private(Exception):  # noqa: N818 - reads as what it is
@@ -40,24 +33,6 @@ async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host by this machine's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
-
-
-def is_public(address: str) -> bool:
-    """Whether anybody can reach this address: no private, loopback, link-local or reserved one."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if found not in _GLOBAL:
-            return False
-    kept = any(found in network for network in _NOBODYS)
-    return found.is_global and not found.is_multicast and not kept
 
 
 def is_private_host(host: str) -> bool:

@@ -17,7 +17,6 @@ from actors.queue.mirror import mirror_store
 from actors.queue.outbound_queue import (
     ConnectionDeleted,
     IdempotencyConflict,
-    RecordExpired,
     RedisAway,
 )
 from actors.queue.records import Record, Send, split_id
@@ -99,8 +98,6 @@ class FormerSpool:
                 now=record.accepted_at,
                 limited=False,
             )
-        except RecordExpired:
-            return  # it was moved, and sent, long ago
         except (ConnectionDeleted, IdempotencyConflict) as error:
             ended = replace(
                 record,

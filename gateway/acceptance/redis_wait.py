@@ -43,6 +43,7 @@ class RedisWait:
         self._bytes = Counter[str]()
         self._pause = DoublingPause(FIRST_PING_SECONDS, LAST_PING_SECONDS)
         self._answer: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     async def serve(self, connection: str, size: int, call: Callable[[], Awaitable[T]]) -> T:
         """Return what `call` does, for a send of `size` bytes. It may be made several times: it has to be safe to repeat.
@@ -58,12 +59,17 @@ class RedisWait:
                 try:
                     async with asyncio.timeout_at(until):
                         await self._answered()
+                        # Calls at once, on several sockets, would overtake each other.
+                        await self._turn.acquire()
                 except TimeoutError:
                     raise RedisAway("REDIS_WAIT") from None
-                with suppress(RedisAway):
-                    result = await call()
-                    self._pause.reset()
-                    return result
+                try:
+                    with suppress(RedisAway):
+                        result = await call()
+                        self._pause.reset()
+                        return result
+                finally:
+                    self._turn.release()
 
     @contextmanager
     def _place(self, connection: str, size: int) -> Iterator[None]:

@@ -45,7 +45,7 @@ class Acceptor:
     async def accept(
         self, send: Send, idempotency_key: str | None, *, message_id: str | None = None
     ) -> Accepted:
-        """Raises `IdempotencyConflict`, `RecordExpired`, and `RedisAway`: it may have been accepted then.
+        """Raises `IdempotencyConflict`, and `RedisAway`: it may have been accepted then.
 
         Raises `LimitReached` of the memory of Redis, of the disk or of the state store, but not for a send that was
         accepted under the same key.
@@ -94,7 +94,7 @@ class Acceptor:
     async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
         """The acceptance that this key and this send had before; None if there was none.
 
-        `send` need have only what was asked for. Raises `IdempotencyConflict`, `RecordExpired` and `RedisAway`.
+        `send` need have only what was asked for. Raises `IdempotencyConflict` and `RedisAway`.
         """
         record = await self._wait.serve(
             send.connection, len(send.asked), lambda: self._lanes.first(send, idempotency_key)

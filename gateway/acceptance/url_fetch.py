@@ -10,7 +10,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -64,19 +64,22 @@ class UrlFetcher:
         network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
         self._guarded = Guarded(private=private, resolve=resolve, network=network)
+        self._pool: httpcore.AsyncConnectionPool | None = None
 
-    @cached_property
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        """Made for the first file, as is `http_post.Poster`'s for the first POST.
+    async def _opened(self) -> httpcore.AsyncConnectionPool:
+        """The pool, made for the first file, as is `http_post.Poster`'s for the first POST.
 
         It has no limit, where one caller would wait for another: requests at once have theirs (`ConcurrencyLimiter`).
         """
-        return httpcore.AsyncConnectionPool(
-            ssl_context=_trust(),
-            network_backend=self._guarded,
-            max_connections=None,
-            max_keepalive_connections=0,
-        )
+        if self._pool is None:
+            trust = await asyncio.to_thread(_trust)
+            self._pool = self._pool or httpcore.AsyncConnectionPool(
+                ssl_context=trust,
+                network_backend=self._guarded,
+                max_connections=None,
+                max_keepalive_connections=0,
+            )
+        return self._pool
 
     @asynccontextmanager
     async def fetch(self, url: str, *, limit: int) -> AsyncIterator[Fetched]:
@@ -96,7 +99,7 @@ class UrlFetcher:
 
     async def close(self) -> None:
         """Close the pool of connections, where a fetch opened it."""
-        if "_pool" in vars(self):
+        if self._pool is not None:
             await self._pool.aclose()
 
     @asynccontextmanager
@@ -108,7 +111,7 @@ class UrlFetcher:
         }
         headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
         with _problems():
-            request = self._pool.stream(
+            request = (await self._opened()).stream(
                 "GET",
                 url,
                 headers=[("Host", urlsplit(url).netloc), *headers],

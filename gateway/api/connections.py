@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
+from actors.connection.proxy.address import parse
 from actors.redis.client import RedisAway
 from actors.runtime.connection_ids import is_name, new_id
 from actors.state.connections import (
@@ -14,7 +15,7 @@ from actors.state.connections import (
     ConnectionNotFound,
 )
 from actors.state.webhooks import creating
-from gateway.acceptance import engine_limits
+from gateway.acceptance.address_policy import is_private_host
 from gateway.api import qr
 from gateway.api.webhooks import resource as webhooks
 from gateway.connection_access import resolve, resolve_path
@@ -36,6 +37,7 @@ _NOTED = Gives("Noted; the connection as it is now.", response_models.Connection
 
 _SETTINGS = (
     "invalid_proxy",
+    "private_url",
     "text_empty",
     "text_too_long",
     "control_character",
@@ -43,13 +45,23 @@ _SETTINGS = (
 """Refusals of settings."""
 
 
+def _require_public(backends: Backends, proxy: str | None) -> None:
+    """Problem `private_url` where that shows without a look-up; other names are judged as they are connected to."""
+    if proxy is None or backends.settings.connection_proxy_private:
+        return
+    if is_private_host(parse(proxy).host):
+        raise Problem(
+            "private_url",
+            "The proxy has a private address. Set CONNECTION_PROXY_PRIVATE to true to allow it.",
+        )
+
+
 async def _create(call: ApiRequest[NewConnection, None]) -> Response:
     wanted = call.body
     if not call.key.covers(None):
         raise Problem("connection_forbidden", "A key for some connections creates none.")
-    allowed = wanted.allow_unproven_engine
-    engine = engine_limits.usable(wanted.engine, call.backends.settings, allow_unproven=allowed)
     options = wanted.options
+    _require_public(call.backends, options.proxy)
     webhook, id = None, new_id(wanted.id)  # noqa: A001 - the field's word
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[id])
@@ -57,8 +69,6 @@ async def _create(call: ApiRequest[NewConnection, None]) -> Response:
         registered = await call.backends.registry.create(
             wanted.id,
             id=id,
-            engine=engine,
-            allow_unproven_engine=allowed,
             options=options,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
@@ -115,6 +125,7 @@ async def _delete(call: ApiRequest[None, None]) -> Response:
 async def _configure(call: ApiRequest[ConnectionSettings, None]) -> Response:
     """The root hands what changed to the owner, and again to each owner after it."""
     registered, changes = await resolve_path(call, fresh=True), call.body.changes
+    _require_public(call.backends, call.body.proxy)
     if changes:
         try:
             registered = await call.backends.registry.configure(registered.id, **changes)
@@ -240,12 +251,8 @@ OPERATIONS = (
         refuses=(
             "connection_exists",
             "too_many_connections",
-            "unsupported_engine",
-            "engine_not_installed",
-            "unproven_engine",
             *_SETTINGS,
             "invalid_url",
-            "private_url",
             "store_away",
         ),
     ),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.responses import Response
 
-from actors.connection.engine import ENGINES, installed
 from actors.health import resource_history, summary
 from actors.health.breakers import BREAKER_LEVELS
 from gateway.http import auth
@@ -76,12 +75,6 @@ async def _health(call: ApiRequest[None, None]) -> Response:
             memory_limit=None if seen.memory_of_redis is None else seen.memory_of_redis.limit,
         ),
         "store": health_responses.StoreHealth(up=seen.store),
-        "engines": [
-            health_responses.EngineHealth(
-                name=name, installed=installed(name), **asdict(guarantees)
-            )
-            for name, guarantees in ENGINES.items()
-        ],
         "items": [each for each in seen.connections if key.reaches(each.incarnation)],
     }
     return written(health_responses.FullHealth.model_validate(full))

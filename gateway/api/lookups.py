@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 from starlette.responses import Response
 
-from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import MAX_COMMAND_BYTES, NoAnswer, TooLong, TooMany
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
@@ -29,7 +28,7 @@ LOOKUP_TIMEOUT = 10.0  # seconds
 
 FINAL_CODES: Final = frozenset(
     {
-        *(UNSUPPORTED, "unsupported_chat", "unknown_group", "not_allowed", "unknown_invite"),
+        *("unsupported_chat", "unknown_group", "not_allowed", "unknown_invite"),
         *("invite_revoked", "group_full", "whatsapp_refused", "whatsapp_limited"),
         *("not_on_whatsapp", "unknown_call", "unknown_media", "media_unavailable", "disk_reserve"),
     }

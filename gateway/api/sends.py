@@ -14,14 +14,13 @@ from actors.messages.content import file_of
 from actors.queue.outbound_queue import (
     ConnectionDeleted,
     IdempotencyConflict,
-    RecordExpired,
     RedisAway,
     Send,
     mint,
 )
 from actors.queue.records import api_id
 from actors.runtime.limits.durations import DAY
-from actors.state.documents import MESSAGES, StoreAway
+from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, message_targets, outcome_wait
 from gateway.acceptance.page_description import link_in
@@ -117,8 +116,6 @@ async def taken_in(
         raise Problem("idempotency_conflict") from None
     except ConnectionDeleted:
         raise await _deleted(backends, connection, began) from None
-    except RecordExpired as expired:
-        return await _stored(backends, expired.id)
     except RedisAway:
         if not queued:
             raise outcome_wait.lost() from None
@@ -137,17 +134,6 @@ async def taken_in(
     record = await wait(backends, record, call.query.wait)
     outcome_wait.require_not_ended(record, headers)
     return Taken(record.id, record.message_id, record.status, record.error, headers)
-
-
-async def _stored(backends: Backends, id: str) -> Taken:  # noqa: A002 - the field's word
-    """The message of a repeated request as the state store has it. Problem `unknown_message`; raises `StoreAway`."""
-    found = await backends.documents.get(MESSAGES, id)
-    if found is None:
-        raise Problem(
-            "unknown_message", "It was accepted before, and nothing of it is kept any more."
-        )
-    headers = {"Location": f"/api/messages/{id}", "Idempotency-Replayed": "true"}
-    return Taken(id, found["message_id"], found["status"], found["error"], headers)
 
 
 async def _deleted(backends: Backends, connection: Registered, began: float) -> Problem:
@@ -297,7 +283,7 @@ def idempotency_key(call: ApiRequest[Any, Any]) -> str | None:
 KEY = {
     "Idempotency-Key": (
         (
-            "The same key and body give the first answer again, for 24 hours. Each API key has"
+            "The same key and body give the first answer again, until 24 hours after the message's end. Each API key has"
             " its own. Without one, a request that got 503 or no answer may be accepted all the"
             " same (`uncertain`), and its repetition is another message."
         ),

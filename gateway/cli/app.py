@@ -27,6 +27,7 @@ from gateway.cli.commands import (
 )
 from gateway.cli.commands import settings as settings_commands
 from gateway.cli.confirmation import Yes
+from gateway.cli.engine import engine_commands
 from gateway.cli.options import (
     DATA,
     After,
@@ -58,6 +59,7 @@ app.add_typer(backup_commands.app, name="backup")
 app.command("restore")(backup_commands.restore_instance)
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(service_commands.app, name="service")
+app.add_typer(engine_commands.app, name="engine")
 for part in (simulate_rules, simulate_traces, simulate_requests):
     simulate.app.add_typer(part.app)
 app.add_typer(simulate.app, name="simulate")

@@ -26,7 +26,11 @@ After = Annotated[
 ]
 Once = Annotated[
     str | None,
-    typer.Option("--once", metavar="NAME", help="Send nothing more by this name for 24 hours."),
+    typer.Option(
+        "--once",
+        metavar="NAME",
+        help="Send nothing more by this name until 24 hours after the message's end.",
+    ),
 ]
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 OnlyConnection = Annotated[

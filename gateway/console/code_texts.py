@@ -70,26 +70,24 @@ CAUSES: Final[Mapping[str, str]] = {
     "keepalive": "WhatsApp did not answer for a while. It tries again by itself.",
     "proxy_unreachable": "Its proxy does not answer. It tries again by itself; see that the proxy runs.",
     "proxy_authentication_failed": "Its proxy wants another user or password. Set them, and it connects.",
+    "proxy_private_address": "Its proxy has a private address, which this instance does not allow.",
     "proxy_refused": "Its proxy lets no connection through to WhatsApp. It tries again by itself.",
     "disk_full": "The disk, or the connection's part of it, has no room for what arrives, which WhatsApp keeps. Make room, and it"
     " connects.",
     "lease_expired": "Redis is away; it opens again once that answers.",
     "restart_required": "WhatsApp asked to connect anew.",
     "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",
-    "banned": "WhatsApp banned the account. Start tries again.",
     "locked": "WhatsApp locked the account. See on its phone what to do, then start.",
     "outdated": "WhatsApp takes this version no more, and names no other. Set WHATSAPP_VERSION, or"
     " set it to nothing. Start looks again.",
     "replaced": "Another device took the account over. Start takes it back.",
     "logged_out": "The device was unlinked. Scan the QR with the same number.",
-    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret, which the engine native cannot"
-    " give. Create the connection anew with the engine whatsmeow, or start it to try once more.",
-    "passkey_required": "WhatsApp asks for the account's passkey, which the engine native cannot give. Create"
-    " the connection anew with the engine whatsmeow, or start it another day.",
     "bad_session": "WhatsApp does not know the session, or its file is damaged.",
     "backup_damaged": "No copy of the session in the bucket can be read.",
     "wrong_key": "No configured key opens the session's copies. Add the key, then start.",
-    "engine_not_installed": "Its engine is not installed here: `make whatsmeow` builds it. Then start.",
+    "engine_not_installed": "The program `teimoso-whatsmeow` is not installed here: `make setup` builds it. Then start.",
+    "engine_removed": "The engine native, which is gone, linked it. Add another connection and link the account anew; the data of"
+    " this one stays.",
     "session_blocked": "Something else is where the session's file belongs. Move it away.",
     "other_account": "Another number scanned. Scan with the first number.",
     "crash_loop": "It fell too often, and is left alone for a while. Recover tries at once.",
@@ -171,11 +169,6 @@ ATTEMPT_ERRORS: Final[Mapping[str, str]] = {
     "malformed_answer": "Its answer is not HTTP",
     "endpoint_was_gone": "Not sent: the endpoint was gone",
     "file_unreadable": "Its file could not be read to the end",
-}
-
-PROMISES: Final[Mapping[str, str]] = {
-    "persists_before_ack": "Each message is on disk before WhatsApp gets its acknowledgement.",
-    "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
 }
 
 DEFERRAL_TEXTS: Final[Mapping[str, str]] = file_deferral.FILE_DEFERRAL_TEXTS

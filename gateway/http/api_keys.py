@@ -198,7 +198,7 @@ async def create(
 async def revoke(documents: Documents, identifier: str) -> None:
     """Take the key back for good, also where a setting names it. Harmless if there is none.
 
-    A document of it stays, unless the store issued it: that of keys which settings added, and of releases before.
+    A document of it stays, unless the store issued it: that of keys which settings added.
     Callers may make and revoke any number of keys; `ensure_first` recognizes those without a document.
     """
     key = await documents.get(API_KEYS, identifier)

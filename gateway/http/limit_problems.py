@@ -29,8 +29,8 @@ _DETAILS: Final = {
         " more, or to 0 for no limit."
     ),
     "queue_full": (
-        "{setting} allows the messages of the connection {size} bytes. They leave seven days after their end, near"
-        " the limit one day. Set {setting} to {more} or more, or to 0 for no limit."
+        "{setting} allows the messages of the connection {size} bytes. They leave a day after their end. Set"
+        " {setting} to {more} or more, or to 0 for no limit."
     ),
     "store_full": (
         "{setting} allows the connection {size} bytes in the state store. Set {setting} to {more} or more, or to 0 for no"

@@ -33,7 +33,7 @@ _NAMED_CODES = {
     "extra_forbidden": "unknown_field",
     "json_invalid": "malformed_json",
 }
-_LITERAL_CODES = {"type": "unsupported_type", "engine": "unsupported_engine"}
+_LITERAL_CODES = {"type": "unsupported_type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,6 @@ PROBLEM_KINDS = _kinds(
     ProblemKind(422, "pairing_code_refused", "WhatsApp gives no pairing code for this number"),
     ProblemKind(422, "unsupported_chat", "This kind of chat is not supported"),
     ProblemKind(422, "unsupported_type", "This type of message is not supported"),
-    ProblemKind(422, "unsupported_by_engine", "The engine of the connection cannot do this"),
-    ProblemKind(422, "unsupported_engine", "There is no such engine"),
-    ProblemKind(422, "engine_not_installed", "This engine is not installed"),
-    ProblemKind(422, "unproven_engine", "This engine was never tried with a real account"),
     ProblemKind(422, "invalid_url", "The URL cannot be used"),
     ProblemKind(422, "invalid_proxy", "The proxy's URL cannot be used"),
     ProblemKind(422, "private_url", "The URL leads to a private address"),

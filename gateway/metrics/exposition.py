@@ -5,7 +5,6 @@ No label ever carries a number, a text or a key.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,10 @@ from prometheus_client import (
     generate_latest,
 )
 
-from actors.metrics.counters import Lag, measures
-from actors.runtime.actor_base import PULSE_SECONDS, cpu, resident
+from actors.metrics.counters import measures
+from actors.runtime.actor_base import cpu, resident
 from actors.runtime.connection_ids import name_of
+from actors.runtime.loop_watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -59,7 +59,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self._lag, self._born = Lag(), time.monotonic()
+        self.watchdog, self._born = LoopWatchdog(), time.monotonic()
         # Finding a labelled child costs more than counting: remember it.
         self._accepted_by: dict[str, Counter] = {}
         self._answered_by: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -94,14 +94,6 @@ class Metrics:
         series[0].inc()
         series[1].observe(seconds)
 
-    async def pulse(self) -> None:
-        """See how late this process's event loop is, for ever."""
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(PULSE_SECONDS)
-            now = time.monotonic()
-            self._lag.note(now - began - PULSE_SECONDS, now)
-
     @property
     def own(self) -> list[Sample]:
         """The figures of this process under the names that actors use as well."""
@@ -110,7 +102,7 @@ class Metrics:
             *measures.samples,
             *cpu(),
             ("teimoso_process_memory_bytes", {}, float(resident())),
-            ("teimoso_event_loop_lag_seconds", {}, self._lag.worst(now)),
+            ("teimoso_event_loop_lag_seconds", {}, self.watchdog.worst(now)),
             ("teimoso_process_uptime_seconds", {}, now - self._born),
         ]
 

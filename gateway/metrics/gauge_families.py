@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 CONNECTION_STATES: tuple[str, ...] = get_args(State)
 
-RULED_ALERTS = ("instance_backup_failed", "instance_backup_incomplete")
+RULED_ALERTS = (
+    "instance_backup_failed",
+    "instance_backup_incomplete",
+    "instance_backup_in_future",
+)
 """Alerts that a rule of Prometheus asks for; they are shown as 0 while they are not active."""
 
 FLOWS: Mapping[str, tuple[str, str]] = {

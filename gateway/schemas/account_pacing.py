@@ -37,14 +37,11 @@ class AccountPacing(Answer):
     new_for_days: int | None = Field(
         description="How many days it is new for; null where `day` is.", examples=[NEW_DAYS]
     )
-    linked_at: Time | None = Field(
-        description="When it was linked first. null before, and where that was under a release that did not"
-        " note it: such an account is not new."
-    )
+    linked_at: Time | None = Field(description="When it was linked first; null before.")
 
 
 def account_pacing(settings: Settings, linked_at: float | None, now: float) -> AccountPacing:
-    """The pace of an account that was linked then; 0 is one that an older release linked."""
+    """The pace of an account that was linked then."""
     found = pace(settings, linked_at, now)
     reason: Literal["new_account", "settings"] | None = "settings" if found else None
     return AccountPacing(
@@ -54,5 +51,5 @@ def account_pacing(settings: Settings, linked_at: float | None, now: float) -> A
         new_chats_per_day=found.new_chats_per_day or None,
         day=found.day,
         new_for_days=None if found.day is None else NEW_DAYS,
-        linked_at=rfc3339(linked_at or None),
+        linked_at=rfc3339(linked_at),
     )

@@ -12,7 +12,7 @@ from actors.messages.field_types import SendableText  # noqa: TC001 - pydantic r
 from actors.runtime.connection_ids import CONNECTION_NAME
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.text_pattern import TextPattern
-from gateway.schemas.request_models import Body, Engine, WebhookUrl
+from gateway.schemas.request_models import Body, WebhookUrl
 
 
 def _proxy(value: str) -> str:
@@ -67,17 +67,6 @@ class NewConnection(Body):
             "use 1 to 64 lower-case letters, digits, - and _, a letter or digit first, as in shop-2",
         ),
     ] = Field(description="The name of the connection from now on.", examples=["shop"])
-    engine: Engine | None = Field(
-        None,
-        description="The program that speaks WhatsApp's protocol, for the life of the connection; without it, the one"
-        " that `ENGINE` names, else `whatsmeow` for real accounts where it is installed, else `native`. `whatsmeow`"
-        " needs `teimoso-whatsmeow`, which `make whatsmeow` builds.",
-    )
-    allow_unproven_engine: bool = Field(
-        False,
-        description="Link a real account with an engine that never met WhatsApp (`native`); refused"
-        " without it as `unproven_engine`. With the simulator every engine may be used.",
-    )
     show_online: bool = Field(False, description=SHOW_ONLINE)
     proxy: ProxyUrl | None = Field(None, description=PROXY)
     reject_calls: bool = Field(False, description=REJECT_CALLS)

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.response_models import AlertAnswer, BreakerState, Connection  # noqa: TC001 - pydantic reads them
 
@@ -85,13 +84,6 @@ class StoreHealth(Answer):
     up: bool
 
 
-class EngineHealth(EngineGuarantees):
-    """An engine, and what it guarantees."""
-
-    name: str
-    installed: bool
-
-
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
@@ -104,7 +96,6 @@ class FullHealth(Health):
     )
     redis: RedisHealth
     store: StoreHealth
-    engines: list[EngineHealth]
     items: list[Connection]
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.connection.engine import ENGINES
 from actors.connection.proxy import address
 from actors.queue.mirror import mirror_writes
 from actors.redis.leases.lease_record import NONE_HELD
 from actors.runtime.connection_ids import name_of
 from actors.state.fields import source_of
 from actors.state.messages.received import connection_of
-from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response_base import rfc3339
 from gateway.schemas.account_pacing import account_pacing
 from gateway.schemas.content.content_presenters import message_fields
@@ -81,8 +78,6 @@ def connection(
         incarnation=registered.id,
         state=state,
         cause=cause,
-        engine=registered.engine,
-        guarantees=_guarantees(registered.engine),
         epoch=0 if seen is None else seen.epoch,
         restarts=0 if seen is None else seen.restarts,
         breaker=breaker(state, cause, since, registered.falls, now),
@@ -125,11 +120,6 @@ def limited(connections: Sequence[str] | None, ended: Collection[str]) -> list[s
     if connections is None:
         return None
     return [each if each in ended else name_of(each) for each in connections]
-
-
-def _guarantees(engine: str) -> EngineGuarantees | None:
-    declared = ENGINES.get(engine)
-    return None if declared is None else EngineGuarantees(**asdict(declared))
 
 
 def _newer(lease: Lease | None, observed: Observed | None) -> Lease | Observed | None:

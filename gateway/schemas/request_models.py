@@ -60,7 +60,6 @@ ConnectionId = Annotated[
     Field(examples=["shop"]),
 ]
 """The id of a connection, or its incarnation."""
-Engine = Literal["native", "whatsmeow"]
 Status = Literal[
     "queued",
     "waiting",

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response_base import Answer, Time
 from gateway.schemas.account_pacing import AccountPacing  # noqa: TC001 - pydantic reads it
 from gateway.schemas.content.message_content import (  # noqa: TC001 - pydantic reads them at run time
@@ -45,8 +44,6 @@ class Connection(Answer):
     )
     state: State
     cause: str | None = Field(description="Why it is in this state, where there is a reason.")
-    engine: str
-    guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
     breaker: BreakerState = Field(

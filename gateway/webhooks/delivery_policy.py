@@ -36,7 +36,7 @@ HOPELESS = (UNREADABLE_EVENT, SUPERSEDED)
 
 
 def judged(attempt: Attempt, numbered: NumberedEvent, now: float) -> Verdict:
-    """The verdict on an attempt to deliver an event."""
+    """The verdict on an attempt to deliver an event, whose age at `now` (`actors.runtime.deletion_time`) counts."""
     if attempt.error is None:
         return "delivered"
     if attempt.status == GONE_STATUS:
@@ -76,8 +76,9 @@ class EndpointBreaker:
         return not self.down or (on_their_way == 0 and self.left(now) <= 0)
 
     def left(self, now: float) -> float:
-        """Seconds until the next new event may go; never longer than the longest pause."""
-        return min(self._opens_at - now, MAX_PAUSE) if self.down else 0.0
+        """Seconds until the next new event may go; 0 where that is later than any pause: the clock was set back."""
+        left = self._opens_at - now if self.down else 0.0
+        return left if left <= MAX_PAUSE else 0.0
 
     def took(self, now: float) -> bool:
         """It took an event; whether it was down before."""
@@ -95,7 +96,7 @@ class EndpointBreaker:
     def refused(self, now: float, chance: float) -> None:
         """It refused an event that is new to it, and is tried again."""
         self._refused += 1
-        if self.down and now >= self._opens_at:
+        if self.down and self.left(now) <= 0:
             self._opens_at = now + pause(self._refused - DOWN + 1, chance)
 
     def reset(self) -> None:

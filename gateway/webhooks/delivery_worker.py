@@ -75,14 +75,14 @@ class DeliveryWorker:
         turn: Leadership,
         bodies: DeliveryBodies,
         clock: Callable[[], float],
+        deletion_time: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._webhook = webhook
         self._webhooks = webhooks
         self._tail = tail
         self._turn = turn
-        self._clock = clock
-        self._chance = chance
+        self._clock, self._deletion_time, self._chance = clock, deletion_time, chance
         self.slots = PER_ENDPOINT
         self.over = False
         """Nothing more is delivered here."""
@@ -177,7 +177,8 @@ class DeliveryWorker:
             self.over = True
             return
         await self._read()
-        if not self._journal.urgent:
+        self._settle()  # what came meanwhile: an endpoint that is down by now gets no more
+        if not self._journal.urgent and not self._gone:
             self._start()
         await self._rest()
 
@@ -313,7 +314,7 @@ class DeliveryWorker:
 
     def _judge(self, lane: ChatLane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
         now, event = self._clock(), delivery.numbered
-        verdict = delivery_policy.judged(attempt, event, now)
+        verdict = delivery_policy.judged(attempt, event, self._deletion_time())
         if verdict == "retry" and lane.head is None and len(self._lanes.held) >= MAX_HELD_CHATS:
             verdict = "dead"
         measures.count(ATTEMPTS, outcome=verdict)

@@ -57,10 +57,14 @@ class WebhookDispatcher:
         turn: Leadership,
         *,
         bodies: DeliveryBodies,
+        deletion_time: Callable[[], float],
         floor: DiskFloor | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`floor` is that of the disk with the store; None where that is elsewhere."""
+        """`floor` is that of the disk with the store; None where that is elsewhere.
+
+        Events are given up by their age at `actors.runtime.deletion_time`.
+        """
         self._documents = documents
         self._webhooks = webhooks
         self._tail = tail
@@ -70,6 +74,7 @@ class WebhookDispatcher:
         self._floor = floor
         self._low = False
         self._clock = clock
+        self._deletion_time, self._gives_up_at = deletion_time, 0.0
         self._every = BILLED_WEBHOOKS_EVERY if documents.billed else WEBHOOKS_EVERY
         self._workers: dict[str, tuple[DeliveryWorker, asyncio.Task[None], Poster]] = {}
         self._listed: list[Webhook] = []
@@ -127,6 +132,7 @@ class WebhookDispatcher:
             await self._turn.release()
 
     async def _round(self) -> None:
+        self._gives_up_at = await asyncio.to_thread(self._deletion_time)
         low = self._is_low()
         try:
             await self._list()
@@ -190,6 +196,7 @@ class WebhookDispatcher:
             turn=self._turn,
             bodies=self._bodies,
             clock=self._clock,
+            deletion_time=lambda: self._gives_up_at,
         )
         worker.slots = slots
         self._workers[webhook.id] = (worker, asyncio.create_task(worker.run()), poster)

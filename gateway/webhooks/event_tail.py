@@ -15,7 +15,7 @@ from actors.state.events.event import UNREADABLE_TYPE
 from actors.state.events.log import EventLog, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from actors.state.documents import Documents
     from actors.state.events.outbox import NumberedEvent
@@ -71,14 +71,15 @@ class EventTail:
         finally:
             self._followers -= 1
 
-    async def after(self, seq: int) -> Look:
-        """The events behind a number. Raises `StoreAway`."""
+    async def after(self, seq: int, about: Collection[str] | None = None) -> Look:
+        """The events behind a number; of the store's those `about` connections at least. Raises `StoreAway`."""
         kept = self._kept
         if self._seq is not None and seq >= self._seq:
             return Look([], more=False)
         if kept and kept[0].seq <= seq + 1:
-            return Look([event for event in kept if event.seq > seq], more=False)
-        return await self._read(seq)
+            events = [event for event in kept if event.seq > seq]
+            return Look(events, more=False, spans=[(event.seq, event.seq) for event in events])
+        return await self._read(seq, about)
 
     async def news(self, seq: int) -> None:
         """Wait until there is something behind a number, or may be."""
@@ -122,8 +123,8 @@ class EventTail:
             self._wake()
         return look.more
 
-    async def _read(self, seq: int) -> Look:
-        look = await self._log.after(seq, packs=TAIL_PACKS)
+    async def _read(self, seq: int, about: Collection[str] | None = None) -> Look:
+        look = await self._log.after(seq, packs=TAIL_PACKS, about=about)
         broken = [each.seq for each in look.events if each.event.type == UNREADABLE_TYPE]
         if broken and broken[-1] > self._noted:
             log.error("events not readable", action=ACTION, count=len(broken))

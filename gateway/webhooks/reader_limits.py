@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.runtime.limits.durations import DAY
+from actors.runtime.limits.keyed_semaphores import KeyedSemaphores
 from actors.state.events.log import EventLog
 from gateway.concurrency import ConcurrencyLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
     from gateway.http.api_keys import ApiKey
+
+READS_AT_ONCE: Final = 1
+"""Readers of one tenant that read or make texts at once: fifty of them cost the others no more than one."""
 
 
 class ReaderLimits:
@@ -32,6 +37,7 @@ class ReaderLimits:
         self._keep = days * DAY
         self._until = 0.0
         self._readers = ConcurrencyLimiter(quota)
+        self._turns = KeyedSemaphores[str](READS_AT_ONCE)
 
     @contextlib.contextmanager
     def reading(self, key: ApiKey) -> Iterator[None]:
@@ -41,6 +47,10 @@ class ReaderLimits:
             yield
         finally:
             end()
+
+    def turn(self, key: ApiKey) -> AbstractAsyncContextManager[None]:
+        """Hold the turn of the key's tenant to read the log, or to make texts of some events."""
+        return self._turns.of(key.tenant)
 
     async def want(self) -> None:
         """Have events written; seldom asks the store. Raises `StoreAway`."""

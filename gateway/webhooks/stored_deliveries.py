@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.state.documents import DELIVERIES, Order, Where
@@ -25,10 +24,7 @@ class StoredDeliveries:
         self._webhook = webhook
 
     async def heads(self) -> AsyncIterator[Delivery]:
-        """Refused events that are tried again, one of each chat, the oldest first.
-
-        A repetition requested from an older release has no lane: it becomes a ``repeat``.
-        """
+        """Refused events that are tried again, one of each chat, the oldest first."""
         after = None
         while True:
             page = await self._documents.query(
@@ -38,13 +34,8 @@ class StoredDeliveries:
                 limit=DOCUMENT_PAGE,
                 after=after,
             )
-            found = [Delivery.of(each) for each in page.items]
-            old = [replace(each, status="repeat").write for each in found if each.lane is None]
-            if old:
-                await self._documents.batch(old)
-            for each in found:
-                if each.lane is not None:
-                    yield each
+            for each in page.items:
+                yield Delivery.of(each)
             if page.next is None:
                 return
             after = page.next

@@ -8,8 +8,9 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from starlette.responses import Response
@@ -50,6 +51,12 @@ READER_TIMEOUT = 10.0
 AGAIN_MS = 1000
 """Milliseconds after which a reader that was cut comes again."""
 
+PORTION_BYTES: Final = 64 * 1024
+"""Bytes of texts that a reader makes in a turn of its tenant, and less than one event more."""
+
+FEW_CONNECTIONS: Final = 8
+"""Connections that documents of the log are searched for before their events are read."""
+
 STREAM_TYPE = "text/event-stream"
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
@@ -63,6 +70,12 @@ class EventFilter:
     key: ApiKey
     connection: str | None
     events: frozenset[str] | None
+
+    @property
+    def about(self) -> frozenset[str] | None:
+        """The connections that an event has to be of; None where it may be of any or none, or where they are many."""
+        named = self.key.connections if self.connection is None else frozenset({self.connection})
+        return None if named is None or len(named) > FEW_CONNECTIONS else named
 
     def takes(self, event: Event) -> bool:
         """Whether the reader gets the event: by type, by connection, and by the connections of the key."""
@@ -174,18 +187,18 @@ class EventStream(Stream):
                 if not await self._ring.holds(self._wanted.key):
                     return
                 await self._streams.want()
-                look = await self._tail.after(self._cursor)
+                async with self._streams.turn(self._wanted.key):
+                    look = await self._tail.after(self._cursor, self._wanted.about)
             except StoreAway:
                 yield b": the store is away\n\n"
                 spoke = time.monotonic()
                 await asyncio.sleep(HEARTBEAT / 3)
                 continue
-            for event in look.events:
-                if event.seq > self._cursor + 1:
-                    yield _gap(self._cursor, event.seq)
-                    spoke = time.monotonic()
-                self._cursor = event.seq
-                if self._wanted.takes(event.event) and (text := await self._text(event)):
+            parts, events = deque(look.spans), deque(look.events)
+            while parts:
+                async with self._streams.turn(self._wanted.key):
+                    text = await self._portion(parts, events)
+                if text:
                     yield text
                     spoke = time.monotonic()
             left = spoke + HEARTBEAT - time.monotonic()
@@ -194,10 +207,28 @@ class EventStream(Stream):
                 how = "the store is away" if self._tail.away else "here"
                 yield f": {how}\nid: {self._cursor}\n\n".encode()
                 spoke = time.monotonic()
-            elif not look.events:
+            elif not look.spans:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(left, KEYS_FRESH_SECONDS)):
                         await self._tail.news(self._cursor)
+
+    async def _portion(self, parts: deque[tuple[int, int]], events: deque[NumberedEvent]) -> bytes:
+        """The text of the next events, and of what is missing before them; the place moves behind them."""
+        text = bytearray()
+        while parts and len(text) < PORTION_BYTES:
+            first, last = parts[0]
+            if first > self._cursor + 1:
+                text += _gap(self._cursor, first)
+                self._cursor = first - 1
+            while events and events[0].seq <= last and len(text) < PORTION_BYTES:
+                event = events.popleft()
+                self._cursor = event.seq
+                if self._wanted.takes(event.event):
+                    text += await self._text(event) or b""
+            if not (events and events[0].seq <= last):
+                self._cursor = last
+                parts.popleft()
+        return bytes(text)
 
     async def _text(self, event: NumberedEvent) -> bytes | None:
         """The event as the reader gets it; None for one that cannot be read."""

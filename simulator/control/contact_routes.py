@@ -14,6 +14,7 @@ from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.request_parser import ProblemError, body_of, field, number_in, optional
 from simulator.phones.placeholder_resend import UNAVAILABLE
 from simulator.server.groups.group import is_group
+from simulator.server.rules.hidden_numbers import NUMBER_SHOWN
 from simulator.server.rules.properties import CONTACT
 from simulator.wire.protocol_library import LID_SERVER, Node
 
@@ -49,6 +50,9 @@ class ContactRoutes:
             "answered_by": (str, type(None)),
         }
         properties = {name: body.pop(name) for name in CONTACT if name in body}
+        if properties.get(NUMBER_SHOWN) is False:
+            body["addressing"] = LID_SERVER
+            kinds["addressing"] = str
         for name in body:
             if name not in kinds:
                 raise ProblemError(400, "unknown_field", f"unknown field {name!r}")

@@ -17,6 +17,7 @@ from simulator.contacts.people import ADDRESSINGS
 from simulator.control.request_parser import ProblemError, field, optional
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import HistorySync, Message
+from simulator.wire.protocol_library import LID_SERVER
 
 if TYPE_CHECKING:
     from simulator.contacts.contact_behaviour import ContactBehaviour
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
     from simulator.server.rules.chat_timers import ChatTimers
+    from simulator.server.rules.hidden_numbers import HiddenNumbers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
@@ -34,7 +36,9 @@ SYNC_TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name"
 MAX_MESSAGES: Final = 10_000
 _NOTIFICATION: Final = 5
 _READ: Final = 4
-_OWN: Final = {"from", "from_me", "id", "at"}
+MAX_PADDING: Final = 64 << 20
+"""Bytes by which a message of a history is larger than what it says: files of real ones have previews."""
+_OWN: Final = {"from", "from_me", "id", "at", "padding"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class HistorySyncs:
         composer: MessageBuilder,
         media: MediaStore,
         properties: Properties,
+        hidden_numbers: HiddenNumbers,
         contact_behaviour: ContactBehaviour,
         chat_timers: ChatTimers,
         tokens: PrivacyTokens,
@@ -70,6 +75,7 @@ class HistorySyncs:
         self._composer = composer
         self._media = media
         self._properties = properties
+        self._hidden_numbers = hidden_numbers
         self._contact_behaviour = contact_behaviour
         self._chat_timers = chat_timers
         self._tokens = tokens
@@ -164,11 +170,15 @@ class HistorySyncs:
             server, conversation.id, name = group.server, group.chat, group.subject.text
         else:
             person = self._people.named(chat.lstrip("+"))
+            hidden = self._hidden_numbers.hides(person.number)
+            server = LID_SERVER if hidden else server
             conversation.id, name = str(person.address(server)), person.name
-            conversation.pn_jid, conversation.lid_jid = person.addresses()
-            sync.phone_number_to_lid_mappings.add(
-                pn_jid=person.addresses()[0], lid_jid=person.addresses()[1]
-            )
+            number_jid, conversation.lid_jid = person.addresses()
+            if not hidden:
+                conversation.pn_jid = number_jid
+                sync.phone_number_to_lid_mappings.add(
+                    pn_jid=number_jid, lid_jid=conversation.lid_jid
+                )
             chat = person.number
         conversation.name = optional(described, "name", name)
         conversation.unread_count = _small(described, "unread", 0)
@@ -215,6 +225,10 @@ class HistorySyncs:
             info.key.participant = info.participant = str(speaker.address(server))
         info.message_timestamp = _small(message, "at", int(time.time()))
         info.status, info.push_name = _READ, speaker.name
+        padding = _small(message, "padding", 0)
+        if padding > MAX_PADDING:
+            raise ProblemError(400, "bad_number", f"padding is at most {MAX_PADDING} bytes")
+        info.media_ciphertext_sha256 = bytes(padding)
         return str(info.key.id)
 
 

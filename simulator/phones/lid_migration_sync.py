@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from simulator.wire.proto_schema import LIDMigrationMappingSyncPayload, Message
@@ -38,7 +39,7 @@ class MigrationSync:
         whatsmeow, message.go `storeLIDSyncMessage`; whatsapp-rust, src/client/lid_pn.rs
         `handle_lid_migration_mapping_sync`. Raises UnknownNumberError.
         """
-        payload = LIDMigrationMappingSyncPayload()
+        payload = LIDMigrationMappingSyncPayload(chat_db_migration_timestamp=int(time.time()))
         for contact in contacts:
             person = self._people.named(contact.lstrip("+"))
             payload.pn_to_lid_mappings.add(pn=int(person.number), assigned_lid=int(person.lid))

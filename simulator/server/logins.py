@@ -90,6 +90,9 @@ class Logins:
             self._companions.logged_in(companion, announced(payload))
             self._login_remarks.logged_in(companion, payload, connection.user_agent)
             self._store.count(number, f"logins_{connection.handshake.lower()}")
+        # Users of services saw every message refused with 400 until a restart; no source names the cause.
+        while (stale := self._faults.find(number, "refuse_until_login")) is not None:
+            self._faults.clear(number, stale.id)
         connection.device = companion.key
         replaced = self._switchboard.login(companion.key, connection)
         if self._faults.frozen(number):

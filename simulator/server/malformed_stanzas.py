@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 UNKNOWN_TAG: Final = "novelty"
 STATUS: Final = JID("status", "broadcast")
 _SPEAKER: Final = "15550100099"
+_UNKNOWN_ENC: Final = "msmsg"
+"""A kind of ciphertext under a secret that the device does not have (Baileys `messages-recv.ts` refuses it with 495,
+whatsmeow `message.go` too; one of a name that it does not know whatsmeow leaves out of the message)."""
 _NO_PROTOBUF: Final = b"\xff" * 24
 
 
@@ -88,12 +91,28 @@ class MalformedStanzas:
 
     def _no_protobuf(self, companion: Companion, contact: str) -> None:
         """Builds a message that decrypts to bytes that are no protobuf."""
+        self._from(contact, companion, [self._sealed(contact, companion, _NO_PROTOBUF)])
+
+    def _unknown_enc(self, companion: Companion, contact: str) -> None:
+        """Builds a message whose only part is of a kind that the device does not read."""
+        self._from(contact, companion, [self._unreadable()])
+
+    def _extra_enc(self, companion: Companion, contact: str) -> None:
+        """Builds a readable text with such a part beside it."""
+        content = message_content.text("readable").SerializeToString()
+        self._from(
+            contact, companion, [self._sealed(contact, companion, content), self._unreadable()]
+        )
+
+    def _from(self, contact: str, companion: Companion, content: list[Any]) -> None:
         person = self._people.named(contact)
-        sealed = self._sealed(contact, companion, _NO_PROTOBUF)
         stanza = stanzas.message(
-            person, 0, _message_id(), [sealed], server=PN_SERVER, now=time.time()
+            person, 0, _message_id(), content, server=PN_SERVER, now=time.time()
         )
         self._switchboard.deliver(companion.key, stanza)
+
+    def _unreadable(self) -> Any:
+        return stanzas.enc(_UNKNOWN_ENC, secrets.token_bytes(64))
 
     def _unknown_tag(self, companion: Companion, _: str) -> None:
         """Builds a stanza with an unknown tag; it needs an answer under the rule `unknown_tags`."""
@@ -117,6 +136,8 @@ FAULTS: Final[dict[str, Callable[[MalformedStanzas, Companion, str], None]]] = {
     "unparsable": MalformedStanzas._unparsable,  # noqa: SLF001
     "no_protobuf": MalformedStanzas._no_protobuf,  # noqa: SLF001
     "unknown_tag": MalformedStanzas._unknown_tag,  # noqa: SLF001
+    "unknown_enc": MalformedStanzas._unknown_enc,  # noqa: SLF001
+    "extra_enc": MalformedStanzas._extra_enc,  # noqa: SLF001
 }
 """By the name of the fault."""
 

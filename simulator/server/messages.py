@@ -49,6 +49,9 @@ MALFORMED_ERROR: Final = 479
 """Error for a malformed stanza (Baileys: `smax-invalid`)."""
 SENT_BY: Final = {PN_SERVER: "sent_by_pn", LID_SERVER: "sent_by_lid"}
 """Names of the counts of an account's direct messages, by their addressing mode."""
+FALSE_PHASH: Final = "2:AAAAAAAA"
+"""Of a list of devices that the server does not hand out: one that differs and stays (whatsmeow `send.go` compares it
+with its own for each message)."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -94,7 +97,9 @@ class MessageRouter:
         faults, account = self._faults, companion.number
         if faults.strike(account, "swallow", device=companion.device):
             return
-        refused = faults.strike(account, "error_acks", device=companion.device)
+        refused = faults.strike(
+            account, "error_acks", "refuse_until_login", device=companion.device
+        )
         if refused is not None:
             self._ack(connection, companion, message, {"error": refused.code})
             return
@@ -305,6 +310,8 @@ class MessageRouter:
             "duplicate_acks",
             device=companion.device,
         )
+        if "error" not in more and self._faults.strike(companion.number, "false_phash"):
+            ack.attrs["phash"] = FALSE_PHASH
         if fault is None or fault.kind == "duplicate_acks":
             for _ in range(1 if fault is None else 2):
                 connection.send(ack)

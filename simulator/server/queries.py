@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from simulator.wire.protocol_library import SERVER, Node, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulator.faults import Fault, Faults
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.app_state import AppState
     from simulator.phones.history_sync import HistorySyncs
@@ -39,6 +41,11 @@ _SWITCHED_ON: Final = (10518, 24941)
 (whatsapp-rust `abprops.rs`, which sends none without; Baileys `chats.ts`; whatsmeow always does)."""
 
 
+def _of_devices(space: str, query: Any) -> bool:
+    """Returns whether a query is for devices or prekeys of others."""
+    return space == "usync" or (space == "encrypt" and query.get_child("key") is not None)
+
+
 class Queries:
     """Answers each `iq`: by a result, or by an error for unknown ones."""
 
@@ -46,6 +53,7 @@ class Queries:
         self,
         *,
         store: Store,
+        faults: Faults,
         companions: Companions,
         prekeys: Prekeys,
         directory: UsyncDirectory,
@@ -62,6 +70,7 @@ class Queries:
         switchboard: StanzaRouter,
     ) -> None:
         self._store = store
+        self._faults = faults
         self._companions = companions
         self._prekeys = prekeys
         self._directory = directory
@@ -82,7 +91,7 @@ class Queries:
             "abt": lambda companion, _: _props(migrations.experiment(companion.number)),
             "encrypt": self._encrypt,
             "privacy": self._private,
-            "usync": lambda _, query: self._directory.answer(query),
+            "usync": lambda companion, query: self._directory.answer(companion.number, query),
             "w:g2": group_queries.answer,
             "w:mex": self._mex,
             "w:m": lambda companion, _: [self._media_connection(companion)],
@@ -95,8 +104,16 @@ class Queries:
         # Answers come from the group itself: whatsapp-rust matches an answer by its sender.
         attrs = {"from": query.attrs.get("to", SERVER), "id": query.attrs.get("id", "")}
         result = Node("iq", {**attrs, "type": "result"})
-        # Registered first, so that the answer leaves before notifications of a change.
-        connection.send(result)
+        late = self._late(companion, space, query)
+        if late is not None:
+            loop = asyncio.get_running_loop()
+            seconds = late.seconds or 0.0
+            self._store.after_commit(
+                lambda: (loop.call_later(seconds, connection.push, result), None)[1]
+            )
+        else:
+            # Registered first, so that the answer leaves before notifications of a change.
+            connection.send(result)
         try:
             content = self._content(connection, companion, space, query)
         except QueryError as error:
@@ -111,11 +128,20 @@ class Queries:
         if space == "md" and query.get_child("remove-companion-device") is not None:
             self._logins.log_out(companion)
 
+    def _late(self, companion: Companion, space: str, query: Any) -> Fault | None:
+        """Returns the fault by which the answer to a query for devices or prekeys of others leaves later."""
+        asks = _of_devices(space, query)
+        return self._faults.strike(companion.number, "delay_queries") if asks else None
+
     def _content(
         self, connection: Connection, companion: Companion, space: str, query: Any
     ) -> list[Any]:
         if space in _NOTHING:
             return []
+        if space == "w:g2" or _of_devices(space, query):
+            limited = self._faults.strike(companion.number, "limit_queries")
+            if limited is not None:
+                raise QueryError(limited.code or 429, "rate-overlimit")
         if space == "passive":
             if query.get_child("passive") is not None:
                 connection.active = False

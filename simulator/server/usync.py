@@ -11,6 +11,7 @@ from simulator.wire.protocol_library import HOSTED_DEVICE, JID, LID_SERVER, PN_S
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
+    from simulator.faults import Fault, Faults
     from simulator.server.profiles.profiles import Profiles
     from simulator.server.rules.number_redirects import NumberRedirects
     from simulator.server.rules.properties import Properties
@@ -27,22 +28,24 @@ class UsyncDirectory:
         properties: Properties,
         answering: NumberRedirects,
         profiles: Profiles,
+        faults: Faults,
     ) -> None:
         self._people = people
+        self._faults = faults
         self._answering = answering
         self._listed = devices
         self._profiles = profiles
         self._properties = properties
 
-    def answer(self, query: Any) -> list[Any]:
-        """Returns the content of the answer to a usync query. Raises QueryError."""
+    def answer(self, account: str, query: Any) -> list[Any]:
+        """Returns the content of the answer to a usync query of the account. Raises QueryError."""
         usync = query.get_child("usync")
         fields = None if usync is None else usync.get_child("query")
         listed = None if usync is None else usync.get_child("list")
         if usync is None or fields is None or listed is None:
             raise QueryError(400, "bad-request")
         protocols = fields.get_children()
-        users = [self._user(user, protocols) for user in users_of(listed)]
+        users = [self._user(account, user, protocols) for user in users_of(listed)]
         attrs = {
             name: value
             for name, value in usync.attrs.items()
@@ -54,12 +57,12 @@ class UsyncDirectory:
                 attrs,
                 [
                     Node("result", {}, [Node(protocol.tag) for protocol in protocols]),
-                    Node("list", {}, users),
+                    Node("list", {}, [user for user in users if user is not None]),
                 ],
             )
         ]
 
-    def _user(self, user: Any, protocols: list[Any]) -> Any:
+    def _user(self, account: str, user: Any, protocols: list[Any]) -> Any:
         jid = jid_of(user, "jid")
         contact = user.get_child("contact")
         queried = b"" if contact is None else contact.content_bytes()
@@ -77,6 +80,9 @@ class UsyncDirectory:
                 if protocol.tag == "contact"
             ]
             return Node("user", {} if jid is None else {"jid": JID(jid.user, jid.server)}, children)
+        omitted = self._omission(account, person, protocols)
+        if omitted is not None and omitted.device is None:
+            return None
         server = jid.server
         attrs: dict[str, Any] = {}
         for protocol in protocols:
@@ -84,13 +90,27 @@ class UsyncDirectory:
                 server = LID_SERVER
                 attrs["pn_jid"] = person.address(PN_SERVER)
         attrs["jid"] = person.address(server)
-        found = [self._answer(protocol.tag, person, queried) for protocol in protocols]
+        without = None if omitted is None else omitted.device
+        found = [self._answer(protocol.tag, person, queried, without) for protocol in protocols]
         return Node("user", attrs, [node for node in found if node is not None])
 
-    def _answer(self, protocol: str, person: Person, queried: bytes) -> Any:
+    def _omission(self, account: str, person: Person, protocols: list[Any]) -> Fault | None:
+        """Returns the fault by which a device list lacks the person, or a device of theirs; own devices are listed."""
+        asks = any(protocol.tag == "devices" for protocol in protocols)
+        fault = self._faults.find(account, "omit_devices")
+        if fault is None or not asks or account == person.number:
+            return None
+        if fault.contact is not None and fault.contact != person.number:
+            return None
+        self._faults.struck(fault)
+        return fault
+
+    def _answer(
+        self, protocol: str, person: Person, queried: bytes, without: int | None = None
+    ) -> Any:
         match protocol:
             case "devices":
-                return self._devices(person)
+                return self._devices(person, without)
             case "lid":
                 return Node("lid", {"val": person.address(LID_SERVER)})
             case "contact":
@@ -106,11 +126,12 @@ class UsyncDirectory:
             case _:
                 return None
 
-    def _devices(self, person: Person) -> Any:
+    def _devices(self, person: Person, without: int | None) -> Any:
         signed = self._listed.signed_list(person.number)
         devices = [
             Node("device", _described(device, index))
             for device, index in self._listed.of(person.number).items()
+            if device != without
         ]
         return Node(
             "devices",

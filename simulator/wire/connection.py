@@ -53,7 +53,7 @@ class Connection:
     """One socket. `device` is set after login, `registration` while it waits to be paired.
 
     `handler` receives the client's events; `after_commit` runs an action once the store's open
-    transaction is committed; `trace` records what passes.
+    transaction is committed; `trace` records what passes; `seen` returns a stanza as a client sees it.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Connection:
         identity: ServerIdentity,
         after_commit: Callable[[Callable[[], None]], None],
         trace: SocketRecorder,
+        seen: Callable[[Any], Any] = lambda stanza: stanza,
     ) -> None:
         self.serial = serial
         self.trace = trace
@@ -77,6 +78,7 @@ class Connection:
         self._handler = handler
         self._identity = identity
         self._after_commit = after_commit
+        self._seen = seen
         self._socket = socket
         self._frames = FrameReader(socket)
         self._transport: Transport | None = None
@@ -133,6 +135,9 @@ class Connection:
         """
         if self.retired or self._transport is None:
             return
+        seen = self._seen(stanza)
+        if seen is not stanza:
+            stanza, encoded = seen, None
         try:
             plaintext = encode(stanza) if encoded is None else encoded
         except (ValueError, TypeError):

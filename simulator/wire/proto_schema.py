@@ -89,6 +89,7 @@ _MESSAGES: Final[_Fields] = {
         ("status", 4, _UINT32),
         ("participant", 5, _TEXT),
         ("push_name", 19, _TEXT),
+        ("media_ciphertext_sha256", 20, _BYTES),
     ],
     "GroupParticipant": [("user_jid", 1, _TEXT), ("rank", 2, _UINT32)],
     "Pushname": [("id", 1, _TEXT), ("pushname", 2, _TEXT)],
@@ -115,9 +116,12 @@ _MESSAGES: Final[_Fields] = {
         ("assigned_lid", 2, _UINT64),
         ("latest_lid", 3, _UINT64),
     ],
-    "LIDMigrationMappingSyncPayload": [("pn_to_lid_mappings", 1, ["LIDMigrationMapping"])],
+    "LIDMigrationMappingSyncPayload": [
+        ("pn_to_lid_mappings", 1, ["LIDMigrationMapping"]),
+        ("chat_db_migration_timestamp", 2, _UINT64),
+    ],
     "LoginFlags": [("lc", 24, _INT32), ("lid_db_migrated", 41, _BOOL)],
-    "DeviceProps": [("history_sync_config", 5, _BYTES)],
+    "DeviceProps": [("os", 1, _TEXT), ("history_sync_config", 5, _BYTES)],
     "ClientPairingProps": [("is_chat_db_lid_migrated", 1, _BOOL)],
     "CompanionEphemeralIdentity": [
         ("public_key", 1, _BYTES),

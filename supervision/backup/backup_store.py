@@ -12,7 +12,7 @@ import re
 import time
 from calendar import timegm
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from actors.connection.backup.backup_format import Header, Tampered, seal, unseal
 from actors.connection.backup.bucket.folder import BucketFolder
@@ -51,6 +51,15 @@ class BackupName(NamedTuple):
     def of(cls, mark: str, at: float) -> Self:
         """Name a backup that begins at that time."""
         return cls(mark, time.strftime(_STAMP, time.gmtime(at)))
+
+
+BACKUP_CLOCKS_DIFFER: Final = 60.0
+"""Seconds by which the clocks of those who make and list backups may differ."""
+
+
+def in_the_past(names: Sequence[BackupName], now: float) -> list[BackupName]:
+    """Return the backups that a right clock made; one of the future is never the newest, for whatever is decided (pure)."""
+    return [name for name in names if name.at <= now + BACKUP_CLOCKS_DIFFER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +109,9 @@ class Manifest:
 
     def sealed(self, keyring: Keyring) -> bytes:
         """Encrypt the list, bound to its name."""
-        listed: Any = [asdict(file) for file in self.files]
-        if self.left_out:  # an older release reads a complete list alone
-            listed = {"files": listed, "left_out": [asdict(each) for each in self.left_out]}
+        listed = {
+            name: [asdict(each) for each in getattr(self, name)] for name in ("files", "left_out")
+        }
         plain = json.dumps(listed).encode()
         header = Header(str(self.name), 0, 0, self.name.at)
         return b"".join(seal(io.BytesIO(plain), header, keyring))
@@ -157,9 +166,13 @@ class BackupStore:
         """Let the backup be one: all of its content is there. Raises `Conflict` for a name that is taken."""
         await self._bucket.write(f"backups/{manifest.name}", manifest.sealed(self._keyring))
 
-    async def prune(self, mark: str, keep: int) -> Sequence[BackupName]:
-        """Delete all but the newest `keep` backups of an instance; return those that are left."""
+    async def prune(self, mark: str, keep: int, now: float) -> Sequence[BackupName]:
+        """Delete all but the newest `keep` backups of an instance; return those that are left.
+
+        Those that are later than `now` (`actors.runtime.deletion_time`) stay, and none goes for them.
+        """
         names = await self.names(mark)
-        for name in names[:-keep]:
+        over = in_the_past(names, now)[:-keep]
+        for name in over:
             await self._bucket.delete(f"backups/{name}")
-        return names[-keep:]
+        return [name for name in names if name not in over]

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.engine import EngineNotInstalled
@@ -19,9 +19,10 @@ from actors.media.store import StoreUnavailable
 from actors.redis.client import RedisAway
 from actors.redis.rdb import NotGiven
 from actors.runtime.atomic_files import held
+from actors.runtime.deletion_time import ordered_deletion_time
 from actors.runtime.sqlite_writer import CopyFailed
 from supervision.backup import parts
-from supervision.backup.backup_store import BackupFile, BackupName, LeftOut, Manifest
+from supervision.backup.backup_store import BackupFile, BackupName, LeftOut, Manifest, in_the_past
 from supervision.backup.parts import Uncopied
 from supervision.jobs.backup_redis import mark_of
 
@@ -128,7 +129,8 @@ async def _create(
         added += new
     manifest = Manifest(name, tuple(files), tuple(left_out))
     await store.write(manifest)
-    left = await (store.names(mark) if keep is None else store.prune(mark, keep))
+    now = await asyncio.to_thread(ordered_deletion_time, settings.data)
+    left = await (store.names(mark) if keep is None else store.prune(mark, keep, now))
     await _sweep(store, content, left)
     size = sum(file.size for file in files)
     return Made(name, len(files), size, added, len(left), manifest.left_out)
@@ -164,10 +166,10 @@ def _slices(file: Path, piece: Path) -> Iterator[tuple[str, int, Path]]:
 
 async def _newest(store: BackupStore, mark: str) -> Manifest | None:
     """The newest backup, whose content need not be looked for; None where there is none, or it cannot be read."""
-    names = await store.names(mark)
+    names = in_the_past(await store.names(mark), time.time())
     try:
         return await store.read(names[-1]) if names else None
-    except (Tampered, WrongKey, BackupTooLarge):
+    except (Tampered, WrongKey):
         return None
 
 
@@ -177,6 +179,6 @@ async def _sweep(store: BackupStore, content: BucketCopies, left: Sequence[Backu
     for name in left:
         try:
             needed |= (await store.read(name)).pieces
-        except (Tampered, WrongKey, BackupTooLarge):
+        except (Tampered, WrongKey):
             return
     await content.retain(needed)

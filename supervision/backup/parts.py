@@ -16,7 +16,7 @@ from actors.config.settings import RUNTIME_FILE
 from actors.connection import whatsmeow
 from actors.connection.backup.restore import OLDER_DIRECTORY
 from actors.connection.backup.session_snapshot import beside, enclose, remove, snapshot
-from actors.connection.session import SESSION_FILE, directory_owner
+from actors.connection.session import SESSION_FILE
 from actors.connection.session.file import NO_POSITION
 from actors.connection.session.session import (
     Session,
@@ -130,9 +130,6 @@ async def _session(directory: Path, scratch: Path) -> AsyncIterator[BackupPart]:
     if position != NO_POSITION:
         yield BackupPart(f"{place}/{SESSION_FILE}", copy)
     remove(copy)
-    mark = directory / directory_owner.OWNER_MARK
-    if mark.exists():
-        yield BackupPart(f"{place}/{mark.name}", mark)
     async for part in _older_files(directory, scratch):
         yield part
 

@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.config.settings import Settings
-from actors.connection import whatsmeow
-from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import RESTORING
@@ -19,9 +19,11 @@ from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.media.store import StoreUnavailable
 from actors.redis.leases.leases import Leases
+from actors.runtime.private_directory import make_private
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.backup import restored_queue, session_placement
+from supervision.backup.backup_store import in_the_past
 from supervision.backup.restored_queue import Ended, QueueUnreadable
 from supervision.backup.unfinished import UNFINISHED_RESTORE, unfinished
 
@@ -86,8 +88,6 @@ async def restore(
         raise CannotRestore(f"{data} cannot be written: {reason}.") from None
     except QueueUnreadable as error:
         raise CannotRestore(f"The queue of the backup cannot be loaded: {error}") from None
-    except BackupTooLarge:
-        raise Tampered("length") from None
     await asyncio.to_thread(shutil.rmtree, scratch)
     return Restored(name, len(manifest.files), connections, ended, manifest.left_out)
 
@@ -103,7 +103,7 @@ def require_empty(data: Path) -> None:
 
 
 def _begin(data: Path) -> None:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(data)
     (data / UNFINISHED_RESTORE).touch(mode=0o600)
     for left in data.iterdir():
         if left.is_dir() and not left.is_symlink():
@@ -120,13 +120,18 @@ def _chosen(names: list[BackupName], named: str | None) -> BackupName:
         return found[0]
     if not names:
         raise CannotRestore("There is no whole backup there.")
+    past = in_the_past(names, time.time())
+    if not past:
+        raise CannotRestore(
+            f"All backups there are of the future by this machine's clock: set it, or name one by --copy {names[-1]}."
+        )
     marks = sorted({name.mark for name in names})
     if len(marks) > 1:
         raise CannotRestore(
             f"There are backups of {len(marks)} instances there, {', '.join(marks)}:"
             " name one by --copy MARK/TIME; `teimoso backup list --from` shows them."
         )
-    return max(names, key=lambda name: name.at)
+    return max(past, key=lambda name: name.at)
 
 
 class _Checked:
@@ -196,5 +201,4 @@ async def _place(file: Path, epoch: int, newest: SessionCopy | None) -> None:
         for name in enclosed:
             file.with_name(f"{RESTORING}.{name}").replace(file.with_name(name))
         return
-    engine = "whatsmeow" if whatsmeow.DATABASE in enclosed else "native"
-    await session_placement.place(restoring, file, max(epoch, position.epoch) + 1, engine=engine)
+    await session_placement.place(restoring, file, max(epoch, position.epoch) + 1)

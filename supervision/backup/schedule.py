@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import structlog
 
-from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.runtime.backoff import doubled
 from actors.state.documents import HEALTH_STATUS, INSTANCE_BACKUP, StoreAway
-from supervision.backup.backup_store import BackupName, Manifest
+from supervision.backup.backup_store import BackupName, Manifest, in_the_past
 from supervision.backup.creation import BackupFailed, create
 from supervision.jobs.backup_redis import mark_of
 
@@ -43,13 +43,16 @@ class BackupsDocument(TypedDict):
     """Time since which they fail; null while they do not."""
     backup_lacks: list[str]
     """The connections whose sessions the newest one lacks."""
+    backup_in_future: str | None
+    """A backup that is later than now, which is never the newest; null while there is none."""
 
 
 class InstanceBackups:
     """Runs for the life of its actor. When a backup is due is in the target alone, so that a successor goes on.
 
     A backup that fails, or is not done in `MAX_BACKUP_SECONDS`, leaves the older ones, is tried again, and is an alert
-    until one is made; one without some sessions is an alert until the next one has them. A successor finds both: it reads the target.
+    until one is made; one without some sessions is an alert until the next one has them. One that is later than now is
+    an alert as long as it is, and counts for nothing. A successor finds all of them: it reads the target.
     """
 
     def __init__(self, settings: Settings, store: BackupStore, documents: Documents) -> None:
@@ -59,6 +62,7 @@ class InstanceBackups:
         self._failing: float | None = None
         self._noted: BackupsDocument | None = None
         self._newest: Manifest | None = None
+        self._in_future: str | None = None
 
     async def run(self) -> None:
         """Run until cancelled; raises only what is a bug."""
@@ -93,7 +97,9 @@ class InstanceBackups:
     async def _newest_name(self) -> BackupName | None:
         mark = await asyncio.to_thread(mark_of, self._settings.data)
         names = await self._store.names(mark)
-        return names[-1] if names else None
+        past = in_the_past(names, time.time())
+        self._in_future = str(names[-1]) if len(past) < len(names) else None
+        return past[-1] if past else None
 
     def _left(self, newest: BackupName | None) -> float:
         """Seconds until a backup is due."""
@@ -108,7 +114,7 @@ class InstanceBackups:
         if self._newest is None or self._newest.name != name:
             try:
                 self._newest = await self._store.read(name)
-            except (Tampered, WrongKey, BackupTooLarge):
+            except (Tampered, WrongKey):
                 self._newest = Manifest(name, ())
             for each in self._newest.left_out:
                 copy = each.copied_at and str(BackupName(name.mark, each.copied_at))
@@ -125,7 +131,11 @@ class InstanceBackups:
         """Note since when backups fail, and the sessions that the newest one lacks; None leaves those as they were."""
         if lacking is None:
             lacking = [] if self._noted is None else self._noted["backup_lacks"]
-        noted = BackupsDocument(backup_failing_since=self._failing, backup_lacks=lacking)
+        noted = BackupsDocument(
+            backup_failing_since=self._failing,
+            backup_lacks=lacking,
+            backup_in_future=self._in_future,
+        )
         if noted == self._noted:
             return
         with suppress(StoreAway):  # the next round notes it

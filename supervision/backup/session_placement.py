@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from actors.connection import native, whatsmeow
+from actors.connection import whatsmeow
 from actors.connection.backup.restore import OLDER_DIRECTORY, put_in_place
 from actors.connection.session.session import Session, SessionDamaged
 
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def place(restoring: Path, file: Path, epoch: int, *, engine: str) -> None:
+async def place(restoring: Path, file: Path, epoch: int) -> None:
     """Let `restoring`, its keys beside it, be the session `file`, to be served by the epoch after `epoch`.
 
     Each chat's next message sets up a fresh session; the file that is there moves aside. Raises what `Session.open` and
     `put_in_place` raise, and `EngineNotInstalled`.
     """
-    package = whatsmeow if engine == "whatsmeow" else native
-    await package.renew_session(restoring, epoch)
+    await whatsmeow.renew_session(restoring, epoch)
     try:
         there = (await asyncio.to_thread(Session.check, file)).epoch > 0
         aside = OLDER_DIRECTORY if there else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.deletion_time import ordered_deletion_time
 from actors.runtime.limits.durations import DAY
 from actors.state.messages.removal import prune
 from supervision.jobs.job import JobFailed, find_connection
@@ -28,14 +28,17 @@ def options(parser: ArgumentParser) -> None:
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """Deletes documents past their retention, but no queued sends and no dead letters that can be retried."""
+    """Deletes documents past their retention, but no queued sends and no dead letters that can be retried.
+
+    Ages count from `ordered_deletion_time`.
+    """
     if given.days < MIN_DAYS:
         raise JobFailed("too_few_days", f"--days must be {MIN_DAYS} or more.")
     documents = job.documents()
     connection = given.connection
     if connection is not None:
         connection, _ = await find_connection(documents, connection)
-    now = time.time()
+    now = ordered_deletion_time(job.settings.data)
     removed = await prune(
         documents,
         before=now - given.days * DAY,

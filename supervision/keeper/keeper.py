@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from actors.runtime.limits.disk_floor import DiskFloor
-from supervision.keeper import log_rotation, process
+from supervision.keeper import engine_updates, log_rotation, process
 from supervision.keeper.parts import ports, probe, python_module, ray_head, valkey
 from supervision.keeper.parts.process_specs import PROCESSES, Part, parts
 from supervision.keeper.restart_log import Restarts
@@ -102,9 +102,15 @@ class Keeper:
                 DiskFloor.of(self._settings, self._settings.logs),
             )
             tasks.append(group.create_task(rotating, name="logs"))
+            updates = engine_updates.run(self._data, self._current)
+            tasks.append(group.create_task(updates, name="engine"))
             await self._left.wait()
             for task in tasks:
                 task.cancel()
+
+    def _current(self) -> Settings:
+        """The settings as they are now: the simulator brings some of its own once it runs."""
+        return self._settings.current()
 
     async def _supervise(self, part: Part) -> None:
         falls = Falls()

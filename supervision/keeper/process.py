@@ -183,17 +183,15 @@ def strays(data: Path, role: str | None = None) -> list[ProcessEntry]:
 
 
 def programs(entries: Iterable[ProcessEntry], name: str) -> list[ProcessEntry]:
-    """Returns the programs of this name that connections started on this host, with the connection's name."""
+    """Returns the programs of this name that connections and standbys started on this host, with the connection's name."""
+    serving = {"connection", "standby"}
+    owners = {each.pid: each for each in entries if each.role in serving and each.here}
     found = []
-    for owner in entries:
-        if owner.role != "connection" or not owner.here:
-            continue
-        with suppress(psutil.Error):  # it ended meanwhile
-            children = psutil.Process(owner.pid).children()
-            named = [one.pid for one in children if one.name()[:COMMAND] == name[:COMMAND]]
-            made = (ProcessEntry.of("program", pid, owner.connection) for pid in named)
-            found += [entry for entry in made if entry is not None]
-    return found
+    for process in psutil.process_iter(["ppid", "name"]):
+        owner = owners.get(process.info["ppid"])
+        if owner is not None and process.info["name"][:COMMAND] == name[:COMMAND]:
+            found.append(ProcessEntry.of("program", process.pid, owner.connection))
+    return [each for each in found if each is not None]
 
 
 def _part(process: psutil.Process, data: str) -> str | None:

@@ -62,7 +62,7 @@ async def _hangs(root: cluster.ActorHandle, data: Path) -> bool:
     while (left := deadline - time.monotonic()) > 0:
         try:
             health = await root.health(left)
-            return float(health["lag"]) > ROOT_LAG_SECONDS or _is_astray(health.get("node"), data)
+            return float(health["lag"]) > ROOT_LAG_SECONDS or _is_astray(health["node"], data)
         except cluster.ActorDead:
             return False
         except (cluster.CallTimeout, cluster.CallRefused):
@@ -83,9 +83,9 @@ async def _renew() -> int:
     return 0
 
 
-def _is_astray(node: str | None, data: Path) -> bool:
+def _is_astray(node: str, data: Path) -> bool:
     """Returns whether the root runs on another host and writes to another directory than this one."""
-    return node not in {None, host_identity.here()} and not any(
+    return node != host_identity.here() and not any(
         entry.role == "root" for entry in process_files.read(data)
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.metrics.counters import Lag, measures
+from actors.metrics.counters import measures
 from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import cpu, resident
 from actors.runtime.connection_ids import name_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.metrics.counters import Sample
+    from actors.runtime.loop_watchdog import LoopWatchdog
     from supervision.child import Child
     from supervision.keeper.restart_log import Restart
 
@@ -47,11 +48,11 @@ REPORTED_ROLES = (
 class MetricsCollector:
     """Writes the totals every `METRICS_WRITE_SECONDS`. On a full disk the file stays old, and the gateway reports that."""
 
-    def __init__(self, data: Path, lag: Lag) -> None:
+    def __init__(self, data: Path, watchdog: LoopWatchdog) -> None:
         self._data = data
         self._totals = metrics_file.resumed(data)
         self._noted = self._totals.by_label(OWN_MISTAKES, "action")
-        self._lag = lag
+        self._watchdog = watchdog
         self._life = uuid.uuid4().hex
         self._born = time.monotonic()
         self._failed = False
@@ -72,10 +73,7 @@ class MetricsCollector:
             role = "standby"
         gauges: list[Sample] = list(health.get("gauges", ()))
         if "memory" in health:
-            lag = max(health["lag"], health.get("lagged", 0.0))
-            # An actor of an older release reports one number.
-            own = health.get("own_memory", health["memory"])
-            gauges += _process(own, lag, health["uptime"])
+            gauges += _process(health["own_memory"], health["lagged"], health["uptime"])
         self._totals.report(
             child.name,
             str(child.pid),
@@ -117,7 +115,7 @@ class MetricsCollector:
     async def _write(self, children: Iterable[Child]) -> None:
         while True:
             now = time.monotonic()
-            gauges = _process(resident(), self._lag.worst(now), now - self._born)
+            gauges = _process(resident(), self._watchdog.worst(now), now - self._born)
             counted = [*measures.samples, *cpu()]
             self._totals.report("root", self._life, counted, gauges, role="root")
             self._totals.only(["root", *(child.name for child in children)])

@@ -28,7 +28,7 @@ ENTRY_SILENCE_SECONDS = 15.0
 class ProcessEntry:
     """One process. `started` is opaque: equal as long as the pid belongs to the same process.
 
-    `node`: the host of the process (`host_identity.here()`); None, by an older release, is this host.
+    `node`: the host of the process (`host_identity.here()`); None is this host.
     """
 
     role: str

@@ -1,4 +1,4 @@
-"""`python footprint.py ENGINE`: the memory that a connection's process takes by imports, package by package.
+"""`python footprint.py`: the memory that a connection's process takes by imports, package by package.
 
 Prints one JSON object: megabytes that the modules of each package added to this process, largest first, and
 how much of that is anonymous memory, which no other process shares. The imports of a module count as theirs.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,8 +82,8 @@ def _package(module: str) -> str:
     return "google.protobuf" if module.startswith("google.protobuf") else first
 
 
-def footprint(engine: str) -> dict[str, tuple[float, float]]:
-    """Megabytes (all, and anonymous) by package of a process that stands by for this engine."""
+def footprint() -> dict[str, tuple[float, float]]:
+    """Megabytes (all, and anonymous) by package of a process that stands by."""
     imports = Imports()
     begun = memory()
     found = {"interpreter": (begun.rss, begun.anonymous)}
@@ -95,7 +94,7 @@ def footprint(engine: str) -> dict[str, tuple[float, float]]:
     for module in (
         "actors.connection.actor",
         "actors.connection.session.session",
-        f"actors.connection.{engine}.engine",
+        "actors.connection.whatsmeow.engine",
     ):
         importlib.import_module(module)
     now = memory()
@@ -109,4 +108,4 @@ def footprint(engine: str) -> dict[str, tuple[float, float]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(footprint(sys.argv[1])))
+    print(json.dumps(footprint()))

@@ -186,7 +186,7 @@ def test_documents_read(figures: Figures, tmp_path: Path) -> None:
         Valkey(tmp_path / "valkey") as valkey,
         Gateway(tmp_path / "g", valkey, firestore_emulator_host=firestore.host) as gateway,
     ):
-        gateway.connect(engine="whatsmeow")  # the dearer one: its lists look in the address book
+        gateway.connect()  # the dearer one: its lists look in the address book
         asyncio.run(save_people(gateway.settings, SHOP))
         with client_of(gateway.port) as client:
             webhook = paused_webhook(client)

@@ -121,7 +121,7 @@ def test_everything_killed(figures: Figures, instance: Instance, tmp_path: Path)
             median([each["all"] for each in ours]),
             "s",
             against=median([each["all"] for each in theirs]),
-            at_most=1.3,
+            at_most=0.6,
             remarks={
                 **{
                     f"until {mark}": f"{median([each[mark] for each in ours]):.1f} s"

@@ -2,14 +2,16 @@
 
 The clock of every Python process of the service jumps; that of Valkey and that of WhatsApp do not,
 as on machines whose clocks disagree. The jump prolongs nothing: connections, leases,
-backoff, schedules, retention.
+backoff, schedules, retention. Nor does a clock that is a year ahead for a while delete or strand anything.
 """
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import struct
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.chaos.conftest import ACCOUNT, BACKOFF, CONNECTION
 from tests.chaos.harness.faults.outage import health
 from tests.chaos.harness.records import alerts
 from tests.chaos.harness.trial import Trial
+from tests.clocks import believe_clock
 from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 HOUR = 3600.0
+YEAR = 365 * 86_400.0
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +170,68 @@ def dead(instance: Instance) -> list[tuple[str, int, bool]]:
 def served_anew(instance: Instance, before: tuple[Any, ...]) -> bool:
     connection = instance.connection(CONNECTION)
     return bool(connection["state"] == "open" and connection["epoch"] > before[2])
+
+
+def test_a_clock_that_is_a_year_ahead_for_a_while_loses_nothing(instance: Instance) -> None:
+    """The state manager, the queue's actor and the gateway begin anew meanwhile: each makes its round of deletions at once.
+
+    A file that is old by a right clock goes, and so shows that the round was made.
+    """
+    instance.api.head("/api/events").raise_for_status()
+    contact, slow = "15550194001", "15550194002"
+    kept, old = (upload(instance, bytes([number]) * 999) for number in (1, 2))
+    age_file(instance, old, 40 * 86_400)
+    sent = send(instance, contact, "before the jump")["id"]
+    until("it is there", partial(has_arrived, instance, contact, "before the jump"), 20)
+    webhook = {"url": "http://127.0.0.1:9/", "events": ["message.sent"]}
+    hook = instance.api.post("/api/webhooks", json=webhook).raise_for_status().json()["id"]
+    send(instance, contact, "to be delivered")
+    until("its delivery is refused", lambda: deliveries(instance, hook, "waiting"), 20)
+    before = deliveries(instance, hook, "waiting")
+    events = event_numbers(instance)
+    believe_clock(instance.data)
+    set_clock(instance, YEAR)
+    for role in ("state", "queue", "gateway"):
+        instance.kill(role)
+    instance.ready(60)
+    in_backoff(instance, slow, "fails a year ahead")
+    until("the gateway made its round", lambda: not stored(instance, old) or None, 60)
+    assert deliveries(instance, hook, "dead") == set()
+    set_clock(instance, 0.0)
+    until("it is out of backoff", partial(has_arrived, instance, slow, "fails a year ahead"), 40)
+    assert stored(instance, kept)
+    assert before <= deliveries(instance, hook, "waiting")
+    assert events <= event_numbers(instance)
+    assert instance.message(sent)["status"] in {"sent", "delivered", "read"}
+    instance.api.delete(f"/api/webhooks/{hook}").raise_for_status()
+
+
+def upload(instance: Instance, content: bytes) -> str:
+    answer = instance.api.post(
+        "/api/media", content=content, headers={"Content-Type": "application/pdf"}
+    )
+    return str(answer.raise_for_status().json()["sha256"])
+
+
+def stored(instance: Instance, sha256: str) -> bool:
+    return (instance.data / "media" / sha256[:2] / sha256).exists()
+
+
+def age_file(instance: Instance, sha256: str, age: float) -> None:
+    """Let the file have been needed last so long ago."""
+    at = time.time() - age
+    with closing(sqlite3.connect(instance.data / "media.db")) as database, database:
+        database.execute("UPDATE files SET needed_at = ? WHERE sha256 = ?", (at, sha256))
+    os.utime(instance.data / "media" / sha256[:2] / sha256, (at, at))
+
+
+def deliveries(instance: Instance, hook: str, status: str) -> set[str]:
+    answer = instance.api.get(f"/api/webhooks/{hook}/deliveries", params={"status": status})
+    return {one["id"] for one in answer.raise_for_status().json()["items"]}
+
+
+def event_numbers(instance: Instance) -> set[int]:
+    """The numbers of the first events that are stored."""
+    with closing(sqlite3.connect(f"file:{instance.data}/state.db?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT id FROM documents WHERE collection = 'events'").fetchall()
+    return {int(row[0]) for row in rows}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from actors.connection.engine import installed
 from tests.chaos.harness import report
 from tests.chaos.harness.faults.faults import FAULTS, SHARED, SINGLE
 from tests.chaos.harness.judge import Arrival, Fate, Violation, violations
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from tests.chaos.harness.faults.faults import Fault
 
 WHOM = parties(2, 1)
-BOTH = [replace(WHOM[0], engine="native"), replace(WHOM[1], engine="whatsmeow")]
 LANE = Lane(WHOM[0], WHOM[0].contacts[0], "out")
 KILL, DROP, EVERYTHING = (
     next(fault for fault in FAULTS if fault.name == name)
@@ -84,7 +81,7 @@ def test_lanes_may_overtake_each_other() -> None:
 
 def test_a_seed_says_the_same_faults_and_victims_again() -> None:
     def first(seed: int) -> list[tuple[str, str]]:
-        plan = islice(schedule(seed, FAULTS, BOTH), 2 * len(FAULTS))
+        plan = islice(schedule(seed, FAULTS, WHOM), 2 * len(FAULTS))
         return [(one.fault.name, one.party.connection) for one in plan]
 
     assert first(1) == first(1)
@@ -92,18 +89,8 @@ def test_a_seed_says_the_same_faults_and_victims_again() -> None:
     assert set(Counter(name for name, _ in first(1)).values()) == {2}
 
 
-def test_a_fault_of_an_engine_strikes_its_connections_alone() -> None:
-    own = next(fault for fault in FAULTS if fault.engine is not None)
-    plan = list(islice(schedule(1, [own, DROP], BOTH), 40))
-    assert {one.party.engine for one in plan if one.fault is own} == {own.engine}
-    assert {one.party.engine for one in plan if one.fault is DROP} == {"native", "whatsmeow"}
-
-
 def test_every_fault_has_a_hand_and_a_name_of_its_own() -> None:
-    possible = [fault for fault in FAULTS if fault.engine is None or installed(fault.engine)]
-    assert Counter(fault.name for fault in possible) == Counter(
-        fault.name for fault in (*SHARED, *SINGLE)
-    )
+    assert Counter(FAULTS) == Counter((*SHARED, *SINGLE))
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
 
 

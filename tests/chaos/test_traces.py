@@ -47,10 +47,10 @@ CARRIED = {
     ("out", "receipt", "hist_sync"),
 }
 """Stanzas that a trace has of each connection: messages of groups, files and histories among them."""
-SESSIONS = {"native": ("session.db",), "whatsmeow": ("session.db", "whatsmeow.db")}
-"""The files of a connection's directory in `sessions` that have keys and tokens, by its engine."""
+SESSIONS = ("session.db", "whatsmeow.db")
+"""The files of a connection's directory in `sessions` that have keys and tokens."""
 PROXIED = 2
-"""Connections that have a proxy with a password, one of each engine."""
+"""Connections that have a proxy with a password."""
 
 
 @pytest.mark.long
@@ -69,7 +69,9 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
     database = tmp_path / "simulator" / "simulator.db"
     with (
         Proxy("http") as proxy,
-        Instance(tmp_path, {**SETTINGS, "WHATSAPP_TRACE": "on"}) as instance,
+        Instance(
+            tmp_path, {**SETTINGS, "WHATSAPP_TRACE": "on", "CONNECTION_PROXY_PRIVATE": "true"}
+        ) as instance,
     ):
         marked = MarkedTraffic(instance, whom)
         people = _contacts(whom) | _accounts(whom) | marked.people
@@ -120,8 +122,7 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
         own = before[party.connection] | _secrets(tmp_path, party, told_at_first)
         assert sum(isinstance(secret, bytes) for secret in own) > KEYS, party
         assert len(own & chains) >= len(party.contacts), party
-        # The native engine keeps no privacy token.
-        assert party.engine == "native" or not own.isdisjoint(tokens), party
+        assert not own.isdisjoint(tokens), party
         secrets |= own
     keys = sum(isinstance(secret, bytes) for secret in secrets)
     print(f"{len(outcome.fates)} texts, {keys} keys and tokens, {len(secrets)} secrets in all")
@@ -145,7 +146,7 @@ def _accounts(whom: list[Party]) -> set[str]:
 def _secrets(data: Path, party: Party, traced_in: dict[str, Any]) -> set[str | bytes]:
     """Keys, ids and tokens that the connection's session files hold now."""
     sessions = data / "sessions" / Path(traced_in["file"]).stem
-    return {value for file in SESSIONS[party.engine] for value in traced.values(sessions / file)}
+    return {value for file in SESSIONS for value in traced.values(sessions / file)}
 
 
 def _chain_keys(simulator: Path) -> set[str | bytes]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from actors.connection.whatsmeow.program import executable
 from tests import waits
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).with_name("clients")
-KINDS = ("neonize", "tryx", "native", "whatsmeow")
+KINDS = ("neonize", "tryx", "whatsmeow")
 FOREIGN = ("neonize", "tryx")
 """Programs that nobody here wrote, in environments of their own; one that dies before its test begins is started again."""
 RESTARTS = 2
@@ -277,12 +276,6 @@ def interpreter(kind: str) -> str:
 
 def absent(kind: str) -> str | None:
     """Why this kind of client cannot be run here, or None."""
-    if kind == "whatsmeow":
-        return (
-            None
-            if executable.find()
-            else f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it"
-        )
     if kind in FOREIGN and not (_environment(kind) / "installed").exists():
         return f"{kind} is not installed: `make setup-test` does it where there is a wheel of it"
     return None

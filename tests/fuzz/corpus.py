@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from actors.connection.protocol.wire_format.codec import decode
 from actors.connection.protocol.wire_format.nodes import Node
+from simulator.wire import protocol_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,26 @@ def recorded(kind: str) -> list[bytes]:
 
 def stanzas(kind: str) -> list[Node]:
     """The same as nodes."""
-    return [decode(data) for data in recorded(kind)]
+    return [_node(protocol_library.decode(data)) for data in recorded(kind)]
+
+
+def _node(stanza: Any) -> Node:
+    attrs = {name: str(value) for name, value in stanza.attrs.items()}
+    content = stanza.content
+    return Node(stanza.tag, attrs, [*map(_node, content)] if isinstance(content, list) else content)
+
+
+def encode(node: Node) -> bytes:
+    """The frame of a stanza, flag byte included."""
+    return protocol_library.encode(_stanza(node))
+
+
+def _stanza(node: Node) -> Any:
+    children = node.children()
+    content = [*map(_stanza, children)] if children else node.data or None
+    # The library packs texts of digits, but none that is long.
+    attrs = {name: text.encode() if len(text) > 100 else text for name, text in node.attrs.items()}
+    return protocol_library.Node(node.tag, attrs, content)
 
 
 ACCOUNT: Final = "15550100001@s.whatsapp.net"

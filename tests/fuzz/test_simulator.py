@@ -7,10 +7,10 @@ import contextlib
 import tempfile
 import tracemalloc
 import zlib
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import example, given
@@ -19,23 +19,14 @@ from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.native.transport import client_payload, noise
-from actors.connection.native.transport.noise import Login
-from actors.connection.native.transport.socket import Socket
-from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.wire_format.codec import encode
 from actors.connection.protocol.wire_format.nodes import Node
-from actors.connection.session.session import Session
-from actors.connection.trace.recorder import Recorder
-from simulator.server.rules.versions import CURRENT
 from simulator.server_state import ServerState
 from simulator.wire import protocol_library
 from simulator.wire.certificates import issue, new_private_key
 from simulator.wire.connection import Connection
-from simulator.wire.frames import FrameError, framed
+from simulator.wire.frames import FrameError
 from simulator.wire.noise import Handshake, HandshakeError
-from tests.fuzz.corpus import changed, damaged, frames, fuzzed, recorded, stanzas
+from tests.fuzz.corpus import changed, damaged, encode, frames, fuzzed, recorded, stanzas
 from tests.integration.engine import simulated
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator
 from tests.unit.simulator.device import Device
@@ -98,10 +89,7 @@ class HostileDevices:
         with contextlib.suppress(ConnectionClosed):
             assert (await self.hostile.login()).tag in ("success", "ib")
             for plaintext in plaintexts:
-                nonce = bytes(8) + self.hostile._sent.to_bytes(4, "big")
-                self.hostile._sent += 1
-                sealed = self.hostile._send.encrypt(nonce, plaintext, b"")
-                await self.hostile.socket.send(framed(sealed))
+                await self.hostile.send_bytes(plaintext)
             await self.hostile.query("w:p", "get", protocol_library.Node("ping"))
         await self.hostile.close()
         assert (await self.sound.query("w:p", "get", protocol_library.Node("ping"))).tag == "iq"
@@ -191,36 +179,41 @@ def test_a_bomb_is_refused_before_it_is_unpacked(name: str) -> None:
 async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
     """Others get their messages meanwhile, and memory stays bounded."""
     simulator = Simulator.start(tmp_path / "simulator")
-    (tmp_path / "hostile").mkdir()
+    elsewhere = cast("ServerState", None)
     try:
-        async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
-            await simulated.pair(simulator, phone)
-        with contextlib.closing(Session.open(tmp_path / "hostile" / "session.db", 2)) as session:
-            own = session.credentials.read()
-        assert own is not None
-        assert own.device is not None
-        words = client_payload.login(CURRENT, Address.parse(own.device))
-        login = Login(own.noise_private, bytes.fromhex(simulator.root_key), words, None, None)
-        recorder = Recorder(tmp_path / "trace.jsonl", "native")
-        process = psutil.Process(simulator.process.pid)
-        async with simulated.device(simulator, tmp_path) as sound:
+        async with (
+            Device(elsewhere, simulator.ws_url, tmp_path) as hostile,
+            simulated.device(simulator, tmp_path) as sound,
+        ):
+            qr = await hostile.register()
+            await simulator._call("POST", "/phones", number=ACCOUNT)
+            await asyncio.gather(
+                simulator._call("POST", f"/phones/{ACCOUNT}/scan", qr=qr), hostile.sign()
+            )
+            await hostile.next("stream:error")  # it shall log in
             await simulated.pair(simulator, sound, OTHER)
-            before = process.memory_info().rss
-            for number, bomb in enumerate(BOMBS.values()):
-                socket = await Socket.open(simulator.ws_url, login, recorder)
-                transport = socket._transport
-                assert isinstance(transport, noise.Transport)
-                for _ in range(4):
-                    with contextlib.suppress(ConnectionClosed):
-                        await socket._websocket.send(framed(transport.encrypt(bomb())))
+            before = peak(simulator.process.pid)
+            for number, bomb in enumerate(BOMBS.values(), 1):
+                await hostile.close()
+                await hostile.login()
+                plaintext = await asyncio.to_thread(bomb)
+                with contextlib.suppress(ConnectionClosed):
+                    for _ in range(4):
+                        await hostile.send_bytes(plaintext)
                 await simulator.say(CONTACT, OTHER, "still here")
-                await simulated.until(lambda n=number: _count(sound, n + 1))  # type: ignore[misc]
-                await socket.close(Cause(Kind.CLOSED))
-            grown = process.memory_info().rss - before
+                await simulated.until(partial(_count, sound, number))
+            grown = peak(simulator.process.pid) - before
             assert grown < 150 << 20, f"{grown >> 20} MiB"
             assert sound.causes[1:] == []
     finally:
         await simulator.stop()
+
+
+def peak(pid: int) -> int:
+    """The most memory that the process ever had, in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kilobytes) << 10
 
 
 async def _count(device: simulated.Device, count: int) -> bool:

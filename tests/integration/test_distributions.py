@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import platform
 import re
 import shutil
 import struct
@@ -22,17 +23,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.whatsmeow.program import executable
+from gateway.cli.engine import program_build
 from tests.processes import instance
 from tests.run.figures import first_message
 from tests.waits import until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from email.message import Message
 
     from tests.run.figures import Figure
 
 ROOT = Path(__file__).parents[2]
-BRIDGE = executable.BUILT.parent
+BRIDGE = ROOT / "actors/connection/whatsmeow/bridge"
+MACHINES = ("x86_64", "aarch64")
 UV = (sys.executable, "-m", "uv", "--offline", "--quiet")
 REPOSITORY = "https://example.org/teimoso/teimoso"
 
@@ -60,11 +64,21 @@ def metadata(archive: Path) -> Message:
         return email.message_from_bytes(file.read())
 
 
-def build(script: str, place: Path, repository: str = "") -> tuple[Path, Path]:
+SERVICE = (".ci/service-dist",)
+REQUIREMENTS = ".ci/dist-requirements"
+PROGRAM = (".ci/with-go", sys.executable, ".ci/whatsmeow-dist")
+
+
+def build(
+    script: Sequence[str],
+    place: Path,
+    machines: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Path, Path]:
     """A wheel and an sdist, by a script of `.ci`."""
-    environment = os.environ | {"REPOSITORY": repository}
-    subprocess.run([ROOT / ".ci" / script, place], env=environment, check=True)
-    (wheel,), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
+    words = [*script, str(place), *machines]
+    subprocess.run(words, cwd=ROOT, env={**os.environ, **(environment or {})}, check=True)
+    (wheel, *_), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
     return wheel, sources
 
 
@@ -89,12 +103,12 @@ def checkout(tree: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service's wheel, made of its sdist."""
-    return build("service-dist", tmp_path_factory.mktemp("own"))[0]
+    return build(SERVICE, tmp_path_factory.mktemp("own"))[0]
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel, and with the libraries of this one."""
+    """An environment with the wheel, and with the libraries and the program of this one."""
     place = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(place, with_pip=False)
     python = place / "bin/python"
@@ -102,6 +116,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (own,) = place.glob("lib/python*/site-packages")
     # The project's own checkout is named by a `.pth` in there, which is read in no second directory.
     (own / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    shutil.copy2(executable.INSTALLED, place / "bin")
     return place
 
 
@@ -157,8 +172,7 @@ def test_its_modules_are_loaded_outside_of_the_checkout(
 
 
 def send(service: instance.Instance) -> None:
-    """Link an account, and wait until its first message is sent."""
-    service.pair("shop", "15550100001")
+    """Wait until a first message of `shop` is sent."""
     sent = {"connection": "shop", "to": "15550100002", "text": "hi"}
     message = service.api.post("/api/messages", json=sent).raise_for_status().json()["id"]
     until("it is sent", lambda: service.message(message)["status"] != "queued", 20)
@@ -171,6 +185,7 @@ def test_it_serves_outside_of_the_checkout(
     with instance.Instance(
         tmp_path / "data", {"PYTHONPATH": "", "RAY_DASHBOARD": "false"}
     ) as service:
+        service.pair("shop", "15550100001")
         send(service)
         assert service.api.get("/console/login").status_code == 200
         for role in ("keeper", "gateway", "simulator"):
@@ -178,19 +193,45 @@ def test_it_serves_outside_of_the_checkout(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
-def test_pip_installs_it_with_the_libraries_that_it_names(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Figure
+@pytest.mark.timeout(1800)
+def test_a_folder_of_wheels_is_installed_by_hashes_where_there_is_no_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Figure
 ) -> None:
-    """In an environment that has nothing else; they come from the package registry."""
+    """The folder of `make dist`, made with the Go of a package; libraries come from the package registry."""
+    folder = tmp_path / "dist"
+    build(PROGRAM, folder, MACHINES, {"GO": "/nowhere/go"})
+    build(SERVICE, tmp_path / "own")
+    for file in (tmp_path / "own").iterdir():
+        file.rename(folder / file.name)
+    subprocess.run([ROOT / REQUIREMENTS, folder], check=True)
+    processors = {machine: processor(next(folder.glob(f"*_{machine}.whl"))) for machine in MACHINES}
+    assert processors == PROCESSORS
     begun = time.monotonic()
     venv.create(tmp_path / "venv", with_pip=True)
-    pip = (str(tmp_path / "venv/bin/pip"), "install", "--quiet")
-    subprocess.run([*pip, f"{wheel}[embedded,simulator]"], check=True)
+    path = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
+    assert shutil.which("go", path=path["PATH"]) is None
+    pip = [str(tmp_path / "venv/bin/pip"), "--quiet"]
+    words = ("install", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt")
+    subprocess.run([*pip, *words], cwd=folder, env={**os.environ, **path}, check=True)
+    subprocess.run([*pip, "check"], check=True)
     monkeypatch.setattr(instance, "TEIMOSO", tmp_path / "venv/bin/teimoso")
-    with instance.Instance(tmp_path / "data", {"PYTHONPATH": ""}) as service:
+    with instance.Instance(tmp_path / "data", path) as service:
+        service.pair("shop", "15550100001")
         send(service)
-        first_message(figure, "pip install of the wheel", begun)
+        (program,) = service.process("connection", "shop").children()
+        assert program.exe() == str(tmp_path / "venv/bin" / executable.EXECUTABLE_NAME)
+        first_message(figure, "pip install of the wheels", begun)
+
+
+PROCESSORS = {"x86_64": 62, "aarch64": 183}
+"""The processors of the wheels in an ELF file (elf(5), `e_machine`)."""
+
+
+def processor(wheel: Path) -> int:
+    """The processor of the program in a wheel, by its header."""
+    (name,) = (one for one in names(wheel) if one.endswith(f"/{executable.EXECUTABLE_NAME}"))
+    with zipfile.ZipFile(wheel) as packed, packed.open(name) as file:
+        return int(struct.unpack_from("<H", file.read(20), 18)[0])
 
 
 def test_teimosos_own_has_nothing_of_the_program(tmp_path: Path) -> None:
@@ -215,9 +256,7 @@ LOADED, DYNAMIC, INTERPRETER = 1, 2, 3
 
 def test_the_program_is_static() -> None:
     """It needs no library of the host: nothing in it is linked when it starts."""
-    if not executable.BUILT.exists():
-        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
-    kinds = segments(executable.BUILT)
+    kinds = segments(executable.INSTALLED)
     assert LOADED in kinds
     assert not kinds & {DYNAMIC, INTERPRETER}
 
@@ -232,22 +271,20 @@ def segments(file: Path) -> set[int]:
     return {struct.unpack_from(f"{order}I", data, at + size * one)[0] for one in range(count)}
 
 
-def skip_without_program() -> None:
+def skip_without_go() -> None:
     if shutil.which("go") is None:
-        pytest.skip("Go is not installed: the program has no distribution")
-    if not executable.BUILT.exists():
-        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
+        pytest.skip("Go is not installed; the long test builds with that of a package")
 
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The program's wheel and sdist."""
-    skip_without_program()
-    return build("whatsmeow-dist", tmp_path_factory.mktemp("dist"))
+    """The program's wheel for this processor, and its sdist."""
+    skip_without_go()
+    return build(PROGRAM, tmp_path_factory.mktemp("dist"), [platform.machine()])
 
 
 def test_the_programs_wheel_puts_it_on_the_path(
-    distributions: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distributions: tuple[Path, Path], tmp_path: Path
 ) -> None:
     wheel, _ = distributions
     venv.create(tmp_path / "venv", with_pip=False)
@@ -257,10 +294,8 @@ def test_the_programs_wheel_puts_it_on_the_path(
     assert found is not None
     told = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
     assert told.startswith("whatsmeow v0.0.0-")
-    # An installation of Teimoso alone finds it there.
-    monkeypatch.setattr(executable, "BUILT", tmp_path / "none")
-    monkeypatch.setenv("PATH", str(tmp_path / "venv/bin"))
-    assert executable.find() == Path(found)
+    assert metadata(wheel)["License-Expression"] == "GPL-3.0-only"
+    assert wheel.stem.endswith(f"-py3-none-manylinux_2_17_{platform.machine()}")
 
 
 def test_the_programs_distributions_have_their_licences_and_the_source(
@@ -268,18 +303,40 @@ def test_the_programs_distributions_have_their_licences_and_the_source(
 ) -> None:
     wheel, sources = map(names, distributions)
     assert {name.rpartition("/")[2] for name in wheel} >= {"COPYING", "NOTICE.md"}
-    told = ["go", "version", "-m", str(executable.BUILT)]
+    told = ["go", "version", "-m", str(executable.INSTALLED)]
     lines = subprocess.run(told, check=True, capture_output=True, text=True).stdout.splitlines()
     contained = [words[1] for line in lines if (words := line.split())[0] == "dep"]
     assert "go.mau.fi/libsignal" in contained
     for module in contained:
         for packed in (wheel, sources):
             assert any(f"licenses/{module.replace('/', '_')}-LICENSE" in name for name in packed)
+            assert any(name.endswith("licenses/go-LICENSE") for name in packed)
     files = (*BRIDGE.rglob("*.go"), *BRIDGE.rglob("testdata/*"))
     ours = {str(file.relative_to(BRIDGE)) for file in files}
     ours |= {"go.mod", "go.sum", "COPYING", "NOTICE.md"}
     assert ours <= {name.partition("/")[2] for name in sources}
     assert not [name for name in sources if name.endswith(f"/{executable.EXECUTABLE_NAME}")]
+
+
+def test_the_programs_wheel_has_what_builds_a_newer_one(
+    distributions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """`teimoso engine try` outside of a checkout: the same files lie in the environment as here."""
+    with zipfile.ZipFile(distributions[0]) as wheel:
+        (name,) = (one for one in wheel.namelist() if one.endswith("/source.tar.gz"))
+        wheel.extract(name, tmp_path)
+    assert name.endswith(f"/data/{program_build.ARCHIVE.relative_to(sys.prefix)}")
+    (tmp_path / "source").mkdir()
+    subprocess.run(["tar", "-xzf", name, "-C", "source"], cwd=tmp_path, check=True)
+    assert all((tmp_path / "source" / each).exists() for each in program_build.SOURCE_FILES)
+    made = tmp_path / "program"
+    subprocess.run(
+        [".ci/with-go", sys.executable, ".ci/whatsmeow-build", made],
+        cwd=tmp_path / "source",
+        check=True,
+    )
+    told = subprocess.run([made, "-schema"], check=True, capture_output=True, text=True).stdout
+    assert int(told) >= 15
 
 
 def test_the_licence_of_each_module_is_named() -> None:
@@ -292,28 +349,50 @@ def test_the_licence_of_each_module_is_named() -> None:
     assert missing == []
 
 
-def test_both_distributions_have_one_version() -> None:
-    own, program = (
-        tomllib.loads((place / "pyproject.toml").read_text())["project"]["version"]
-        for place in (ROOT, BRIDGE)
+def test_the_service_requires_the_program_of_its_version(wheel: Path) -> None:
+    told = metadata(wheel)
+    program = tomllib.loads((BRIDGE / "pyproject.toml").read_text())["project"]
+    assert program["version"] == told["Version"]
+    required = [each for each in told.get_all("Requires-Dist", []) if program["name"] in each]
+    assert required == [f"{program['name']}=={told['Version']}"]
+
+
+def test_no_lock_names_the_program_for_an_index_to_find(wheel: Path, tmp_path: Path) -> None:
+    """Nobody has the name there yet: its wheel comes from a folder, by its hash."""
+    name = executable.EXECUTABLE_NAME
+    locks = sorted(ROOT.glob("requirements*.lock"))
+    assert len(locks) > 5
+    assert [lock.name for lock in locks if name in lock.read_text()] == []
+    shutil.copy2(wheel, tmp_path)
+    made = [wheel.name]
+    for machine in MACHINES:
+        made.append(f"teimoso_whatsmeow-0.1.0-py3-none-manylinux_2_17_{machine}.whl")
+        (tmp_path / made[-1]).touch()
+    subprocess.run([ROOT / REQUIREMENTS, tmp_path], check=True)
+    written = (tmp_path / "requirements.txt").read_text()
+    own = written.removesuffix((ROOT / "requirements.lock").read_text())
+    assert sorted(line.split()[0] for line in own.splitlines()) == sorted(
+        f"./{one}" for one in made
     )
-    assert own == program
+    for machine in MACHINES:
+        assert own.count(f'_{machine}.whl ; platform_machine == "{machine}" --hash=sha256:') == 1
 
 
 @pytest.mark.parametrize(
     ("script", "source", "readme"),
-    [("service-dist", ROOT, "README.md"), ("whatsmeow-dist", BRIDGE, "NOTICE.md")],
+    [(SERVICE, ROOT, "README.md"), (PROGRAM, BRIDGE, "NOTICE.md")],
     ids=["service", "program"],
 )
 def test_a_publication_leads_to_its_repository(
-    script: str, source: Path, readme: str, tmp_path: Path
+    script: Sequence[str], source: Path, readme: str, tmp_path: Path
 ) -> None:
     """Each link of the page on a package index leads to a file of the tag, and the checkout stays as it is."""
-    if source == BRIDGE:
-        skip_without_program()
+    machines = [platform.machine()] if source == BRIDGE else []
+    if machines:
+        skip_without_go()
     changed = (source / "pyproject.toml", source / readme)
     before = [file.read_text() for file in changed]
-    for archive in build(script, tmp_path, REPOSITORY):
+    for archive in build(script, tmp_path, machines, {"REPOSITORY": REPOSITORY}):
         told = metadata(archive)
         urls = dict(url.split(", ") for url in told.get_all("Project-URL", []))
         assert urls.pop("Homepage") == REPOSITORY

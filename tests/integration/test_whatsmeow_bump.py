@@ -128,7 +128,8 @@ def tree(tmp_path: Path) -> Tree:
     bridge = one.place / BRIDGE
     bridge.mkdir(parents=True)
     (one.place / ".ci").mkdir()
-    shutil.copy2(SCRIPT, one.place / ".ci")
+    for script in (SCRIPT, SCRIPT.with_name("whatsmeow-library")):
+        shutil.copy2(script, one.place / ".ci")
     (one.place / "Makefile").write_text(MAKEFILE)
     (bridge / "main.go").write_text(MAIN)
     (bridge / "go.mod").write_text("module teimoso-whatsmeow\n\ngo 1.21\n")
@@ -210,6 +211,26 @@ def test_a_proxy_that_has_nothing_is_reported(tree: Tree) -> None:
     assert status == 1
     assert said.endswith("The newest commit cannot be had.\n")
     assert kept(tree) == before
+
+
+def test_a_refused_look_is_no_sign_that_nothing_is_newer(tree: Tree) -> None:
+    """A proxy without the branch may know another commit as the newest: one that is older than the pin says nothing."""
+    latest, main = (tree.proxy / LIBRARY / name for name in ("@latest", "@v/main.info"))
+    main.unlink()
+    main.with_name("list").touch()
+    for known, outcome in ((OLDER, None), (OLD, OLD), (NEW, NEW)):
+        tree.publish(known, WORKS)
+        main.rename(latest)
+        found = subprocess.run(
+            [tree.place / ".ci/whatsmeow-library", "newest"],
+            env=tree.environment | {"GO": "go"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.stdout.strip() == (outcome or ""), found.stderr
+        assert (found.returncode == 0) == (outcome is not None)
+        assert ("@main: " in found.stderr) == (outcome is None)
 
 
 def test_a_commit_that_is_not_there_changes_nothing(tree: Tree) -> None:

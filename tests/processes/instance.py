@@ -50,19 +50,9 @@ def gone(process: psutil.Process) -> bool:
 class Instance:
     """`teimoso up --simulate --detach` on ports and a directory of its own."""
 
-    def __init__(
-        self,
-        data: Path,
-        environment: Mapping[str, str] | None = None,
-        *,
-        older_code: bool = False,
-    ) -> None:
-        """`environment` is what every process of it finds in its own, settings too.
-
-        `older_code`: its simulator is of an older release, which has fewer requests.
-        """
+    def __init__(self, data: Path, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` is what every process of it finds in its own, settings too."""
         self.data = data
-        self.older_code = older_code
         self.environment = {} if environment is None else environment
         self.killed_at = 0.0
         self.port, self.simulator_port = free_port(), free_port()
@@ -127,7 +117,7 @@ class Instance:
             str(self.simulator_port),
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        answers.CHECK.watch(str(self.simulator.base_url), older=self.older_code)
+        answers.CHECK.watch(str(self.simulator.base_url))
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:
@@ -194,16 +184,18 @@ class Instance:
                     yield process
 
     def kill_everything(self, *, spare: Sequence[int] = ()) -> list[int]:
-        """`kill -9` of the whole instance at once, but this test and the pids to `spare`."""
+        """`kill -9` of the whole instance at once, but this test and the pids to `spare`; what they started meanwhile, too."""
         kept = {*_ancestors(os.getpid()), *spare}
-        family = [process for process in self.family() if process.pid not in kept]
+        killed: list[int] = []
         self.killed_at = time.time()
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        for process in family:
-            until(f"{process.pid} is dead", partial(gone, process), 10)
-        return [process.pid for process in family]
+        while family := [one for one in self.family() if one.pid not in kept and not gone(one)]:
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGKILL)
+            for process in family:
+                until(f"{process.pid} is dead", partial(gone, process), 10)
+            killed += [process.pid for process in family]
+        return killed
 
     def answered(self) -> None:
         """Notes what connections owe, before one of them is deleted: a socket that is closed owes nothing."""

@@ -59,7 +59,6 @@ LATER = {
         "structlog",
         "uvloop",
     ),
-    "native_client.py": ("actors.connection.native.engine",),
     "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
 }

@@ -32,19 +32,15 @@ class Check:
 
     def __init__(self) -> None:
         self._servers: dict[str, str] = {}
-        self._older: set[str] = set()
         self._found: dict[tuple[Any, ...], str] = {}
         self._connections: dict[str, HTTPConnection] = {}
 
-    def watch(self, control_url: str, *, older: bool = False) -> None:
+    def watch(self, control_url: str) -> None:
         """Ask this simulator after each test of the kind that runs now, from now on.
 
-        `older`: it is of an older release, which may not have the question. Raises AssertionError
-        where the simulator does not answer it now, and where none listens within `START`.
+        Raises AssertionError where the simulator does not answer it now, and where none listens
+        within `START`.
         """
-        self._older.discard(control_url)
-        if older:
-            self._older.add(control_url)
         deadline = time.monotonic() + START
         while True:
             try:
@@ -94,8 +90,7 @@ class Check:
     def _report(self, control_url: str, wait: float) -> dict[str, Any]:
         """Return what is owed after at most `wait` seconds: the lists `late` and `open`.
 
-        Nothing where the simulator is of an older release without the question. Raises
-        AssertionError for any other status, and what `_request` raises.
+        Raises AssertionError for any status but 200, and what `_request` raises.
         """
         path = f"/unanswered?wait={wait}"
         try:
@@ -103,8 +98,6 @@ class Check:
         except ConnectionError:
             # It may die while it is asked; then nobody listens any more.
             status, report = self._request(control_url, "GET", path, wait + MARGIN)
-        if status == HTTPStatus.NOT_FOUND and control_url in self._older:
-            return {"late": [], "open": []}
         assert status == HTTPStatus.OK, f"GET {path} was answered by {status}"
         return report
 

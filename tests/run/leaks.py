@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from tests.run.silences import SILENCES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,6 +79,7 @@ class Search:
                 self.lines += content.count(b"\n")
                 # The last line of a killed process may lack its end.
                 self._found += self.leaks(content, f"{path.parent.name}/{path.name}")
+                SILENCES.note_log(content[:whole], f"{path.parent.name}/{path.name}")
         return found
 
     def new(self, root: Path) -> None:

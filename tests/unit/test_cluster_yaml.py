@@ -17,6 +17,7 @@ import yaml
 from supervision.keeper.parts import ray_head
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "cluster.md"
 CHECK = """
 import sys, yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
@@ -78,6 +79,20 @@ def test_a_dead_node_is_noticed_as_by_the_instance_s_own_head() -> None:
             assert f"{name}={own[name]}" in command
 
 
+def test_ray_s_files_are_in_the_private_data_directory_of_each_machine() -> None:
+    """Ray lets all users write to its own directory."""
+    commands = (written()["head_start_ray_commands"], written()["worker_start_ray_commands"])
+    starts = [command for each in commands for command in each if " start " in command]
+    starts += re.findall(r"^\w+\$ .* ray start .*$", PAGE.read_text(), re.MULTILINE)
+    [data] = set(re.findall(r"teimoso up .* --data (\S+)", PAGE.read_text()))
+    assert len(starts) == 4
+    for start in starts:
+        assert f" --temp-dir={data}/ray" in start
+    assert len(f"{data}/ray") <= ray_head.MAX_TEMPORARY_PATH_CHARACTERS
+    assert f"install -d -m 700 {data}" in written()["setup_commands"]
+    assert len(re.findall(rf"(?m)^(?:head|far)\$ install -d -m 700 {data}$", PAGE.read_text())) == 2
+
+
 def test_the_first_line_says_that_no_launcher_ran_it() -> None:
     first = (ROOT / "cluster.yaml").read_text().partition("\n")[0]
     assert "launcher" in first
@@ -85,7 +100,7 @@ def test_the_first_line_says_that_no_launcher_ran_it() -> None:
 
 
 def test_the_head_keeps_its_state_outside_of_itself_and_of_the_queue() -> None:
-    page = (ROOT / "docs" / "cluster.md").read_text()
+    page = PAGE.read_text()
     [queue] = re.findall(r"^redis\$ valkey-server --bind (\S+)", page, re.MULTILINE)
     [place] = re.findall(
         r"RAY_REDIS_ADDRESS=(\S+):", " ".join(written()["head_start_ray_commands"])
@@ -94,7 +109,7 @@ def test_the_head_keeps_its_state_outside_of_itself_and_of_the_queue() -> None:
 
 
 def test_its_machines_are_those_of_the_page() -> None:
-    page = (ROOT / "docs" / "cluster.md").read_text()
+    page = PAGE.read_text()
     [address] = re.findall(r"^head\$ echo RAY_ADDRESS=(\S+)", page, re.MULTILINE)
     head, port = address.split(":")
     assert written()["provider"] | {"type": "local"} == {

@@ -70,7 +70,8 @@ class Interrupted(BaseException):
 def test_one_whose_wait_is_interrupted_goes_on_for_nobody(program: Path) -> None:
     note = program.with_name("pid")
     program.write_text(
-        f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+        "import os, time\ntime.sleep(1)  # by then it is waited for\n"
+        f"open({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
     )
 
     def interrupt(*_: object) -> NoReturn:

@@ -21,10 +21,10 @@ CLASSES: Final = {
         CreatedGroup Delivery GroupChange GroupMember InvitedGroup JoinedGroup NamedMember
         Outcomes PairingCode Qr Redriven Resources Webhook Webhooks
     """,
-    "an engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
-        AppState Bundle Call Calls CodePairing Connection Devices Group GroupSettings Groups
-        Handshake HistorySyncs MediaStore Notifications OfflineQueue Passkey Person Picture
-        Prekeys Presence Recorder SentMessages Shaper Socket Target TraceFile Transport
+    "the engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
+        AppState Call Calls Connection Group GroupSettings Groups
+        HistorySyncs MediaStore Passkey Person Picture
+        Presence Recorder SentMessages Shaper Target TraceFile
         Versions
     """,
 }
@@ -32,13 +32,13 @@ CONSTANTS: Final = {
     "a convention: each module of its kind has one": """
         ADDRESS ROUTES COLUMNS COMMANDS OPERATIONS P REFUSES RETRY_PAUSE ROUTES SCHEMA T VERSION
     """,
-    "an engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
-        ADDRESSES ANY EDIT FILE_BYTES FORMAT IDS MAX_DEVICE MAX_FRAME MOST_PARTS NAMES
-        NUMBERS OLDER ORIGIN PHONE QR_PREFIX REMEMBERED SAME_PEOPLE SECRET_BYTES SERVER
+    "the engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
+        ADDRESSES ANY EDIT FILE_BYTES FORMAT IDS MOST_PARTS NAMES
+        NUMBERS OLDER REMEMBERED SAME_PEOPLE SECRET_BYTES SERVER
         SERVERS SERVERS_OWN STATUS TAGS VALUES VOTE WORDS
     """,
-    "each engine's own, of one meaning": """
-        LOGOUT_TIMEOUT MAX_RETRIES PHONE_DELAY PHONE_DELAY_AFTER_SENDER REQUEST_TIMEOUT
+    "each module's own, of one meaning": """
+        MAX_RETRIES
     """,
     "a value, and its text for a person": "CAUSES LIMITS SCOPES STATUSES",
 }

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN = {"actors", "gateway", "simulator", "supervision", "tests"}
 UNDOCUMENTED = ("uvicorn.protocols.",)
 """Packages without an underscore that their project does not document either."""
-PYTHON = {"atexit", "os", "threading"}
+PYTHON = {"atexit", "os", "sys", "threading"}
 NAMED = re.compile(r"[a-z]\w*(\.\w+)+")
 """A module in a string, which is imported by that name."""
 LIKELY = re.compile(

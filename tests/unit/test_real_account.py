@@ -50,7 +50,8 @@ def test_errors_are_those_of_the_engine() -> None:
         for cell in rows(PAGE, "### Messages that are refused")
         for word in re.findall(r"`(\w+)`", cell)
     }
-    code = "".join(file.read_text() for file in (ROOT / "actors" / "connection").rglob("*.py"))
+    files = (ROOT / "actors" / "connection").rglob("*")
+    code = "".join(file.read_text() for file in files if file.suffix in (".py", ".go"))
     refused = {word for word in told if re.fullmatch(r"refused_\d{3}", word)}
     assert len(refused) >= 3
     assert 'f"refused_{code}"' in code
@@ -82,9 +83,14 @@ def test_the_readmes_first_screen_leads_to_the_five_minutes() -> None:
 
 
 def test_the_commands_of_the_five_minutes_are_commands() -> None:
+    """Two lines at the head of the page link an account."""
+    first = PAGE.split("\n## ", 1)[0]
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", first, re.MULTILINE | re.DOTALL)
+    assert len(block.splitlines()) == 2
     section = PAGE.split(f"## {SECTION}\n", 1)[1].split("\n## ", 1)[0]
     lines = re.findall(r"^   (teimoso .+)$", section, re.MULTILINE)
-    assert len(lines) == 7
+    lines += re.findall(r"(teimoso [^&\n]+?) *(?:&&|$)", block, re.MULTILINE)
+    assert len(lines) == 8
     for line in lines:
         command: Any = typer.main.get_command(app)
         _, *words = shlex.split(line)

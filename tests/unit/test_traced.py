@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.signal.ratchet import Ratchet
 from tests import traced
 from tests.unit.test_signal_records import GOLDEN, OF_A_SENDER_KEY, OF_A_SESSION
 
@@ -70,19 +68,6 @@ def test_each_key_of_a_record_of_the_program_is_found(
 def test_a_record_of_another_form_is_no_value_without_keys(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="form 02"):
         kept(tmp_path, "whatsmeow_sessions", "session", b"\2" + GOLDEN["sessions"][1:])
-
-
-async def test_each_key_of_a_session_of_the_native_engine_is_found(tmp_path: Path) -> None:
-    """Own and peer's ratchet key, root key, and the chain keys of both directions."""
-    peer = new_key_pair()[1]
-    ratchet = await Ratchet.respond(bytes(32), new_key_pair()[0], 1, peer)
-    receiving = ratchet.receiving
-    assert receiving is not None
-    found = {
-        value for value in kept(tmp_path, "ratchets", "state", ratchet.dump()) if len(value) == 32
-    }
-    assert {peer, ratchet.own_key, receiving.key} <= found
-    assert sum(isinstance(key, bytes) for key in found) == 5
 
 
 def test_keys_are_found_within_messages_and_behind_their_type(tmp_path: Path) -> None:

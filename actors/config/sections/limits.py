@@ -112,9 +112,8 @@ is reserved for connections in equal parts ([tenants](security.md#the-parts-of-t
         2**30,
         validation_alias="QUEUE_MEMORY_PER_CONNECTION",
         description=(
-            "bytes (also `500M`) of Redis that the messages of one connection may take, those that were sent "
-            "within seven days among them, or near the limit within a day; beyond it sends are refused "
-            "(429 `queue_full`); `0` for no limit"
+            "bytes (also `500M`) of Redis that the messages of one connection may take, those that ended within a day "
+            "among them; beyond it sends are refused (429 `queue_full`); `0` for no limit"
         ),
     )
     max_redis_memory: ByteCount = Field(

@@ -1,4 +1,4 @@
-"""Declares the settings of WhatsApp's servers, announced version, proxy, ack timeout, and of the WhatsApp engine."""
+"""Declares the settings of WhatsApp's servers, announced version, proxy and ack timeout."""
 
 from __future__ import annotations
 
@@ -16,23 +16,13 @@ from actors.runtime.text_pattern import TextPattern
 WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
 """The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
 
-EngineName = Literal["native", "whatsmeow"]
-
 
 class WhatsAppSettings(Section):
-    """WhatsApp's servers, the version and the engine that connections reach them with."""
+    """WhatsApp's servers, and the version that connections announce to them."""
 
     title = "WhatsApp"
     intro = "`--simulate` sets the server, its key and its media authority for the simulator that it starts."
 
-    engine: EngineName | None = Field(
-        None,
-        validation_alias="ENGINE",
-        description=(
-            "the [engine](engines.md) of new connections that name none: `native` or `whatsmeow`; without it "
-            "`whatsmeow` for real accounts where its program is installed, else `native`"
-        ),
-    )
     whatsapp_url: str = Field(
         "wss://web.whatsapp.com/ws/chat", validation_alias="WHATSAPP_URL", description="the server"
     )
@@ -78,10 +68,13 @@ class WhatsAppSettings(Section):
             "[proxies](operations.md#proxies)"
         ),
     )
-    whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
-        604_800_000,
-        validation_alias="WHATSAPP_SIGNED_PREKEY_AGE",
-        description="how old a signed prekey may become before it is replaced",
+    connection_proxy_private: bool = Field(
+        False,
+        validation_alias="CONNECTION_PROXY_PRIVATE",
+        description=(
+            "whether a connection's own proxy may have a private address; with it, its admin learns which hosts and "
+            "ports this host reaches"
+        ),
     )
     whatsapp_ack_timeout: Milliseconds = Field(
         20_000,
@@ -94,6 +87,15 @@ class WhatsAppSettings(Section):
         description=(
             "`on`: the shape of all connections' traffic is recorded in `logs/trace`, without texts, names, "
             "numbers, keys and tokens; see [traces](trace.md)"
+        ),
+    )
+
+    engine_updates: Literal["off", "canary"] = Field(
+        "off",
+        validation_alias="ENGINE_UPDATES",
+        description=(
+            "`canary`: once a day `teimoso engine try` runs by itself where there is a newer commit of whatsmeow; see "
+            "[newer ones](engines.md#newer-ones)"
         ),
     )
 
@@ -112,18 +114,10 @@ class WhatsAppSettings(Section):
             raise ValueError("must name a host, as in wss://HOST:PORT/PATH")
         return value
 
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _servable(cls, value: object) -> str | None:
-        from actors.connection.engine import servable  # noqa: PLC0415 - seldom needed
-
-        return None if value is None else servable(str(value))
-
     @field_validator("whatsapp_version", mode="before")
     @classmethod
     def _version_or_none(cls, value: object) -> object:
-        """Nothing is no version, and so is the default of releases that looked none up."""
-        return None if value in ("", "2.3000.1035194821") else value
+        return None if value == "" else value
 
     @field_validator("whatsapp_version")
     @classmethod

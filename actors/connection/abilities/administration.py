@@ -183,7 +183,7 @@ class ProfileAbilities(Protocol):
         """The account's name and text."""
 
     async def set_name(self, name: str) -> None:
-        """Change the account's name. Refused with ``unsupported_by_engine`` by an engine without app state."""
+        """Change the account's name."""
 
     async def set_about(self, about: str) -> None:
         """Change the account's text."""

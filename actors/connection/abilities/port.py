@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.connection.abilities.administration import Administration
+    from actors.connection.proxy.address import ProxyAddress
     from actors.messages.content import SettingChange
-
-Ability = Literal["passkeys", "app_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Call:
 
 
 class Account(Protocol):
-    """Abilities beside messages. Each raises `SendError`: `unsupported_by_engine` where the engine lacks it."""
+    """Abilities beside messages. Each raises `SendError`."""
 
     def extend(self, seconds: float) -> None:
         """The owner's lease lasts so long from now: nothing leaves after it, whatever hangs (G6)."""
@@ -112,11 +111,11 @@ class Account(Protocol):
     def administration(self) -> Administration:
         """Lists and changes groups over the socket that is open. Raises `NotConnected` where none is."""
 
-    async def use_proxy(self, proxy: str | None) -> None:
+    async def use_proxy(self, proxy: ProxyAddress | None) -> None:
         """Go to WhatsApp through this proxy alone; None directly.
 
-        The URL is one that `proxy.address.parse` reads. It counts for the socket, files and whatever
-        else the engine asks of WhatsApp's hosts, also while no socket is open. A socket on another way
-        ends as ``restart_required``; where the proxy lets nothing through, `run` ends as
-        ``proxy_unreachable``, ``proxy_authentication_failed`` or ``proxy_refused``.
+        It counts for the socket, files and whatever else the engine asks of WhatsApp's hosts, also while
+        no socket is open. A socket on another way ends as ``restart_required``; where the proxy lets nothing
+        through, `run` ends as ``proxy_unreachable``, ``proxy_authentication_failed`` or ``proxy_refused``,
+        and as ``proxy_private_address`` where it has an address that it may not have.
         """

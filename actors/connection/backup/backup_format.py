@@ -36,10 +36,6 @@ VERSION: Final = 1
 SEALED_CHUNK_BYTES: Final = 65_536
 TAG_BYTES: Final = 16
 
-MAX_BACKUP_BYTES: Final = 256 * 2**20
-MAX_SESSION: Final = 1024 * 2**20
-"""Bytes of a backup and of the session in it at most."""
-
 _FIXED: Final = len(MAGIC) + 1 + 2
 
 
@@ -50,12 +46,6 @@ class Tampered(Exception):  # noqa: N818 - reads as what it is
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The backup is not as it was written ({what}).")
-
-
-class BackupTooLarge(Exception):  # noqa: N818
-    """The session is larger than a backup may be."""
-
-    code: Final = "session_too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +76,7 @@ class Sink(Protocol):
 
 
 def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6) -> Iterator[bytes]:
-    """The backup of a session, piece by piece. Raises `BackupTooLarge`; then it is to be thrown away.
+    """The backup of a session, piece by piece; `some` joins them to parts.
 
     `level` is how hard it is compressed, 0 not at all.
     """
@@ -96,7 +86,7 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6)
     yield MAGIC + bytes([VERSION]) + len(plain).to_bytes(2, "big") + plain
     yield keyring.wrap(data_key, plain)
     cipher, context = AESGCM(data_key), header.context
-    written = number = 0
+    number = 0
     held = b""
     for piece in _compressed(session, level):
         held += piece
@@ -104,10 +94,18 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6)
         while len(held) > SEALED_CHUNK_BYTES:
             chunk, held = held[:SEALED_CHUNK_BYTES], held[SEALED_CHUNK_BYTES:]
             yield cipher.encrypt(_nonce(number, last=False), chunk, context)
-            number, written = number + 1, written + SEALED_CHUNK_BYTES
-            if written > MAX_BACKUP_BYTES:
-                raise BackupTooLarge
+            number += 1
     yield cipher.encrypt(_nonce(number, last=True), held, context)
+
+
+def some(pieces: Iterator[bytes], size: int) -> bytes:
+    """The next pieces, until they have so many bytes together; none at the end."""
+    part = bytearray()
+    for piece in pieces:
+        part += piece
+        if len(part) >= size:
+            break
+    return bytes(part)
 
 
 def peek(sealed: BinaryIO) -> Header:
@@ -126,7 +124,7 @@ def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
     if data_key is None:
         raise Tampered("key")
     cipher, context = AESGCM(data_key), header.context
-    inflate, size, number = zlib.decompressobj(), 0, 0
+    inflate, number = zlib.decompressobj(), 0
     chunk = sealed.read(SEALED_CHUNK_BYTES + TAG_BYTES)
     while True:
         following = sealed.read(SEALED_CHUNK_BYTES + TAG_BYTES)
@@ -135,11 +133,7 @@ def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
         except (InvalidTag, ValueError):
             raise Tampered("content") from None
         while piece:
-            plaintext = inflate.decompress(piece, SEALED_CHUNK_BYTES * 16)
-            size += len(plaintext)
-            if size > MAX_SESSION:
-                raise BackupTooLarge
-            session.write(plaintext)
+            session.write(inflate.decompress(piece, SEALED_CHUNK_BYTES * 16))
             piece = inflate.unconsumed_tail
         if not following:
             break
@@ -172,11 +166,8 @@ def rewrap(sealed: bytes, keyring: Keyring) -> bytes:
 
 
 def _compressed(session: BinaryIO, level: int) -> Iterator[bytes]:
-    deflate, size = zlib.compressobj(level), 0
+    deflate = zlib.compressobj(level)
     while plaintext := session.read(SEALED_CHUNK_BYTES * 16):
-        size += len(plaintext)
-        if size > MAX_SESSION:
-            raise BackupTooLarge
         yield deflate.compress(plaintext)
     yield deflate.flush()
 

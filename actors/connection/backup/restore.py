@@ -135,8 +135,7 @@ class Restorer:
         refusal = None
         for copy in reversed(self.copies or ()):
             try:
-                async with asyncio.timeout(BUCKET_TIMEOUT):
-                    enclosed = await self._vault.restore(copy, target)
+                enclosed = await self._vault.restore(copy, target, within=BUCKET_TIMEOUT)
             except TimeoutError:
                 raise BucketAway("no_answer") from None
             except Tampered as error:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.backup.backup_format import BackupTooLarge
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.session_snapshot import remove
 from actors.connection.backup.vault import SNAPSHOT_FILE
@@ -38,7 +37,7 @@ BUCKET_RETRY_SECONDS: Final = 15.0
 KEYS_SCRATCH: Final = "keys.snapshot"
 """The name of the keys' copy until it is sealed, beside the session and as secret."""
 
-_FAILS = (BucketAway, SessionUnavailable, SessionDamaged, BackupTooLarge)
+_FAILS = (BucketAway, SessionUnavailable, SessionDamaged)
 
 
 class BackupSchedule:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 BUSY = 5.0
 
+KEYS_PIECE_BYTES: Final = 4 * 2**20
+"""Bytes of a file with keys that are in memory at once."""
+
 BESIDE: Final = ("whatsmeow.db",)
 """Files with keys that an engine may have beside the session file: one copy is of both."""
 
@@ -47,10 +50,11 @@ def enclose(copy: Path, files: Mapping[str, Path]) -> None:
         check(file)
     try:
         with closing(sqlite3.connect(copy)) as database, database:
-            database.execute("CREATE TABLE enclosed (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+            database.execute("CREATE TABLE enclosed (name TEXT NOT NULL, content BLOB NOT NULL)")
             for name, file in files.items():
-                row = (name, file.read_bytes())
-                database.execute("INSERT INTO enclosed (name, content) VALUES (?, ?)", row)
+                with file.open("rb") as stream:
+                    while piece := stream.read(KEYS_PIECE_BYTES):
+                        database.execute("INSERT INTO enclosed VALUES (?, ?)", (name, piece))
     except (OSError, sqlite3.Error) as error:
         raise SessionUnavailable(type(error).__name__) from None
 
@@ -65,23 +69,27 @@ def disclose(copy: Path) -> list[str]:
             there = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'enclosed'")
             if there.fetchone() is None:
                 return []
-            rows = database.execute("SELECT name, content FROM enclosed").fetchall()
-            if not {name for name, _ in rows} <= set(BESIDE):
+            names = [name for (name,) in database.execute("SELECT DISTINCT name FROM enclosed")]
+            if not set(names) <= set(BESIDE):
                 raise SessionDamaged("enclosed")
-            for name, content in rows:
+            for name in names:
                 target = beside(copy, name)
                 remove(target)
                 target.touch(mode=0o600)
-                target.write_bytes(content)
+                pieces = "SELECT content FROM enclosed WHERE name = ? ORDER BY rowid"
+                with target.open("wb") as stream:
+                    for (piece,) in database.execute(pieces, (name,)):
+                        stream.write(piece)
                 check(target)
-            with database:
-                database.execute("DROP TABLE enclosed")
-            database.execute("VACUUM")
+            # Not VACUUM: a large session would take longer for it than for all else.
+            database.execute("PRAGMA secure_delete=ON")
+            database.execute("DROP TABLE enclosed")
+            database.execute("PRAGMA incremental_vacuum").fetchall()
     except (OSError, sqlite3.OperationalError) as error:
         raise SessionUnavailable(type(error).__name__) from None
     except sqlite3.DatabaseError as error:
         raise SessionDamaged(type(error).__name__) from None
-    return [name for name, _ in rows]
+    return names
 
 
 def check(keys: Path) -> None:

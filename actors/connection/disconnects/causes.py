@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 UNTIMED_BAN = 3600.0
 """Seconds to stay away when a temporary ban does not say for how long."""
 
+LONGEST_BAN = 60 * 86_400.0
+"""Seconds after which a login is tried, however long a temporary ban says it is."""
+
 MAX_CODE_DIGITS = 10
 """No code is longer, and no ban: that would be three centuries."""
 
@@ -29,6 +32,7 @@ class Kind(StrEnum):
     PROXY_UNREACHABLE = "proxy_unreachable"
     PROXY_AUTHENTICATION = "proxy_authentication_failed"
     PROXY_REFUSED = "proxy_refused"
+    PROXY_PRIVATE = "proxy_private_address"
     DISK_FULL = "disk_full"
     RESTART_REQUIRED = "restart_required"
     REPLACED = "replaced"
@@ -37,8 +41,6 @@ class Kind(StrEnum):
     TEMPORARILY_BANNED = "temporarily_banned"
     OUTDATED = "outdated"
     BAD_SESSION = "bad_session"
-    PAIRING_REFRESH = "pairing_refresh_unsupported"
-    PASSKEY_REQUIRED = "passkey_required"
     CLOSED = "closed"
 
 
@@ -62,6 +64,10 @@ class Cause:
 
 PROXY_CHANGED: Final = Cause(Kind.RESTART_REQUIRED, "proxy_changed")
 """A connection goes through another proxy from now on, or through none."""
+
+
+TOO_MANY_LOGINS: Final = Cause(Kind.NETWORK, "failure_429")
+"""WhatsApp refused the login as one too many: each that follows soon makes it last."""
 
 
 # whatsmeow, types/events/events.go: 403 is LOCKED and 406 is BANNED to WhatsApp Web, and after
@@ -104,8 +110,15 @@ def from_failure(attrs: Mapping[str, str], now: float) -> Cause:
     detail = f"failure_{reason}" if reason is not None else "failure"
     if kind is Kind.TEMPORARILY_BANNED:
         seconds = _number(attrs.get("expire"))
-        return Cause(kind, detail, now + (UNTIMED_BAN if seconds is None else max(seconds, 0)))
+        lasts = UNTIMED_BAN if seconds is None else min(max(seconds, 0), LONGEST_BAN)
+        return Cause(kind, detail, now + lasts)
     return Cause(kind, detail)
+
+
+def ban_left(until: float | None, now: float) -> float:
+    """Return the seconds for which a ban holds; 0 also where its end was noted by a clock that was ahead (pure)."""
+    left = (until or 0.0) - now
+    return left if 0 < left <= LONGEST_BAN else 0.0
 
 
 def from_stream_error(attrs: Mapping[str, str], children: Mapping[str, Mapping[str, str]]) -> Cause:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from actors.connection.disconnects.causes import Kind
+from actors.connection.disconnects.causes import TOO_MANY_LOGINS, Kind
 from actors.redis.leases.leases import Obstacle
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Connect again; at once, or after the owner's backoff."""
+    """Connect again; at once, or after the owner's backoff, which is the longest from the first time on where it goes `slowly`."""
 
     at_once: bool
+    slowly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.PROXY_UNREACHABLE: Reconnect(at_once=False),
     Kind.PROXY_AUTHENTICATION: Reconnect(at_once=False),
     Kind.PROXY_REFUSED: Reconnect(at_once=False),
+    Kind.PROXY_PRIVATE: Reconnect(at_once=False),
     Kind.DISK_FULL: AwaitRoom(),
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),
@@ -67,8 +69,6 @@ _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.LOCKED: Stop("failed", alert=True),
     Kind.OUTDATED: Stop("failed", alert=True),
     Kind.BAD_SESSION: Stop("failed", alert=True),
-    Kind.PAIRING_REFRESH: Stop("failed", alert=True),
-    Kind.PASSKEY_REQUIRED: Stop("failed", alert=True),
     Kind.CLOSED: Stop("stopped", alert=False),
 }
 
@@ -77,6 +77,8 @@ def consequence(cause: Cause) -> Consequence:
     """The owner's reaction to `cause`."""
     if cause.kind is Kind.TEMPORARILY_BANNED:
         return Wait(cause.until or 0.0)
+    if cause == TOO_MANY_LOGINS:
+        return Reconnect(at_once=False, slowly=True)
     return _CONSEQUENCES[cause.kind]
 
 

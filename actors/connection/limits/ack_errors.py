@@ -28,6 +28,8 @@ class Refusal:
     follows: Literal["dead", "retry", "wait"]
 
 
+REFUSED_STANZA: Final = "refused_400"
+"""The code of the refusal of a stanza that is not as WhatsApp wants it."""
 STALE_ADDRESSING: Final = "group_addressing_stale"
 """The code of the refusal of a message whose group is addressed otherwise now."""
 MALFORMED: Final = "malformed_stanza"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _LISTED: Final = ("chat", "subject", "members")
-"""The fields of a group in a list: the gateway of an older release refuses others."""
+"""The fields of a group in a list."""
 
 
 async def _groups(account: Administration, _: Mapping[str, Any]) -> dict[str, Any]:

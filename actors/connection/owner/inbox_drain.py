@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 import structlog
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
-from actors.connection.engine import InboxMessage
+from actors.connection.engine import InboxMessage, InboxStatus
 from actors.connection.owner.reporter import FIRST_RETRY_SECONDS, LONGEST_REPORT_PAUSE
 from actors.connection.refused_items.bisection import store_each
 from actors.connection.session.file import SessionUnavailable
@@ -32,7 +32,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.backoff import DoublingPause
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from actors.connection.address_changes.change_reporter import ChangeReporter
     from actors.connection.engine import InboxKind, InboxMerge
@@ -80,7 +80,8 @@ class InboxDrain:
     """Empties the inbox of one connection for as long as `run` runs.
 
     While the StateManager or Redis is away the items stay in the session file, and each kind is
-    retried by itself: receipts, which prove what was sent (G3), do not wait for messages.
+    retried by itself: receipts, which prove what was sent (G3), do not wait for messages. One of a message that
+    left the queue goes to the StateManager, and waits for it.
 
     `on_lost` is called once a newer epoch has the connection: the store takes nothing more from
     this one, and what it would have said is its successor's to say (G6).
@@ -307,7 +308,7 @@ class InboxDrain:
         if not receipts:
             return StepResult.EMPTY
         try:
-            await self._lanes.receipts(
+            gone = await self._lanes.receipts(
                 self._connection,
                 [
                     (message_id, receipt.status, receipt.at)
@@ -317,11 +318,26 @@ class InboxDrain:
             )
         except RedisAway:
             return StepResult.AWAY  # what was noted is noted again, which changes nothing
-        return await self._settle([receipt.key for receipt in receipts])
+        keys = {receipt.key for receipt in receipts}
+        # Messages that left the queue are in the state store alone.
+        late = [
+            InboxStatus(receipt.key, receipt.chat, None, message_id, receipt.status, receipt.at)
+            for receipt in receipts
+            for message_id in receipt.message_ids
+            if message_id in gone
+        ]
+        if not late:
+            return await self._settle(keys)
+        keys.difference_update(item.key for item in late)
+        noted = await self._stored(late, self._state.note_statuses)
+        if isinstance(noted, StepResult):
+            await self._settle(keys)
+            return noted
+        return await self._settle(keys | {item.key for item in noted})
 
-    async def _settle(self, keys: Sequence[int]) -> StepResult:
+    async def _settle(self, keys: Collection[int]) -> StepResult:
         try:
-            await self._engine.settle(keys)
+            await self._engine.settle(sorted(keys))
         except SessionUnavailable:
             return StepResult.AWAY  # a full disk: a repetition stores nothing more
         return StepResult.SETTLED

@@ -18,7 +18,7 @@ import structlog
 
 from actors.connection.abilities.action_dispatch import notify
 from actors.connection.address_changes.change_reporter import ChangeReporter
-from actors.connection.engine import NotConnected, SendError, SendRequest
+from actors.connection.engine import NotConnected, RequestsLimited, SendError, SendRequest
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import Change, Notice, Star, UnknownContent
 from actors.metrics.counters import measures
@@ -342,7 +342,8 @@ class Sender:
         """Tell it; whether those that were to follow it, `behind`, went back as well."""
         if isinstance(error, NotConnected):
             if self._stopping or not self.joins.waits:
-                self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
+                pause = error.seconds if isinstance(error, RequestsLimited) else NOT_OPEN_AFTER_ALL
+                self._closed_until = max(self._closed_until, time.monotonic() + pause)
             await self._unclaim(job.id, behind)
             return True
         if isinstance(error, SendDeferred):

@@ -18,6 +18,7 @@ from actors.connection.abilities.call_refusals import CallRefusals
 from actors.connection.abilities.call_reporter import CallReporter
 from actors.connection.abilities.presence_reporter import PresenceReporter
 from actors.connection.disconnects import consequences
+from actors.connection.disconnects.causes import ban_left
 from actors.connection.disconnects.consequences import ServingEnd
 from actors.connection.engine import EngineEvents
 from actors.connection.limits.message_deferral import MessageDeferral
@@ -333,11 +334,11 @@ class Serving:
         until = self._obstacle.until or 0.0
         self._report("reconnecting", self._obstacle.cause, retry_at=until)
         # In steps: the end is a time of the wall clock, which may be set meanwhile.
-        while (left := until - self._clock()) > 0:  # noqa: ASYNC110
+        while (left := ban_left(until, self._clock())) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(SERVING_SLEEP_SECONDS, left))
 
     def _barred(self) -> bool:
-        return self._obstacle is not None and (self._obstacle.until or 0.0) > self._clock()
+        return self._obstacle is not None and ban_left(self._obstacle.until, self._clock()) > 0
 
     @property
     def _unlinked_by(self) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.connection.disconnects.consequences import PairAgain, Reconnect
-from actors.runtime.backoff import backoff
+from actors.runtime.backoff import MAX_EXPONENT, backoff
 
 if TYPE_CHECKING:
     from actors.connection.disconnects.consequences import Consequence
@@ -44,4 +44,6 @@ class Timeouts:
         )
         if at_once and failures <= 2:  # at once, but not in a circle
             return 0.0
+        if isinstance(follows, Reconnect) and follows.slowly:
+            failures = MAX_EXPONENT
         return backoff(failures, self.reconnect_base, self.reconnect_cap, spread, floor=0.5)

@@ -1,5 +1,4 @@
-"""Implements the parts of WhatsApp's web protocol that both engines share: stanzas, addresses, messages, media.
+"""Implements the parts of WhatsApp's web protocol beside the encryption: stanzas, addresses, messages, media.
 
-It opens no connection to WhatsApp: the sockets are `actors/connection/native` and the program of
-`actors/connection/whatsmeow`, which call these modules.
+It opens no connection to WhatsApp: that is the program's, and `actors/connection/whatsmeow` calls these modules.
 """

@@ -17,10 +17,6 @@ class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
         self.written = written
 
 
-class HandshakeLost(ConnectionLost):
-    """The server was there, and no channel came about: the remembered key of it may be wrong."""
-
-
 class RequestFailed(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp answered a request with an error; `code` is its number, 0 where it gave none."""
 

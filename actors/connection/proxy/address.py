@@ -56,13 +56,14 @@ class InvalidProxy(ValueError):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
-    """A proxy; `user` and `password` are None where it asks for none."""
+    """A proxy; `user` and `password` are None where it asks for none. Unless `private`, it has public addresses alone."""
 
     scheme: Scheme
     host: str
     port: int
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    private: bool = True
 
     @property
     def url(self) -> str:
@@ -80,8 +81,8 @@ class ProxyAddress:
         return f"{self.scheme}://{secret}{host}:{self.port}"
 
 
-def parse(url: str) -> ProxyAddress:
-    """The proxy that a URL names. Raises `InvalidProxy`.
+def parse(url: str, *, private: bool = True) -> ProxyAddress:
+    """The proxy that a URL names; `private` is whether it may have a private address. Raises `InvalidProxy`.
 
     ``socks5h`` is the same as ``socks5``: the proxy resolves names, always.
     """
@@ -96,7 +97,7 @@ def parse(url: str) -> ProxyAddress:
         raise InvalidProxy("write its user and its password; answers show stars in their place")
     user, password = _word(parts.username), _word(parts.password)
     scheme: Scheme = "http" if parts.scheme == "http" else "socks5"
-    return ProxyAddress(scheme, parts.hostname or "", parts.port or 0, user, password)
+    return ProxyAddress(scheme, parts.hostname or "", parts.port or 0, user, password, private)
 
 
 def shown(url: str | None) -> str | None:

@@ -1,15 +1,20 @@
-"""Opens TCP connections through a proxy, for asyncio sockets, blocking sockets and httpx, by python-socks."""
+"""Opens TCP connections through a proxy, for asyncio sockets, blocking sockets and httpx, by python-socks.
+
+The name of a proxy that may not be private is resolved once for each connection, which goes to an address that was
+judged: a name that changes in between reaches nothing (DNS rebinding).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from actors.connection.disconnects.causes import Cause, Kind
+from actors.runtime.public_addresses import is_public
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
     import httpx
@@ -31,26 +36,14 @@ class ProxyFailed(OSError):  # noqa: N818 - reads as what it is
         self.cause = cause
 
 
-async def way(url: str, proxy: ProxyAddress | None) -> dict[str, Any]:
-    """Arguments of `websockets.connect` for the way to a URL: a socket; none without a proxy.
-
-    Raises `ProxyFailed`. On a socket that it was given, websockets follows no redirect.
-    """
-    if proxy is None:
-        return {}
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
-    return {"sock": await connect(proxy, parts.hostname or "", port)}
-
-
 async def connect(proxy: ProxyAddress, host: str, port: int) -> socket.socket:
     """A socket to `host`, whose name the proxy resolves. Raises `ProxyFailed`; never connects directly."""
     from python_socks.async_.asyncio import Proxy  # noqa: PLC0415 - where there is no proxy, not loaded
 
     with _failures(proxy):
-        return await Proxy(*_arguments(proxy), rdns=True).connect(
-            host, port, timeout=PROXY_CONNECT_SECONDS
-        )
+        async with asyncio.timeout(PROXY_CONNECT_SECONDS):
+            arguments = await asyncio.to_thread(_arguments, proxy)
+            return await Proxy(*arguments, rdns=True).connect(host, port)
 
 
 def connect_blocking(proxy: ProxyAddress, host: str, port: int, within: float) -> socket.socket:
@@ -62,36 +55,38 @@ def connect_blocking(proxy: ProxyAddress, host: str, port: int, within: float) -
 
 
 def transport(proxy: ProxyAddress, **more: Any) -> httpx.AsyncBaseTransport:
-    """The transport with which an `httpx.AsyncClient` asks through the proxy; it raises `errors` too.
+    """The transport with which an `httpx.AsyncClient` asks through the proxy; it raises `ProxyFailed` too.
 
     `more` are arguments of `httpx.AsyncHTTPTransport`.
     """
-    from httpx_socks import AsyncProxyTransport  # noqa: PLC0415
+    import httpcore  # noqa: PLC0415
+    import httpx  # noqa: PLC0415
+    from anyio.abc import SocketStream  # noqa: PLC0415
+    from httpcore._backends.anyio import AnyIOStream  # noqa: PLC0415 - it has no public name
 
-    kind, host, port, user, password = _arguments(proxy)
-    return AsyncProxyTransport(
-        proxy_type=kind,
-        proxy_host=host,
-        proxy_port=port,
-        username=user,
-        password=password,
-        rdns=True,
-        **more,
-    )
+    class Tunnels(httpcore.AnyIOBackend):
+        async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> AnyIOStream:
+            made = await connect(proxy, host, port)
+            return AnyIOStream(await SocketStream.from_socket(made))
 
-
-def errors() -> tuple[type[Exception], ...]:
-    """Errors of a `transport`, beside httpx's own, where the proxy lets nothing through."""
-    from python_socks import ProxyError  # noqa: PLC0415 - the others are an OSError
-
-    return (ProxyError,)
+    through = httpx.AsyncHTTPTransport(**more)
+    assert through._pool._network_backend  # noqa: SLF001 - all connections are made by it
+    through._pool._network_backend = Tunnels()  # noqa: SLF001
+    return through
 
 
 def _arguments(proxy: ProxyAddress) -> tuple[Any, str, int, str | None, str | None]:
-    """The proxy in python-socks' words: type, host, port, user, password."""
+    """The proxy in python-socks' words: type, host, port, user, password. Raises `ProxyFailed`, and blocks for a name."""
     from python_socks import ProxyType  # noqa: PLC0415
 
-    return ProxyType[proxy.scheme.upper()], proxy.host, proxy.port, proxy.user, proxy.password
+    host = proxy.host
+    if not proxy.private:
+        found = socket.getaddrinfo(host, proxy.port, type=socket.SOCK_STREAM)
+        addresses = [str(address[0]) for *_, address in found]
+        if not all(map(is_public, addresses)):
+            raise ProxyFailed(Cause(Kind.PROXY_PRIVATE, "connect"))
+        host = addresses[0]
+    return ProxyType[proxy.scheme.upper()], host, proxy.port, proxy.user, proxy.password
 
 
 @contextmanager
@@ -101,7 +96,9 @@ def _failures(proxy: ProxyAddress) -> Iterator[None]:
 
     try:
         yield
-    except ProxyTimeoutError:
+    except ProxyFailed:
+        raise
+    except (ProxyTimeoutError, TimeoutError):
         raise ProxyFailed(Cause(Kind.PROXY_UNREACHABLE, "timeout")) from None
     except ProxyConnectionError:
         raise ProxyFailed(Cause(Kind.PROXY_UNREACHABLE, "connect")) from None

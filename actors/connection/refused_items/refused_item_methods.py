@@ -1,4 +1,4 @@
-"""Implements a WhatsApp engine's methods for refused inbox items on the session file; both engines inherit them."""
+"""Implements a WhatsApp engine's methods for refused inbox items on the session file; the engine inherits them."""
 
 from __future__ import annotations
 

@@ -6,4 +6,4 @@ Keys and devices are in `identities`; copies of the file are `actors/connection/
 from typing import Final
 
 SESSION_FILE: Final = "session.db"
-"""In the directory of a connection, of all engines."""
+"""In the directory of a connection."""

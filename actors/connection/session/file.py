@@ -13,9 +13,8 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from actors.connection.session.schema import APPLICATION_ID, SCHEMA
+from actors.connection.session.schema import APPLICATION_ID, BASE_VERSION, SCHEMA
 from actors.connection.session.schema_changes import SCHEMA_CHANGES, VERSION
-from actors.connection.session.skipped_keys_migration import move_skipped_keys
 from actors.redis.leases.lease_record import Position
 from actors.runtime.limits.limits import DISK_RESERVE
 from actors.runtime.sqlite_writer import BUSY_SECONDS
@@ -129,7 +128,6 @@ class SessionFile:
             self._writer = self._connect()
             try:
                 self._adopt()
-                move_skipped_keys(self._writer, self._check_epoch)
                 self._reader = _read_only(path)
             except BaseException:
                 self._writer.close()
@@ -139,11 +137,11 @@ class SessionFile:
     def open(cls, path: Path, epoch: int, *, clock: Callable[[], float] = time.time) -> Self:
         """The session in `path`, which is created where there is none and now belongs to `epoch`.
 
-        Raises `StaleEpoch` where the file has a newer epoch, `SessionDamaged` where it is no
-        intact session, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`; in each case the
-        file is untouched.
+        Raises `StaleEpoch` where the file has a newer epoch, `SessionDamaged` where it is no session,
+        `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`; in each case the file is untouched.
+        Only `check` looks at every page.
         """
-        if _inspect(path, thorough=True).epoch > epoch:
+        if _inspect(path, thorough=False).epoch > epoch:
             raise StaleEpoch
         return cls(path, epoch, clock)
 
@@ -157,7 +155,10 @@ class SessionFile:
 
     @staticmethod
     def check(path: Path) -> Position:
-        """As `stored_position`, after a look at every page: `SessionDamaged` where one is broken."""
+        """As `stored_position`, after a look at every page: `SessionDamaged` where one is broken.
+
+        For a thread: it takes seconds for millions of rows.
+        """
         return _inspect(path, thorough=True)
 
     @staticmethod
@@ -269,6 +270,11 @@ class SessionFile:
         with _translated:
             return connection.execute(sql, parameters).fetchall()
 
+    def look_up(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """As `rows`, for a thread: a query that may take a while, of what is committed."""
+        with _translated, closing(_read_only(self.path)) as reader:
+            return reader.execute(sql, parameters).fetchall()
+
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
         """Return the first row of a query; None where there is none."""
         rows = self.rows(sql, parameters)
@@ -287,6 +293,8 @@ class SessionFile:
             _sync_directory(self.path.parent)
         writer = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
+            # Of a new file alone: an older one keeps free pages for its next rows.
+            writer.execute("PRAGMA auto_vacuum=INCREMENTAL")
             mode = writer.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             writer.execute("PRAGMA synchronous=FULL")
             writer.execute("PRAGMA secure_delete=ON")
@@ -310,7 +318,7 @@ class SessionFile:
                     "INSERT INTO file (one, epoch, next_prekey_id) VALUES (1, ?, 1)", (self.epoch,)
                 )
                 self._writer.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                self._writer.execute("PRAGMA user_version=1")
+                self._writer.execute(f"PRAGMA user_version={BASE_VERSION}")
             written = self._writer.execute("PRAGMA user_version").fetchone()[0]
             for version in range(written + 1, VERSION + 1):
                 for statement in SCHEMA_CHANGES[version].split(";"):
@@ -347,14 +355,16 @@ def _inspect(path: Path, *, thorough: bool) -> Position:
                 return NO_POSITION
             if reader.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise SessionDamaged("not a session")
-            if reader.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+            version = reader.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
                 raise SessionTooNew
+            if version < BASE_VERSION:
+                raise SessionDamaged(
+                    "a build before the first release wrote it: link the account anew"
+                )
             if thorough and reader.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise SessionDamaged("quick_check")
-            # A file of an older release counts no commits yet.
-            columns = {row[1] for row in reader.execute("PRAGMA table_info(file)")}
-            commits = "commits" if "commits" in columns else "0"
-            return Position(*reader.execute(f"SELECT epoch, {commits} FROM file").fetchone())  # noqa: S608
+            return Position(*reader.execute("SELECT epoch, commits FROM file").fetchone())
         finally:
             reader.close()
 

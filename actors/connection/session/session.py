@@ -1,7 +1,6 @@
-"""Combines all tables of an account's session file, for changes to several at once: address joins, pruning, logout.
+"""Combines all tables of an account's session file, for changes to several at once: address joins, expired rows, logout.
 
-Changes that belong together are committed together: a message's ratchet step, the prekey it used up and
-its inbox row are one transaction, so that after a crash at any instruction either all of it
+Changes that belong together are committed together, so that after a crash at any instruction either all of it
 happened or none (G5).
 """
 
@@ -26,16 +25,11 @@ from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.identities.account_link import AccountLink
 from actors.connection.session.identities.chat_renames import ChatRenames
-from actors.connection.session.identities.contact_devices import ContactDevices
 from actors.connection.session.identities.contact_names import ContactNames
-from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
+from actors.connection.session.identities.lids import Lids
 from actors.connection.session.identities.linked_device import LinkedDevices
 from actors.connection.session.identities.push_names import PushNames
-from actors.connection.session.identities.signal_keys import SignalKeys
-from actors.connection.session.identities.skipped_keys import SkippedKeys
-from actors.connection.session.identities.stored_credentials import StoredCredentials
-from actors.connection.session.messages.message_aliases import MessageAliases
 from actors.connection.session.messages.message_secrets import MessageSecrets
 from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
@@ -53,14 +47,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from actors.connection.session.session_part import Expired
+
 __all__ = [
-    "Credentials",
     "Session",
     "SessionBlocked",
     "SessionDamaged",
     "SessionTooNew",
     "SessionUnavailable",
-    "SignedPrekey",
     "StaleEpoch",
     "make_directory",
 ]
@@ -78,12 +72,9 @@ class Session(SessionFile):
 
     def __init__(self, path: Path, epoch: int, clock: Callable[[], float]) -> None:
         super().__init__(path, epoch, clock)
-        self.keys = SignalKeys(self)
-        self.skipped_keys = SkippedKeys(self)
-        self.credentials = StoredCredentials(self, self.keys)
         self.linked_device = LinkedDevices(self)
         self.account_link = AccountLink(self)
-        self.identities = ContactDevices(self)
+        self.identities = Lids(self)
         self.names = ChatRenames(self, self.identities)
         self.push_names = PushNames(self)
         self.contact_names = ContactNames(self)
@@ -95,7 +86,6 @@ class Session(SessionFile):
         self.secrets = MessageSecrets(self)
         self.sealed_edits = SealedEdits(self)
         self.placeholders = Placeholders(self)
-        self.aliases = MessageAliases(self)
         self.downloads = Downloads(self)
         self.uploads = Uploads(self)
         self.file_details = SentFileDetails(self)
@@ -126,11 +116,11 @@ class Session(SessionFile):
         """Note that two canonical addresses are one person's; True where that is news.
 
         The newest pair wins. Rows under the LID move to the phone-number address, the
-        device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
-        are one conversation with one session from then on, and a message is in it once.
+        device staying the same: the inbox, tombstones, and what was sent. Both addresses
+        are one conversation from then on, and a message is in it once.
 
-        A person who has another number from now on keeps sessions and what was sent: the next
-        holder of the former number gets nothing by them. Stored messages stay where they are.
+        A person who has another number from now on keeps what was sent: the next
+        holder of the former number gets nothing by it. Stored messages stay where they are.
         """
         before, holder = self.identities.pn_for(lid), self.identities.lid_for(pn)
         news = self.identities.learn_lid(lid, pn)
@@ -162,7 +152,6 @@ class Session(SessionFile):
     def _join(self, old: str, new: str, *, stored: bool) -> None:
         """The chat `old` is `new` from now on. `stored`: messages of it may be stored elsewhere."""
         self.names.rename(old, new)
-        self.keys.move_ratchets(old, new)
         # Tombstones end after 30 days; that the chat ever had a message is noted for good.
         self.inbox_moves.move_chat(old, new, stored=stored or self.outreach.begun(old))
         if self.app_state.move(old, new):
@@ -179,23 +168,17 @@ class Session(SessionFile):
         self.placeholders.move(old, new)
         self.unread.move(old, new)
         self.timers.move(old, new)
-        self.identities.move_key_list(old, new)
-        self.identities.forget_devices(old)
         if self.on_join is not None:
             self.on_join(new)
 
     def _move_person(self, old: str, new: str) -> None:
         """The person of the canonical address `old` is called `new` from now on."""
-        self.keys.move_ratchets(old, new)
         self.outreach.move(old, new)
-        self.identities.move_key_list(old, new)
         self.sent.move(old, new)
-        self.identities.forget_devices(old)
-        self.identities.forget_devices(new)
 
-    def prune(self, now: float) -> None:
-        """Drop what outlived its term. Files that are still to be fetched end by themselves."""
-        for part in (
+    def expired(self, now: float) -> list[Expired]:
+        """Return the rows that outlived their term. Files that are still to be fetched end by themselves."""
+        parts = (
             self.inbox,
             self.phone_statuses,
             self.sent,
@@ -207,21 +190,17 @@ class Session(SessionFile):
             self.placeholders,
             self.unread,
             self.timers,
-            self.aliases,
-            self.keys,
-            self.account_link,
-        ):
-            part.prune(now)
+        )
+        return [each for part in parts for each in part.expired(now)]
 
-    def forget_credentials(self) -> None:
-        """Forget the account: its keys and sessions, devices, groups, plaintexts.
+    def forget_account(self) -> None:
+        """Forget the account: its device, addresses, groups, plaintexts.
 
         The inbox, its tombstones and the files that are still to be fetched stay: those messages
         were acknowledged.
         """
-        self.credentials.forget()
+        self.linked_device.forget()
         for part in (
-            self.keys,
             self.identities,
             self.names,
             self.groups,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
+
+
+class Expired(NamedTuple):
+    """The rows of a table whose term is over, by a condition in SQL and its parameters."""
+
+    table: str
+    where: str
+    parameters: tuple[float | str, ...]
 
 
 class SessionPart:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from actors.connection.disconnects.causes import Cause
@@ -71,10 +71,9 @@ class Recorder:
             "error": None if one is None else one.file.error,
         }
 
-    def sent(self, stanzas: Sequence[Stanza], plaintexts: Sequence[bytes]) -> None:
-        """Note stanzas that leave, each with the bytes that it has on the wire."""
-        for stanza, plaintext in zip(stanzas, plaintexts, strict=True):
-            self._note("out", stanza, len(plaintext))
+    def sent(self, stanza: Stanza, size: int) -> None:
+        """Note a stanza that leaves, with the number of bytes that it has on the wire."""
+        self._note("out", stanza, size)
 
     def received(self, stanza: Stanza, size: int) -> None:
         """Note a stanza that came, with the number of bytes that it had on the wire."""

@@ -1,8 +1,7 @@
 """Implements the WhatsApp engine on whatsmeow (Go), which runs as a child program; messages stay in `session.db`.
 
 `teimoso-whatsmeow` talks to WhatsApp and has the keys, in ``whatsmeow.db``; messages and what is known of
-them are in ``session.db``, which this process alone opens. The steps of a message that both engines share are in
-`actors/connection/protocol`.
+them are in ``session.db``, opened by this process alone. `actors/connection/protocol` has the steps of a message.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ async def copy_keys(database: Path, epoch: int, target: Path) -> None:
 async def renew_session(file: Path, epoch: int) -> None:
     """Make a restored session that may not be the last one fit to be served by `epoch`.
 
-    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `database_copies.renew` raise.
+    Members of groups are forgotten: WhatsApp reported changes to the lost session, and reports none twice. The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `database_copies.renew` raise.
     """
     from actors.connection.backup.session_snapshot import beside  # noqa: PLC0415
     from actors.connection.session.session import Session  # noqa: PLC0415
@@ -80,4 +79,9 @@ async def renew_session(file: Path, epoch: int) -> None:
     database = beside(file, DATABASE)
     if database.exists():
         await database_copies.renew(database, epoch)
-    Session.open(file, epoch).close()
+    session = Session.open(file, epoch)
+    try:
+        async with session.transaction():
+            session.groups.forget_all_members()
+    finally:
+        session.close()

@@ -31,7 +31,7 @@ _OWN_WORDS: Final = frozenset(
 )
 
 _OF_PROXIES: Final = frozenset(
-    {Kind.PROXY_UNREACHABLE, Kind.PROXY_AUTHENTICATION, Kind.PROXY_REFUSED}
+    {Kind.PROXY_UNREACHABLE, Kind.PROXY_AUTHENTICATION, Kind.PROXY_REFUSED, Kind.PROXY_PRIVATE}
 )
 _DETAIL: Final = re.compile(r"connect|timeout|broke_off|answer(_[0-9]{1,3})?", re.ASCII)
 

@@ -6,19 +6,19 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.abilities.engine_base import EngineBase
-from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
-from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
+from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind, ban_left
+from actors.connection.engine import NotConnected, PairingCode, SendError, Traffic
 from actors.connection.pairing_window import PairingWindow
 from actors.connection.protocol.media.transfers import FileTransfers
 from actors.connection.protocol.online_visibility import Visibility
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
-from actors.connection.proxy.address import parse
 from actors.connection.session.inbox_methods import SessionInbox
+from actors.connection.session.pruner import SessionPruner
 from actors.connection.whatsapp_version import Versions
 from actors.connection.whatsmeow import causes
 from actors.connection.whatsmeow.events import Events
@@ -27,9 +27,12 @@ from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.pairing_requests import assert_passkey, confirm_passkey, link_code
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
 from actors.connection.whatsmeow.program.supervisor import Supervisor
+from actors.connection.whatsmeow.refused_stanzas import RefusedStanzas
+from actors.connection.whatsmeow.request_pause import RequestPause
 from actors.connection.whatsmeow.stored_account import StoredAccount
 from actors.connection.whatsmeow.to_nodes import delivery_of
 from actors.metrics.mistakes import log_mistake
+from actors.runtime.deletion_time import deletion_time
 from actors.runtime.limits.disk_floor import DiskFloor
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.abilities.administration import Administration
     from actors.connection.engine import EngineEvents, SendRequest
+    from actors.connection.proxy.address import ProxyAddress
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
@@ -51,14 +55,12 @@ log = structlog.get_logger()
 LOGOUT_TIMEOUT: Final = 10.0
 
 
-class WhatsmeowEngine(SessionInbox, EngineBase):
+class WhatsmeowEngine(SessionInbox):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     `run` serves one login after the other, whenever its owner calls it. The program lives as long as its
     logins end by themselves; any other end of one ends the program, and the next login starts another.
     """
-
-    guarantees = ENGINES["whatsmeow"]
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         self._events = events
         self._versions = Versions(settings)
         self._visibility = Visibility()
+        self._refused, self._pause = RefusedStanzas(), RequestPause()
         self._offering = PairingWindow()
         self.counts: Counter[str] = Counter()
         self._programs = Supervisor(
@@ -97,6 +100,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         self._idle = asyncio.Event()
         self._idle.set()
         self._identity = StoredAccount(session)
+        self._pruner = SessionPruner(session, partial(deletion_time, settings.data), self._end_by)
         self._carrying = (
             None
             if media is None
@@ -120,6 +124,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         if self._closing is not None:
             return self._closing
         self._idle.clear()
+        self._pruner.start()
         if self._carrying is not None:
             self._carrying.start()
         try:
@@ -209,13 +214,12 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         if self._paired is not None:
             await self._paired.show()
 
-    async def use_proxy(self, proxy: str | None) -> None:
+    async def use_proxy(self, proxy: ProxyAddress | None) -> None:
         """Go through this proxy from now on; see the port."""
-        through = None if proxy is None else parse(proxy)
-        if through != self._programs.proxy:
-            self._programs.proxy = self._versions.proxy = through
+        if proxy != self._programs.proxy:
+            self._programs.proxy = self._versions.proxy = proxy
             if self._carrying is not None:
-                await self._carrying.web.use(through)
+                await self._carrying.web.use(proxy)
             self._interrupt(PROXY_CHANGED)
 
     async def typing(self, chat: str, state: str) -> None:
@@ -246,12 +250,16 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         return await self._programs.copy_keys(target)
 
     async def logout(self) -> None:
-        """Unlink the device; `run` ends as logged out."""
+        """Unlink the device; `run` ends as logged out. Keys that cannot be read are set aside."""
         if self._heard is not None:
             self._heard.unlinking = True
-        program, _ = await self._programs.start()
-        with suppress(PipeLost, PipeTimeout, ProgramError):
-            await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
+        try:
+            program, _ = await self._programs.start()
+            with suppress(PipeLost, PipeTimeout):
+                await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
+        except ProgramError as error:
+            if error.code == "store_failed":
+                await self._programs.set_keys_aside()
         await self._identity.forget()
         if self._link is not None:
             self._link.fail(Cause(Kind.LOGGED_OUT, "asked"))
@@ -263,6 +271,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         await self._programs.stop()
         if self._carrying is not None:
             await self._carrying.close()
+        await self._pruner.close()
         await self.recorder.stop()
         self._session.close()
 
@@ -282,10 +291,8 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
 
     async def _run(self) -> Cause:
         try:
-            async with self._session.transaction():
-                self._session.prune(time.time())
             until = self._identity.banned_until
-            if until is not None and until > time.time():
+            if ban_left(until, time.time()) > 0:
                 return Cause(Kind.TEMPORARILY_BANNED, "not_over", until)
             before = self.account
             self._opening = asyncio.ensure_future(self._open())
@@ -300,6 +307,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
         except SessionRefusal as refusal:
             return cause_of(refusal)
         except ProgramError as refusal:
+            log.warning("program refused", action="program.refused", code=refusal.code)
             await self._programs.stop()
             return causes.from_word(refusal.code)
         except (PipeLost, PipeTimeout, OSError):
@@ -318,16 +326,17 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
             self._opening = None
 
     async def _open(self) -> tuple[Program, list[int]]:
-        version = await self._versions.announced()
         program, report = await self._programs.start()
         if report is not None:
+            self._versions.own = str(report["version"])
             await self._identity.learn(report)
+        version = await self._versions.announced()
         return program, [int(part) for part in version.split(".")]
 
     async def _serve(self, program: Program, version: list[int]) -> Cause:
         if self._closing is not None:
             return self._closing
-        link = self._link = Link(program.pipe)
+        link = self._link = Link(program.pipe, self._pause)
         people = self._identity.people
         if people is not None:
             self._paired = PairedAccount(
@@ -336,6 +345,7 @@ class WhatsmeowEngine(SessionInbox, EngineBase):
                 link,
                 self._events,
                 self._visibility,
+                refused=self._refused,
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
                 counts=self.counts,
                 hold=self._settings.session_storage_type == "cloud",

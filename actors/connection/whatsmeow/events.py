@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +13,7 @@ from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, Presence, Qr
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.whatsmeow import causes
 from actors.metrics.counters import measures
 from actors.metrics.mistakes import OWN_MISTAKES, log_mistake
@@ -86,6 +89,9 @@ class Events:
             return
         if event == "login":
             self._recorder.login(frame.body)
+            return
+        if event == "rate_limited":  # before the answer to the request, which is the next frame
+            self._link.limited()
             return
         if event == "traffic":
             self.last = time.monotonic()
@@ -185,16 +191,25 @@ class Events:
     def _record(self, frame: Frame) -> None:
         if not self._recorder.on:
             return
-        from actors.connection.protocol.wire_format.codec import MalformedNode, decode  # noqa: PLC0415 - 1 MB
-
-        try:
-            stanza = decode(frame.body)
-        except MalformedNode:
-            return
+        stanza, size = _stanza(json.loads(frame.body)), int(frame.header["size"])
         if frame.header.get("direction") == "out":
-            self._recorder.sent([stanza], [frame.body])
+            self._recorder.sent(stanza, size)
         else:
-            self._recorder.received(stanza, len(frame.body))
+            self._recorder.received(stanza, size)
+
+
+def _stanza(shown: Mapping[str, Any]) -> Node:
+    content = shown["Content"]
+    if isinstance(content, str):
+        try:
+            content = base64.b64decode(content, validate=True)
+        except ValueError:  # a text in place of bytes
+            content = content.encode()
+    elif content is not None:
+        content = [*map(_stanza, content)]
+    return Node(
+        shown["Tag"], {name: str(each) for name, each in (shown["Attrs"] or {}).items()}, content
+    )
 
 
 def _expires_at(report: Any) -> float:

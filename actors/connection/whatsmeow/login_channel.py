@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.engine import NotConnected, SendError
+from actors.connection.engine import NotConnected, RequestsLimited, SendError
 from actors.connection.limits.ack_errors import refused as refusal_of
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
+from actors.connection.whatsmeow.request_pause import RATE_LIMITED
 from actors.connection.whatsmeow.to_nodes import ProgramDelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from actors.connection.whatsmeow.program.frames import Frame
     from actors.connection.whatsmeow.program.pipe import Pipe
+    from actors.connection.whatsmeow.request_pause import RequestPause
+
+log = structlog.get_logger()
 
 NOT_CONNECTED = frozenset({"not_connected", "lease_over", "fenced", "disk_full", "store_failed"})
 """Codes of the program for what did not leave, since it could not."""
+
+UNANSWERED = frozenset({"presence", "typing", "subscribe", "read", "history_learnt", "reject_call"})
+"""Calls that ask WhatsApp nothing."""
 
 _GONE = frozenset({"not_connected", "disconnected"})
 """Codes of the program for a question whose socket is gone: it tells why a moment later."""
@@ -47,8 +57,9 @@ class AnsweredByAnother(SendError):  # noqa: N818 - reads as what it is
 class Link:
     """Ends with the login, or earlier by `fail`: then nothing more is answered or asked over it."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
+    def __init__(self, pipe: Pipe, pause: RequestPause) -> None:
+        """Nothing is asked while there is a `pause`."""
+        self._pipe, self._pause = pipe, pause
         self.ended: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
 
     @property
@@ -60,6 +71,23 @@ class Link:
         """End it with this cause; the first one stays."""
         if not self.ended.done():
             self.ended.set_result(cause)
+
+    def limited(self) -> None:
+        """WhatsApp refused a request of the account for being one too many."""
+        if self._pause.refused():
+            log.warning("requests paused", action="requests.paused", seconds=self._pause.left)
+
+    @contextmanager
+    def within_limit(self) -> Iterator[None]:
+        """Raises `RequestsLimited` where nothing may be asked now, and where a send failed since one request was too many."""
+        if self._pause.left:
+            raise RequestsLimited(self._pause.left)
+        try:
+            yield
+        except SendError as refused:
+            if self._pause.left and not (refused.permanent or refused.uncertain):
+                raise RequestsLimited(self._pause.left) from None
+            raise
 
     async def send(self, *stanzas: Node) -> None:
         """Answer deliveries: their items are stored. Raises `ConnectionLost`."""
@@ -77,6 +105,8 @@ class Link:
         """
         if self.cause is not None:
             raise ConnectionLost(self.cause, written=False)
+        if do not in UNANSWERED and self._pause.left:
+            raise RequestFailed(RATE_LIMITED)
         try:
             return await self._pipe.request(do, body=body, **values)
         except PipeLost as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -24,6 +25,7 @@ from actors.connection.protocol.identities.group_members import (
 from actors.connection.protocol.limits import limit_queries
 from actors.connection.protocol.limits.limit_enforcement import LimitEnforcement
 from actors.connection.protocol.phone.resend_requests import ResendRequests
+from actors.connection.protocol.receive.history.history_file import without_messages
 from actors.connection.protocol.receive.history.history_worker import HistoryWorker
 from actors.connection.protocol.receive.stanza_receiver import Receiver
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -31,11 +33,9 @@ from actors.connection.protocol.send.resend_permission import may_read_again
 from actors.connection.protocol.send.send_acks import send_errors
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of, transaction
 from actors.connection.session.chats.unread import readings
-from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.whatsmeow import app_state, media_queries
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
-from actors.connection.whatsmeow.program.frames import MAX_FRAME_BYTES
 from actors.connection.whatsmeow.queries.group_requests import ProgramGroupRequests
 from actors.connection.whatsmeow.queries.groups import ByProgram
 from actors.connection.whatsmeow.queries.lookups import Lookups
@@ -56,10 +56,14 @@ if TYPE_CHECKING:
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.login_channel import Link
+    from actors.connection.whatsmeow.refused_stanzas import RefusedStanzas
     from actors.connection.whatsmeow.to_nodes import ProgramDelivery
     from actors.messages.content import ReadMark, SettingChange
 
 log = structlog.get_logger()
+
+HISTORY_SHARE: Final = 4 * 2**20
+"""Bytes of a history that the program is given at a time."""
 
 TYPING_STATES: Final = frozenset({"composing", "recording", "paused"})
 
@@ -75,6 +79,7 @@ class PairedAccount:
         events: EngineEvents,
         visibility: Visibility,
         *,
+        refused: RefusedStanzas,
         ack_timeout: float,
         counts: Counter[str],
         hold: bool,
@@ -110,6 +115,7 @@ class PairedAccount:
             self._rosters,
             link,
             self._lookups,
+            refused=refused,
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
             permit=self._limits.check,
@@ -198,7 +204,8 @@ class PairedAccount:
         """See `ProgramSender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:
-            return await self._sender.send(message)
+            with self._link.within_limit():
+                return await self._sender.send(message)
         except SendError as refused:
             await self._limits.met(refused)
             raise
@@ -245,7 +252,7 @@ class PairedAccount:
         """
         self._require_login()
         where = _chat(chat)
-        with send_errors():
+        with self._link.within_limit(), send_errors():
             async with transaction(
                 self._session, self._link
             ):  # an older owner changes nothing (G6)
@@ -255,18 +262,18 @@ class PairedAccount:
             else:
                 entries = app_state.patches(str(named), change, at)
         for collection, changes in entries.items():
-            await self._link.post(
-                "app_state_patch",
-                time.time,
-                within=self._ack_timeout,
-                collection=collection,
-                at_ms=int(at * 1000),
-                changes=changes,
-            )
+            with self._link.within_limit():
+                await self._link.post(
+                    "app_state_patch",
+                    time.time,
+                    within=self._ack_timeout,
+                    collection=collection,
+                    at_ms=int(at * 1000),
+                    changes=changes,
+                )
 
     async def _starring(self, chat: Address, change: Star) -> dict[str, list[dict[str, Any]]]:
         """The entries that star a message, whose author has the group's kind of address on a phone."""
-        change = cast("Star", retargeted(change, self._session.aliases.theirs))
         author = change.target.sender
         if author == str(self._people.account):
             author = None
@@ -339,17 +346,11 @@ class PairedAccount:
         await self._events.on_call(call)
 
     async def _hand_on(self, history: bytes) -> None:
-        """The library keeps addresses and tokens that came with a history, unless that is too large for a frame."""
-        if len(history) >= MAX_FRAME_BYTES // 2:
-            self._counts["history.too_large"] += 1
-            log.warning(
-                "history sync too large for the program",
-                action="history.too_large",
-                bytes=len(history),
-            )
-            return
-        with suppress(RequestFailed, RequestTimeout):
-            await self._link.call("history_learnt", body=history)
+        """The library keeps addresses, tokens and the salt that came with a history; its messages are left out."""
+        shares = await asyncio.to_thread(lambda: list(without_messages(history, HISTORY_SHARE)))
+        for share in shares:
+            with suppress(RequestFailed, RequestTimeout):
+                await self._link.call("history_learnt", body=share)
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         if kind == "history":

@@ -45,7 +45,11 @@ class StoredAccount:
                 await self.forget()
             return
         before = stored or LinkedDevice(str(jid))
-        device = replace(before, device=str(jid), lid=str(lid) if lid else None)
+        told = report.get("migrated")
+        migrated = before.lid_migrated if told is None else bool(told)
+        device = replace(
+            before, device=str(jid), lid=str(lid) if lid else None, lid_migrated=migrated
+        )
         if device != stored:
             async with self._session.transaction():
                 self._session.linked_device.save(device)
@@ -56,7 +60,7 @@ class StoredAccount:
         """The device is not linked any more."""
         with suppress(*SessionRefusal):
             async with self._session.transaction():
-                self._session.forget_credentials()
+                self._session.forget_account()
         self._set_people(None)
 
     async def note_ban(self, until: float | None) -> None:

@@ -13,14 +13,13 @@ from actors.state.documents import commit_each
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.queue_reader import Lack
     from actors.queue.records import Record
     from actors.state.documents import Documents
 
 log = structlog.get_logger()
 
 
-async def store(documents: Documents, records: Sequence[Record]) -> dict[str, Lack]:
+async def store(documents: Documents, records: Sequence[Record]) -> set[str]:
     """Store the views of records; of one that the store refuses for good the view without its words.
 
     Returns the ids of the latter, and of those whose content only a newer release knows: the queue alone has
@@ -29,9 +28,7 @@ async def store(documents: Documents, records: Sequence[Record]) -> dict[str, La
     billed = documents.billed
     groups = [mirror_writes.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
-    lacking: dict[str, Lack] = {
-        record.id: "unread" for record in records if mirror_writes.is_unknown(record)
-    }
+    lacking = {record.id for record in records if mirror_writes.is_unknown(record)}
     if not refused:
         return lacking
     bare = [mirror_writes.without_words(records[place]) for place in refused]
@@ -44,4 +41,4 @@ async def store(documents: Documents, records: Sequence[Record]) -> dict[str, La
             message=records[place].id,
             without_words=number not in lost,
         )
-    return lacking | {records[place].id: "refused" for place in refused}
+    return lacking | {records[place].id for place in refused}

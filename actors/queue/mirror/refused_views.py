@@ -1,6 +1,6 @@
 """Lists finished messages of the Redis queue whose view the state store refuses for good; tries one again, or discards it.
 
-Their records do not expire: the words of what was sent are there alone. They count in the connection's bytes, which
+Their records stay: the words of what was sent are there alone. They count in the connection's bytes, which
 bounds them. Received items that the store refuses are in the session (`session/received/refused_rows.py`).
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from actors.queue.message_bytes import MessageBytes
-from actors.queue.queue_reader import clock
+from actors.queue.queue_reader import QueueReader, clock
 from actors.redis import keys
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class RefusedView(NamedTuple):
     record: Record
 
 
-class RefusedViews(MessageBytes):
+class RefusedViews(QueueReader):
     """A message is listed until the store takes its view, or a person discards its words. Raises `RedisAway`."""
 
     async def refused(self, connection: str, limit: int, behind: int = 0) -> list[RefusedView]:
@@ -36,5 +35,5 @@ class RefusedViews(MessageBytes):
         return bool(await self._run(connection, "retry_refused", clock(None), message_id))
 
     async def discard_refused(self, connection: str, message_id: str) -> bool:
-        """Forget what the message said, and let its record expire; False where it is not listed."""
+        """Forget what the message said, and let its record leave in a day; False where it is not listed."""
         return bool(await self._run(connection, "discard_refused", clock(None), message_id))

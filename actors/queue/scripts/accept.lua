@@ -31,7 +31,6 @@ function transitions.accept(
     end
     if key ~= '' then
         call('SET', idempotency(key), id .. ' ' .. fingerprint)
-        call('RPUSH', KEYED, (call('HGET', COUNTERS, 'uptime') or 0) .. ' ' .. key)
     end
     -- Messages that were due before this was accepted go before it.
     if not quiet then
@@ -47,8 +46,8 @@ function transitions.accept(
         table.insert(record, content)
     end
     if key ~= '' then
-        table.insert(record, 'keyed')
-        table.insert(record, '1')
+        table.insert(record, 'key')
+        table.insert(record, key)
     end
     if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
         call('ZADD', OPEN, send_at, id)

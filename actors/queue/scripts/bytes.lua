@@ -1,61 +1,89 @@
 -- Counts the bytes that a connection's messages take in Redis, and frees those of finished ones: a message that
--- WhatsApp has loses its words once the state store has them, and the record of a finished one expires after it is
--- mirrored.
+-- WhatsApp has loses its words once the state store has them, and the record of a finished one leaves a day later,
+-- its Idempotency-Key with it.
 --   counters.bytes   the sum of `bytes` of all records; `accept` adds, and refuses what is beyond the budget
---   leaving          hash: an hour (since the epoch, by Redis' clock) -> the sum of the records that expire in it,
---                    since Redis reports no single expiry
--- Near the budget, records leave before that hour (`early_expiry.lua`). A finished record whose view the state store
--- refuses is in `refused`, and does not expire until a person decides (`refused_views.lua`).
+--   counters.uptime  the seconds by which that day is counted: those for which the QueueActor's host ran, so that a
+--                    clock that is set changes none of them. While that host is down they stand still, so that a record
+--                    stays longer and never shorter
+--   finished         zset: a message that is finished and mirrored -> `uptime` at that moment
+-- A finished record that the state store does not have whole is in `refused`, and stays until a person decides
+-- (`refused_views.lua`).
 
--- Records of finished messages, in milliseconds: seven days.
-local RETENTION = 7 * 24 * 3600 * 1000
-local HOUR = 3600 * 1000
--- Bytes of a record without words, with its key and its expiry: an upper bound, measured (`make bench`).
-local BARE = 520
+-- Seconds of `uptime` for which the record of a finished message stays.
+local KEPT = 24 * 3600
+-- Records that one script removes; some milliseconds.
+local REMOVED = 1000
+-- Bytes of a record without words, with its key and its place: an upper bound, measured (`make bench`).
+local BARE = 600
 
 local REFUSED = BASE .. ':refused'
 
-local function milliseconds()
-    local time = call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
+local function uptime()
+    return tonumber(call('HGET', COUNTERS, 'uptime') or 0)
 end
 
--- The hour in which a record expires whose time begins now.
-local function last_hour()
-    return math.floor((milliseconds() + RETENTION) / HOUR)
+-- Counts the seconds since `boot` of the caller's host.
+local function count_uptime(boot, seconds)
+    local before = call('HMGET', COUNTERS, 'boot', 'booted_for')
+    local passed = before[1] == boot and math.max(0, seconds - before[2]) or 0
+    local total = string.format('%.3f', uptime() + passed)
+    call('HSET', COUNTERS, 'boot', boot, 'booted_for', seconds, 'uptime', total)
 end
 
--- Bytes to add to `leaving`, by hour: each hour is written once, at the end of a transition.
-local ends = {}
-
-local function count_end(hour, bytes)
-    ends[hour] = (ends[hour] or 0) + bytes
-end
-
-local function note_ends()
-    for hour, bytes in pairs(ends) do
-        call('HINCRBY', LEAVING, hour, bytes)
+-- Keeps and counts a record that Redis is to expire, since a former build finished it (`leaves`).
+local function persist(id)
+    if call('HDEL', message(id), 'leaves') == 1 then
+        call('PERSIST', message(id))
+        add('bytes', call('HGET', message(id), 'bytes'))
     end
 end
 
--- The bytes that a record counts once its words are dropped.
-local function bare(keyed)
-    return BARE + NAMED + (keyed == '1' and KEY_BYTES + NAMED or 0)
+-- Counts no longer the records that Redis is to expire, whose bytes a former build noted by the hour.
+local function forget_hours()
+    for _, bytes in ipairs(call('HVALS', LEAVING)) do
+        add('bytes', -bytes)
+    end
+    call('DEL', LEAVING)
+end
+
+-- Removes up to `REMOVED` of the records whose day is over, and their keys with them.
+local function remove_finished()
+    local now = uptime()
+    for _, id in ipairs(call('ZRANGEBYSCORE', FINISHED, '-inf', now - KEPT, 'LIMIT', 0, REMOVED)) do
+        if call('ZSCORE', CHANGED, id) then
+            -- The state store lacks its last change: a day more.
+            call('ZADD', FINISHED, now, id)
+        else
+            local record = call('HMGET', message(id), 'bytes', 'key')
+            if record[2] then
+                call('DEL', idempotency(record[2]))
+            end
+            call('DEL', message(id))
+            call('ZREM', FINISHED, id)
+            add('bytes', -(record[1] or 0))
+        end
+    end
 end
 
 -- Drops the words. The record is made anew: Redis stores a hash compactly only if none of its values ever was a
 -- long one.
-local function shed(id, bytes, leaves)
-    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1', 'bytes', bytes, 'leaves', leaves}
-    local gone = {text = true, content = true, bytes = true, leaves = true}
+local function shed(id)
+    local gone, kept = {text = true, content = true, bytes = true}, {}
+    local record, bytes, keyed = call('HGETALL', message(id)), 0, false
     for i = 1, #record, 2 do
-        if not gone[record[i]] then
-            table.insert(kept, record[i])
-            table.insert(kept, record[i + 1])
+        local field, value = record[i], record[i + 1]
+        keyed = keyed or field == 'key'
+        if field == 'bytes' then
+            bytes = value
+        elseif not gone[field] then
+            table.insert(kept, field)
+            table.insert(kept, value)
         end
     end
+    local bare = BARE + NAMED + (keyed and KEY_BYTES + NAMED or 0)
     call('DEL', message(id))
-    call('HSET', message(id), unpack(kept))
+    call('HSET', message(id), 'text', '', 'stored', '1', 'bytes', bare, unpack(kept))
+    add('bytes', bare - bytes)
 end
 
 -- The lease record has their number, for those who read how the connection is.
@@ -66,15 +94,11 @@ local function count_refused()
 end
 
 -- Keeps a finished record until a person decides.
-local function hold(id, bytes, leaves, refused_at)
-    if leaves then
-        call('PERSIST', message(id))
-        call('HDEL', message(id), 'leaves')
-        count_end(leaves, -bytes)
-    end
+local function hold(id, refused_at)
+    call('ZREM', FINISHED, id)
     if not refused_at then
         call('ZADD', REFUSED, sequence(), id)
-        call('HSET', message(id), 'refused_at', string.format('%.3f', milliseconds() / 1000))
+        call('HSET', message(id), 'refused_at', NOW)
         count_refused()
     end
 end
@@ -85,85 +109,34 @@ local function let_go(id)
     count_refused()
 end
 
--- Lets a record that is finished and mirrored expire, and drops its words where the store and WhatsApp have them.
--- `last` is the hour in which a record expires whose time begins now.
-local function finish(id, words, last)
-    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves', 'keyed', 'refused_at')
+-- Begins the day of a record that is finished and mirrored, and drops its words where the store and WhatsApp have them.
+local function finish(id, lacks)
+    persist(id)
+    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'refused_at')
     local proven = PROOF[record[1]]
-    local drops = proven and words == 'whole' and record[3] ~= '1'
-    local bytes, leaves = tonumber(record[4] or 0), record[5] and tonumber(record[5])
     if not (proven or record[1] == 'cancelled' or record[2]) then
         return
-    elseif words == 'refused' then
-        return hold(id, bytes, leaves, record[7])
-    elseif record[7] then
+    elseif lacks == '1' then
+        return hold(id, record[4])
+    elseif record[4] then
         let_go(id)
     end
-    if leaves and not drops then
-        return
+    call('ZADD', FINISHED, 'NX', uptime(), id)
+    if proven and record[3] ~= '1' then
+        shed(id)
     end
-    local within = leaves and call('PTTL', message(id)) or RETENTION
-    local weight = drops and bare(record[6]) or bytes
-    if drops then
-        shed(id, weight, leaves or last)
-    else
-        call('HSET', message(id), 'leaves', last)
-    end
-    call('PEXPIRE', message(id), within)
-    add('bytes', weight - bytes)
-    count_end(leaves or last, weight - (leaves and bytes or 0))
 end
 
--- `...` are stored elsewhere: each three are an id, the revision that is stored, and how: `whole`, `unread` where
--- only a newer release knows its words, `refused` where the store does not take it whole. A record that changed since stays
--- marked.
+-- `...` are stored elsewhere: each three are an id, the revision that is stored, and 1 where the store does not have it
+-- whole: it refuses it, or only a newer release knows its words. A record that changed since stays marked.
 function transitions.mirrored(...)
     local given = {...}
-    local last = last_hour()
     for i = 1, #given, 3 do
-        local id, revision, words = given[i], given[i + 1], given[i + 2]
+        local id, revision, lacks = given[i], given[i + 1], given[i + 2]
         if call('ZSCORE', CHANGED, id) == revision then
             call('ZREM', CHANGED, id)
-            finish(id, words, last)
+            finish(id, lacks)
         end
-    end
-    note_ends()
-    return 'kept'
-end
-
--- Takes expired records out of the count; returns the bytes that are left.
-function transitions.expired()
-    local now, left = math.floor(milliseconds() / HOUR), call('HGETALL', LEAVING)
-    for i = 1, #left, 2 do
-        if tonumber(left[i]) < now then
-            add('bytes', -left[i + 1])
-            call('HDEL', LEAVING, left[i])
-        end
-    end
-    return (call('HGET', COUNTERS, 'bytes') or 0) + (added.bytes or 0)
-end
-
--- Counts the records of `...` that an older release accepted uncounted. After the `last` call all records count.
-function transitions.weigh(last, ...)
-    for _, id in ipairs({...}) do
-        local record = call('HMGET', message(id), 'status', 'bytes', 'stored')
-        if record[1] and not record[2] then
-            local words = call('HSTRLEN', message(id), 'text') + call('HSTRLEN', message(id), 'content')
-            local bytes = record[3] == '1' and bare() or WEIGHT + 2 * NAMED + words
-            add('bytes', bytes)
-            -- Whether a key gave its id is not known.
-            call('HSET', message(id), 'bytes', bytes, 'keyed', '0')
-            local left = call('PTTL', message(id))
-            if left > 0 then
-                local leaves = math.floor((milliseconds() + left) / HOUR)
-                call('HSET', message(id), 'leaves', leaves)
-                count_end(leaves, bytes)
-            end
-        end
-    end
-    note_ends()
-    if last == '1' then
-        call('HSET', COUNTERS, 'weighed', 1)
     end
     return 'kept'
 end

@@ -16,14 +16,14 @@
 --   uncertain    1: an attempt was made whose acknowledgement never came
 --   error        why the last attempt failed; retry_at when the next is due, by the clock at that failure
 --   ticket       its member in `scheduled`; died its score in `dead`
---   keyed        1: the first answer to an Idempotency-Key names it, and counts with it
+--   key          the digest of the Idempotency-Key that names it, and counts with it
 --   refused_at   since when the state store refuses its view, once it is finished
---   bytes, leaves   what it counts of the connection's budget, and until which hour (`bytes.lua`)
+--   bytes        what it counts of the connection's budget (`bytes.lua`)
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
 -- Each three are an id, what became of the message, and when. Most come in twos: it was delivered,
--- and soon after read.
+-- and soon after read. The ids that have no record are returned.
 function transitions.receipts(...)
     local given, ids, proofs = {...}, {}, {}
     for i = 1, #given, 3 do
@@ -35,10 +35,13 @@ function transitions.receipts(...)
         table.insert(proofs[id], given[i + 1])
         table.insert(proofs[id], given[i + 2])
     end
+    local unknown = {}
     for _, id in ipairs(ids) do
-        prove(id, proofs[id])
+        if not prove(id, proofs[id]) then
+            table.insert(unknown, id)
+        end
     end
-    return 'kept'
+    return unknown
 end
 
 -- A clock that was set back would hold a backoff for as long as it was set, and its chat with it.
@@ -55,8 +58,23 @@ local function follow_clock()
     end
 end
 
+local CLOCKS_DIFFER = 60
+
+-- A clock that was ahead while nobody followed it, or on another host, held messages back until times that are far
+-- away. One that is held since a time that has not come yet, by more than `CLOCKS_DIFFER` seconds, is due.
+local function follow_held()
+    for _ = 1, PROMOTE do
+        local last = call('ZREVRANGE', HELD, 0, 0, 'WITHSCORES')
+        local since, retry_at = unpack(last[1] and call('HMGET', message(last[1]), 'waiting_at', 'retry_at') or {})
+        if not since or not retry_at or since + (last[2] - retry_at) <= NOW + set_back() + CLOCKS_DIFFER then
+            return
+        end
+        call('ZADD', HELD, NOW + set_back(), last[1])
+    end
+end
+
 -- Brings the chats that come first in `since` up to date, `PROMOTE` at most: the message that could
--- leave since then may have left, and an older release may have emptied the lane.
+-- leave since then may have left.
 local function follow_heads()
     for _ = 1, PROMOTE do
         local chat = call('ZRANGE', SINCE, 0, 0)[1]
@@ -72,36 +90,12 @@ local function follow_heads()
     end
 end
 
--- Seconds of `uptime` for which an Idempotency-Key names its message.
-local KEPT = 24 * 3600
-
--- Counts the seconds for which the caller's host ran, by its `uptime` since `boot`: a clock that is set changes none of
--- them. While that host is down they stand still, so that a key lasts longer and never shorter.
-local function count_uptime(boot, uptime)
-    local before = call('HMGET', COUNTERS, 'boot', 'booted_for', 'uptime')
-    local passed = before[1] == boot and math.max(0, uptime - before[2]) or 0
-    local total = string.format('%.3f', (before[3] or 0) + passed)
-    call('HSET', COUNTERS, 'boot', boot, 'booted_for', uptime, 'uptime', total)
-    return tonumber(total)
-end
-
--- Forgets up to `PROMOTE` of the oldest keys whose time is over; how many.
-local function forget_keys(uptime)
-    for forgotten = 0, PROMOTE - 1 do
-        local first = call('LINDEX', KEYED, 0)
-        local accepted, key = string.match(first or '', '^(%S+) (%S+)$')
-        if not key or accepted + KEPT > uptime then
-            return forgotten
-        end
-        call('DEL', idempotency(key))
-        call('LPOP', KEYED)
-    end
-    return PROMOTE
-end
-
-function transitions.promote(boot, uptime)
+function transitions.promote(boot, seconds)
     follow_clock()
-    forget_keys(count_uptime(boot, uptime))
+    count_uptime(boot, seconds)
+    forget_hours()
+    remove_finished()
+    follow_held()
     promote()
     rested()
     follow_heads()
@@ -139,23 +133,13 @@ function transitions.abandon(code, limit)
     return call('ZCARD', OPEN)
 end
 
--- Lets some expire as if the store had them, for a connection that is removed; how many.
-local function let_some_go()
-    local refused, last = call('ZRANGE', REFUSED, 0, 99), last_hour()
-    for _, id in ipairs(refused) do
-        finish(id, 'unread', last)
-    end
-    note_ends()
-    return #refused
-end
-
 -- Removes the fixed keys, unless something is open or not mirrored yet; without them nobody claims.
 function transitions.close()
-    if call('EXISTS', OPEN, CHANGED) > 0 or let_some_go() > 0 or forget_keys(math.huge) > 0 then
+    if call('EXISTS', OPEN, CHANGED) > 0 then
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING, LEAVING, REFUSED)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING, LEAVING, FINISHED, REFUSED)
     return 'closed'
 end
 

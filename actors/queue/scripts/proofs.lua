@@ -35,13 +35,13 @@ end
 -- An acknowledgement or receipt proves a message sent in whatever state it is; `proofs` are pairs
 -- of a status and its time, and what they change is written at once. Monotone, also in its times:
 -- WhatsApp's are whole seconds, so that within one, and never after now, our clock says it better;
--- and none may lie before the step that it follows.
+-- and none may lie before the step that it follows. Whether there is a record.
 local function prove(id, proofs)
     local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', 'delivered_at',
         'read_at', 'sending_at', 'accepted_at', 'send_at', 'redriven_at', 'uncertain', 'error',
         'retry_at', 'ticket', 'expired_at', 'paced_at')
     if not record[1] then
-        return
+        return false
     end
     local times = {sent = record[3], delivered = record[4], read = record[5]}
     local known, fields = PROOF[record[1]] or 0, {}
@@ -86,4 +86,5 @@ local function prove(id, proofs)
     if fields[1] then
         write(id, sequence(), unpack(fields))
     end
+    return true
 end

@@ -12,15 +12,11 @@ function transitions.retry_refused(id)
 end
 
 function transitions.discard_refused(id)
-    local record = call('HMGET', message(id), 'refused_at', 'bytes', 'keyed', 'stored')
+    local record = call('HMGET', message(id), 'refused_at', 'stored')
     if record[1] then
         let_go(id)
-        local weight, last = bare(record[3]), last_hour()
-        shed(id, weight, last)
-        call('PEXPIRE', message(id), RETENTION)
-        add('bytes', weight - record[2])
-        count_end(last, weight)
-        note_ends()
+        shed(id)
+        call('ZADD', FINISHED, uptime(), id)
     end
-    return (record[1] or record[4] == '1') and 1 or 0
+    return (record[1] or record[2] == '1') and 1 or 0
 end

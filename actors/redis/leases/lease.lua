@@ -12,7 +12,7 @@
 --   version_ends_at    when WhatsApp stops accepting the version that the owner announced
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
---   linked_at      when the account was linked first, 0 under an older release
+--   linked_at      when the account was linked first
 --   refused_documents    how many items the state store refuses, set aside in the session
 --   refused_sends        how many finished messages the queue keeps for that reason (its scripts write it)
 --   refused_full         1 where one more has no room there
@@ -69,12 +69,12 @@ local function show(key, state, text, expires_at, left)
     end
 end
 
--- The step that linking waits for; an owner of an older release knows no passkey.
+-- The step that linking waits for.
 local function step(state, qr, code, passkey)
     if state ~= 'pairing' then
         return ''
     end
-    return passkey and passkey ~= '' and 'passkey' or code ~= '' and 'code' or qr ~= '' and 'qr' or ''
+    return passkey ~= '' and 'passkey' or code ~= '' and 'code' or qr ~= '' and 'qr' or ''
 end
 
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
@@ -86,28 +86,16 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     end
     call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
         'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at,
-        'pairing_step', step(state, qr, code, passkey))
-    -- An actor of an older release that loads this script reports no limits.
-    if limited_until then
-        call('HSET', LEASE, 'limited_until', limited_until, 'limit_reason', limit_reason,
-            'mistaken_at', mistaken_at)
-    end
-    if refused_documents then
-        call('HSET', LEASE, 'refused_documents', refused_documents)
-    end
-    if deferred_files then
-        call('HSET', LEASE, 'deferred_files', deferred_files, 'over_budget_files', over_budget_files,
-            'refused_full', refused_full or '')
-    end
-    if linked_at then
-        call('HSET', LEASE, 'linked_at', linked_at)
-    end
+        'pairing_step', step(state, qr, code, passkey), 'limited_until', limited_until,
+        'limit_reason', limit_reason, 'mistaken_at', mistaken_at, 'refused_documents', refused_documents,
+        'deferred_files', deferred_files, 'over_budget_files', over_budget_files,
+        'refused_full', refused_full, 'linked_at', linked_at)
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end
     show(QR, state, qr, expires_at, left)
     show(PAIRING_CODE, state, code, code_expires_at, code_left)
-    show(PASSKEY, state, passkey or '', passkey_expires_at, passkey_left)
+    show(PASSKEY, state, passkey, passkey_expires_at, passkey_left)
     return 'kept'
 end
 

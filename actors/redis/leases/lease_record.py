@@ -40,7 +40,7 @@ class HeldItems:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Self:
-        """Return the numbers in a lease record; 0 where an older release wrote it."""
+        """Return the numbers in a lease record; 0 where no owner reported yet."""
         return cls(
             int(fields.get("refused_documents") or 0),
             int(fields.get("deferred_files") or 0),
@@ -66,7 +66,7 @@ NONE_HELD = HeldItems()
 class Owner:
     """A process that serves a connection; `actor` is its Ray name, `node` is `host_identity.here()`.
 
-    `started` is `processes.start_of` it, empty where an older release took the lease.
+    `started` is `processes.start_of` it, empty where that is not known.
     """
 
     actor: str
@@ -98,7 +98,7 @@ class Lease:
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last. `refused_sends` are messages of the
     queue whose view the state store refuses until a person decides; the queue counts them, and a new owner changes nothing.
-    At `linked_at` the account was linked first, 0 under an older release.
+    At `linked_at` the account was linked first.
     """
 
     connection: str

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
-from actors.redis.client import reach
+from actors.redis.client import reach, redis_errors
 from actors.redis.leases.lease_record import (
     NONE_HELD,
     HeldItems,
@@ -291,8 +291,9 @@ class Leases:
 
     async def _bury(self, connection: str, field: str, now: float | None) -> None:
         at = repr(time.time() if now is None else now)
-        async with reach():
-            await self._redis.eval(BURY, 1, keys.of(connection).deleted, field, at, TOMBSTONE)
+        tombstone = keys.of(connection).deleted
+        with redis_errors:  # a replica that is promoted refuses the sends, too
+            await self._pipeline.eval(BURY, 1, tombstone, field, at, TOMBSTONE, durable=True)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         durable = transition == "take"  # a replica that is promoted gives no epoch twice (G6)

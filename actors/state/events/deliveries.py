@@ -106,7 +106,7 @@ class Delivery:
 
     @classmethod
     def of(cls, document: Document) -> Delivery:
-        """The delivery of a document; one of an older release has neither lane nor tries."""
+        """The delivery of a document."""
         return cls(
             document["webhook"],
             outbox.read(document["event"]),

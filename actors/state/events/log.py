@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD, Order, Where
-from actors.state.events.outbox import Head, unpacked
+from actors.state.events.outbox import Head, has_events_of, unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from actors.state.documents import Document, Documents
     from actors.state.events.outbox import NumberedEvent
 
@@ -16,10 +19,14 @@ LOG_PACKS = 20
 
 
 class Look(NamedTuple):
-    """Events behind a number, oldest first, and whether there may be more behind those."""
+    """Events behind a number, oldest first, and whether there may be more behind those.
+
+    `spans` are the first and last numbers of the parts of the log that were looked at.
+    """
 
     events: list[NumberedEvent]
     more: bool
+    spans: Sequence[tuple[int, int]] = ()
 
 
 class EventLog:
@@ -36,13 +43,24 @@ class EventLog:
         """The head of the log."""
         return Head.of(await self._documents.get(EVENT_LOG, HEAD))
 
-    async def after(self, seq: int, *, packs: int = LOG_PACKS) -> Look:
-        """The next events behind the number `seq`."""
+    async def after(
+        self, seq: int, *, packs: int = LOG_PACKS, about: Collection[str] | None = None
+    ) -> Look:
+        """The next events behind the number `seq`.
+
+        With `about`, documents without an event of these connections are passed over; others come whole.
+        """
         page = await self._documents.query(
             EVENTS, where=[Where("last", ">", seq)], order=[Order("last")], limit=packs
         )
-        events = [each for pack in page.items for each in unpacked(pack) if each.seq > seq]
-        return Look(events, page.next is not None)
+        spans = [
+            (pack["first"] if "first" in pack else pack["last"], pack["last"])
+            for pack in page.items
+        ]
+        wanted = [each for each in page.items if about is None or has_events_of(each, about)]
+        # A document may have as much as takes some ten milliseconds.
+        events = await asyncio.to_thread(_events, wanted, seq) if wanted else []
+        return Look(events, page.next is not None, spans)
 
     async def before(self, seq: int, *, packs: int = LOG_PACKS) -> Look:
         """The last events that come before the number `seq`, the newest first."""
@@ -65,3 +83,8 @@ class EventLog:
             return Head(head.seq, head.webhooks, until).document
 
         return Head.of(await self._documents.change(EVENT_LOG, HEAD, change))
+
+
+def _events(packs: Sequence[Document], seq: int) -> list[NumberedEvent]:
+    """The events of these documents behind the number `seq`."""
+    return [each for pack in packs for each in unpacked(pack) if each.seq > seq]

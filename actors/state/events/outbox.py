@@ -53,7 +53,7 @@ class Head:
     webhooks: tuple[str, ...] = ()
     """Ids of webhooks that events are written for."""
     until: float = 0.0
-    """Events are written until then for those who read; where there is a webhook, always."""
+    """Events are written for those who read until retention finds this past, and sets 0; where there is a webhook, always."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> Head:
@@ -69,9 +69,10 @@ class Head:
     def document(self) -> Document:
         return {"seq": self.seq, "webhooks": list(self.webhooks), "until": self.until}
 
-    def wanted(self, now: float) -> bool:
-        """Whether events are written: for a webhook, or for a reader until a moment ago."""
-        return bool(self.webhooks) or now < self.until
+    @property
+    def wanted(self) -> bool:
+        """Whether events are written: for a webhook, or for a reader that came lately."""
+        return bool(self.webhooks) or self.until > 0
 
 
 class EventsDocument(TypedDict):
@@ -97,9 +98,9 @@ class _Pack:
         return {"first": self.first, "last": last, "at": at, "events": f"[{','.join(self.texts)}]"}
 
 
-def is_wanted(head: Document | None, now: float) -> bool:
+def is_wanted(head: Document | None) -> bool:
     """Return whether events are wanted; where not, those of a write need not be derived."""
-    return Head.of(head).wanted(now)
+    return Head.of(head).wanted
 
 
 def packed(
@@ -107,7 +108,7 @@ def packed(
 ) -> list[tuple[str, str, Mapping[str, Any]]]:
     """The documents to set, by collection and id; none where nobody wants the events."""
     log = Head.of(head)
-    if not events or not log.wanted(now):
+    if not events or not log.wanted:
         return []
     packs = [_Pack(log.seq + 1)]
     for seq, event in enumerate(events, log.seq + 1):
@@ -142,6 +143,17 @@ def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
         event = _event(fields, seq, at)
         cut = event.type != UNREADABLE_TYPE and bool(fields.get("cut", False))
         yield NumberedEvent(seq, at, event, cut, size)
+
+
+def has_events_of(document: Mapping[str, Any], connections: Iterable[str]) -> bool:
+    """Return whether a document of ``events`` may have events of these connections, without reading each event.
+
+    It has none where this is False. One that cannot be read has none that names a connection.
+    """
+    events = document.get("events")
+    return isinstance(events, str) and any(
+        f'"connection":{_json(each)}' in events for each in connections
+    )
 
 
 def written(event: NumberedEvent) -> str:

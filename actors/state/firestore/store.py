@@ -289,20 +289,9 @@ class FirestoreDocuments:
         if any(step.has_events for step in steps) and head not in names:
             names.append(head)
         before, transaction = await self._read(client, names, transaction=True)
-        after = dict(before)
-        events: list[Event] = []
-        now = time.time()
-        log_head = None if before.get(head) is None else decode(before[head])
-        wanted = is_wanted(log_head, now)
         try:
-            for step in steps:
-                there = after[step.name]
-                after[step.name] = step.apply(there)
-                if wanted:
-                    events += step.events(there, after[step.name])
-            for collection, identity, data in packed(log_head, events, now):
-                name = self._name(collection, identity)
-                after[name] = encode(name, data)
+            # Documents of a megabyte are read and written anew by each step.
+            after = await asyncio.to_thread(self._applied, steps, before, before.get(head))
         except BaseException:
             await self._roll_back(client, transaction)
             raise
@@ -313,6 +302,25 @@ class FirestoreDocuments:
             if not _same(before.get(name), after[name])
         ]
         await self._commit(client, writes, transaction)
+        return after
+
+    def _applied(
+        self, steps: Sequence[_Step], before: Mapping[str, Any], head: Any | None
+    ) -> dict[str, Any]:
+        """The documents after these steps, and those of their events, by name."""
+        after = dict(before)
+        events: list[Event] = []
+        now = time.time()
+        log_head = None if head is None else decode(head)
+        wanted = is_wanted(log_head)
+        for step in steps:
+            there = after[step.name]
+            after[step.name] = step.apply(there)
+            if wanted:
+                events += step.events(there, after[step.name])
+        for collection, identity, data in packed(log_head, events, now):
+            name = self._name(collection, identity)
+            after[name] = encode(name, data)
         return after
 
     async def _roll_back(self, client: Any, transaction: bytes) -> None:

@@ -96,13 +96,13 @@ class MessageDocument(TypedDict, total=False):
     chat_name: str
     """The subject of the group, or the name of the person whose chat it is, as they were known when it arrived; missing where none was, and of what went out through the API."""
     sender_lid: str
-    """The LID of a sender with a number, where it is known; of either engine."""
+    """The LID of a sender with a number, where it is known."""
     from_me: bool
     """Whether it was sent from the account, also from its phone."""
     at: float
     """The time by which lists are sorted: its acceptance; of a live one its arrival; of what waited at WhatsApp, or is of a history sync, WhatsApp's time of it. In a chat it is always behind those that arrived before, whatever clocks do ([architecture](architecture.md))."""
     whatsapp_at: float
-    """WhatsApp's time of what did not go out through the API, in whole seconds; missing where an older release stored it."""
+    """WhatsApp's time of what did not go out through the API, in whole seconds."""
     queued_at: float
     waiting_at: float
     sending_at: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import Change, Edit, decode, file_of, pack
+from actors.messages.content import Change, Edit, Target, decode, file_of, pack
 from actors.state.documents import MESSAGES, Write, size_of
 from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_file, of_message
 from actors.state.fields import API, source_of
@@ -21,6 +21,7 @@ from actors.state.messages.applied_changes import (
     noting,
     renamed,
     settled,
+    target_id,
 )
 from actors.state.messages.file_states import PENDING_FILE, STORED_STATE, later
 
@@ -93,7 +94,7 @@ def naming(item: Mapping[str, Any]) -> Document:
 def _place(item: Mapping[str, Any], at: float) -> float:
     """The time by which lists order an inbox message that has WhatsApp's time `at`.
 
-    The session gave it its place. One of a history sync, or of an older release, has none and stands in its second:
+    The session gave it its place. One of a history sync has none and stands in its second:
     within it these keep the order of their keys.
     """
     place = item.get("place")
@@ -181,16 +182,23 @@ def storing(document: Document, *, events: EventsOf | None = of_message) -> Writ
 def advancing(connection: str, item: Mapping[str, Any]) -> Write:
     """The write that notes a receipt (the fields of `engine.InboxStatus`) for a stored message.
 
-    Of what the account's phone sent only, in whatever order receipts come and however often.
+    In whatever order receipts come and however often. One of this service that left the queue unsent is proven sent (G3).
     """
-    chat, sender, message_id = (str(item[name]) for name in ("chat", "sender", "message_id"))
-    status = str(item["status"])
-    news = {"status": status, f"{status}_at": float(item["at"])}
+    target, status, at = (
+        Target(item["message_id"], item["sender"]),
+        str(item["status"]),
+        float(item["at"]),
+    )
+    news = {"status": status, f"{status}_at": at}
 
     def change(there: Document | None) -> Document | None:
-        return None if there is None or is_early(there) else _advanced(there, news)
+        if there is None or is_early(there):
+            return None
+        if target.sender is None and there["status"] not in _PROOF:
+            there = {**there, "status": "sent", "sent_at": at, "error": None, "uncertain": False}
+        return _advanced(there, news)
 
-    identity = incoming_id(connection, chat, sender, message_id)
+    identity = target_id(connection, item["chat"], target)
     return Write("change", MESSAGES, identity, change=change, events=of_message)
 
 

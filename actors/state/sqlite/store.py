@@ -90,7 +90,7 @@ class SqliteDocuments:
         def run(database: sqlite3.Connection) -> None:
             now = time.time()
             head = _read(database, EVENT_LOG, HEAD) if telling else None
-            if not is_wanted(head, now):
+            if not is_wanted(head):
                 for _, apply in applies:
                     apply(database)
                 return

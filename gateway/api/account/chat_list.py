@@ -1,6 +1,6 @@
 """Serves the API route that lists and searches a connection's chats, with newest messages, from SQLite or Firestore.
 
-A chat of a page costs its document and its newest message's, and with an engine that has app state the contact's; a
+A chat of a page costs its document, its newest message's and the contact's; a
 search costs as much for each chat that it looks at, the message that it found there, and with its first page the newest
 messages of the connection (`text_search`).
 """
@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.engine import ABILITIES
 from actors.messages.content import CHANGE_TYPES
 from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
@@ -52,7 +51,6 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
     """Answer with chats, newest first; a search reads at most `SEARCHED_CHATS` documents for a page."""
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
-    app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
     found: list[_Row] = []
     texts, search = FoundTexts(), query.search
     if search is not None:
@@ -69,38 +67,26 @@ async def listed(call: ApiRequest[None, ListAllChats]) -> Response:
             after=after,
         )
         after, looked = page.next, looked + len(page.items)
-        rows = await asyncio.gather(
-            *(_row(documents, each, texts, app_state=app_state) for each in page.items)
-        )
+        rows = await asyncio.gather(*(_row(documents, each, texts) for each in page.items))
         size += sum(size_of(each.last) + size_of(each.match) for each in rows)
         found += rows if search is None else await asyncio.to_thread(_matching, search, rows)
         enough = len(found) >= query.limit if search is None else 2 * len(found) > query.limit
         if after is None or enough or looked >= SEARCHED_CHATS or size >= PAGE_BYTES:
-            return await asyncio.to_thread(_shown, found, texts, after, app_state=app_state)
+            return await asyncio.to_thread(_shown, found, texts, after)
 
 
-def _shown(
-    rows: list[_Row], texts: FoundTexts, following: str | None, *, app_state: bool
-) -> Response:
+def _shown(rows: list[_Row], texts: FoundTexts, following: str | None) -> Response:
     now = time.time()
     items = [
-        chats.chat(
-            each.document, each.last, each.contact, app_state=app_state, now=now, match=each.match
-        )
+        chats.chat(each.document, each.last, each.contact, now=now, match=each.match)
         for each in rows
     ]
     since = rfc3339(texts.since)
     return written(chats.ListedChats(items=items, texts_since=since, next=following))
 
 
-async def _row(
-    documents: Documents,
-    document: Document,
-    texts: FoundTexts,
-    *,
-    app_state: bool,
-) -> _Row:
-    named = app_state and not document["chat"].endswith("@g.us")
+async def _row(documents: Documents, document: Document, texts: FoundTexts) -> _Row:
+    named = not document["chat"].endswith("@g.us")
     id_ = document_id(document["connection"], document["chat"])
     match = texts.by_chat.get(document["chat"])
     is_last = match is not None and match == document.get("last")

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import ABILITIES
 from actors.state.account.app_state import document_id
 from actors.state.account.app_state import name_of as contact_name
 from actors.state.documents import CHATS, CONTACTS, StoreAway
@@ -22,8 +21,7 @@ _Chat = tuple[str, str]
 async def chat_names(backends: Backends, chats: Iterable[_Chat]) -> Mapping[_Chat, str | None]:
     """The name of each chat, by connection and address, as lists of chats have it; none while the store is away.
 
-    It is in the address book, or as a message last brought it; None where neither is. A chat costs one document, and one
-    of an engine that has app state two.
+    It is in the address book, or as a message last brought it; None where neither is. A chat costs two documents at most.
     """
     wanted = list(dict.fromkeys(chats))
     with suppress(StoreAway):
@@ -33,10 +31,9 @@ async def chat_names(backends: Backends, chats: Iterable[_Chat]) -> Mapping[_Cha
 
 
 async def _name(backends: Backends, connection: str, chat: str) -> str | None:
-    registered, id_ = await backends.connections.find(connection), document_id(connection, chat)
-    if registered is not None and "app_state" in ABILITIES.get(registered.engine, frozenset()):
-        name = contact_name(await backends.documents.get(CONTACTS, id_))
-        if name is not None:
-            return name
+    id_ = document_id(connection, chat)
+    name = contact_name(await backends.documents.get(CONTACTS, id_))
+    if name is not None:
+        return name
     there = await backends.documents.get(CHATS, id_)
     return None if there is None else there.get("name")

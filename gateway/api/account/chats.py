@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from actors.messages.content import ChatChange as Change
 from actors.state.account.app_state import FLAGS, document_id, name_of, shown
 from actors.state.documents import CHATS, CONTACTS, LABELS, Order, Where
-from gateway.acceptance import engine_limits
 from gateway.api import sends
 from gateway.api.account.read_marks import GIVES, taken_in
 from gateway.api.lookups import canonical
@@ -92,7 +91,6 @@ async def _labels(call: ApiRequest[None, None]) -> Response:
 async def _change(call: ApiRequest[ChatChange, WaitParameters]) -> Response:
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
-    engine_limits.require(connection.engine, "app_state")
     chat, given = canonical(call.path["chat"], addresses.chat), call.body
     if given.muted_until is not None and given.muted is not True:
         raise Problem("invalid_field", "The field muted_until: it goes with muted: true.")
@@ -175,7 +173,7 @@ OPERATIONS = (
         body=ChatChange,
         query=WaitParameters,
         headers=sends.KEY,
-        refuses=(*sends.REFUSES, "invalid_number", "unsupported_chat", "unsupported_by_engine"),
+        refuses=(*sends.REFUSES, "invalid_number", "unsupported_chat"),
     ),
     Operation(
         "GET",

@@ -1,7 +1,7 @@
 """Serves the API route that lists and searches people from SQLite or Firestore: the address book, then other chats.
 
-A person costs one document, and one of a chat with an engine that has app state two: the address book is looked
-up for each, so that nobody is listed twice.
+A person costs one document, and one of a chat two: the address book is looked up for each, so that nobody is
+listed twice.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.engine import ABILITIES
 from actors.state.account.app_state import document_id
 from actors.state.documents import CHATS, CONTACTS, InvalidCursor, Order, Where
 from gateway.api.account.chat_list import fits
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from actors.state.connections import Connection as Registered
     from actors.state.documents import Document, Documents
 
 _BOOK, _CHATS = "book.", "chats."
@@ -54,7 +52,7 @@ async def listed(call: ApiRequest[None, ListAllContacts]) -> Response:
         )
         looked += len(page.items)
         people = await asyncio.gather(
-            *(_person(documents, connection, each) for each in page.items)
+            *(_person(documents, connection.id, each) for each in page.items)
         )
         found += await asyncio.to_thread(_found, people, query.search)
         after = page.next
@@ -76,7 +74,7 @@ def _place(cursor: str | None) -> tuple[str, str | None]:
 
 
 async def _person(
-    documents: Documents, connection: Registered, document: Document
+    documents: Documents, connection: str, document: Document
 ) -> ListedContact | None:
     """The person of a document of either collection; None for a group, and for a chat whose person is in the address book."""
     if "chat" not in document:
@@ -84,12 +82,10 @@ async def _person(
     chat = document["chat"]
     if chat.endswith("@g.us"):
         return None
-    app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
-    if app_state:
-        book = await documents.get(CONTACTS, document_id(connection.id, chat))
-        if book is not None and contacts.saved(book) is not None:
-            return None
-    return contacts.of_chat(document, app_state=app_state)
+    book = await documents.get(CONTACTS, document_id(connection, chat))
+    if book is not None and contacts.saved(book) is not None:
+        return None
+    return contacts.of_chat(document)
 
 
 def _found(people: Iterable[ListedContact | None], search: str | None) -> list[ListedContact]:

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from actors.state.documents import MESSAGES
 from actors.state.messages.applied_changes import is_early
-from gateway.acceptance import engine_limits
 from gateway.api.lookups import REFUSES, request_owner
 from gateway.api.messages import named
 from gateway.connection_access import resolve, resolve_path
@@ -37,7 +36,6 @@ async def _resend(call: ApiRequest[None, None]) -> Response:
 
 async def _sync(call: ApiRequest[None, None]) -> Response:
     connection = await resolve_path(call)
-    engine_limits.require(connection.engine, "app_state")
     return await _request(call, connection, "sync_app_state", {})
 
 
@@ -76,7 +74,7 @@ OPERATIONS = (
         _sync,
         {204: Gives("Asked.")},
         "admin",
-        refuses=(*REFUSES, "unsupported_by_engine"),
+        refuses=REFUSES,
     ),
     Operation(
         "POST",

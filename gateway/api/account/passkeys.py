@@ -16,7 +16,6 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from actors.runtime.text_pattern import TextPattern
-from gateway.acceptance import engine_limits
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import ApiRequest, Gives, Operation, written
@@ -105,7 +104,7 @@ class Passkey(Answer):
 
 
 async def _get(call: ApiRequest[None, None]) -> Response:
-    registered = await _able(call)
+    registered = await resolve_path(call, fresh=True)
     found = await call.backends.leases.passkey(registered.id)
     if found is None:
         raise Problem("no_passkey_challenge")
@@ -113,19 +112,14 @@ async def _get(call: ApiRequest[None, None]) -> Response:
 
 
 async def _answer(call: ApiRequest[Assertion, None]) -> Response:
-    registered = await _able(call)
+    registered = await resolve_path(call, fresh=True)
     assertion = call.body.model_dump_json(include={"id", "rawId", "type", "response"})
     return await _run_command(call, registered, "passkey_assertion", {"assertion": assertion})
 
 
 async def _confirm(call: ApiRequest[None, None]) -> Response:
-    return await _run_command(call, await _able(call), "confirm_passkey", {})
-
-
-async def _able(call: ApiRequest[Any, None]) -> Registered:
     registered = await resolve_path(call, fresh=True)
-    engine_limits.require(registered.engine, "passkeys")
-    return registered
+    return await _run_command(call, registered, "confirm_passkey", {})
 
 
 async def _run_command(
@@ -159,7 +153,7 @@ def _shown(text: str, expires_at: float) -> Passkey:
 
 _PATH = "/api/connections/{connection}/passkey"
 _TAG = "connections"
-_REFUSES = ("no_passkey_challenge", "unsupported_by_engine", "redis_away", "store_away")
+_REFUSES = ("no_passkey_challenge", "redis_away", "store_away")
 _REFUSES_STEP = (*_REFUSES, "passkey_refused", "connection_busy", "not_answered")
 OPERATIONS = (
     Operation(

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from actors.state.account import pictures
 from actors.state.documents import StoreAway
-from gateway.acceptance import engine_limits
 from gateway.acceptance.attachments import NOT_KEPT
 from gateway.api import media, sends
 from gateway.api.account.groups import group_in_path
@@ -99,8 +98,6 @@ async def _change_profile(call: ApiRequest[models.ProfileChange, None]) -> Respo
     registered, changes = await resolve_path(call), call.body.changes
     if not changes:
         raise Problem("missing_field", 'Name something to change, as in {"about": "At work"}.')
-    if "name" in changes:
-        engine_limits.require(registered.engine, "app_state")
     if (wanted := changes.get("picture")) is not None:
         await _require_jpeg(call, registered, wanted)
     await request_owner(call, registered, "change_profile", {"change": changes})
@@ -145,7 +142,7 @@ def _begins(file: Path) -> bytes:
         return stream.read(len(_JPEG))
 
 
-_REFUSED: Final = ("not_allowed", "whatsapp_refused", "whatsapp_limited", "unsupported_by_engine")
+_REFUSED: Final = ("not_allowed", "whatsapp_refused", "whatsapp_limited")
 _FILES: Final = ("media_unavailable", "disk_reserve", "vault_away", "store_away")
 _SET: Final = ("unknown_media", "media_too_large", "media_type_mismatch", *_FILES)
 _OF_GROUP: Final = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.messages.content import CHANGE_TYPES, NOTICES, Star
-from gateway.acceptance import engine_limits, message_targets
+from gateway.acceptance import message_targets
 from gateway.api import messages, sends
 from gateway.api.account.read_marks import GIVES, taken_in
 from gateway.connection_access import resolve
@@ -31,7 +31,6 @@ async def _change(call: ApiRequest[None, WaitParameters], *, starred: bool) -> R
     document = await messages.document_of(call)
     id, named = messages.named(call)  # noqa: A001 - the field's word
     connection = await resolve(call, named)
-    engine_limits.require(connection.engine, "app_state")
     if document["type"] in NOTICES | CHANGE_TYPES:
         raise Problem("unknown_message")
     found = message_targets.of_document(document, api=".in." not in id)
@@ -46,7 +45,6 @@ _REFUSES = (
     "unknown_message",
     "target_deleted",
     "target_not_sent",
-    "unsupported_by_engine",
 )
 OPERATIONS = (
     Operation(

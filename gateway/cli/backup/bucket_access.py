@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.connection import whatsmeow
-from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
@@ -33,6 +33,7 @@ from actors.redis.leases.lease_record import Position
 from actors.redis.leases.leases import LeaseLost, Leases, Owner
 from actors.runtime import host_identity
 from actors.runtime.connection_ids import is_connection, name_of
+from actors.state.connection_document import ENGINE
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
@@ -69,7 +70,7 @@ def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
         output.refuse(str(refusal))
     except RedisAway:
         output.refuse("Redis does not answer, so nobody can say who serves the connection.")
-    except (SessionDamaged, SessionTooNew, SessionUnavailable, BackupTooLarge) as error:
+    except (SessionDamaged, SessionTooNew, SessionUnavailable) as error:
         output.refuse(f"The session cannot be copied: {error.code}.")
 
 
@@ -155,7 +156,7 @@ class Desk:
         """Put a copy in the place of the session, under a lease where anybody may take one.
 
         Without `which` it is the newest that can be read; newer ones are `refused` in the answer.
-        An unknown connection is registered under the copy's id: stopped, on the copy's engine, without
+        An unknown connection is registered under the copy's id: stopped, without
         a webhook, and not shown as online (`registered` in the answer). A connection never gets the copy of another one that had its name.
         """
         registered = await self._registered(named)
@@ -168,14 +169,14 @@ class Desk:
         restoring = file.with_name(f"{RESTORING}-{os.getpid()}")
         copy, enclosed = await self._read(chosen, restoring)
         try:
-            engine = "whatsmeow" if whatsmeow.DATABASE in enclosed else "native"
             newest = max(one.position.epoch for one in copies)
-            epoch = await self._under_lease(connection, engine, file, restoring, newest)
+            epoch = await self._under_lease(connection, file, restoring, newest)
         finally:
             for left in (restoring, *(beside(restoring, name) for name in BESIDE)):
                 await asyncio.to_thread(remove, left)
         if registered is None:
             async with self._registry() as registry:
+                engine = ENGINE if whatsmeow.DATABASE in enclosed else "native"
                 await registry.create(
                     name_of(connection), engine=engine, id=connection, desired="stopped"
                 )
@@ -204,13 +205,11 @@ class Desk:
         done = [await self._vault.rewrap(copy) for copy in copies]
         return {"copies": len(done), "rewrapped": sum(done)}
 
-    async def _under_lease(
-        self, connection: str, engine: str, file: Path, restoring: Path, epoch: int
-    ) -> int:
+    async def _under_lease(self, connection: str, file: Path, restoring: Path, epoch: int) -> int:
         with_file = max(epoch, _epoch(file))
         if self._asleep():
             # Its own Redis is stopped and so is everything else: nobody can take a lease.
-            await place(restoring, file, with_file + 1, engine=engine)
+            await place(restoring, file, with_file + 1)
             return with_file + 1
         redis = connect(self._settings)
         leases = Leases(redis)
@@ -227,7 +226,7 @@ class Desk:
             except LeaseLost:
                 raise CommandFailed(f"{connection} was deleted.") from None
             try:
-                await place(restoring, file, lease.epoch, engine=engine)
+                await place(restoring, file, lease.epoch)
                 position = await asyncio.to_thread(Session.stored_position, file)
                 await leases.note_session(connection, lease.epoch, position)
             finally:

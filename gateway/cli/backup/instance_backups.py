@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from actors.config.sections import bucket_address
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
-from actors.connection.backup.backup_format import BackupTooLarge, Tampered
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.blocking_bucket import WITHOUT_ANSWER
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.keyring import Keyring, WrongKey
@@ -23,6 +24,7 @@ from actors.connection.session.session import SessionDamaged, SessionTooNew, Ses
 from actors.redis.client import RedisAway
 from actors.runtime.atomic_files import write_atomically
 from actors.runtime.connection_ids import name_of
+from actors.runtime.deletion_time import ordered_deletion_time
 from actors.state.documents import StoreAway
 from gateway.cli import output
 from gateway.cli.backup.standstill import Standstill, end_process
@@ -32,7 +34,7 @@ from gateway.cli.instance.preparation import running
 from gateway.http.response_base import rfc3339
 from gateway.setting_texts import FIELD_NAMES
 from supervision.backup import creation, restoration, unfinished
-from supervision.backup.backup_store import BackupStore
+from supervision.backup.backup_store import BackupStore, in_the_past
 from supervision.backup.creation import BackupFailed
 from supervision.backup.restoration import CannotRestore
 from supervision.jobs.backup_redis import mark_of
@@ -69,6 +71,7 @@ def create(data: Path, to: str, keep: int | None, *, yes: bool, as_json: bool) -
             there: list[BackupName] = []
             with suppress(OSError):  # the backup fails of it, by a sentence
                 there = await store.names(await asyncio.to_thread(mark_of, data))
+                there = in_the_past(there, ordered_deletion_time(data))
             if older := there[: max(len(there) + 1 - keep, 0)]:
                 with standstill.paused():
                     confirm(
@@ -124,15 +127,20 @@ def show(source: str, data: Path, as_json: bool) -> None:
 
 
 async def _listed(store: BackupStore) -> list[dict[str, Any]]:
-    """Describe each backup; one whose list cannot be read has the code of the reason as its state."""
+    """Describe each backup; one whose list cannot be read has the code of the reason as its state.
+
+    One that is later than now is `in_future`: a clock that was ahead made it, or this one is behind.
+    """
     items = []
     for name in await store.names():
         left_out: tuple[LeftOut, ...] = ()
         try:
             left_out = (await store.read(name)).left_out
             state = "incomplete" if left_out else "complete"
-        except (Tampered, WrongKey, BackupTooLarge) as error:
+        except (Tampered, WrongKey) as error:
             state = error.code
+        if not in_the_past([name], time.time()):
+            state = "in_future"
         items.append(
             {
                 "copy": str(name),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,7 +47,8 @@ RejectCallsText = Annotated[
         help="Sent to each person whose call is refused; empty for none.",
     ),
 ]
-COLUMNS = ("id", "state", "cause", "engine", "epoch", "restarts", "since")
+NOTHING_TO_SCAN = 409
+COLUMNS = ("id", "state", "cause", "epoch", "restarts", "since")
 
 
 @app.command("list")
@@ -61,7 +63,7 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 
 @app.command()
 def show(connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Show a connection: its state and the reason, its account, its settings and its engine's promises."""
+    """Show a connection: its state and the reason, its account and its settings."""
     from gateway.cli.api_client import Api, segment
 
     with Api(directory(data), key) as api:
@@ -76,17 +78,6 @@ def show(connection: Connection, data: Data = DATA, key: Key = None, as_json: Js
 @app.command()
 def add(
     connection: Connection,
-    engine: Annotated[
-        str | None,
-        typer.Option("--engine", help="native or whatsmeow; else what ENGINE names, or fits."),
-    ] = None,
-    allow_unproven_engine: Annotated[
-        bool,
-        typer.Option(
-            "--allow-unproven-engine",
-            help="Link a real account with an engine that never met WhatsApp.",
-        ),
-    ] = False,
     show_online: Annotated[
         bool, typer.Option("--show-online", help="Show the account as online at all times.")
     ] = False,
@@ -107,9 +98,7 @@ def add(
     from gateway.cli.api_client import Api
 
     given = {
-        "engine": engine,
         "webhook": webhook,
-        "allow_unproven_engine": allow_unproven_engine or None,
         "show_online": show_online or None,
         "proxy": _proxy(proxy),
         "reject_calls": reject_calls or None,
@@ -186,9 +175,7 @@ def set_(
 @app.command()
 def profile(
     connection: Connection,
-    name: Annotated[
-        str | None, typer.Option("--name", help="The name that strangers see; not on each engine.")
-    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The name that strangers see.")] = None,
     about: Annotated[
         str | None, typer.Option("--about", metavar="TEXT", help="The text beneath it, or empty.")
     ] = None,
@@ -218,12 +205,24 @@ def profile(
 
 
 @app.command()
-def qr(connection: Connection, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+def qr(
+    connection: Connection,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", help="Wait for one, so long at most.")
+    ] = 0.0,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
     """Show the QR code that the account's phone has to scan."""
     from gateway.cli.api_client import Api, segment
 
+    path, until = f"/api/connections/{segment(connection)}/qr", time.monotonic() + wait
     with Api(directory(data), key) as api:
-        code = api.get(f"/api/connections/{segment(connection)}/qr")
+        # A connection that was added just now is still on its way to WhatsApp.
+        while api.raw("GET", path).status_code == NOTHING_TO_SCAN and time.monotonic() < until:
+            time.sleep(1)
+        code = api.get(path)
     if as_json:
         output.plain(code)
         return

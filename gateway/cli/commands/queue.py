@@ -105,30 +105,6 @@ def redrive(
         output.console().print(f"{redriven} queued again.")
 
 
-@app.command(deprecated=True)
-def retry(
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a dead letter.")],
-    data: Data = DATA,
-    key: Key = None,
-    as_json: Json = False,
-) -> None:
-    """Send a dead letter again: the former name of `redrive MESSAGE`."""
-    _one(message, data, key, as_json)
-
-
-@app.command("retry-failed", deprecated=True)
-def retry_failed(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Send all dead letters again: the former name of `redrive`."""
-    from gateway.cli.api_client import Api
-
-    with Api(directory(data), key) as api:
-        answer = api.post("/api/queue/retry-failed")
-    if as_json:
-        output.plain(answer)
-    else:
-        output.console().print(f"{answer.get('retried', 0)} queued again.")
-
-
 def _one(message: str, data: Path, key: str | None, as_json: bool) -> None:
     """Send one dead letter again."""
     from gateway.cli.api_client import Api, segment

@@ -54,13 +54,13 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[CheckRe
         machine.files(),
         machine.directory(data),
         machine.disk(data),
-        machine.clock(),
+        machine.clock(data),
         machine.authorities(data),
         machine.valkey(),
     ]
     if (found := systemd.version()) is not None:
         findings.append(found)
-    findings += await whatsmeow()
+    findings += await whatsmeow(data)
     try:
         Plan.load(data)
         keeper = await machine.keeper(data)
@@ -100,7 +100,7 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[CheckRe
         findings.append(await ray(settings, plan) if runs else machine.shared_memory())
     if runs or not plan.valkey:
         findings += await redis(settings)
-    findings += await store(settings, simulated=plan.simulate, runs=runs)
+    findings += await store(settings, runs=runs)
     if settings.session_storage_type != "local":
         findings += await bucket(settings)
     return findings

@@ -119,9 +119,9 @@ async def look(data: Path) -> InstanceState:
     except UnreadableManifest as error:
         plan, unreadable = None, [str(error)]
     processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
-    pids = {entry.pid for entry in (*processes, *tree) if entry.here}
-    rest = [entry for entry in process.strays(data, "ray") if entry.pid not in pids]
     programs = process.programs(tree, EXECUTABLE_NAME)
+    pids = {entry.pid for entry in (*processes, *tree, *programs) if entry.here}
+    rest = [entry for entry in process.strays(data, "ray") if entry.pid not in pids]
     entries = _ordered([*processes, *tree, *programs], rest)
     keeper = any(entry.role == "keeper" for entry in processes)
     notes = {note.role: note for note in status_file.read(data)} if keeper else {}

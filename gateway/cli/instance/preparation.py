@@ -18,6 +18,7 @@ from dotenv.parser import parse_stream
 
 from actors.config.sections.bucket_address import directory_of
 from actors.config.settings import InvalidSettings, Settings
+from actors.runtime.private_directory import make_private
 from actors.state.caches.local_copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway
 from actors.state.open_store import open_documents
@@ -51,14 +52,14 @@ class Wish:
 
 
 def make_directory(data: Path) -> bool:
-    """Make the data directory, and see that it can be written; whether it is new.
+    """Make the data directory private, and see that it can be written; whether it is new.
 
     Raises `CannotStart`.
     """
     try:
         os.umask(0o077)
         new = not data.is_dir()
-        data.mkdir(parents=True, exist_ok=True)
+        make_private(data)
         with tempfile.NamedTemporaryFile(dir=data):
             return new
     except OSError as error:

@@ -201,7 +201,10 @@ async def _connections(
             before = await leases.read(connection)
             if before is None or before.owner is None or _serves_new(data, before, old):
                 continue
-            await _one(registry, redis, leases, before, options.within)
+            try:
+                await restart_connection(registry, redis, leases, before, options.within)
+            except Stopped as error:
+                raise Stopped(f"{error} The others go on with the old code.") from None
             report(f"connection {name_of(connection)}")
             await asyncio.sleep(options.pause)
     finally:
@@ -209,9 +212,10 @@ async def _connections(
         await redis.aclose()
 
 
-async def _one(
+async def restart_connection(
     registry: Connections, redis: Redis, leases: Leases, before: Lease, within: float
 ) -> None:
+    """Restart a connection without a loss, and wait until it is as it was `before`; raises `Stopped` where it is not."""
     try:
         await registry.raise_generation(before.connection)
     except ConnectionNotFound:
@@ -227,8 +231,7 @@ async def _one(
         if time.monotonic() > deadline:
             state = "gone" if now is None else now.state
             raise Stopped(
-                f"{name_of(before.connection)} was {before.state} and is {state} after {within:.0f} s,"
-                " so the others go on with the old code."
+                f"{name_of(before.connection)} was {before.state} and is {state} after {within:.0f} s."
             )
         await asyncio.sleep(UPGRADE_POLL_SECONDS)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from actors.config import default_engine
-from actors.connection.engine import UNPROVEN
 from actors.runtime.connection_ids import name_of
+from actors.state.connection_document import ENGINE
+from actors.state.documents import StoreAway
 from gateway.cli import output
 from gateway.cli.api_client import reachable
 from supervision.keeper.parts.process_specs import PROCESSES
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
 
 
@@ -43,9 +45,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "data": str(data),
         "simulate": plan.simulate,
         "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
-        "engine": "whatsmeow"
-        if settings.links_real_accounts and default_engine.of(settings) in UNPROVEN
-        else None,
+        "engine_removed": asyncio.run(_linked_by_native(settings)),
         "api_key": key,
         "attached": list(attached),
         "processes": [
@@ -60,6 +60,21 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
     }
 
 
+async def _linked_by_native(settings: Settings) -> list[str]:
+    """The connections that have to be linked anew, by name; none where the store is away."""
+    from actors.state.connections import Connections  # noqa: PLC0415 - heavy
+    from actors.state.open_store import open_documents  # noqa: PLC0415
+
+    documents = open_documents(settings)
+    try:
+        page = await Connections(documents).list()
+    except StoreAway:
+        return []
+    finally:
+        await documents.close()
+    return [one.name for one in page.items if one.engine != ENGINE]
+
+
 def welcome(facts: dict[str, Any]) -> None:
     """Say it to a person."""
     console = output.console()
@@ -70,6 +85,12 @@ def welcome(facts: dict[str, Any]) -> None:
     )
     output.table(("what", "pid", "where"), rows, "")
     console.print(f"\nData and logs are in {facts['data']}.", soft_wrap=True)
+    if facts["engine_removed"]:
+        names = ", ".join(facts["engine_removed"])
+        console.print(
+            f"\nThe engine native is gone: link the accounts of {names} anew, as new connections; their data stays.",
+            soft_wrap=True,
+        )
     if facts["api_key"] is not None:
         console.print("\nYour API key, shown this once:\n", style="bold")
         console.print(f"  export TEIMOSO_API_KEY={facts['api_key']}", soft_wrap=True)
@@ -87,10 +108,7 @@ def further(facts: dict[str, Any]) -> list[str]:
     if facts["simulate"]:
         return [f"What arrived then: {arrived}", where]
     real = "docs/real-account.md has the steps with a real account, and what to watch."
-    build = (
-        "The engine for real accounts is not installed here yet: `make whatsmeow` builds it first."
-    )
-    return [*([build] if facts["engine"] else []), where, real]
+    return [where, real]
 
 
 def commands(facts: dict[str, Any]) -> list[str]:
@@ -98,9 +116,8 @@ def commands(facts: dict[str, Any]) -> list[str]:
     url = facts["url"]
     if not facts["simulate"]:
         call, data = facts["command"], f"--data {facts['data']}"
-        engine = f" --engine {facts['engine']}" if facts["engine"] else ""
         return [
-            f"{call} connections add shop{engine} {data}",
+            f"{call} connections add shop {data}",
             f"{call} connections qr shop {data}  # scan it: WhatsApp, Linked devices, Link a device",
             f"{call} send shop NUMBER 'hi' --wait 20 {data}  # a number of yours, with its country code",
         ]

@@ -68,7 +68,7 @@ async def log_out(view: ConsoleRequest) -> Response:
     """End the session before its time; raises `Problem` while that cannot be stored."""
     data = view.backends.settings.data
     try:
-        await asyncio.to_thread(revoked_sessions.end, data, view.session, time.time())
+        await asyncio.to_thread(revoked_sessions.end, data, view.session)
     except OSError:
         raise Problem("media_unavailable", "The logout cannot be written to the disk.") from None
     return _with_cookie(RedirectResponse(LOGIN, status_code=303), view.request, None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.deletion_time import deletion_time
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,12 +20,12 @@ def is_ended(data: Path, session: ConsoleSession) -> bool:
     return (data / DIRECTORY / session.name).exists()
 
 
-def end(data: Path, session: ConsoleSession, now: float) -> None:
+def end(data: Path, session: ConsoleSession) -> None:
     """End the session, also for the gateways that come; forgets those that are over anyway.
 
     Raises OSError.
     """
-    directory = data / DIRECTORY
+    directory, now = data / DIRECTORY, deletion_time(data)
     directory.mkdir(mode=0o700, exist_ok=True)
     (directory / session.name).touch()
     for one in directory.iterdir():

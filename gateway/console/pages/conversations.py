@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from actors.connection.engine import ABILITIES
 from gateway.console.console_request import PART_HEADER, PagePart
 from gateway.console.page_app import PageMethod
 from gateway.console.pages import conversation_groups, offered_actions
@@ -92,13 +91,11 @@ async def conversation(view: ConsoleRequest, problem: Problem | None = None) -> 
         earlier = None if messages.data is None else messages.data["next"]
         listing = conversation_groups.shown_messages(newest_first, just_sent)
         writes, now = view.may("sendMessage"), time.time()
-        stars = "app_state" in ABILITIES.get(found["engine"], frozenset())
         data = {
             "days": list(conversation_groups.days(listing)),
             "earlier": earlier,
             "offers": {
-                one["id"]: offered_actions.offered(one, now, stars=stars) if writes else ()
-                for one in listing
+                one["id"]: offered_actions.offered(one, now) if writes else () for one in listing
             },
         }
         messages = PagePart(data, messages.problem)
@@ -234,8 +231,7 @@ async def _shown(
     chat_name = None if here is None else here["name"]
     if chat is not None and here is None:
         chat_name = named
-        able = ABILITIES.get(found["engine"], frozenset())
-        if "app_state" in able and not addresses.is_group(chat):
+        if not addresses.is_group(chat):
             chat_name = await _saved_name(view, found["id"], chat) or chat_name
     # A number that is none stays on the page, with what is wrong with it.
     fields = (*OF_LIST, "to") if chat is None else (*OF_LIST, "after", "sent")

@@ -7,8 +7,6 @@ import io
 import json
 from typing import TYPE_CHECKING, Final
 
-from actors.config import default_engine
-from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.console_request import PagePart
 from gateway.console.page_app import PageMethod
 from gateway.console.pages import connection_limits
@@ -47,9 +45,6 @@ async def connections(view: ConsoleRequest, problem: Problem | None = None) -> R
         lanes=lanes,
         queue=queue.data,
         alerts=_alerts(health),
-        engine=default_engine.of(view.backends.settings),
-        engines=list(ENGINES),
-        unproven=UNPROVEN if view.backends.settings.links_real_accounts else (),
         given=view.form,
     )
 
@@ -57,9 +52,7 @@ async def connections(view: ConsoleRequest, problem: Problem | None = None) -> R
 async def add(view: ConsoleRequest) -> Response:
     """Add a connection and show it; a refusal shows the form again, filled in."""
     body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
-    if view.form.get("engine"):
-        body["engine"] = view.form["engine"]
-    for name in ("allow_unproven_engine", "show_online", "reject_calls"):
+    for name in ("show_online", "reject_calls"):
         if view.form.get(name):
             body[name] = True
     for name in ("proxy", "reject_calls_text"):

@@ -22,10 +22,10 @@ _FILES: Final = frozenset(kind.type for kind in get_args(Media))
 _FORWARDABLE: Final = frozenset(kind.type for kind in get_args(Forwardable))
 
 
-def offered(message: Mapping[str, Any], now: float, *, stars: bool) -> tuple[str, ...]:
+def offered(message: Mapping[str, Any], now: float) -> tuple[str, ...]:
     """The actions for a message as the API shows it, among reply, react, pin, star, vote, forward, edit and delete.
 
-    `stars`: the engine of its connection can star messages. The API judges again what is asked for, since a message may change meanwhile.
+    The API judges again what is asked for, since a message may change meanwhile.
     """
     if message["type"] in NO_TARGETS or message["deleted_at"] or message["status"] in UNSENT:
         return ()
@@ -34,8 +34,7 @@ def offered(message: Mapping[str, Any], now: float, *, stars: bool) -> tuple[str
     if sent_at is None and send_at is not None and send_at > now:
         return ()
     age = 0.0 if sent_at is None else now - sent_at
-    starring = ("star",) if stars else ()
-    return "reply", "react", "pin", *starring, *_of_kind(message), *_of_own(message, age)
+    return "reply", "react", "pin", "star", *_of_kind(message), *_of_own(message, age)
 
 
 def _of_kind(message: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Serves the console's system page: shows health, the machine's load of the last hour, and engine guarantees."""
+"""Serves the console's system page: shows health, and the machine's load of the last hour."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ async def show(view: ConsoleRequest) -> Response:
             ("cpu", "CPU", _curve(load, "cpu", now, gap), settings.cpu_threshold),
             ("memory", "Memory", _curve(load, "memory", now, gap), settings.memory_threshold),
         ],
-        # An older release wrote no severity.
-        reasons=[{"severity": "warning", **one} for one in latest.get("reasons") or ()],
+        reasons=latest.get("reasons") or (),
         own=latest.get("own"),
         looked_at=rfc3339(latest.get("at")),
         disk=seen.disk,

@@ -115,7 +115,7 @@ def _quoted(
     if quote is None:
         return None
     text = quote.get("text")
-    # A release before had the kind of what was quoted in no reply that arrived, and called each a text.
+    # A text without words: the kind is not known.
     kind = None if text is None and quote["type"] == Text.type else quote["type"]
     return message_content.Quoted(
         **_referred(document, quote["target"]).model_dump(),

@@ -54,11 +54,9 @@ class ListedChat(Answer):
         description="Messages that arrived since the account last wrote in the chat, or read it through this"
         " service; messages that were read on the phone alone still count."
     )
-    muted: bool | None = Field(
-        description="null where the engine has no app state, as the next two."
-    )
-    archived: bool | None
-    pinned: bool | None
+    muted: bool
+    archived: bool
+    pinned: bool
 
 
 class ListedChats(Answer):
@@ -92,13 +90,12 @@ def chat(
     last: Document | None,
     contact: str | None,
     *,
-    app_state: bool,
     now: float,
     match: Document | None,
 ) -> ListedChat:
     """A chat by its document and its newest message's; `contact` is the name in the address book.
 
-    `match` is the message in which a search found its words. Without `app_state` the engine has no settings.
+    `match` is the message in which a search found its words.
     """
     settings = {
         name: one["value"] for name, one in document["settings"].items() if one["value"] is not None
@@ -113,9 +110,9 @@ def chat(
         active_at=rfc3339(document["active_at"]) or "",
         picture=document.get("picture"),
         unread=document.get("unread_count") or 0,
-        muted=_is_muted(settings, now) if app_state else None,
-        archived="archived" in settings if app_state else None,
-        pinned="pinned" in settings if app_state else None,
+        muted=_is_muted(settings, now),
+        archived="archived" in settings,
+        pinned="pinned" in settings,
     )
 
 

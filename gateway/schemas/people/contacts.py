@@ -22,9 +22,8 @@ class ListedContact(Person):
     """A person whom the account knows; `name` is as it is known now."""
 
     picture: PictureId
-    saved: bool | None = Field(
-        description="Whether the person is in the address book of the account's phone; null where the engine has no"
-        " app state, as the next two."
+    saved: bool = Field(
+        description="Whether the person is in the address book of the account's phone."
     )
     full_name: str | None = Field(examples=["Ana Pereira"])
     first_name: str | None = Field(examples=["Ana"])
@@ -60,10 +59,9 @@ def saved(document: Document) -> ListedContact | None:
     return _listed(document, document["address"], saved_name, saved=True, names=names)
 
 
-def of_chat(document: Document, *, app_state: bool) -> ListedContact:
+def of_chat(document: Document) -> ListedContact:
     """A person by the document of the chat with them, who is not in the address book."""
-    listed = False if app_state else None
-    return _listed(document, document["chat"], document.get("name"), saved=listed)
+    return _listed(document, document["chat"], document.get("name"), saved=False)
 
 
 def _listed(
@@ -71,7 +69,7 @@ def _listed(
     address: str,
     name: str | None,
     *,
-    saved: bool | None,
+    saved: bool,
     names: Mapping[str, Any] | None = None,
 ) -> ListedContact:
     found = person(address, {"sender_name": name})

@@ -43,24 +43,18 @@ class NamedMember(Person):
 
 
 class NamedGroup(Answer):
-    """A group that the account is in; the fields behind `name` are null where the connection runs an older release."""
+    """A group that the account is in."""
 
     chat: str = Field(description="The address to write to.", examples=["120363000000000001@g.us"])
     name: str | None = Field(description="Its subject.", examples=["Chess club"])
-    description: str | None = Field(
-        description="Empty where it has none.", examples=["Every Tuesday"]
-    )
-    announce: bool | None = Field(description="Only admins write.")
-    locked: bool | None = Field(description="Only admins change subject, description and picture.")
-    ephemeral_seconds: int | None = Field(
+    description: str = Field(description="Empty where it has none.", examples=["Every Tuesday"])
+    announce: bool = Field(description="Only admins write.")
+    locked: bool = Field(description="Only admins change subject, description and picture.")
+    ephemeral_seconds: int = Field(
         description="Seconds after which messages disappear; 0: they stay.", examples=[604800]
     )
-    member_add_mode: Literal["admins", "all"] | None = Field(
-        description="The members who add others."
-    )
-    approval: bool | None = Field(
-        description="An admin approves each person who comes by an invitation."
-    )
+    member_add_mode: Literal["admins", "all"] = Field(description="The members who add others.")
+    approval: bool = Field(description="An admin approves each person who comes by an invitation.")
     members: list[NamedMember] = Field(description="By name; those without any last.")
 
 
@@ -76,12 +70,12 @@ def group(answer: Mapping[str, Any]) -> NamedGroup:
         NamedMember(**dict(cast("Person", person(one["address"], one))), admin=one["admin"])
         for one in answer["members"]
     ]
-    settings = answer.get("settings") or {}
+    settings = answer["settings"]
     names = ("description", "announce", "locked", "member_add_mode", "approval")
     return NamedGroup(
         chat=answer["chat"],
         name=answer["subject"] or None,
-        ephemeral_seconds=settings.get("ephemeral"),
-        **{name: settings.get(name) for name in names},
+        ephemeral_seconds=settings["ephemeral"],
+        **{name: settings[name] for name in names},
         members=sorted(members, key=lambda one: (one.name is None, one.name or "", one.address)),
     )

@@ -60,7 +60,7 @@ class ChangedPicture(Person):
 def person(address: str | None, named: Mapping[str, Any]) -> Person | None:
     """The person of an address, by the fields `sender_name` and `sender_lid`; None for no address.
 
-    `push_name` stands in for a name in what an older release stored.
+    `push_name` stands in for a name that is missing.
     """
     if address is None:
         return None

@@ -54,10 +54,7 @@ class NewPicture(Body):
 class ProfileChange(Body):
     """Changes of the account as others see it, one field at least; the others stay."""
 
-    name: Name | None = Field(
-        None,
-        description="The name that strangers see; an engine without app state cannot change it.",
-    )
+    name: Name | None = Field(None, description="The name that strangers see.")
     about: About | None = Field(
         None, description="The text beneath the name; empty: none.", examples=["At work"]
     )

@@ -26,7 +26,6 @@ ERROR_TEXTS: Final[Mapping[str, str]] = {
     "unknown_media": "Its file is gone.",
     "media_gone": "Its file is gone.",
     "connection_deleted": "Its connection was removed.",
-    "unsupported_by_engine": "The engine of the connection cannot send it.",
 }
 
 

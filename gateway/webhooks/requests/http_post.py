@@ -65,15 +65,19 @@ class Poster:
     ) -> None:
         self._guarded, self._whole = guarded, whole
         self._context = context or _authorities
+        self._pool: httpcore.AsyncConnectionPool | None = None
 
-    @cached_property
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=self._context(),
-            network_backend=self._guarded,
-            max_connections=PER_ENDPOINT,
-            keepalive_expiry=KEEP_ALIVE_SECONDS,
-        )
+    async def _opened(self) -> httpcore.AsyncConnectionPool:
+        """The pool of connections; the authorities are read in a thread, which takes a while."""
+        if self._pool is None:
+            context = await asyncio.to_thread(self._context)
+            self._pool = self._pool or httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                network_backend=self._guarded,
+                max_connections=PER_ENDPOINT,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            )
+        return self._pool
 
     async def post(
         self, url: str, body: DeliveryBody, headers: Sequence[tuple[str, str]]
@@ -103,11 +107,11 @@ class Poster:
 
     async def close(self) -> None:
         """Close the connections to the endpoint, where a request opened any."""
-        if "_pool" in vars(self):
+        if self._pool is not None:
             await self._pool.aclose()
 
     async def _post(self, url: str, body: DeliveryBody, headers: Sequence[tuple[str, str]]) -> int:
-        request = self._pool.stream(
+        request = (await self._opened()).stream(
             "POST",
             url,
             headers=[

@@ -11,6 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.query_errors import QueryError
+from simulator.server.rules.hidden_numbers import NUMBER_SHOWN
+from simulator.server.rules.properties import CONTACT
 from simulator.wire.protocol_library import LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
@@ -98,8 +100,10 @@ class Blocklists:
         if person is None:
             raise QueryError(404, "item-not-found")
         if action == "block" and self._migrations.done(number):
+            shown = self._properties.value(person.number, NUMBER_SHOWN, CONTACT)
+            expected = person if shown else None  # whatsmeow names the LID alone then
             beside = self._people.at(jid_of(item, "pn_jid"))
-            if jid_of(item, "jid").server != LID_SERVER or beside != person:
+            if jid_of(item, "jid").server != LID_SERVER or beside != expected:
                 raise QueryError(400, "bad-request")
         matched = text_of(item, "dhash") == self._version(number)
         self.change(number, person.number, blocked=action == "block", author=companion)

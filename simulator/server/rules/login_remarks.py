@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from simulator.server.rules.remarks import Remarks
 
 _BROWSER = "Mozilla/"
+_LIBRARIES = frozenset({"whatsmeow", "rust"})
+"""Names of a device in the account's list of linked ones where a program left the library's default (whatsmeow
+`store/clientpayload.go` DeviceProps, whatsapp-rust `store/device.rs` DEVICE_PROPS)."""
 
 
 class LoginRemarks:
@@ -43,3 +46,5 @@ class LoginRemarks:
         props = DeviceProps.FromString(registration.device_props)
         if not props.HasField("history_sync_config"):
             self._remarks.add(number, "history_sync_config")
+        if props.os.lower() in _LIBRARIES:
+            self._remarks.add(number, "library_name")

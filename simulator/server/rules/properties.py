@@ -60,6 +60,7 @@ ACCOUNT: Final = {
 CONTACT: Final = {
     "default_timer": Property(0),
     "token_needed": Property(False),
+    "number_shown": Property(True),
     "group_add": Property("all", ("all", "none")),
     "picture_shown": Property("all", ("all", "none")),
 }

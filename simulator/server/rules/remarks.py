@@ -18,6 +18,7 @@ REMARKS: Final = (
     "lid_db_migrated",
     "history_sync_config",
     "user_agent",
+    "library_name",
 )
 _PREFIX: Final = "remark:"
 

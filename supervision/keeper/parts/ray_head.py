@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.runtime.atomic_files import write_atomically
+from actors.runtime.private_directory import make_private
 from supervision.keeper import log_rotation, secret_files
 from supervision.keeper.code_digest import code_digest
 from supervision.keeper.parts import probe, python_module, ray_command, ray_start_hook
@@ -63,8 +64,7 @@ and Ray appends up to 67."""
 
 START_HOOK = f"{ray_start_hook.__name__}.{ray_start_hook.adjust.__name__}"
 
-# The name of a temporary directory outside the data directory is derived from the latter.
-FALLBACK = Path("/tmp")  # noqa: S108 - made private, and checked
+FALLBACK = Path("/tmp")  # noqa: S108 - Ray's files are in a private directory below it
 
 
 def environment(data: Path) -> dict[str, str]:
@@ -172,11 +172,14 @@ def tidy(data: Path) -> None:
 
 
 def temporary(data: Path) -> Path:
-    """Returns the directory of Ray's sockets and logs: in the data directory if the sockets' paths fit."""
+    """Returns the directory of Ray's sockets and logs: in the data directory if the sockets' paths fit.
+
+    Ray lets all users write to it, and to those below it: the directory that it is in is the private one.
+    """
     own = data / "ray" / "tmp"
     if len(str(own)) <= MAX_TEMPORARY_PATH_CHARACTERS:
         return own
-    return FALLBACK / f"tmo-{os.getuid()}-{hashlib.sha256(str(data).encode()).hexdigest()[:10]}"
+    return FALLBACK / f"tmo-{os.getuid()}" / hashlib.sha256(str(data).encode()).hexdigest()[:10]
 
 
 def _prepare(data: Path, port: int) -> None:
@@ -184,11 +187,9 @@ def _prepare(data: Path, port: int) -> None:
     if not _remembers(data, code):
         # All actors died with the last head, so no living one is lost.
         shutil.rmtree(data / STORAGE, ignore_errors=True)
-    for directory in (data / "ray", data / STORAGE, temporary(data)):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = temporary(data)
-    if place.is_symlink() or place.stat().st_uid != os.getuid():
-        raise PermissionError(f"{place} belongs to somebody else")
+    for directory in (data / "ray", place.parent, data / STORAGE):
+        make_private(directory)
     # Each start creates a directory of logs; those of the last session are kept for a diagnosis.
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)

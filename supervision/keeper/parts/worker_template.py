@@ -37,7 +37,6 @@ PRELOADED_MODULES: Final = (
         actor_classes.CLASSES[role].partition(":")[0]
         for role in ("root", "connection", "state", "queue", "health")
     ),
-    "actors.connection.native.engine",
     "actors.connection.whatsmeow.engine",
     "actors.connection.session.session",
 )

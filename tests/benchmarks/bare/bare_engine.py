@@ -1,4 +1,4 @@
-"""`python bare_engine.py ENGINE DIRECTORY URL ROOT_KEY EPOCH`: an engine alone, without queue and tree.
+"""`python bare_engine.py DIRECTORY URL ROOT_KEY EPOCH`: the engine alone, without queue and tree.
 
 Logs in on the session in DIRECTORY (or shows a QR) and does what stdin says, one JSON line of
 answer for each: ``send CONTACTS COUNT PREFIX`` sends COUNT messages, one of a chat at a time as
@@ -8,7 +8,6 @@ the queue does. Ends with stdin.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import secrets
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Qr, SendRequest
+from actors.connection.whatsmeow import open_engine
 from actors.messages.content import Text
 from actors.runtime.logs import configure
 
@@ -26,7 +26,7 @@ def tell(**what: object) -> None:
     print(json.dumps(what), flush=True)
 
 
-async def main(name: str, directory: Path, url: str, root_key: str, epoch: int) -> None:
+async def main(directory: Path, url: str, root_key: str, epoch: int) -> None:
     opened = asyncio.Event()
 
     async def on_qr(qr: Qr) -> None:
@@ -37,7 +37,6 @@ async def main(name: str, directory: Path, url: str, root_key: str, epoch: int) 
 
     events = EngineEvents(on_qr=on_qr, on_open=on_open)
     settings = resolve_settings(data=directory, whatsapp_url=url, whatsapp_root_key=root_key)
-    open_engine = importlib.import_module(f"actors.connection.{name}").open_engine
     engine = open_engine(settings, "bare", epoch, events, directory)
 
     async def run() -> None:
@@ -65,4 +64,4 @@ async def main(name: str, directory: Path, url: str, root_key: str, epoch: int) 
 
 if __name__ == "__main__":
     configure(sys.stderr, "warning")  # stdout is for answers
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])))

@@ -22,7 +22,7 @@ from supervision.ray_files import ADDRESS_FILE
 
 IMPORTED = (
     "actors.connection.actor",
-    "actors.connection.native.engine",
+    "actors.connection.whatsmeow.engine",
     "actors.connection.session.session",
 )
 """Modules that an actor has imported once it serves a connection."""

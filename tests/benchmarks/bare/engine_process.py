@@ -25,11 +25,10 @@ class BareEngine:
         directory: Path,
         number: str,
         epoch: int = 1,
-        engine: str = "native",
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         told = instance.simulator.get("/").json()
-        words = (engine, str(directory), told["ws_url"], told["root_key"], str(epoch))
+        words = (str(directory), told["ws_url"], told["root_key"], str(epoch))
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("bare_engine.py"), *words],
             stdin=subprocess.PIPE,

@@ -92,16 +92,14 @@ def schedule(
 ) -> Iterator[Planned]:
     """Every fault once in an order of chance, then again in another, for ever; pure.
 
-    The same seed gives the same faults and victims, however long each takes. A fault of an engine
-    strikes connections of it alone; without any, IndexError.
+    The same seed gives the same faults and victims, however long each takes. Without a party, IndexError.
     """
     chance = random.Random(seed)
     while True:
         deck = list(faults)
         chance.shuffle(deck)
         for fault in deck:
-            whom = [party for party in parties if fault.engine in (None, party.engine)]
-            yield Planned(fault, chance.choice(whom), chance.uniform(*gap))
+            yield Planned(fault, chance.choice(parties), chance.uniform(*gap))
 
 
 def run(scene: Scene, plans: Sequence[Iterable[Planned]], until: float) -> list[Strike]:

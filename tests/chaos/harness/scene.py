@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from actors.connection.engine import ENGINES, Guarantees, installed
 from tests.chaos.harness.traffic import Party
 from tests.waits import until
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from tests.chaos.harness.faults.outside import Outside
     from tests.chaos.harness.traffic import Lane, Load
     from tests.processes.instance import Instance
-
-BOTH = Guarantees(persists_before_ack=True, keeps_message_id=True)
 
 BURST = 20
 """Messages that come in at once, right before a fault."""
@@ -50,18 +46,13 @@ SETTINGS = {
 
 
 def parties(connections: int, chats: int, first: int = 0) -> list[Party]:
-    """Connections with accounts and contacts of their own; `first` numbers the first chat of each.
-
-    Half of them are of each engine that keeps both promises and is installed.
-    """
-    engines = [name for name, one in ENGINES.items() if one == BOTH and installed(name)]
+    """Connections with accounts and contacts of their own; `first` numbers the first chat of each."""
     return [
         Party(
             f"line{number:02d}",
             f"1555014{number:04d}",
             tuple(f"1555011{number:02d}{first + chat:02d}" for chat in range(chats)),
             crowd=f"1555012{first:02d}{number:02d}",
-            engine=engines[number % len(engines)],
         )
         for number in range(connections)
     ]
@@ -72,14 +63,10 @@ def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) ->
     with ThreadPoolExecutor(4) as pool:
         list(
             pool.map(
-                lambda party: instance.pair(party.connection, party.account, engine=party.engine),
+                lambda party: instance.pair(party.connection, party.account),
                 whom,
             )
         )
-    counted = Counter(party.engine for party in whom)
-    print(f"\nconnections by engine: {dict(counted)}")
-    if left := [name for name, one in ENGINES.items() if one == BOTH and not installed(name)]:
-        print(f"not installed, and so not struck by faults of their own: {', '.join(left)}")
     instance.ready(seconds)
 
 

@@ -83,10 +83,14 @@ def frozen_between_commits(instance: ClusterInstance, node: Node) -> list[psutil
 
 
 def talks(instance: ClusterInstance, process: psutil.Process) -> bool:
-    """Whether it has a socket to WhatsApp's server, one that the server closed included."""
+    """Whether its program has a socket to WhatsApp's server, one that the server closed included."""
     port = urlsplit(Settings.load(instance.data).whatsapp_url).port
     with suppress(psutil.NoSuchProcess):
-        return any(each.raddr and each.raddr.port == port for each in process.net_connections())
+        return any(
+            each.raddr and each.raddr.port == port
+            for program in process.children()
+            for each in program.net_connections()
+        )
     return False
 
 

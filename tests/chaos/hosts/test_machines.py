@@ -30,6 +30,7 @@ pytestmark = [
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "cluster.md"
 CONNECTIONS = {f"shop{number}": f"1555010000{number}" for number in range(1, 5)}
 CONTACT = "15550100009"
+AUTHORITY = Path("/var/lib/teimoso/simulator/media-authority.pem")
 BOUND = 60.0
 """The design's, in seconds from the death of a host until its connections are open elsewhere."""
 
@@ -91,9 +92,16 @@ def test_the_page_sets_up_machines_and_one_is_lost(pages: Pages, figure: Figure)
     said = pages.follow("The instance")
     [pages.environment["TEIMOSO_API_KEY"]] = re.findall(r"TEIMOSO_API_KEY=(\S+)", said)
     [port] = map(int, re.findall(r"ws://127\.0\.0\.1:(\d+)/", said))
-    # WhatsApp is reached from everywhere; the simulator listens on one machine.
+    # WhatsApp is reached from everywhere; the simulator listens on one machine, and signs its media servers itself.
+    pages.run("head", f"cp {AUTHORITY} /srv")
+    pages.run("far", f"mkdir -p {AUTHORITY.parent} && cp /srv/{AUTHORITY.name} {AUTHORITY.parent}")
     machines["head"].relay("192.0.2.10", 9000, "127.0.0.1", port)
     machines["far"].relay("127.0.0.1", port, "192.0.2.10", 9000)
+    for machine in ("head", "far"):
+        # Ray lets all users write to the directory that has its sockets: the one around it is private.
+        assert pages.run(machine, "stat -c %a /var/lib/teimoso").strip() == "700"
+        pages.run(machine, "test -S /var/lib/teimoso/ray/session_latest/sockets/raylet")
+        assert pages.run(machine, 'find "$RAY_TMPDIR" -mindepth 1') == ""
     texts = [f"{name} {number}" for name in CONNECTIONS for number in range(5)]
     for name, number in CONNECTIONS.items():
         pages.run("head", f"teimoso connections add {name}")

@@ -62,8 +62,10 @@ def instance(
         "STANDBY_ACTORS": "2",
     }
     data: Path = tmp_path_factory.mktemp("own")
-    cluster.join("far", instead_of=data)  # there before anything is placed
+    far = cluster.join("far", instead_of=data)  # there before anything is placed
+    assert far.disk is not None
     with ClusterInstance(data, cluster, **settings) as running:
+        shutil.copytree(data / "simulator", far.disk / "simulator")  # who signs its media servers
         for connection, number in CONNECTIONS.items():
             running.pair(connection, number)
         yield running

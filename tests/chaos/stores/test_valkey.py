@@ -94,7 +94,7 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
     owner = instance.process("connection", OTHER)
     begun_at = time.time()
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
-        with trial.during(kept_away(instance)):
+        with trial.traffic.redis_away(), trial.during(kept_away(instance)):
             owner.kill()
             until("the other connection's actor is dead", partial(gone, owner), 5)
             alert(instance, begun_at, "redis_away", active=True)

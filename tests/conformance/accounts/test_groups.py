@@ -171,7 +171,7 @@ def test_knows_who_is_in_a_group(
     assert group in versatile.wait("groups")["groups"]
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_sets_the_timer_of_a_group(simulator: Simulator, versatile: Client, group: str) -> None:
     for seconds in (86400, 0):
         versatile.process.command(do="timer", to=group, seconds=seconds)

@@ -35,9 +35,9 @@ def refused(simulator: Simulator, client: Client) -> int:
 @pytest.mark.differs(tryx="D3")
 @pytest.mark.usefixtures("locked")
 def test_says_that_it_may_begin_no_chat(simulator: Simulator, client: Client, friend: str) -> None:
-    """One attempt is one attempt: nothing is sent again by itself. The engines that keep limits make none."""
+    """One attempt is one attempt: nothing is sent again by itself. The engine, which keeps limits, makes none."""
     before = refused(simulator, client)
-    made = 0 if client.kind in ("native", "whatsmeow") else 1
+    made = 0 if client.kind == "whatsmeow" else 1
     client.process.command(do="send", to=friend, text="stranger")
     if client.kind == "tryx":
         client.wait("sent", text="stranger")
@@ -51,7 +51,6 @@ def test_says_that_it_may_begin_no_chat(simulator: Simulator, client: Client, fr
     assert refused(simulator, client) == before + made
 
 
-@pytest.mark.differs(native="D13")
 def test_shows_the_token_that_it_was_given(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
@@ -60,16 +59,11 @@ def test_shows_the_token_that_it_was_given(
     simulator.post(f"/contacts/{friend}/token", account=client.number)
     simulator.settled(client.number)
     client.process.command(do="send", to=friend, text="by token")
-    if client.kind == "native":
-        client.wait("failed", do="send")
-        assert refused(simulator, client) == before + 1
-        return
     client.wait("sent", text="by token")
     until(lambda: simulator.texts(friend) == ["by token"])
     assert refused(simulator, client) == before
 
 
-@pytest.mark.differs(native="D13")
 def test_derives_a_token_from_the_salt_of_app_state(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -80,11 +74,6 @@ def test_derives_a_token_from_the_salt_of_app_state(
     client.pair(number)
     for salt, stranger in (("first", friend), ("second", friend.replace("1555011", "1555015"))):
         simulator.post(f"/contacts/{stranger}", token_needed=True)
-        if kind == "native":
-            client.process.command(do="send", to=stranger, text=salt)
-            client.wait("failed", do="send")
-            assert refused(simulator, client) == (1 if salt == "first" else 2)
-            continue
         if salt == "second":
             simulator.post(f"/phones/{number}/app-state", type="salt")
         # of the same collection, and after the salt
@@ -95,15 +84,10 @@ def test_derives_a_token_from_the_salt_of_app_state(
         assert refused(simulator, client) == 0
 
 
-@pytest.mark.differs(native="D13")
 def test_issues_a_token_to_whom_it_writes(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
     client.send(friend, "hello")
-    if client.kind == "native":
-        until(lambda: simulator.texts(friend) == ["hello"])
-        assert friend not in simulator.account(client.number)["tokens"]
-        return
     until(lambda: simulator.account(client.number)["tokens"].get(friend) == 1)
 
 
@@ -123,4 +107,4 @@ def test_begins_no_more_chats_than_its_cap(
     until(lambda: simulator.texts(friend) == ["hello", "again"])
     account = simulator.account(client.number)
     assert account["chats_begun"] == 1
-    assert account["refused"] == ({} if kind in ("native", "whatsmeow") else {"475": 1})
+    assert account["refused"] == ({} if kind == "whatsmeow" else {"475": 1})

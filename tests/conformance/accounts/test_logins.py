@@ -58,7 +58,7 @@ def test_logs_in_after_kill(simulator: Simulator, client: Client, friend: str) -
 def test_sends_what_whatsapp_web_sends(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
-    """A counter of logins, whether its store knows LIDs, which history it takes; no library's name."""
+    """A counter of logins, whether its store knows LIDs, which history it takes; no library's name, but tryx's own."""
     client = another(kind)
     client.pair(friend)
     simulator.answered()
@@ -66,7 +66,8 @@ def test_sends_what_whatsapp_web_sends(
     remarks = simulator.account(friend)["remarks"]
     logins = sum(simulator.account(friend)["logins"].values())
     assert logins >= 2
-    assert remarks == ({"user_agent": logins} if runs_whatsmeow(kind) else {})
+    named = {"library_name": 1} if kind == "tryx" else {}
+    assert remarks == ({"user_agent": logins} if runs_whatsmeow(kind) else named)
 
 
 @pytest.mark.differs(neonize="D4", whatsmeow="D4")

@@ -59,7 +59,7 @@ def group(simulator: Simulator, versatile: Client, friend: str) -> str:
     return str(made["id"])
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_creates_a_group(
     simulator: Simulator, versatile: Client, friend: str, others: list[str]
 ) -> None:
@@ -76,7 +76,7 @@ def test_creates_a_group(
     until(lambda: simulator.texts(friend) == ["welcome"])
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_changes_members(
     simulator: Simulator, versatile: Client, friend: str, own: str, others: list[str]
 ) -> None:
@@ -104,7 +104,7 @@ def test_changes_members(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_changes_texts_and_settings(simulator: Simulator, versatile: Client, own: str) -> None:
     manage(versatile, "subject", group=own, text="Renamed")
     for text in ("first", "second"):
@@ -127,7 +127,7 @@ def test_changes_texts_and_settings(simulator: Simulator, versatile: Client, own
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_hears_what_others_change(simulator: Simulator, versatile: Client, group: str) -> None:
     def notified(what: str) -> dict[str, Any]:
         return versatile.wait("changed", group=group, what=[what])
@@ -149,7 +149,7 @@ def test_hears_what_others_change(simulator: Simulator, versatile: Client, group
     simulator.settled(me)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_is_refused_what_needs_an_administrator(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -160,7 +160,7 @@ def test_is_refused_what_needs_an_administrator(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_joins_by_a_link_and_leaves(simulator: Simulator, versatile: Client, friend: str) -> None:
     made = simulator.post("/groups", subject="Open", creator=friend)["id"]
     link = simulator.post(f"/groups/{made}/invite")["link"]
@@ -176,7 +176,7 @@ def test_joins_by_a_link_and_leaves(simulator: Simulator, versatile: Client, fri
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_accepts_a_private_invite(simulator: Simulator, versatile: Client, friend: str) -> None:
     made = simulator.post("/groups", subject="Closed", creator=friend)["id"]
     private = simulator.post(f"/groups/{made}/invite", number=versatile.number)
@@ -188,7 +188,7 @@ def test_accepts_a_private_invite(simulator: Simulator, versatile: Client, frien
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_lets_people_in_by_its_link(
     simulator: Simulator, versatile: Client, friend: str, own: str, others: list[str]
 ) -> None:
@@ -203,7 +203,7 @@ def test_lets_people_in_by_its_link(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_sets_and_reads_pictures(
     simulator: Simulator, versatile: Client, friend: str, own: str
 ) -> None:
@@ -231,14 +231,14 @@ def test_sets_and_reads_pictures(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_sets_its_status_text(simulator: Simulator, versatile: Client) -> None:
     manage(versatile, "about", text=f"about {versatile.kind}")
     shown = simulator.http.get(f"/contacts/{versatile.number}/profile").json()
     assert shown["about"] == f"about {versatile.kind}"
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(whatsmeow="D9")
 def test_blocks_a_contact(simulator: Simulator, versatile: Client, friend: str) -> None:
     simulator.say(friend, versatile.number, "before")
     versatile.wait("message", text="before")

@@ -119,7 +119,6 @@ def test_says_that_a_number_has_no_whatsapp(
     links(simulator, client, friend)
 
 
-@pytest.mark.differs(native="D9")
 def test_shows_a_qr_with_another_secret(simulator: Simulator, client: Client, friend: str) -> None:
     """The phone's first scan retires the secret in the QR."""
     simulator.post(f"/phones/{friend}", linking="refresh")
@@ -161,7 +160,7 @@ def test_shows_a_qr_with_a_prefix(simulator: Simulator, client: Client, friend: 
     client.wait("connected")
 
 
-@pytest.mark.differs(neonize="D20", native="D20", whatsmeow="D20")
+@pytest.mark.differs(neonize="D20", whatsmeow="D20")
 def test_shows_a_qr_without_a_prefix(simulator: Simulator, client: Client, friend: str) -> None:
     why = scanned(simulator, client, friend, "qr_bare")
     assert why == (None if client.kind == "tryx" else "bad_qr")
@@ -183,7 +182,7 @@ def test_is_scanned_while_it_shows_a_code(
     assert typed(simulator, friend, code) == "no_link_code"
 
 
-@pytest.mark.differs(neonize="D24", native="D24", whatsmeow="D24")
+@pytest.mark.differs(neonize="D24", whatsmeow="D24")
 def test_is_scanned_by_another_phone_after_one_demanded_a_passkey(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
@@ -191,9 +190,6 @@ def test_is_scanned_by_another_phone_after_one_demanded_a_passkey(
     simulator.post(f"/phones/{friend}", linking="passkey")
     answer = simulator.http.post(f"/phones/{friend}/scan", json={"qr": qr})
     assert answer.json()["code"] == "passkey_required"
-    if client.kind == "native":
-        client.wait("disconnected")
-        return
     other = friend.replace("1555011", "1555013")
     answer = simulator.http.post(f"/phones/{other}/scan", json={"qr": qr})
     if client.kind in ("neonize", "whatsmeow"):

@@ -42,7 +42,6 @@ def cannot_set(client: Client, chat: str) -> bool:
     return True
 
 
-@pytest.mark.differs(native="D9")
 def test_learns_what_the_owner_sets(simulator: Simulator, versatile: Client, friend: str) -> None:
     own(simulator, versatile, "contact", friend, name="Ana Lima")
     versatile.await_settings(friend, name="Ana Lima", muted=False, pinned=False, archived=False)
@@ -54,7 +53,7 @@ def test_learns_what_the_owner_sets(simulator: Simulator, versatile: Client, fri
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(neonize="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(neonize="D9", whatsmeow="D9")
 def test_learns_what_was_read_and_starred(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
@@ -64,7 +63,6 @@ def test_learns_what_was_read_and_starred(
         versatile.await_settings(friend, read=on, star=["3EB0AA", on])
 
 
-@pytest.mark.differs(native="D9")
 def test_learns_at_pairing_what_was_set(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
@@ -82,7 +80,7 @@ def test_learns_at_pairing_what_was_set(
     simulator.settled(client.number)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_begins_with_a_snapshot(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
@@ -99,7 +97,7 @@ def test_begins_with_a_snapshot(
     client.await_settings(friend, muted=False)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_reads_a_patch_whose_mutations_are_in_a_file(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
@@ -111,7 +109,7 @@ def test_reads_a_patch_whose_mutations_are_in_a_file(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(neonize="D12", native="D9")
+@pytest.mark.differs(neonize="D12")
 def test_sets_what_the_phone_shows(simulator: Simulator, versatile: Client, friend: str) -> None:
     if cannot_set(versatile, friend):
         return
@@ -123,7 +121,7 @@ def test_sets_what_the_phone_shows(simulator: Simulator, versatile: Client, frie
     assert state["patches_refused"] == 0
 
 
-@pytest.mark.differs(neonize="D12", native="D9")
+@pytest.mark.differs(neonize="D12")
 def test_sets_on_what_it_had_missed(simulator: Simulator, versatile: Client, friend: str) -> None:
     if cannot_set(versatile, friend):
         return
@@ -135,7 +133,6 @@ def test_sets_on_what_it_had_missed(simulator: Simulator, versatile: Client, fri
     versatile.await_settings(friend, muted=False)
 
 
-@pytest.mark.differs(native="D9")
 def test_asks_for_a_key_that_it_lacks(simulator: Simulator, versatile: Client, friend: str) -> None:
     path = f"/phones/{versatile.number}/app-state"
     simulator.post(f"{path}/keys", share=False)

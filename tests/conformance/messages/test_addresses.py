@@ -37,7 +37,7 @@ def test_names_people_by_lid(simulator: Simulator, client: Client, friend: str) 
     assert simulator.account(client.number)["misnamed_copies"] == misnamed
 
 
-@pytest.mark.differs(neonize="D14", whatsmeow="D14")
+@pytest.mark.differs(neonize="D14")
 def test_names_people_by_number_before_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -46,7 +46,7 @@ def test_names_people_by_number_before_its_account_migrated(
     simulator.post(f"/accounts/{number}", migrated=False)
     client = another(kind)
     client.pair(number)
-    if runs_whatsmeow(kind):
+    if kind == "neonize":
         client.send(friend, "by lid")
         until(lambda: simulator.texts(friend) == ["by lid"])
         assert named_by(simulator, number) == (1, 0)
@@ -61,7 +61,7 @@ def test_names_people_by_number_before_its_account_migrated(
     assert simulator.account(number)["refused"] == {}
 
 
-@pytest.mark.differs(neonize="D14", native="D16", whatsmeow="D14")
+@pytest.mark.differs(neonize="D14")
 def test_names_people_by_lid_once_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -73,16 +73,12 @@ def test_names_people_by_lid_once_its_account_migrated(
     client.send(friend, "before")
     until(lambda: simulator.texts(friend) == ["before"])
     before = named_by(simulator, number)
-    assert before == ((1, 0) if runs_whatsmeow(kind) else (0, 1))
+    assert before == ((1, 0) if kind == "neonize" else (0, 1))
     assert len(simulator.post(f"/accounts/{number}/migrate", contacts=[friend])["told"]) == 1
     simulator.settled(number)
     simulator.fault(number, "drop")
     client.wait("disconnected")
     client.wait("connected")
-    if kind == "native":
-        client.send(friend, "after")
-        until(lambda: simulator.texts(friend) == ["before", "after"])
-        return
 
     def by_lid() -> bool:  # it asks for the experiment while it is connected already
         client.send(friend, "after")
@@ -107,7 +103,7 @@ def test_writes_to_the_number_that_answers(
     assert simulator.texts(asked) == []
 
 
-@pytest.mark.differs(tryx="D15", native="D15")
+@pytest.mark.differs(tryx="D15")
 def test_writes_to_a_hosted_device(simulator: Simulator, client: Client, friend: str) -> None:
     """And its list of devices is none that the server calls another."""
     hosted = simulator.post(f"/contacts/{friend}/devices", notify=False, hosted=True)["device"]
@@ -119,7 +115,7 @@ def test_writes_to_a_hosted_device(simulator: Simulator, client: Client, friend:
 
 
 @pytest.mark.parametrize("addressing", ["pn", "lid"])
-@pytest.mark.differs(tryx="D15", native="D15")
+@pytest.mark.differs(tryx="D15")
 def test_answers_a_hosted_device(
     simulator: Simulator,
     client: Client,

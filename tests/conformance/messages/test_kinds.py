@@ -79,7 +79,7 @@ def test_hears_an_edit_and_a_deletion(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_sets_a_timer(simulator: Simulator, versatile: Client, friend: str) -> None:
     versatile.process.command(do="timer", to=friend, seconds=86400)
     until(lambda: bool(simulator.inbox(friend)))
@@ -179,7 +179,7 @@ def test_finds_a_file_after_the_simulators_kill(
     assert versatile.wait("downloaded")["length"] == 1000
 
 
-@pytest.mark.differs(tryx="D9", native="D10", whatsmeow="D10")
+@pytest.mark.differs(tryx="D9", whatsmeow="D10")
 @pytest.mark.parametrize("status", [404, 410])
 def test_says_that_a_file_is_gone(
     simulator: Simulator, versatile: Client, friend: str, status: int

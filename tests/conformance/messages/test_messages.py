@@ -219,7 +219,7 @@ def test_two_linked_devices_write_to_each_other(
     simulator: Simulator, client: Client, another: Callable[..., Client], friend: str
 ) -> None:
     """With the project's own engine at the other end: two clients, no key of the simulator's."""
-    other = another("native")
+    other = another("whatsmeow")
     other.pair(friend)
     client.send(friend, "across")
     other.wait("message", text="across")

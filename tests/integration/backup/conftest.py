@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
+from actors.connection.backup.keyring import Keyring
+from actors.connection.backup.open_vault import open_target
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.queue.outbound_queue import OutboundQueue, Send
@@ -19,6 +22,7 @@ from actors.state.documents import MESSAGES
 from actors.state.open_store import open_documents
 from gateway.cli.app import app
 from supervision.backup import creation
+from supervision.backup.backup_store import BackupStore
 from supervision.keeper.manifest import Plan
 from tests.processes.valkey import Valkey
 
@@ -81,6 +85,20 @@ class Place:
         assert done[0] == 0, done
         made: dict[str, Any] = json.loads(done[1])
         return made
+
+    def back_up_at(self, now: float, *, keep: int | None = None) -> str:
+        """The name of a backup that is made while this host's clock shows `now`."""
+
+        async def work(_: Redis, __: Documents) -> str:
+            with pytest.MonkeyPatch.context() as patch:
+                began, real = time.monotonic(), time.monotonic
+                patch.setattr("time.time", lambda: now + real() - began)
+                store = BackupStore(open_target(str(self.target)), Keyring.of(KEY))
+                made = await creation.create(self.settings, store, runs=True, keep=keep)
+            return str(made.name)
+
+        name: str = self.do(work)
+        return name
 
     def restore(self, into: Path, *words: str, key: str = KEY) -> tuple[int, str]:
         """Exit status, and what the command says."""

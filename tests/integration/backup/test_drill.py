@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.settings import Settings
-from actors.connection.whatsmeow.program import executable
 from tests.chaos.harness.traffic import Load, Party
 from tests.processes.instance import Instance
 from tests.run.figures import first_message
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(600)
 
-PARTIES = [Party("shop", "15550100001", ("15550100011", "15550100012"))]
-if executable.find() is not None:
-    PARTIES.append(
-        Party("stall", "15550100002", ("15550100013", "15550100014"), engine="whatsmeow")
-    )
+PARTIES = [
+    Party("shop", "15550100001", ("15550100011", "15550100012")),
+    Party("stall", "15550100002", ("15550100013", "15550100014")),
+]
 
 KEY = "5e" * 32
 
@@ -58,7 +56,7 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
     in_the_way(tmp_path).write_text("a file where a directory belongs")
     with Instance(data, environment) as running:
         for party in PARTIES:
-            running.pair(party.connection, party.account, engine=party.engine)
+            running.pair(party.connection, party.account)
         yield running
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,14 @@ from supervision.backup import parts, restored_queue
 from supervision.backup.backup_store import BackupName, Manifest
 from supervision.backup.unfinished import UNFINISHED_RESTORE
 from supervision.keeper.manifest import Plan
+from tests.clocks import believe_clock
 from tests.integration.backup.conftest import EPOCH, KEY, OTHER, SHOP, WORDS, Place, run
 from tests.processes.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+YEAR = 365 * 86_400.0
 
 
 async def queued(data: Path, ids: Sequence[str]) -> dict[str, Any]:
@@ -237,6 +241,35 @@ def test_older_backups_are_deleted_only_where_that_was_agreed_to(place: Place) -
     names.append(place.back_up("--keep", "1", "--yes")["name"])
     _, listed, _ = run(place.data, "backup", "list", "--from", str(place.target), "--json")
     assert [one["copy"] for one in json.loads(listed)["items"]] == names[1:]
+
+
+def test_a_backup_of_the_future_is_never_the_newest(place: Place, tmp_path: Path) -> None:
+    """A clock that was a year ahead for an hour made it; one that is behind sees all of them so."""
+    good = place.back_up()["name"]
+    made = place.back_up_at(time.time() + YEAR)
+    target = ("--from", str(place.target), "--json")
+    _, listed, _ = run(place.data, "backup", "list", *target)
+    found = {one["copy"]: one["state"] for one in json.loads(listed)["items"]}
+    assert found == {good: "complete", made: "in_future"}
+    assert place.restore(tmp_path / "second", "--json")[1].count(good) == 1
+    newest = place.back_up("--keep", "1", "--yes")["name"]
+    _, listed, _ = run(place.data, "backup", "list", *target)
+    assert {one["copy"] for one in json.loads(listed)["items"]} == {newest, made}
+    shutil.rmtree(tmp_path / "second")
+    assert place.restore(tmp_path / "second", "--json")[1].count(newest) == 1
+    (place.target / "backups" / newest).unlink()
+    shutil.rmtree(tmp_path / "second")
+    status, said = place.restore(tmp_path / "second")
+    assert (status, f"--copy {made}" in said) == (1, True), said
+    assert place.restore(tmp_path / "second", "--copy", made)[0] == 0, "its content is whole"
+
+
+def test_a_clock_that_is_ahead_while_a_backup_is_made_deletes_none(place: Place) -> None:
+    believe_clock(place.data)
+    good = place.back_up()["name"]
+    made = place.back_up_at(time.time() + YEAR, keep=1)
+    _, listed, _ = run(place.data, "backup", "list", "--from", str(place.target), "--json")
+    assert [one["copy"] for one in json.loads(listed)["items"]] == [good, made]
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tests.integration.backup.conftest import Place
 
 FAILED, INCOMPLETE = "instance_backup_failed", "instance_backup_incomplete"
+IN_FUTURE = "instance_backup_in_future"
 
 
 class Watched:
@@ -53,10 +55,10 @@ class Watched:
             await self._monitor.round()
             page = await self.documents.query(HEALTH_ALERTS)
             active = {one["name"] for one in page.items if one["active"]}
-            return active & {FAILED, INCOMPLETE} == set(names)
+            return active & {FAILED, INCOMPLETE, IN_FUTURE} == set(names)
 
         await eventually(f"the alerts are {names}", look, 20)
-        findings = await store(self._settings, simulated=True, runs=True)
+        findings = await store(self._settings, runs=True)
         assert sum(one.check == "backup" for one in findings) == len(names)
 
 
@@ -185,5 +187,18 @@ async def test_a_damaged_session_is_seen_until_a_backup_has_it(
         session_of(settings.data).unlink()
         Session.open(session_of(settings.data), EPOCH).close()
         shutil.rmtree(place.target / "backups")  # the next one is due
+        await watched.raised()
+    assert len(list(place.target.glob("backups/*/*"))) == 1
+
+
+async def test_a_backup_of_the_future_is_an_alert_and_the_next_ones_are_made(
+    place: Place, settings: Settings, watched: Watched
+) -> None:
+    """A clock that was a year ahead for an hour made it; without the alert none was made for a year."""
+    made = await asyncio.to_thread(place.back_up_at, time.time() + 365 * 86_400)
+    async with running(settings.data):
+        await watched.raised(IN_FUTURE)
+        assert len(list(place.target.glob("backups/*/*"))) == 2, "one is made all the same"
+        (place.target / "backups" / made).unlink()
         await watched.raised()
     assert len(list(place.target.glob("backups/*/*"))) == 1

@@ -61,9 +61,6 @@ class Image:
             "docker",
             "--tag",
             "teimoso",
-            # Buildah 1.28 leaves out the stage that the default of an argument names.
-            "--build-arg",
-            "WHATSMEOW=no",
             str(ROOT),
         )
         told = json.loads(self._buildah("inspect", "--type", "image", "teimoso"))

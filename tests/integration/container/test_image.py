@@ -88,5 +88,7 @@ def test_the_command_of_the_image_starts_the_service(image: Image, tmp_path: Pat
     volume.mkdir(mode=0o700)
     with Container(image, volume) as container:
         container.wait_until_healthy()
-        assert "teimoso-whatsmeow" not in output(container, "ls", "/usr/local/bin")
+        assert output(container, "teimoso-whatsmeow", "--version").startswith("whatsmeow v0.0.0-")
+        assert output(container, "pip", "check") == "No broken requirements found.\n"
+        assert "teimoso_whatsmeow" in output(container, "ls", "/usr/share/doc/teimoso-whatsmeow")
         assert "tmo_" not in container.output()

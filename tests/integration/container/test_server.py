@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.container.debian import HOME, Debian, check_host, install
 from tests.integration.container.dockerfile import ROOT
-from tests.integration.test_distributions import UV, checkout
+from tests.integration.test_distributions import PROGRAM, REQUIREMENTS, SERVICE
 from tests.processes.valkey import free_port
 from tests.run import answers
 from tests.run.figures import first_message
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 PAGE = (ROOT / "docs" / "server.md").read_text()
 ADDRESS = "/srv/teimoso.git"
 DATA = "/var/lib/teimoso"
-WAYS = ("a clone", "pipx")
+WAYS = ("a clone", "a folder of wheels")
 PHONE, CONTACT = "15550100061", "15550100062"
 
 # WhatsApp's server is the simulator here, and other ports may be in use: the network is the host's.
@@ -51,14 +51,15 @@ def blocks(title: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A stock Debian with this tree's repository and wheel, which a person would have fetched."""
+    """A stock Debian with this tree's repository and the folder `dist`, which a person would have fetched."""
     check_host()
     place = tmp_path_factory.mktemp("installed")
     root = place / "debian"
     install(root)
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, f"{root}{ADDRESS}"], check=True)
-    build = [*UV, "build", "--no-build-isolation", "--wheel", "--out-dir"]
-    subprocess.run([*build, f"{root}{HOME}", str(checkout(place / "tree"))], check=True)
+    folder = f"{root}{HOME}/dist"
+    for script in ((*PROGRAM, folder, "x86_64"), (*SERVICE, folder), (REQUIREMENTS, folder)):
+        subprocess.run(script, cwd=ROOT, check=True)
     yield root
     shutil.rmtree(place)
 
@@ -80,11 +81,13 @@ def test_a_service_is_installed_and_removed(debian: Debian, way: str, figure: Fi
         "sudo mkdir --parents /etc/systemd/system/teimoso.service.d && sudo tee"
         f" /etc/systemd/system/teimoso.service.d/simulator.conf <<'end' >/dev/null\n{unit}end"
     )
-    cloned, pipx, settings = blocks("Debian")
+    cloned, wheels, settings = blocks("Debian")
     begun = time.monotonic()
-    # With pipx a block of its own stands in the place of three lines.
-    for line in cloned if way == WAYS[0] else [*cloned[:-3], *pipx]:
-        debian.run(line.replace("ADDRESS", ADDRESS).replace("[embedded]", "[embedded,simulator]"))
+    # Without a clone a block of its own stands in the place of two lines.
+    for line in cloned if way == WAYS[0] else [*cloned[:-3], *wheels, cloned[-1]]:
+        debian.run(line.replace("ADDRESS", ADDRESS))
+    for lacking in ("go", "cc"):
+        assert not debian.run(f"command -v {lacking} || true")
     for line in settings:
         printed = debian.run(line)
     [key] = re.findall(r"tmo_[\w-]{43}", printed)
@@ -96,7 +99,11 @@ def test_a_service_is_installed_and_removed(debian: Debian, way: str, figure: Fi
 
     until("all of it runs", lambda: status(debian)["ready"], 90)
     answers.CHECK.watch(f"http://127.0.0.1:{control}")
-    for words in ("connections add demo", f"simulate phone {PHONE}", f"simulate scan demo {PHONE}"):
+    for words in (
+        "connections add demo",
+        f"simulate phone {PHONE}",
+        f"simulate scan demo {PHONE}",
+    ):
         teimoso(words)
     until("it is open", lambda: '"open"' in teimoso("connections show demo --json"), 60)
     teimoso(f"send demo {CONTACT} 'on a server' --wait 30")
@@ -107,7 +114,7 @@ def test_a_service_is_installed_and_removed(debian: Debian, way: str, figure: Fi
         debian.run(line)
     teimoso(f"send demo {CONTACT} 'and still' --wait 30")
     answers.CHECK.end(f"http://127.0.0.1:{control}")
-    _ends(debian, way)
+    _ends(debian)
 
 
 def status(debian: Debian) -> dict[str, Any]:
@@ -135,11 +142,12 @@ def _is_kept_running(debian: Debian) -> None:
     assert {each for each in before if each[0] != "standby"} <= others()
 
 
-def _ends(debian: Debian, way: str) -> None:
+def _ends(debian: Debian) -> None:
     """A stop leaves no process, and an uninstallation nothing but the data."""
     debian.run("sudo systemctl stop teimoso")
     assert not debian.run("find /proc -maxdepth 1 -ignore_readdir_race -user teimoso")
-    for line in blocks("Uninstall")[WAYS.index(way)]:
+    (lines,) = blocks("Uninstall")
+    for line in lines:
         debian.run(line)
     left = debian.run("ls /etc/systemd/system /usr/local/bin /opt; getent passwd teimoso || true")
     assert "teimoso.service\n" not in left

@@ -4,26 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.whatsmeow.program import executable
 from tests.integration.engine.simulated import Device, Simulator, device, pair
-from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
-
-
-MISSING = pytest.mark.skipif(
-    executable.find() is None,
-    reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
-)
-
-
-@pytest.fixture(params=["native", pytest.param("whatsmeow", marks=MISSING)])
-def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine, for a test of what both promise."""
-    return str(request.param)
 
 
 @pytest.fixture

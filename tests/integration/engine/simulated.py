@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-from contextlib import asynccontextmanager, suppress
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from actors.config.sources import resolve_settings
+from actors.connection import whatsmeow
 from actors.connection.disconnects.causes import Kind
 from actors.connection.disconnects.consequences import AwaitRoom, Reconnect, consequence
 from actors.connection.engine import (
@@ -23,42 +27,30 @@ from actors.connection.engine import (
     Qr,
     SendRequest,
 )
-from actors.connection.native.engine import NativeEngine
-from actors.connection.native.signal import prekeys
+from actors.connection.proxy.address import parse
 from actors.connection.session import SESSION_FILE
-from actors.connection.session.session import Session
-from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Text
 from tests.bare_files import BareFiles
 from tests.integration.engine.simulator_process import SimulatorProcess
+from tests.processes import forked
 from tests.run import answers
 from tests.waits import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.config.settings import Settings
     from actors.connection.abilities.port import Call
     from actors.connection.disconnects.causes import Cause
-    from actors.connection.native.transport.keepalive import Keepalive
 
 ROOT = Path(__file__).parents[3]
+CHILD = Path(__file__).parent / "recovery" / "owner" / "crashing_child.py"
 ACCOUNT = "15550100001"
 CONTACT = "15550100002"
 PATIENCE = 60.0
+UNTIL_PLACEHOLDER = 5
+"""Ciphertexts of one message that are asked for until a placeholder alone is stored."""
 GOES_ON = (Reconnect(at_once=False), AwaitRoom())
-UNTIL_PLACEHOLDER = {"native": 6, "whatsmeow": 5}
-"""Ciphertexts of one message that each engine asks for until it stores a placeholder alone."""
-
-
-@pytest.fixture(autouse=True)
-def few_prekeys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pairing makes 60 prekeys instead of 812, which cost most of a test here.
-
-    Processes have the product's number, and `test_messages.py` has it once.
-    """
-    monkeypatch.setattr(prekeys, "UPLOADED_PREKEYS", 60)
-    monkeypatch.setattr(prekeys, "FEW", 20)
 
 
 def chat(number: str) -> str:
@@ -260,7 +252,7 @@ class Simulator(SimulatorProcess):
 class Device:
     """An engine with its session file, run as its owner would: again where the cause says so."""
 
-    engine: NativeEngine
+    engine: Any
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     qrs: asyncio.Queue[Qr] = field(default_factory=asyncio.Queue)
     presences: asyncio.Queue[Presence] = field(default_factory=asyncio.Queue)
@@ -322,31 +314,16 @@ async def device(
     directory: Path,
     epoch: int = 1,
     *,
-    keepalive: Keepalive | None = None,
     reconnect: bool = True,
-    recorder: Recorder | None = None,
     proxy: str | None = None,
-    kind: str = "native",
     **more: Any,
 ) -> AsyncIterator[Device]:
-    """A running device on the session file in `directory`; closed at the end.
-
-    Of another `kind` than native it has no `keepalive`, and a `recorder` of its own.
-    """
+    """A running device on the session file in `directory`; closed at the end."""
     events = EngineEvents()
     words = settings(simulator, directory, **more)
     media = BareFiles(directory / "media", reserve=lambda: words.current().disk_reserve)
-    engine: Any
-    if kind == "native":
-        session = Session.open(directory / SESSION_FILE, epoch)
-        recorder = recorder or Recorder(directory / "trace.jsonl", "native")
-        engine = NativeEngine(
-            words, session, events, keepalive=keepalive, media=media, recorder=recorder
-        )
-    else:
-        package = importlib.import_module(f"actors.connection.{kind}")
-        engine = package.open_engine(words, "shop", epoch, events, directory, media=media)
-    await engine.use_proxy(proxy)
+    engine = whatsmeow.open_engine(words, "shop", epoch, events, directory, media=media)
+    await engine.use_proxy(None if proxy is None else parse(proxy))
     made = Device(engine, reconnect=reconnect)
 
     async def on_open() -> None:
@@ -380,3 +357,72 @@ async def pair(simulator: Simulator, made: Device, number: str = ACCOUNT) -> Non
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """Wait until the condition (or what it awaits) is true; return its value."""
     return await eventually("the condition holds", condition, seconds)
+
+
+async def prepare(simulator: Simulator, directory: Path, *, talked: bool) -> None:
+    """Pair; with `talked` both have a session that the other has answered on."""
+    async with device(simulator, directory) as phone:
+        await pair(simulator, phone)
+        if talked:
+            await phone.send(0, "opening", space=9)
+            await until(lambda: simulator.inbox(CONTACT))
+            await simulator.say(CONTACT, ACCOUNT, "opening")
+            await until(phone.messages)
+            await phone.send(1, "opening 2", space=9)
+        await until(lambda: nothing_waits(simulator))
+        await phone.settle_all()
+
+
+async def nothing_waits(simulator: Simulator) -> bool:
+    return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
+
+
+def counted(directory: Path, what: str) -> int:
+    """Returns the count that a query gives in the session file, which nobody has open."""
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        return int(file.execute(what).fetchone()[0])
+
+
+async def died(child: forked.Popen, directory: Path) -> None:
+    """The child killed itself: without that the test proves nothing."""
+    try:
+        await asyncio.to_thread(child.wait, PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise AssertionError("the step was never reached") from None
+    assert child.returncode == -signal.SIGKILL, (directory / "child.log").read_text()[-2000:]
+
+
+def start(
+    simulator: Simulator,
+    directory: Path,
+    point: str,
+    *,
+    at: int,
+    sends: Sequence[tuple[str, str, str | dict[str, Any]]],
+    batch: int = 4,
+) -> forked.Popen:
+    """The engine in a process of its own, which kills itself (`crashing_child.py`)."""
+    asked = {
+        "settings": {
+            "data": str(directory),
+            "whatsapp_url": simulator.ws_url,
+            "whatsapp_root_key": simulator.root_key,
+            "whatsapp_media_authority": simulator.media_authority,
+        },
+        "directory": str(directory),
+        "epoch": 2,
+        "point": point,
+        "at": at,
+        "sends": sends,
+        "batch": batch,
+    }
+    with (directory / "child.log").open("wb") as log:
+        return forked.Popen(
+            [sys.executable, str(CHILD), json.dumps(asked)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=log,
+        )

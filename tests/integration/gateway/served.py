@@ -16,7 +16,7 @@ import httpx
 from jsonschema import Draft202012Validator
 
 from actors.runtime.connection_ids import name_of
-from actors.state.connections import DEFAULT_ENGINE, Connections
+from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from gateway.http.api_keys import ensure_first
 from tests import waits
@@ -156,16 +156,16 @@ class Gateway:
         finally:
             await documents.close()
 
-    def connect(self, connection: str = SHOP, engine: str = DEFAULT_ENGINE) -> None:
+    def connect(self, connection: str = SHOP) -> None:
         """Have a connection with this id; called where an event loop runs as well."""
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, self._connect(connection, engine)).result()
+            thread.submit(asyncio.run, self._connect(connection)).result()
         self.api.get(f"/api/connections/{connection}").raise_for_status()  # and it knows of it
 
-    async def _connect(self, connection: str, engine: str = DEFAULT_ENGINE) -> None:
+    async def _connect(self, connection: str) -> None:
         documents = open_documents(self.settings)
         try:
-            await Connections(documents).create(name_of(connection), id=connection, engine=engine)
+            await Connections(documents).create(name_of(connection), id=connection)
         finally:
             await documents.close()
 

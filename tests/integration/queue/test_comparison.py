@@ -57,7 +57,7 @@ async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
 
 @pytest_asyncio.fixture
 async def mirror(desk: Desk, documents: Documents) -> QueueUpkeep:
-    upkeep = QueueUpkeep(desk.lanes, documents, 30)
+    upkeep = QueueUpkeep(desk.lanes, documents, 30, time.time)
     await upkeep.list_connections()
     return upkeep
 

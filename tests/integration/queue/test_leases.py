@@ -364,11 +364,6 @@ async def test_a_limit_of_the_account_outlives_its_owner_until_the_next_one_repo
     assert of(await leases.read(SHOP)) == limit
     await leases.release(SHOP, 1, state="stopped", cause=None)
     assert of(await leases.take(SHOP, SECOND)) == limit
-    # An owner of the older code, with the present script.
-    shown = ("", 0.0, 0)
-    said = (2, "open", "", "", *shown, "", "", "", *shown, "")
-    assert await leases._run(SHOP, "report", 8.0, *said) == "kept"
-    assert of(await leases.read(SHOP)) == limit
     assert await leases.report(SHOP, 2, state="open", cause=None, since=9.0)
     assert of(await leases.read(SHOP)) == nothing
 

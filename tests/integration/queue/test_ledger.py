@@ -108,9 +108,7 @@ async def test_an_expired_record_is_listed_no_more(desk: Desk, redis: Redis) -> 
     record = await desk.accept("a")
     await desk.drain()
     of = keys.of(SHOP)
-    await redis.delete(
-        of.message(record.message_id)
-    )  # its time is over, as an older release set it
+    await redis.delete(of.message(record.message_id))  # its time is over
     await redis.hdel(of.counters, "bytes")
     assert await desk.lanes.changed(SHOP, 10) == []
     assert await desk.lanes.unmirrored([SHOP]) == {}

@@ -6,17 +6,20 @@ import asyncio
 import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
 
+from actors.connection.engine import InboxReceipt
+from actors.connection.owner.inbox_drain import InboxDrain
+from actors.connection.owner.sender import Ticket
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
 from actors.queue.outbound_queue import Send
 from actors.queue.upkeep import QueueUpkeep
-from actors.redis import keys
 from actors.state.account.app_state import document_id
+from actors.state.actor import StateManager
 from actors.state.documents import (
     CONNECTIONS,
     JOBS,
@@ -27,12 +30,15 @@ from actors.state.documents import (
     Write,
 )
 from actors.state.open_store import open_documents
+from tests.clocks import believe_clock
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk, open_desk
+from tests.integration.tree.scripted import ScriptedEngine
 from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from actors.connection.state_manager.port import State
     from tests.processes.valkey import Valkey
 
 SECONDS = 15.0
@@ -116,7 +122,7 @@ async def test_many_changes_are_mirrored(
 
 
 async def mirroring(desk: Desk, documents: Documents) -> QueueUpkeep:
-    found = QueueUpkeep(desk.lanes, documents, 90)
+    found = QueueUpkeep(desk.lanes, documents, 90, time.time)
     await found.list_connections()
     return found
 
@@ -245,8 +251,41 @@ async def test_g3_what_is_accepted_after_redis_was_emptied_replaces_nothing_in_t
     await desk.take()
 
 
+async def test_g3_a_receipt_of_a_message_that_left_redis_reaches_the_state_store(
+    desk: Desk, documents: Documents, own_server: Valkey
+) -> None:
+    """Of one that was sent, and of one that was taken for dead."""
+    for text, chat in (("sent", ANA), ("dead", BEN)):
+        await desk.accept(text, chat)
+    await desk.claim()
+    await desk.complete("sent")
+    await desk.fail("dead", permanent=True, uncertain=True)
+    await desk.lanes.prune(SHOP, 0, desk.now + 1)
+    mirroring_ = await mirroring(desk, documents)
+    mirroring_._all_at = 0.0
+    await mirroring_.mirror()
+    await desk.pass_day()
+    ids = [desk.ids.pop(text) for text in ("sent", "dead")]
+    assert [await desk.lanes.get(id_) for id_ in ids] == [None, None]
+    engine, manager = ScriptedEngine(), StateManager(str(own_server.directory), "state")
+    for key, id_ in enumerate(ids):
+        message_id = id_.partition(".")[2]
+        engine.inbox[key] = InboxReceipt(key, ANA, (message_id,), "read", 2000)
+    state = cast("State", manager)
+    drain = InboxDrain(Ticket(SHOP, 1), engine, desk.lanes, state, on_lost=lambda _: None)
+    assert await drain.once()
+    assert engine.inbox == {}
+    await manager.stop()
+    for id_ in ids:
+        found = await documents.get(MESSAGES, id_)
+        assert found is not None
+        assert (found["status"], found["read_at"]) == ("read", 2000)
+        assert (found["error"], found["uncertain"], "sent_at" in found) == (None, False, True)
+        assert found["text"] in {"sent", "dead"}
+
+
 async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says_so(
-    desk: Desk, documents: Documents, actor: QueueActor
+    desk: Desk, documents: Documents, actor: QueueActor, own_server: Valkey
 ) -> None:
     old = await desk.accept("old")  # the desk's clock stands in the past
     await desk.claim()
@@ -255,6 +294,9 @@ async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says
     await desk.claim()
     desk.now = time.time() - 29 * 86_400
     await desk.fail("young", permanent=True)
+    await actor._upkeep.prune()
+    assert len(await desk.lanes.dead(SHOP, 10)) == 2, "the clock is not believed yet"
+    believe_clock(own_server.directory)
     await actor._upkeep.prune()
 
     async def expired() -> bool:
@@ -378,8 +420,7 @@ async def test_a_message_that_the_store_refuses_holds_up_no_other(
     ], "and stay there alone"
     (held,) = await desk.lanes.refused(SHOP, 10)
     assert held.record.id == records[9].id
-    key = keys.of(SHOP).message(held.record.message_id)
-    assert await desk.redis.ttl(key) == -1, "until a person decides"
+    await desk.check()
     assert await desk.lanes.retry_refused(SHOP, held.record.message_id)
     with closing(sqlite3.connect(own_server.settings().state_file)) as database, database:
         database.execute("DROP TRIGGER forbidden")
@@ -389,4 +430,4 @@ async def test_a_message_that_the_store_refuses_holds_up_no_other(
     assert stored is not None
     assert stored["text"] == "unstorable"
     assert await desk.lanes.refused(SHOP, 10) == []
-    assert await desk.redis.ttl(key) > 0
+    await desk.check()

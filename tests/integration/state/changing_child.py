@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
+from actors.connection import whatsmeow
 from actors.connection.engine import EngineEvents
-from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session.received.inbox import Inbox
-from actors.connection.session.session import Session
-from actors.connection.trace.recorder import Recorder
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.state.actor import StateManager
@@ -76,9 +74,9 @@ POINTS: dict[str, Callable[[], None]] = {
 
 async def main(asked: dict[str, Any]) -> None:
     settings = resolve_settings(**{**asked["settings"], "data": Path(asked["settings"]["data"])})
-    session = Session.open(Path(asked["session"]), asked["epoch"])
-    recorder = Recorder(settings.data / "trace.jsonl", "native")
-    engine = NativeEngine(settings, session, EngineEvents(), recorder=recorder)
+    engine = whatsmeow.open_engine(
+        settings, "shop", asked["epoch"], EngineEvents(), Path(asked["session"]).parent
+    )
     redis = connect(settings)
     lanes = OutboundQueue(redis, settings)
     state = StateManager(asked["settings"]["data"], "state")

@@ -6,12 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
 from actors.state.caches.local_copies import LocalCopy
-from actors.state.documents import CONNECTIONS, StoreAway
+from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents
 from gateway.connection_cache import ConnectionCache
 from gateway.http.api_keys import ApiKeyCache, admits, digest
@@ -38,7 +37,7 @@ KEY = {
 }
 SHOP = {
     "id": "shop",
-    "engine": "native",
+    "engine": "whatsmeow",
     "webhook": None,
     "desired": "running",
     "generation": 3,
@@ -86,33 +85,6 @@ async def test_connections_are_known(away: Documents, copy: LocalCopy) -> None:
     await unknown.refresh()
     with pytest.raises(StoreAway):
         unknown.all()
-
-
-async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
-    away: Documents, copy: LocalCopy
-) -> None:
-    await copy.write([{**SHOP, "engine": "neonize"}])
-    known = ConnectionCache(away, nobody, copy)
-    await known.refresh()
-    assert [one.engine for one in known.all()] == ["whatsmeow"]
-
-
-async def test_the_root_says_once_that_an_engine_is_replaced(
-    tmp_path: Path, copy: LocalCopy
-) -> None:
-    documents = open_documents(resolve_settings(data=tmp_path))
-    await documents.set(CONNECTIONS, "shop", {**SHOP, "engine": "neonize"})
-    budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), documents)
-    registry = Registry(documents, budgets, copy)
-    with capture_logs() as logs:
-        for _ in range(2):
-            assert await registry.refresh()
-    await documents.close()
-    assert registry.wanted["shop"].engine == "whatsmeow"
-    told = [one for one in logs if one.get("action") == "engine.replaced"]
-    assert [(one["connection"], one["former"], one["engine"]) for one in told] == [
-        ("shop", "neonize", "whatsmeow")
-    ]
 
 
 async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy: LocalCopy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ async def dispatcher(documents: Documents, settings: Settings) -> None:
         Posters(Guarded(private=True)),
         Leadership(redis, keys.WEBHOOKS_CHANNEL),
         bodies=DeliveryBodies(documents, Leases(redis), open_store(settings)),
+        deletion_time=time.time,
     ).run()
 
 

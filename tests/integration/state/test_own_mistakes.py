@@ -124,7 +124,8 @@ async def test_a_removal_that_is_refused(settings: Settings, documents: Document
             " BEGIN SELECT RAISE(ABORT, 'forbidden'); END"
         )
     retention = Retention(
-        documents, history=DAY, jobs=DAY, letters=DAY, events=DAY, files=DAY
+        documents, history=DAY, jobs=DAY, letters=DAY, events=DAY, files=DAY,
+        deletion_time=time.time,
     )  # fmt: skip
     running = asyncio.ensure_future(retention.run())
 

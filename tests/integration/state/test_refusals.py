@@ -131,6 +131,7 @@ async def test_much_at_once_is_no_request_above_firestores_bound(
         await documents.close()
 
 
+@pytest.mark.holds_loop("its inbox gets fifty megabytes in one transaction, which no engine writes")
 @pytest.mark.usefixtures("no_log_file")
 async def test_whatever_a_contact_writes_is_stored_on_firestore(
     firestore: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

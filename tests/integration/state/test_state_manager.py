@@ -22,6 +22,7 @@ from actors.state.documents import (
     StoreAway,
 )
 from actors.state.events.log import EventLog
+from tests.clocks import believe_clock
 from tests.integration.state.received import CHAT, LID, by_lid, item, stored
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ async def test_history_that_outlived_its_time_is_removed(
     now, days = time.time(), settings.history_retention_days * 86_400
     for number, age in enumerate((days + 60, days - 60)):
         await documents.set(RECOVERY_ACTIONS, str(number), {"at": now - age})
+    believe_clock(settings.data)
     await manager.start()
     async with asyncio.timeout(10):
         while await documents.get(RECOVERY_ACTIONS, "0") is not None:  # noqa: ASYNC110

@@ -281,9 +281,12 @@ class Tree:
             lease = await self.lease(connection)
             return lease if lease.epoch > than.epoch else None
 
-        return await eventually(
-            f"{connection} has a new epoch", look, seconds
-        ), time.monotonic() - began
+        try:
+            lease = await eventually(f"{connection} has a new epoch", look, seconds)
+        except AssertionError as error:
+            now = await self.leases.read(connection)
+            raise AssertionError(f"{error}; {now}\n{self.head.log()}") from None
+        return lease, time.monotonic() - began
 
     async def removed(self, connection: str, seconds: float = 20) -> None:
         """Wait until nothing is known of a connection that was deleted."""

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from actors.connection.abilities.administration import Administration, Group, GroupMember
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
-from actors.connection.abilities.engine_base import EngineBase
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
-    Guarantees,
     InboxFile,
     InboxMerge,
     InboxMessage,
@@ -36,17 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import InboxItem, InboxKind
+    from actors.connection.proxy.address import ProxyAddress
     from actors.connection.state_manager.port import Cleared
     from actors.messages.content import ReadMark, SettingChange
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
 
-class ScriptedEngine(Learnt, EngineBase):
+class ScriptedEngine(Learnt):
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
-    guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
-    recorder = Recorder(Path(), "native")
+    recorder = Recorder(Path(), "whatsmeow")
     """Off; a test that records has one of its own."""
     linked_at: float | None = None
 
@@ -78,7 +76,7 @@ class ScriptedEngine(Learnt, EngineBase):
     ) -> None:
         self._causes.put_nowait(Cause(kind, until=until, stanza=stanza))
 
-    async def use_proxy(self, proxy: str | None) -> None:
+    async def use_proxy(self, proxy: ProxyAddress | None) -> None:
         """It goes to nobody."""
 
     async def run(self) -> Cause:
@@ -131,6 +129,21 @@ class ScriptedEngine(Learnt, EngineBase):
         if not self.opens or self.closed:
             raise NotConnected
         return None if number in self.strangers else number
+
+    def extend(self, seconds: float) -> None:
+        """Nothing outlives this process."""
+
+    async def copy_keys(self, target: Path) -> str | None:  # noqa: ARG002 - the port's
+        return None
+
+    async def passkey_assertion(self, assertion: str) -> None:  # noqa: ARG002 - the port's
+        raise SendError("no_passkey_challenge")
+
+    async def confirm_passkey(self) -> None:
+        raise SendError("no_passkey_challenge")
+
+    async def sync_app_state(self) -> None:
+        return None
 
     async def request_resend(self, *_: str) -> None:
         raise NotConnected

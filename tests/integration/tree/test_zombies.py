@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
+from actors.connection import whatsmeow
 from actors.connection.engine import Traffic
-from actors.connection.native.engine import NativeEngine
-from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.owner.serving import Serving
-from actors.connection.session import SESSION_FILE
-from actors.connection.session.session import Session
-from actors.connection.trace.recorder import Recorder
 from actors.queue.outbound_queue import OutboundQueue, Send
 from actors.state.documents import RECOVERY_ACTIONS
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, settings
@@ -28,13 +23,12 @@ from tests.waits import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.integration.tree.conftest import Served
 
 WATCHFUL = replace(PACE, silence=0.5, probe=3.0)
 """A simulator that has to wait for the CPU answers in time all the same."""
-TRUSTING = Keepalive(least=3600, most=3600)
-"""The engine asks for no sign of life by itself."""
 
 
 @pytest_asyncio.fixture
@@ -45,7 +39,7 @@ async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
 
 
 def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
-    """``shop`` under a fresh epoch, by the native engine on the session file in `directory`."""
+    """``shop`` under a fresh epoch, by the engine on the files in `directory`."""
     made = settings(simulator, directory, whatsapp_ack_timeout=60_000)
     # An account of the simulator is never paced as a new one.
     of_simulator = {"whatsapp_root_key": made.whatsapp_root_key}
@@ -59,13 +53,7 @@ def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
         pace=WATCHFUL,
     )
     serving.start(
-        NativeEngine(
-            made,
-            Session.open(directory / SESSION_FILE, served.lease.epoch),
-            serving.events,
-            recorder=Recorder(directory / "trace.jsonl", "native"),
-            keepalive=TRUSTING,
-        )
+        whatsmeow.open_engine(made, "shop", served.lease.epoch, serving.events, directory)
     )
     return serving
 
@@ -144,11 +132,8 @@ async def test_traffic_is_sign_enough(served: Served) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(240)
-async def test_in_a_whole_tree_it_is_restarted_and_on_record(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_in_a_whole_tree_it_is_restarted_and_on_record() -> None:
     """G2, G8, by the settings' own times: the silence and two answers that do not come."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).with_name("trusting")))
     with Head(zombie_threshold=5000) as head:
         tree = Tree(head)
         lanes = OutboundQueue(tree.redis, head.settings)

@@ -12,8 +12,8 @@ from actors.connection.actor import ConnectionActor
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
+from actors.state.connection_document import ENGINE
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, until
-from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.integration.tree.scripted import Shelf
 from tests.processes.valkey import Valkey
 
@@ -32,8 +32,7 @@ SHOP = "shop"
 class Host:
     """One host: a disk of its own, and the actors that run on it."""
 
-    def __init__(self, world: World, name: str, *, engine: str = "native", **settings: Any) -> None:
-        self.engine = engine
+    def __init__(self, world: World, name: str, **settings: Any) -> None:
         self.data = world.root / name
         self.data.mkdir()
         self.world = world
@@ -48,15 +47,13 @@ class Host:
         shutil.rmtree(self.settings.sessions)
 
     @asynccontextmanager
-    async def serves(
-        self, *, clean: bool = True, created_at: float | None = None
-    ) -> AsyncIterator[ConnectionActor]:
+    async def serves(self, *, clean: bool = True) -> AsyncIterator[ConnectionActor]:
         """An actor that serves the shop; without `clean` it is cut off as by a kill."""
         actor = ConnectionActor(str(self.data), f"connection:{self.data.name}")
         await actor.start()
         actor._state = self.world.shelf  # type: ignore[assignment]
         try:
-            await actor.serve(SHOP, self.engine, created_at=created_at)
+            await actor.serve(SHOP, ENGINE)
             yield actor
         finally:
             serving = actor._serving

@@ -35,7 +35,9 @@ class Host:
         self.settings.save()
         self.bucket = open_bucket(self.settings)
         self.files: LocalFiles = open_store(self.settings, self.bucket)
-        self.upkeep = self.files.upkeep(self.waits, lambda: self.now)
+        self.upkeep = self.files.upkeep(
+            self.waits, lambda: self.now, deletion_time=lambda: self.now
+        )
 
     async def waits(self, message: str) -> bool:
         return message in self.waiting

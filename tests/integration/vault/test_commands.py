@@ -10,10 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
-from actors.connection.engine import installed
 from actors.runtime.connection_options import ConnectionOptions
+from actors.state.connection_document import ENGINE
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from tests.integration.engine.simulated import CONTACT
@@ -25,18 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=["native", "whatsmeow"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine whose sessions are copied, where it is installed."""
-    name = str(request.param)
-    if not installed(name):
-        pytest.skip(f"{name} is not installed; `make {name}` builds it")
-    return name
-
-
-async def test_copies_are_listed_made_verified_and_restored(world: World, engine: str) -> None:
+async def test_copies_are_listed_made_verified_and_restored(world: World) -> None:
     """An old copy is put back by hand: its device is linked, and both directions go on."""
-    host = Host(world, "a", engine=engine)
+    host = Host(world, "a")
     async with host.serves() as actor:
         first = await world.pair()
         await world.copied(first.epoch)
@@ -137,8 +126,8 @@ async def test_what_a_killed_command_left_is_removed(world: World) -> None:
     assert host.file.exists()
 
 
-async def test_copies_are_put_under_a_new_key(world: World, engine: str) -> None:
-    host = Host(world, "a", engine=engine)
+async def test_copies_are_put_under_a_new_key(world: World) -> None:
+    host = Host(world, "a")
     async with host.serves():
         first = await world.pair()
         await world.copied(first.epoch)
@@ -154,9 +143,9 @@ async def test_copies_are_put_under_a_new_key(world: World, engine: str) -> None
 
 
 async def test_without_an_instance_the_environment_names_the_bucket(
-    world: World, engine: str, tmp_path: Path
+    world: World, tmp_path: Path
 ) -> None:
-    host = Host(world, "a", engine=engine)
+    host = Host(world, "a")
     async with host.serves():
         first = await world.pair()
         await world.copied(first.epoch)
@@ -175,7 +164,7 @@ async def test_without_an_instance_the_environment_names_the_bucket(
     await documents.close()
     assert registered is not None
     assert (registered.desired, registered.options) == ("stopped", ConnectionOptions())
-    assert registered.engine == engine
+    assert registered.engine == ENGINE
     status, told, said = await run(host, "restore", SHOP, named=named)
     assert (status, said, "show_online" in told) == (0, "", False), "it is known now"
     host.settings.save()

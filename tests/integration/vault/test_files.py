@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.backup import backup_format
 from actors.connection.backup.bucket.port import BucketAway
 from actors.media import bucket_copies, upkeep
 from actors.media.bucket_copies import PART_BYTES
@@ -253,15 +254,15 @@ async def test_a_file_that_breaks_off_leaves_nothing_in_the_bucket(
 ) -> None:
     host = Host(tmp_path / "a", bucket)
     await host.keep(os.urandom(2 * PART_BYTES))
-    real, broken = bucket_copies._some, list[int]()
+    real, broken = backup_format.some, list[int]()
 
-    def some(pieces: Iterator[bytes]) -> bytes:
+    def some(pieces: Iterator[bytes], size: int) -> bytes:
         if any(bucket.glob("media/*/*")):
             broken.append(errno.EIO)
             raise OSError(errno.EIO, "a bad sector")
-        return real(pieces)
+        return real(pieces, size)
 
-    monkeypatch.setattr(bucket_copies, "_some", some)
+    monkeypatch.setattr(bucket_copies, "some", some)
     with pytest.raises(StoreUnavailable):
         await host.upkeep.copy()
     assert broken

@@ -14,58 +14,11 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.quarantine import DAMAGED, move_aside
 from actors.connection.backup.restore import OLDER_DIRECTORY, put_in_place
 from actors.connection.session.session import Session, StaleEpoch
-from actors.redis import keys
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
 from tests.integration.vault.conftest import SHOP, Host, World
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-async def test_a_disk_that_is_lost_costs_no_qr(world: World) -> None:
-    """G7: at once after pairing there is a copy; both directions go on after it was restored."""
-    host = Host(world, "a")
-    async with host.serves(clean=False) as actor:
-        first = await world.pair()
-        await world.copied(first.epoch)
-        await world.hear("one")
-        await world.send(actor, "one")
-        await world.vault.back_up(SHOP, host.file, host.file.with_name("scratch"))
-        await world.send(actor, "lost")
-    host.lose_disk()
-    await world.simulator.say(CONTACT, ACCOUNT, "while away")
-    async with host.serves() as actor:
-        again = await world.opened()
-        assert (again.epoch, again.obstacle) == (first.epoch + 1, None)
-        assert await world.leases.qr(SHOP) is None
-        await until(lambda: "while away" in world.texts)
-        await world.send(actor, "two")
-        await world.hear("two")
-        assert actor._serving is not None
-        # Each message was readable at once: no key was used a second time.
-        assert actor._serving._engine.counts["resend.resent"] == 0  # type: ignore[attr-defined]
-    assert world.texts == ["one", "while away", "two"]
-
-
-async def test_the_last_copy_is_trusted_where_it_is_proven(world: World) -> None:
-    """Given back cleanly at the commit that the vault has: its sessions go on as they are."""
-    host = Host(world, "a")
-    async with host.serves() as actor:
-        await world.pair()
-        await world.hear("one")
-        await world.send(actor, "one")
-    lease = await world.lease()
-    assert lease.final
-    assert lease.session == (await world.vault.copies(SHOP))[-1].position
-    before = _ratchets(host.file)
-    host.lose_disk()
-    async with host.serves() as actor:
-        await world.opened()
-        assert _ratchets(host.file) == before
-        await world.send(actor, "two")
-        await world.hear("two")
-        assert actor._serving is not None
-        assert actor._serving._engine.counts["message.asked_for"] == 0  # type: ignore[attr-defined]
 
 
 async def test_a_session_that_moved_on_is_not_woken_where_it_was(world: World) -> None:
@@ -97,27 +50,6 @@ async def test_a_session_that_moved_on_is_not_woken_where_it_was(world: World) -
     assert sorted(world.texts) == ["held by a", "to a again", "to b"]
     texts = [item["text"] for item in await world.simulator.inbox(CONTACT)]
     assert texts == ["from a", "from b", "from a again"]
-
-
-@pytest.mark.parametrize("deleted", [True, False])
-async def test_a_host_that_missed_a_deletion_wakes_nothing_of_it(
-    world: World, deleted: bool
-) -> None:
-    """The next connection of that id is another account's; nobody could reach this host's disk meanwhile."""
-    host = Host(world, "a", ray_address="127.0.0.1:1")
-    async with host.serves(created_at=1.0):
-        await world.pair()
-        await world.hear("one")
-    if deleted:
-        await world.vault.forget(SHOP)
-        # By a release before connections had incarnations: its tombstone would refuse the next.
-        await world.redis.unlink(*keys.of(SHOP).scripted)
-    async with host.serves(created_at=2.0 if deleted else 1.0):
-        if deleted:
-            await until(lambda: world.leases.qr(SHOP))
-            assert not list(host.file.parent.glob("*/*/session.db"))
-        else:
-            await world.opened()
 
 
 async def test_an_emptied_redis_locks_nobody_out(world: World) -> None:
@@ -286,11 +218,6 @@ async def test_a_crash_in_the_middle_of_restoring_begins_anew(
 
 def _crash(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _ratchets(file: Path) -> list[tuple[bytes, int]]:
-    with closing(sqlite3.connect(file)) as live:
-        return live.execute("SELECT base_key, current FROM ratchets ORDER BY base_key").fetchall()
 
 
 def _held(file: Path) -> bool:

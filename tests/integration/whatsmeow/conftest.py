@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.whatsmeow.program import executable
 from tests.conformance.processes import Simulator, until
 from tests.integration.whatsmeow.device import Device
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    if executable.find() is None:
-        pytest.skip(f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it")
     one = Simulator(tmp_path_factory.mktemp("simulator") / "data")
     try:
         yield one

@@ -49,7 +49,7 @@ def tell(event: str, **values: Any) -> None:
 
 
 def die_before_commit(at: int) -> None:
-    """As `before_inbox_commit` of the native engine's own crash test."""
+    """Before a message that arrived is committed."""
     original, added = Session.transaction, Inbox.add
     left, calls = at, 0
 

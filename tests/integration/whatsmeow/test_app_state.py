@@ -227,7 +227,7 @@ def archived(town: Town, friend: str) -> bool:
     "older", ["UPDATE app_state SET version = version - 1", "DELETE FROM app_state"]
 )
 def test_a_session_that_is_behind_gets_all_anew(town: Town, older: str) -> None:
-    """An older session, or one of a release that noted none: the library does not tell it again by itself."""
+    """An older session, or one that noted none: the library does not tell it again by itself."""
     device = synced(town)
     sets(town, "archive", chat=town.friend)
     sets(town, "pin", chat=town.friend)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +13,8 @@ import psutil
 import pytest
 
 from actors.connection.session import SESSION_FILE
-from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.connection.session.session import Session
-from actors.connection.whatsmeow import DATABASE
-from actors.messages.content import Delete, Edit, PollVote, Quote, Reaction, Target, Text
-from tests.conformance.processes import Client, absent, until
-from tests.integration.whatsmeow.device import chat
+from tests.conformance.processes import until
 
 if TYPE_CHECKING:
     from tests.integration.whatsmeow.conftest import Town
@@ -89,74 +83,3 @@ def test_an_older_program_writes_nothing(town: Town) -> None:
     assert "from the older one" not in town.simulator.texts(town.friend)
     older.process.kill()
     until(lambda: not Path(f"/proc/{program}").exists(), 10)
-
-
-OURS, POLL, OPTIONS = "3EB0A1B2C3D4E5F6A7B8C9", "3EB0A1B2C3D4E5F6A7B8CA", ("yes", "no")
-
-
-def left_by_neonize(town: Town, directory: Path) -> tuple[str, str]:
-    """The files of a connection of the former engine, which sent a text and a poll; WhatsApp's ids of both.
-
-    The service calls them `OURS` and `POLL`. The keys are those of the library, as a client that nobody here
-    wrote makes them; what is in the session file is what that engine wrote there.
-    """
-    client = Client("neonize", town.simulator, directory)
-    try:
-        client.pair(town.number)
-        client.send(town.friend, "opens")
-        town.say("opens, too")
-        client.wait("message", text="opens, too")
-        town.simulator.settled(town.number)
-        poll = client.say(town.friend, "poll", text="Tea?", options=OPTIONS)
-        town.simulator.post(f"/contacts/{town.friend}", read_after=3.0)
-        theirs = client.send(town.friend, "before")
-        until(lambda: town.simulator.texts(town.friend)[-1] == "before")
-    finally:
-        client.process.kill()
-    for file in directory.glob("session.db*"):
-        file.rename(directory / file.name.replace("session.db", "whatsmeow.db"))
-    with closing(sqlite3.connect(directory / DATABASE)) as database:
-        secrets = "SELECT key FROM whatsmeow_message_secrets WHERE message_id = ?"
-        (secret,) = database.execute(secrets, (poll,)).fetchone()
-
-    async def write(session: Session) -> None:
-        async with session.transaction():
-            found = MessageSecret(secret, OPTIONS)
-            session.secrets.remember(chat(town.friend), chat(town.number), poll, found)
-            for pair in ((OURS, theirs), (POLL, poll)):
-                session.write("INSERT INTO aliases VALUES (?, ?, ?)", (*pair, time.time()))
-
-    with closing(Session.open(directory / SESSION_FILE, 1)) as session:
-        asyncio.run(write(session))
-    return theirs, poll
-
-
-@pytest.mark.skipif(bool(absent("neonize")), reason=str(absent("neonize")))
-def test_what_neonize_linked_goes_on_without_a_qr(town: Town, tmp_path: Path) -> None:
-    """Also receipts, replies, reactions, votes, edits and deletes find what it sent under another id."""
-    theirs, poll = left_by_neonize(town, tmp_path)
-    town.say("while nobody was there")
-    until(lambda: bool(town.simulator.item(town.friend, theirs)))
-    after = town.made(directory=tmp_path, epoch=2)
-    after.wait("open")
-    assert "qr" not in [one["event"] for one in after.process.seen]
-    town.goes_on(after)
-    texts = [one["text"] for one in after.pending("message")]
-    assert texts.count("while nobody was there") == 1
-    after.until_pending(
-        "receipt", lambda one: (one["status"], one["message_ids"]) == ("read", [OURS])
-    )
-
-    target = Target(OURS, None)
-    quoted = {"text": "why?", "reply_to": theirs}
-    assert after.said(town.friend, quoted, town.number)[1] == Text("why?", Quote(target, "before"))
-    reaction = {"type": "reaction", "target": theirs, "text": "+"}
-    assert after.said(town.friend, reaction, town.number)[1] == Reaction(target, "+")
-    vote = {"type": "vote", "target": poll, "options": ["no"]}
-    assert after.said(town.friend, vote, town.number)[1] == PollVote(Target(POLL, None), ("no",))
-    changes = (Reaction(target, "!"), Edit(target, "gladly"), Delete(target))
-    for change in changes:
-        shown = town.simulator.item(town.friend, after.send(town.friend, change))
-        assert (shown["type"], shown["content"]["target"]["id"]) == (change.type, theirs)
-    reply = after.send(town.friend, Text("so", Quote(target, "before")))
-    assert town.simulator.item(town.friend, reply)["content"]["reply_to"]["id"] == theirs

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from gateway.console.pages.home import picture
 from tests.chaos.harness.faults.outage import frozen
 from tests.integration.whole.screenshots import keep_screenshot
-from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, arrived, becomes
 from tests.processes.browser import APPEARANCE, DESK, PHONE, apart, chromium, png, violations
 from tests.processes.instance import API_KEY, Instance
 from tests.processes.valkey import free_port
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.timeout(240)
 
 PAGE_MS = 20_000  # milliseconds
 NAME = "Person 0002"
+NOBODY = "15550100097"
 """The name that the contact shows."""
 PAGES = (
     "/",
@@ -260,15 +261,15 @@ def test_a_gateway_that_is_killed_is_missed_and_found_again(
 def test_a_dead_letter_tells_why_and_is_sent_again(
     instance: Instance, page: Page, errors: list[str]
 ) -> None:
-    instance.simulator.post(f"/contacts/{STRANGER}", json={"registered": False}).raise_for_status()
+    instance.simulator.post(f"/contacts/{NOBODY}", json={"registered": False}).raise_for_status()
     for words in ("to nobody", "to nobody either"):
-        send = {"connection": SHOP, "to": STRANGER, "text": words}
+        send = {"connection": SHOP, "to": NOBODY, "text": words}
         instance.api.post("/api/messages", json=send).raise_for_status()
     page.goto("/console/queue")
     letter = page.locator(".letter", has_text=re.compile("to nobody$|to nobody\\s"))
     page.locator(".letter", has_text="to nobody either").wait_for()
     assert page.locator(".letter .why", has_text="The number is not on WhatsApp").count() >= 2
-    instance.simulator.post(f"/contacts/{STRANGER}", json={"registered": True}).raise_for_status()
+    instance.simulator.post(f"/contacts/{NOBODY}", json={"registered": True}).raise_for_status()
     stay(page)
     face = "one => getComputedStyle(one).fontFamily + getComputedStyle(one).fontSize"
     shown = (letter.first.locator(".text"), page.locator("body"))
@@ -277,7 +278,7 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     letter.first.get_by_role("button", name="Redrive").click()
 
     inbox = instance.inbox
-    until("it arrived", lambda: any("to nobody" in one["text"] for one in inbox(STRANGER)), 20)
+    until("it arrived", lambda: any("to nobody" in one["text"] for one in inbox(NOBODY)), 20)
     expect(page.locator(".letter")).to_have_count(before - 1, timeout=PAGE_MS)
     assert stayed(page)
 

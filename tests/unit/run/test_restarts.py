@@ -132,7 +132,7 @@ def test_dies_with_its_pairing_and_is_scanned_once_more(tmp_path: Path, start: S
     assert phone.requests == ["scan", "faults", "scan"], "the former device is unlinked"
 
 
-@pytest.mark.parametrize("kind", ["native", "tryx"])
+@pytest.mark.parametrize("kind", ["whatsmeow", "tryx"])
 def test_one_that_lost_its_pairing_later_is_not_scanned(
     tmp_path: Path, start: Start, kind: str
 ) -> None:
@@ -159,19 +159,19 @@ def test_a_third_death_fails_with_what_it_wrote(tmp_path: Path, start: Start, ki
 
 
 def test_our_own_is_never_started_again(tmp_path: Path, start: Start) -> None:
-    client = start("native", ("login", 3))
+    client = start("whatsmeow", ("login", 3))
     with pytest.raises(AssertionError, match="ended with 3"):
         client.pair(NUMBER)
     assert (counted(), starts(tmp_path)) == ([], 1)
 
 
-@pytest.mark.parametrize("kind", ["tryx", "native"])
+@pytest.mark.parametrize("kind", ["tryx", "whatsmeow"])
 def test_a_death_between_two_tests(tmp_path: Path, start: Start, kind: str) -> None:
     client = start(kind)
     client.pair(NUMBER)
     client.process.command(code=7)
     assert client.process.died(10.0) == 7
-    if kind == "native":
+    if kind == "whatsmeow":
         with pytest.raises(AssertionError, match="ended with 7"):
             client.attempt(client.prepare)
         assert (counted(), starts(tmp_path)) == ([], 1)

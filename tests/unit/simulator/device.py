@@ -205,9 +205,13 @@ class Device:
         )
 
     async def send(self, stanza: Any) -> None:
+        await self.send_bytes(encode(stanza))
+
+    async def send_bytes(self, plaintext: bytes) -> None:
+        """Sends a frame, whatever it has."""
         nonce = bytes(8) + self._sent.to_bytes(4, "big")
         self._sent += 1
-        await self.socket.send(framed(self._send.encrypt(nonce, encode(stanza), b"")))
+        await self.socket.send(framed(self._send.encrypt(nonce, plaintext, b"")))
 
     async def next(self, tag: str | None = None, seconds: float = ANSWER_SECONDS) -> Any:
         """The next stanza, of that tag; others are passed over. TimeoutError when none comes."""

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.contacts import message_content
-from simulator.contacts.inbox import ContactInboxes
-from simulator.contacts.people import People
-from simulator.contacts.sent_messages import SentMessages, sent_content
-from simulator.contacts.signal_endpoints import SignalEndpoints
-from simulator.server.companions import Companions
-from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
 from simulator.store_tables import VERSION
-from simulator.wire.protocol_library import JID, Node, encode
 
-LATER = (("said", "received"),)
-"""Tables and columns that the fourth version lacked."""
-ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"), *LATER)
-"""Columns that the third version lacked."""
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -98,94 +89,12 @@ def test_a_failed_part_leaves_the_rest(path: Path) -> None:
     store.close()
 
 
-def test_a_file_of_the_second_version(path: Path) -> None:
-    """It knew texts alone, and has neither the message itself nor what is shown beside it."""
+@pytest.mark.parametrize("version", [0, VERSION - 1, VERSION + 1])
+def test_a_file_of_another_version_is_left_as_it_is(path: Path, version: int) -> None:
     store = Store(path)
-    inbox = ContactInboxes(store)
-    device = ("15550100002", 0)
-    inbox.add(device, "15550100001", "M1", chat=device[0], kind="text", text="hello")
-    store.execute(
-        "INSERT INTO said (number, device, recipient, id, text, addressing, at)"
-        " VALUES (?, 0, ?, 'M2', 'there', 's.whatsapp.net', 1.0)",
-        *("15550100002", "15550100001"),
-    )
-    for table, column in (("inbox", "content"), ("inbox", "fields"), ("said", "content")):
-        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    for table, column in ADDED:
-        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    store.execute("DROP TABLE groups")
-    store.execute("PRAGMA user_version = 1")
+    store.execute(f"PRAGMA user_version = {version}")
     store.close()
-    Store(path).close()
-    store = Store(path)
-    (item,) = ContactInboxes(store).received(device[0])
-    assert (item["text"], item["content"]) == ("hello", {})
-    row = store.row("SELECT * FROM said")
-    assert row is not None
-    assert sent_content(row).conversation == "there"
-    assert store.number("SELECT count(*) FROM groups") == 0
-    assert store.number("PRAGMA user_version") == VERSION
-    store.close()
-
-
-def test_a_file_of_the_third_version(path: Path) -> None:
-    """Its queue knows no requests for a message anew, and it kept nothing of what was late."""
-    store = Store(path)
-    queue, device = OfflineQueue(store), ("15550100001", 1)
-    stanza = Node("message", {"from": JID("15550100002"), "id": "M1"})
-    place = queue.put(device, stanza, encode(stanza))
-    for table, column in ADDED:
-        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    store.execute("DROP TABLE unanswered")
-    store.execute("PRAGMA user_version = 2")
-    store.close()
-    Store(path).close()
-    store = Store(path)
-    queue = OfflineQueue(store)
-    queue.note_retry(device, "M1", 1)
-    assert queue.acknowledge(device, Node("ack", {"class": "message", "id": "M1"})) == [place]
-    assert store.number("SELECT count(*) FROM unanswered") == 0
-    assert store.number("PRAGMA user_version") == VERSION
-    store.close()
-
-
-def test_a_file_of_the_fourth_version(path: Path) -> None:
-    """It did not tell messages that a device has from those that their author sees delivered."""
-    store = Store(path)
-    sent = SentMessages(store)
-    sent.add("15550100002", 0, "15550100001", message_content.text("hello"), "lid")
-    for table, column in LATER:
-        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    store.execute("PRAGMA user_version = 3")
-    store.close()
-    Store(path).close()
-    store = Store(path)
-    (item,) = SentMessages(store).of("15550100002")
-    assert (item["text"], item["received"]) == ("hello", False)
-    assert store.number("PRAGMA user_version") == VERSION
-    store.close()
-
-
-def test_a_file_of_the_first_version(path: Path) -> None:
-    old = sqlite3.connect(path)
-    old.executescript(Path(__file__).with_name("first_version.sql").read_text())
-    old.close()
-    device = ("15550100001", 1)
-    Store(path).close()
-    store = Store(path)
-    friend = People(store).named("15550100002")
-    assert (friend.last_device, friend.prekeys, friend.addressing) == (3, -1, "")
-    (item,) = ContactInboxes(store).received(friend.number)
-    assert (item["text"], item["deliveries"], item["devices"]) == ("hello", 2, [0])
-    (companion,) = Companions(store).of("15550100001")
-    assert (companion.logins, companion.version, companion.shown_name) == (4, "", "")
-    phone = SignalEndpoints(store).phone(friend.number)
-    assert (phone.registration, phone.adv, phone.key_index) == (77, b"", 0)
-    queue = OfflineQueue(store)
-    assert [one.seq for one in queue.waiting(device)] == [9]
-    # whose receipt it is was not kept then: any ack of it will do
-    attrs = {"class": "receipt", "id": "M1", "to": JID(friend.number, device=2)}
-    assert queue.acknowledge(device, Node("ack", attrs))
-    assert store.number("SELECT count FROM undecrypted") == 2
-    assert store.number("SELECT delivered FROM said WHERE device = 0") == 1
-    store.close()
+    with pytest.raises(ValueError, match="remove it"):
+        Store(path)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (version,)

@@ -19,7 +19,7 @@ from actors.runtime import host_identity
 from actors.runtime.connection_options import ConnectionOptions
 from supervision.child import Child, End
 from supervision.children import OUTGROWN, Children
-from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
+from supervision.cluster import ActorHandle, CallTimeout, Cluster
 from supervision.restarts.policy import MemoryLimit, ProbePolicy
 from tests.waits import eventually
 
@@ -275,25 +275,18 @@ async def test_one_at_a_time_is_drained() -> None:
 
 
 class Configured:
-    """An actor's handle that notes the settings it is given; an older one knows of none, or of one."""
+    """An actor's handle that notes the settings it is given."""
 
-    def __init__(self, older: type[Exception] | None) -> None:
-        self.older = older
+    def __init__(self) -> None:
         self.given: list[object] = []
 
     async def call(self, method: str, *args: object, within: float) -> None:
-        assert within > 0
-        if self.older is not None:
-            raise self.older(method)
+        assert (method, within > 0) == ("configure", True)
         self.given.append(args)
 
 
-@pytest.mark.parametrize("older", [None, AttributeError, TypeError])
-async def test_a_child_is_given_settings_that_it_does_not_have(
-    tmp_path: Path, older: type[Exception] | None
-) -> None:
-    """Once; one of an older release is left in peace after the first try."""
-    handle: Any = Configured(older)
+async def test_a_child_is_given_settings_that_it_does_not_have(tmp_path: Path) -> None:
+    handle: Any = Configured()
     one = Child("connection", handle)
     all_of_them = children(tmp_path)
     seen = []
@@ -302,17 +295,4 @@ async def test_a_child_is_given_settings_that_it_does_not_have(
         await all_of_them.configure(one, options)
         assert one.options == options
         seen.append((shown, asdict(options)))
-    assert handle.given == ([] if older else [seen[0], seen[1], seen[3]])
-
-
-@pytest.mark.parametrize("older", [AttributeError, TypeError])
-async def test_a_child_of_an_older_release_gets_no_connection_with_a_proxy(
-    tmp_path: Path, older: type[Exception]
-) -> None:
-    handle: Any = Configured(older)
-    one = Child("connection", handle)
-    options = ConnectionOptions(proxy="http://shop:s3cret@proxy.example:3128")
-    for _ in range(2):
-        with pytest.raises(CallRefused, match="OlderRelease"):
-            await children(tmp_path).configure(one, options)
-    assert one.options is None
+    assert handle.given == [seen[0], seen[1], seen[3]]

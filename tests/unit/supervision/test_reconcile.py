@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.actor import EngineRemoved
+from actors.connection.engine import EngineNotInstalled
+from actors.connection.session.file import SessionBlocked, SessionTooNew
 from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
 from supervision.reconcile import (
     CRASH_LOOP,
+    FOR_GOOD,
     HALF_OPEN,
     NO_STEP,
     OUTDATED,
+    UNREADABLE_CAUSES,
     Applied,
     Configure,
     Fall,
@@ -40,7 +45,7 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 def wanted(
     desired: Desired = "running", generation: int = 0, recover: int = 0, deleted: bool = False
 ) -> Connection:
-    return Connection("shop", "native", None, desired, generation, recover, 0.0, deleted, None)
+    return Connection("shop", "whatsmeow", None, desired, generation, recover, 0.0, deleted, None)
 
 
 def lease(state: str, cause: str | None = None, *, epoch: int = 3, age: float = 1.0) -> Lease:
@@ -253,7 +258,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         for cause in (
             "session_too_new",
             "session_blocked",
-            "unknown_engine",
+            "engine_removed",
             "engine_not_installed",
         )
     ),
@@ -383,3 +388,14 @@ def test_settings_that_changed_reach_an_actor_that_stays(
     assert step_of(configured=False) == step
     assert not isinstance(step_of(configured=True), Configure)
     assert not isinstance(step_of(configured=False, serving=None), Configure)
+
+
+@pytest.mark.parametrize(
+    "refusal", [EngineNotInstalled, EngineRemoved, SessionBlocked, SessionTooNew]
+)
+def test_what_keeps_a_session_from_being_opened_is_met_once(
+    refusal: type[EngineNotInstalled | EngineRemoved | SessionBlocked | SessionTooNew],
+) -> None:
+    """An actor reports an error by the name of its class; the lease has its code."""
+    assert refusal.__name__ in FOR_GOOD
+    assert refusal.code in UNREADABLE_CAUSES

@@ -1,4 +1,4 @@
-"""Changes groups, pictures, blocked people and the own profile for both engines: addresses, refusals, changes by others.
+"""Changes groups, pictures, blocked people and the own profile: addresses, refusals, changes by others.
 
-Stanzas are in `native/administration`, requests to the program in `whatsmeow/queries`.
+Requests to the program are in `whatsmeow/queries`.
 """

@@ -1,4 +1,4 @@
-"""Changes groups at WhatsApp for both engines: names members as the group does, drops cached members of changed groups."""
+"""Changes groups at WhatsApp: names members as the group does, drops cached members of changed groups."""
 
 from __future__ import annotations
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from actors.connection.abilities.account_settings import GroupMembersValue, NamedPerson
 from actors.connection.abilities.app_state_changes import AppStateChange
-from actors.connection.protocol.administration.group_settings import changed_settings
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from actors.connection.protocol.identities.lid_mapping import LidMapping
-    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
 MembersChange = Literal["added", "removed", "promoted", "demoted"]
@@ -24,13 +22,6 @@ COLLECTION: Final = "groups"
 
 MOST_PEOPLE: Final = 200
 """People of one change that its event names."""
-
-_CHANGES: Final[Mapping[str, MembersChange]] = {
-    "add": "added",
-    "remove": "removed",
-    "promote": "promoted",
-    "demote": "demoted",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +33,6 @@ class GroupNotification:
     by: Address | None = field(default=None, repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     members: Mapping[MembersChange, Sequence[Address]] = field(default_factory=dict, repr=False)
-
-
-def read_notification(stanza: Node, account: Address, now: float) -> GroupNotification:
-    """The news in a ``w:gp2``. A group into which the account came is one that it was added to."""
-    settings: dict[str, Any] = {}
-    members: dict[MembersChange, list[Address]] = {}
-    for part in stanza.children():
-        settings |= changed_settings(part)
-        if part.tag in _CHANGES:
-            members.setdefault(_CHANGES[part.tag], []).extend(_people(part))
-        elif part.tag == "create" and (group := part.child("group")) is not None:
-            settings["subject"] = group.attrs.get("subject", "")
-            members["added"] = [account]
-    names = (stanza.attrs.get(name) for name in ("participant_pn", "participant"))
-    by = next((one for name in names if (one := parse_optional(name)) is not None), None)
-    at = float(stanza.number("t") or now)
-    return GroupNotification(stanza.attrs.get("id", ""), at, by, settings, members)
 
 
 def read_delivery(fields: Mapping[str, Any], account: Address, now: float) -> GroupNotification:
@@ -117,13 +91,3 @@ class GroupNewsWriter:
     def _named(self, person: Address) -> NamedPerson:
         canonical = self._people.canonical(person)
         return NamedPerson(address=str(canonical), **self._people.naming(canonical))
-
-
-def _people(change: Node) -> list[Address]:
-    found = []
-    for one in change.children("participant"):
-        names = (one.attrs.get(name) for name in ("phone_number", "jid"))
-        address = next((a for name in names if (a := parse_optional(name)) is not None), None)
-        if address is not None:
-            found.append(address)
-    return found

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from actors.connection.protocol.administration.group_news import GroupNewsWriter
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.media.picture_cache import PictureCache
-    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
-
-_SET: Final = frozenset({"set", "add"})
 
 _COLLECTION: Final = "pictures"
 """The collection that people's pictures are noted in; it has no version, and no full sync."""
@@ -36,20 +33,6 @@ class PictureChange:
     by: Address | None = field(repr=False)
     notification: str
     at: float
-
-
-def read_notification(stanza: Node, now: float) -> list[PictureChange]:
-    """The changes in a notification ``picture``. A picture without an id has that of the notification."""
-    identity, at = stanza.attrs.get("id", ""), float(stanza.number("t") or now)
-    found = []
-    for part in stanza.children():
-        chat = parse_optional(part.attrs.get("jid") or stanza.attrs.get("from"))
-        if chat is None or part.tag not in {*_SET, "delete"}:
-            continue
-        picture = (part.attrs.get("id") or identity) if part.tag in _SET else ""
-        by = parse_optional(part.attrs.get("author"))
-        found.append(PictureChange(chat, picture, by, identity, at))
-    return found
 
 
 def read_delivery(fields: Mapping[str, Any], now: float) -> list[PictureChange]:

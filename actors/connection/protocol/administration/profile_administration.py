@@ -1,4 +1,4 @@
-"""Reads and changes pictures, blocks and own profile at WhatsApp for both engines."""
+"""Reads and changes pictures, blocks and own profile at WhatsApp."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from actors.connection.abilities.administration import OwnProfile, Picture
-from actors.connection.engine import UNSUPPORTED, SendError
+from actors.connection.engine import SendError
 from actors.connection.protocol.administration.group_administration import Named
 from actors.connection.protocol.administration.refusals import (
     LIMITED,
@@ -187,7 +187,7 @@ class ProfileAdministration:
 
     def _pictures(self) -> PictureFiles:
         if self._files is None:
-            raise SendError(UNSUPPORTED, permanent=True)
+            raise SendError("media_unavailable", permanent=True)
         return self._files
 
     def _chat(self, chat: str) -> Address:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from actors.connection.abilities.administration import Group, GroupMember, GroupSettings
 from actors.connection.address_changes.named_member import NamedMember
 from actors.connection.engine import SendError
-from actors.connection.protocol.administration.group_settings import (
-    changed_settings,
-    settings_of,
-)
 from actors.connection.protocol.identities.addresses import (
     LID,
     PHONE_NUMBER,
@@ -25,12 +21,11 @@ from actors.connection.protocol.request_errors import RequestFailed
 from actors.connection.protocol.session_transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from actors.connection.protocol.identities.addresses import Kind
     from actors.connection.protocol.identities.lid_mapping import LidMapping
     from actors.connection.protocol.session_transactions import SessionLink
-    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
 
 MEMBERS_FRESH_SECONDS: Final = 86_400.0
@@ -72,15 +67,14 @@ class Member:
 class GroupMembers:
     """The members of a group; `addressing` is the kind of address by which its devices are named.
 
-    `expires`: seconds after which its messages disappear, 0 where they stay. `settings`: None where they are to be
-    requested anew.
+    `expires`: seconds after which its messages disappear, 0 where they stay.
     """
 
     subject: str
     addressing: Literal["lid", "pn"]
     members: tuple[Member, ...]
     expires: int = 0
-    settings: GroupSettings | None = None
+    settings: GroupSettings = field(default_factory=GroupSettings)
 
     @property
     def kind(self) -> Kind:
@@ -96,83 +90,26 @@ class GroupMembers:
             "subject": self.subject,
             "addressing": self.addressing,
             "members": members,
+            "settings": asdict(self.settings),
         }
         named |= {"expires": self.expires} if self.expires else {}
-        named |= {"settings": asdict(self.settings)} if self.settings is not None else {}
         return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def decode(cls, encoded: str) -> GroupMembers:
-        """The group of the JSON that `encode` made, also that of an earlier release."""
+        """The group of the JSON that `encode` made."""
         named = json.loads(encoded)
         members = (
             Member(Address.parse(address), parse_optional(other), rank)
             for address, other, rank in named["members"]
         )
-        settings = GroupSettings(**named["settings"]) if "settings" in named else None
+        settings = GroupSettings(**named.get("settings", {}))
         expires = named.get("expires", 0)
         return cls(named["subject"], named["addressing"], tuple(members), expires, settings)
 
 
-def read(node: Node) -> GroupMembers:
-    """The members in a ``<group>``."""
-    members = tuple(_members(node))[:MOST_MEMBERS]
-    by_lid = node.attrs.get("addressing_mode") == "lid"
-    settings = settings_of(node)
-    subject, expires = node.attrs.get("subject", ""), settings.ephemeral
-    return GroupMembers(subject, "lid" if by_lid else "pn", members, expires, settings)
-
-
-def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
-    """The members after one part of a notification; None where they have to be requested anew."""
-    named = tuple(_members(change))
-    if change.tag == "add":
-        return replace(roster, members=(*_without(roster, named), *named)[:MOST_MEMBERS])
-    if change.tag == "remove":
-        return replace(roster, members=_without(roster, named))
-    if change.tag in ("promote", "demote"):
-        rank: Literal["", "admin"] = "admin" if change.tag == "promote" else ""
-        meant = {address for one in named for address in one.addresses}
-        return replace(
-            roster,
-            members=tuple(
-                replace(one, rank=rank) if one.addresses & meant else one for one in roster.members
-            ),
-        )
-    if change.tag == "subject":
-        return replace(roster, subject=change.attrs.get("subject", roster.subject))
-    if settings := changed_settings(change):
-        expires = settings.get("ephemeral", roster.expires)
-        merged = None if roster.settings is None else replace(roster.settings, **settings)
-        return replace(roster, expires=expires, settings=merged)
-    # Any other change that names people or replaces the group: a number that changed, another addressing.
-    return None if named or change.tag in _TELLING else roster
-
-
-_TELLING: Final = frozenset({"create", "delete", "modify", "link", "unlink", "addressing_mode"})
-
-
-def _members(node: Node) -> Iterable[Member]:
-    for one in node.children("participant"):
-        address = parse_optional(one.attrs.get("jid"))
-        if address is None or not address.is_person:
-            continue
-        other = parse_optional(one.attrs.get("phone_number") or one.attrs.get("lid"))
-        rank = one.attrs.get("type", "")
-        yield Member(
-            address.canonical,
-            other.canonical if other is not None and other.server != address.server else None,
-            rank if rank in ("admin", "superadmin") else "",  # type: ignore[arg-type]
-        )
-
-
-def _without(roster: GroupMembers, named: Sequence[Member]) -> tuple[Member, ...]:
-    gone = {address for one in named for address in one.addresses}
-    return tuple(one for one in roster.members if not one.addresses & gone)
-
-
 class MembersSource(Protocol):
-    """Queries of groups, which each engine has. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+    """Queries of groups. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
 
     async def one(self, chat: Address) -> GroupMembers:
         """The members of a group. Raises `UnknownGroup`, too."""
@@ -215,7 +152,7 @@ class MemberLists:
         Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
         stored = self._session.groups.members(str(chat))
-        if stored is not None and self._clock() - stored.fetched_at < MEMBERS_FRESH_SECONDS:
+        if stored is not None and 0 <= self._clock() - stored.fetched_at < MEMBERS_FRESH_SECONDS:
             roster = GroupMembers.decode(stored.roster)
             wanted = {self._people.account, *map(self._people.canonical, also)}
             if wanted <= self.persons(roster).keys():
@@ -265,35 +202,6 @@ class MemberLists:
         member = self.persons(roster).get(person)
         return member is not None and member.rank != ""
 
-    def note(self, chat: Address, notification: Node) -> tuple[bool, list[Address]]:
-        """Apply a ``w:gp2``, inside a transaction of the session.
-
-        Returns whether it brought another address of anybody, and who left.
-        """
-        if chat in self._queries:
-            self._changed.add(chat)
-        news, gone = False, list[Address]()
-        roster = self.cached(chat)
-        for change in notification.children():
-            back = False
-            for one in _members(change):
-                news |= self._people.learn(one.address, one.other)
-                person = self._people.canonical(one.other or one.address)
-                if change.tag == "remove":
-                    gone.append(person)
-                back |= change.tag == "add" and person == self._people.account
-            # An account that was out got no news of members.
-            roster = None if roster is None or back else changed(roster, change)
-            named = change.child("group") if change.tag == "create" else change
-            if named is not None and named.tag in {"group", "subject"}:
-                self.note_subject(chat, named.attrs.get("subject", ""))
-        stored = self._session.groups.members(str(chat))
-        if roster is None:
-            self._session.groups.forget_members(str(chat))
-        elif stored is not None:
-            self._session.groups.save_members(str(chat), roster.encode(), stored.fetched_at)
-        return news, gone
-
     def note_subject(self, chat: Address, subject: str) -> None:
         """Keep the subject that a notification has, inside a transaction of the session; an empty one is none."""
         self._session.groups.save_subject(str(chat), subject)
@@ -326,8 +234,6 @@ class MemberLists:
         """
         try:
             roster = await self.of(chat)
-            if roster.settings is None:
-                roster = await self.refresh(chat)
         except (NotInGroup, UnknownGroup):
             raise SendError("unknown_group", permanent=True) from None
         members = list[NamedMember]()

@@ -131,7 +131,7 @@ def _failures() -> tuple[type[Exception], ...]:
     import httpx  # noqa: PLC0415
 
     # uvloop has no socket of a connection that its server reset at once, which anyio does not expect.
-    return (httpx.HTTPError, httpx.InvalidURL, OSError, AttributeError, *tunnel.errors())
+    return (httpx.HTTPError, httpx.InvalidURL, OSError, AttributeError)
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:

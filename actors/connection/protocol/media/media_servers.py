@@ -14,8 +14,6 @@ from actors.connection.protocol.request_errors import RequestFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.protocol.wire_format.nodes import Node
-
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _MOST_HOSTS: Final = 16
@@ -72,17 +70,6 @@ class MediaServers:
         if connection is not None and host in connection.hosts:
             others = tuple(one for one in connection.hosts if one != host)
             self._connection = MediaConnection((*others, host), connection.auth, connection.until)
-
-
-def read(reply: Node, now: float) -> MediaConnection:
-    """WhatsApp's answer. Raises `RequestFailed` where it names no server."""
-    found = reply.child("media_conn")
-    listed = [] if found is None else [host.attrs.get("hostname", "") for host in found.children()]
-    if found is None:
-        raise RequestFailed(0)
-    auth = found.attrs.get("auth", "")
-    times = [found.number(name) for name in ("ttl", "auth_ttl")]
-    return connection(listed, auth, times, now)
 
 
 def connection(

@@ -74,24 +74,6 @@ def attributes(chat: str, sender: str, message_id: str, account: str) -> dict[st
     return named if sender != account else {**named, "from": account, "recipient": chat}
 
 
-def answer(plaintext: bytes) -> ResendAnswer | None:
-    """The answer in an unpadded plaintext of the phone's; None where it is none.
-
-    Messages that cannot be parsed count as none. Raises `MalformedMessage`.
-    """
-    message = parse(proto.Message, plaintext)
-    if message.HasField("deviceSentMessage"):
-        message = message.deviceSentMessage.message
-    part = message.protocolMessage.peerDataOperationRequestResponseMessage
-    if part.peerDataOperationRequestType != _RESEND or not part.stanzaId:
-        return None
-    found = (
-        _message(result.placeholderMessageResendResponse.webMessageInfoBytes)
-        for result in part.peerDataOperationResult
-    )
-    return ResendAnswer(part.stanzaId, tuple(one for one in found if one is not None))
-
-
 def answer_of(request: str, serialized: bytes) -> ResendAnswer:
     """The answer to a request that hands over this ``WebMessageInfo``; none where it cannot be parsed."""
     found = _message(serialized)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.protocol.identities.addresses import parse_optional
-from actors.connection.protocol.phone import placeholder_resend
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.message_source import Unparseable, source_of
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
@@ -36,19 +35,8 @@ class ResentMessages:
         self._session = session
         self._people = people
 
-    def take(
-        self, plaintext: bytes, answers: tuple[Node, ...], store: Store
-    ) -> StanzaResult | None:
-        """The outcome of an answer; None for another message of the phone's.
-
-        `answers` are for the stanza that it came in, `store` puts one message in the inbox. Raises
-        `MalformedMessage`.
-        """
-        found = placeholder_resend.answer(plaintext)
-        return None if found is None else self.apply(found, answers, store)
-
     def apply(self, found: ResendAnswer, answers: tuple[Node, ...], store: Store) -> StanzaResult:
-        """As `take`, of an answer that is parsed."""
+        """The outcome of an answer. `answers` are for the stanza that it came in, `store` puts one message in the inbox."""
         outcome = StanzaResult("message.resent", answers)
         for info in found.messages:
             for placeholder in self._session.placeholders.of_request(found.request, info.key.id):

@@ -16,7 +16,7 @@ STATUS_CHAT: Final = "status"
 
 
 class Unparseable(Exception):  # noqa: N818 - reads as what it is
-    """The stanza names no sender."""
+    """The stanza names no sender, or itself not."""
 
 
 class MessageKey(NamedTuple):
@@ -29,15 +29,11 @@ class MessageKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MessageSource:
-    """The origin of a message; `sender` has a device.
-
-    `audience` is the group, or the sender's broadcast list, whose sender key may have encrypted it.
-    """
+    """The origin of a message; `sender` has a device."""
 
     chat: Address
     sender: Address
     from_me: bool
-    audience: Address | None = None
 
 
 def source_of(stanza: Node, people: LidMapping) -> MessageSource | None:
@@ -48,7 +44,7 @@ def source_of(stanza: Node, people: LidMapping) -> MessageSource | None:
     clients show it. Raises `Unparseable`.
     """
     origin = parse_optional(stanza.attrs.get("from"))
-    if origin is None:
+    if origin is None or not stanza.attrs.get("id"):
         raise Unparseable
     if origin.server == GROUP or is_list(origin):
         sender = parse_optional(stanza.attrs.get("participant"))
@@ -56,8 +52,8 @@ def source_of(stanza: Node, people: LidMapping) -> MessageSource | None:
             raise Unparseable
         from_me = people.is_account(sender)
         if origin.server == GROUP:
-            return MessageSource(origin, sender, from_me, origin)
-        return None if from_me else MessageSource(people.canonical(sender), sender, from_me, origin)
+            return MessageSource(origin, sender, from_me)
+        return None if from_me else MessageSource(people.canonical(sender), sender, from_me)
     if not origin.is_person:
         return None
     if not people.is_account(origin):

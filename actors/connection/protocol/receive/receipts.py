@@ -1,27 +1,20 @@
-"""Builds acks, nacks, delivery receipts and retry receipts that the client sends, and parses those that arrive.
+"""Builds acks and nacks, and parses receipts that arrive.
 
-An ack reports to the server that a stanza need not come again, a nack why nothing came of it; a receipt
-goes to its sender. All leave only after what they vouch for is committed (G5).
+An ack reports to the server that a stanza need not come again, a nack why nothing came of it. Both leave only after
+what they vouch for is committed (G5).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from actors.connection.protocol.wire_format.nodes import Node
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _ROUTING = ("participant", "recipient")
 
 UNPARSEABLE: Final = 487
-UNRECOGNIZED: Final = 488
-INVALID_PROTOBUF: Final = 491
-NO_MESSAGE_SECRET: Final = 495
-UNHANDLED: Final = 500
-"""Errors of a nack (whatsmeow, receipt.go; whatsapp-rust, protocol/nack.rs)."""
+"""The error of a nack (whatsmeow, receipt.go)."""
 
 
 def ack(stanza: Node) -> Node:
@@ -41,64 +34,6 @@ def nack(stanza: Node, error: int) -> Node:
     """The ack of a stanza that nothing came of, and that need not come again all the same."""
     accepted = ack(stanza)
     return Node("ack", {**accepted.attrs, "error": str(error)})
-
-
-def delivery(message: Node, *, from_me: bool, active: bool = True) -> Node:
-    """The receipt that shows a message's sender the second tick, where the device is `active`.
-
-    Otherwise it is of type ``inactive``, which WhatsApp's clients do not show (whatsmeow, receipt.go).
-    The account's own devices get one of type ``sender``, or ``peer_msg`` for what is between
-    devices only.
-    """
-    attrs = {
-        "id": message.attrs.get("id", ""),
-        "to": message.attrs.get("from", ""),
-        **_routing(message),
-    }
-    if message.attrs.get("category") == "peer":
-        attrs["type"] = "peer_msg"
-    elif from_me:
-        attrs["type"] = "sender"
-    elif not active:
-        attrs["type"] = "inactive"
-    return Node("receipt", attrs)
-
-
-def delivered(message: Node, *, from_me: bool, active: bool = True) -> tuple[Node, Node]:
-    """Answers to a message that arrived: the ack and the receipt of `delivery`."""
-    return ack(message), delivery(message, from_me=from_me, active=active)
-
-
-def of_history(message_id: str, account: str) -> Node:
-    """The receipt for the account's phone: its history sync is stored."""
-    return Node("receipt", {"id": message_id, "to": account, "type": "hist_sync"})
-
-
-def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node] = ()) -> Node:
-    """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
-
-    `count` is the number of this request, from 1. `keys` are the parts of the ``<keys>`` bundle; without them the
-    sender uses the session that it has.
-    """
-    number = message.attrs.get("id", "")
-    attrs = {
-        "id": number,
-        "to": message.attrs.get("from", ""),
-        "type": "retry",
-        **_routing(message),
-    }
-    if message.attrs.get("category") == "peer":
-        attrs["category"] = "peer"
-    request = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
-    return Node(
-        "receipt",
-        attrs,
-        (
-            Node("retry", request),
-            Node("registration", {}, registration_id.to_bytes(4, "big")),
-            *((Node("keys", {}, keys),) if keys else ()),
-        ),
-    )
 
 
 def _routing(stanza: Node) -> dict[str, str]:

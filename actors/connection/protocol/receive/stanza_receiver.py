@@ -1,11 +1,10 @@
-"""Commits waiting stanzas of either WhatsApp engine to the session file in one transaction, then sends the acks."""
+"""Commits waiting stanzas to the session file in one transaction, then sends the acks."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.connection.protocol.decryption_errors import Unprepared
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.request_errors import ConnectionLost
 from actors.connection.protocol.session_transactions import (
@@ -42,7 +41,7 @@ RECEIPT_COMMIT_PAUSE_SECONDS: Final = 0.05
 ARRIVING: Final = frozenset(
     {"message", "undecryptable", "history", "resent", "app_state", "receipt", "call"}
 )
-"""Tags of stanzas that bring something to be stored or reported to readers of events, of either engine."""
+"""Tags of stanzas that bring something to be stored or reported to readers of events."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
@@ -64,34 +63,12 @@ class Takes(Protocol):
         """As `abandon`, for all that was last asked for so many seconds ago."""
 
 
-class Prepares(Protocol):
-    """Computes, outside a transaction, the rest of what raised `Unprepared` in one."""
-
-    async def prepare(self, stanza: Node, *, others: bool = False) -> None:
-        """Compute what taking the stanza needs.
-
-        With `others`, which are prepared and taken before it, unless that is computed, or one of them makes it useless.
-        """
-
-    def forget_prepared(self) -> None:
-        """Drop what was computed."""
-
-    def postpone(self, stanza: Node) -> StanzaResult:
-        """Note the content of the stanza, which is taken once it is prepared."""
-
-    async def take_unprepared(self, stanza: Node) -> StanzaResult:
-        """Take a stanza whose preparation did not do."""
-
-
 class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
     An answer leaves only after the commit that it vouches for, one that is held only after `settled`
     got its key. WhatsApp sends again a stanza that a crash or a full disk left unanswered; one that
     cannot be handled is refused.
-
-    Decrypting a message that is not an ordinary one ends the batch before it. Its keys are computed
-    outside a transaction, and it begins the next batch.
 
     While the disk is `low`, messages, receipts and calls are as with a full disk: neither one nor what follows it is taken.
     """
@@ -105,7 +82,6 @@ class Receiver:
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
         on_task: Callable[[str, Node], None],
-        prepares: Prepares | None = None,
         patience: float = RESEND_PATIENCE,
         low: Low | None = None,
     ) -> None:
@@ -115,7 +91,6 @@ class Receiver:
         self._counts = counts
         self._on_inbox = on_inbox
         self._on_task = on_task
-        self._prepares = prepares
         self._patience = patience
         self._low = low
         self._queue: asyncio.Queue[Node] = asyncio.Queue(MAX_WAITING_STANZAS)
@@ -158,12 +133,11 @@ class Receiver:
         while True:
             await self._due.wait()
             self._due.clear()
-            rest: list[Node] = []
-            while (batch := self._batch(rest)) or self._overdue:
+            while (batch := self._batch()) or self._overdue:
                 overdue, self._overdue = self._overdue, []
                 batch, withheld = await self._admitted(batch)
                 try:
-                    outcomes, following = await self._commit(batch, overdue, prepared=bool(rest))
+                    outcomes = await self._commit(batch, overdue)
                 except ConnectionLost:
                     measures.count("teimoso_acks_withheld", len(batch), reason="session")
                     raise
@@ -173,12 +147,10 @@ class Receiver:
                     measures.count("teimoso_acks_withheld", withheld, reason="session")
                     with refusals(self._socket):
                         raise SessionUnavailable(DISK_RESERVE)
-                await self._prepare(following)
-                rest = following
 
-    def _batch(self, first: Sequence[Node]) -> list[Node]:
-        count = min(STANZAS_PER_COMMIT - len(first), self._queue.qsize())
-        return [*first, *(self._queue.get_nowait() for _ in range(count))]
+    def _batch(self) -> list[Node]:
+        count = min(STANZAS_PER_COMMIT, self._queue.qsize())
+        return [self._queue.get_nowait() for _ in range(count)]
 
     async def _admitted(self, batch: list[Node]) -> tuple[list[Node], int]:
         """Return the stanzas before the first that the disk has no room for, and the number of the others."""
@@ -188,39 +160,13 @@ class Receiver:
         return batch[:place], len(batch) - place
 
     async def _commit(
-        self, batch: Sequence[Node], overdue: Sequence[Node | None], *, prepared: bool
-    ) -> tuple[list[tuple[Node | None, StanzaResult]], list[Node]]:
-        """The outcomes, and those of the batch that are to be prepared first."""
-        following: list[Node] = []
+        self, batch: Sequence[Node], overdue: Sequence[Node | None]
+    ) -> list[tuple[Node | None, StanzaResult]]:
         async with transaction(self._session, self._socket):
-            outcomes: list[tuple[Node | None, StanzaResult]] = []
-            for place, stanza in enumerate(batch):
-                outcome, taken = await self._take(stanza, final=prepared and place == 0)
-                outcomes.append((stanza, outcome))
-                if not taken:
-                    following = list(batch[place:])
-                    break
-                if self._prepares is not None:
-                    # The effort for one message, once for each in the batch, must not stop the rest.
-                    await asyncio.sleep(0)
-            outcomes += [(stanza, self._abandon(stanza)) for stanza in overdue]
-        return outcomes, following
-
-    async def _prepare(self, stanzas: Sequence[Node]) -> None:
-        """Compute what reading these takes, each once."""
-        if self._prepares is None:
-            return
-        if not stanzas:
-            self._prepares.forget_prepared()
-        with refusals(self._socket):
-            for place, stanza in enumerate(stanzas):
-                try:
-                    await self._prepares.prepare(stanza, others=place > 0)
-                except SessionRefusal:
-                    raise
-                except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
-                    _log_failure(stanza, error)
-                await asyncio.sleep(0)
+            return [
+                *[(stanza, await self._take(stanza)) for stanza in batch],
+                *((stanza, self._abandon(stanza)) for stanza in overdue),
+            ]
 
     async def _answer(self, outcomes: Sequence[tuple[Node | None, StanzaResult]]) -> None:
         # At once: the drain may have settled the items by the next pause.
@@ -261,30 +207,20 @@ class Receiver:
             return self._incoming.lapse(self._patience)
         return self._incoming.abandon(stanza)
 
-    async def _take(self, stanza: Node, *, final: bool) -> tuple[StanzaResult, bool]:
-        """The outcome of a stanza, and whether it was taken: of one that fails twice, that it is refused.
+    async def _take(self, stanza: Node) -> StanzaResult:
+        """The outcome of a stanza; of one that fails twice, that it is refused.
 
         A stanza that always fails, unanswered, would come again at each login and end the socket.
-        `final`: it was prepared and nothing was taken since; its sender is asked again if that did not do.
         """
-        handle = self._incoming.take
-        for following in (self._incoming.take, self._refuse, None):
+        for handle in (self._incoming.take, self._incoming.take, self._refuse):
             try:
                 with self._session.savepoint():
-                    return await handle(stanza), True
+                    return await handle(stanza)
             except SessionRefusal:
                 raise
-            except Unprepared:
-                assert self._prepares is not None
-                if not final:
-                    with self._session.savepoint():
-                        return self._prepares.postpone(stanza), False
-                handle = self._prepares.take_unprepared
             except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
                 _log_failure(stanza, error)
-                if following is not None:
-                    handle = following
-        return StanzaResult("stanza.failed"), True
+        return StanzaResult("stanza.failed")
 
     async def _refuse(self, stanza: Node) -> StanzaResult:
         return self._incoming.refuse(stanza)

@@ -5,11 +5,10 @@ WhatsApp pads a message before encrypting it: one to sixteen bytes, each holding
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actors.connection.protocol.wire_format.nodes import MalformedMessage, parse, proto
+from actors.connection.protocol.wire_format.nodes import parse, proto
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +103,6 @@ def read(plaintext: bytes) -> Received | None:
     return read_parsed(parse(proto.Message, plaintext))
 
 
-def history_in(plaintext: bytes) -> bytes | None:
-    """The notification of a history in an unpadded plaintext. Raises `MalformedMessage`."""
-    message = parse(proto.Message, plaintext)
-    if message.HasField("deviceSentMessage"):
-        message = message.deviceSentMessage.message
-    protocol = message.protocolMessage
-    if protocol.type != proto.Message.ProtocolMessage.HISTORY_SYNC_NOTIFICATION:
-        return None
-    if not protocol.HasField("historySyncNotification"):
-        return None
-    serialized: bytes = protocol.historySyncNotification.SerializeToString()
-    return serialized
-
-
 def read_parsed(message: Any) -> Received | None:
     """As `read`, of the message itself."""
     destination = None
@@ -167,32 +152,6 @@ def of_web(info: Any) -> Any:
     if info.messageSecret and not message.messageContextInfo.messageSecret:
         message.messageContextInfo.messageSecret = info.messageSecret
     return message
-
-
-def device_sent(plaintext: bytes, destination: str) -> bytes:
-    """The copy for the account's own devices of a message to `destination`, unpadded."""
-    message = proto.Message()
-    message.deviceSentMessage.destinationJid = destination
-    message.deviceSentMessage.message.ParseFromString(plaintext)
-    if message.deviceSentMessage.message.HasField("messageContextInfo"):
-        context = message.deviceSentMessage.message.messageContextInfo
-        message.messageContextInfo.CopyFrom(context)
-    serialized: bytes = message.SerializeToString()
-    return serialized
-
-
-def pad(plaintext: bytes) -> bytes:
-    """The plaintext as it is encrypted."""
-    count = secrets.randbelow(16) + 1
-    return plaintext + bytes([count]) * count
-
-
-def unpad(padded: bytes) -> bytes:
-    """The plaintext as it was before `pad`. Raises `MalformedMessage`."""
-    count = padded[-1] if padded else 0
-    if not 1 <= count <= min(16, len(padded)):
-        raise MalformedMessage("padding")
-    return padded[:-count]
 
 
 def _unwrapped(message: Any) -> tuple[Any, set[str]]:

@@ -1,4 +1,4 @@
-"""Converts messages to WhatsApp's protobuf, orders sends within a chat, and awaits WhatsApp's acks.
+"""Converts messages to WhatsApp's protobuf, and failed sends to errors.
 
-Encryption and sockets are the engines'; the queue in front is `actors/queue`.
+Encryption and sockets are the program's; the queue in front is `actors/queue`.
 """

@@ -1,4 +1,4 @@
-"""Decides whether a device that could not decrypt a sent message may be sent it again, for both engines (G10)."""
+"""Decides whether a device that could not decrypt a sent message may be sent it again (G10)."""
 
 from __future__ import annotations
 

@@ -1,16 +1,11 @@
-"""Converts failed sends of both engines to `SendError`; awaits the server's ack of a stanza that the native engine sent."""
+"""Converts failed sends to `SendError`."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import structlog
-
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.limits import ack_errors
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import (
@@ -20,17 +15,14 @@ from actors.connection.protocol.request_errors import (
     RequestFailed,
     RequestTimeout,
 )
-from actors.connection.protocol.session_transactions import SessionRefusal, transaction
+from actors.connection.protocol.session_transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.protocol.identities.addresses import Address
     from actors.connection.protocol.session_transactions import SessionLink
-    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
-
-log = structlog.get_logger()
 
 
 @contextmanager
@@ -54,44 +46,6 @@ def send_errors() -> Iterator[None]:
         if lost.written:
             raise SendError("connection_lost", uncertain=True) from None
         raise NotConnected from None
-
-
-@contextmanager
-def failures_logged() -> Iterator[None]:
-    """Logs failures to reach devices that a message missed; it is acknowledged, and counts as sent.
-
-    The lists of devices are fresh then, and the next message reaches them.
-    """
-    try:
-        yield
-    except (
-        ConnectionLost,
-        NotInGroup,
-        NotOnWhatsApp,
-        RequestFailed,
-        RequestTimeout,
-        SendError,
-        UnknownGroup,
-        *SessionRefusal,
-    ) as error:
-        log.warning(
-            "missed devices not reached", action="send.missed_devices", error=type(error).__name__
-        )
-
-
-async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
-    """The server's ack of a message that left, within so many seconds. Raises `SendError`."""
-    try:
-        async with asyncio.timeout(within):
-            ack = await waiting
-    except TimeoutError:
-        raise SendError("ack_timeout", uncertain=True) from None
-    except ConnectionLost:
-        raise SendError("connection_lost", uncertain=True) from None
-    if ack.attrs.get("error", "0") not in ("", "0"):
-        # A word of the server's making is no stable code.
-        raise ack_errors.refused(ack.number("error"), time.time())
-    return ack
 
 
 async def forget_begun(

@@ -1,9 +1,9 @@
-"""Commits session-file changes of an engine's concurrent sends in shared transactions, in call order."""
+"""Commits session-file changes of concurrent sends in shared transactions, in call order."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.protocol.request_errors import ConnectionLost
@@ -11,7 +11,7 @@ from actors.connection.protocol.session_transactions import SessionRefusal, tran
 from actors.runtime.group_commit import GroupCommit, at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
 
     from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.session.session import Session
@@ -28,9 +28,6 @@ class SharedCommits(Generic[Made]):
 
     A change that cannot be made undoes no other.
     """
-
-    leaves: ClassVar[bool] = False
-    """Whether a change whose commit was cut off may have left for WhatsApp."""
 
     def __init__(self, session: Session, link: SessionLink) -> None:
         self._session = session
@@ -54,9 +51,6 @@ class SharedCommits(Generic[Made]):
         rest = await self._changes.close()
         _lost(rest, self._link.cause or Cause(Kind.CLOSED), written=False)
 
-    async def _committed(self, made: Sequence[Made]) -> None:
-        """Use changes that are on disk: a hook of subclasses. Raises `ConnectionLost`."""
-
     async def _settle(self, share: list[_Change[Made]]) -> None:
         try:
             await self._commit(share)
@@ -64,7 +58,7 @@ class SharedCommits(Generic[Made]):
             _lost(share, lost.cause, written=lost.written)
         except BaseException:
             # Cut off somewhere: the callers are not the task that was cancelled.
-            _lost(share, self._link.cause or Cause(Kind.CLOSED), written=self.leaves)
+            _lost(share, self._link.cause or Cause(Kind.CLOSED), written=False)
             raise
 
     async def _commit(self, share: list[_Change[Made]]) -> None:
@@ -83,8 +77,6 @@ class SharedCommits(Generic[Made]):
                         done.set_exception(error)
                 else:
                     found.append((made, done))
-        if found:
-            await self._committed([made for made, _ in found])
         for made, done in found:
             if not done.done():
                 done.set_result(made)

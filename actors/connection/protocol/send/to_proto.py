@@ -1,18 +1,18 @@
-"""Converts typed content to WhatsApp's protobuf message and the attributes of the outgoing stanza."""
+"""Converts typed content to WhatsApp's protobuf message."""
 
 from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import GROUP, LID
 from actors.connection.protocol.media import media_fields
 from actors.connection.protocol.mentions import NOBODY
 from actors.connection.protocol.receive.votes_and_edits import IV_BYTES, sealed
-from actors.connection.protocol.wire_format.nodes import Node, parse, proto
+from actors.connection.protocol.wire_format.nodes import proto
 from actors.messages.content import (
     Change,
     Contact,
@@ -31,41 +31,11 @@ from actors.messages.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from actors.connection.protocol.mentions import Mentioned
     from actors.connection.session.files.uploads import Upload
     from actors.messages.content import Content, LinkPreview, Target
-
-SENDER_REVOKE: Final = "7"
-MESSAGE_EDIT: Final = "1"
-MESSAGE_PIN: Final = "2"
-"""The stanza's ``edit``."""
-
-_MEDIA: Final = {
-    "locationMessage": "location",
-    "contactMessage": "vcard",
-    "contactsArrayMessage": "contact_array",
-    "imageMessage": "image",
-    "videoMessage": "video",
-    "audioMessage": "audio",
-    "documentMessage": "document",
-    "documentWithCaptionMessage": "document",
-    "stickerMessage": "sticker",
-}
-_VOICE: Final = "ptt"
-
-
-@dataclass(frozen=True, slots=True)
-class Dress:
-    """The attributes of a message's stanza: its own `attrs`, those of each ciphertext, and parts.
-
-    Servers and clients look at it before, or instead of, the plaintext.
-    """
-
-    attrs: Mapping[str, str]
-    enc: Mapping[str, str] = field(default_factory=dict)
-    parts: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,31 +106,6 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
         raise SendError("unsupported_type", permanent=True)
     plaintext: bytes = message.SerializeToString()
     return plaintext
-
-
-def dress(plaintext: bytes) -> Dress:
-    """The stanza's words for what `write` made, also when it is sent again."""
-    message = parse(proto.Message, plaintext)
-    names = [field.name for field, _ in message.ListFields()]
-    for name in names:
-        if name in _MEDIA:
-            voice = name == "audioMessage" and message.audioMessage.ptt
-            return Dress({"type": "media"}, {"mediatype": _VOICE if voice else _MEDIA[name]})
-        if name.startswith("pollCreation"):
-            return Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),))
-        if name == "pollUpdateMessage":
-            parts = (Node("meta", {"polltype": "vote"}),)
-            return Dress({"type": "poll"}, {"decrypt-fail": "hide"}, parts)
-        if name == "reactionMessage":
-            taken_back = {} if message.reactionMessage.text else {"edit": SENDER_REVOKE}
-            return Dress({"type": "reaction", **taken_back}, {"decrypt-fail": "hide"})
-        if name == "pinInChatMessage":
-            return Dress({"type": "text", "edit": MESSAGE_PIN}, {"decrypt-fail": "hide"})
-        if name == "protocolMessage":
-            edited = message.protocolMessage.type == proto.Message.ProtocolMessage.MESSAGE_EDIT
-            kind = MESSAGE_EDIT if edited else SENDER_REVOKE
-            return Dress({"type": "text", "edit": kind}, {"decrypt-fail": "hide"})
-    return Dress({"type": "text"})
 
 
 def _text(message: Any, content: Text, place: Place) -> None:

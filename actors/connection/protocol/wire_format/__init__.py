@@ -1,4 +1,4 @@
 """Encodes and decodes WhatsApp's binary stanzas and protobuf messages.
 
-Frames and their encryption are `actors/connection/native/transport`.
+Frames and their encryption are the program's.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.session.row_cache import RowCache
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
@@ -49,8 +49,6 @@ class DisappearingTimers(SessionPart):
             self.note(new, *row)
             self._file.write("DELETE FROM timers WHERE chat = ?", (old,))
 
-    def prune(self, now: float) -> None:
-        """Forget timers that were taken away long ago."""
-        self._file.write(
-            "DELETE FROM timers WHERE seconds = 0 AND set_at < ?", (now - OFF_SECONDS,)
-        )
+    def expired(self, now: float) -> list[Expired]:
+        """Timers that were taken away long ago."""
+        return [Expired("timers", "seconds = 0 AND set_at < ?", (now - OFF_SECONDS,))]

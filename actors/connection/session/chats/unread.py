@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,9 +82,9 @@ class UnreadMessages(SessionPart):
         self._file.write("UPDATE OR IGNORE unread SET chat = ? WHERE chat = ?", (new, old))
         self._file.write("DELETE FROM unread WHERE chat = ?", (old,))
 
-    def prune(self, now: float) -> None:
-        """Drop those that are older than 30 days."""
-        self._file.write("DELETE FROM unread WHERE arrived_at < ?", (now - UNREAD_SECONDS,))
+    def expired(self, now: float) -> list[Expired]:
+        """Those that are older than 30 days."""
+        return [Expired("unread", "arrived_at < ?", (now - UNREAD_SECONDS,))]
 
     def _unread(self, where: str, parameters: tuple[Any, ...]) -> list[Unread]:
         rows = self._file.rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 DETAIL_SECONDS: Final = 2 * 86_400.0
 """Seconds for which details are kept: longer than the upload that they describe."""
@@ -64,9 +64,9 @@ class SentFileDetails(SessionPart):
         )
         return None if row is None else FileDetails(*row)
 
-    def prune(self, now: float) -> None:
-        """Drop the details that are older than two days."""
-        self._file.write("DELETE FROM file_details WHERE at < ?", (now - DETAIL_SECONDS,))
+    def expired(self, now: float) -> list[Expired]:
+        """Details that are older than two days."""
+        return [Expired("file_details", "at < ?", (now - DETAIL_SECONDS,))]
 
     def forget_all(self) -> None:
         """Drop all details."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from actors.connection.session.files.file_details import FileDetails
@@ -55,11 +55,11 @@ class Uploads(SessionPart):
         )
 
     def find(self, message_id: str) -> Upload | None:
-        """The upload of the message within a day."""
+        """The upload of the message within a day; none that a clock dated ahead, whose age nobody knows."""
         row = self._file.row(
             "SELECT kind, media_key, url, direct_path, sha256, sealed_sha256, size, at"
-            " FROM uploads WHERE message_id = ? AND at >= ?",
-            (message_id, self._file.clock() - UPLOAD_SECONDS),
+            " FROM uploads WHERE message_id = ? AND at BETWEEN ? AND ?",
+            (message_id, *self._usable()),
         )
         return None if row is None else Upload(*row)
 
@@ -67,14 +67,19 @@ class Uploads(SessionPart):
         """The newest upload of the file, as this kind, within a day."""
         row = self._file.row(
             "SELECT kind, media_key, url, direct_path, sha256, sealed_sha256, size, at"
-            " FROM uploads WHERE kind = ? AND sha256 = ? AND at >= ? ORDER BY at DESC LIMIT 1",
-            (kind, sha256, self._file.clock() - UPLOAD_SECONDS),
+            " FROM uploads WHERE kind = ? AND sha256 = ? AND at BETWEEN ? AND ?"
+            " ORDER BY at DESC LIMIT 1",
+            (kind, sha256, *self._usable()),
         )
         return None if row is None else Upload(*row)
 
-    def prune(self, now: float) -> None:
-        """Drop those that are older than a day."""
-        self._file.write("DELETE FROM uploads WHERE at < ?", (now - UPLOAD_SECONDS,))
+    def _usable(self) -> tuple[float, float]:
+        now = self._file.clock()
+        return now - UPLOAD_SECONDS, now
+
+    def expired(self, now: float) -> list[Expired]:
+        """Those that are older than a day."""
+        return [Expired("uploads", "at < ?", (now - UPLOAD_SECONDS,))]
 
     def forget_all(self) -> None:
         """Drop them all."""

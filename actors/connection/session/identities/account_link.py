@@ -37,12 +37,9 @@ class AccountLink(SessionPart):
 
     @property
     def first_at(self) -> float | None:
-        """The time in seconds since the epoch, by the system's clock as it is now.
-
-        None before the link, and 0 if an older release linked the account.
-        """
+        """The time in seconds since the epoch, by the system's clock as it is now; None before the link."""
         linked_at, _ = self._cache.get()
-        return linked_at - self._ahead() if linked_at else linked_at
+        return None if linked_at is None else linked_at - self._ahead()
 
     def note(self) -> None:
         """Record that the account is linked now, unless an earlier time is stored."""
@@ -51,11 +48,11 @@ class AccountLink(SessionPart):
             "UPDATE file SET linked_at = ?1, clock_at = ?1 WHERE linked_at IS NULL", (self._now(),)
         )
 
-    def prune(self, _: float) -> None:
+    def note_time(self) -> None:
         """Store the time, while the account is new."""
         linked_at, stored = self._cache.get()
         now = self._now()
-        if linked_at and now - linked_at < NEW_DAYS * DAY and now - stored > INEXACT:
+        if linked_at is not None and now - linked_at < NEW_DAYS * DAY and now - stored > INEXACT:
             self._cache.change()
             self._file.write("UPDATE file SET clock_at = ?", (now,))
 

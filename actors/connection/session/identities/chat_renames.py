@@ -10,13 +10,13 @@ from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from actors.connection.session.file import SessionFile
-    from actors.connection.session.identities.contact_devices import ContactDevices
+    from actors.connection.session.identities.lids import Lids
 
 
 class ChatRenames(SessionPart):
     """The rows of `renumbered`. No name leads to another one: each is the chat of today itself."""
 
-    def __init__(self, file: SessionFile, identities: ContactDevices) -> None:
+    def __init__(self, file: SessionFile, identities: Lids) -> None:
         super().__init__(file)
         self._identities = identities
         self._newest = RowCache(file, self._renamed)

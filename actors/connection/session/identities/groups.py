@@ -1,57 +1,21 @@
-"""Stores group members, own and received sender keys and members' receipts in the session file."""
+"""Stores group members, subjects and members' receipts in the session file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal
-
-MAX_KEYS: Final = 5
-"""Sender keys of one device that are kept for a group, as libsignal does (MAX_SENDER_KEY_STATES)."""
 
 LONGEST_SUBJECT: Final = 1000
 
 RECIPIENT_SECONDS: Final = 7 * 86_400.0
 
 _STEPS: Final = {"delivered": 1, "read": 2}
-
-
-class KeyRow(NamedTuple):
-    """A sender key of another device; bytes are as `native.sender_keys` has them."""
-
-    key_id: int
-    signing: bytes
-    iteration: int
-    chain: bytes
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.key_id})"  # the rest is secret
-
-
-class StoredKey(NamedTuple):
-    """A sender key, by the number that its skipped keys name, and how many of those there are."""
-
-    number: int
-    kept: int
-    key: KeyRow
-
-
-class OwnKeyRow(NamedTuple):
-    """The own sender key of a group."""
-
-    key_id: int
-    iteration: int
-    chain: bytes
-    private: bytes
-    public: bytes
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.key_id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +27,7 @@ class StoredMembers:
 
 
 class Groups(SessionPart):
-    """Chats and persons are canonical addresses, devices by the name that their sessions have."""
+    """Chats and persons are canonical addresses."""
 
     # rosters
 
@@ -102,104 +66,6 @@ class Groups(SessionPart):
                 "INSERT OR REPLACE INTO group_subjects (chat, subject) VALUES (?, ?)",
                 (chat, subject),
             )
-
-    # sender keys of others
-
-    def sender_key(self, chat: str, sender: str, key_id: int) -> StoredKey | None:
-        """The sender key of a member by its id; None where the member never handed it out."""
-        row = self._file.row(
-            "SELECT number, kept, key_id, signing, iteration, chain FROM sender_keys"
-            " WHERE chat = ? AND sender = ? AND key_id = ?",
-            (chat, sender, key_id),
-        )
-        return None if row is None else StoredKey(row[0], row[1], KeyRow(*row[2:]))
-
-    def add_sender_key(self, chat: str, sender: str, key: KeyRow, *, reach: int) -> None:
-        """Keep a key that was handed over.
-
-        Of one that is there the chain stays where it is, unless the key is handed over more than
-        `reach` further: there is no way from the one to the other.
-        """
-        stored = self.sender_key(chat, sender, key.key_id)
-        if stored is not None and stored.key.signing == key.signing:
-            if key.iteration - stored.key.iteration > reach:
-                self.save_sender_key(stored.number, key, stored.kept)
-            return
-        self._file.write(
-            "INSERT OR REPLACE INTO sender_keys (chat, sender, key_id, signing, iteration, chain)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (chat, sender, *key),
-        )
-        self._file.write(
-            "DELETE FROM sender_keys WHERE number IN (SELECT number FROM sender_keys"
-            " WHERE chat = ? AND sender = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
-            (chat, sender, MAX_KEYS),
-        )
-
-    def save_sender_key(self, number: int, key: KeyRow, kept: int) -> None:
-        """A message was read: the key is another one from now on."""
-        self._file.write(
-            "UPDATE sender_keys SET iteration = ?, chain = ?, kept = ? WHERE number = ?",
-            (key.iteration, key.chain, kept, number),
-        )
-
-    # the own sender key
-
-    def own_sender_key(self, chat: str) -> OwnKeyRow | None:
-        """The sender key under which the account writes to the group; None before its first message."""
-        row = self._file.row(
-            "SELECT key_id, iteration, chain, private, public FROM own_sender_keys WHERE chat = ?",
-            (chat,),
-        )
-        return None if row is None else OwnKeyRow(*row)
-
-    def save_own_sender_key(self, chat: str, key: OwnKeyRow) -> None:
-        """Save the key of the next message. No device holds a new one yet."""
-        stored = self.own_sender_key(chat)
-        if stored is not None and stored.key_id != key.key_id:
-            self._file.write("DELETE FROM key_holders WHERE chat = ?", (chat,))
-        self._file.write(
-            "INSERT OR REPLACE INTO own_sender_keys (chat, key_id, iteration, chain, private,"
-            " public) VALUES (?, ?, ?, ?, ?, ?)",
-            (chat, *key),
-        )
-
-    def key_holders(self, chat: str) -> dict[str, bool]:
-        """The devices that may have the own key, and whether they have it for certain."""
-        rows = self._file.rows("SELECT device, certain FROM key_holders WHERE chat = ?", (chat,))
-        return {str(device): bool(certain) for device, certain in rows}
-
-    def hand_key(self, chat: str, devices: Iterable[str]) -> None:
-        """The key is on its way to these devices."""
-        for device in devices:
-            self._file.write(
-                "INSERT OR IGNORE INTO key_holders (chat, device, certain) VALUES (?, ?, 0)",
-                (chat, device),
-            )
-
-    def handed_key(self, chat: str, key_id: int, devices: Iterable[str]) -> None:
-        """WhatsApp has the message that brought these devices the key of this id."""
-        own = self.own_sender_key(chat)
-        if own is None or own.key_id != key_id:
-            return
-        for device in devices:
-            self._file.write(
-                "UPDATE key_holders SET certain = 1 WHERE chat = ? AND device = ?", (chat, device)
-            )
-
-    def drop_own_sender_keys(self, holder: str | None = None) -> None:
-        """Encrypt nothing more with the own keys: with none, or with none that this user may have."""
-        if holder is None:
-            self._file.write("DELETE FROM own_sender_keys")
-            self._file.write("DELETE FROM key_holders")
-            return
-        name, server = holder.split("@")
-        for (chat,) in self._file.rows(
-            "SELECT DISTINCT chat FROM key_holders WHERE device = ? OR device GLOB ?",
-            (holder, f"{name}:*@{server}"),
-        ):
-            self._file.write("DELETE FROM own_sender_keys WHERE chat = ?", (chat,))
-            self._file.write("DELETE FROM key_holders WHERE chat = ?", (chat,))
 
     # whom a message was for
 
@@ -271,34 +137,17 @@ class Groups(SessionPart):
     # the file's life
 
     def move_member(self, lid: str, pn: str) -> None:
-        """Move a member's rows in groups from the LID to the phone number; devices stay the same."""
-        user, server = lid.split("@")
-        name, new_server = pn.split("@")
-        rows = self._file.rows(
-            "SELECT DISTINCT sender FROM sender_keys WHERE sender GLOB '*@lid'"
-            " AND (sender = ? OR sender GLOB ?)",
-            (lid, f"{user}:*@{server}"),
-        )
-        for (sender,) in rows:
-            device = sender.removeprefix(user).removesuffix(f"@{server}")
-            self._file.write(
-                "UPDATE OR IGNORE sender_keys SET sender = ? WHERE sender = ?",
-                (f"{name}{device}@{new_server}", sender),
-            )
-            self._file.write("DELETE FROM sender_keys WHERE sender = ?", (sender,))
+        """Move the receipts of a member from the LID to the phone number."""
         self._file.write(
             "UPDATE OR IGNORE recipients SET person = ? WHERE person = ? AND person GLOB '*@lid'",
             (pn, lid),
         )
 
-    def prune(self, now: float) -> None:
-        """Forget whom messages were for that were sent a week ago."""
-        self._file.write("DELETE FROM recipients WHERE at < ?", (now - RECIPIENT_SECONDS,))
+    def expired(self, now: float) -> list[Expired]:
+        """The recipients of messages that were sent a week ago."""
+        return [Expired("recipients", "at < ?", (now - RECIPIENT_SECONDS,))]
 
     def forget_all(self) -> None:
         """Drop all of it: it is another device that comes now."""
-        for table in (
-            *("rosters", "group_subjects", "sender_keys", "own_sender_keys", "key_holders"),
-            "recipients",
-        ):
+        for table in ("rosters", "group_subjects", "recipients"):
             self._file.write(f"DELETE FROM {table}")  # noqa: S608 - names of ours

@@ -1,24 +1,30 @@
-"""Stores the linked device's addresses in the session file, for a WhatsApp engine that keeps the keys elsewhere."""
+"""Stores the linked device's addresses in the session file; the keys are in `whatsmeow.db`."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from actors.connection.session.session_part import SessionPart
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedDevice:
-    """Full addresses of the device; `banned_until` is the end of the last temporary ban, in seconds."""
+    """Full addresses of the device; `banned_until` is the end of the last temporary ban, in seconds.
+
+    `lid_migrated` says whether the account's chats are named by LID, None where that is not known; `by_number_until` (seconds
+    since the epoch) until when direct messages go by phone number, since WhatsApp refused a LID and took the number.
+    """
 
     device: str
     lid: str | None = None
     banned_until: float | None = None
+    lid_migrated: bool | None = None
+    by_number_until: float | None = None
 
 
 class LinkedDevices(SessionPart):
-    """The linked device, where other engines have credentials: a session is of one engine."""
+    """The linked device, in the one row of its table."""
 
     def read(self) -> LinkedDevice | None:
         """The device; None where none is linked."""
@@ -26,11 +32,12 @@ class LinkedDevices(SessionPart):
         named = {} if row is None else json.loads(row[0])
         if not named.get("device"):
             return None
-        return LinkedDevice(named["device"], named.get("lid"), named.get("banned_until"))
+        names = {one.name for one in fields(LinkedDevice)}
+        return LinkedDevice(**{name: value for name, value in named.items() if name in names})
 
     @property
     def has_keys(self) -> bool:
-        """Whether the keys of the device are in the session, and not beside it."""
+        """Whether the keys are in the session: the engine that is gone had them there."""
         row = self._file.row("SELECT data FROM credentials")
         return row is not None and "noise_private" in json.loads(row[0])
 
@@ -40,3 +47,7 @@ class LinkedDevices(SessionPart):
             "INSERT OR REPLACE INTO credentials (one, data) VALUES (1, ?)",
             (json.dumps(asdict(device)),),
         )
+
+    def forget(self) -> None:
+        """No device is linked any more."""
+        self._file.write("DELETE FROM credentials")

@@ -1,4 +1,4 @@
-"""Stores data about single messages in the session file: sent plaintexts, secrets, edits, aliases, placeholders.
+"""Stores data about single messages in the session file: sent plaintexts, secrets, edits, placeholders.
 
 Received messages are in `received`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 from actors.messages.content import Edit, Poll
 
 if TYPE_CHECKING:
@@ -115,9 +115,12 @@ class MessageSecrets(SessionPart):
             (new, old),
         )
 
-    def prune(self, now: float) -> None:
-        """Drop those whose time is over."""
-        self._file.write(
-            "DELETE FROM message_secrets WHERE at < ? AND (options = '[]' OR at < ?)",
-            (now - SECRET_SECONDS, now - POLL_SECONDS),
-        )
+    def expired(self, now: float) -> list[Expired]:
+        """Those whose time is over."""
+        return [
+            Expired(
+                "message_secrets",
+                "at < ? AND (options = '[]' OR at < ?)",
+                (now - SECRET_SECONDS, now - POLL_SECONDS),
+            )
+        ]

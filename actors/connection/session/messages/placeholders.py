@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,9 +120,9 @@ class Placeholders(SessionPart):
             (new, old),
         )
 
-    def prune(self, now: float) -> None:
-        """Drop those that are older than 14 days."""
-        self._file.write("DELETE FROM placeholders WHERE at < ?", (now - PLACEHOLDER_SECONDS,))
+    def expired(self, now: float) -> list[Expired]:
+        """Those that are older than 14 days."""
+        return [Expired("placeholders", "at < ?", (now - PLACEHOLDER_SECONDS,))]
 
     def _placeholders(self, where: str, *parameters: object) -> list[Placeholder]:
         return [

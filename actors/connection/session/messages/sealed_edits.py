@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 EDIT_WAIT_SECONDS: Final = PLACEHOLDER_SECONDS
 """Seconds for which an edit waits, as long as the phone is asked for its message."""
@@ -99,6 +99,6 @@ class SealedEdits(SessionPart):
             (new, old),
         )
 
-    def prune(self, now: float) -> None:
-        """Drop those that are older than 14 days."""
-        self._file.write("DELETE FROM sealed_edits WHERE at < ?", (now - EDIT_WAIT_SECONDS,))
+    def expired(self, now: float) -> list[Expired]:
+        """Those that are older than 14 days."""
+        return [Expired("sealed_edits", "at < ?", (now - EDIT_WAIT_SECONDS,))]

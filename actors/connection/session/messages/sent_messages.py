@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 SENT_SECONDS = 86_400.0
 SENT_ROWS = 10_000
@@ -102,11 +102,13 @@ class SentMessages(SessionPart):
             self._file.write(f"DELETE FROM {table} WHERE chat = ?", (old,))  # noqa: S608
         self._file.write("UPDATE OR IGNORE retries SET peer = ? WHERE peer = ?", (new, old))
 
-    def prune(self, now: float) -> None:
-        """Drop plaintexts older than a day, retry counts after 30 days, ids after 90."""
-        self._file.write("DELETE FROM sent_ids WHERE at < ?", (now - SENT_IDS_SECONDS,))
-        self._file.write("DELETE FROM sent WHERE at < ?", (now - SENT_SECONDS,))
-        self._file.write("DELETE FROM retries WHERE at < ?", (now - RETRY_SECONDS,))
+    def expired(self, now: float) -> list[Expired]:
+        """Plaintexts older than a day, retry counts after 30 days, ids after 90."""
+        return [
+            Expired("sent_ids", "at < ?", (now - SENT_IDS_SECONDS,)),
+            Expired("sent", "at < ?", (now - SENT_SECONDS,)),
+            Expired("retries", "at < ?", (now - RETRY_SECONDS,)),
+        ]
 
     def forget_all(self) -> None:
         """Drop all plaintexts and counts. The ids stay: a message that was sent is stored, and not to be stored again."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.files.pending_downloads import FILE_ITEM
 from actors.connection.session.received.app_state import APP_STATE
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -131,14 +131,6 @@ class Inbox(SessionPart):
         """Whether a message with a key up to that one is stored here alone."""
         query = "SELECT 1 FROM inbox WHERE kind IN ('message', ?) AND key <= ? LIMIT 1"
         return self._file.row(query, (HISTORY_ROW, until)) is not None
-
-    def skip_arrivals(self, count: int) -> None:
-        """Leave out the next `count` keys: messages that come now came after all that had one of them."""
-        self._file.write(
-            "INSERT INTO sqlite_sequence (name, seq) SELECT 'inbox', 0"
-            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'inbox')"
-        )
-        self._file.write("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'inbox'", (count,))
 
     def want(
         self,
@@ -266,11 +258,9 @@ class Inbox(SessionPart):
             (self._file.clock(), settled),
         )
 
-    def prune(self, now: float) -> None:
-        """Drop the tombstones of messages that were settled 30 days ago."""
-        self._file.write(
-            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL", (now - TOMBSTONE_SECONDS,)
-        )
+    def expired(self, now: float) -> list[Expired]:
+        """The tombstones of messages that were settled 30 days ago."""
+        return [Expired("tombstones", "at < ? AND inbox IS NULL", (now - TOMBSTONE_SECONDS,))]
 
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
         key = self._file.insert(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxStatus
-from actors.connection.session.session_part import SessionPart
+from actors.connection.session.session_part import Expired, SessionPart
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -65,11 +65,9 @@ class PhoneMessageReceipts(SessionPart):
         )
         return [InboxStatus(*row) for row in rows]
 
-    def prune(self, now: float) -> None:
-        """Drop receipts whose message has not come for a week."""
-        self._file.write(
-            "DELETE FROM inbox WHERE kind = ? AND at < ?", (EARLY, now - EARLY_SECONDS)
-        )
+    def expired(self, now: float) -> list[Expired]:
+        """Receipts whose message has not come for a week."""
+        return [Expired("inbox", "kind = ? AND at < ?", (EARLY, now - EARLY_SECONDS))]
 
     def expect(self, chat: str, sender: str, message_id: str) -> None:
         """The message came: early receipts are not early any more."""

@@ -20,6 +20,7 @@ import (
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/logging"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/vault"
 )
 
 // Exit codes: no pipe, or it broke the format; the database failed or belongs to a newer owner.
@@ -34,7 +35,12 @@ const closing = 3 * time.Second
 func main() {
 	descriptor := flag.Int("fd", 3, "the file descriptor of the socket to the parent")
 	version := flag.Bool("version", false, "print the version of whatsmeow in the program, and end")
+	schema := flag.Bool("schema", false, "print the schema that the program brings a key database to, and end")
 	flag.Parse()
+	if *schema {
+		fmt.Println(vault.Schema())
+		return
+	}
 	if *version {
 		fmt.Println("whatsmeow", library.Version())
 		return

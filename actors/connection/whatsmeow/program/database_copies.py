@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.session_snapshot import fold
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
+from actors.connection.whatsmeow.program.executable import installed
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, ProgramError
 from actors.connection.whatsmeow.program.process import Program
 
@@ -22,9 +23,9 @@ NO_SERVER, NO_KEY = "wss://127.0.0.1/", "00" * 32
 """A server that nobody connects to."""
 
 
-async def copy(database: Path, epoch: int, target: Path) -> None:
-    """Write a consistent copy of a database to `target`, on disk. Raises as `renew`."""
-    async with _opened(database, epoch) as pipe:
+async def copy(database: Path, epoch: int, target: Path, program: Path | None = None) -> None:
+    """Write a consistent copy of a database to `target`, on disk, by `program` or the installed one. Raises as `renew`."""
+    async with _opened(database, epoch, program) as pipe:
         await pipe.request("copy", path=str(target))
 
 
@@ -50,10 +51,14 @@ async def renew(database: Path, epoch: int) -> None:
 
 
 @asynccontextmanager
-async def _opened(database: Path, epoch: int) -> AsyncIterator[Pipe]:
+async def _opened(
+    database: Path, epoch: int, executable: Path | None = None
+) -> AsyncIterator[Pipe]:
     program = None
     try:
-        program = await Program.start(on_request=_ignore_request, on_event=_ignore_event)
+        program = await Program.start(
+            executable or installed(), on_request=_ignore_request, on_event=_ignore_event
+        )
         await program.pipe.request(
             "hello", epoch=epoch, database=str(database), url=NO_SERVER, root_key=NO_KEY
         )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from actors.connection.engine import EngineNotInstalled
-from actors.connection.whatsmeow.program.executable import find
 from actors.connection.whatsmeow.program.pipe import Pipe
 from actors.connection.whatsmeow.program.program_log import MAX_LOG_LINE_BYTES, ProgramLog
 from actors.connection.whatsmeow.program.timer_slack import SLACK, timer_slack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.connection.whatsmeow.program.pipe import OnEvent, OnRequest
 
 log = structlog.get_logger()
@@ -40,10 +41,10 @@ class Program:
         self.over = asyncio.ensure_future(self._follow())
 
     @classmethod
-    async def start(cls, *, on_request: OnRequest, on_event: OnEvent) -> Self:
-        """Start it. Raises `EngineNotInstalled`, or OSError where nothing can be started."""
-        if (file := find()) is None:
-            raise EngineNotInstalled("whatsmeow")
+    async def start(cls, file: Path | None, *, on_request: OnRequest, on_event: OnEvent) -> Self:
+        """Start the executable. Raises `EngineNotInstalled` for None, or OSError where nothing can be started."""
+        if file is None:
+            raise EngineNotInstalled
         ours, theirs = socket.socketpair()
         with theirs:
             try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from actors.connection.backup.quarantine import move_aside
 from actors.connection.engine import NotConnected
 from actors.connection.whatsmeow.program import database_copies
-from actors.connection.whatsmeow.program.executable import DATABASE
+from actors.connection.whatsmeow.program.executable import DATABASE, find
 from actors.connection.whatsmeow.program.process import Program
 from actors.metrics.counters import measures
+from actors.runtime.public_addresses import PRIVATE_NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +80,9 @@ class Supervisor:
         if (former := self._program) is not None:
             self._fell = former.fell
         self._through = through = self.proxy
-        program = await Program.start(on_request=self._on_request, on_event=self._on_event)
+        program = await Program.start(
+            self._file, on_request=self._on_request, on_event=self._on_event
+        )
         self._program = program
         if self._fell is not None:
             measures.count("teimoso_restarts", role="program", cause=self._fell)
@@ -91,6 +96,9 @@ class Supervisor:
             root_key=self._settings.whatsapp_root_key,
             media_authority="" if authority is None else str(authority),
             proxy="" if through is None else through.url,
+            refused=[]
+            if through is None or through.private
+            else [str(network) for network in PRIVATE_NETWORKS],
             trace=self._recorder.on,
         )
         if self._until is not None:
@@ -104,6 +112,11 @@ class Supervisor:
             await program.stop()
             self._fell = program.fell
 
+    async def set_keys_aside(self) -> None:
+        """End the program, and move its database among the damaged files of the connection. Raises OSError."""
+        await self.stop()
+        await asyncio.to_thread(move_aside, self._database, self._epoch)
+
     def extend(self, seconds: float) -> None:
         """Let it send for so long from now, also while this process hangs."""
         self._until = time.monotonic() + seconds
@@ -115,10 +128,15 @@ class Supervisor:
         if not self._database.exists():
             return None
         if (program := self.running) is None:
-            await database_copies.copy(self._database, self._epoch, target)
+            await database_copies.copy(self._database, self._epoch, target, self._file)
         else:
             await database_copies.copy_by(program.pipe, target)
         return DATABASE
+
+    @property
+    def _file(self) -> Path | None:
+        """The executable of this connection now."""
+        return find(self._settings.data, self._database.parent.name)
 
     def _trace(self, on: bool) -> None:
         if (program := self.running) is not None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.abilities.administration import InvitedGroup, JoinedGroup
 from actors.connection.protocol.administration.group_administration import Answered
-from actors.connection.protocol.administration.group_settings import ADD_MODES
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.request_errors import RequestFailed
+from actors.connection.whatsmeow.queries.groups import ADD_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

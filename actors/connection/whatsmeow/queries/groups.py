@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.abilities.administration import GroupSettings
-from actors.connection.protocol.administration.group_settings import ADD_MODES
 from actors.connection.protocol.identities.addresses import GROUP, LID, Address, parse_optional
 from actors.connection.protocol.identities.group_members import (
     MOST_MEMBERS,
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from actors.connection.whatsmeow.login_channel import Link
+
+ADD_MODES: Final = {"admins": "admin_add", "all": "all_member_add"}
+"""WhatsApp's words for who adds members."""
 
 
 class ByProgram:

@@ -17,6 +17,7 @@ import psutil
 
 from actors.runtime.limits.disk_floor import free_bytes
 from gateway.cli.doctor.check_result import fail, ok, warn
+from gateway.cli.doctor.checks.clocks import jump
 from gateway.cli.instance.preparation import (
     CannotStart,
     check_authorities,
@@ -145,13 +146,13 @@ def disk(data: Path) -> CheckResult:
     return ok("disk", words) if free >= SCARCE_DISK_BYTES else warn("disk", words, room)
 
 
-def clock() -> CheckResult:
-    """Whether the clock was set: certificates and timestamps of WhatsApp need a right one."""
+def clock(data: Path) -> CheckResult:
+    """Whether the clock was set, and is believed: certificates and timestamps of WhatsApp need a right one."""
     now = time.gmtime()
     shown = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
     if now.tm_year < YEAR:
         return fail("clock", shown, "set it: `timedatectl set-ntp true`")
-    return ok("clock", shown)
+    return jump(data) or ok("clock", shown)
 
 
 def valkey() -> CheckResult:

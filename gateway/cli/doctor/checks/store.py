@@ -1,4 +1,4 @@
-"""Checks for `teimoso doctor` the state store, and in it API keys, webhook addresses, alerts, and connections' engines."""
+"""Checks for `teimoso doctor` the state store, and in it API keys, webhook addresses, alerts, and engines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from actors.connection.engine import UNPROVEN
 from actors.runtime.connection_ids import name_of
 from actors.runtime.limits.limit_uses import LIMIT_ALERTS
+from actors.runtime.public_addresses import is_public
+from actors.state.connection_document import ENGINE
 from actors.state.connections import Connections
 from actors.state.documents import (
     API_KEYS,
@@ -21,7 +22,7 @@ from actors.state.documents import (
 )
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
-from gateway.acceptance.address_policy import is_private_host, is_public
+from gateway.acceptance.address_policy import is_private_host
 from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.doctor.checks.host_names import addresses_of
 from gateway.http import api_keys
@@ -41,11 +42,10 @@ DOCUMENT_REFUSED_ALERT, FILES_DEFERRED_ALERT, DISK_RESERVE_ALERT = (
 )
 
 
-async def store(settings: Settings, *, simulated: bool, runs: bool) -> list[CheckResult]:
-    """The state store, and of what is in it what keeps callers out: keys and webhooks.
+async def store(settings: Settings, *, runs: bool) -> list[CheckResult]:
+    """The state store, and of what is in it what keeps callers out: keys, webhooks, connections that cannot be served.
 
-    Of real accounts, those whose engine nobody allowed; `simulated`: there are none. `runs`: the start that
-    makes the first key is over.
+    `runs`: the start that makes the first key is over.
     """
     if not settings.on_firestore and not settings.state_file.exists():
         return []  # the first start makes it
@@ -56,7 +56,7 @@ async def store(settings: Settings, *, simulated: bool, runs: bool) -> list[Chec
             await _keys(settings, documents, runs=runs),
             *await _webhooks(settings, documents),
             *await _alerts(documents),
-            *([] if simulated else await _engines(settings, documents)),
+            *await _engines(documents),
         ]
     except StoreAway as away:
         return [_away(settings, str(away))]
@@ -100,6 +100,7 @@ async def _keys(settings: Settings, documents: Documents, *, runs: bool) -> Chec
 BACKUPS: Final = {
     "instance_backup_failed": "it is tried again by itself; `teimoso backup create --to TARGET` says what stands in the way",
     "instance_backup_incomplete": "`teimoso connections restart` has a damaged session replaced; the next backup has it",
+    "instance_backup_in_future": "set this host's clock right; then delete that backup's file in the target",
 }
 """Remedies by the alert about scheduled backups."""
 
@@ -152,18 +153,13 @@ async def _alerts(documents: Documents) -> list[CheckResult]:
     return findings
 
 
-async def _engines(settings: Settings, documents: Documents) -> list[CheckResult]:
-    if not settings.links_real_accounts:
-        return []
+async def _engines(documents: Documents) -> list[CheckResult]:
     page = await Connections(documents).list()
-    risky = [one for one in page.items if one.engine in UNPROVEN and not one.allow_unproven_engine]
-    if not risky:
+    names = ", ".join(one.name for one in page.items if one.engine != ENGINE)
+    if not names:
         return []
-    names = ", ".join(one.name for one in risky)
-    engines = " and ".join(sorted({one.engine for one in risky}))
-    do = "link the accounts anew with engine whatsmeow; `docs/engines.md` says what differs"
-    found = f"{engines}, which has met the simulator alone, serves {names}"
-    return [warn("engine", found, do)]
+    do = "link the accounts anew, as new connections; the data of these stays"
+    return [warn("engine", f"the engine native, which is gone, linked {names}", do)]
 
 
 async def _webhooks(settings: Settings, documents: Documents) -> list[CheckResult]:

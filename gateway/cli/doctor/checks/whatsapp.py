@@ -78,7 +78,7 @@ async def _way(host: str, port: int, proxy: ProxyAddress | None) -> dict[str, An
 
 
 def _version(settings: Settings) -> CheckResult:
-    """The version of WhatsApp Web for the native engine's next login, and its end."""
+    """The version of WhatsApp Web for the next login, and its end."""
     name, now = "whatsapp version", time.time()
     versions = whatsapp_version.read(settings.data / whatsapp_version.VERSION_FILE)
     announced, whence = settings.whatsapp_version, "set by WHATSAPP_VERSION"
@@ -89,7 +89,7 @@ def _version(settings: Settings) -> CheckResult:
             page = whatsapp_version.newest(settings.whatsapp_url, until, _proxy(settings))
         except whatsapp_version.NoVersion as no:
             why = str(no)
-        announced = versions.after_lookup(page, now).announced(now)
+        announced = versions.after_lookup(page, now).announced()
         whence = "as WhatsApp's page says"
     if (end := versions.ends.get(announced)) is not None:
         at = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

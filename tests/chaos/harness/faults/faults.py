@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from actors.connection.engine import installed
 from actors.connection.whatsmeow.program.executable import EXECUTABLE_NAME as PROGRAM
 from supervision.keeper import process as processes
+from tests.chaos.harness.traffic import HELD
 from tests.processes.instance import gone, until
 from tests.waits import passes
 
@@ -61,7 +61,6 @@ class Fault:
 
     `alert` is the name of one that has to be raised meanwhile, and cleared afterwards. `long` ones
     take a while, and are left to `make chaos`. Beside one that strikes `alone` no connection is struck.
-    One of an `engine` strikes connections of it alone.
     """
 
     name: str
@@ -71,7 +70,6 @@ class Fault:
     alert: str | None = None
     long: bool = False
     alone: bool = False
-    engine: str | None = None
 
     @property
     def limit(self) -> float:
@@ -184,15 +182,16 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
 def _valkey_away(scene: Scene, party: Party) -> Struck:
     """Killed, while the keeper stands still and cannot start another."""
     keeper = holder(scene, "keeper")
-    keeper.send_signal(signal.SIGSTOP)
-    try:
-        valkey = holder(scene, "valkey")
-        scene.burst(party)
-        at = killed(valkey)
-        time.sleep(AWAY)
-    finally:
-        keeper.send_signal(signal.SIGCONT)
-    assert passes(lambda: scene.replaced("valkey", valkey.pid), 30), "Valkey does not come back"
+    with scene.load.redis_away():
+        keeper.send_signal(signal.SIGSTOP)
+        try:
+            valkey = holder(scene, "valkey")
+            scene.burst(party)
+            at = killed(valkey)
+            time.sleep(AWAY)
+        finally:
+            keeper.send_signal(signal.SIGCONT)
+        assert passes(lambda: scene.replaced("valkey", valkey.pid), 30), "Valkey does not come back"
     return Struck(at, over=time.time())
 
 
@@ -238,6 +237,7 @@ def _replaced(scene: Scene, party: Party) -> Struck:
     scene.burst(party)
     fault = scene.begin_fault(party, "replaced")
     assert scene.struck(fault), "replaced reached no socket"
+    scene.load.burst(party, HELD)  # what was said before may be through
     at = time.time()  # what was given before may have arrived before: it says nothing of a recovery
     assert passes(lambda: api.get(path).json()["state"] == "failed", 15), "it did not stop"
     time.sleep(2)  # so that a round of the monitor sees it
@@ -248,7 +248,7 @@ def _replaced(scene: Scene, party: Party) -> Struck:
 
 FAULTS = (
     Fault("kill connection", 3, _kill("connection")),
-    Fault("kill program", 3, _kill_program, engine="whatsmeow"),
+    Fault("kill program", 3, _kill_program),
     Fault("kill queue", 3, _kill("queue"), "nobody"),
     Fault("kill state", 3, _kill("state"), "nobody"),
     Fault("kill health", 3, _kill("health"), "nobody"),
@@ -293,8 +293,4 @@ FAULTS = (
     Fault("replaced", 5, _replaced, alert="connection_failed"),
 )
 SHARED = tuple(fault for fault in FAULTS if fault.scope != "connection")
-SINGLE = tuple(
-    fault
-    for fault in FAULTS
-    if fault.scope == "connection" and (fault.engine is None or installed(fault.engine))
-)
+SINGLE = tuple(fault for fault in FAULTS if fault.scope == "connection")

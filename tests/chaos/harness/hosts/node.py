@@ -118,9 +118,11 @@ class Node:
         shutil.rmtree(self.disk)
 
     def thaw(self, processes: Iterable[psutil.Process] | None = None) -> None:
-        """Let these go on, or all of it."""
-        for each in self.processes() if processes is None else processes:
-            each.send_signal(signal.SIGCONT)
+        """Let these go on, and their children, or all of it."""
+        for each in self.processes() if processes is None else list(processes):
+            with suppress(psutil.NoSuchProcess):  # the first that wakes up may end the others
+                for one in (*each.children(), each):
+                    one.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         for each in self.processes():

@@ -75,10 +75,10 @@ async def test_a_copy_of_an_own_message_that_does_not_decrypt_at_first(
 
 
 async def test_a_copy_of_an_own_message_that_never_decrypts(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """It is given up, and comes no more: also where the receipt of type `sender` alone settles it."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await simulator.rules(own_copies=True)
         await simulator.fault("garble", count=99)

@@ -35,8 +35,8 @@ async def goes_on(simulator: Simulator, phone: Device, text: str) -> None:
     assert await simulator.owed() == []
 
 
-async def test_an_offer_and_its_end(engine: str, simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await simulator._call(
             "POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, video=True, addressing="pn"
@@ -58,18 +58,18 @@ async def test_an_offer_and_its_end(engine: str, simulator: Simulator, tmp_path:
 
 
 async def test_a_call_that_came_while_the_device_was_away(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
     await simulator._call("POST", f"/contacts/{CONTACT}/call", to=ACCOUNT)
-    async with device(simulator, tmp_path, 2, kind=engine) as phone:
+    async with device(simulator, tmp_path, 2) as phone:
         await goes_on(simulator, phone, "back again")
         assert (await asyncio.wait_for(phone.calls.get(), PATIENCE)).state == "offered"
 
 
-async def test_a_call_is_refused(engine: str, simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.reject_call("A")
         await pair(simulator, phone)

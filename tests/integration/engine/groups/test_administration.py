@@ -78,10 +78,8 @@ async def settings_now(phone: Device, group: str) -> GroupSettings | None:
     return (await phone.engine.administration.groups.one(group)).settings
 
 
-async def test_a_group_from_its_creation_to_the_end(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_a_group_from_its_creation_to_the_end(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         groups = phone.engine.administration.groups
         await simulator.contact(CARA, group_add="none")
@@ -116,10 +114,8 @@ async def reads(simulator: Simulator, number: str, text: str) -> bool:
     return text in [one["text"] for one in await simulator.inbox(number)]
 
 
-async def test_all_settings_on_and_off_again(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_all_settings_on_and_off_again(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         groups = phone.engine.administration.groups
         group = (await groups.create_group("Us", [chat(ANN)])).chat
@@ -142,8 +138,8 @@ async def test_all_settings_on_and_off_again(
         assert (await simulator.group_now(group))["description"] == ""
 
 
-async def test_invitations(engine: str, simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_invitations(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         groups = phone.engine.administration.groups
         own = (await groups.create_group("Us", [chat(ANN)])).chat
@@ -165,9 +161,9 @@ async def test_invitations(engine: str, simulator: Simulator, tmp_path: Path) ->
         assert await code_of(groups.join_group("NoSuchInvitation123456")) == "unknown_invite"
 
 
-async def test_refusals_have_codes(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+async def test_refusals_have_codes(simulator: Simulator, tmp_path: Path) -> None:
     """The account is a plain member, and then none."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         groups = phone.engine.administration.groups
         group = await simulator.group(ANN, ACCOUNT, BEN)
@@ -193,11 +189,9 @@ async def has_news(phone: Device, change: str) -> bool:
     return change in [value.get("change") for _, value in await news(phone)]
 
 
-async def test_changes_by_others_are_news(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
+async def test_changes_by_others_are_news(simulator: Simulator, tmp_path: Path) -> None:
     """Each is stored before its notification is acknowledged, with who did it."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         group = await simulator.group(ANN, ACCOUNT, BEN)
         await until(partial(has_news, phone, "added"))
@@ -250,8 +244,8 @@ async def test_changes_by_others_are_news(
 
 
 async def test_nothing_is_asked_while_no_socket_is_open(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.administration.groups.create_group("Us", [chat(ANN)])

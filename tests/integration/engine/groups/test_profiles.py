@@ -6,10 +6,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from actors.connection.abilities.app_state_changes import InboxAppState
-from actors.connection.engine import SendError
 from actors.connection.protocol.identities.addresses import Address
 from tests.integration.engine.groups.test_administration import code_of
 from tests.integration.engine.simulated import (
@@ -46,13 +43,13 @@ async def kept(phone: Device, picture: bytes) -> str:
 
 
 def files_of(phone: Device) -> Any:
-    return phone.engine._carrying.pictures  # type: ignore[union-attr]
+    return phone.engine._carrying.pictures
 
 
 async def test_a_picture_is_fetched_once_until_whatsapp_reports_another_one(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "hello")  # WhatsApp reports changes of people whom the account knows
         profiles: Any = phone.engine.administration.profiles
@@ -86,10 +83,8 @@ async def test_a_picture_is_fetched_once_until_whatsapp_reports_another_one(
         assert await code_of(profiles.picture(chat(CONTACT))) == "not_allowed"
 
 
-async def test_another_picture_of_a_group_is_news(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_another_picture_of_a_group_is_news(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT)
         profiles = phone.engine.administration.profiles
@@ -111,10 +106,8 @@ async def noted(phone: Device, setting: str, count: int) -> list[InboxAppState]:
     return changes if len(changes) == count else []
 
 
-async def test_another_picture_of_a_person_is_news(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_another_picture_of_a_person_is_news(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "hello")
         for picture in (base64.b64encode(FIRST).decode(), None):
@@ -125,10 +118,8 @@ async def test_another_picture_of_a_person_is_news(
         assert there.value["sender_lid"].endswith("@lid")
 
 
-async def test_pictures_of_the_account_and_of_a_group(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_pictures_of_the_account_and_of_a_group(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         profiles = phone.engine.administration.profiles
         sha256 = await kept(phone, FIRST)
@@ -154,11 +145,9 @@ async def test_pictures_of_the_account_and_of_a_group(
         assert await code_of(profiles.set_picture(locked, sha256)) == "not_allowed"
 
 
-async def test_people_are_blocked_and_not_any_more(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
+async def test_people_are_blocked_and_not_any_more(simulator: Simulator, tmp_path: Path) -> None:
     """By LID and number, also of a person whose LID is not known yet."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         profiles = phone.engine.administration.profiles
         assert await profiles.blocked() == []
@@ -175,17 +164,13 @@ async def test_people_are_blocked_and_not_any_more(
         )
 
 
-async def test_the_own_profile(engine: str, simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_the_own_profile(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         profiles = phone.engine.administration.profiles
         await profiles.set_about("At work ☕")
         assert (await simulator.profile(ACCOUNT))["about"] == "At work ☕"
         assert (await profiles.profile()).about == "At work ☕"
-        if engine == "native":
-            with pytest.raises(SendError, match="unsupported_by_engine"):
-                await profiles.set_name("Shop")
-            return
         await profiles.set_name("Teimoso shop")
 
         async def named() -> bool:

@@ -1,13 +1,12 @@
 """An engine in a process of its own that logs in, receives a message with a file, and sends one with a file.
 
-Called with one argument, JSON: `engine`, `settings` (values), `directory`, `epoch`, `chat`, `content` (that of the
+Called with one argument, JSON: `settings` (values), `directory`, `epoch`, `chat`, `content` (that of the
 message to send) and `proxy`. It prints ``opened``, and ``done`` once the file is here and the other is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents, SendRequest
+from actors.connection.proxy.address import parse
+from actors.connection.whatsmeow import open_engine
 from actors.messages.content import unpack
 from actors.runtime import logs
 from tests.bare_files import BareFiles
@@ -30,15 +31,15 @@ async def main(asked: dict[str, Any]) -> None:
     async def on_inbox() -> None:
         told.set()
 
-    package = importlib.import_module(f"actors.connection.{asked['engine']}")
-    engine = package.open_engine(
+    engine = open_engine(
         resolve_settings(**asked["settings"]),
         *("shop", asked["epoch"]),
         EngineEvents(on_open=on_open, on_inbox=on_inbox),
         directory,
         media=BareFiles(directory / "media"),
     )
-    await engine.use_proxy(asked["proxy"])
+    way = asked["proxy"]
+    await engine.use_proxy(None if way is None else parse(way))
     running = asyncio.create_task(engine.run())
     await opened.wait()
     print("opened", flush=True)

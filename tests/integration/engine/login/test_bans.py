@@ -7,12 +7,11 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from actors.connection import whatsmeow
 from actors.connection.disconnects.causes import Kind
-from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.serving import Serving
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
-from actors.connection.trace.recorder import Recorder
 from actors.queue.outbound_queue import OutboundQueue
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
@@ -41,12 +40,7 @@ async def served(redis: Redis, made: Settings, directory: Path) -> AsyncIterator
     serving = Serving(
         lease, leases, lanes, Shelf(), concurrency=1, retry_at=lambda *_: None, pace=PACE
     )
-    session = Session.open(directory / SESSION_FILE, lease.epoch)
-    serving.start(
-        NativeEngine(
-            made, session, serving.events, recorder=Recorder(directory / "trace.jsonl", "native")
-        )
-    )
+    serving.start(whatsmeow.open_engine(made, "shop", lease.epoch, serving.events, directory))
     try:
         yield serving
     finally:

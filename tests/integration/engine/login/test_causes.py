@@ -62,6 +62,7 @@ async def test_an_open_connection_that_is_ended(
         ({"reason": 406}, Kind.LOGGED_OUT),
         ({"reason": 409}, Kind.OUTDATED),
         ({"reason": 411}, Kind.BAD_SESSION),
+        ({"reason": 429}, Kind.NETWORK),
         ({"reason": 440}, Kind.REPLACED),
         ({"reason": 500}, Kind.NETWORK),
         ({"reason": 599}, Kind.NETWORK),

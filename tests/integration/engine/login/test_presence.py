@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def test_who_is_on_whatsapp(engine: str, simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_who_is_on_whatsapp(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.lookup(chat(CONTACT))
         await pair(simulator, phone)

@@ -17,10 +17,10 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import SendRequest
+from actors.connection.proxy.address import parse
 from actors.connection.whatsapp_version import VERSION_FILE
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import arrived, became, kept, says
-from tests.integration.engine.recovery.owner.test_crash import prepare
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -32,6 +32,7 @@ from tests.integration.engine.simulated import (
     device,
     message_id,
     pair,
+    prepare,
     until,
 )
 from tests.processes.proxy import HOST, KINDS, USER, Proxy
@@ -52,14 +53,12 @@ def beyond(simulator: Simulator) -> str:
 
 @asynccontextmanager
 async def proxied(
-    kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind, simulator: Simulator, tmp_path: Path
 ) -> AsyncIterator[tuple[Proxy, Device]]:
     """A paired device behind a proxy; the server has an address that only the proxy reaches."""
     with Proxy(kind) as proxy:
         url = beyond(simulator)
-        async with device(
-            simulator, tmp_path, proxy=proxy.url, whatsapp_url=url, kind=engine
-        ) as phone:
+        async with device(simulator, tmp_path, proxy=proxy.url, whatsapp_url=url) as phone:
             await pair(simulator, phone)
             yield proxy, phone
 
@@ -78,9 +77,9 @@ async def talk(simulator: Simulator, phone: Device, number: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_pairing_texts_and_files_both_ways(
-    kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind, simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with proxied(kind, engine, simulator, tmp_path) as (proxy, phone):
+    async with proxied(kind, simulator, tmp_path) as (proxy, phone):
         await talk(simulator, phone, 1)
         sockets = len(proxy.tunnels)
         assert {host for host, _ in proxy.tunnels} == {HOST}
@@ -99,9 +98,9 @@ async def test_pairing_texts_and_files_both_ways(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_proxy_that_dies_and_comes_back(
-    kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind, simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with proxied(kind, engine, simulator, tmp_path) as (proxy, phone):
+    async with proxied(kind, simulator, tmp_path) as (proxy, phone):
         phone.causes.clear()
         proxy.stop()
         assert proxy.open == 0
@@ -117,7 +116,6 @@ async def test_a_proxy_that_dies_and_comes_back(
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_proxy_that_refuses_is_the_cause_and_is_never_bypassed(
     kind: ProxyKind,
-    engine: str,
     simulator: Simulator,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -125,10 +123,10 @@ async def test_a_proxy_that_refuses_is_the_cause_and_is_never_bypassed(
     """Though the server could be reached directly."""
     with Proxy(kind) as proxy:
         wrong = proxy.url_of(USER, "n0t-the-passw0rd")
-        async with device(simulator, tmp_path, proxy=wrong, kind=engine) as phone:
+        async with device(simulator, tmp_path, proxy=wrong) as phone:
             await until(lambda: len(phone.causes) > 1)
             proxy.refuses = True
-            await phone.engine.use_proxy(proxy.url)
+            await phone.engine.use_proxy(parse(proxy.url))
             await until(lambda: Kind.PROXY_REFUSED in {each.kind for each in phone.causes})
             assert not phone.opened.is_set()
             assert phone.qrs.empty()
@@ -142,19 +140,35 @@ async def test_a_proxy_that_refuses_is_the_cause_and_is_never_bypassed(
     assert "n0t-the-passw0rd" not in repr([vars(phone.engine), phone.causes])
 
 
-async def test_another_proxy_while_it_runs(
-    engine: str, simulator: Simulator, tmp_path: Path
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_proxy_at_a_private_address_that_it_may_not_have_is_never_reached(
+    kind: ProxyKind, simulator: Simulator, tmp_path: Path
 ) -> None:
+    with Proxy(kind) as proxy, Proxy(kind) as other:
+        async with device(simulator, tmp_path, proxy=other.url) as phone:
+            await pair(simulator, phone)
+            phone.causes.clear()
+            await phone.engine.use_proxy(parse(proxy.url, private=False))
+            await until(lambda: len(phone.causes) > 2)
+            assert {str(each) for each in phone.causes[1:]} == {"proxy_private_address: connect"}
+            assert proxy.came == 0
+            phone.opened.clear()
+            await phone.engine.use_proxy(parse(proxy.url))
+            await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+            assert proxy.came > 0
+
+
+async def test_another_proxy_while_it_runs(simulator: Simulator, tmp_path: Path) -> None:
     """From none to one, to another kind, and back: each time the old way carries nothing more."""
     with Proxy("http") as first, Proxy("socks5") as second:
-        async with device(simulator, tmp_path, kind=engine) as phone:
+        async with device(simulator, tmp_path) as phone:
             await pair(simulator, phone)
             await talk(simulator, phone, 1)
             assert (first.came, second.came) == (0, 0)
             for number, way in enumerate((first, second, None), 2):
                 phone.causes.clear()
                 phone.opened.clear()
-                await phone.engine.use_proxy(None if way is None else way.url)
+                await phone.engine.use_proxy(None if way is None else parse(way.url))
                 await asyncio.wait_for(phone.opened.wait(), PATIENCE)
                 assert [str(each) for each in phone.causes] == ["restart_required: proxy_changed"]
                 carried = first.carried, second.carried
@@ -167,7 +181,7 @@ async def test_another_proxy_while_it_runs(
 
 
 async def test_a_change_reaches_a_login_that_is_under_way(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     with Proxy("http") as silent, Proxy("socks5") as proxy:
         silent.mute = True
@@ -175,12 +189,11 @@ async def test_a_change_reaches_a_login_that_is_under_way(
             simulator,
             tmp_path,
             proxy=silent.url,
-            kind=engine,
             whatsapp_version="2.3000.1050000000",
         ) as phone:
             await until(lambda: silent.came > 0)
             async with asyncio.timeout(5):
-                await phone.engine.use_proxy(proxy.url)
+                await phone.engine.use_proxy(parse(proxy.url))
                 await pair(simulator, phone)
         assert silent.tunnels == []
 
@@ -188,10 +201,10 @@ async def test_a_change_reaches_a_login_that_is_under_way(
 @pytest.mark.skipif(STRACE is None, reason="no strace here: its connections cannot be counted")
 @pytest.mark.parametrize("kind", [*KINDS, None])
 async def test_every_connection_of_the_process_goes_to_the_proxy(
-    kind: ProxyKind | None, engine: str, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind | None, simulator: Simulator, tmp_path: Path
 ) -> None:
     """Counted in the kernel's calls: a login, a file each way. Without a proxy none does."""
-    await prepare(simulator, tmp_path, talked=True, kind=engine)
+    await prepare(simulator, tmp_path, talked=True)
     data = secrets.token_bytes(10_000)
     file = Document(await kept(tmp_path, data, "application/pdf"))
     await simulator.says(CONTACT, ACCOUNT, type="document", size=1000)
@@ -199,7 +212,6 @@ async def test_every_connection_of_the_process_goes_to_the_proxy(
     trace = tmp_path / "connects"
     with Proxy(kind or "http") as proxy:
         asked = {
-            "engine": engine,
             "settings": {
                 "data": str(tmp_path),
                 "whatsapp_url": simulator.ws_url,

@@ -17,7 +17,7 @@ from typing import Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents, SendRequest
-from actors.connection.native import open_engine
+from actors.connection.whatsmeow import open_engine
 from actors.messages.content import unpack
 from actors.runtime import logs
 from tests.bare_files import BareFiles

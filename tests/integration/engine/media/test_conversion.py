@@ -17,15 +17,17 @@ from actors.media.conversion import ffmpeg
 from actors.messages.content import Audio, Image, Media, Video, pack
 from actors.runtime.limits.host_turns import HostTurns
 from tests.integration.engine.media.test_media import arrived, kept
-from tests.integration.engine.media.test_media_deferred import ENGINES
-from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     CONTACT,
     Simulator,
     chat,
+    counted,
     device,
+    died,
     message_id,
     pair,
+    prepare,
+    start,
     until,
 )
 from tests.media_samples import avi, film, made, needs_ffmpeg, probed, voice_note, wav
@@ -55,13 +57,10 @@ def left_over(directory: Path) -> list[str]:
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("kind", ENGINES)
-async def test_other_formats_arrive_as_apps_play_them(
-    simulator: Simulator, tmp_path: Path, kind: str
-) -> None:
+async def test_other_formats_arrive_as_apps_play_them(simulator: Simulator, tmp_path: Path) -> None:
     tone = await kept(tmp_path, wav(tmp_path), "audio/wav")
     clip = await kept(tmp_path, avi(tmp_path), "video/x-msvideo")
-    async with device(simulator, tmp_path, kind=kind) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         note, video = message_id(1, 3), message_id(2, 3)
         await phone.engine.send(SendRequest(note, chat(CONTACT), Audio(tone, voice=True)))

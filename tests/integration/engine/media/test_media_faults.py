@@ -17,6 +17,7 @@ from actors.connection.protocol.media import media_servers
 from actors.connection.protocol.media.http_client import HttpClient
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
+from actors.connection.whatsmeow import media_queries
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
 from actors.messages.content import Document, Image, Text
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import FileStatus, InboxMessage
-    from actors.connection.protocol.wire_format.nodes import Node
 
 DATA = b"a file of the contact" * 5000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -50,12 +50,10 @@ async def said_meanwhile(
     simulator: Simulator,
     directory: Path,
     speaker: str = f"contacts/{CONTACT}",
-    *,
-    kind: str = "native",
     **more: Any,
 ) -> str:
     """Pair, close, and let somebody send a file that waits for the next login; its message's id."""
-    async with device(simulator, directory, kind=kind) as phone:
+    async with device(simulator, directory) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "opening")
         await until(phone.messages)
@@ -147,14 +145,14 @@ async def test_a_file_that_is_too_large_is_reported_and_not_fetched(
 @asynccontextmanager
 async def first_host(host: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """WhatsApp names this media server before its own."""
-    read = media_servers.read
+    read = media_servers.connection
 
-    def more(reply: Node, now: float) -> media_servers.MediaConnection:
-        found = read(reply, now)
+    def more(*answer: Any) -> media_servers.MediaConnection:
+        found = read(*answer)
         return media_servers.MediaConnection((host, *found.hosts), found.auth, found.until)
 
     with monkeypatch.context() as patched:
-        patched.setattr(media_servers, "read", more)
+        patched.setattr(media_queries, "connection", more)
         yield
 
 
@@ -212,13 +210,13 @@ async def test_servers_that_take_no_file(simulator: Simulator, tmp_path: Path) -
 async def test_who_is_not_let_in_asks_for_other_words(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words, read = list[media_servers.MediaConnection](), media_servers.read
+    words, read = list[media_servers.MediaConnection](), media_servers.connection
 
-    def noting(reply: Node, now: float) -> media_servers.MediaConnection:
-        words.append(read(reply, now))
+    def noting(*answer: Any) -> media_servers.MediaConnection:
+        words.append(read(*answer))
         return words[-1]
 
-    monkeypatch.setattr(media_servers, "read", noting)
+    monkeypatch.setattr(media_queries, "connection", noting)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         image = Image(await kept(tmp_path, DATA, "image/png"))
@@ -274,7 +272,7 @@ async def test_who_could_not_read_it_gets_it_again(simulator: Simulator, tmp_pat
 async def test_a_download_outlives_its_socket(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id_ = await said_meanwhile(simulator, tmp_path, size=30 * 2**20, type="document")
+    id_ = await said_meanwhile(simulator, tmp_path, size=90 * 2**20, type="document")
     asked, get = 0, HttpClient.get
 
     def counting(self: HttpClient, url: str) -> Any:
@@ -297,7 +295,7 @@ async def test_a_download_outlives_its_socket(
 
 async def test_a_stale_owner_ends_no_transfer(simulator: Simulator, tmp_path: Path) -> None:
     """G6: what it fetched meanwhile is in the store, and its successor tells of it."""
-    id_ = await said_meanwhile(simulator, tmp_path, size=30 * 2**20, type="document")
+    id_ = await said_meanwhile(simulator, tmp_path, size=90 * 2**20, type="document")
     async with device(simulator, tmp_path, epoch=2) as phone:
         await until(lambda: any((tmp_path / "media").glob(".tmp*")))
         message = await message_of(phone, id_)

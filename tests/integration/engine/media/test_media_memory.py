@@ -15,8 +15,7 @@ import pytest
 
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import kept
-from tests.integration.engine.recovery.owner.test_crash import prepare
-from tests.integration.engine.simulated import ACCOUNT, CONTACT, ROOT, Simulator, chat
+from tests.integration.engine.simulated import ACCOUNT, CONTACT, ROOT, Simulator, chat, prepare
 
 MIB = 2**20
 SIZE, COUNT = 64 * MIB, 3

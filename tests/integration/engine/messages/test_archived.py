@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
     PATIENCE,
     Device,
     Simulator,
+    counted,
     device,
+    prepare,
     until,
 )
 
@@ -69,34 +68,5 @@ async def test_messages_of_the_session_before_arrive_after_the_new_one(
         fault = await say_newest_first(simulator)
         await ends_well(simulator, phone, [3, 2, 1])
         assert await simulator.struck(fault) == COUNT
-    assert (await simulator.account(ACCOUNT))["retries"] == retries
-    assert counted(tmp_path, "SELECT count(*) FROM retries") == 0
-
-
-@pytest.mark.parametrize(
-    ("point", "at", "there"), [("before_decrypting", 3, 1), ("before_inbox_commit", 1, 0)]
-)
-async def test_killed_between_the_new_session_and_the_one_before(
-    simulator: Simulator, tmp_path: Path, point: str, at: int, there: int
-) -> None:
-    """G5: the session before is archived on disk, in the commit that stores the first message."""
-    await prepare(simulator, tmp_path, talked=True)
-    retries = (await simulator.account(ACCOUNT))["retries"]
-    child = start(simulator, tmp_path, point, at=at, sends=[], batch=1)
-
-    try:
-        await until(lambda: "open\n" in (tmp_path / "child.log").read_text())
-        fault = await say_newest_first(simulator)
-        await died(child, tmp_path)
-    finally:
-        child.kill()
-        child.wait()
-    assert await simulator.struck(fault) == COUNT
-    assert counted(tmp_path, "SELECT count(*) FROM inbox WHERE kind = 'message'") == there
-    async with device(simulator, tmp_path, epoch=3) as phone:
-        async with asyncio.timeout(PATIENCE):
-            await phone.opened.wait()
-        # Messages that wait at WhatsApp come in the order in which they were sent.
-        await ends_well(simulator, phone, [3, 1, 2] if there else [1, 2, 3])
     assert (await simulator.account(ACCOUNT))["retries"] == retries
     assert counted(tmp_path, "SELECT count(*) FROM retries") == 0

@@ -38,9 +38,9 @@ async def arrived(simulator: Simulator, count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("who", ["the contact", "the own phone"])
 async def test_what_is_sent_bears_the_timer_of_the_chat(
-    engine: str, simulator: Simulator, tmp_path: Path, who: str
+    simulator: Simulator, tmp_path: Path, who: str
 ) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         if who == "the contact":
             await simulator.says(CONTACT, ACCOUNT, type="timer", seconds=DAY)
@@ -60,12 +60,12 @@ async def test_what_is_sent_bears_the_timer_of_the_chat(
 
 @pytest.mark.parametrize("how", ["a message", "the history"])
 async def test_the_timer_of_an_older_chat_is_learnt(
-    engine: str, simulator: Simulator, tmp_path: Path, how: str
+    simulator: Simulator, tmp_path: Path, how: str
 ) -> None:
     """Its setting came before the device was linked: what comes after it bears the timer."""
     account = {"account": ACCOUNT, "seconds": DAY}
     await simulator._call("POST", f"/contacts/{CONTACT}/timer", **account)
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         if how == "a message":
             await simulator.say(CONTACT, ACCOUNT, "gone tomorrow")
@@ -81,10 +81,10 @@ async def test_the_timer_of_an_older_chat_is_learnt(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_what_is_sent_to_a_group_bears_its_timer(
-    engine: str, simulator: Simulator, tmp_path: Path, when: str
+    simulator: Simulator, tmp_path: Path, when: str
 ) -> None:
     """It is in the group's node, and a notification tells of a change."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT, OTHER)
         if when == "after":

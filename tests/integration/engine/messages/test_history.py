@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.connection.engine import SendRequest
-from actors.connection.whatsmeow import paired_account
 from actors.messages.content import Image, Reaction, Target, decode
 from actors.metrics.mistakes import OWN_MISTAKES
-from tests.integration.engine.recovery.owner.test_crash import died, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -121,22 +118,8 @@ async def test_what_is_here_already_stays_as_it_is(
             assert [one.text for one in await phone.messages()] == ["second"]
 
 
-async def test_a_history_too_large_for_a_frame_is_stored_all_the_same(
-    engine: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The program of whatsmeow does not get it, and a count shows that; the native engine has none."""
-    monkeypatch.setattr(paired_account, "MAX_FRAME_BYTES", 100)
-    async with device(simulator, tmp_path, kind=engine) as phone:
-        await pair(simulator, phone)
-        await simulator.history(conversations=[long_talk(CONTACT, 2)])
-        await history_stored(simulator, phone)
-        too_large = {"native": 0, "whatsmeow": 1}[engine]
-        await until(lambda: phone.engine.counts["history.too_large"] == too_large)
-        assert len(await phone.past()) == 2
-
-
-async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_kinds_names_and_groups(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT, BEN)
         await simulator.history(type="push_name", pushnames={BEN: "Ben"})
@@ -232,37 +215,6 @@ async def test_a_file_that_cannot_be_had_now_holds_nothing_up(
         await history_stored(simulator, phone, 2)
         assert len(await phone.past()) == 6
         await until(lambda: phone.engine._session.history_syncs.next_at() is None)
-
-
-@pytest.mark.parametrize(
-    ("point", "at"),
-    [
-        ("before_history_commit", 1),
-        ("before_history_commit", 7),
-        ("before_history_is_told", 1),
-        ("after_history_was_told", 1),
-    ],
-)
-async def test_killed_midway_each_is_there_once(
-    simulator: Simulator, tmp_path: Path, point: str, at: int
-) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await until(lambda: _idle(simulator))
-    await simulator.history(conversations=[long_talk(CONTACT, 700), long_talk(BEN, 300)])
-    child = start(simulator, tmp_path, point, at=at, sends=[])
-    try:
-        await died(child, tmp_path)
-    finally:
-        child.kill()
-        child.wait()
-    async with device(simulator, tmp_path, epoch=3) as phone:
-        await asyncio.wait_for(phone.opened.wait(), 20)
-        await until(lambda: _stored(phone, 1000), 15.0)
-        await until(lambda: phone.engine._session.history_syncs.next_at() is None)
-        texts = [one.text for one in await phone.past()]
-        assert texts == [f"{CONTACT} {n}" for n in range(700)] + [f"{BEN} {n}" for n in range(300)]
-        await until(lambda: _idle(simulator))
 
 
 async def _stored(phone: Device, count: int) -> bool:

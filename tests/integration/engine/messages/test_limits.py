@@ -1,4 +1,4 @@
-"""The native engine while WhatsApp limits its account."""
+"""The engine while WhatsApp limits its account."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import SendError, SendRequest
+from actors.connection.engine import SendRequest
 from actors.connection.limits.account_limits import Limits
 from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import File, Image, Text
@@ -42,10 +42,10 @@ async def limit(simulator: Simulator, phone: Device, **limits: float | None) -> 
 
 
 async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """Not even a file is uploaded. A contact who writes is answered, also by a device that logs in later."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, "15550100001", "hello")
         await until(phone.messages)
@@ -60,7 +60,7 @@ async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
         await phone.send(3, "a reply")
         group = await simulator.group(CONTACT, "15550100001")
         await phone.send(4, "to all", group)
-    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
+    async with device(simulator, tmp_path, epoch=2) as phone:
         await until(phone.opened.is_set)
         with pytest.raises(SendDeferred):
             await phone.send(1, "never", STRANGER)
@@ -136,25 +136,3 @@ async def test_news_of_a_limit_are_answered(simulator: Simulator, tmp_path: Path
 
         await until(answered)
         assert await simulator.owed() == []
-
-
-async def test_a_contact_that_demands_a_privacy_token_refuses_for_good(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    """The engine has no tokens (docs/engines.md): what is refused says why, and limits nobody else.
-
-    A token that the contact issues is answered, and used by nobody.
-    """
-    keeper = "15550100079"
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await simulator.contact(keeper, token_needed=True)
-        await simulator._call("POST", f"/contacts/{keeper}/token", account=ACCOUNT)
-        with pytest.raises(SendError) as refused:
-            await phone.send(1, "without a token", keeper)
-        assert (refused.value.code, refused.value.permanent) == ("reach_out_refused", True)
-        await phone.send(2, "hello")
-        assert await simulator.owed() == []
-        assert (await simulator.account(ACCOUNT))["refused"] == {"463": 1}
-    assert await simulator.inbox(keeper) == []
-    assert [each["text"] for each in await simulator.inbox(CONTACT)] == ["hello"]

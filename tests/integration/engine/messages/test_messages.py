@@ -1,4 +1,4 @@
-"""The native engine against the simulator: pair, send, receive."""
+"""The engine against the simulator: pair, send, receive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import NotConnected, SendError, SendRequest
-from actors.connection.native.signal import prekeys
 from actors.messages.content import Text
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -25,17 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def test_pair_send_receive_and_come_back(
-    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prekeys, "UPLOADED_PREKEYS", 812)
+async def test_pair_send_receive_and_come_back(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         assert phone.paired == phone.engine.account == chat(ACCOUNT)
         assert [str(cause) for cause in phone.causes] == ["restart_required: stream_error_515"]
         account = await simulator.account(ACCOUNT)
         assert account["online"]
-        assert account["prekeys"] == 811, "but one, by which the phone shared its keys"
+        assert account["prekeys"] > 100
 
         at = await phone.send(1, "hi")
         assert at > 1_700_000_000

@@ -26,7 +26,7 @@ PEOPLE = [f"1555010008{number}" for number in range(4)]
 
 
 async def test_the_engine_begins_so_many_chats_and_its_owner_learns_why_the_next_waits(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """Under the next process, too; chats that were begun, answers and groups go on."""
     told: list[Limits] = []
@@ -34,7 +34,7 @@ async def test_the_engine_begins_so_many_chats_and_its_owner_learns_why_the_next
     async def tell(limits: Limits) -> None:
         told.append(limits)
 
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         phone.engine._events.new_chats = lambda: 2
         phone.engine._events.on_limits = tell
         await pair(simulator, phone)
@@ -51,7 +51,7 @@ async def test_the_engine_begins_so_many_chats_and_its_owner_learns_why_the_next
         assert told[-1] == Limits(paced_until=ends)
         await phone.send(3, "a reply")
         await phone.send(4, "to all", await simulator.group(CONTACT, "15550100001"))
-    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
+    async with device(simulator, tmp_path, epoch=2) as phone:
         phone.engine._events.new_chats = lambda: 2
         assert phone.engine.linked_at == linked_at
         await until(phone.opened.is_set)
@@ -66,10 +66,8 @@ async def test_the_engine_begins_so_many_chats_and_its_owner_learns_why_the_next
     assert inboxes == [["first", "second"], ["first"], [], ["first"]]
 
 
-async def test_a_second_scan_makes_no_account_new(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_a_second_scan_makes_no_account_new(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         assert [phone.engine.linked_at] == [None]
         began = time.time()
         await pair(simulator, phone)
@@ -78,6 +76,6 @@ async def test_a_second_scan_makes_no_account_new(
         assert began <= linked_at <= time.time()
         await phone.engine.logout()
         await until(lambda: phone.engine.account is None)
-    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
+    async with device(simulator, tmp_path, epoch=2) as phone:
         await pair(simulator, phone)
         assert phone.engine.linked_at == linked_at

@@ -30,18 +30,18 @@ pytestmark = pytest.mark.usefixtures("no_log_file")
 
 @pytest.mark.parametrize("garbled", [1, 3, 0], ids=["one", "several", "one until its placeholder"])
 async def test_what_was_resent_is_listed_where_it_first_came(
-    engine: str, simulator: Simulator, tmp_path: Path, garbled: int
+    simulator: Simulator, tmp_path: Path, garbled: int
 ) -> None:
     """Whether the store never saw it before, or has a placeholder in its place."""
     texts = [f"text {number}" for number in range(1, COUNT + 1)]
     async with (
-        device(simulator, tmp_path, kind=engine) as phone,
+        device(simulator, tmp_path) as phone,
         drained(phone, tmp_path) as documents,
     ):
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, texts[0])
         await until(lambda: phone.engine.counts["message.stored"] == 1)
-        count = garbled or UNTIL_PLACEHOLDER[engine]
+        count = garbled or UNTIL_PLACEHOLDER
         fault = await simulator.fault("garble", count=count)
         if garbled:
             await simulator.say(CONTACT, ACCOUNT, "text", count=COUNT)

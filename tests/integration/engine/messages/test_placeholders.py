@@ -71,10 +71,10 @@ async def test_the_phone_hands_it_over(simulator: Simulator, tmp_path: Path, mod
 
 
 async def test_it_replaces_a_placeholder_that_is_stored_already(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """Its place in the order is the store's matter, which knows when the placeholder came."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         id_ = (await simulator.say(CONTACT, ACCOUNT, "from an ad", unavailable="plain"))["id"]
         await until(phone.messages)
@@ -90,9 +90,9 @@ async def test_it_replaces_a_placeholder_that_is_stored_already(
 
 @pytest.mark.parametrize("kind", ["view_once", "hosted"])
 async def test_a_message_that_phones_keep_is_asked_for_on_demand(
-    engine: str, simulator: Simulator, tmp_path: Path, kind: str
+    simulator: Simulator, tmp_path: Path, kind: str
 ) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "from an ad", unavailable=kind)
         await simulator.say(CONTACT, ACCOUNT, "and another", unavailable="plain")
@@ -145,3 +145,16 @@ async def test_a_request_needs_an_open_socket(simulator: Simulator, tmp_path: Pa
     async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.request_resend(chat(CONTACT), chat(CONTACT), "A")
+
+
+async def test_a_part_that_no_device_reads_keeps_nothing_from_the_rest(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """Alone it is a placeholder; beside a readable one it is left out."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        for kind in ("unknown_enc", "extra_enc"):
+            await simulator.fault(kind, contact=CONTACT)
+        await goes_on(simulator, phone)
+        found = [(one.type, one.text) for one in await phone.messages()]
+        assert found == [("undecryptable", None), ("text", "readable"), ("text", "after")]

@@ -45,11 +45,11 @@ async def mark(phone: Device, to: str, what: ReadMark) -> None:
 
 @pytest.mark.parametrize("mode", ["pn", "lid"])
 async def test_what_arrived_in_a_chat_is_read_in_one_go(
-    engine: str, simulator: Simulator, tmp_path: Path, mode: str
+    simulator: Simulator, tmp_path: Path, mode: str
 ) -> None:
     """Up to a time, from both addresses, and in no other chat; again, without harm."""
     await simulator.address(CONTACT, mode)
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
             await mark(phone, chat(CONTACT), ReadMark(arrived=time.time()))
         await pair(simulator, phone)
@@ -99,10 +99,8 @@ async def is_read(simulator: Simulator, text: str | None) -> bool:
     return (await said(simulator))[text or ""]
 
 
-async def test_in_a_group_each_author_gets_a_receipt(
-    engine: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_in_a_group_each_author_gets_a_receipt(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT, OTHER)
         for contact in (CONTACT, OTHER, CONTACT):

@@ -51,10 +51,8 @@ async def test_it_is_answered(simulator: Simulator, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_it_changes_the_message(
-    engine: str, simulator: Simulator, tmp_path: Path, mode: str
-) -> None:
-    async with device(simulator, tmp_path, kind=engine) as phone:
+async def test_it_changes_the_message(simulator: Simulator, tmp_path: Path, mode: str) -> None:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         id_ = await edited(simulator, phone, mode)
         await until(lambda: arrived(phone, id_), 5)

@@ -1,4 +1,4 @@
-"""The native engine when WhatsApp, or the network to it, misbehaves."""
+"""The engine when WhatsApp, or the network to it, misbehaves."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native import paired_client
-from actors.connection.native.transport import socket
 from actors.connection.session.session import SessionUnavailable
 from actors.metrics.mistakes import OWN_MISTAKES
 from tests.integration.engine.simulated import (
@@ -19,6 +17,7 @@ from tests.integration.engine.simulated import (
     Device,
     Simulator,
     device,
+    nothing_waits,
     pair,
     until,
 )
@@ -90,65 +89,39 @@ async def test_a_login_that_breaks_is_tried_again(simulator: Simulator, tmp_path
 
         phone.engine._events.on_open = breaks_once
         await asyncio.wait_for(phone.opened.wait(), 10)
-        assert [str(cause) for cause in phone.causes] == ["network: login_failed"]
-        assert measured.rise(OWN_MISTAKES, action="login.failed") == 1
+        assert [str(cause) for cause in phone.causes] == ["network: engine_failed"]
+        assert measured.rise(OWN_MISTAKES, action="open.failed") == 1
         await phone.send(1, "logged in")
-
-
-async def test_a_login_that_is_not_answered_is_tried_again(
-    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """G8."""
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-    fault = await simulator.fault("freeze")
-    monkeypatch.setattr(paired_client, "SUCCESS_TIMEOUT", 0.3)
-    async with device(simulator, tmp_path, epoch=2) as phone:
-        assert str((await until(lambda: phone.causes))[0]) == "network: no_success"
-        assert await simulator.struck(fault) >= 1
-        monkeypatch.undo()
-        await simulator.heal()
-        await asyncio.wait_for(phone.opened.wait(), 10)
 
 
 async def test_a_session_that_fails_during_the_login_is_the_cause(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G8: read or written, what the session file refuses ends the socket."""
+    """G8: what the session file refuses ends the login, by name."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
 
     def locked(*_: object) -> None:
         raise SessionUnavailable("SQLITE_BUSY")
 
+    measured = Measured()
     async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
-        monkeypatch.setattr(phone.engine._session.identities, "pn_for", locked)
+        monkeypatch.setattr(phone.engine._session.linked_device, "read", locked)
         cause = (await until(lambda: phone.causes))[0]
         assert str(cause) == "network: session_unavailable"
-
-
-async def test_a_frame_that_cannot_be_written_ends_the_socket(
-    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """G8: no send waits for a writer that is gone."""
-    async with device(simulator, tmp_path, reconnect=False) as phone:
-        await pair(simulator, phone)
-        phone.causes.clear()
-
-        def breaks(_: bytes) -> bytes:
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(socket, "frame", breaks)
-        with pytest.raises(SendError):
-            await asyncio.wait_for(phone.send(1, "hi"), 3)
-        assert str((await until(lambda: phone.causes))[0]) == "network: write_failed"
+        monkeypatch.undo()
+    assert measured.rise(OWN_MISTAKES, action="engine.failed") == 0
 
 
 @pytest.mark.parametrize(
-    ("event", "cause"), [("on_inbox", "engine_failed"), ("on_qr", "qr_failed")]
+    ("event", "action"),
+    [
+        ("on_inbox", "mapping.failed"),
+        ("on_qr", "qr.failed"),
+    ],
 )
 async def test_an_owner_that_breaks_is_the_cause(
-    simulator: Simulator, tmp_path: Path, event: str, cause: str
+    simulator: Simulator, tmp_path: Path, event: str, action: str
 ) -> None:
     """G8: `run` ends with a cause; it neither raises nor stays up without a part of itself."""
     measured = Measured()
@@ -157,13 +130,15 @@ async def test_an_owner_that_breaks_is_the_cause(
         raise ZeroDivisionError
 
     async with device(simulator, tmp_path, reconnect=False) as phone:
-        setattr(phone.engine._events, event, breaks)
         if event == "on_inbox":
             await pair(simulator, phone)
+            await until(lambda: nothing_waits(simulator))
             phone.causes.clear()
+        setattr(phone.engine._events, event, breaks)
+        if event == "on_inbox":
             await simulator.say(CONTACT, ACCOUNT, "hello")
-        assert str((await until(lambda: phone.causes))[0]) == f"network: {cause}"
-    assert measured.rise(OWN_MISTAKES, action=cause.replace("_", ".")) == 1
+        assert str((await until(lambda: phone.causes))[0]) == "network: engine_failed"
+    assert measured.rise(OWN_MISTAKES, action=action) == 1
 
 
 @pytest.mark.parametrize("fault", ["lose", "corrupt"])
@@ -178,7 +153,7 @@ async def test_a_frame_lost_or_corrupted_ends_the_socket_and_loses_nothing(
             await simulator.say(CONTACT, ACCOUNT, f"{n}")
         await until(lambda: _texts(phone, [f"{n}" for n in range(5)]))
         assert await simulator.struck(number) == 1
-        assert "network: bad_frame" in [str(cause) for cause in phone.causes]
+        assert [str(cause) for cause in phone.causes[1:]] == ["network: reset"]
 
 
 async def _texts(phone: Device, texts: list[str]) -> bool:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from actors.connection.engine import installed
 from actors.connection.protocol.receive.history import history_worker
 from actors.runtime.limits import disk_floor
-from tests.integration.engine.media.test_media_deferred import ENGINES, reserve
+from tests.integration.engine.media.test_media_deferred import reserve
 from tests.integration.engine.media.test_media_faults import message_of
 from tests.integration.engine.messages.test_history import history_stored, long_talk
 from tests.integration.engine.simulated import (
@@ -27,18 +24,19 @@ from tests.reserves import MORE_THAN_THERE_IS, beyond_the_free
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 async def waits_for_room(phone: Device) -> None:
     await until(lambda: [one for one in phone.causes if one.kind.value == "disk_full"])
 
 
-@pytest.mark.parametrize("kind", ENGINES)
 async def test_messages_wait_at_whatsapp(
-    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     reserve(simulator, tmp_path, beyond_the_free(tmp_path))
-    async with device(simulator, tmp_path, kind=kind) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "at the reserve")
         await until(phone.messages)
@@ -53,13 +51,12 @@ async def test_messages_wait_at_whatsapp(
         assert len(await phone.messages()) == 1
 
 
-@pytest.mark.parametrize("kind", ENGINES)
 async def test_a_history_goes_on_where_it_was(
-    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
     monkeypatch.setattr(history_worker, "COMMIT_MESSAGES", 10)
-    async with device(simulator, tmp_path, kind=kind) as phone:
+    async with device(simulator, tmp_path) as phone:
 
         async def fills() -> None:
             if len(await phone.past()) >= 10 and not phone.causes[1:]:
@@ -76,13 +73,11 @@ async def test_a_history_goes_on_where_it_was(
         assert [one.text for one in await phone.past()] == [f"{CONTACT} {n}" for n in range(50)]
 
 
-@pytest.mark.skipif(not installed("whatsmeow"), reason="whatsmeow is not installed")
 async def test_settings_of_the_phone_come_later(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The native engine reads none."""
     monkeypatch.setattr(disk_floor, "DISK_CHECK_SECONDS", 0.0)
-    async with device(simulator, tmp_path, kind="whatsmeow") as phone:
+    async with device(simulator, tmp_path) as phone:
 
         async def archived() -> list[Any]:
             found = await phone.engine.pending("app_state", 1000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,9 @@ import pytest
 
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NotConnected
-from actors.connection.native.receive.stanza_handler import MAX_RETRIES
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session, StaleEpoch
+from actors.connection.whatsmeow.delivery_handler import MAX_RETRIES
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -118,37 +117,6 @@ async def test_a_stale_owner_settles_nothing_and_ends(simulator: Simulator, tmp_
                 await asyncio.wait_for(phone.settle_all(), 5)
 
 
-async def test_an_old_copy_of_the_session_heals_by_resending(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    """The contact cannot read a message whose key was used before, and asks for it again."""
-    kept = tmp_path / "kept.db"
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await phone.send(1, "one")
-        await simulator.say(CONTACT, ACCOUNT, "one")
-        await until(lambda: _has(phone, "one"))
-    shutil.copy(tmp_path / SESSION_FILE, kept)
-    async with device(simulator, tmp_path, epoch=2) as phone:
-        await asyncio.wait_for(phone.opened.wait(), 10)
-        await phone.send(2, "two")
-        await simulator.say(CONTACT, ACCOUNT, "two")
-        await until(lambda: _has(phone, "two"))
-        await phone.send(3, "three")
-    shutil.copy(kept, tmp_path / SESSION_FILE)
-    async with device(simulator, tmp_path, epoch=3) as phone:
-        await asyncio.wait_for(phone.opened.wait(), 10)
-        await phone.send(4, "four")
-        await until(lambda: _arrived(simulator, "four"))
-        await simulator.say(CONTACT, ACCOUNT, "four")
-        await until(lambda: _has(phone, "four"))
-        await phone.send(5, "five")
-        await until(lambda: _arrived(simulator, "five"))
-        texts = [item["text"] for item in await simulator.inbox(CONTACT)]
-        assert texts == ["one", "two", "three", "four", "five"]
-        await until(lambda: _idle(simulator))
-
-
 async def test_a_message_that_never_decrypts_leaves_a_placeholder(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -177,22 +145,6 @@ async def test_logout_unlinks_and_forgets(simulator: Simulator, tmp_path: Path) 
     async with device(simulator, tmp_path, epoch=2) as phone:
         await pair(simulator, phone)
         await phone.send(1, "paired anew")
-
-
-async def test_messages_between_the_end_of_the_keys_and_that_of_the_socket_are_no_mistake(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    """They are left unacknowledged, and end the login: the account has no keys for them any more."""
-    async with device(simulator, tmp_path, reconnect=False) as phone:
-        await pair(simulator, phone)
-        await simulator.say(CONTACT, ACCOUNT, "before")
-        await until(phone.messages)
-        await phone.engine._forget()  # the first half of a logout
-        await simulator.say(CONTACT, ACCOUNT, "after")
-        cause = await until(lambda: phone.causes[1:] and phone.causes[-1])
-        assert cause.kind is Kind.LOGGED_OUT
-        assert phone.engine.counts["stanza.failed"] == 0
-        assert [one.text for one in await phone.messages()] == ["before"]
 
 
 async def _has(phone: Device, text: str | None) -> bool:

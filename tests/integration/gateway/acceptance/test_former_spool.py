@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SCHEMA = """CREATE TABLE spool (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
     connection TEXT NOT NULL, chat TEXT NOT NULL, accepted_at REAL NOT NULL, idempotency_key TEXT,
     fingerprint TEXT NOT NULL, send TEXT NOT NULL)"""
-MANY = 700
+MANY = 3_000
 """More than three steps of the move."""
 
 

@@ -39,7 +39,7 @@ class Rest(Actor):
     def __init__(self, lanes: OutboundQueue, epoch: int, documents: Documents) -> None:
         super().__init__(lanes, epoch, SHOP)
         self.documents = documents
-        self.upkeep = QueueUpkeep(lanes, documents, 30)
+        self.upkeep = QueueUpkeep(lanes, documents, 30, time.time)
         self.came = 0
 
     async def sends(self) -> list[ClaimedMessage]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.engine import Qr
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
@@ -268,14 +269,27 @@ def test_a_simulator_that_is_not_there(gateway: Gateway) -> None:
     assert "has no simulator" in said(start(gateway.data, "simulate", "phone", TO, key=None))
 
 
-async def be_open(connection: str, gateway: Gateway) -> None:
+async def be(state: str, connection: str, gateway: Gateway, qr: Qr | None = None) -> None:
     redis = connect(gateway.settings)
     leases = Leases(redis)
     lease = await leases.take(
         connection, Owner(f"connection:{connection}", os.getpid(), host_identity.here())
     )
-    await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
+    await leases.report(connection, lease.epoch, state=state, cause=None, since=time.time(), qr=qr)
     await redis.aclose()
+
+
+def test_the_qr_of_a_new_connection_is_waited_for(own_gateway: Gateway) -> None:
+    """Its connection is on its way to WhatsApp as the command begins."""
+    words = ("connections", "qr", "shop", "--json")
+    assert "The connection is connecting. (409)" in said(start(own_gateway.data, *words))
+    assert "(409)" in said(start(own_gateway.data, *words, "--wait", "0.1"))
+    waiting = start(own_gateway.data, *words, "--wait", "60")
+    time.sleep(2)
+    assert waiting.poll() is None
+    asyncio.run(be("pairing", SHOP, own_gateway, qr=Qr("2@text", time.time() + 60)))
+    output, _ = waiting.communicate(timeout=60)
+    assert json.loads(output)["qr"] == "2@text"
 
 
 def test_a_trace_is_compared_with_what_the_simulator_sends(tmp_path: Path) -> None:
@@ -292,7 +306,7 @@ def test_a_trace_is_compared_with_what_the_simulator_sends(tmp_path: Path) -> No
 
     trace = tmp_path / "trace.jsonl"
     lines: list[dict[str, object]] = [
-        {"trace": 1, "by": "native", "began": "2026-11-28", "part": 1},
+        {"trace": 1, "by": "whatsmeow", "began": "2026-11-28", "part": 1},
         {"at": 1, "dir": "in", "tag": "novelty", "attrs": {"id": "#1"}},
         {"at": 2, "dir": "out", "tag": "message", "attrs": {"id": "#2", "type": "text", "x": "1"}},
         {"at": 99, "event": "end", "cause": ["network"]},
@@ -322,7 +336,7 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
         return json.loads(asked.communicate(timeout=60)[0])
 
     command = ("-m", "simulator", "--port", "0", "--control-port", "0", "--data")
-    asyncio.run(be_open(SHOP, own_gateway))
+    asyncio.run(be("open", SHOP, own_gateway))
     with forked.Popen(
         [sys.executable, *command, str(tmp_path / "simulator")],
         cwd=ROOT,

@@ -48,7 +48,6 @@ HARMLESS: Final = {
     "groups demote": "the member can be made an admin again",
     "messages unpin": "the message stays",
     "messages unstar": "the message stays",
-    "queue retry-failed": "a former name of redrive",
     "restore": "the directory has to be empty",
     "service uninstall": "the data stays",
     "simulate hang-up": "of the simulator",

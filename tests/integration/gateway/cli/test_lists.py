@@ -93,12 +93,12 @@ async def test_chats_and_people_are_listed_and_searched(
     found = (await run(gateway, "contacts", "list", "shop", "--search", "pereira")).splitlines()
     assert [line.split() for line in found] == [
         ["name", "number", "address", "saved"],
-        ["Ana", "Pereira", "15550100900", person(900)],
+        ["Ana", "Pereira", "15550100900", person(900), "false"],
     ]
     *_, person_, more = (
         await run(gateway, "contacts", "list", "shop", "--limit", "1")
     ).splitlines()
-    assert person_.split() == ["+15550100901", "15550100901", person(901)]
+    assert person_.split() == ["+15550100901", "15550100901", person(901), "false"]
     assert more.startswith("There is more: --after chats.")
 
 
@@ -129,7 +129,6 @@ async def test_a_connection_is_shown(gateway: Gateway) -> None:
         name, _, value = line.partition("  ")
         fields[name] = value.strip()
     assert (fields["id"], fields["incarnation"]) == ("shop", SHOP)
-    assert fields["guarantees.persists before ack"] == "true"
     assert "account" not in fields
     assert json.loads(await run(gateway, "connections", "show", "shop", "--json"))["id"] == "shop"
 

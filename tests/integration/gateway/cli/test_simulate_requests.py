@@ -15,7 +15,6 @@ import pytest
 
 from supervision.keeper.manifest import Plan
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, device, pair
-from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.processes import forked
 from tests.waits import eventually
 

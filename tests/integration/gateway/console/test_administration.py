@@ -11,6 +11,7 @@ import pytest
 
 from actors.config.settings import LIVE
 from gateway.setting_texts import SETTING_FIELDS
+from tests.clocks import believe_clock
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, SHOP, Gateway
@@ -226,13 +227,14 @@ def test_a_test_event_is_sent_and_its_outcome_shown(
 
 
 async def test_deliveries_show_their_attempts_and_a_dead_one_is_delivered_again(
-    admin: Person, receiver: Receiver, hook: str, documents: Documents
+    gateway: Gateway, admin: Person, receiver: Receiver, hook: str, documents: Documents
 ) -> None:
     receiver.answer = lambda event: 500 if event["data"]["text"] == "text 1" else None
     admin.submit(f"{hook}/change", enabled="false")
     assert "None.</p>" in admin.get(hook).text
     await store_messages(documents, 1, 2, size=1)
     await age(documents, "text 1", 2 * 86_400)
+    believe_clock(gateway.data)
     admin.submit(f"{hook}/change", enabled="true")
 
     def dead() -> str | None:

@@ -177,7 +177,7 @@ def test_what_is_not_there_is_said_on_a_page(admin: Person) -> None:
 
 
 def test_a_connection_is_added_stopped_started_and_removed(gateway: Gateway, admin: Person) -> None:
-    page = admin.submit("/console/connections", id="desk", engine="")
+    page = admin.submit("/console/connections", id="desk")
     assert page.url.path == "/console/connections/desk"
     assert "<h1>desk</h1>" in page.text
     again = admin.submit("/console/connections", id="desk")

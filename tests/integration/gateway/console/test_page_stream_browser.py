@@ -116,6 +116,7 @@ def degrade(gateway: Gateway) -> None:
     reason = {
         "name": "disk_low",
         "status": "degraded",
+        "severity": "warning",
         "subject": None,
         "detail": "the disk of the test",
     }

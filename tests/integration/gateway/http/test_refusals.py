@@ -131,7 +131,6 @@ def test_a_cursor_of_another_connections_dead_letters(api: Api) -> None:
         ({"id": "x" * 65}, "invalid_field"),
         ({"id": "shop\n"}, "invalid_field"),
         ({"id": 5}, "invalid_field"),
-        ({"id": "ok", "engine": "steam"}, "unsupported_engine"),
         ({"id": "ok", "colour": "red"}, "unknown_field"),
         ({"id": "ok", "webhook": "ftp://example.org"}, "invalid_url"),
         ({"id": "ok", "webhook": "http://127.0.0.1/x"}, "private_url"),

@@ -361,7 +361,7 @@ async def test_events_are_written_from_the_first_reader_on(
         head = await EventLog(store).head()
         days = (head.until - time.time()) / 86_400
         assert own_gateway.settings.event_retention_days - 0.1 < days
-        await store.batch([Write("merge", EVENT_LOG, HEAD, {"until": 1.0})])
+        await store.batch([Write("merge", EVENT_LOG, HEAD, {"until": 0.0})])
         await store_messages(store, 3)
         assert (await EventLog(store).head()).seq == 1
     finally:

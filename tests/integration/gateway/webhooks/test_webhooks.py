@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
+from tests.clocks import believe_clock
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
 from tests.integration.gateway.webhooks.stored_messages import (
@@ -204,9 +205,10 @@ async def test_what_happens_while_it_is_paused_comes_later(
 
 
 async def test_a_dead_delivery_is_seen_and_delivered_again(
-    documents: Documents, receiver: Receiver, hook: str, api: Api
+    documents: Documents, receiver: Receiver, hook: str, api: Api, gateway: Gateway
 ) -> None:
     """It is a day old, and an attempt fails: the next one goes."""
+    believe_clock(gateway.settings.data)
     number = next(FREE)
     receiver.answer = lambda event: 500 if event["data"]["text"] == f"text {number}" else None
     api.patch(f"/api/webhooks/{hook}", json={"enabled": False})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.outbound_queue import OutboundQueue, RedisAway, Send
+from actors.queue.queue_errors import ConnectionDeleted
 from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Lease, Leases, Owner
 from tests.integration.queue.desk import ANA, BEN, SHOP
@@ -114,6 +115,34 @@ async def test_an_epoch_is_given_once_also_across_a_failover(
     try:
         assert (await Leases(redis).take(SHOP, OWNER)).epoch == given.epoch + 1
     finally:
+        await redis.aclose()
+
+
+async def test_a_deleted_connection_is_so_across_a_failover(
+    pair: tuple[Valkey, Valkey], lanes: OutboundQueue
+) -> None:
+    """A deletion ends once its replica has the tombstone, and not before."""
+    leases = Leases(lanes._redis)
+    pair[1].signal(signal.SIGSTOP)
+    with pytest.raises(RedisAway):
+        await leases.delete(SHOP)
+    pair[1].signal(signal.SIGCONT)
+
+    async def deleted() -> bool:
+        with suppress(RedisAway):
+            await leases.delete(SHOP)
+            return True
+        return False
+
+    await eventually("the replica has the tombstone", deleted, 20)
+    redis = await promoted(pair)
+    left = OutboundQueue(redis, pair[1].settings())
+    try:
+        assert await Leases(redis).deleted_at(SHOP) is not None
+        with pytest.raises(ConnectionDeleted):
+            await left.accept(Send(SHOP, ANA, "late"))
+    finally:
+        await left.close()
         await redis.aclose()
 
 

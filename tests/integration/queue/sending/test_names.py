@@ -100,7 +100,7 @@ async def test_an_older_copy_of_a_session_tells_all_its_names(
 async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claimed(
     desk: Desk, engine: AcknowledgingEngine
 ) -> None:
-    """As an older release may fill it, which knows no names."""
+    """It may have dropped the name."""
     engine.learn(LID, ANA)
     async with sending(desk, engine):
         await desk.accept("a", ANA)

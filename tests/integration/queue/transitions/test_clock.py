@@ -75,3 +75,25 @@ async def test_a_clock_that_is_set_back_costs_the_same_however_much_waits(desk: 
     before = await calls()
     await desk.lanes.promote(SHOP, desk.now - 3600)
     assert await calls() - before < 60
+
+
+async def test_a_clock_that_was_a_year_ahead_while_nobody_followed_it_strands_nothing(
+    desk: Desk,
+) -> None:
+    """The QueueActor was down meanwhile, or the clock was another host's."""
+    year = 365 * 86_400.0
+    desk.now = 10_000.0
+    for text, chat in (("failed", ANA), ("limited", BEN), ("right", EVA)):
+        await desk.accept(text, chat)
+    await desk.lanes.promote(SHOP, desk.now)
+    assert await desk.claimed() == ["failed", "limited", "right"]
+    await desk.fail("right", retry_in=3600.0)
+    desk.now += year
+    await desk.fail("failed", retry_in=30.0)
+    await desk.defer("limited", desk.now + 3600)
+    desk.now += 60 - year
+    await desk.lanes.promote(SHOP, desk.now)
+    assert await desk.claimed() == ["failed", "limited"]
+    desk.now += 3600
+    await desk.lanes.promote(SHOP, desk.now)
+    assert await desk.claimed() == ["right"]

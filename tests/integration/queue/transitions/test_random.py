@@ -178,7 +178,7 @@ async def test_g2_g3_g5_whatever_happens_nothing_is_lost_or_sent_twice(
     await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 1000))
     of = keys.of(SHOP)
     left = {str(key) for key in await desk.redis.keys("*") if ":message:" not in str(key)}
-    assert left - {of.wake} == {of.lease, of.counters, of.leaving}
+    assert left - {of.wake} == {of.lease, of.counters, of.finished}
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -18,7 +18,7 @@ ACCOUNTS = {"shop": "15550100001", "kiosk": "15550100011"}
 
 @pytest.fixture(scope="package")
 def head() -> Iterator[Head]:
-    with Head() as head:
+    with Head(connection_proxy_private=True) as head:
         asyncio.run(_pair(head))
         yield head
 

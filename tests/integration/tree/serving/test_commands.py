@@ -47,7 +47,7 @@ async def test_an_open_connection_answers(served: Served) -> None:
 async def test_a_trace_is_started_looked_at_and_stopped(served: Served, tmp_path: Path) -> None:
     """Also while the connection is not open: a login that fails is worth one."""
     served.engine.opens = False
-    served.engine.recorder = Recorder(tmp_path / "logs" / "trace" / "shop.jsonl", "native")
+    served.engine.recorder = Recorder(tmp_path / "logs" / "trace" / "shop.jsonl", "whatsmeow")
     await served.begin()
     for action, tracing in (("look", False), ("start", True), ("look", True), ("stop", False)):
         told = await served.commands.request("shop", "trace", {"action": action}, 5)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.actor import ConnectionActor
+from actors.connection.actor import ConnectionActor, EngineRemoved
 from actors.connection.backup.quarantine import DAMAGED, move_aside
 from actors.connection.session.session import Session
+from actors.health.health_texts import CAUSES
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Obstacle
 from tests.integration.tree.conftest import OWNER
@@ -26,7 +27,7 @@ async def served(leases: Leases, data: Path) -> Lease:
     """The lease record once an actor serves ``shop``; it is stopped then."""
     actor = ConnectionActor(str(data), "connection:b")
     try:
-        await actor.serve("shop", "native")
+        await actor.serve("shop", "whatsmeow")
         lease = await leases.read("shop")
         assert lease is not None
         return lease
@@ -85,3 +86,30 @@ async def test_of_damaged_sessions_three_stay(server: Valkey, tmp_path: Path) ->
     *former, newest = sorted((file.parent / DAMAGED).glob("*/session.db"))
     assert [each.parent.name[-2:] for each in former] == ["-2", "-3"]
     assert newest.read_bytes().startswith(b"no session")
+
+
+@pytest.mark.usefixtures("logs_as_before")
+async def test_a_session_of_an_engine_that_is_gone_stays_as_it_is(
+    server: Valkey, tmp_path: Path
+) -> None:
+    settings = server.settings(whatsapp_url="ws://127.0.0.1:1/").model_copy(
+        update={"data": tmp_path}
+    )
+    settings.save()
+    file = settings.sessions / "shop" / "session.db"
+    Session.open(file, 1).close()
+    before = file.read_bytes()
+    redis = connect(settings)
+    await redis.flushdb()
+    actor = ConnectionActor(str(tmp_path), "connection:b")
+    try:
+        with pytest.raises(EngineRemoved):
+            await actor.serve("shop", "native")
+        lease = await Leases(redis).read("shop")
+        assert lease is not None
+        assert (lease.owner, lease.state, lease.cause) == (None, "failed", "engine_removed")
+        assert "link the account anew" in CAUSES["engine_removed"]
+    finally:
+        await actor.stop()
+        await redis.aclose()
+    assert file.read_bytes() == before

@@ -7,7 +7,7 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import NotConnected, SendError, SendRequest
+from actors.connection.engine import NotConnected, RequestsLimited, SendError, SendRequest
 from actors.messages.content import ChatChange, Delete, Target, Text, encode, text_of
 from actors.metrics.mistakes import OWN_MISTAKES
 from actors.queue.outbound_queue import Send
@@ -84,6 +84,39 @@ async def test_no_attempt_is_counted_when_the_socket_was_closed_after_all(served
     assert refusals == 3
     assert done.attempts == 1
     assert not done.uncertain
+
+
+async def test_no_attempt_is_counted_while_whatsapp_takes_no_requests(served: Served) -> None:
+    """However often that is."""
+
+    async def answer(message: SendRequest) -> float:
+        if served.engine.asked <= 7:
+            raise RequestsLimited(0.01)
+        return time.time()
+
+    served.engine.answer = answer
+    await served.begin()
+    done = await served.becomes(await served.accept(), "sent")
+    assert served.engine.asked == 8
+    assert (done.attempts, done.uncertain) == (1, False)
+
+
+async def test_the_whole_account_waits_as_long_as_whatsapp_takes_no_requests(
+    served: Served,
+) -> None:
+    async def answer(message: SendRequest) -> float:
+        raise RequestsLimited(3600)
+
+    served.engine.answer = answer
+    await served.begin(concurrency=1)
+    records = [await served.accept("held back", f"1555010001{chat}") for chat in range(3)]
+    await eventually("it is asked", lambda: served.engine.asked, 10)
+    await asyncio.sleep(0.5)
+    assert served.engine.asked == 1
+    for record in records:
+        found = await served.lanes.get(record.id)
+        assert found is not None
+        assert (found.status, found.attempts, found.error) == ("queued", 0, None)
 
 
 async def test_a_passing_failure_waits_and_a_permanent_one_is_dead(served: Served) -> None:
@@ -206,11 +239,11 @@ async def test_a_change_that_the_engine_cannot_make_is_a_dead_letter(served: Ser
     """A connection whose engine was another one when the message was accepted."""
 
     async def unable(_: SendRequest) -> float:
-        raise SendError("unsupported_by_engine", permanent=True)
+        raise SendError("not_on_whatsapp", permanent=True)
 
     served.engine.answer = unable
     send = Send.of("shop", "15550100002@s.whatsapp.net", ChatChange(pinned=True))
     record = (await served.lanes.accept(send)).record
     await served.begin()
     dead = await served.becomes(record, "dead")
-    assert (dead.error, dead.attempts) == ("unsupported_by_engine", 1)
+    assert (dead.error, dead.attempts) == ("not_on_whatsapp", 1)

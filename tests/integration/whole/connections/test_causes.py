@@ -12,7 +12,7 @@ import pytest
 from actors.config.settings import Settings
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents
-from actors.connection.native import open_engine
+from actors.connection.whatsmeow import DATABASE, open_engine
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.shop import (
     A_LOOK,
@@ -74,7 +74,8 @@ async def test_replaced_does_not_fight_and_is_taken_back_by_a_person(
     """G6: the session is used elsewhere; it goes on here only under a fresh lease."""
     before = instance.connection(SHOP)
     settings = Settings.load(instance.data)
-    copied(settings.sessions / before["incarnation"] / "session.db", tmp_path / "session.db")
+    for name in ("session.db", DATABASE):
+        copied(settings.sessions / before["incarnation"] / name, tmp_path / name)
     opened = asyncio.Event()
 
     async def on_open() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.whatsmeow.program import executable
 from tests import traced
 from tests.waits import until
 
@@ -20,10 +19,6 @@ PHONE = "15550100171"
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.mark.skipif(
-    executable.find() is None,
-    reason=f"{executable.EXECUTABLE_NAME} is not built: `make whatsmeow` does it",
-)
 def test_the_passkey_links_a_device_of_whatsmeow(instance: Instance) -> None:
     """The challenge goes from the program to the API, and the assertion back; a browser parses the options.
 
@@ -32,7 +27,7 @@ def test_the_passkey_links_a_device_of_whatsmeow(instance: Instance) -> None:
     simulator, path, name = instance.simulator, f"/phones/{PHONE}", "linked-by-passkey"
     connection = f"/api/connections/{name}"
     simulator.post(path, json={"linking": "passkey"}).raise_for_status()
-    created = instance.api.post("/api/connections", json={"id": name, "engine": "whatsmeow"})
+    created = instance.api.post("/api/connections", json={"id": name})
     created.raise_for_status()
     try:
         qr = until("a QR", lambda: instance.qr(name), 60)

@@ -29,6 +29,8 @@ from tests.integration.whole.shop import (
 from tests.waits import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
@@ -113,32 +115,45 @@ def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> Non
     assert "before it was unlinked" in kept()
 
 
-def test_a_damaged_session_is_moved_aside_and_linked_anew(instance: Instance) -> None:
+def damaged(instance: Instance, name: str) -> tuple[Path, bytes]:
+    """Cut a file of the stopped connection in half; its directory, and what is left of the file."""
     instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
     becomes(instance, "stopped", None)
-    message = send(instance, "after the damage")
     directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
-    for beside in ("session.db-wal", "session.db-shm"):
+    for beside in (f"{name}-wal", f"{name}-shm"):
         (directory / beside).unlink(missing_ok=True)
-    content = (directory / "session.db").read_bytes()
+    content = (directory / name).read_bytes()
     content = content[: len(content) // 2]
-    (directory / "session.db").write_bytes(content)
+    (directory / name).write_bytes(content)
+    return directory, content
+
+
+def test_a_damaged_session_is_moved_aside_and_the_account_stays_linked(instance: Instance) -> None:
+    """The keys have a file of their own."""
+    directory, content = damaged(instance, "session.db")
+    message = send(instance, "after the damage")
     start(instance)
-    shown = becomes(instance, "pairing", "bad_session")
-    alerted(instance, "Its session was damaged and moved aside")
-    kept = [each.read_bytes() for each in directory.glob("damaged/*/session.db")]
-    assert content in kept
+    becomes(instance, "open", None)
+    assert instance.qr(SHOP) is None
+    assert content in [each.read_bytes() for each in directory.glob("damaged/*/session.db")]
+    until("it is sent", lambda: not waits(instance, message) or None, 20)
+    until("it arrives", lambda: arrived(instance, "after the damage") or None, 20)
+    shutil.rmtree(directory / "damaged")
+
+
+def test_damaged_keys_are_kept_and_the_account_is_linked_anew(instance: Instance) -> None:
+    directory, content = damaged(instance, "whatsmeow.db")
+    message = send(instance, "after the keys")
+    start(instance)
+    becomes(instance, "failed", "bad_session")
+    alerted(instance, "logout and start show a QR")
     assert waits(instance, message)
-    # The next owner reports the same cause of the QR as the first.
-    instance.kill("connection", SHOP)
-
-    def taken_over() -> bool:
-        seen = instance.connection(SHOP)
-        why = (seen["state"], seen["cause"]) == ("pairing", "bad_session")
-        return why and seen["epoch"] > shown["epoch"]
-
-    until("its successor shows a QR, too", lambda: taken_over() or None, 20)
+    assert instance.api.post(f"/api/connections/{SHOP}/logout").status_code == 202
+    becomes(instance, "logged_out", "asked")
+    start(instance)
+    becomes(instance, "pairing", "logged_out")
     scan(instance)
     becomes(instance, "open", None)
-    until("it is sent", lambda: arrived(instance, "after the damage") or None, 20)
+    until("it is sent", lambda: arrived(instance, "after the keys") or None, 20)
+    assert content in [each.read_bytes() for each in directory.glob("damaged/*/whatsmeow.db")]
     shutil.rmtree(directory / "damaged")

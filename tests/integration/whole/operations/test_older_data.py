@@ -1,6 +1,6 @@
-"""`teimoso up` on the data directory of an older release: nothing is lost, and nobody scans a QR.
+"""`teimoso up` on what an older build has: its data directory, a copy of a session, its backup. Nobody scans a QR.
 
-Messages wait both ways as it stops, in every place where they can: also in a spool, which it had
+Nothing is lost. Messages wait both ways as it stops, in every place where they can: also in a spool, which it had
 while Redis took none.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import sqlite3
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,16 @@ import pytest
 from redis import Redis
 
 from actors.config.settings import Settings
+from actors.connection.session import SESSION_FILE
+from actors.connection.whatsmeow import DATABASE
 from tests.integration.gateway.receiver import Receiver
-from tests.integration.whole.operations.older_code import checkout, pull
+from tests.integration.whole.operations.older_code import (
+    BEFORE,
+    PROGRAM,
+    checkout,
+    environment,
+    pull,
+)
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, refused, struck
 from tests.integration.whole.traffic import OTHER, SECOND
 from tests.processes.instance import Instance
@@ -34,9 +44,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-BEFORE = "4cfc23d89afb1218a2447def7e3021a5d0d1fb43"
 ACCOUNTS = {SHOP: ACCOUNT, SECOND: OTHER}
 COLLEAGUE, PATRON = "15550100004", "15550100005"
+FORMER = "former"
+"""A connection of the engine native. It is not linked: the packages of that engine are not installed here."""
+KEY = "5e" * 32
 SENT = {"sent", "delivered", "read"}
 
 
@@ -113,14 +125,24 @@ def code(tmp_path: Path) -> Path:
 @pytest.fixture
 def instance(instance: Instance, tmp_path: Path, code: Path) -> Iterator[Instance]:
     """Beside the one of this folder: of several on a machine none uses what is another's."""
-    environment = {
-        "PYTHONPATH": str(code),
+    variables = {
+        **environment(code),
+        "SESSION_ENCRYPTION_KEY": KEY,
+        "STORAGE_BUCKET": str(tmp_path / "bucket"),
+        "SESSION_BACKUP_INTERVAL": "3000",
         "WEBHOOK_URL_PRIVATE": "true",
         "RAY_DASHBOARD": "false",
     }
-    with Instance(tmp_path / "data", environment, older_code=True) as running:
+    data, outside = tmp_path / "data", tmp_path / "simulator"
+    for directory in (data, outside, tmp_path / "bucket"):
+        directory.mkdir()
+    (data / "simulator").symlink_to(outside)  # no loss of the directory is WhatsApp's
+    with Instance(data, variables) as running:
         running.pair(SHOP, ACCOUNT)
         running.pair(SECOND, OTHER)
+        assert running.process("root").environ()["PYTHONPATH"].startswith(str(code))
+        (program,) = running.process("connection", SHOP).children()
+        assert program.exe() == str(code / PROGRAM)
         other, own = (
             {one["pid"] for one in each.status()["processes"]} for each in (instance, running)
         )
@@ -131,8 +153,7 @@ def instance(instance: Instance, tmp_path: Path, code: Path) -> Iterator[Instanc
 
 
 def test_an_older_data_directory_is_taken_over(instance: Instance, code: Path) -> None:
-    """Also of a service that was not stopped: all of it was killed."""
-    assert instance.process("root").environ()["PYTHONPATH"].startswith(str(code))
+    """Also of a service that was not stopped: all of it was killed, and so was the first start on it, twice."""
     exchange = Exchange(instance)
     for connection in ACCOUNTS:
         for _ in range(2):
@@ -150,16 +171,19 @@ def test_an_older_data_directory_is_taken_over(instance: Instance, code: Path) -
         webhook = subscribe(instance, receiver)
         exchange.say(SECOND)
         until("a delivery failed", lambda: receiver.refused, 10)
-        detain(instance, exchange)
+        inbox = detain(instance, exchange)
+        session = instance.data / "sessions" / instance.incarnation(SHOP)
+        created = instance.api.post("/api/connections", json={"id": FORMER, "engine": "native"})
+        assert created.status_code == 201
         instance.kill_everything()
         settings = Settings.load(instance.data)
         assert rows(settings.data / "spool.db", "spool") == 3
-        assert rows(settings.sessions / SECOND / "session.db", "inbox") >= 2
+        assert rows(inbox, "inbox") >= 2
         assert not receiver.taken
 
         pull(code)
         receiver.answer = lambda _: None
-        instance.up()
+        start_anew(instance, session)
         for each, (epoch, *rest) in before.items():
             until(f"{each} is open anew", partial(opens, instance, each, epoch), 30)
             _, *same = paired(instance, each)
@@ -182,6 +206,74 @@ def test_an_older_data_directory_is_taken_over(instance: Instance, code: Path) -
         exchange.send(each, CONTACT)
         exchange.say(each)
     exchange.judge(20)
+    seen = instance.connection(FORMER)
+    assert (seen["state"], seen["cause"]) == ("failed", "engine_removed")
+
+
+def test_an_older_backup_and_an_older_copy_restore(
+    instance: Instance, tmp_path: Path, code: Path
+) -> None:
+    """The directory is lost: ``shop`` goes on from its newest copy in the bucket, the other one from the backup."""
+    exchange, target = Exchange(instance), str(tmp_path / "backups")
+    for each in ACCOUNTS:
+        exchange.send(each, CONTACT)
+        exchange.say(each)
+    exchange.judge(20)
+    made = instance.teimoso("backup", "create", "--to", target)
+    assert made.returncode == 0, made.stdout + made.stderr
+    backed_up = time.time()
+    before = {each: paired(instance, each) for each in ACCOUNTS}
+    copies = tmp_path / "bucket" / "sessions"
+    newest, other = (copies / instance.incarnation(each) for each in (SHOP, SECOND))
+    body = {"connection": SHOP, "to": PATRON, "text": "after the backup"}
+    instance.api.post("/api/messages", json=body).raise_for_status()
+    until("it arrived", partial(instance.inbox, PATRON), 20)
+    until(
+        "a copy is newer than the backup",
+        lambda: any(one.stat().st_mtime > backed_up for one in newest.iterdir()),
+        30,
+    )
+    instance.kill_everything()
+    shutil.rmtree(instance.data)
+    shutil.rmtree(other)
+
+    pull(code)
+    instance.data = tmp_path / "restored"
+    restored = instance.teimoso("restore", target)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    (instance.data / "simulator").symlink_to(tmp_path / "simulator")
+    instance.up()
+    for each, (epoch, *rest) in before.items():
+        until(f"{each} is open anew", partial(opens, instance, each, epoch), 60)
+        _, *same = paired(instance, each)
+        assert same == rest
+        exchange.send(each, CONTACT)
+        exchange.say(each)
+    exchange.judge(30)
+
+
+def start_anew(instance: Instance, session: Path) -> None:
+    """Start the instance, which is killed as the connection's session has a new owner, and again as its keys have."""
+    for file, table in ((SESSION_FILE, "file"), (DATABASE, "teimoso_fence")):
+        cut_short(instance, session / file, table)
+    instance.up()
+    told = instance.teimoso("up", "--simulate", "--detach").stdout
+    assert f"link the accounts of {FORMER} anew" in " ".join(told.split())
+
+
+def cut_short(instance: Instance, file: Path, table: str) -> None:
+    """Start the instance, and kill all of it as the file has a new owner."""
+    before = epoch_in(file, table)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(instance.up)
+        until("the file has a new owner", lambda: epoch_in(file, table) > before, 60)
+        assert instance.kill_everything()
+
+
+def epoch_in(file: Path, table: str) -> int:
+    """The newest owner that the file has seen."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        return int(database.execute(f"SELECT epoch FROM {table}").fetchone()[0])
 
 
 def receive_file(instance: Instance) -> tuple[str, bytes]:
@@ -221,8 +313,11 @@ def subscribe(instance: Instance, receiver: Receiver) -> str:
     return identity
 
 
-def detain(instance: Instance, exchange: Exchange) -> None:
-    """Leave messages waiting in every place: lane, schedule, flight, server, inbox and spool."""
+def detain(instance: Instance, exchange: Exchange) -> Path:
+    """Leave messages waiting in every place: lane, schedule, flight, server, inbox and spool.
+
+    Returns the session file with the inbox.
+    """
     refused(instance, 503)
     until("it is offline", lambda: instance.connection(SHOP)["state"] == "reconnecting", 10)
     for _ in range(3):
@@ -249,7 +344,7 @@ def detain(instance: Instance, exchange: Exchange) -> None:
     instance.process("state").send_signal(signal.SIGSTOP)
     exchange.say(SECOND)
     exchange.say(SECOND)
-    inbox = settings.sessions / SECOND / "session.db"
+    inbox = settings.sessions / instance.incarnation(SECOND) / "session.db"
     until("the inbox has them", lambda: rows(inbox, "inbox") >= 2, 10)
     with Redis.from_url(settings.redis_address) as valkey:
         valkey.config_set("maxmemory", 1)
@@ -257,6 +352,7 @@ def detain(instance: Instance, exchange: Exchange) -> None:
     exchange.send(SECOND, CONTACT)
     exchange.send(SECOND, COLLEAGUE)
     assert rows(settings.data / "spool.db", "spool") == 3
+    return inbox
 
 
 def rows(file: Path, table: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.config.settings import RUNTIME_FILE, InvalidSettings, Settings
-from actors.config.sources import FORMER_SETTINGS, resolve_settings
+from actors.config.sources import ENGINE_REMOVED, FORMER_SETTINGS, resolve_settings
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "settings.md"
 
@@ -115,14 +115,16 @@ def test_a_bucket_is_used_as_soon_as_it_is_named(tmp_path: Path) -> None:
     assert kept.session_storage_type == "local"
 
 
-@pytest.mark.parametrize("given", ["", "2.3000.1035194821"])
-def test_no_version_is_announced_for_good_that_nobody_chose(tmp_path: Path, given: str) -> None:
-    """An older release wrote its default down, as if it had been set."""
-    resolve_settings(data=tmp_path).save()
+def test_the_settings_that_a_build_with_two_engines_wrote_are_read(tmp_path: Path) -> None:
+    resolve_settings(data=tmp_path, port=9001).save()
     file = tmp_path / RUNTIME_FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"whatsapp_version": given}))
-    assert Settings.load(tmp_path).whatsapp_version is None
-    assert resolve_settings(whatsapp_version=given).whatsapp_version is None
+    former = {"engine": "native", "whatsapp_signed_prekey_age": 604_800_000}
+    file.write_text(json.dumps(json.loads(file.read_text()) | former))
+    assert Settings.load(tmp_path).port == 9001
+
+
+def test_no_version_is_announced_for_good_that_nobody_chose() -> None:
+    assert resolve_settings(whatsapp_version="").whatsapp_version is None
     assert resolve_settings(whatsapp_version="2.3000.9").whatsapp_version == "2.3000.9"
 
 
@@ -135,6 +137,7 @@ def test_a_host_of_ipv6_is_an_address() -> None:
     ("line", "sentence"),
     [
         ("COLOUR=blue", "COLOUR is not a setting of Teimoso."),
+        ("ENGINE=native", ENGINE_REMOVED),
         (
             "QUEUE_CONCURENCY=3",
             "QUEUE_CONCURENCY is not a setting of Teimoso; QUEUE_CONCURRENCY is one.",
@@ -144,7 +147,7 @@ def test_a_host_of_ipv6_is_an_address() -> None:
             "NODE_OPTIONS is not a setting of Teimoso; MAX_MEMORY_RESTART is one.",
         ),
     ],
-    ids=["strange", "mistyped", "of the guide"],
+    ids=["strange", "a removed choice", "mistyped", "of the guide"],
 )
 def test_an_unknown_name_in_the_file_is_named_with_the_one_that_is_meant(
     tmp_path: Path, line: str, sentence: str

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.native import receiving_device
 from tests.unit.actors.connection.sessions import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -28,9 +27,3 @@ def session(path: Path, clock: Clock) -> Iterator[Session]:
     one = Session.open(path, 3, clock=clock)
     yield one
     one.close()
-
-
-@pytest.fixture
-async def receiver(tmp_path: Path) -> AsyncIterator[receiving_device.World]:
-    async with receiving_device.met(tmp_path) as made:
-        yield made

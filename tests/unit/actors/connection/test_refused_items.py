@@ -179,8 +179,8 @@ async def test_a_message_that_has_no_room_aside_is_stored_as_a_file() -> None:
 
 
 class ReceiptSink:
-    async def receipts(self, *_: Any) -> None:
-        pass
+    async def receipts(self, *_: Any) -> frozenset[str]:
+        return frozenset()
 
 
 async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:

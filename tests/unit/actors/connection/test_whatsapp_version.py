@@ -64,26 +64,15 @@ def versions(data: Path, server: Server, at: float = NOW, **more: Any) -> Versio
     [
         (VersionRecord(), BUILT_IN, "nothing was ever read"),
         (VersionRecord(NEWER, NOW), NEWER, "what the page names"),
-        (VersionRecord(OLDER, NOW), OLDER, "also where it went back"),
+        (VersionRecord(OLDER, NOW), BUILT_IN, "none older than the library's own"),
         (VersionRecord(OLDER, NOW - VERSION_FRESH_SECONDS), BUILT_IN, "long not read: the newest"),
         (VersionRecord(OLDER, NOW + 5), BUILT_IN, "read in the future: the clock was set back"),
         (VersionRecord(NEWER, NOW - 9 * VERSION_FRESH_SECONDS), NEWER, "old, and still the newest"),
-        (
-            VersionRecord(NEWER, NOW, refused={NEWER: NOW}),
-            NEWER,
-            "refused, and nothing newer is known",
-        ),
-        (VersionRecord(OLDER, NOW, refused={OLDER: NOW}), BUILT_IN, "refused: the newer one"),
-        (
-            VersionRecord(OLDER, NOW, refused={OLDER: NOW - VERSION_FRESH_SECONDS}),
-            OLDER,
-            "refused long ago: tried again",
-        ),
-        (VersionRecord(OLDER, NOW, refused={OLDER: NOW, BUILT_IN: NOW}), OLDER, "both refused"),
+        (VersionRecord(NEWER, NOW, refused={NEWER: NOW}), NEWER, "refused, and nothing is newer"),
     ],
 )
 def test_the_version_that_is_announced(known: VersionRecord, announced: str, remark: str) -> None:
-    assert known.announced(NOW) == announced, remark
+    assert known.announced() == announced, remark
 
 
 @pytest.mark.parametrize(
@@ -282,11 +271,19 @@ async def test_a_version_that_is_set_is_never_looked_up(tmp_path: Path) -> None:
     assert not (tmp_path / VERSION_FILE).exists()
 
 
+async def test_none_older_than_the_librarys_own_is_announced_by_setting(tmp_path: Path) -> None:
+    with serving(sw=PAGE) as server:
+        for chosen, own in ((None, "2.3000.1999999999999"), (OLDER, BUILT_IN)):
+            told = versions(tmp_path, server, whatsapp_version=chosen)
+            told.own = own
+            assert await told.announced() == own
+
+
 async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) -> None:
     (tmp_path / VERSION_FILE).write_text(VersionRecord(OLDER, NOW, NOW - 1).to_json())
     with serving(sw=PAGE) as server:
         first = versions(tmp_path, server)
-        assert await first.announced() == OLDER
+        assert await first.announced() == BUILT_IN
         assert await first.another()
         assert server.asked == ["/sw.js"]
         assert await first.announced() == NEWER
@@ -294,7 +291,7 @@ async def test_after_a_refusal_each_other_version_is_tried_once(tmp_path: Path) 
         assert await again.announced() == NEWER
         assert not await again.another()
         assert not await again.another()
-        assert set(read(tmp_path / VERSION_FILE).refused) == {OLDER, NEWER}
+        assert set(read(tmp_path / VERSION_FILE).refused) == {BUILT_IN, NEWER}
 
 
 async def test_one_look_up_after_a_refusal_serves_all_who_met_it(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_state_that_needs_nobody_is_no_alert() -> None:
     alerts, changed = Alerts.resumed([older]).judged(verdict, at=5.0)
     assert changed == ()
     _, (cleared,) = alerts.judged(verdict, at=6.0)
-    assert (cleared.id, cleared.cleared_at) == (older.id, 6.0), "of an older release"
+    assert (cleared.id, cleared.cleared_at) == (older.id, 6.0)
 
 
 def test_a_drifting_reason_is_stored_up_to_date_when_the_alert_is_repeated() -> None:

@@ -243,7 +243,6 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
-        (ConnectionSample("running", "failed", cause="banned"), "WhatsApp banned the account."),
         (
             ConnectionSample("running", "failed", cause="locked"),
             "WhatsApp locked the account. Open WhatsApp on",
@@ -273,13 +272,6 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
 def test_a_reason_says_what_happened_and_what_to_do(seen: ConnectionSample, sentence: str) -> None:
     [found] = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
     assert sentence in found.detail
-
-
-@pytest.mark.parametrize("cause", ["passkey_required", "pairing_refresh_unsupported"])
-def test_a_pairing_that_the_engine_cannot_end_names_the_other_one(cause: str) -> None:
-    connections = four(shop=ConnectionSample("running", "failed", cause=cause))
-    [found] = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
-    assert "create it with the engine whatsmeow" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,7 @@ async def test_the_sums_are_those_of_all_files(ledger: Ledger, seed: int) -> Non
     for _ in range(120):
         file, unit = digest(chance.randrange(8)), chance.choice(UNITS)
         match chance.randrange(6):
-            case (
-                0
-            ):  # as what an older release kept, or another host; its size may have been another
+            case 0:  # as what another host kept; its size may have been another
                 await ledger.note(file, chance.randint(1, 100))
             case 1 | 2:
                 await ledger.note(file, chance.randint(1, 100), units=[unit])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from actors.media.store import StoreFull, files_uses
 from actors.runtime.limits.disk_floor import LEAST_FILE_BYTES
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.limits.quotas import SHARED_UNIT
+from tests.clocks import believe_clock
 from tests.processes.small_disk import mount_small_disk
 
 if TYPE_CHECKING:
@@ -133,10 +135,26 @@ async def test_what_is_removed_makes_room(processes: Callable[..., Sequence[Loca
     (files,) = processes(media_limit=1000 * KB)
     assert await give(files, 300 * KB, "a", "b") is None
     assert await give(files, 300 * KB, "a") == "instance"
-    later = files.upkeep(_nothing_waits, lambda: 10**12)
+    later = files.upkeep(_nothing_waits, deletion_time=lambda: 10**12)
     await later.tidy()
     assert await held(files) == {}
     assert await give(files, 300 * KB, "a") is None
+
+
+async def test_a_clock_that_is_a_year_ahead_removes_nothing(
+    processes: Callable[..., Sequence[LocalFiles]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    believe_clock(tmp_path)
+    assert await give(files, 300 * KB, "a") is None
+    ahead = time.time() + 365 * 86_400
+    monkeypatch.setattr("time.time", lambda: ahead)
+    await files.upkeep(_nothing_waits).tidy()
+    assert await held(files) == {"a": 300 * KB}
+    await files.upkeep(_nothing_waits, deletion_time=time.time).tidy()
+    assert await held(files) == {}, "by the clock itself it would be gone"
 
 
 async def _nothing_waits(_: str) -> bool:
@@ -150,7 +168,7 @@ async def test_files_of_deleted_connections_and_of_nobody_count_for_the_instance
     content = os.urandom(200 * KB)
     await files._ledger.note(
         hashlib.sha256(content).hexdigest(), len(content)
-    )  # as an older release did
+    )  # as after a lost ledger
     assert await give(files, 200 * KB, "gone") is None
     living = {"a", "b"}
     assert await give(files, 200 * KB, "a", living=living) is None

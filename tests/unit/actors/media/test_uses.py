@@ -47,6 +47,7 @@ async def test_notes_of_messages_that_do_not_wait_go(tmp_path: Path) -> None:
         copies=None,
         waits=waits,
         clock=lambda: now,
+        deletion_time=lambda: now,
     )
     for day in range(DAYS):
         for number in range(DAILY):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.metrics.counters import FAST, SERIES, Lag, Measures
+from actors.metrics.counters import FAST, SERIES, Measures
 
 
 def test_counters_and_histograms_are_plain_values() -> None:
@@ -38,14 +38,3 @@ def test_names_follow_prometheus() -> None:
         if series.kind == "histogram":
             assert series.name.endswith("_seconds")
         assert series.help.endswith(".")
-
-
-def test_the_worst_lag_is_remembered_for_a_window_and_forgotten_after_two() -> None:
-    lag = Lag(window=10)
-    lag.note(0.5, 100.0)
-    lag.note(0.1, 101.0)
-    assert lag.worst(109.0) == 0.5
-    lag.note(0.2, 112.0)
-    assert lag.worst(119.0) == 0.5
-    assert lag.worst(123.0) == 0.2
-    assert lag.worst(200.0) == 0.0

@@ -10,7 +10,6 @@ import pytest
 from actors.queue.queue_reader import (
     ACCEPTING,
     DEFERRING,
-    FREEING,
     JOINING,
     KEEPING,
     SCRIPTS,
@@ -33,7 +32,6 @@ ALL = {
     "defer": DEFERRING,
     "join": JOINING,
     "keep": KEEPING,
-    "free": FREEING,
     "lease": LEASE,
 }
 INSIDE = {"claim"}

@@ -35,7 +35,7 @@ def test_the_very_process_that_took_the_lease_has_to_live() -> None:
     later = replace(HERE, started="0:0")
     assert not Liveness().of("shop", replace(LEASE, owner=later)), "its pid is another's by now"
     older = replace(HERE, started="")
-    assert Liveness().of("shop", replace(LEASE, owner=older)), "an older release does not say"
+    assert Liveness().of("shop", replace(LEASE, owner=older)), "its start is not known"
 
 
 def test_one_that_ended_is_not() -> None:

@@ -42,10 +42,15 @@ def registry(documents: Documents) -> Connections:
 async def test_a_new_connection_shall_run(registry: Connections) -> None:
     made = await registry.create("shop", webhook="https://example.com/hook")
     assert made == await registry.get("shop")
-    assert (made.engine, made.desired, made.generation, made.recover) == ("native", "running", 0, 0)
+    assert (made.engine, made.desired, made.generation, made.recover) == (
+        "whatsmeow",
+        "running",
+        0,
+        0,
+    )
     assert (made.created_at, made.deleted, made.observed) == (50.0, False, None)
     with pytest.raises(ConnectionExists) as caught:
-        await registry.create("shop", engine="other")
+        await registry.create("shop")
     assert caught.value.deleting is False
     assert made == await registry.get("shop")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from actors.health.alerts import Alert
+from actors.runtime.deletion_time import deletion_time
 from actors.state.documents import (
     BATCH_LIMIT,
     DELIVERIES,
@@ -18,10 +21,12 @@ from actors.state.documents import (
     RECOVERY_ACTIONS,
     Write,
 )
+from actors.state.events.log import EventLog
 from actors.state.messages.file_owners import owned, owning
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
 from actors.state.sqlite.store import SqliteDocuments
+from tests.clocks import believe_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +39,13 @@ JOBS_KEEP, LETTERS = 500.0, 2000.0
 EVENTS_KEEP = 100.0
 FILES_KEEP = 30 * 86_400.0
 RECORD = 7 * 86_400.0
+TIMES: dict[str, float] = {
+    "history": KEEP,
+    "jobs": JOBS_KEEP,
+    "letters": LETTERS,
+    "events": EVENTS_KEEP,
+    "files": FILES_KEEP,
+}
 
 
 @pytest_asyncio.fixture
@@ -44,16 +56,7 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
 
 
 def retaining(documents: Documents, **more: float) -> Retention:
-    return Retention(
-        documents,
-        history=KEEP,
-        jobs=JOBS_KEEP,
-        letters=LETTERS,
-        events=EVENTS_KEEP,
-        files=FILES_KEEP,
-        clock=lambda: NOW,
-        **more,
-    )
+    return Retention(documents, **{**TIMES, **more}, deletion_time=lambda: NOW)
 
 
 def job(status: str, age: float) -> Write:
@@ -158,7 +161,7 @@ async def test_dead_letters_stay_for_as_long_as_they_can_be_sent_again(
         letters=LETTERS,
         events=EVENTS_KEEP,
         files=FILES_KEEP,
-        clock=lambda: NOW + over,
+        deletion_time=lambda: NOW + over,
     )
     assert await longer.prune() == 0, "a longer time for jobs counts for letters too"
 
@@ -211,3 +214,42 @@ async def test_owners_of_files_go_once_nobody_had_them_for_long(documents: Docum
     assert await retaining(documents).prune() == 1
     assert await owned(documents, "a" * 64, ["shop"]) is None
     assert await owned(documents, "b" * 64, ["barn", "shop"]) is not None
+
+
+async def test_events_are_written_until_the_time_after_the_last_reader(
+    documents: Documents,
+) -> None:
+    log = EventLog(documents)
+    await log.want(NOW + 1)
+    await retaining(documents).prune()
+    assert (await log.head()).wanted
+    later = Retention(documents, **TIMES, deletion_time=lambda: NOW + 3)
+    await later.prune()
+    assert not (await log.head()).wanted
+
+
+async def test_a_clock_that_is_a_year_ahead_deletes_nothing(
+    documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deliveries wait, the file is of a message of today, and a reader came an hour ago."""
+    now = time.time()
+    believe_clock(tmp_path)
+    log = EventLog(documents)
+    await log.want(now + 3600)
+    waiting = {"webhook": "w", "seq": 1, "status": "waiting", "at": now}
+    event = {"first": 1, "last": 1, "at": now, "events": "[]"}
+    kept = [
+        Write("set", DELIVERIES, "w.1", waiting),
+        Write("set", EVENTS, "1", event),
+        Write("set", JOBS, "j", {"connection": "shop", "status": "dead", "updated_at": now}),
+        owning("ab" * 32, "shop", now),
+        noting(recovery_action(role="root", action="restarted", cause="x", at=now, seconds=0)),
+    ]
+    await documents.batch(kept)
+    monkeypatch.setattr("time.time", lambda: now + 365 * 86_400)
+    ages = Retention(documents, **TIMES, deletion_time=partial(deletion_time, tmp_path))
+    assert await ages.prune() == 0
+    assert (await log.head()).wanted
+    by_clock = Retention(documents, **TIMES, deletion_time=time.time)
+    assert await by_clock.prune() == len(kept), "the clock itself would have deleted them"
+    assert not (await log.head()).wanted

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.acceptance.address_policy import Guarded, is_private_host, is_public
+from actors.runtime.public_addresses import is_public
+from gateway.acceptance.address_policy import Guarded, is_private_host
 from gateway.webhooks.requests.body import DeliveryBody
 from gateway.webhooks.requests.http_post import Poster
 from tests import resets

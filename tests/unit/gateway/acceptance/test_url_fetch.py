@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.acceptance.address_policy import is_public
+from actors.runtime.public_addresses import is_public
 from gateway.acceptance.url_fetch import (
     DownloadTooLarge,
     UrlFetcher,

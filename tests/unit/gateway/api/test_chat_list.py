@@ -105,13 +105,17 @@ async def store(documents: SqliteDocuments) -> ReadCounter:
     return ReadCounter(documents)
 
 
+EACH = 3
+"""Documents that a chat of a page costs: its own, that of its newest message, and the contact's."""
+
+
 async def page(
-    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, **query: Any
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, **query: Any
 ) -> tuple[dict[str, Any], int]:
     """A page, and the documents that it read."""
 
     async def resolve(*_: Any, **__: Any) -> Any:
-        return SimpleNamespace(id="shop", engine=engine)
+        return SimpleNamespace(id="shop")
 
     monkeypatch.setattr(chat_list, "resolve", resolve)
     backends = SimpleNamespace(documents=store, texts=store.texts)
@@ -121,33 +125,31 @@ async def page(
     return json.loads(bytes(answer.body)), store.read - before
 
 
-@pytest.mark.parametrize(("engine", "each"), [("native", 2), ("whatsmeow", 3)])
 async def test_a_page_reads_what_it_shows(
-    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, each: int
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
 ) -> None:
-    shown, read = await page(monkeypatch, store, engine, limit=40)
+    shown, read = await page(monkeypatch, store, limit=40)
     assert len(shown["items"]) == 40
-    assert read == 40 * each
+    assert read == 40 * EACH
 
 
-@pytest.mark.parametrize(("engine", "each"), [("native", 2), ("whatsmeow", 3)])
 async def test_a_page_of_a_search_looks_at_so_many_chats(
-    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, each: int
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
 ) -> None:
-    shown, read = await page(monkeypatch, store, engine, search="hello 7", limit=50)
-    assert read <= SEARCHED_CHATS * each + CHATS, "the texts of all messages, besides"
+    shown, read = await page(monkeypatch, store, search="hello 7", limit=50)
+    assert read <= SEARCHED_CHATS * EACH + CHATS, "the texts of all messages, besides"
     assert [one["last_message"]["text"] for one in shown["items"]] == [
         f"hello {number}" for number in range(79, 69, -1)
     ]
     query = {"search": "HELLO 7", "limit": 50, "after": shown["next"]}
-    chats = (CHATS - SEARCHED_CHATS) * each
+    chats = (CHATS - SEARCHED_CHATS) * EACH
     for texts in (0, CHATS):
-        rest, read = await page(monkeypatch, store, engine, **query)
+        rest, read = await page(monkeypatch, store, **query)
         assert [one["chat"] for one in rest["items"]] == [person(7)]
         assert (rest["next"], read) == (None, chats + texts)
         # As many others make it forgotten, and another page has all texts looked at anew.
         for number in range(MOST_SEARCHES):
-            await page(monkeypatch, store, engine, search=f"nothing {number}")
+            await page(monkeypatch, store, search=f"nothing {number}")
 
 
 async def test_a_later_page_shows_no_text_that_was_deleted_since(
@@ -158,15 +160,15 @@ async def test_a_later_page_shows_no_text_that_was_deleted_since(
         await say(documents, person(number), "the deposit", CHATS + 2.0 * number)
         await say(documents, person(number), "something newer", CHATS + 2.0 * number + 1)
     query = {"search": "deposit", "limit": 1}
-    first, _ = await page(monkeypatch, store, "native", **query)
+    first, _ = await page(monkeypatch, store, **query)
     assert [one["chat"] for one in first["items"]] == [person(1)]
     query["after"] = first["next"]
-    second, _ = await page(monkeypatch, store, "native", **query)
+    second, _ = await page(monkeypatch, store, **query)
     (found,) = second["items"]
     assert (found["chat"], found["found_message"]["text"]) == (person(0), "the deposit")
     deleted = {"changes": {"deleted": {"at": 1.0}}}
     await documents.set(MESSAGES, f"shop.in.{CHATS}", deleted, merge=True)
-    second, _ = await page(monkeypatch, store, "native", **query)
+    second, _ = await page(monkeypatch, store, **query)
     assert second["items"] == []
 
 
@@ -174,7 +176,7 @@ async def test_a_search_has_few_messages_in_memory(
     monkeypatch: pytest.MonkeyPatch, store: ReadCounter
 ) -> None:
     """A person may have sent all of them, as long as texts may be."""
-    await page(monkeypatch, store, "native", search="hello 7")
+    await page(monkeypatch, store, search="hello 7")
     assert store.most_messages == TEXTS_AT_ONCE < CHATS
 
 
@@ -188,10 +190,10 @@ async def test_a_search_ends_after_so_many_characters_and_says_since_when(
         text = "a" * (CHARACTERS_SEARCHED // TEXTS_AT_ONCE)
         await say(documents, person(number), text, float(number))
     query: dict[str, Any] = {"search": "words", "limit": 50}
-    shown, _ = await page(monkeypatch, ReadCounter(documents), "native", **query)
+    shown, _ = await page(monkeypatch, ReadCounter(documents), **query)
     assert (shown["items"], shown["texts_since"]) == ([], "1970-01-01T00:00:02.000Z")
     monkeypatch.setattr(text_search, "CHARACTERS_SEARCHED", CHARACTERS_SEARCHED + 1)
-    shown, _ = await page(monkeypatch, ReadCounter(documents), "native", **query)
+    shown, _ = await page(monkeypatch, ReadCounter(documents), **query)
     assert [one["found_message"]["text"] for one in shown["items"]] == ["words"]
     assert shown["texts_since"] is None
 
@@ -204,8 +206,8 @@ async def test_a_page_of_chats_with_long_messages_ends_early_and_goes_on(
         await say(documents, person(number), "a" * 65_536, float(number))
     store = ReadCounter(documents)
     monkeypatch.setattr(chat_list, "PAGE_BYTES", 65_536)
-    first, _ = await page(monkeypatch, store, "native", limit=60)
-    rest, _ = await page(monkeypatch, store, "native", limit=60, after=first["next"])
+    first, _ = await page(monkeypatch, store, limit=60)
+    rest, _ = await page(monkeypatch, store, limit=60, after=first["next"])
     assert (len(first["items"]), len(rest["items"]), rest["next"]) == (50, 10, None)
 
 
@@ -241,7 +243,7 @@ async def test_a_page_of_a_search_has_no_more_than_its_limit(
     found: list[str] = []
     after: str | None = None
     while True:
-        shown, _ = await page(monkeypatch, store, "native", search="hello", limit=7, after=after)
+        shown, _ = await page(monkeypatch, store, search="hello", limit=7, after=after)
         assert len(shown["items"]) <= 7
         found += [one["chat"] for one in shown["items"]]
         after = shown["next"]
@@ -277,7 +279,7 @@ async def test_words_are_found_however_their_letters_were_typed(
     await say(documents, person(1), text, 1.0)
     if not last:
         await say(documents, person(1), "something newer", 2.0)
-    shown, _ = await page(monkeypatch, ReadCounter(documents), "native", search=words)
+    shown, _ = await page(monkeypatch, ReadCounter(documents), search=words)
     (found,) = shown["items"]
     assert found["last_message" if last else "found_message"]["text"] == text
 
@@ -285,25 +287,17 @@ async def test_words_are_found_however_their_letters_were_typed(
 async def test_a_mark_alone_is_not_in_every_text(
     monkeypatch: pytest.MonkeyPatch, store: ReadCounter
 ) -> None:
-    shown, _ = await page(monkeypatch, store, "native", search="\u0301")
+    shown, _ = await page(monkeypatch, store, search="\u0301")
     assert shown["items"] == []
 
 
-@pytest.mark.parametrize(
-    ("engine", "name", "settings"),
-    [("native", "+15550100000", None), ("whatsmeow", "Ana Pereira", False)],
-)
-async def test_only_app_state_tells_settings_and_the_address_book(
-    monkeypatch: pytest.MonkeyPatch,
-    store: ReadCounter,
-    engine: str,
-    name: str,
-    settings: bool | None,
+async def test_app_state_tells_settings_and_the_address_book(
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
 ) -> None:
-    shown, _ = await page(monkeypatch, store, engine, search="555010 0000")
+    shown, _ = await page(monkeypatch, store, search="555010 0000")
     while shown["next"] is not None:
         query = {"search": "555010 0000", "after": shown["next"]}
-        shown, _ = await page(monkeypatch, store, engine, **query)
+        shown, _ = await page(monkeypatch, store, **query)
     (found,) = shown["items"]
-    assert (found["name"], found["muted"], found["archived"]) == (name, settings, settings)
-    assert found["pinned"] is (None if settings is None else True)
+    assert (found["name"], found["muted"], found["archived"]) == ("Ana Pereira", False, False)
+    assert found["pinned"] is True

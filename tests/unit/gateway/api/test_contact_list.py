@@ -17,12 +17,12 @@ __all__ = ["documents", "store"]
 
 
 async def page(
-    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, engine: str, **query: Any
+    monkeypatch: pytest.MonkeyPatch, store: ReadCounter, **query: Any
 ) -> tuple[dict[str, Any], int]:
     """A page, and the documents that it read."""
 
     async def resolve(*_: Any, **__: Any) -> Any:
-        return SimpleNamespace(id="shop", engine=engine)
+        return SimpleNamespace(id="shop")
 
     monkeypatch.setattr(contact_list, "resolve", resolve)
     asked = ListAllContacts(connection="shop", **query)
@@ -38,7 +38,7 @@ async def test_a_person_of_the_address_book_is_listed_once(
     found: list[dict[str, Any]] = []
     after: dict[str, str] = {}
     while True:
-        read, cost = await page(monkeypatch, store, "whatsmeow", limit=40, **after)
+        read, cost = await page(monkeypatch, store, limit=40, **after)
         assert cost <= 2 * 40 + 1
         found += read["items"]
         if read["next"] is None:
@@ -50,13 +50,3 @@ async def test_a_person_of_the_address_book_is_listed_once(
     ]
     assert (found[0]["name"], found[0]["saved"]) == ("Ana Pereira", True)
     assert (found[1]["name"], found[1]["saved"]) == (f"+1555010{CHATS - 1:04}", False)
-
-
-async def test_without_app_state_a_person_costs_one_document(
-    monkeypatch: pytest.MonkeyPatch, store: ReadCounter
-) -> None:
-    read, cost = await page(monkeypatch, store, "native", limit=40)
-    assert cost == len(read["items"]) == 40
-    read, cost = await page(monkeypatch, store, "native", search="nobody")
-    assert (read["items"], cost) == ([], 200)
-    assert read["next"] is not None

@@ -100,23 +100,18 @@ def test_what_there_is_to_try_fits_the_instance() -> None:
         "url": "http://127.0.0.1:9000",
         "data": "/srv/a",
         "simulate": True,
-        "engine": None,
         "command": "teimoso",
     }
     add, pair, send = commands(told)
     assert '/api/connections -d \'{"id":"shop"}\'' in add
     assert pair == "teimoso simulate scan shop 15550100001 --data /srv/a"
     assert "http://127.0.0.1:9000/api/messages" in send
-    real = {**told, "simulate": False, "engine": "whatsmeow"}
+    real = {**told, "simulate": False}
     add, pair, send_ = commands(real)
-    assert add == "teimoso connections add shop --engine whatsmeow --data /srv/a"
+    assert add == "teimoso connections add shop --data /srv/a"
     assert pair.startswith("teimoso connections qr shop --data /srv/a")
     assert send_.startswith("teimoso send shop NUMBER 'hi' --wait 20 --data /srv/a")
     assert not any("1555" in line for line in (*commands(real), *further(real)))
-    assert any("make whatsmeow" in line for line in further(real))
-    proven = {**real, "engine": None}
-    assert commands(proven)[0] == "teimoso connections add shop --data /srv/a"
-    assert not any("make whatsmeow" in line for line in further(proven))
     arrived, described = further(told)
     assert arrived.endswith("teimoso simulate inbox 15550100002 --data /srv/a")
     assert f'"to":"{arrived.split()[-3]}"' in send, "where the message goes"

@@ -37,7 +37,7 @@ def test_one_thing_is_a_field_a_line(capsys: pytest.CaptureFixture[str]) -> None
     answer: dict[str, Any] = {
         "id": "shop",
         "cause": None,
-        "guarantees": {"keeps_message_id": True},
+        "pacing": {"keeps_message_id": True},
         "votes": [],
     }
     output.show_one(answer, as_json=False)
@@ -45,7 +45,7 @@ def test_one_thing_is_a_field_a_line(capsys: pytest.CaptureFixture[str]) -> None
     assert lines == [
         ["field", "value"],
         ["id", "shop"],
-        ["guarantees.keeps", "message", "id", "true"],
+        ["pacing.keeps", "message", "id", "true"],
     ]
     output.show_one(answer, as_json=True)
     assert json.loads(capsys.readouterr().out) == answer

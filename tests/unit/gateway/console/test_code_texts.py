@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, get_args
 
 import pytest
 
 from actors.connection.disconnects.causes import Kind
-from actors.connection.engine import Guarantees
 from actors.health import health_texts
 from gateway.console import code_texts
 from gateway.http.api_keys import SCOPES
@@ -23,7 +21,6 @@ def test_every_code_has_words() -> None:
     assert set(code_texts.ACTIONS) == set(
         get_args(RecoveryAction.model_fields["action"].annotation)
     )
-    assert set(code_texts.PROMISES) == {field.name for field in fields(Guarantees)}
     assert {str(kind) for kind in Kind} - set(code_texts.CAUSES) == {"closed"}
     assert set(health_texts.CAUSES) | set(health_texts.BY_HAND) <= set(code_texts.CAUSES)
     assert set(code_texts.LIMITS) == set(get_args(LimitReason))

@@ -7,7 +7,6 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.http.problems import PROBLEM_KINDS, Problem, from_validation
-from gateway.schemas.connection_requests import NewConnection
 from gateway.schemas.content.outbound_messages import NewMessage, StandaloneMessage
 from gateway.schemas.request_models import ListMessages
 
@@ -164,12 +163,6 @@ def test_an_unknown_parameter_differs_from_a_wrong_one() -> None:
             ListMessages.model_validate(given)
         problem = from_validation(refused.value, parameters=True)
         assert problem.kind.code == (code or "invalid_parameter")
-
-
-def test_an_engine_that_does_not_exist() -> None:
-    with pytest.raises(ValidationError) as refused:
-        NewConnection.model_validate_json('{"id": "shop", "engine": "steam"}')
-    assert from_validation(refused.value).kind.code == "unsupported_engine"
 
 
 def test_the_form_of_a_problem() -> None:

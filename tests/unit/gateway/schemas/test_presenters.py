@@ -15,7 +15,7 @@ from gateway.schemas import presenters
 SETTINGS = Settings.model_validate({})
 REGISTERED = Connection(
     id="shop",
-    engine="native",
+    engine="whatsmeow",
     webhook=None,
     desired="running",
     generation=0,
@@ -204,7 +204,7 @@ def test_the_queue_adds_up() -> None:
             2e9,
             (None, None, None, None, None, None, "2033-05-18T03:33:20.000Z"),
         ),
-        ({"pacing_messages_per_day": 9}, 0.0, ("settings", None, 9, None, None, None, None)),
+        ({"pacing_messages_per_day": 9}, None, ("settings", None, 9, None, None, None, None)),
         ({}, None, (None, None, None, None, None, None, None)),
     ],
 )

@@ -226,6 +226,7 @@ async def test_scan_say_and_account(
     assert await device.read() == (said.json()["id"], "hello")
 
 
+@pytest.mark.holds_loop  # that of a hundred callers, too
 async def test_many_calls_at_once(
     http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:

@@ -91,6 +91,21 @@ async def test_a_message_that_is_no_protobuf(
     assert (await device.read())[1] == "after"
 
 
+@pytest.mark.parametrize(("kind", "parts"), [("unknown_enc", []), ("extra_enc", ["pkmsg"])])
+async def test_a_part_that_no_device_reads(
+    device: Device, http: httpx.AsyncClient, kind: str, parts: list[str]
+) -> None:
+    await fault(http, kind, contact=FRIEND)
+    message = await device.next("message")
+    encs = message.get_children("enc")
+    assert [enc.attrs["type"] for enc in encs] == [*parts, "msmsg"]
+    for enc in encs[:-1]:
+        plain = device.signal.decrypt((FRIEND, 0), enc.attrs["type"], enc.content)
+        assert Message.FromString(plain).conversation == "readable"
+    await refuse(device, message, error=495)
+    assert waiting(device) == []
+
+
 @pytest.mark.parametrize("owed", [False, True])
 async def test_an_unknown_tag_is_owed_an_answer_where_that_is_asked(
     device: Device, http: httpx.AsyncClient, owed: bool

@@ -96,6 +96,32 @@ async def test_phash_when_a_device_was_left_out(
     assert (await device.next("ack")).attrs["phash"] == "2:" + digest.decode()
 
 
+async def test_a_participant_hash_that_differs_and_stays(
+    device: Device, world: ServerState
+) -> None:
+    world.faults.request({"account": NUMBER, "kind": "false_phash"})
+    hashes = []
+    for message_id in ("M1", "M2"):
+        await device.send(await device.message(FRIEND, "hello", message_id))
+        hashes.append((await device.next("ack")).attrs["phash"])
+    assert hashes[0] == hashes[1]
+    assert [one[0] for one in arrived(world)] == ["M1", "M2"]
+
+
+async def test_messages_are_refused_until_the_next_login(
+    device: Device, world: ServerState
+) -> None:
+    world.faults.request({"account": NUMBER, "kind": "refuse_until_login"})
+    for message_id in ("M1", "M2"):
+        await device.send(await device.message(FRIEND, "hello", message_id))
+        assert (await device.next("ack")).attrs["error"] == "400"
+    assert arrived(world) == []
+    await device.close()
+    await device.login()
+    await device.send(await device.message(FRIEND, "hello", "M1"))
+    assert "error" not in (await device.next("ack")).attrs
+
+
 def without_identity(stanza: Any) -> None:
     stanza.content = [child for child in stanza.content if child.tag != "device-identity"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,7 @@ from simulator.wire.proto_schema import ADVKeyIndexList
 from simulator.wire.protocol_library import (
     JID,
     LID_SERVER,
+    SERVER,
     ADVSignedKeyIndexList,
     Node,
     bytes_of,
@@ -224,3 +225,48 @@ async def test_a_query_for_keys_is_refused(device: Device, world: ServerState) -
     assert answer.get_child("error").attrs["code"] == "503"
     answer = await device.query("encrypt", "get", query)
     assert answer.get_child("list") is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "listed"),
+    [
+        ({}, None),
+        ({"contact": FRIEND}, None),
+        ({"contact": FRIEND, "device": 0}, ["1"]),
+        ({"contact": "15550100009"}, ["0", "1"]),
+    ],
+)
+async def test_a_device_list_lacks_a_person_or_a_device(
+    device: Device, world: ServerState, fault: dict[str, Any], listed: list[str] | None
+) -> None:
+    with world.store.transaction():
+        world.device_changes.link(FRIEND, notify=False)
+    world.faults.request({"account": NUMBER, "kind": "omit_devices", **fault})
+    for user, expected in ((FRIEND, listed), (NUMBER, ["0", str(device.device)])):
+        query = usync(Node("devices", {"version": "2"}), user=_user(user))
+        answer = await device.query("usync", "get", query)
+        found = answer.get_child("usync").get_child("list").get_child("user")
+        devices = found and found.get_child("devices").get_child("device-list").get_children()
+        assert (devices and [one.attrs["id"] for one in devices]) == expected
+    lookup = usync(Node("contact"), user=_user(FRIEND))
+    answer = await device.query("usync", "get", lookup)
+    assert answer.get_child("usync").get_child("list").get_child("user") is not None
+
+
+async def test_queries_for_devices_and_keys_are_answered_later(
+    device: Device, world: ServerState
+) -> None:
+    fault = world.faults.request({"account": NUMBER, "kind": "delay_queries", "seconds": 0.2})
+    devices = usync(Node("devices", {"version": "2"}), user=_user(FRIEND))
+    keys = Node("key", {}, [Node("user", {"jid": JID(FRIEND)})])
+    for query_id, space, content in (
+        ("devices", "usync", [devices]),
+        ("keys", "encrypt", [keys]),
+        ("count", "encrypt", [Node("count")]),
+        ("ping", "w:p", []),
+    ):
+        attrs = {"id": query_id, "xmlns": space, "type": "get", "to": SERVER}
+        await device.send(Node("iq", attrs, content))
+    answers = [(await device.next("iq")).attrs["id"] for _ in range(4)]
+    assert answers == ["count", "ping", "devices", "keys"]
+    assert fault.struck == 2

@@ -15,7 +15,7 @@ from simulator.trace.comparison import TraceComparison
 if TYPE_CHECKING:
     from simulator.trace.features import Feature
 
-HEAD: Final = {"trace": 1, "by": "native", "began": "2026-11-28", "part": 1}
+HEAD: Final = {"trace": 1, "by": "whatsmeow", "began": "2026-11-28", "part": 1}
 KNOWN: Final = catalogue.load()
 
 

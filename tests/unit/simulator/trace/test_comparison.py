@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[4]
-HEAD = {"trace": 1, "by": "native", "began": "2026-11-28", "part": 1}
+HEAD = {"trace": 1, "by": "whatsmeow", "began": "2026-11-28", "part": 1}
 
 
 def stanza(at: float, direction: str, tag: str, *parts: Any, **attrs: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_an_answer_is_of_the_kind_of_its_question() -> None:
 def test_the_count_and_the_first_time_are_listed() -> None:
     found = report(*({**stanza(1, "in", "novelty"), "at": at} for at in (5, 6, 7)))
     assert found["never_sent"] == [{"kind": "novelty", "what": "", "times": 3, "at": 5}]
-    assert (found["by"], found["stanzas"], found["dropped"]) == ("native", 3, 0)
+    assert (found["by"], found["stanzas"], found["dropped"]) == ("whatsmeow", 3, 0)
 
 
 def test_the_catalogue_is_written_and_read(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def files(path: Path) -> Iterator[tuple[Path, str]]:
             (b"hello\n", "Line 1 of .* is no JSON"),
             (b"[1]\n", "Line 1 of .* is none of a trace"),
             (b'{"a":1}\n', "Line 1 of .* is none of a trace"),
-            (b'{"trace":2,"by":"native","part":1}\n', "has format 2; format 1 is known"),
-            (b'{"trace":1,"by":"native"}\n', "Line 1 of .* is none of a trace"),
+            (b'{"trace":2,"by":"whatsmeow","part":1}\n', "has format 2; format 1 is known"),
+            (b'{"trace":1,"by":"whatsmeow"}\n', "Line 1 of .* is none of a trace"),
             (b'{"trace":1,"by":"x","part":1}\n{"at":1,"dir"', "Line 2 of .* is no JSON"),
             (b'{"trace":1,"by":"x","part":1}\n{"at":1,"dir":"up","tag":"x"}\n', "Line 2"),
             (b'{"trace":1,"by":"x","part":1}\n{"at":1,"dir":"in"}\n', "Line 2"),

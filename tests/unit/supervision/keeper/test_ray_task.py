@@ -17,14 +17,11 @@ if TYPE_CHECKING:
     ("node", "shows", "astray"),
     [
         (host_identity.here(), False, False),  # it has only not said so yet
-        (None, False, False),  # an older release does not say where it is
         ("far/1/2", True, False),  # the directory is shared
         ("far/1/2", False, True),
     ],
 )
-def test_a_root_that_writes_elsewhere(
-    tmp_path: Path, node: str | None, shows: bool, astray: bool
-) -> None:
+def test_a_root_that_writes_elsewhere(tmp_path: Path, node: str, shows: bool, astray: bool) -> None:
     if shows:
         root = process_files.ProcessEntry.of("root", os.getpid(), None, node)
         assert root is not None

@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actors.metrics.counters import Lag
 from actors.metrics.mistakes import OWN_MISTAKES
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.loop_watchdog import LoopWatchdog
 from supervision.child import Child
 from supervision.cluster import ActorHandle
 from supervision.keeper.restart_log import Restart
@@ -29,7 +29,8 @@ def child(role: str = "connection", connection: str | None = "shop") -> Child:
 
 def health(received: int) -> dict[str, Any]:
     return {
-        "memory": 5,
+        "memory": 6,
+        "own_memory": 5,
         "lag": 0.0,
         "lagged": 0.25,
         "uptime": 9.0,
@@ -59,7 +60,7 @@ async def written(
 
 
 async def test_a_child_is_shown_with_what_the_root_knows_of_it(tmp_path: Path) -> None:
-    collector, shop = MetricsCollector(tmp_path, Lag()), child()
+    collector, shop = MetricsCollector(tmp_path, LoopWatchdog()), child()
     collector.report(shop, health(3))
     collector.report(child("queue", None), health(0) | {"measures": [], "gauges": []})
     series = await written(collector, tmp_path, shop)
@@ -74,7 +75,7 @@ async def test_a_child_is_shown_with_what_the_root_knows_of_it(tmp_path: Path) -
 
 
 async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: Path) -> None:
-    collector, shop = MetricsCollector(tmp_path, Lag()), child()
+    collector, shop = MetricsCollector(tmp_path, LoopWatchdog()), child()
     labels = {"role": "program"}
     answer: dict[str, Any] = {
         "own_memory": 3,
@@ -95,14 +96,14 @@ async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: P
 
 
 async def test_a_standby_is_one(tmp_path: Path) -> None:
-    collector, standby = MetricsCollector(tmp_path, Lag()), child(connection=None)
+    collector, standby = MetricsCollector(tmp_path, LoopWatchdog()), child(connection=None)
     collector.report(standby, health(0) | {"measures": [], "gauges": []})
     series = await written(collector, tmp_path, standby)
     assert ("teimoso_process_memory_bytes", "connection=", "role=standby") in series
 
 
 async def test_the_last_word_of_who_ends_on_purpose_counts(tmp_path: Path) -> None:
-    collector, shop = MetricsCollector(tmp_path, Lag()), child()
+    collector, shop = MetricsCollector(tmp_path, LoopWatchdog()), child()
     collector.report(shop, health(3))
     last: dict[str, Any] = {"reason": "stopped", "measures": [("teimoso_messages_received", {}, 5)]}
     collector.report(shop, last)
@@ -113,18 +114,18 @@ async def test_the_last_word_of_who_ends_on_purpose_counts(tmp_path: Path) -> No
 
 
 async def test_what_the_keeper_started_again_counts_once(tmp_path: Path) -> None:
-    collector, measured = MetricsCollector(tmp_path, Lag()), Measured()
+    collector, measured = MetricsCollector(tmp_path, LoopWatchdog()), Measured()
     for _ in range(2):
         collector.count_restarts([GATEWAY, ROOT])
     await written(collector, tmp_path)
-    MetricsCollector(tmp_path, Lag()).count_restarts([GATEWAY, ROOT])
+    MetricsCollector(tmp_path, LoopWatchdog()).count_restarts([GATEWAY, ROOT])
     assert measured.rise("teimoso_restarts", role="gateway", cause="crashed") == 1
     assert measured.rise("teimoso_recovery_seconds", role="gateway", cause="crashed") == 1
     assert measured.rise("teimoso_restarts", role="root", cause="hung") == 0
 
 
 async def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
-    collector = MetricsCollector(tmp_path, Lag())
+    collector = MetricsCollector(tmp_path, LoopWatchdog())
     (tmp_path / "run").write_text("no directory")
     keeping = asyncio.ensure_future(collector.run([], unreachable))
     await asyncio.sleep(0.1)
@@ -154,9 +155,9 @@ async def test_a_mistake_that_an_actor_counted_is_noted_once_the_store_can(
                 await asyncio.sleep(0.001)
         await end_tasks([running], 1.0)
 
-    await rounds(MetricsCollector(tmp_path, Lag()), 2)
+    await rounds(MetricsCollector(tmp_path, LoopWatchdog()), 2)
     assert tries == ["a test"] * 3
-    await rounds(MetricsCollector(tmp_path, Lag()), 2)
+    await rounds(MetricsCollector(tmp_path, LoopWatchdog()), 2)
     assert tries == ["a test"] * 3
-    await rounds(MetricsCollector(tmp_path, Lag()), 3)
+    await rounds(MetricsCollector(tmp_path, LoopWatchdog()), 3)
     assert len(tries) > 3

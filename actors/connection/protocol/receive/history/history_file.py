@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from actors.connection.protocol.media.cipher import (
@@ -129,24 +129,65 @@ def split(history: bytes) -> Iterator[tuple[str, bytes]]:
     Raises `UnusableHistory`, once what is before was given. A whole history is never parsed at once: the
     process would stand still meanwhile.
     """
-    view, position = memoryview(history), 0
+    view = memoryview(history)
+    for field in _fields(view):
+        name = _NAMES.get(field.number)
+        if field.is_bytes and name is not None:
+            yield name, bytes(view[field.value : field.end])
+
+
+def without_messages(history: bytes, most: int) -> Iterator[bytes]:
+    """All of a history but the messages, as histories of at most `most` bytes; a field that is larger is left out.
+
+    Raises `UnusableHistory`, once what is before was given.
+    """
+    view, share = memoryview(history), bytearray()
+    for field in _fields(view):
+        part = bytes(view[field.start : field.end])
+        if field.is_bytes and field.number == _CONVERSATIONS:
+            inner = view[field.value : field.end]
+            kept = b"".join(
+                inner[one.start : one.end] for one in _fields(inner) if one.number != _MESSAGES
+            )
+            part = bytes(view[field.start : field.tag_end]) + _encoded(len(kept)) + kept
+        if len(part) > most:
+            continue
+        if len(share) + len(part) > most:
+            yield bytes(share)
+            share.clear()
+        share += part
+    if share:
+        yield bytes(share)
+
+
+class _Field(NamedTuple):
+    """A field of a protobuf message: where its tag starts and ends, its value starts, and it ends."""
+
+    number: int
+    start: int
+    tag_end: int
+    value: int
+    end: int
+    is_bytes: bool
+
+
+def _fields(view: memoryview) -> Iterator[_Field]:
+    """The fields of a message in their order. Raises `UnusableHistory`, once what is before was given."""
+    position = 0
     while position < len(view):
+        start = position
         tag, position = _varint(view, position)
-        kind = tag & 7
+        kind, tag_end = tag & 7, position
+        size = {1: 8, 5: 4}.get(kind, 0)
         if kind == 2:
             size, position = _varint(view, position)
         elif kind == 0:
             _, position = _varint(view, position)
-            continue
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
+        elif not size:
             raise UnusableHistory("malformed")
         if size > len(view) - position:
             raise UnusableHistory("malformed")
-        name = _NAMES.get(tag >> 3)
-        if kind == 2 and name is not None:
-            yield name, bytes(view[position : position + size])
+        yield _Field(tag >> 3, start, tag_end, position, position + size, kind == 2)
         position += size
 
 
@@ -154,6 +195,20 @@ _NAMES: Final = {
     proto.HistorySync.DESCRIPTOR.fields_by_name[name].number: name
     for name in ("conversations", "pushnames", "phoneNumberToLidMappings")
 }
+
+
+_CONVERSATIONS: Final = proto.HistorySync.DESCRIPTOR.fields_by_name["conversations"].number
+_MESSAGES: Final = proto.Conversation.DESCRIPTOR.fields_by_name["messages"].number
+
+
+def _encoded(size: int) -> bytes:
+    """A size as a varint."""
+    out = bytearray()
+    while size >= 0x80:
+        out.append(size & 0x7F | 0x80)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
 
 
 def _varint(view: memoryview, position: int) -> tuple[int, int]:

@@ -113,7 +113,7 @@ class HistoryWorker:
         """Without `web` and `hosts` nothing is fetched, and waits.
 
         `tell` reports to the phone that all is stored of the notification in the message of this id;
-        `hand_on` is given each history once its messages are stored.
+        `hand_on` is given each history before its messages are stored: who reads one can answer it.
         """
         self._session = session
         self._people = people
@@ -229,6 +229,8 @@ class HistoryWorker:
         await require_room(self._socket, self._low)
         history = await bring(notification, self._web, self._hosts)  # type: ignore[arg-type]
         await self._learn(history)
+        if self._hand_on is not None:
+            await self._hand_on(history)
         done, passed = sync.done, 0
         share: list[Past] = []
         for name, part in split(history):
@@ -245,8 +247,6 @@ class HistoryWorker:
             await asyncio.sleep(0)
         if share:
             await self._commit(sync, share, passed)
-        if self._hand_on is not None:
-            await self._hand_on(history)
 
     async def _learn(self, history: bytes) -> None:
         """Store identities and push names, before the messages."""

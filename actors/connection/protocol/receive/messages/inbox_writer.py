@@ -14,7 +14,6 @@ from actors.connection.protocol.receive.message_source import MessageKey, arriva
 from actors.connection.protocol.receive.messages.edit_opener import EditOpener
 from actors.connection.protocol.receive.messages.message_context import scene_of
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
-from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
 from actors.messages.content import Change, encode, is_plain, text_of
 
@@ -64,7 +63,7 @@ class InboxWriter:
         scene = self._scene(stanza, source, found)
         try:
             found = unsealed(found, scene)
-            content = retargeted(content_of(found, scene), self._session.aliases.ours)
+            content = content_of(found, scene)
         except Forged:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")

@@ -1,4 +1,4 @@
-"""Takes decrypted messages of both WhatsApp engines into the session's inbox; undecryptable ones as placeholders."""
+"""Takes decrypted messages into the session's inbox; undecryptable ones as placeholders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MembersWanted(Exception):  # noqa: N818 - reads as what it is
 
 
 class MessageReceiver:
-    """Takes messages that either engine decrypted, each inside the transaction of its stanza (G5).
+    """Takes messages that the program decrypted, each inside the transaction of its stanza (G5).
 
     One that comes again is only acknowledged again. With `hold` that happens once it is stored
     elsewhere, so that it outlives this disk.
@@ -101,13 +101,6 @@ class MessageReceiver:
         if found is None:
             self._session.inbox.bury(**self.key(stanza, source)._asdict())
             self._inbox.set_timer(stanza, source, plaintext)
-            of_phone = self._is_phone(source)
-            resent = self._resent.take(plaintext, answers, self._inbox.store) if of_phone else None
-            if resent is not None:
-                return resent
-            notification = wrappers.history_in(plaintext) if of_phone else None
-            if notification is not None:
-                return self.history(stanza.attrs["id"], notification, answers)
             return StanzaResult("message.silent", answers)
         return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
 
@@ -122,9 +115,6 @@ class MessageReceiver:
         self._session.history_syncs.add(message_id, notification)
         # With `hold` the worker that stores its messages answers it.
         return StanzaResult("message.history", () if self._hold else answers, task="history")
-
-    def _is_phone(self, source: MessageSource) -> bool:
-        return source.from_me and source.sender.device == 0
 
     def put_placeholder(
         self, stanza: Node, source: MessageSource, answers: tuple[Node, ...] = ()

@@ -64,7 +64,6 @@ class ReceiptWriter:
     def _note(
         self, chat: str, message_ids: Sequence[str], status: Literal["delivered", "read"], at: int
     ) -> None:
-        message_ids = [self._session.aliases.ours(one) for one in message_ids]
         self._session.inbox.add_receipt(chat=chat, message_ids=message_ids, status=status, at=at)
         # Every device of the account gets it, also where another one sent the message, in the same words.
         for message_id in message_ids:

@@ -15,32 +15,16 @@ import (
 	"teimoso-whatsmeow/pipe"
 )
 
-// untilEnd returns a context that ends with the login. The library would send a request once more over the next socket
-// where this one ends before the answer, and a group would be created twice.
-func (one *Account) untilEnd() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(one.Context, within)
-	go func() {
-		select {
-		case <-one.Ending:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
 // CreateGroup creates a group, and returns it with the outcome for each person who was to be in it.
-func (one *Account) CreateGroup(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) CreateGroup(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Subject string      `json:"subject"`
 		People  []types.JID `json:"people"`
 	}
-	if err := one.read(request, &wanted); err != nil {
+	if err := a.read(request, &wanted); err != nil {
 		return nil, err
 	}
-	ctx, cancel := one.untilEnd()
-	defer cancel()
-	made, err := one.Client.CreateGroup(ctx, whatsmeow.ReqCreateGroup{Name: wanted.Subject, Participants: wanted.People})
+	made, err := a.Client.CreateGroup(ctx, whatsmeow.ReqCreateGroup{Name: wanted.Subject, Participants: wanted.People})
 	if err != nil {
 		return nil, outcome.Of(err)
 	}
@@ -48,7 +32,7 @@ func (one *Account) CreateGroup(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // SetGroup changes one setting of a group: the one that the request names.
-func (one *Account) SetGroup(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) SetGroup(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat          types.JID `json:"chat"`
 		Subject       *string   `json:"subject"`
@@ -59,18 +43,16 @@ func (one *Account) SetGroup(request *pipe.Request) (pipe.Fields, error) {
 		MemberAddMode *string   `json:"member_add_mode"`
 		Approval      *bool     `json:"approval"`
 	}
-	if err := one.read(request, &wanted); err != nil {
+	if err := a.read(request, &wanted); err != nil {
 		return nil, err
 	}
-	ctx, cancel := one.untilEnd()
-	defer cancel()
-	client, chat := one.Client, wanted.Chat
+	client, chat := a.Client, wanted.Chat
 	var err error
 	switch {
 	case wanted.Subject != nil:
 		err = client.SetGroupName(ctx, chat, *wanted.Subject)
 	case wanted.Description != nil:
-		err = one.describe(ctx, chat, *wanted.Description)
+		err = a.describe(ctx, chat, *wanted.Description)
 	case wanted.Announce != nil:
 		err = client.SetGroupAnnounce(ctx, chat, *wanted.Announce)
 	case wanted.Locked != nil:
@@ -87,27 +69,25 @@ func (one *Account) SetGroup(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // describe changes the description; the library asks for the one before it, and hides the number of a refusal of that.
-func (one *Account) describe(ctx context.Context, chat types.JID, text string) error {
-	known, err := one.Client.GetGroupInfo(ctx, chat)
+func (a *Account) describe(ctx context.Context, chat types.JID, text string) error {
+	known, err := a.Client.GetGroupInfo(ctx, chat)
 	if err != nil {
 		return err
 	}
-	return one.Client.SetGroupTopic(ctx, chat, known.TopicID, "", text)
+	return a.Client.SetGroupTopic(ctx, chat, known.TopicID, "", text)
 }
 
 // ChangeMembers adds or removes members, or makes them admins or not; it returns the outcome for each.
-func (one *Account) ChangeMembers(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) ChangeMembers(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat   types.JID                   `json:"chat"`
 		Action whatsmeow.ParticipantChange `json:"action"`
 		People []types.JID                 `json:"people"`
 	}
-	if err := one.read(request, &wanted); err != nil {
+	if err := a.read(request, &wanted); err != nil {
 		return nil, err
 	}
-	ctx, cancel := one.untilEnd()
-	defer cancel()
-	answers, err := one.Client.UpdateGroupParticipants(ctx, wanted.Chat, wanted.People, wanted.Action)
+	answers, err := a.Client.UpdateGroupParticipants(ctx, wanted.Chat, wanted.People, wanted.Action)
 	if err != nil {
 		return nil, outcome.Of(err)
 	}
@@ -115,29 +95,25 @@ func (one *Account) ChangeMembers(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // GroupInvite returns the code of a group's invitation, a new one where the earlier is to be void.
-func (one *Account) GroupInvite(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) GroupInvite(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat   types.JID `json:"chat"`
 		Revoke bool      `json:"revoke"`
 	}
-	if err := one.read(request, &wanted); err != nil {
+	if err := a.read(request, &wanted); err != nil {
 		return nil, err
 	}
-	ctx, cancel := one.untilEnd()
-	defer cancel()
-	link, err := one.Client.GetGroupInviteLink(ctx, wanted.Chat, wanted.Revoke)
+	link, err := a.Client.GetGroupInviteLink(ctx, wanted.Chat, wanted.Revoke)
 	return pipe.Fields{"code": strings.TrimPrefix(link, whatsmeow.InviteLinkPrefix)}, outcome.Of(err)
 }
 
 // InvitedGroup returns the group of an invitation.
-func (one *Account) InvitedGroup(request *pipe.Request) (pipe.Fields, error) {
-	code, err := one.codeOf(request)
+func (a *Account) InvitedGroup(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
+	code, err := a.codeOf(request)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := one.untilEnd()
-	defer cancel()
-	found, err := one.Client.GetGroupInfoFromLink(ctx, code)
+	found, err := a.Client.GetGroupInfoFromLink(ctx, code)
 	if err != nil {
 		return nil, outcome.Of(err)
 	}
@@ -151,13 +127,13 @@ func (one *Account) InvitedGroup(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // JoinGroup joins the group of an invitation; the library does not return whether an admin has to approve it.
-func (one *Account) JoinGroup(request *pipe.Request) (pipe.Fields, error) {
-	code, err := one.codeOf(request)
+func (a *Account) JoinGroup(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
+	code, err := a.codeOf(request)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := one.Client.Query(one.Context, whatsmeow.DangerousInfoQuery{
-		Namespace: "w:g2", Type: "set", To: types.GroupServerJID, Timeout: within, NoRetry: true,
+	answer, err := a.Client.Query(ctx, whatsmeow.DangerousInfoQuery{
+		Namespace: "w:g2", Type: "set", To: types.GroupServerJID, Timeout: Within, NoRetry: true,
 		Content: []waBinary.Node{{Tag: "invite", Attrs: waBinary.Attrs{"code": code}}},
 	})
 	if err != nil {
@@ -171,31 +147,29 @@ func (one *Account) JoinGroup(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // LeaveGroup leaves a group.
-func (one *Account) LeaveGroup(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) LeaveGroup(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat types.JID `json:"chat"`
 	}
-	if err := one.read(request, &wanted); err != nil {
+	if err := a.read(request, &wanted); err != nil {
 		return nil, err
 	}
-	ctx, cancel := one.untilEnd()
-	defer cancel()
-	return nil, outcome.Of(one.Client.LeaveGroup(ctx, wanted.Chat))
+	return nil, outcome.Of(a.Client.LeaveGroup(ctx, wanted.Chat))
 }
 
 // read decodes a request for a change, which is refused once the lease is over.
-func (one *Account) read(request *pipe.Request, into any) error {
+func (a *Account) read(request *pipe.Request, into any) error {
 	if err := request.Read(into); err != nil {
 		return err
 	}
-	return one.MayLeave()
+	return a.MayLeave()
 }
 
-func (one *Account) codeOf(request *pipe.Request) (string, error) {
+func (a *Account) codeOf(request *pipe.Request) (string, error) {
 	var wanted struct {
 		Code string `json:"code"`
 	}
-	err := one.read(request, &wanted)
+	err := a.read(request, &wanted)
 	return wanted.Code, err
 }
 

@@ -3,6 +3,8 @@
 package account
 
 import (
+	"context"
+
 	"go.mau.fi/whatsmeow/types"
 
 	"teimoso-whatsmeow/outcome"
@@ -10,14 +12,14 @@ import (
 )
 
 // MediaHosts returns where files are uploaded to and fetched from, and the token for it.
-func (one *Account) MediaHosts(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) MediaHosts(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Fresh bool `json:"fresh"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	found, err := one.Client.MediaHosts(one.Context, wanted.Fresh)
+	found, err := a.Client.MediaHosts(ctx, wanted.Fresh)
 	if err != nil {
 		return nil, outcome.Of(err)
 	}
@@ -32,7 +34,7 @@ func (one *Account) MediaHosts(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // RetryMedia asks the phone to upload a file again; the raw bytes are the file's key.
-func (one *Account) RetryMedia(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) RetryMedia(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Sender    string `json:"sender"`
 		MessageID string `json:"message_id"`
@@ -53,5 +55,5 @@ func (one *Account) RetryMedia(request *pipe.Request) (pipe.Fields, error) {
 		Chat: chat, Sender: sender, IsFromMe: wanted.FromMe,
 		IsGroup: chat.Server == types.GroupServer || chat.Server == types.BroadcastServer,
 	}}
-	return nil, outcome.Of(one.Client.SendMediaRetryReceipt(one.Context, info, request.Raw))
+	return nil, outcome.Of(a.Client.SendMediaRetryReceipt(ctx, info, request.Raw))
 }

@@ -3,6 +3,8 @@
 package account
 
 import (
+	"context"
+
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
@@ -12,7 +14,7 @@ import (
 )
 
 // Show shows the account as online or not; the sender of a message sees the second tick accordingly.
-func (one *Account) Show(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) Show(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Available bool `json:"available"`
 	}
@@ -23,28 +25,28 @@ func (one *Account) Show(request *pipe.Request) (pipe.Fields, error) {
 	if wanted.Available {
 		state = types.PresenceAvailable
 	}
-	one.shown.Store(&state)
-	return nil, outcome.Of(one.States.Named(func(name string) error {
+	a.shown.Store(&state)
+	return nil, outcome.Of(a.States.Named(func(name string) error {
 		if name != "" {
-			return one.Client.SendPresence(one.Context, state)
+			return a.Client.SendPresence(ctx, state)
 		}
 		// The library refuses until the phone sent the account's name; to others it is nameless until then.
-		one.Client.SetForceActiveDeliveryReceipts(wanted.Available)
-		return one.Client.SendStanza(one.Context, waBinary.Node{
+		a.Client.SetForceActiveDeliveryReceipts(wanted.Available)
+		return a.Client.SendStanza(ctx, waBinary.Node{
 			Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},
 		})
 	}))
 }
 
 // Renamed tells WhatsApp the account's name, which it learns from a presence alone; where that fails the next login does.
-func (one *Account) Renamed() {
-	if state := one.shown.Load(); state != nil && one.MayLeave() == nil {
-		_ = one.States.Named(func(string) error { return one.Client.SendPresence(one.Context, *state) })
+func (a *Account) Renamed(ctx context.Context) {
+	if state := a.shown.Load(); state != nil && a.MayLeave() == nil {
+		_ = a.States.Named(func(string) error { return a.Client.SendPresence(ctx, *state) })
 	}
 }
 
 // Typing shows the account as typing or recording in a chat.
-func (one *Account) Typing(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) Typing(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		State string `json:"state"`
 	}
@@ -65,20 +67,20 @@ func (one *Account) Typing(request *pipe.Request) (pipe.Fields, error) {
 	default:
 		return nil, &pipe.Refusal{Code: "bad_request", Permanent: true}
 	}
-	return nil, outcome.Of(one.Client.SendChatPresence(one.Context, chat, state, media))
+	return nil, outcome.Of(a.Client.SendChatPresence(ctx, chat, state, media))
 }
 
 // Subscribe asks WhatsApp for the presence of a chat's person.
-func (one *Account) Subscribe(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) Subscribe(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	chat, err := ChatOf(request)
 	if err != nil {
 		return nil, err
 	}
-	return nil, outcome.Of(one.Client.SubscribePresence(one.Context, chat))
+	return nil, outcome.Of(a.Client.SubscribePresence(ctx, chat))
 }
 
 // Presence delivers whether a person is online.
-func (one *Account) Presence(event *events.Presence) {
+func (a *Account) Presence(event *events.Presence) {
 	state := "available"
 	if event.Unavailable {
 		state = "unavailable"
@@ -87,11 +89,11 @@ func (one *Account) Presence(event *events.Presence) {
 	if !event.LastSeen.IsZero() {
 		fields["last_seen"] = event.LastSeen.Unix()
 	}
-	one.Tell("presence", fields, nil)
+	a.Tell("presence", fields, nil)
 }
 
 // ChatPresence delivers whether a person types or records in a chat.
-func (one *Account) ChatPresence(event *events.ChatPresence) {
+func (a *Account) ChatPresence(event *events.ChatPresence) {
 	state := string(event.State)
 	if event.State == types.ChatPresenceComposing && event.Media == types.ChatPresenceMediaAudio {
 		state = "recording"
@@ -100,5 +102,5 @@ func (one *Account) ChatPresence(event *events.ChatPresence) {
 	if !event.SenderAlt.IsEmpty() {
 		fields["who_alt"] = event.SenderAlt.String()
 	}
-	one.Tell("presence", fields, nil)
+	a.Tell("presence", fields, nil)
 }

@@ -19,16 +19,17 @@ import (
 	"teimoso-whatsmeow/pipe"
 )
 
-// within is how long a request to WhatsApp may take.
-const within = 60 * time.Second
+// Within is how long a request to WhatsApp may take.
+const Within = 60 * time.Second
 
 // Account is the account over one socket.
+//
+// The context of a request ends with the login: the library would send the request once more over the next socket where this one ends
+// before the answer, and a group would be created twice.
 type Account struct {
 	Client   *library.Client
-	Context  context.Context
 	States   *accountstate.States
 	MayLeave func() error
-	Ending   <-chan struct{}
 	Tell     func(event string, fields pipe.Fields, raw []byte)
 
 	// shown is the account's presence as the actor asked for it; nil before that.
@@ -36,9 +37,9 @@ type Account struct {
 }
 
 // Unlink removes the device from the account at WhatsApp.
-func (one *Account) Unlink(jid types.JID) error {
-	_, err := one.Client.Query(one.Context, whatsmeow.DangerousInfoQuery{
-		Namespace: "md", Type: "set", To: types.ServerJID, Timeout: within, NoRetry: true,
+func (a *Account) Unlink(ctx context.Context, jid types.JID) error {
+	_, err := a.Client.Query(ctx, whatsmeow.DangerousInfoQuery{
+		Namespace: "md", Type: "set", To: types.ServerJID, Timeout: Within, NoRetry: true,
 		Content: []waBinary.Node{{
 			Tag: "remove-companion-device", Attrs: waBinary.Attrs{"jid": jid, "reason": "user_initiated"},
 		}},
@@ -47,7 +48,7 @@ func (one *Account) Unlink(jid types.JID) error {
 }
 
 // Lookup returns the address under which WhatsApp has a number; null where it is not there.
-func (one *Account) Lookup(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) Lookup(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Number string `json:"number"`
 	}
@@ -55,7 +56,7 @@ func (one *Account) Lookup(request *pipe.Request) (pipe.Fields, error) {
 		return nil, err
 	}
 	told := pipe.Fields{"address": nil, "phone": nil, "lid": nil}
-	found, err := one.Client.FindContact(one.Context, wanted.Number)
+	found, err := a.Client.FindContact(ctx, wanted.Number)
 	if err != nil || found == nil {
 		return told, outcome.Of(err)
 	}
@@ -70,8 +71,8 @@ func (one *Account) Lookup(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // Groups returns the groups that the account is in.
-func (one *Account) Groups(*pipe.Request) (pipe.Fields, error) {
-	found, err := one.Client.GetJoinedGroups(one.Context)
+func (a *Account) Groups(ctx context.Context, _ *pipe.Request) (pipe.Fields, error) {
+	found, err := a.Client.GetJoinedGroups(ctx)
 	if err != nil {
 		return nil, outcome.Of(err)
 	}
@@ -83,12 +84,12 @@ func (one *Account) Groups(*pipe.Request) (pipe.Fields, error) {
 }
 
 // Group returns one group: its members and settings.
-func (one *Account) Group(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) Group(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	chat, err := ChatOf(request)
 	if err != nil {
 		return nil, err
 	}
-	found, err := one.Client.GetGroupInfo(one.Context, chat)
+	found, err := a.Client.GetGroupInfo(ctx, chat)
 	switch {
 	case errors.Is(err, whatsmeow.ErrNotInGroup):
 		return nil, &pipe.Refusal{Code: "not_in_group", Permanent: true}
@@ -101,7 +102,7 @@ func (one *Account) Group(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // Read sends a read receipt, which the library keeps from the sender where the account hides its reading.
-func (one *Account) Read(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) Read(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat   string   `json:"chat"`
 		Sender string   `json:"sender"`
@@ -121,20 +122,20 @@ func (one *Account) Read(request *pipe.Request) (pipe.Fields, error) {
 			return nil, err
 		}
 	}
-	if err := one.MayLeave(); err != nil {
+	if err := a.MayLeave(); err != nil {
 		return nil, err
 	}
 	at := time.UnixMilli(int64(wanted.At * 1000))
-	return nil, outcome.Of(one.Client.MarkRead(one.Context, wanted.IDs, at, chat, sender))
+	return nil, outcome.Of(a.Client.MarkRead(ctx, wanted.IDs, at, chat, sender))
 }
 
 // Probe reports whether WhatsApp answers a ping.
-func (one *Account) Probe(*pipe.Request) (pipe.Fields, error) {
-	return pipe.Fields{"answered": one.Client.Ping(one.Context)}, nil
+func (a *Account) Probe(ctx context.Context, _ *pipe.Request) (pipe.Fields, error) {
+	return pipe.Fields{"answered": a.Client.Ping(ctx)}, nil
 }
 
 // RejectCall refuses a call that rings.
-func (one *Account) RejectCall(request *pipe.Request) (pipe.Fields, error) {
+func (a *Account) RejectCall(ctx context.Context, request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Caller string `json:"caller"`
 		Call   string `json:"call"`
@@ -146,11 +147,11 @@ func (one *Account) RejectCall(request *pipe.Request) (pipe.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, outcome.Of(one.Client.RejectCall(one.Context, caller, wanted.Call))
+	return nil, outcome.Of(a.Client.RejectCall(ctx, caller, wanted.Call))
 }
 
 // Mex sends a GraphQL query of the actor's and returns the JSON of its answer as raw bytes.
-func (one *Account) Mex(request *pipe.Request) (pipe.Fields, []byte, error) {
+func (a *Account) Mex(ctx context.Context, request *pipe.Request) (pipe.Fields, []byte, error) {
 	var wanted struct {
 		Query     string          `json:"query_id"`
 		Variables json.RawMessage `json:"variables"`
@@ -158,6 +159,6 @@ func (one *Account) Mex(request *pipe.Request) (pipe.Fields, []byte, error) {
 	if err := request.Read(&wanted); err != nil {
 		return nil, nil, err
 	}
-	answer, err := one.Client.Mex(one.Context, wanted.Query, wanted.Variables)
+	answer, err := a.Client.Mex(ctx, wanted.Query, wanted.Variables)
 	return nil, answer, outcome.Of(err)
 }

@@ -31,7 +31,7 @@ type States struct {
 	// Deliver hands changes to the actor; it returns the answer once they are committed.
 	Deliver func(fields pipe.Fields, raw []byte) (pipe.Fields, error)
 	// TellPhone sends a message to the account's phone.
-	TellPhone func(context.Context, *waE2E.Message) (string, error)
+	TellPhone func(context.Context, types.MessageID, *waE2E.Message) error
 	// Renamed is called once the account's own name is another one.
 	Renamed func()
 
@@ -42,19 +42,19 @@ type States struct {
 }
 
 // Named calls `use` with the account's own name, which does not change meanwhile.
-func (all *States) Named(use func(name string) error) error {
-	all.name.Lock()
-	defer all.name.Unlock()
-	return use(all.Client.Store.PushName)
+func (s *States) Named(use func(name string) error) error {
+	s.name.Lock()
+	defer s.name.Unlock()
+	return use(s.Client.Store.PushName)
 }
 
 // Look fetches what changed in collections, in the background; `done` gets the first failure.
-func (all *States) Look(ctx context.Context, done func(error), names ...appstate.WAPatchName) {
+func (s *States) Look(ctx context.Context, done func(error), names ...appstate.WAPatchName) {
 	go func() {
 		var failed error
 		for _, name := range names {
-			if err := all.Fetch(ctx, name, false); err != nil && failed == nil {
-				all.Log.Warnf("app state not fetched")
+			if err := s.Fetch(ctx, name, false); err != nil && failed == nil {
+				s.Log.Warnf("app state not fetched")
 				failed = err
 			}
 		}
@@ -64,25 +64,25 @@ func (all *States) Look(ctx context.Context, done func(error), names ...appstate
 
 // LookAtAll is Look for all collections, once the phone shared keys: an earlier login may have acknowledged what it
 // could not read, and a restored copy has not seen what the lost one acknowledged.
-func (all *States) LookAtAll(ctx context.Context) {
-	if key, err := all.Client.Store.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
+func (s *States) LookAtAll(ctx context.Context) {
+	if key, err := s.Client.Store.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
 		return
 	}
-	all.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...)
+	s.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...)
 }
 
 // Fetch fetches the changes of a collection, or with `whole` all of it anew.
 //
 // All of it comes anew, too, where the actor asks for that, and where changes do not fit what the library has.
-func (all *States) Fetch(ctx context.Context, name appstate.WAPatchName, whole bool) error {
-	all.turn.Lock()
-	defer all.turn.Unlock()
+func (s *States) Fetch(ctx context.Context, name appstate.WAPatchName, whole bool) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	again := !whole
 	for more := true; more; {
 		var err error
-		more, err = all.page(ctx, name, whole)
+		more, err = s.page(ctx, name, whole)
 		if whole = again && errors.Is(err, errUnfit); whole {
-			all.Log.Warnf("app state is fetched anew")
+			s.Log.Warnf("app state is fetched anew")
 			more, again = true, false
 			continue
 		}
@@ -94,8 +94,8 @@ func (all *States) Fetch(ctx context.Context, name appstate.WAPatchName, whole b
 }
 
 // page fetches what the server gives at once, and returns whether it has more.
-func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bool) (more bool, err error) {
-	device := all.Client.Store
+func (s *States) page(ctx context.Context, name appstate.WAPatchName, whole bool) (more bool, err error) {
+	device := s.Client.Store
 	if whole {
 		if err := device.AppState.DeleteAppStateVersion(ctx, string(name)); err != nil {
 			return false, err
@@ -107,15 +107,15 @@ func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bo
 	}
 	if version == 0 && !whole {
 		// Items of a collection that the actor knows to be empty are news; of any other they are all there ever were.
-		if whole, err = all.hand(name, &version, 0, nil); err != nil {
+		if whole, err = s.hand(name, &version, 0, nil); err != nil {
 			return false, err
 		}
 	}
-	patches, err := all.Client.Patches(ctx, name, version, version == 0)
+	patches, err := s.Client.Patches(ctx, name, version, version == 0)
 	if err != nil {
 		return false, err
 	}
-	after, err := all.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches, whole)
+	after, err := s.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches, whole)
 	// A server that promises more and brings nothing is not asked for ever.
 	return patches.HasMorePatches && after != version, err
 }
@@ -123,15 +123,15 @@ func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bo
 // apply has the actor commit changes, then stores that they are known; it returns the version that they lead to.
 //
 // They are decoded twice: waiting for the actor inside of a transaction would keep messages from being decrypted.
-func (all *States) apply(
+func (s *States) apply(
 	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList, whole bool,
 ) (uint64, error) {
-	changes, after, err := all.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
+	changes, after, err := s.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
 		return errNotYet
 	})
 	switch {
 	case errors.Is(err, appstate.ErrKeyNotFound):
-		go all.askForKeys(ctx, patches)
+		go s.askForKeys(ctx, patches)
 		return 0, err
 	case state.Version != 0 && doesNotFit(err):
 		return 0, fmt.Errorf("%w: %w", errUnfit, err)
@@ -142,7 +142,7 @@ func (all *States) apply(
 	if whole {
 		from = nil
 	}
-	behind, err := all.hand(name, from, after.Version, changes)
+	behind, err := s.hand(name, from, after.Version, changes)
 	switch {
 	case err != nil:
 		return 0, err
@@ -152,15 +152,15 @@ func (all *States) apply(
 		return after.Version, nil
 	}
 	renamed := false
-	err = all.Named(func(before string) error {
-		_, _, err := all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
-			return all.Client.LearnChanges(ctx, name, changes, state.Version == 0)
+	err = s.Named(func(before string) error {
+		_, _, err := s.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
+			return s.Client.LearnChanges(ctx, name, changes, state.Version == 0)
 		})
-		renamed = all.Client.Store.PushName != before
+		renamed = s.Client.Store.PushName != before
 		return err
 	})
 	if err == nil && renamed {
-		all.Renamed()
+		s.Renamed()
 	}
 	return after.Version, err
 }
@@ -170,7 +170,7 @@ func (all *States) apply(
 // All of a collection goes in parts, whose end alone counts: the actor would stand still over tens of thousands of
 // changes. Changes of a collection go as one, since a part of them would come again after a crash. It returns
 // whether the actor is behind that version, and committed nothing.
-func (all *States) hand(
+func (s *States) hand(
 	name appstate.WAPatchName, from *uint64, version uint64, changes []appstate.Mutation,
 ) (behind bool, err error) {
 	fields := pipe.Fields{"collection": string(name), "after": from, "version": version}
@@ -187,7 +187,7 @@ func (all *States) hand(
 			return false, err
 		}
 		fields["changes"] = header
-		answer, err := all.Deliver(fields, raw)
+		answer, err := s.Deliver(fields, raw)
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", ErrNotStored, err)
 		}
@@ -223,13 +223,13 @@ func doesNotFit(err error) bool {
 }
 
 // decode decodes changes in a transaction that commits where `learn` returns no error.
-func (all *States) decode(
+func (s *States) decode(
 	ctx context.Context, state appstate.HashState, patches *appstate.PatchList,
 	learn func(context.Context, []appstate.Mutation) error,
 ) (changes []appstate.Mutation, after appstate.HashState, err error) {
-	device := all.Client.Store
+	device := s.Client.Store
 	err = device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
-		processor := appstate.NewProcessor(device, all.Log)
+		processor := appstate.NewProcessor(device, s.Log)
 		if changes, after, err = processor.DecodePatches(ctx, patches, state, true); err != nil {
 			return err
 		}
@@ -256,24 +256,24 @@ func changesOf(changes []appstate.Mutation) (header []pipe.Fields, raw []byte, e
 }
 
 // askForKeys asks the phone for keys that changes were sealed under, once each.
-func (all *States) askForKeys(ctx context.Context, patches *appstate.PatchList) {
-	processor := appstate.NewProcessor(all.Client.Store, all.Log)
+func (s *States) askForKeys(ctx context.Context, patches *appstate.PatchList) {
+	processor := appstate.NewProcessor(s.Client.Store, s.Log)
 	var ids []*waE2E.AppStateSyncKeyId
-	all.turn.Lock()
+	s.turn.Lock()
 	for _, id := range processor.GetMissingKeyIDs(ctx, patches) {
-		if !all.asked[string(id)] {
-			if all.asked == nil {
-				all.asked = map[string]bool{}
+		if !s.asked[string(id)] {
+			if s.asked == nil {
+				s.asked = map[string]bool{}
 			}
-			all.asked[string(id)] = true
+			s.asked[string(id)] = true
 			ids = append(ids, &waE2E.AppStateSyncKeyId{KeyID: id})
 		}
 	}
-	all.turn.Unlock()
+	s.turn.Unlock()
 	if len(ids) == 0 {
 		return
 	}
-	_, _ = all.TellPhone(ctx, &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+	_ = s.TellPhone(ctx, s.Client.GenerateMessageID(), &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
 		Type:                   waE2E.ProtocolMessage_APP_STATE_SYNC_KEY_REQUEST.Enum(),
 		AppStateSyncKeyRequest: &waE2E.AppStateSyncKeyRequest{KeyIDs: ids},
 	}})
@@ -282,18 +282,18 @@ func (all *States) askForKeys(ctx context.Context, patches *appstate.PatchList) 
 const conflict = 409
 
 // Send seals a patch on top of the newest version; a version that was outrun is fetched, and the patch sealed again.
-func (all *States) Send(ctx context.Context, patch appstate.PatchInfo) error {
+func (s *States) Send(ctx context.Context, patch appstate.PatchInfo) error {
 	for range 3 {
-		if err := all.Fetch(ctx, patch.Type, false); err != nil {
+		if err := s.Fetch(ctx, patch.Type, false); err != nil {
 			return err
 		}
-		code, err := all.attempt(ctx, patch)
+		code, err := s.attempt(ctx, patch)
 		if err != nil {
 			return err
 		}
 		switch code {
 		case 0:
-			return all.Fetch(ctx, patch.Type, false)
+			return s.Fetch(ctx, patch.Type, false)
 		case conflict:
 		default:
 			return outcome.Refused(code)
@@ -302,10 +302,10 @@ func (all *States) Send(ctx context.Context, patch appstate.PatchInfo) error {
 	return outcome.Refused(conflict)
 }
 
-func (all *States) attempt(ctx context.Context, patch appstate.PatchInfo) (int, error) {
-	all.turn.Lock()
-	defer all.turn.Unlock()
-	device := all.Client.Store
+func (s *States) attempt(ctx context.Context, patch appstate.PatchInfo) (int, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	device := s.Client.Store
 	key, err := device.AppStateKeys.GetLatestAppStateSyncKeyID(ctx)
 	if err != nil {
 		return 0, err
@@ -317,12 +317,12 @@ func (all *States) attempt(ctx context.Context, patch appstate.PatchInfo) (int, 
 	if err != nil {
 		return 0, err
 	}
-	processor := appstate.NewProcessor(device, all.Log)
+	processor := appstate.NewProcessor(device, s.Log)
 	sealed, err := processor.EncodePatch(ctx, key, appstate.HashState{Version: version, Hash: hash}, patch)
 	if err != nil {
 		return 0, err
 	}
-	answer, err := all.Client.Query(ctx, whatsmeow.DangerousInfoQuery{
+	answer, err := s.Client.Query(ctx, whatsmeow.DangerousInfoQuery{
 		Namespace: "w:sync:app:state", Type: "set", To: types.ServerJID, NoRetry: true,
 		Content: []waBinary.Node{{Tag: "sync", Content: []waBinary.Node{{
 			Tag: "collection", Attrs: waBinary.Attrs{

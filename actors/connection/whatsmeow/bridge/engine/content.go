@@ -20,28 +20,30 @@ import (
 // content stores what the library needs of a message, and delivers what the actor needs of it.
 //
 // The functions that it returns send further receipts once all is stored. An error is the database's.
-func (one *login) content(
+func (l *login) content(
 	node *waBinary.Node, info *types.MessageInfo, part *waBinary.Node, message *waE2E.Message, plaintext []byte,
 ) (deliveries []<-chan pipe.Answer, receipts []func(), err error) {
-	ctx := one.engine.ctx
+	ctx := l.engine.ctx
 	inner := message
 	if copied := message.GetDeviceSentMessage().GetMessage(); copied != nil {
 		inner = copied
 	}
 	if key := inner.GetSenderKeyDistributionMessage(); key != nil && info.IsGroup {
-		one.takeSenderKey(ctx, info, key)
+		done := l.client.Ratchet.Take()
+		l.client.TakeSenderKey(ctx, info, key)
+		done()
 	}
 	if protocol := inner.GetProtocolMessage(); protocol != nil && info.IsFromMe {
-		found, after, own, err := one.protocol(ctx, info, protocol)
+		found, after, own, err := l.protocol(ctx, info, protocol)
 		if err != nil {
 			return nil, nil, err
 		}
 		deliveries, receipts = append(deliveries, found...), append(receipts, after...)
 		if own {
-			return deliveries, receipts, one.engine.sound()
+			return deliveries, receipts, l.engine.sound()
 		}
 	}
-	if err := one.engine.sound(); err != nil {
+	if err := l.engine.sound(); err != nil {
 		return nil, nil, err
 	}
 	if info.Category == "peer" || onlyKeys(message) {
@@ -51,19 +53,7 @@ func (one *login) content(
 	if count := outcome.Number(part.Attrs["count"]); count > 0 {
 		fields["retry"] = count
 	}
-	return append(deliveries, one.deliver("message", fields, plaintext)), receipts, nil
-}
-
-func (one *login) takeSenderKey(
-	ctx context.Context, info *types.MessageInfo, key *waE2E.SenderKeyDistributionMessage,
-) {
-	from := info.Sender
-	if from.Server == types.DefaultUserServer && info.SenderAlt.Server == types.HiddenUserServer {
-		from = info.SenderAlt
-	}
-	done := one.engine.ratchet.Take()
-	defer done()
-	one.client.TakeSenderKey(ctx, info.Chat, from, key.GetAxolotlSenderKeyDistributionMessage())
+	return append(deliveries, l.deliver("message", fields, plaintext)), receipts, nil
 }
 
 // onlyKeys holds for a message that brings a member's key and says nothing.
@@ -82,32 +72,32 @@ func onlyKeys(message *waE2E.Message) bool {
 // protocol handles what the account's own devices tell this one; `own` is whether that is all of the message.
 //
 // An error is the database's: the message is not stored, and it must not be answered.
-func (one *login) protocol(
+func (l *login) protocol(
 	ctx context.Context, info *types.MessageInfo, message *waE2E.ProtocolMessage,
 ) (deliveries []<-chan pipe.Answer, receipts []func(), own bool, err error) {
 	receipt := func(kind types.ReceiptType) func() {
-		return func() { _ = one.client.SendProtocolMessageReceipt(ctx, info.ID, kind) }
+		return func() { _ = l.client.SendProtocolMessageReceipt(ctx, info.ID, kind) }
 	}
 	if notice := message.GetHistorySyncNotification(); notice != nil {
 		if encoded, err := proto.Marshal(notice); err == nil {
-			deliveries = append(deliveries, one.deliver("history", headers.Message(info, nil), encoded))
+			deliveries = append(deliveries, l.deliver("history", headers.Message(info, nil), encoded))
 			receipts = append(receipts, receipt(types.ReceiptTypeHistorySync))
 		}
 		own = true
 	}
 	if mapping := message.GetLidMigrationMappingSyncMessage(); mapping != nil {
-		one.client.LearnMigration(ctx, mapping.GetEncodedMappingPayload())
+		l.client.LearnMigration(ctx, info, mapping)
 		own = true
 	}
 	if keys := message.GetAppStateSyncKeyShare(); keys != nil {
-		if err := one.takeStateKeys(ctx, keys); err != nil {
+		if err := l.takeStateKeys(ctx, keys); err != nil {
 			return nil, nil, true, err
 		}
-		receipts = append(receipts, func() { one.states.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...) })
+		receipts = append(receipts, func() { l.states.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...) })
 		own = true
 	}
 	if answer := message.GetPeerDataOperationRequestResponseMessage(); answer != nil && info.Sender.Device == 0 {
-		deliveries = append(deliveries, one.resent(answer)...)
+		deliveries = append(deliveries, l.resent(answer)...)
 		own = true
 	}
 	if info.Category == "peer" {
@@ -117,7 +107,7 @@ func (one *login) protocol(
 }
 
 // takeStateKeys stores the keys of the app state before the message that brings them is receipted.
-func (one *login) takeStateKeys(ctx context.Context, share *waE2E.AppStateSyncKeyShare) error {
+func (l *login) takeStateKeys(ctx context.Context, share *waE2E.AppStateSyncKeyShare) error {
 	for _, key := range share.GetKeys() {
 		fingerprint, err := proto.Marshal(key.GetKeyData().GetFingerprint())
 		if err != nil {
@@ -126,7 +116,7 @@ func (one *login) takeStateKeys(ctx context.Context, share *waE2E.AppStateSyncKe
 		kept := store.AppStateSyncKey{
 			Data: key.GetKeyData().GetKeyData(), Fingerprint: fingerprint, Timestamp: key.GetKeyData().GetTimestamp(),
 		}
-		if err := one.client.Store.AppStateKeys.PutAppStateSyncKey(ctx, key.GetKeyID().GetKeyID(), kept); err != nil {
+		if err := l.client.Store.AppStateKeys.PutAppStateSyncKey(ctx, key.GetKeyID().GetKeyID(), kept); err != nil {
 			return err
 		}
 	}
@@ -134,11 +124,11 @@ func (one *login) takeStateKeys(ctx context.Context, share *waE2E.AppStateSyncKe
 }
 
 // resent delivers messages that the phone hands over because they came without their content.
-func (one *login) resent(answer *waE2E.PeerDataOperationRequestResponseMessage) (deliveries []<-chan pipe.Answer) {
+func (l *login) resent(answer *waE2E.PeerDataOperationRequestResponseMessage) (deliveries []<-chan pipe.Answer) {
 	for _, part := range answer.GetPeerDataOperationResult() {
 		found := part.GetPlaceholderMessageResendResponse().GetWebMessageInfoBytes()
 		fields := pipe.Fields{"request_id": answer.GetStanzaID(), "found": len(found) > 0}
-		deliveries = append(deliveries, one.deliver("resent", fields, found))
+		deliveries = append(deliveries, l.deliver("resent", fields, found))
 	}
 	return deliveries
 }

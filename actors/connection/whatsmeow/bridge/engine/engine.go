@@ -14,7 +14,7 @@ import (
 	"teimoso-whatsmeow/logging"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
-	"teimoso-whatsmeow/turns"
+	"teimoso-whatsmeow/sending"
 	"teimoso-whatsmeow/vault"
 )
 
@@ -25,8 +25,7 @@ type Engine struct {
 	// ctx lives as long as the process: work that a login began is not torn down with its socket.
 	ctx context.Context
 
-	lease   turns.Lease
-	ratchet turns.Ratchet
+	lease   lease
 	tracing atomic.Bool
 	// requests counts those that are not answered yet.
 	requests atomic.Int64
@@ -39,6 +38,10 @@ type Engine struct {
 	vault    *vault.Vault
 	client   *library.Client
 	login    *login
+	// serving is the login, for what comes over its socket.
+	serving    atomic.Pointer[login]
+	agreements sending.Agreements
+	closing    sync.Once
 }
 
 // New returns an engine that waits for `hello`.
@@ -50,37 +53,37 @@ func New(one *pipe.Pipe, logs *logging.Writer) *Engine {
 }
 
 // Fatal brings the error after which the program has to end: the database failed or is somebody else's.
-func (engine *Engine) Fatal() <-chan error { return engine.fatal }
+func (e *Engine) Fatal() <-chan error { return e.fatal }
 
 // Closed is closed once `close` was answered.
-func (engine *Engine) Closed() <-chan struct{} { return engine.closed }
+func (e *Engine) Closed() <-chan struct{} { return e.closed }
 
 // Close ends the login and closes the database.
-func (engine *Engine) Close() error {
-	_, _ = engine.disconnect(nil)
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.vault == nil {
+func (e *Engine) Close() error {
+	_, _ = e.disconnect(nil)
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.vault == nil {
 		return nil
 	}
-	return engine.vault.Close()
+	return e.vault.Close()
 }
 
 // failed takes a failure of the database: from here on nothing is acknowledged and nothing is sent.
-func (engine *Engine) failed(err error) {
-	if !engine.broken.CompareAndSwap(nil, &err) {
+func (e *Engine) failed(err error) {
+	if !e.broken.CompareAndSwap(nil, &err) {
 		return
 	}
 	go func() {
-		engine.lock.Lock()
-		login := engine.login
-		engine.lock.Unlock()
+		e.lock.Lock()
+		login := e.login
+		e.lock.Unlock()
 		if login != nil {
 			login.end(ends.Cause{Word: outcome.Word(err)})
 			<-login.over
 		}
-		engine.answered(lastAnswers)
-		engine.fatal <- err
+		e.answered(lastAnswers)
+		e.fatal <- err
 	}()
 }
 
@@ -88,44 +91,63 @@ func (engine *Engine) failed(err error) {
 const lastAnswers = 2 * time.Second
 
 // answered waits until no request is open, or for so long.
-func (engine *Engine) answered(within time.Duration) {
-	for end := time.Now().Add(within); engine.requests.Load() > 0 && time.Now().Before(end); {
+func (e *Engine) answered(within time.Duration) {
+	for end := time.Now().Add(within); e.requests.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
 // sound returns an error once the database failed.
-func (engine *Engine) sound() error {
-	if err := engine.broken.Load(); err != nil {
+func (e *Engine) sound() error {
+	if err := e.broken.Load(); err != nil {
 		return &pipe.Refusal{Code: outcome.Word(*err)}
 	}
 	return nil
 }
 
 // learnt hands on pairs of LID and phone number that are stored for the first time.
-func (engine *Engine) learnt(pairs []store.LIDMapping) {
+func (e *Engine) learnt(pairs []store.LIDMapping) {
 	told := make([][2]string, len(pairs))
 	for index, pair := range pairs {
 		told[index] = [2]string{pair.LID.User, pair.PN.User}
 	}
-	engine.pipe.Tell("mapping", pipe.Fields{"pairs": told}, nil)
+	e.pipe.Tell("mapping", pipe.Fields{"pairs": told}, nil)
 }
 
 // running returns the login whose socket is open, and its client.
-func (engine *Engine) running() (*login, error) {
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.login == nil || !engine.login.connected.Load() {
+func (e *Engine) running() (*login, error) {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.login == nil || !e.login.connected.Load() {
 		return nil, outcome.NotConnected
 	}
-	return engine.login, engine.sound()
+	return e.login, e.sound()
 }
 
 // loggedIn is running for a device that is logged in.
-func (engine *Engine) loggedIn() (*login, error) {
-	login, err := engine.running()
+func (e *Engine) loggedIn() (*login, error) {
+	login, err := e.running()
 	if err == nil && !login.open.Load() {
 		return nil, outcome.NotConnected
 	}
 	return login, err
+}
+
+// lease is how long the owner's lease is known to last, on the monotonic clock.
+//
+// Without a deadline nothing is refused: one comes with each renewal.
+type lease struct{ until atomic.Pointer[time.Time] }
+
+// renew notes that the lease lasts so long from now on.
+func (l *lease) renew(remaining time.Duration) {
+	until := time.Now().Add(remaining)
+	l.until.Store(&until)
+}
+
+// over refuses what would leave after the deadline.
+func (l *lease) over() error {
+	if until := l.until.Load(); until != nil && time.Now().After(*until) {
+		return &pipe.Refusal{Code: "lease_over"}
+	}
+	return nil
 }

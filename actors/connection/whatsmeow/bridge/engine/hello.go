@@ -6,13 +6,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
+	"strings"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waCompanionReg"
+	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/library"
@@ -24,23 +28,25 @@ import (
 
 // settings are what `hello` says about the connection, for the life of the process.
 type settings struct {
-	Epoch          int64      `json:"epoch"`
-	Database       string     `json:"database"`
-	URL            string     `json:"url"`
-	RootKey        string     `json:"root_key"`
-	MediaAuthority string     `json:"media_authority"`
-	Proxy          string     `json:"proxy"`
-	Version        *[3]uint32 `json:"version"`
-	Trace          bool       `json:"trace"`
-	Name           string     `json:"name"`
+	Epoch          int64          `json:"epoch"`
+	Database       string         `json:"database"`
+	URL            string         `json:"url"`
+	RootKey        string         `json:"root_key"`
+	MediaAuthority string         `json:"media_authority"`
+	Proxy          string         `json:"proxy"`
+	Refused        []netip.Prefix `json:"refused"`
+	Trace          bool           `json:"trace"`
 
-	websocket, media *http.Transport
+	network library.Network
 }
+
+// deviceName is the device's in the account's list of linked ones.
+const deviceName = "Teimoso"
 
 var badHello = &pipe.Refusal{Code: "bad_request", Permanent: true}
 
 // hello opens the database and reports whether a device is paired.
-func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
+func (e *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 	found := &settings{}
 	if err := request.Read(found); err != nil {
 		return nil, err
@@ -52,85 +58,98 @@ func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 	if err := found.dial(); err != nil {
 		return nil, err
 	}
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.settings != nil {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.settings != nil {
 		return nil, &pipe.Refusal{Code: "already_running"}
 	}
 	copy(whatsmeow.WACertPubKey[:], key)
-	announce(found)
-	opened, err := vault.Open(engine.ctx, found.Database, found.Epoch, engine.logs.Module("store"), engine.failed)
+	store.DeviceProps.Os = proto.String(deviceName)
+	store.DeviceProps.PlatformType = waCompanionReg.DeviceProps_CHROME.Enum()
+	opened, err := vault.Open(e.ctx, found.Database, found.Epoch, e.logs.Module("store"), e.failed)
 	if err != nil {
 		return nil, outcome.Store(err)
 	}
-	engine.vault, engine.settings = opened, found
-	engine.tracing.Store(found.Trace)
-	if err := engine.load(nil); err != nil {
+	e.vault, e.settings = opened, found
+	e.tracing.Store(found.Trace)
+	if err := e.load(); err != nil {
 		return nil, err
 	}
-	return engine.account(pipe.Fields{"library": library.Version()}), nil
+	return e.account(pipe.Fields{"library": library.Version(), "version": ownVersion.String()}), nil
 }
 
-// load makes a client of the device that is in use, for one login or for none. The engine's lock is held.
+// load makes a client of the device that is in use. The engine's lock is held.
 //
-// Nothing of one login is left in the next one: work that the library still does for an earlier socket cannot touch it.
-func (engine *Engine) load(one *login) error {
-	device, err := engine.vault.Device(engine.ctx, engine.learnt)
+// A linked device keeps it for the life of the process: device lists, members of groups, counts of retries and times of
+// tokens last across its logins, as the library has them. Stanzas and events of a client that was replaced go nowhere.
+func (e *Engine) load() error {
+	device, err := e.vault.Device(e.ctx, e.learnt)
 	if err != nil {
 		return outcome.Store(err)
 	}
-	taps := library.Taps{Received: func(*waBinary.Node) {}, Sent: func(*waBinary.Node) {}}
-	if one != nil {
-		taps = library.Taps{Received: one.received, Sent: one.sent}
+	var client *library.Client
+	serving := func() *login {
+		if one := e.serving.Load(); one != nil && one.client == client {
+			return one
+		}
+		return nil
 	}
-	client := library.New(
-		device, engine.logs.Module("whatsmeow"), taps, engine.settings.websocket, engine.settings.media,
-	)
-	if one != nil {
-		client.PrePairCallback = one.mayPair
-		client.GetClientPayload = one.payload
-		client.AddEventHandlerWithSuccessStatus(one.event)
-		one.client = client
-	}
-	engine.client = client
+	client = library.New(device, e.logs.Module("whatsmeow"), library.Taps{
+		Received: func(node *waBinary.Node) bool {
+			one := serving()
+			return one == nil || one.received(node)
+		},
+		Sent: func(node *waBinary.Node) { e.trace("out", node) },
+	}, e.settings.network)
+	client.Ratchet = &e.vault.Ratchet
+	client.Reinstalled = func() { e.renewKeys(client, vault.AllGroups) }
+	client.PrePairCallback = func(types.JID, string, string) bool { return e.sound() == nil }
+	client.GetClientPayload = func() *waWa6.ClientPayload { return e.payload(client) }
+	client.AddEventHandlerWithSuccessStatus(func(event any) bool {
+		if one := serving(); one != nil {
+			one.event(event)
+		}
+		return true // items that have to be stored come otherwise
+	})
+	e.client = client
 	return nil
 }
 
-func (engine *Engine) account(fields pipe.Fields) pipe.Fields {
+func (e *Engine) account(fields pipe.Fields) pipe.Fields {
 	fields["jid"], fields["lid"] = nil, nil
-	if jid := engine.client.Store.GetJID(); !jid.IsEmpty() {
+	if jid := e.client.Store.GetJID(); !jid.IsEmpty() {
 		fields["jid"] = jid.String()
 	}
-	if lid := engine.client.Store.GetLID(); !lid.IsEmpty() {
+	if lid := e.client.Store.GetLID(); !lid.IsEmpty() {
 		fields["lid"] = lid.String()
+	}
+	if e.client.Store.LIDMigrationTimestamp > 0 {
+		fields["migrated"] = true // the phone reported it after the pairing
 	}
 	return fields
 }
 
-func announce(found *settings) {
-	if found.Version != nil {
-		store.SetWAVersion(store.WAVersionContainer(*found.Version))
-	}
-	if found.Name != "" {
-		store.DeviceProps.Os = proto.String(found.Name)
-	}
-	store.DeviceProps.PlatformType = waCompanionReg.DeviceProps_CHROME.Enum()
-}
-
 // dial prepares the transports: the proxy is used for the socket and for files, and no other one is.
-func (found *settings) dial() (err error) {
-	if found.websocket, err = transport.New(found.Proxy); err != nil {
+func (s *settings) dial() error {
+	socket, err := transport.New(s.Proxy, s.Refused)
+	if err != nil {
 		return badHello
 	}
-	found.media = found.websocket.Clone()
-	if found.MediaAuthority == "" {
+	server, err := url.Parse(s.URL)
+	if err != nil {
+		return badHello
+	}
+	server.Scheme = strings.Replace(server.Scheme, "ws", "http", 1)
+	media := socket.Clone()
+	s.network = library.Network{Server: server, WebSocket: socket, Media: media}
+	if s.MediaAuthority == "" {
 		return nil
 	}
-	pem, err := os.ReadFile(found.MediaAuthority)
+	pem, err := os.ReadFile(s.MediaAuthority)
 	roots := x509.NewCertPool()
 	if err != nil || !roots.AppendCertsFromPEM(pem) {
 		return badHello
 	}
-	found.media.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	media.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return nil
 }

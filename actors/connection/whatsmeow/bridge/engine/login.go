@@ -16,7 +16,6 @@ import (
 	"teimoso-whatsmeow/account"
 	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/ends"
-	"teimoso-whatsmeow/intake"
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/sending"
@@ -41,26 +40,30 @@ const backlog = 2048
 type login struct {
 	engine *Engine
 	client *library.Client
-	queue  *intake.Queue[*waBinary.Node]
-	settle *settlements.Settlements
-	qrs    *qrs
+	// stanzas are those that wait for the worker, which ends once stopped is closed.
+	stanzas chan *waBinary.Node
+	stopped chan struct{}
+	settle  *settlements.Settlements
+	qrs     *qrs
 	// offline is the queue of what waited at the server.
-	offline *intake.OfflineQueue
+	offline *offlineQueue
 	sender  *sending.Sender
 	states  *accountstate.States
 	account *account.Account
 
-	connected, open atomic.Bool
+	// admitted is set once WhatsApp let the device in, open once the library has done what follows.
+	connected, admitted, open atomic.Bool
 
 	// pairing is set once a phone linked the device, linked is closed once that is stored and confirmed, or failed.
 	pairing atomic.Bool
 	linked  chan struct{}
 	link    sync.Once
 
-	once   sync.Once
-	why    ends.Cause
-	ending chan struct{} // closed once `why` is known
-	over   chan struct{} // closed once `ended` was sent
+	once  sync.Once
+	why   ends.Cause
+	alive context.Context // ends once `why` is known, by die
+	die   context.CancelFunc
+	over  chan struct{} // closed once `ended` was sent
 
 	traffic traffic
 	// retries has a place for each message that is sent again at the same time.
@@ -70,134 +73,134 @@ type login struct {
 	given map[types.JID]bool
 	// forged is the message that no session authenticated last, among others; it is not tried again. The worker's.
 	forged *waBinary.Node
-	// collected are deliveries that the library's event brought while the worker handles a stanza.
-	collected []<-chan pipe.Answer
+}
+
+// ownVersion is the library's version of WhatsApp Web, by which its stanzas are made.
+var ownVersion = store.GetWAVersion()
+
+// announce has the next login announce a version of WhatsApp Web, or the library's own where that is newer.
+func announce(version *[3]uint32) {
+	newest := ownVersion
+	if version != nil && newest.LessThan(*version) {
+		newest = *version
+	}
+	store.SetWAVersion(newest)
 }
 
 // start begins a login in the background; it returns an error where one is running.
-func (engine *Engine) start(version *[3]uint32) error {
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.settings == nil {
+func (e *Engine) start(version *[3]uint32) error {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.settings == nil {
 		return &pipe.Refusal{Code: "no_hello"}
 	}
-	if err := engine.sound(); err != nil {
+	if err := e.sound(); err != nil {
 		return err
 	}
-	if engine.login != nil {
+	if e.login != nil {
 		return &pipe.Refusal{Code: "already_running"}
 	}
-	if version != nil {
-		store.SetWAVersion(store.WAVersionContainer(*version))
+	announce(version)
+	if e.client.Store.ID == nil {
+		// The state of one pairing is void for the next.
+		if err := e.load(); err != nil {
+			return err
+		}
 	}
 	one := &login{
-		engine: engine, queue: intake.New[*waBinary.Node](backlog),
-		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
+		engine: e, client: e.client, stanzas: make(chan *waBinary.Node, backlog), stopped: make(chan struct{}),
+		over: make(chan struct{}), linked: make(chan struct{}),
 		retries: make(chan struct{}, mostRetries), given: map[types.JID]bool{},
 	}
-	if err := engine.load(one); err != nil {
-		return err
-	}
-	one.settle = settlements.New(engine.pipe, engine.sound, one.forget)
+	one.alive, one.die = context.WithCancel(e.ctx)
+	one.settle = settlements.New(e.pipe, e.sound, one.forget)
 	one.qrs = &qrs{login: one}
-	one.offline = &intake.OfflineQueue{Request: one.requestBatch}
+	one.offline = &offlineQueue{request: one.requestBatch}
 	one.sender = &sending.Sender{
-		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
-		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending, Note: one.noteRecipients,
+		Client: one.client, Context: e.ctx, Log: e.logs.Module("sending"),
+		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.alive.Done(), Note: one.noteRecipients,
+		Agreements: &e.agreements,
 	}
 	one.states = &accountstate.States{
-		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
-		Deliver: one.deliverState, Renamed: func() { one.account.Renamed() },
+		Client: one.client, Log: e.logs.Module("app state"), TellPhone: one.sender.TellPhone,
+		Deliver: one.deliverState, Renamed: func() { one.account.Renamed(one.alive) },
 	}
 	one.account = &account.Account{
-		Client: one.client, Context: engine.ctx, States: one.states, MayLeave: one.mayLeave, Ending: one.ending,
-		Tell: engine.pipe.Tell,
+		Client: one.client, States: one.states, MayLeave: one.mayLeave, Tell: e.pipe.Tell,
 	}
-	engine.ratchet.Serve(one.queue)
-	engine.login = one
+	e.login = one
+	e.serving.Store(one)
 	go one.run()
 	return nil
 }
 
-func (one *login) run() {
-	connection, err := one.connect()
+func (l *login) run() {
+	connection, err := l.connect()
 	if err != nil {
-		one.end(dialling(err))
+		l.end(dialling(err))
 	} else {
-		one.serve(connection)
+		l.serve(connection)
 	}
-	one.finish()
+	l.finish()
 }
 
 // connect opens the socket; it gives up when the login is to end.
-func (one *login) connect() (*library.Connection, error) {
-	ctx, cancel := context.WithCancel(one.engine.ctx)
-	connected := make(chan struct{})
-	defer close(connected)
-	go func() {
-		select {
-		case <-one.ending:
-			cancel()
-		case <-connected:
-		}
-	}()
-	connection, err := one.client.Connect(ctx, one.engine.settings.URL, one.engine.logs.Module("socket"))
+func (l *login) connect() (*library.Connection, error) {
+	ctx, cancel := context.WithCancel(l.engine.ctx)
+	defer context.AfterFunc(l.alive, cancel)()
+	connection, err := l.client.Open(ctx)
 	if err != nil {
 		cancel()
 	}
 	return connection, err
 }
 
-func (one *login) serve(connection *library.Connection) {
+func (l *login) serve(connection *library.Connection) {
 	var work sync.WaitGroup
-	one.connected.Store(true)
-	work.Go(one.work)
-	work.Go(one.settle.Run)
+	l.connected.Store(true)
+	work.Go(l.work)
+	work.Go(l.settle.Run)
 	select {
-	case <-one.ending:
+	case <-l.alive.Done():
 	case <-connection.Done():
-		one.connected.Store(false)
-		one.awaitLink() // a pairing that failed is the cause, not the server's answer to it
+		l.connected.Store(false)
+		l.awaitLink() // a pairing that failed is the cause, not the server's answer to it
 		select {
-		case <-one.ending:
+		case <-l.alive.Done():
 		case <-time.After(lastWord):
-			one.end(ends.Cause{By: "close"})
+			l.end(ends.Cause{By: "close"})
 		}
-	case <-one.engine.pipe.Broken():
-		one.end(ends.Cause{Word: "closed"})
+	case <-l.engine.pipe.Broken():
+		l.end(ends.Cause{Word: "closed"})
 	}
-	one.connected.Store(false)
-	one.open.Store(false)
-	one.client.ExpectEnd()
+	l.connected.Store(false)
+	l.open.Store(false)
 	connection.Close()
-	one.qrs.stop()
-	one.offline.Stop()
-	one.queue.Close()
+	l.qrs.stop()
+	l.offline.stop()
+	close(l.stopped)
 	work.Wait()
-	one.awaitLink()
+	l.awaitLink()
 }
 
 // awaitLink waits until a pairing that a phone began is stored and reported, or failed. The server ends the socket as soon
 // as it has the confirmation or the refusal.
-func (one *login) awaitLink() {
-	if !one.pairing.Load() {
+func (l *login) awaitLink() {
+	if !l.pairing.Load() {
 		return
 	}
 	select {
-	case <-one.linked:
+	case <-l.linked:
 	case <-time.After(linkWithin):
 	}
 }
 
 // finish sets aside what is not linked any more, and tells why the login ended.
-func (one *login) finish() {
-	engine, why := one.engine, one.why
-	if why.Aside != "" {
-		jid := one.client.Store.GetJID()
-		if !jid.IsEmpty() {
-			if err := engine.vault.SetAside(engine.ctx, jid, why.Aside); err != nil {
-				engine.failed(err)
-			}
+func (l *login) finish() {
+	engine, why := l.engine, l.why
+	if why.Aside != "" || why.Word == pairingFailed {
+		if err := l.setAside(); err != nil {
+			engine.failed(err)
 		}
 	}
 	told := pipe.Fields{"by": why.By}
@@ -215,24 +218,38 @@ func (one *login) finish() {
 	}
 	engine.lock.Lock()
 	engine.login = nil
+	engine.serving.Store(nil)
 	engine.lock.Unlock()
 	engine.pipe.Tell("ended", told, nil)
-	close(one.over)
+	close(l.over)
+}
+
+// setAside sets the device aside where its login ended so, and has the next one use another.
+func (l *login) setAside() error {
+	engine := l.engine
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if jid := l.client.Store.GetJID(); l.why.Aside != "" && !jid.IsEmpty() {
+		if err := engine.vault.SetAside(engine.ctx, jid, l.why.Aside); err != nil {
+			return err
+		}
+	}
+	return engine.load()
 }
 
 // mayLeave refuses once the lease is over or the database failed.
-func (one *login) mayLeave() error {
-	if err := one.engine.sound(); err != nil {
+func (l *login) mayLeave() error {
+	if err := l.engine.sound(); err != nil {
 		return err
 	}
-	return one.engine.lease.Over()
+	return l.engine.lease.over()
 }
 
 // end ends the login; the first cause is the one that is sent.
-func (one *login) end(why ends.Cause) {
-	one.once.Do(func() {
-		one.why = why
-		close(one.ending)
+func (l *login) end(why ends.Cause) {
+	l.once.Do(func() {
+		l.why = why
+		l.die()
 	})
 }
 
@@ -255,10 +272,10 @@ type traffic struct{ last, told atomic.Int64 }
 
 const trafficEvery = 5 * time.Second
 
-func (one *login) sawTraffic() {
-	now, before := time.Now().UnixNano(), one.traffic.told.Load()
-	one.traffic.last.Store(now)
-	if now-before >= int64(trafficEvery) && one.traffic.told.CompareAndSwap(before, now) {
-		one.engine.pipe.Tell("traffic", nil, nil)
+func (l *login) sawTraffic() {
+	now, before := time.Now().UnixNano(), l.traffic.told.Load()
+	l.traffic.last.Store(now)
+	if now-before >= int64(trafficEvery) && l.traffic.told.CompareAndSwap(before, now) {
+		l.engine.pipe.Tell("traffic", nil, nil)
 	}
 }

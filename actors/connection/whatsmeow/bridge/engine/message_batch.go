@@ -16,18 +16,18 @@ import (
 	"teimoso-whatsmeow/vault"
 )
 
-// together are ordinary messages that wait at one time: of a person's session, to this account alone. Their ratchet
+// messageBatch are ordinary messages that wait at one time: of a person's session, to this account alone. Their ratchet
 // steps and plaintexts share a transaction; they are handed on after it. Any other stanza, and a message that cannot be
 // read, ends it and is handled by itself.
-type together struct {
+type messageBatch struct {
 	login *login
 	ctx   context.Context
 	steps *vault.Steps
 	turn  func() // ends the turn of the ratchet
-	all   []decrypted
+	all   []batchedMessage
 }
 
-type decrypted struct {
+type batchedMessage struct {
 	node    *waBinary.Node
 	info    *types.MessageInfo
 	part    *waBinary.Node
@@ -37,8 +37,8 @@ type decrypted struct {
 }
 
 // take decrypts a message and gathers its steps; false where it is to be handled by itself, with what was gathered.
-func (some *together) take(node *waBinary.Node) (taken bool) {
-	part, info := some.ordinary(node)
+func (t *messageBatch) take(node *waBinary.Node) (taken bool) {
+	part, info := t.ordinary(node)
 	if part == nil {
 		return false
 	}
@@ -48,17 +48,17 @@ func (some *together) take(node *waBinary.Node) (taken bool) {
 			taken = false
 		}
 	}()
-	one := some.login
-	if some.turn == nil {
-		some.turn = one.engine.ratchet.Take()
-		some.ctx, some.steps = vault.Gather(one.engine.ctx)
+	one := t.login
+	if t.turn == nil {
+		t.turn = one.client.Ratchet.Take()
+		t.ctx, t.steps = vault.Gather(one.engine.ctx)
 	}
 	one.learn(one.engine.ctx, info)
-	from := one.lidOf(some.ctx, info)
+	from := one.lidOf(t.ctx, info)
 	if from != info.Sender {
-		one.client.MigrateSession(some.ctx, info.Sender, from)
+		one.client.MigrateSession(t.ctx, info.Sender, from)
 	}
-	plain, hash, err := one.client.DecryptDirect(some.ctx, part, from, false, info.Timestamp)
+	plain, hash, err := one.client.DecryptDirect(t.ctx, part, from, false, info.Timestamp)
 	if err != nil {
 		if errors.Is(err, library.ErrForged) {
 			one.forged = node
@@ -71,23 +71,23 @@ func (some *together) take(node *waBinary.Node) (taken bool) {
 		return false
 	}
 	delete(one.given, from)
-	some.all = append(some.all, decrypted{node, info, part, message, plain, hash})
-	if len(some.all) >= vault.MostTogether {
-		some.finish()
+	t.all = append(t.all, batchedMessage{node, info, part, message, plain, hash})
+	if len(t.all) >= vault.MostTogether {
+		t.finish()
 	}
 	return true
 }
 
 // ordinary returns the one part of a message that can be taken; nil of another stanza.
-func (some *together) ordinary(node *waBinary.Node) (*waBinary.Node, *types.MessageInfo) {
-	if node.Tag != "message" || some.login.engine.sound() != nil {
+func (t *messageBatch) ordinary(node *waBinary.Node) (*waBinary.Node, *types.MessageInfo) {
+	if node.Tag != "message" || t.login.engine.sound() != nil {
 		return nil, nil
 	}
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) != 1 || outcome.Text(parts[0].Attrs["type"]) != "msg" || outcome.Text(parts[0].Attrs["v"]) != "2" {
 		return nil, nil
 	}
-	info, err := some.login.client.ParseMessage(node)
+	info, err := t.login.client.ParseMessage(node)
 	if err != nil || info.IsGroup || info.IsFromMe || info.Category != "" || info.Chat.Server == types.NewsletterServer {
 		return nil, nil
 	}
@@ -95,31 +95,31 @@ func (some *together) ordinary(node *waBinary.Node) (*waBinary.Node, *types.Mess
 }
 
 // finish stores what was gathered, then hands the messages on in their order.
-func (some *together) finish() {
-	if some.turn == nil {
+func (t *messageBatch) finish() {
+	if t.turn == nil {
 		return
 	}
-	one, all := some.login, some.all
-	err := some.steps.Store(one.engine.ctx, one.client.Store)
-	some.drop()
+	one, all := t.login, t.all
+	err := t.steps.Store(one.engine.ctx, one.client.Store)
+	t.drop()
 	if err != nil {
 		one.engine.failed(err) // nothing is answered any more
 		return
 	}
 	for _, each := range all {
 		one.guarded(each.node, func() {
-			var whole opened
-			if whole.add(one, each.node, each.info, each.part, each.message, each.plain, each.hash) == nil {
-				whole.settle(one, each.node, each.info)
+			var opened openedMessage
+			if opened.add(one, each.node, each.info, each.part, each.message, each.plain, each.hash) == nil {
+				opened.settle(one, each.node, each.info)
 			}
 		})
 	}
 }
 
 // drop gives up what was gathered, and ends the turn: nothing of it was handed on, and it comes again.
-func (some *together) drop() {
-	if some.turn != nil {
-		some.turn()
+func (t *messageBatch) drop() {
+	if t.turn != nil {
+		t.turn()
 	}
-	some.turn, some.steps, some.all = nil, nil, nil
+	t.turn, t.steps, t.all = nil, nil, nil
 }

@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"go.mau.fi/libsignal/signalerror"
 	"go.mau.fi/whatsmeow"
@@ -20,32 +21,32 @@ import (
 )
 
 // message decrypts a message, hands it to the actor, and has it receipted once that committed it.
-func (one *login) message(node *waBinary.Node) {
-	ctx, client := one.engine.ctx, one.client
+func (l *login) message(node *waBinary.Node) {
+	ctx, client := l.engine.ctx, l.client
 	info, err := client.ParseMessage(node)
 	if err != nil {
-		one.acknowledge(node, whatsmeow.NackParsingError)
+		l.acknowledge(node, whatsmeow.NackParsingError)
 		return
 	}
 	if info.Chat.Server == types.NewsletterServer {
-		one.acknowledge(node, 0)
+		l.acknowledge(node, 0)
 		return
 	}
-	one.learn(ctx, info)
+	l.learn(ctx, info)
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) == 0 {
-		one.placeholder(node, info, missing(node), func() { one.unread(node, info) })
+		l.placeholder(node, info, missing(node), func() { l.unread(node, info) })
 		return
 	}
-	one.encrypted(node, info, parts)
+	l.encrypted(node, info, parts)
 }
 
 // unread acknowledges a message that has nothing to read. WhatsApp may keep the copy of an own message until the receipt
 // comes, whatever the ack says.
-func (one *login) unread(node *waBinary.Node, info *types.MessageInfo) {
-	one.client.Acknowledge(one.engine.ctx, node, 0)
+func (l *login) unread(node *waBinary.Node, info *types.MessageInfo) {
+	l.client.Acknowledge(l.engine.ctx, node, 0)
 	if info.IsFromMe && info.Category != "peer" {
-		one.client.Deliver(one.engine.ctx, info, node)
+		l.client.Deliver(l.engine.ctx, info, node)
 	}
 }
 
@@ -71,108 +72,116 @@ func missing(node *waBinary.Node) string {
 }
 
 // learn stores the second address, LID or number, that a message names for its sender or recipient.
-func (one *login) learn(ctx context.Context, info *types.MessageInfo) {
+func (l *login) learn(ctx context.Context, info *types.MessageInfo) {
 	if !info.SenderAlt.IsEmpty() {
-		one.client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
+		l.client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
 	} else if !info.RecipientAlt.IsEmpty() {
-		one.client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
+		l.client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
 	}
 }
 
-// encrypted decrypts all parts of a message; the first that cannot be read makes it a placeholder.
-func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts []waBinary.Node) {
-	ctx, client := one.engine.ctx, one.client
-	from := one.identity(ctx, info)
-	var whole opened
+// encrypted decrypts all parts of a message; the first that cannot be read makes it a placeholder. A part of a kind that
+// no device reads is left out; where there is no other the message is refused, since it could not be read a second time.
+func (l *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts []waBinary.Node) {
+	ctx, client := l.engine.ctx, l.client
+	from := l.identity(ctx, info)
+	var opened openedMessage
+	parts = slices.DeleteFunc(parts, func(part waBinary.Node) bool { return !readable(&part, info) })
+	if len(parts) == 0 {
+		l.placeholder(node, info, "unknown_enc", func() {
+			client.Acknowledge(ctx, node, whatsmeow.NackMissingMessageSecret)
+		})
+		return
+	}
 	for index := range parts {
 		part := &parts[index]
 		kind := outcome.Text(part.Attrs["type"])
-		plaintext, hash, err := one.decrypt(ctx, node, part, kind, from, info)
+		plaintext, hash, err := l.decrypt(ctx, node, part, kind, from, info)
 		switch {
 		case err == nil:
-			delete(one.given, from)
+			delete(l.given, from)
 		case errors.Is(err, whatsmeow.ErrEventAlreadyProcessed):
 			continue
-		case errors.Is(err, signalerror.ErrOldCounter) && one.known(info):
+		case errors.Is(err, signalerror.ErrOldCounter) && l.known(info):
 			continue
-		case one.engine.sound() != nil:
+		case l.engine.sound() != nil:
 			return
 		default:
-			keys := !one.given[from]
-			one.given[from] = true
-			one.placeholder(node, info, "undecryptable", func() {
+			keys := !l.given[from]
+			l.given[from] = true
+			l.placeholder(node, info, "undecryptable", func() {
 				client.AskAgain(ctx, node, info, keys)
-				one.unread(node, info)
+				l.unread(node, info)
 			})
 			return
 		}
 		var message waE2E.Message
 		if outcome.Text(part.Attrs["v"]) != "2" || proto.Unmarshal(plaintext, &message) != nil {
-			one.placeholder(node, info, "malformed", func() {
+			l.placeholder(node, info, "malformed", func() {
 				client.Acknowledge(ctx, node, whatsmeow.NackInvalidProtobuf)
 			})
 			return
 		}
-		if whole.add(one, node, info, part, &message, plaintext, hash) != nil {
+		if opened.add(l, node, info, part, &message, plaintext, hash) != nil {
 			return // the database failed: nothing is answered any more
 		}
 	}
-	whole.settle(one, node, info)
+	opened.settle(l, node, info)
 }
 
-// opened has the deliveries of a decrypted message, and the receipts that follow them.
-type opened struct {
+// openedMessage has the deliveries of a decrypted message, and the receipts that follow them.
+type openedMessage struct {
 	settlements.Settlement
 	receipts []func()
 }
 
 // add delivers a part. An error is the database's.
-func (whole *opened) add(
+func (o *openedMessage) add(
 	one *login, node *waBinary.Node, info *types.MessageInfo, part *waBinary.Node,
 	message *waE2E.Message, plaintext []byte, hash *[32]byte,
 ) error {
 	deliveries, receipts, err := one.content(node, info, part, message, plaintext)
-	whole.Deliveries = append(whole.Deliveries, deliveries...)
-	whole.receipts = append(whole.receipts, receipts...)
+	o.Deliveries = append(o.Deliveries, deliveries...)
+	o.receipts = append(o.receipts, receipts...)
 	if hash != nil {
-		whole.Hashes = append(whole.Hashes, *hash)
+		o.Hashes = append(o.Hashes, *hash)
 	}
 	return err
 }
 
 // settle has the message receipted once the actor committed all of it.
-func (whole *opened) settle(one *login, node *waBinary.Node, info *types.MessageInfo) {
-	whole.Done = func(stored bool) {
+func (o *openedMessage) settle(one *login, node *waBinary.Node, info *types.MessageInfo) {
+	o.Done = func(stored bool) {
 		if !stored {
 			return
 		}
-		for _, receipt := range whole.receipts {
+		for _, receipt := range o.receipts {
 			receipt()
 		}
 		one.client.Deliver(one.engine.ctx, info, node)
 	}
-	one.settle.Add(whole.Settlement)
+	one.settle.Add(o.Settlement)
 }
 
 // identity returns the address by which the sender's sessions are kept: the LID where it is known.
-func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.JID {
-	lid := one.lidOf(ctx, info)
+func (l *login) identity(ctx context.Context, info *types.MessageInfo) types.JID {
+	lid := l.lidOf(ctx, info)
 	if lid != info.Sender {
-		done := one.engine.ratchet.Take()
+		done := l.client.Ratchet.Take()
 		defer done()
-		one.client.MigrateSession(ctx, info.Sender, lid)
+		l.client.MigrateSession(ctx, info.Sender, lid)
 	}
 	return lid
 }
 
 // lidOf returns the sender's LID, where it is known; else its address.
-func (one *login) lidOf(ctx context.Context, info *types.MessageInfo) types.JID {
+func (l *login) lidOf(ctx context.Context, info *types.MessageInfo) types.JID {
 	if info.Sender.Server != types.DefaultUserServer || info.Sender.IsBot() {
 		return info.Sender
 	}
 	lid := info.SenderAlt
 	if lid.Server != types.HiddenUserServer {
-		found, err := one.client.Store.LIDs.GetLIDForPN(ctx, info.Sender)
+		found, err := l.client.Store.LIDs.GetLIDForPN(ctx, info.Sender)
 		if err != nil || found.IsEmpty() {
 			return info.Sender
 		}
@@ -181,35 +190,41 @@ func (one *login) lidOf(ctx context.Context, info *types.MessageInfo) types.JID 
 	return lid
 }
 
-var errUnknownPart = errors.New("unknown kind of encryption")
-
-func (one *login) decrypt(
-	ctx context.Context, node, part *waBinary.Node, kind string, from types.JID, info *types.MessageInfo,
-) ([]byte, *[32]byte, error) {
-	if node == one.forged {
-		return nil, nil, library.ErrForged
-	}
-	done := one.engine.ratchet.Take()
-	defer done()
-	switch {
-	case kind == "pkmsg" || kind == "msg":
-		return one.client.DecryptDirect(ctx, part, from, kind == "pkmsg", info.Timestamp)
-	case kind == "skmsg" && info.IsGroup:
-		return one.client.DecryptGroup(ctx, part, from, info.Chat, info.Timestamp)
+// readable returns whether a part is of a kind that this device reads.
+func readable(part *waBinary.Node, info *types.MessageInfo) bool {
+	switch outcome.Text(part.Attrs["type"]) {
+	case "pkmsg", "msg":
+		return true
+	case "skmsg":
+		return info.IsGroup
 	default:
-		return nil, nil, errUnknownPart
+		return false
 	}
 }
 
+func (l *login) decrypt(
+	ctx context.Context, node, part *waBinary.Node, kind string, from types.JID, info *types.MessageInfo,
+) ([]byte, *[32]byte, error) {
+	if node == l.forged {
+		return nil, nil, library.ErrForged
+	}
+	done := l.client.Ratchet.Take()
+	defer done()
+	if kind == "skmsg" {
+		return l.client.DecryptGroup(ctx, part, from, info.Chat, info.Timestamp)
+	}
+	return l.client.DecryptDirect(ctx, part, from, kind == "pkmsg", info.Timestamp)
+}
+
 // known asks the actor whether it stored a message whose key is used up.
-func (one *login) known(info *types.MessageInfo) bool {
-	answer := one.engine.pipe.Wait(one.deliver("knows", headers.Message(info, nil), nil))
+func (l *login) known(info *types.MessageInfo) bool {
+	answer := l.engine.pipe.Wait(l.deliver("knows", headers.Message(info, nil), nil))
 	known, _ := answer.Fields["known"].(bool)
 	return answer.Err == nil && known
 }
 
 // placeholder has the actor store that a message came which cannot be read, before it is answered.
-func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind string, answer func()) {
+func (l *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind string, answer func()) {
 	fields := headers.Message(info, node)
 	fields["kind"] = kind
 	for _, part := range node.GetChildrenByTag("enc") {
@@ -217,13 +232,13 @@ func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind
 			fields["hide"] = true
 		}
 	}
-	one.stored(answer, one.deliver("undecryptable", fields, nil))
+	l.stored(answer, l.deliver("undecryptable", fields, nil))
 }
 
 // forget deletes the plaintexts of messages that the actor has.
-func (one *login) forget(hashes [][32]byte) {
-	engine := one.engine
-	if err := engine.vault.ForgetPlaintexts(engine.ctx, one.client.Store.GetJID(), hashes); err != nil {
+func (l *login) forget(hashes [][32]byte) {
+	engine := l.engine
+	if err := engine.vault.ForgetPlaintexts(engine.ctx, l.client.Store.GetJID(), hashes); err != nil {
 		engine.failed(err)
 	}
 }

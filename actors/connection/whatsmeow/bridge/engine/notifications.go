@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"encoding/hex"
 	"errors"
 
 	"go.mau.fi/whatsmeow/appstate"
@@ -13,104 +12,85 @@ import (
 
 	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/headers"
+	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/vault"
 )
 
-// notification handles what the server tells, and acknowledges it once what follows from it is stored.
-func (one *login) notification(node *waBinary.Node) {
-	ctx, client := one.engine.ctx, one.client
+// notified returns whether a notification is the program's: what follows from it is stored before it is acknowledged. Any other is
+// the library's; the keys of groups that it makes void are gone before.
+func (l *login) notified(node *waBinary.Node) bool {
+	void := false
+	switch outcome.Text(node.Attrs["type"]) {
+	case "server_sync", "w:gp2", "mediaretry", "picture", "mex", "privacy_token":
+		return true
+	case "encrypt":
+		_, reinstalled := node.GetOptionalChildByTag("identity")
+		return reinstalled
+	case "account_sync":
+		_, void = node.GetOptionalChildByTag("devices")
+	case "devices":
+		void = len(node.GetChildren()) > len(node.GetChildrenByTag("add"))
+	case "link_code_companion_reg":
+		code := node.GetChildByTag("link_code_companion_reg")
+		if outcome.Text(code.Attrs["stage"]) == "refresh_code" {
+			l.engine.pipe.Tell("code_void", nil, nil)
+		}
+	}
+	if void {
+		l.engine.renewKeys(l.client, vault.AllGroups)
+	}
+	return false
+}
+
+// notification handles a notification of the program's, and acknowledges it once what follows from it is stored.
+func (l *login) notification(node *waBinary.Node) {
+	ctx, client := l.engine.ctx, l.client
 	var deliveries []<-chan pipe.Answer
 	answer := func() { client.Acknowledge(ctx, node, 0) }
 	switch outcome.Text(node.Attrs["type"]) {
-	case "encrypt":
-		one.encryptNotification(node)
 	case "server_sync":
-		one.changedStates(node, answer)
+		l.changedStates(node, answer)
 		return
-	case "account_sync":
-		client.AccountNotification(ctx, node)
-		if _, changed := node.GetOptionalChildByTag("devices"); changed {
-			one.renewKeys(vault.AllGroups)
-		}
-		deliveries = append(deliveries, one.deliver("account", pipe.Fields{"changed": tags(node)}, nil))
-	case "devices":
-		client.DeviceNotification(ctx, node)
-		if len(node.GetChildren()) > len(node.GetChildrenByTag("add")) {
-			one.renewKeys(vault.AllGroups)
-		}
 	case "w:gp2":
 		change, err := client.GroupNotification(ctx, node)
 		if err == nil {
 			if found, members := change.(*events.GroupInfo); members && len(found.Leave) > 0 {
-				one.renewKeys(found.JID)
+				l.engine.renewKeys(l.client, found.JID)
 			}
-			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(node, change), nil))
+			deliveries = append(deliveries, l.deliver("group", headers.GroupChange(node, change), nil))
 		}
+	case "encrypt": // in its place: what the phone sends next begins a session
+		client.Reinstallation(ctx, node)
+		l.engine.renewKeys(client, vault.AllGroups)
 	case "picture":
-		deliveries = append(deliveries, one.deliver("picture", headers.PictureChanges(node), nil))
+		deliveries = append(deliveries, l.deliver("picture", headers.PictureChanges(node), nil))
 	case "mediaretry":
-		client.MediaRetryNotification(ctx, node)
-		deliveries, one.collected = one.collected, nil // by the event, on this goroutine
+		if fields, answer := headers.MediaRetry(node); fields != nil {
+			deliveries = append(deliveries, l.deliver("media_retried", fields, answer))
+		}
+	case "mex":
+		deliveries = l.mexNotification(node)
 	case "privacy_token":
 		client.PrivacyTokenNotification(ctx, node)
-	case "link_code_companion_reg":
-		one.codeNotification(node)
-	case "mex":
-		deliveries = one.mexNotification(node)
-	case "passkey_prologue_request":
-		client.PasskeyNotification(ctx, node)
-	case "crsc_continuation":
-		go client.PasskeyContinuation(ctx, node)
-	case "companion_reg_refresh":
-		one.refreshSecret()
 	}
-	one.stored(answer, deliveries...)
-}
-
-// encryptNotification deletes the sessions of a changed identity, and the keys that the installation before it had,
-// before it is acknowledged; prekeys are uploaded beside other work, since each login looks for lacking ones too.
-func (one *login) encryptNotification(node *waBinary.Node) {
-	handle := func() {
-		done := one.engine.ratchet.Take()
-		defer done()
-		one.client.EncryptNotification(one.engine.ctx, node)
-	}
-	if _, changed := node.GetOptionalChildByTag("identity"); changed {
-		handle()
-		one.renewKeys(vault.AllGroups)
-		return
-	}
-	go handle()
+	l.stored(answer, deliveries...)
 }
 
 // renewKeys has the next message to a group, or to each of all, encrypted under a key that members who left and devices
 // that were unlinked never had. It costs nothing more: each message brings its key to all devices.
-func (one *login) renewKeys(group types.JID) {
-	engine, device := one.engine, one.client.Store
-	done := engine.ratchet.Take()
-	defer done()
-	if err := engine.vault.ForgetSenderKeys(engine.ctx, device.GetJID(), device.GetLID(), group); err != nil {
-		engine.failed(err)
+func (e *Engine) renewKeys(client *library.Client, group types.JID) {
+	if err := e.vault.ForgetSenderKeys(e.ctx, client.Store.GetJID(), client.Store.GetLID(), group); err != nil {
+		e.failed(err)
 	}
 }
 
-// codeNotification answers the phone on which a code was typed, or says that the code is void.
-func (one *login) codeNotification(node *waBinary.Node) {
-	child := node.GetChildByTag("link_code_companion_reg")
-	if outcome.Text(child.Attrs["stage"]) == "refresh_code" {
-		one.engine.pipe.Tell("code_void", nil, nil)
-		return
-	}
-	go one.client.CodePairingNotification(one.engine.ctx, node)
-}
-
-func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe.Answer) {
+func (l *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe.Answer) {
 	for _, update := range node.GetChildrenByTag("update") {
 		if content, ok := update.Content.([]byte); ok {
 			fields := pipe.Fields{"op_name": outcome.Text(update.Attrs["op_name"]), "at": outcome.Number(node.Attrs["t"])}
-			deliveries = append(deliveries, one.deliver("mex", fields, content))
+			deliveries = append(deliveries, l.deliver("mex", fields, content))
 		}
 	}
 	return deliveries
@@ -119,58 +99,38 @@ func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe
 // changedStates acknowledges that collections changed once their changes are stored.
 //
 // A notification whose states cannot be read is acknowledged all the same: a patch that lacks a key is fetched when the phone shares it.
-func (one *login) changedStates(node *waBinary.Node, answer func()) {
+func (l *login) changedStates(node *waBinary.Node, answer func()) {
 	var names []appstate.WAPatchName
 	for _, collection := range node.GetChildrenByTag("collection") {
 		names = append(names, appstate.WAPatchName(outcome.Text(collection.Attrs["name"])))
 	}
-	one.states.Look(one.engine.ctx, func(err error) {
-		if !errors.Is(err, accountstate.ErrNotStored) && one.connected.Load() && one.engine.sound() == nil {
+	l.states.Look(l.engine.ctx, func(err error) {
+		if !errors.Is(err, accountstate.ErrNotStored) && l.connected.Load() && l.engine.sound() == nil {
 			answer()
 		}
 	}, names...)
 }
 
 // deliverState hands changes of the account's state to the actor, unless the login ends before they are committed.
-func (one *login) deliverState(fields pipe.Fields, raw []byte) (pipe.Fields, error) {
-	return one.committed("app_state", fields, raw)
+func (l *login) deliverState(fields pipe.Fields, raw []byte) (pipe.Fields, error) {
+	return l.committed("app_state", fields, raw)
 }
 
 // committed returns the answer to a delivery, unless the login ends before the actor commits it.
-func (one *login) committed(kind string, fields pipe.Fields, raw []byte) (pipe.Fields, error) {
+func (l *login) committed(kind string, fields pipe.Fields, raw []byte) (pipe.Fields, error) {
 	select {
-	case answer := <-one.deliver(kind, fields, raw):
+	case answer := <-l.deliver(kind, fields, raw):
 		return answer.Fields, answer.Err
-	case <-one.over:
+	case <-l.over:
 		return nil, outcome.NotConnected
 	}
 }
 
-func tags(node *waBinary.Node) []string {
-	found := []string{}
-	for _, child := range node.GetChildren() {
-		found = append(found, child.Tag)
-	}
-	return found
-}
-
 // call hands calls that ring, or are over, to the actor.
-func (one *login) call(node *waBinary.Node) {
+func (l *login) call(node *waBinary.Node) {
 	var deliveries []<-chan pipe.Answer
 	for _, each := range headers.Calls(node) {
-		deliveries = append(deliveries, one.deliver("call", each, nil))
+		deliveries = append(deliveries, l.deliver("call", each, nil))
 	}
-	one.stored(func() { one.client.Acknowledge(one.engine.ctx, node, 0) }, deliveries...)
-}
-
-// mediaRetried delivers the phone's answer about a file, still encrypted under the file's key.
-func (one *login) mediaRetried(event *events.MediaRetry) {
-	fields := pipe.Fields{
-		"chat": event.ChatID.String(), "sender": event.SenderID.String(), "message_id": event.MessageID,
-		"from_me": event.FromMe, "iv": hex.EncodeToString(event.IV), "at": event.Timestamp.Unix(),
-	}
-	if event.Error != nil {
-		fields["error"] = event.Error.Code
-	}
-	one.collected = append(one.collected, one.deliver("media_retried", fields, event.Ciphertext))
+	l.stored(func() { l.client.Acknowledge(l.engine.ctx, node, 0) }, deliveries...)
 }

@@ -3,14 +3,12 @@
 package engine
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
 	"time"
 
-	"go.mau.fi/util/random"
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -44,173 +42,142 @@ type qrs struct {
 }
 
 // offer begins with the first of these texts.
-func (all *qrs) offer(texts []string) {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	all.texts = texts
-	all.show(firstQR)
+func (q *qrs) offer(texts []string) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.texts = texts
+	q.show(firstQR)
 }
 
-func (all *qrs) show(lasts time.Duration) {
-	if all.over || len(all.texts) == 0 {
+func (q *qrs) show(lasts time.Duration) {
+	if q.over || len(q.texts) == 0 {
 		return // the server closes the socket when the last has expired
 	}
-	all.until = time.Now().Add(lasts)
-	all.tell()
-	all.timer = time.AfterFunc(lasts, func() {
-		all.lock.Lock()
-		defer all.lock.Unlock()
-		if len(all.texts) > 0 {
-			all.texts = all.texts[1:]
+	q.until = time.Now().Add(lasts)
+	q.tell()
+	q.timer = time.AfterFunc(lasts, func() {
+		q.lock.Lock()
+		defer q.lock.Unlock()
+		if len(q.texts) > 0 {
+			q.texts = q.texts[1:]
 		}
-		all.show(nextQR)
+		q.show(nextQR)
 	})
 }
 
-func (all *qrs) tell() {
-	all.login.engine.pipe.Tell("qr", pipe.Fields{
-		"text": all.texts[0], "expires_ms": time.Until(all.until).Milliseconds(),
+func (q *qrs) tell() {
+	q.login.engine.pipe.Tell("qr", pipe.Fields{
+		"text": q.texts[0], "expires_ms": time.Until(q.until).Milliseconds(),
 	}, nil)
 }
 
 // replace shows the current text again with another secret.
-func (all *qrs) replace(before, after string) {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	for index, text := range all.texts {
-		all.texts[index] = strings.Replace(text, before, after, 1)
+func (q *qrs) replace(before, after string) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	for index, text := range q.texts {
+		q.texts[index] = strings.Replace(text, before, after, 1)
 	}
-	if !all.over && len(all.texts) > 0 {
-		all.tell()
+	if !q.over && len(q.texts) > 0 {
+		q.tell()
 	}
 }
 
 // stop shows no more.
-func (all *qrs) stop() {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	all.over = true
-	if all.timer != nil {
-		all.timer.Stop()
+func (q *qrs) stop() {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.over = true
+	if q.timer != nil {
+		q.timer.Stop()
 	}
 }
 
-// refreshSecret makes a new secret for pairing, as the server wants it after some scans.
-func (one *login) refreshSecret() {
-	device := one.client.Store
-	before := base64.StdEncoding.EncodeToString(device.AdvSecretKey)
-	device.AdvSecretKey = random.Bytes(len(device.AdvSecretKey))
-	one.qrs.replace(before, base64.StdEncoding.EncodeToString(device.AdvSecretKey))
-}
-
-// event takes what the library dispatches. It returns true always: items that have to be stored come otherwise.
-func (one *login) event(found any) bool {
-	engine := one.engine
+// event takes what the library dispatches.
+func (l *login) event(found any) {
+	engine := l.engine
 	switch event := found.(type) {
 	case *events.QR:
-		one.qrs.offer(event.Codes)
+		l.qrs.offer(event.Codes)
+	case *events.RotateADVSecret: // the server wants it after some scans
+		l.qrs.replace(event.OldSecret, event.NewSecret)
 	case *events.Connected:
-		one.opened()
+		if l.admitted.Load() { // else it is the late word of a login before
+			l.opened()
+		}
 	case *events.PairPasskeyRequest:
 		engine.pipe.Tell("passkey", pipe.Fields{
 			"options": event.PublicKey, "expires_ms": passkeyLasts.Milliseconds(),
 		}, nil)
 	case *events.PairPasskeyConfirmation:
-		go one.confirmPasskey(event)
+		go l.confirmPasskey(event)
 	case *events.PairPasskeyError:
 		engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
 	case *events.IdentityChange:
 		if event.Implicit { // found by a message or by prekeys; that of a notification is handled with it
-			one.renewKeys(vault.AllGroups)
+			engine.renewKeys(l.client, vault.AllGroups)
 		}
 	case *events.KeepAliveTimeout:
-		one.pingUnanswered(event)
+		l.pingUnanswered(event)
 	case *events.Presence:
-		one.account.Presence(event)
+		l.account.Presence(event)
 	case *events.ChatPresence:
-		one.account.ChatPresence(event)
-	case *events.MediaRetry:
-		one.mediaRetried(event)
+		l.account.ChatPresence(event)
 	}
-	return true
 }
 
 // pairingFailed ends a login whose device was linked by the phone and could not confirm it: its keys are void.
 const pairingFailed = "pairing_failed"
 
-// serverQuery handles a query of the server, which are those of a pairing.
-func (one *login) serverQuery(node *waBinary.Node) {
-	if node.Attrs["from"] != types.ServerJID {
-		return
-	}
-	if success, linked := node.GetOptionalChildByTag("pair-success"); linked {
-		one.pair(outcome.Text(node.Attrs["id"]), library.ReadLinked(&success))
-	} else if _, offered := node.GetOptionalChildByTag("pair-device"); offered {
-		one.client.PairingOffer(one.engine.ctx, node)
-	}
-}
-
 // pair stores the device that a phone linked and confirms it. A pairing that fails, or panics, ends its login.
-func (one *login) pair(id string, device library.Linked) {
-	one.pairing.Store(true)
+func (l *login) pair(node *waBinary.Node) {
+	l.pairing.Store(true)
 	failed := true
 	defer func() {
 		if failed {
-			one.end(ends.Cause{Word: pairingFailed})
+			l.end(ends.Cause{Word: pairingFailed})
 		}
-		one.link.Do(func() { close(one.linked) })
+		l.link.Do(func() { close(l.linked) })
 	}()
-	if one.client.Pair(one.engine.ctx, id, device) != nil {
+	success := node.GetChildByTag("pair-success")
+	device := library.ReadLinked(&success)
+	if l.client.Pair(l.engine.ctx, outcome.Text(node.Attrs["id"]), device) != nil {
 		return
 	}
 	failed = false
-	one.qrs.stop()
-	one.engine.pipe.Tell("paired", pipe.Fields{"jid": device.JID.String(), "lid": device.LID.String()}, nil)
+	l.qrs.stop()
+	l.engine.pipe.Tell("paired", pipe.Fields{
+		"jid": device.JID.String(), "lid": device.LID.String(), "migrated": device.Migrated,
+	}, nil)
 }
 
-// mayPair returns whether the device that a phone linked may be stored.
-func (one *login) mayPair(types.JID, string, string) bool { return one.engine.sound() == nil }
-
-// opened has fresh prekeys uploaded where a copy was restored, then reports the login.
-func (one *login) opened() {
-	engine := one.engine
-	wanted, err := engine.vault.WantsFreshPreKeys(engine.ctx)
-	if err == nil && wanted {
-		one.client.UploadPreKeys(engine.ctx)
-		err = engine.vault.FreshPreKeysUploaded(engine.ctx)
-	}
-	if err == nil {
-		// The server keeps messages for two weeks: older ciphertexts cannot come again.
-		err = one.client.Store.EventBuffer.DeleteOldBufferedHashes(engine.ctx)
-	}
-	if err != nil {
-		engine.failed(err)
-		return
-	}
-	one.open.Store(true)
+// opened reports the login.
+func (l *login) opened() {
+	engine := l.engine
+	l.open.Store(true)
 	engine.lock.Lock()
 	told := engine.account(pipe.Fields{})
 	engine.lock.Unlock()
 	engine.pipe.Tell("open", told, nil)
-	one.states.LookAtAll(engine.ctx)
+	l.states.LookAtAll(engine.ctx)
 }
 
 // keepAliveFailures is after how many unanswered pings a socket counts as dead.
 const keepAliveFailures = 3
 
-func (one *login) pingUnanswered(event *events.KeepAliveTimeout) {
-	quiet := time.Since(time.Unix(0, one.traffic.last.Load()))
+func (l *login) pingUnanswered(event *events.KeepAliveTimeout) {
+	quiet := time.Since(time.Unix(0, l.traffic.last.Load()))
 	if event.ErrorCount >= keepAliveFailures && quiet > whatsmeow.KeepAliveIntervalMax {
-		one.end(ends.Cause{Word: "keepalive"})
+		l.end(ends.Cause{Word: "keepalive"})
 	}
 }
 
 // code asks for a code that links the device when it is typed on the phone.
-func (one *login) code(phone string) (pipe.Fields, error) {
-	if one.client.Store.ID != nil {
+func (l *login) code(phone string) (pipe.Fields, error) {
+	if l.client.Store.ID != nil {
 		return nil, &pipe.Refusal{Code: "already_linked", Permanent: true}
 	}
-	found, err := one.client.PairPhone(one.engine.ctx, phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
+	found, err := l.client.PairPhone(l.engine.ctx, phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
 	if number, refused := outcome.IsRefused(err); refused {
 		return nil, &pipe.Refusal{Code: "pairing_code_refused", Number: number}
 	}
@@ -223,27 +190,27 @@ func (one *login) code(phone string) (pipe.Fields, error) {
 	return pipe.Fields{"code": found, "expires_ms": codeLasts.Milliseconds()}, nil
 }
 
-func (one *login) codeRequest(request *pipe.Request) (pipe.Fields, error) {
+func (l *login) codeRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Phone string `json:"phone"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	return one.code(wanted.Phone)
+	return l.code(wanted.Phone)
 }
 
 // passkeyAssertion takes WebAuthn's JSON as raw bytes.
-func (one *login) passkeyAssertion(request *pipe.Request) (pipe.Fields, error) {
+func (l *login) passkeyAssertion(request *pipe.Request) (pipe.Fields, error) {
 	var assertion types.WebAuthnResponse
 	if json.Unmarshal(request.Raw, &assertion) != nil || len(assertion.RawID) == 0 {
 		return nil, &pipe.Refusal{Code: "bad_assertion", Permanent: true}
 	}
-	return nil, outcome.Of(one.client.SendPasskeyResponse(one.engine.ctx, &assertion))
+	return nil, outcome.Of(l.client.SendPasskeyResponse(l.engine.ctx, &assertion))
 }
 
-func (one *login) passkeyConfirm(*pipe.Request) (pipe.Fields, error) {
-	err := one.client.SendPasskeyConfirmation(one.engine.ctx)
+func (l *login) passkeyConfirm(*pipe.Request) (pipe.Fields, error) {
+	err := l.client.SendPasskeyConfirmation(l.engine.ctx)
 	if _, refused := outcome.IsRefused(err); err != nil && !refused && !errors.Is(err, whatsmeow.ErrNotConnected) {
 		return nil, &pipe.Refusal{Code: "no_passkey_challenge"}
 	}
@@ -252,16 +219,16 @@ func (one *login) passkeyConfirm(*pipe.Request) (pipe.Fields, error) {
 
 // confirmPasskey goes on where the phone knows that it is the client whose QR was scanned; else a person has
 // to compare the codes.
-func (one *login) confirmPasskey(event *events.PairPasskeyConfirmation) {
+func (l *login) confirmPasskey(event *events.PairPasskeyConfirmation) {
 	if !event.SkipHandoffUX {
-		one.engine.pipe.Tell("passkey", pipe.Fields{
+		l.engine.pipe.Tell("passkey", pipe.Fields{
 			"code": event.Code, "expires_ms": passkeyLasts.Milliseconds(),
 		}, nil)
 		return
 	}
-	if one.client.SendPasskeyConfirmation(one.engine.ctx) != nil {
-		one.engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
+	if l.client.SendPasskeyConfirmation(l.engine.ctx) != nil {
+		l.engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
 		return
 	}
-	one.engine.pipe.Tell("passkey", pipe.Fields{"confirmed": true}, nil)
+	l.engine.pipe.Tell("passkey", pipe.Fields{"confirmed": true}, nil)
 }

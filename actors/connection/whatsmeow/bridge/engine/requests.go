@@ -3,10 +3,8 @@
 package engine
 
 import (
+	"context"
 	"time"
-
-	"go.mau.fi/whatsmeow/proto/waHistorySync"
-	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/account"
 	"teimoso-whatsmeow/ends"
@@ -18,36 +16,36 @@ import (
 type handler func(*Engine, *pipe.Request) (pipe.Fields, []byte, error)
 
 // Handle answers a request: at once where that cannot wait, else beside others.
-func (engine *Engine) Handle(request *pipe.Request) {
+func (e *Engine) Handle(request *pipe.Request) {
 	switch request.Do {
 	case "deadline", "trace":
-		engine.answer(request)
+		e.answer(request)
 	case "close":
-		go engine.closeRequest(request)
+		go e.closeRequest(request)
 	default:
-		go engine.answer(request)
+		go e.answer(request)
 	}
 }
 
 // closeRequest closes everything, answers, and has the program end.
-func (engine *Engine) closeRequest(request *pipe.Request) {
-	if err := engine.Close(); err != nil {
+func (e *Engine) closeRequest(request *pipe.Request) {
+	if err := e.Close(); err != nil {
 		request.Refuse(err)
 	} else {
 		request.Answer(nil, nil)
 	}
-	close(engine.closed)
+	e.closing.Do(func() { close(e.closed) })
 }
 
-func (engine *Engine) answer(request *pipe.Request) {
-	engine.requests.Add(1)
-	defer engine.requests.Add(-1)
+func (e *Engine) answer(request *pipe.Request) {
+	e.requests.Add(1)
+	defer e.requests.Add(-1)
 	handle := handlers[request.Do]
 	if handle == nil {
 		request.Refuse(&pipe.Refusal{Code: "unknown_request", Permanent: true})
 		return
 	}
-	fields, raw, err := handle(engine, request)
+	fields, raw, err := handle(e, request)
 	if err != nil {
 		request.Refuse(err)
 		return
@@ -92,7 +90,7 @@ func init() {
 		"presence":          ofAccount((*account.Account).Show),
 		"typing":            ofAccount((*account.Account).Typing),
 		"subscribe":         ofAccount((*account.Account).Subscribe),
-		"probe":             running(func(one *login, request *pipe.Request) (pipe.Fields, error) { return one.account.Probe(request) }),
+		"probe":             running(untilEnd((*account.Account).Probe)),
 		"media_hosts":       ofAccount((*account.Account).MediaHosts),
 		"media_retry":       ofAccount((*account.Account).RetryMedia),
 		"peer":              open((*login).peerRequest),
@@ -106,7 +104,9 @@ func init() {
 		if err != nil {
 			return nil, nil, err
 		}
-		return one.account.Mex(request)
+		ctx, cancel := context.WithTimeout(one.alive, account.Within)
+		defer cancel()
+		return one.account.Mex(ctx, request)
 	}
 }
 
@@ -139,28 +139,35 @@ func open(handle func(*login, *pipe.Request) (pipe.Fields, error)) handler {
 	})
 }
 
+type accountHandler = func(*account.Account, context.Context, *pipe.Request) (pipe.Fields, error)
+
 // ofAccount answers a request about the account that is logged in.
-func ofAccount(handle func(*account.Account, *pipe.Request) (pipe.Fields, error)) handler {
-	return open(func(one *login, request *pipe.Request) (pipe.Fields, error) {
-		return handle(one.account, request)
-	})
+func ofAccount(handle accountHandler) handler { return open(untilEnd(handle)) }
+
+// untilEnd gives up a request at the end of the login, or when it takes too long.
+func untilEnd(handle accountHandler) func(*login, *pipe.Request) (pipe.Fields, error) {
+	return func(l *login, request *pipe.Request) (pipe.Fields, error) {
+		ctx, cancel := context.WithTimeout(l.alive, account.Within)
+		defer cancel()
+		return handle(l.account, ctx, request)
+	}
 }
 
-func (engine *Engine) loginRequest(request *pipe.Request) (pipe.Fields, error) {
+func (e *Engine) loginRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Version *[3]uint32 `json:"version"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	return nil, engine.start(wanted.Version)
+	return nil, e.start(wanted.Version)
 }
 
 // disconnect ends the login and returns once `ended` was sent.
-func (engine *Engine) disconnect(*pipe.Request) (pipe.Fields, error) {
-	engine.lock.Lock()
-	one := engine.login
-	engine.lock.Unlock()
+func (e *Engine) disconnect(*pipe.Request) (pipe.Fields, error) {
+	e.lock.Lock()
+	one := e.login
+	e.lock.Unlock()
 	if one != nil {
 		one.end(ends.Cause{Word: "closed"})
 		<-one.over
@@ -168,69 +175,69 @@ func (engine *Engine) disconnect(*pipe.Request) (pipe.Fields, error) {
 	return nil, nil
 }
 
-func (engine *Engine) deadline(request *pipe.Request) (pipe.Fields, error) {
+func (e *Engine) deadline(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Milliseconds int64 `json:"ms"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	engine.lease.Renew(time.Duration(wanted.Milliseconds) * time.Millisecond)
+	e.lease.renew(time.Duration(wanted.Milliseconds) * time.Millisecond)
 	return nil, nil
 }
 
-func (engine *Engine) traceRequest(request *pipe.Request) (pipe.Fields, error) {
+func (e *Engine) traceRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		On bool `json:"on"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	engine.tracing.Store(wanted.On)
+	e.tracing.Store(wanted.On)
 	return nil, nil
 }
 
-func (engine *Engine) copyRequest(request *pipe.Request) (pipe.Fields, error) {
+func (e *Engine) copyRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Path string `json:"path"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	if err := engine.ready(); err != nil {
+	if err := e.ready(); err != nil {
 		return nil, err
 	}
-	if err := engine.vault.Copy(engine.ctx, wanted.Path); err != nil {
+	if err := e.vault.Copy(e.ctx, wanted.Path); err != nil {
 		return nil, outcome.Store(err)
 	}
 	return nil, nil
 }
 
 // renew makes a restored copy fit for use; no login may be running.
-func (engine *Engine) renew(*pipe.Request) (pipe.Fields, error) {
-	if err := engine.ready(); err != nil {
+func (e *Engine) renew(*pipe.Request) (pipe.Fields, error) {
+	if err := e.ready(); err != nil {
 		return nil, err
 	}
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.login != nil {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.login != nil {
 		return nil, &pipe.Refusal{Code: "already_running"}
 	}
-	device := engine.client.Store
+	device := e.client.Store
 	if device.ID == nil {
 		return nil, nil
 	}
-	if err := engine.vault.Renew(engine.ctx, device.GetJID(), device.GetLID()); err != nil {
+	if err := e.vault.Renew(e.ctx, device.GetJID(), device.GetLID()); err != nil {
 		return nil, outcome.Store(err)
 	}
-	return nil, engine.load(nil)
+	return nil, e.load()
 }
 
-func (engine *Engine) mappings(*pipe.Request) (pipe.Fields, error) {
-	if err := engine.ready(); err != nil {
+func (e *Engine) mappings(*pipe.Request) (pipe.Fields, error) {
+	if err := e.ready(); err != nil {
 		return nil, err
 	}
-	pairs, err := engine.vault.Mappings(engine.ctx)
+	pairs, err := e.vault.Mappings(e.ctx)
 	if err != nil {
 		return nil, outcome.Store(err)
 	}
@@ -238,57 +245,53 @@ func (engine *Engine) mappings(*pipe.Request) (pipe.Fields, error) {
 }
 
 // logout unlinks the device where WhatsApp can be reached, and deletes its keys in any case.
-func (engine *Engine) logout(*pipe.Request) (pipe.Fields, error) {
-	if err := engine.ready(); err != nil {
+func (e *Engine) logout(*pipe.Request) (pipe.Fields, error) {
+	if err := e.ready(); err != nil {
 		return nil, err
 	}
-	engine.lock.Lock()
-	client := engine.client
-	engine.lock.Unlock()
+	e.lock.Lock()
+	client := e.client
+	e.lock.Unlock()
 	jid, told := client.Store.GetJID(), false
-	if one, err := engine.loggedIn(); err == nil && !jid.IsEmpty() {
-		told = one.account.Unlink(jid) == nil
+	if one, err := e.loggedIn(); err == nil && !jid.IsEmpty() {
+		told = one.account.Unlink(one.alive, jid) == nil
 	}
-	if _, err := engine.disconnect(nil); err != nil {
+	if _, err := e.disconnect(nil); err != nil {
 		return nil, err
 	}
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
+	e.lock.Lock()
+	defer e.lock.Unlock()
 	if !jid.IsEmpty() {
-		if err := engine.vault.Forget(engine.ctx, jid); err != nil {
+		if err := e.vault.Forget(e.ctx, jid); err != nil {
 			return nil, outcome.Store(err)
 		}
 	}
-	return pipe.Fields{"told": told}, engine.load(nil)
+	return pipe.Fields{"told": told}, e.load()
 }
 
 // historyLearnt takes a history that the actor stored: the library keeps addresses, secrets and tokens of it.
-func (engine *Engine) historyLearnt(request *pipe.Request) (pipe.Fields, error) {
-	if err := engine.ready(); err != nil {
+func (e *Engine) historyLearnt(request *pipe.Request) (pipe.Fields, error) {
+	if err := e.ready(); err != nil {
 		return nil, err
 	}
-	var history waHistorySync.HistorySync
-	if proto.Unmarshal(request.Raw, &history) != nil {
-		return nil, &pipe.Refusal{Code: "bad_history", Permanent: true}
-	}
-	engine.lock.Lock()
-	client := engine.client
-	engine.lock.Unlock()
+	e.lock.Lock()
+	client := e.client
+	e.lock.Unlock()
 	if client.Store.ID == nil {
 		return nil, outcome.NotConnected
 	}
-	if err := client.LearnHistory(engine.ctx, &history); err != nil {
-		return nil, outcome.Store(err)
+	if client.LearnHistory(e.ctx, request.Raw) != nil {
+		return nil, &pipe.Refusal{Code: "bad_history", Permanent: true}
 	}
-	return nil, engine.sound()
+	return nil, e.sound()
 }
 
 // ready returns an error before `hello`, and once the database failed.
-func (engine *Engine) ready() error {
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.settings == nil {
+func (e *Engine) ready() error {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.settings == nil {
 		return &pipe.Refusal{Code: "no_hello"}
 	}
-	return engine.sound()
+	return e.sound()
 }

@@ -20,13 +20,13 @@ import (
 )
 
 // sendRequest sends the message in the raw bytes.
-func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
+func (l *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Chat      string `json:"chat"`
 		MessageID string `json:"message_id"`
-		Media     string `json:"mediatype"`
 		Timeout   int64  `json:"timeout_ms"`
 		Members   string `json:"members"`
+		ByNumber  bool   `json:"by_number"`
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
@@ -35,9 +35,10 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, to, err := one.sender.Send(sending.Message{
-		Chat: chat, ID: wanted.MessageID, Plain: request.Raw, Media: wanted.Media,
+	at, to, err := l.sender.Send(sending.Message{
+		Chat: chat, ID: wanted.MessageID, Plain: request.Raw,
 		Within: time.Duration(wanted.Timeout) * time.Millisecond, Noted: wanted.Members,
+		ByNumber: wanted.ByNumber,
 	})
 	if err != nil {
 		return nil, err
@@ -46,8 +47,8 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // noteRecipients has the actor keep whom a message of a group is for; nothing leaves where it does not.
-func (one *login) noteRecipients(group types.JID, id string, persons []types.JID) error {
-	_, err := one.committed("recipients", pipe.Fields{
+func (l *login) noteRecipients(group types.JID, id string, persons []types.JID) error {
+	_, err := l.committed("recipients", pipe.Fields{
 		"chat": group.String(), "message_id": id, "persons": persons,
 	}, nil)
 	if err != nil {
@@ -58,7 +59,7 @@ func (one *login) noteRecipients(group types.JID, id string, persons []types.JID
 
 // peerRequest sends a message of the actor's to the account's own phone, under the actor's id: it asks for what came
 // without its content, which then comes as `resent`.
-func (one *login) peerRequest(request *pipe.Request) (pipe.Fields, error) {
+func (l *login) peerRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		MessageID string `json:"message_id"`
 	}
@@ -69,11 +70,11 @@ func (one *login) peerRequest(request *pipe.Request) (pipe.Fields, error) {
 	if proto.Unmarshal(request.Raw, &message) != nil || wanted.MessageID == "" {
 		return nil, &pipe.Refusal{Code: "bad_message", Permanent: true}
 	}
-	return nil, one.sender.TellPhoneAs(one.engine.ctx, wanted.MessageID, &message)
+	return nil, l.sender.TellPhone(l.engine.ctx, wanted.MessageID, &message)
 }
 
 // syncStates fetches all collections, or the named one, anew.
-func (one *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
+func (l *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Collection string `json:"collection"`
 		Whole      bool   `json:"whole"`
@@ -85,7 +86,7 @@ func (one *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
 		if wanted.Collection != "" && wanted.Collection != string(name) {
 			continue
 		}
-		if err := one.states.Fetch(one.engine.ctx, name, wanted.Whole); err != nil {
+		if err := l.states.Fetch(l.engine.ctx, name, wanted.Whole); err != nil {
 			return nil, outcome.Of(err)
 		}
 	}
@@ -94,7 +95,7 @@ func (one *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
 
 // patchState changes the account's state for all its devices: each change is a path (`index`), a version of the
 // format, and the action as protobuf's JSON. They count as made `at_ms`, or now.
-func (one *login) patchState(request *pipe.Request) (pipe.Fields, error) {
+func (l *login) patchState(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Collection string `json:"collection"`
 		At         int64  `json:"at_ms"`
@@ -120,8 +121,8 @@ func (one *login) patchState(request *pipe.Request) (pipe.Fields, error) {
 			Index: change.Index, Version: change.Version, Value: action,
 		})
 	}
-	if err := one.mayLeave(); err != nil {
+	if err := l.mayLeave(); err != nil {
 		return nil, err
 	}
-	return nil, outcome.Of(one.states.Send(one.engine.ctx, patch))
+	return nil, outcome.Of(l.states.Send(l.engine.ctx, patch))
 }

@@ -3,151 +3,162 @@
 package engine
 
 import (
-	"runtime/debug"
+	"encoding/json"
 	"strconv"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waWa6"
+	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/ends"
-	"teimoso-whatsmeow/intake"
+	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/settlements"
 )
 
 // received sees each stanza on the goroutine that reads the socket; waiting here stops reading.
-func (one *login) received(node *waBinary.Node) {
-	one.engine.trace("in", node)
-	one.sawTraffic()
-	one.offline.Saw(node)
+//
+// It returns whether the program handles the stanza: what the actor has to commit before it is answered, how a login ends, and what
+// would not be answered. All else is the library's, which handles it in a goroutine of its own.
+func (l *login) received(node *waBinary.Node) (taken bool) {
+	l.engine.trace("in", node)
+	l.sawTraffic()
+	l.offline.saw(node)
 	switch node.Tag {
 	case "failure":
-		one.end(ends.Failure(node))
+		l.end(ends.Failure(node))
+		return true
 	case "stream:error":
-		one.end(ends.StreamError(node))
-	case "xmlstreamend", "ack":
+		l.end(ends.StreamError(node))
+		return true
 	case "iq":
-		if kind, _ := node.Attrs["type"].(string); kind == "set" || kind == "get" {
-			one.queue.Put(node)
-		}
+		l.tellLimit(node)
+		_, taken = node.GetOptionalChildByTag("pair-success")
+		taken = taken && node.Attrs["from"] == types.ServerJID
+	case "notification":
+		taken = l.notified(node)
+	case "success":
+		l.admitted.Store(true)
+	case "ib":
+		l.information(node)
+	case "ack", "xmlstreamend", "chatstate", "presence", "status":
 	default:
-		one.queue.Put(node)
+		taken = true
 	}
+	if taken {
+		select {
+		case l.stanzas <- node:
+		case <-l.stopped:
+		}
+	}
+	// The library would acknowledge what cannot be stored any more.
+	return taken || l.engine.sound() != nil
 }
 
-func (one *login) sent(node *waBinary.Node) { one.engine.trace("out", node) }
-
-func (engine *Engine) trace(direction string, node *waBinary.Node) {
-	if !engine.tracing.Load() {
+func (e *Engine) trace(direction string, node *waBinary.Node) {
+	if !e.tracing.Load() {
 		return
 	}
-	if encoded, err := waBinary.Marshal(*node); err == nil {
-		engine.pipe.Tell("stanza", pipe.Fields{"direction": direction}, encoded)
+	encoded, err := waBinary.Marshal(*node)
+	if err != nil {
+		return
+	}
+	if shown, err := json.Marshal(node); err == nil {
+		e.pipe.Tell("stanza", pipe.Fields{"direction": direction, "size": len(encoded)}, shown)
 	}
 }
 
 // payload returns what the device says of itself as it logs in, or asks for a pairing.
-func (one *login) payload() *waWa6.ClientPayload {
-	payload := one.client.Store.GetClientPayload()
-	if one.engine.tracing.Load() {
+func (e *Engine) payload(client *library.Client) *waWa6.ClientPayload {
+	payload := client.Store.GetClientPayload()
+	if e.tracing.Load() {
 		if encoded, err := proto.Marshal(payload); err == nil {
-			one.engine.pipe.Tell("login", nil, encoded)
+			e.pipe.Tell("login", nil, encoded)
 		}
 	}
 	return payload
 }
 
-// work handles stanzas one after the other until the queue is closed; messages that wait are decrypted together.
-func (one *login) work() {
-	defer one.settle.Close()
-	together := &together{login: one}
+// work handles stanzas one after the other until the login stops; messages that wait are decrypted together.
+func (l *login) work() {
+	defer l.settle.Close()
+	batch := &messageBatch{login: l}
 	for {
-		node, ok := one.queue.Take()
-		if !ok {
-			together.drop()
+		var node *waBinary.Node
+		select {
+		case node = <-l.stanzas:
+		case <-l.stopped:
+			batch.drop()
 			return
 		}
-		if !together.take(node) {
-			together.finish()
-			one.guarded(node, func() { one.handle(node) })
+		if !batch.take(node) {
+			batch.finish()
+			l.guarded(node, func() { l.handle(node) })
 		}
-		if one.queue.Empty() {
-			together.finish()
+		if len(l.stanzas) == 0 {
+			batch.finish()
 		}
 	}
 }
 
 // guarded has a stanza refused on which the program fails.
-func (one *login) guarded(node *waBinary.Node, handle func()) {
+func (l *login) guarded(node *waBinary.Node, handle func()) {
 	defer func() {
 		if broken := recover(); broken != nil {
-			one.engine.logs.Module("engine").Errorf("handler panicked")
-			one.engine.pipe.Tell("mistake", nil, nil)
-			_ = debug.Stack()
-			one.unhandled(node)
+			l.engine.logs.Module("engine").Errorf("handler panicked")
+			l.engine.pipe.Tell("mistake", nil, nil)
+			l.unhandled(node)
 		}
 	}()
 	handle()
 }
 
-func (one *login) handle(node *waBinary.Node) {
-	ctx := one.engine.ctx
+func (l *login) handle(node *waBinary.Node) {
 	switch node.Tag {
 	case "message", "appdata":
-		one.message(node)
+		l.message(node)
 	case "receipt":
-		one.receipt(node)
+		l.receipt(node)
 	case "notification":
-		one.notification(node)
+		l.notification(node)
 	case "call":
-		one.call(node)
-	case "status":
-		// A status is shown to nobody here; the server waits for the ack.
-		one.acknowledge(node, 0)
-	case "chatstate":
-		one.client.ChatState(ctx, node)
-	case "presence":
-		one.client.PresenceStanza(ctx, node)
-	case "success":
-		one.success(node)
+		l.call(node)
 	case "iq":
-		one.serverQuery(node)
-	case "ib":
-		one.information(node)
+		l.pair(node)
 	default:
 		if _, addressed := node.Attrs["id"]; addressed {
-			one.acknowledge(node, whatsmeow.NackUnrecognizedStanza)
+			l.acknowledge(node, whatsmeow.NackUnrecognizedStanza)
 		}
 	}
 }
 
 // unhandled answers a stanza on which the program failed: a placeholder is stored before it is refused.
-func (one *login) unhandled(node *waBinary.Node) {
+func (l *login) unhandled(node *waBinary.Node) {
 	if node.Tag != "message" {
-		one.acknowledge(node, whatsmeow.NackUnhandledError)
+		l.acknowledge(node, whatsmeow.NackUnhandledError)
 		return
 	}
-	info, err := one.client.ParseMessage(node)
+	info, err := l.client.ParseMessage(node)
 	if err != nil {
-		one.acknowledge(node, whatsmeow.NackParsingError)
+		l.acknowledge(node, whatsmeow.NackParsingError)
 		return
 	}
-	one.placeholder(node, info, "failed", func() {
-		one.client.Acknowledge(one.engine.ctx, node, whatsmeow.NackUnhandledError)
+	l.placeholder(node, info, "failed", func() {
+		l.client.Acknowledge(l.engine.ctx, node, whatsmeow.NackUnhandledError)
 	})
 }
 
 // deliver sends the actor what it has to commit.
-func (one *login) deliver(kind string, fields pipe.Fields, raw []byte) <-chan pipe.Answer {
-	return one.engine.pipe.Ask(kind, fields, raw)
+func (l *login) deliver(kind string, fields pipe.Fields, raw []byte) <-chan pipe.Answer {
+	return l.engine.pipe.Ask(kind, fields, raw)
 }
 
 // stored answers a stanza once the actor committed its deliveries; otherwise it stays unanswered.
-func (one *login) stored(answer func(), deliveries ...<-chan pipe.Answer) {
-	one.settle.Add(settlements.Settlement{Deliveries: deliveries, Done: func(stored bool) {
+func (l *login) stored(answer func(), deliveries ...<-chan pipe.Answer) {
+	l.settle.Add(settlements.Settlement{Deliveries: deliveries, Done: func(stored bool) {
 		if stored {
 			answer()
 		}
@@ -155,25 +166,19 @@ func (one *login) stored(answer func(), deliveries ...<-chan pipe.Answer) {
 }
 
 // acknowledge answers a stanza in its turn behind those before it.
-func (one *login) acknowledge(node *waBinary.Node, number int) {
-	one.stored(func() { one.client.Acknowledge(one.engine.ctx, node, number) })
+func (l *login) acknowledge(node *waBinary.Node, number int) {
+	l.stored(func() { l.client.Acknowledge(l.engine.ctx, node, number) })
 }
 
 // requestBatch asks the server for the next stanzas that wait there.
-func (one *login) requestBatch() {
-	_ = one.client.SendStanza(one.engine.ctx, waBinary.Node{Tag: "ib", Content: []waBinary.Node{
-		{Tag: "offline_batch", Attrs: waBinary.Attrs{"count": strconv.Itoa(intake.Batch)}},
+func (l *login) requestBatch() {
+	_ = l.client.SendStanza(l.engine.ctx, waBinary.Node{Tag: "ib", Content: []waBinary.Node{
+		{Tag: "offline_batch", Attrs: waBinary.Attrs{"count": strconv.Itoa(offlineBatch)}},
 	}})
 }
 
-// success begins the session of a paired device.
-func (one *login) success(node *waBinary.Node) { one.client.ConnectSuccess(one.engine.ctx, node) }
-
-func (one *login) information(node *waBinary.Node) {
-	for _, child := range node.GetChildren() {
-		switch child.Tag {
-		case "client_expiration":
-			one.engine.pipe.Tell("version_end", pipe.Fields{"at": outcome.Text(child.Attrs["t"])}, nil)
-		}
+func (l *login) information(node *waBinary.Node) {
+	if end, known := node.GetOptionalChildByTag("client_expiration"); known {
+		l.engine.pipe.Tell("version_end", pipe.Fields{"at": outcome.Text(end.Attrs["t"])}, nil)
 	}
 }

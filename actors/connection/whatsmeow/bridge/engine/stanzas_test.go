@@ -29,13 +29,13 @@ type answersLog struct {
 	answers atomic.Int32
 }
 
-func (log *answersLog) Warnf(template string, _ ...any) {
+func (a *answersLog) Warnf(template string, _ ...any) {
 	if strings.HasPrefix(template, "Failed to send acknowledgement") {
-		log.answers.Add(1)
+		a.answers.Add(1)
 	}
 }
 
-func (log *answersLog) Sub(string) waLog.Logger { return log }
+func (a *answersLog) Sub(string) waLog.Logger { return a }
 
 // panicked has a handler panic on a stanza, and returns how often the stanza was answered before the actor settled
 // what the program delivered, and after. `settle` is called for each delivery.
@@ -50,7 +50,7 @@ func panicked(t *testing.T, node *waBinary.Node, settle func(*pipe.Request)) (be
 	engine := &Engine{ctx: context.Background(), pipe: pipe.New(ours), logs: logging.New(io.Discard)}
 	one := &login{
 		engine: engine,
-		client: library.New(&store.Device{Log: waLog.Noop, ID: &own}, log, library.Taps{}, nil, nil),
+		client: library.New(&store.Device{Log: waLog.Noop, ID: &own}, log, library.Taps{}, library.Network{}),
 		settle: settlements.New(engine.pipe, func() error { return nil }, func([][32]byte) {}),
 	}
 	go func() { _ = engine.pipe.Serve(func(*pipe.Request) {}) }()

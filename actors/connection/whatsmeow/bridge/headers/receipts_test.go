@@ -35,7 +35,7 @@ func TestReceiptOfSeveralPersonsIsTakenApart(t *testing.T) {
 		},
 	}
 	own := types.NewJID("15550100100", types.DefaultUserServer)
-	client := library.New(&store.Device{ID: &own}, waLog.Noop, library.Taps{}, nil, nil)
+	client := library.New(&store.Device{ID: &own}, waLog.Noop, library.Taps{}, library.Network{})
 	whole, parts, err := client.ParseReceipt(node)
 	if err != nil || len(parts) != 3 {
 		t.Fatalf("%v parts: %v", len(parts), err)

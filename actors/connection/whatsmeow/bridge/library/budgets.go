@@ -9,7 +9,7 @@ import (
 
 const (
 	// mostEffort is what one message may take until a session authenticates it, in steps of a chain (about 1 µs each).
-	mostEffort = 600
+	mostEffort = mostMissing + 2*agreement
 	// ordinary is what one takes whose device has no budget left: messages in order on its newest session are read as ever.
 	ordinary = 150
 	// agreement is what the begin of a chain takes.
@@ -37,44 +37,44 @@ type budget struct {
 func newBudgets(now func() time.Time) *budgets { return &budgets{now: now, all: map[string]budget{}} }
 
 // allowance returns what a message of a device may take.
-func (some *budgets) allowance(device string) int {
-	some.lock.Lock()
-	defer some.lock.Unlock()
-	if some.left(device) <= 0 {
+func (b *budgets) allowance(device string) int {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.left(device) <= 0 {
 		return ordinary
 	}
 	return mostEffort
 }
 
 // charge takes what a message took from the budget of its device, unless that is ordinary.
-func (some *budgets) charge(device string, spent int) {
+func (b *budgets) charge(device string, spent int) {
 	if spent <= ordinary {
 		return
 	}
-	some.lock.Lock()
-	defer some.lock.Unlock()
-	left := some.left(device)
-	if _, found := some.all[device]; !found && len(some.all) >= mostBudgets {
-		some.dropOldest()
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	left := b.left(device)
+	if _, found := b.all[device]; !found && len(b.all) >= mostBudgets {
+		b.dropOldest()
 	}
-	some.all[device] = budget{left - float64(spent), some.now()}
+	b.all[device] = budget{left - float64(spent), b.now()}
 }
 
 // dropOldest forgets the device that caused no such effort for the longest time.
-func (some *budgets) dropOldest() {
-	oldest, at := "", some.now()
-	for device, known := range some.all {
+func (b *budgets) dropOldest() {
+	oldest, at := "", b.now()
+	for device, known := range b.all {
 		if oldest == "" || known.at.Before(at) {
 			oldest, at = device, known.at
 		}
 	}
-	delete(some.all, oldest)
+	delete(b.all, oldest)
 }
 
-func (some *budgets) left(device string) float64 {
-	known, found := some.all[device]
+func (b *budgets) left(device string) float64 {
+	known, found := b.all[device]
 	if !found {
 		return burst
 	}
-	return min(burst, known.left+rate*some.now().Sub(known.at).Seconds())
+	return min(burst, known.left+rate*b.now().Sub(known.at).Seconds())
 }

@@ -6,116 +6,144 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
-	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/socket"
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
 
 // ErrHandshake reports that the server is there, and is not the one that it should be.
 var ErrHandshake = errors.New("handshake failed")
 
-const (
-	dialTimeout  = 30 * time.Second
-	drainTimeout = 5 * time.Second
-)
+// dialTimeout is how long opening a socket may take, the handshake included.
+const dialTimeout = 30 * time.Second
+
+// writeTimeout is how long the server may take nothing: a message that is written has the turn of the ratchet meanwhile.
+const writeTimeout = 20 * time.Second
+
+// Network is how the library reaches WhatsApp: the address of its WebSocket in place of the library's constant, and the
+// transports of the socket and of files.
+type Network struct {
+	Server           *url.URL
+	WebSocket, Media http.RoundTripper
+}
+
+// endpoint leads the library's sockets to the engine's server, and has the stream of the last one.
+type endpoint struct {
+	Network
+	last atomic.Pointer[stream]
+}
+
+// RoundTrip opens a WebSocket.
+func (e *endpoint) RoundTrip(request *http.Request) (*http.Response, error) {
+	changed := request.Clone(request.Context())
+	changed.URL, changed.Host = e.Server, e.Server.Host
+	answer, err := e.WebSocket.RoundTrip(changed)
+	if err != nil {
+		return answer, err
+	}
+	if body, upgraded := answer.Body.(io.ReadWriteCloser); upgraded {
+		opened := &stream{ReadWriteCloser: body, over: make(chan struct{})}
+		e.last.Store(opened)
+		answer.Body = opened
+	}
+	return answer, nil
+}
+
+// broken returns whether a frame of the last socket was lost: nothing that follows it may be handled before it.
+func (e *endpoint) broken() bool {
+	last := e.last.Load()
+	return last != nil && last.lost.Load()
+}
+
+// stream is what a socket's bytes come over; `over` is closed at its end.
+type stream struct {
+	io.ReadWriteCloser
+	over chan struct{}
+	once sync.Once
+	lost atomic.Bool
+}
+
+// Read reads bytes of the server.
+func (s *stream) Read(into []byte) (int, error) {
+	count, err := s.ReadWriteCloser.Read(into)
+	if err != nil {
+		s.end()
+	}
+	return count, err
+}
+
+// Write writes bytes to the server; one that reads none for writeTimeout has the socket closed.
+func (s *stream) Write(from []byte) (int, error) {
+	defer time.AfterFunc(writeTimeout, func() { _ = s.Close() }).Stop()
+	return s.ReadWriteCloser.Write(from)
+}
+
+// Close closes the socket without a word to the server.
+func (s *stream) Close() error {
+	defer s.end()
+	return s.ReadWriteCloser.Close()
+}
+
+func (s *stream) end() { s.once.Do(func() { close(s.over) }) }
 
 // Connection is one open socket.
 type Connection struct {
 	client *Client
-	socket *socket.FrameSocket
-	cancel context.CancelFunc
-	once   sync.Once
+	stream *stream
 }
 
-// Connect opens one socket and starts its pings. The library's own Connect has WhatsApp's address as a
-// constant, and loses the order of stanzas when more than 2,048 wait.
-func (client *Client) Connect(ctx context.Context, url string, log waLog.Logger) (*Connection, error) {
-	own, cancel := context.WithCancel(ctx)
+// Open opens one socket by the library's Connect. It gives up at the end of the context, which is that of all work of the socket.
+func (c *Client) Open(ctx context.Context) (*Connection, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(dialTimeout, cancel)
-	defer timer.Stop()
-	watched := &frameLog{Logger: log}
-	frames := socket.NewFrameSocket(watched, client.websocket)
-	watched.frames = frames
-	frames.URL = url
-	if err := frames.Connect(own); err != nil {
+	c.endpoint.last.Store(nil)
+	err := c.ConnectContext(ctx)
+	opened := c.endpoint.last.Load()
+	connection := &Connection{c, opened}
+	switch inTime := timer.Stop(); {
+	case err != nil && opened != nil:
+		err = fmt.Errorf("%w: %w", ErrHandshake, err)
+	case err == nil && !inTime:
+		err = ErrHandshake
+	}
+	if err != nil {
 		cancel()
+		connection.Close()
 		return nil, err
 	}
-	client.expectConnection()
-	queue, err := client.handshake(frames)
-	if err != nil {
-		frames.Close(0)
-		cancel()
-		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
-	}
-	if !timer.Stop() {
-		frames.Close(0)
-		cancel()
-		return nil, ErrHandshake
-	}
-	connection := &Connection{client: client, socket: frames, cancel: cancel}
-	// The tap saw these stanzas already.
-	go discard(frames.Context(), queue)
-	go client.keepAlive(ctx, frames.Context())
 	return connection, nil
 }
 
-// frameLog ends a socket as soon as a frame of it cannot be decrypted. The library writes that to its log and goes on:
-// a stanza that was in it would come at the next login, after those that followed it, and where a frame was lost
-// none that follows can be read.
-type frameLog struct {
-	waLog.Logger
-	frames *socket.FrameSocket
-}
-
-// Warnf writes the warning; one of a frame that cannot be decrypted does not return, so that none is read after it.
-func (log *frameLog) Warnf(message string, args ...any) {
-	log.Logger.Warnf(message, args...)
-	if strings.HasPrefix(message, "Failed to decrypt frame") {
-		log.frames.Close(0)
-		go log.drain()
-		runtime.Goexit()
-	}
-}
-
-// drain takes what was read already, for which the reader of the socket would wait for ever.
-func (log *frameLog) drain() {
-	for {
-		select {
-		case <-log.frames.Frames:
-		case <-time.After(drainTimeout):
-			return
-		}
-	}
-}
-
-func discard(ctx context.Context, queue <-chan *waBinary.Node) {
-	for {
-		select {
-		case <-queue:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Done is closed once the socket is.
-func (connection *Connection) Done() <-chan struct{} { return connection.socket.Context().Done() }
+func (c *Connection) Done() <-chan struct{} { return c.stream.over }
 
 // Close closes the socket; requests of the library that wait for answers end.
 //
-// The socket closes first, under its own lock. The library's Disconnect clears the socket's callback without that
-// lock; a socket that the server closes at the same moment would call what has just been cleared, and end the program.
-func (connection *Connection) Close() {
-	connection.once.Do(func() {
-		connection.socket.Close(websocket.StatusNormalClosure)
-		connection.client.Disconnect()
-		connection.cancel()
-	})
+// The library's Disconnect clears the socket's callback without a lock: a socket that the server closes at the same moment would call
+// what has just been cleared, and end the program. ResetConnection closes the socket and leaves the callback alone.
+func (c *Connection) Close() {
+	c.client.ResetConnection()
+	c.client.Disconnect()
+}
+
+// frameLog ends a socket as soon as a frame of it cannot be decrypted. The library writes that to its log and goes on:
+// a stanza that was in it would come at the next login, after those that followed it.
+type frameLog struct {
+	waLog.Logger
+	endpoint *endpoint
+}
+
+// Warnf writes the warning.
+func (f *frameLog) Warnf(message string, args ...any) {
+	f.Logger.Warnf(message, args...)
+	if last := f.endpoint.last.Load(); last != nil && strings.HasPrefix(message, "Failed to decrypt frame") {
+		last.lost.Store(true)
+		_ = last.Close()
+	}
 }

@@ -13,8 +13,8 @@ import (
 type Contact struct{ Address, Number, LID types.JID }
 
 // FindContact asks WhatsApp for a phone number, which may be answered by another one; nil where nobody has it.
-func (client *Client) FindContact(ctx context.Context, number string) (*Contact, error) {
-	answers, err := client.IsOnWhatsApp(ctx, []string{"+" + number})
+func (c *Client) FindContact(ctx context.Context, number string) (*Contact, error) {
+	answers, err := c.IsOnWhatsApp(ctx, []string{"+" + number})
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (client *Client) FindContact(ctx context.Context, number string) (*Contact,
 		found := &Contact{Address: answer.JID, Number: answer.PhoneNumber, LID: answer.JID}
 		if answer.JID.Server == types.DefaultUserServer {
 			found.Number = answer.JID
-			found.LID, _ = client.Store.LIDs.GetLIDForPN(ctx, answer.JID)
+			found.LID, _ = c.Store.LIDs.GetLIDForPN(ctx, answer.JID)
 		}
 		return found, nil
 	}

@@ -25,8 +25,9 @@ import (
 	"teimoso-whatsmeow/vault"
 )
 
-// mostMissing is how many messages may be missing before one on a chain; beyond it a resend costs one message.
-const mostMissing = 400
+// mostMissing is how many messages may be missing before one on a chain, as WhatsApp's own client has it; beyond it a resend costs
+// one message.
+const mostMissing = 2000
 
 // large is the size of a message, in bytes, from which copying it takes longer than any other step.
 const large = 1 << 16
@@ -43,11 +44,11 @@ var ErrForged = errors.New("no session authenticates the message")
 
 // refuseForgeries returns a context in which a direct message is decrypted only where it is authentic; ErrForged for one that is
 // none, whatever its sessions are.
-func (client *Client) refuseForgeries(
+func (c *Client) refuseForgeries(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool,
 ) (context.Context, error) {
 	content, _ := part.Content.([]byte)
-	check := &check{client: client, address: from.SignalAddress(), sender: from.String(), size: len(content)}
+	check := &check{client: c, address: from.SignalAddress(), sender: from.String(), size: len(content)}
 	var err error
 	if first {
 		if check.envelope, err = envelopeOf(content); err != nil {
@@ -66,12 +67,12 @@ func (client *Client) refuseForgeries(
 // its sender is asked for it once more. Any other refusal is made again once the library has looked for a message that came before.
 //
 // A message of another account that is larger than any is not authenticated at all.
-func (client *Client) early(ctx context.Context, part *waBinary.Node, from types.JID) (context.Context, error) {
+func (c *Client) early(ctx context.Context, part *waBinary.Node, from types.JID) (context.Context, error) {
 	content, _ := part.Content.([]byte)
 	if len(content) < large {
 		return ctx, nil
 	}
-	if len(content) > largest && !client.owns(from) {
+	if len(content) > largest && !c.Owns(from) {
 		return ctx, ErrForged
 	}
 	checked, err := vault.Checked(ctx)
@@ -82,12 +83,6 @@ func (client *Client) early(ctx context.Context, part *waBinary.Node, from types
 		return ctx, nil
 	}
 	return checked, nil
-}
-
-// owns returns whether a device is one of the account's own.
-func (client *Client) owns(device types.JID) bool {
-	own := client.Store
-	return own.ID != nil && device.User == own.ID.User || device.User == own.LID.User
 }
 
 // check is that of one direct message.
@@ -101,8 +96,8 @@ type check struct {
 }
 
 // make returns nil where a session authenticates the message, or the library refuses it by itself and at once.
-func (one *check) make(ctx context.Context) error {
-	encoded, err := one.client.Store.Sessions.GetSession(ctx, one.address.String())
+func (c *check) make(ctx context.Context) error {
+	encoded, err := c.client.Store.Sessions.GetSession(ctx, c.address.String())
 	if err != nil {
 		return err
 	}
@@ -113,45 +108,45 @@ func (one *check) make(ctx context.Context) error {
 		}
 		defer func() { records.Sessions.Keep(encoded, all) }()
 	}
-	if one.envelope != nil {
-		return one.first(ctx, all)
+	if c.envelope != nil {
+		return c.first(ctx, all)
 	}
 	if all == nil {
 		return nil
 	}
-	return one.on(all, likely(all, one.message))
+	return c.on(all, likely(all, c.message))
 }
 
 // first is make for a message that begins a session, or began it.
-func (one *check) first(ctx context.Context, all *record.SessionStructure) error {
+func (c *check) first(ctx context.Context, all *record.SessionStructure) error {
 	for _, state := range states(all) {
-		if bytes.Equal(state.SenderBaseKey, one.envelope.BaseKey) {
-			return one.on(all, []*record.StateStructure{state})
+		if bytes.Equal(state.SenderBaseKey, c.envelope.BaseKey) {
+			return c.on(all, []*record.StateStructure{state})
 		}
 	}
-	begun := one.begun(ctx)
+	begun := c.begun(ctx)
 	if begun == nil {
 		return nil
 	}
-	return one.on(nil, []*record.StateStructure{begun})
+	return c.on(nil, []*record.StateStructure{begun})
 }
 
 // on authenticates the message on one of these sessions, which becomes the current one of all: the library makes it that as
 // well, once it has tried those before it.
-func (one *check) on(all *record.SessionStructure, likely []*record.StateStructure) error {
-	budgets, spent := one.client.budgets, 0
-	left := budgets.allowance(one.sender)
-	defer func() { budgets.charge(one.sender, spent) }()
+func (c *check) on(all *record.SessionStructure, likely []*record.StateStructure) error {
+	budgets, spent := c.client.budgets, 0
+	left := budgets.allowance(c.sender)
+	defer func() { budgets.charge(c.sender, spent) }()
 	for number, state := range likely {
-		each := effort(state, one.message)
+		each := effort(state, c.message)
 		if number > 0 {
-			each += one.size / bytesOfStep
+			each += c.size / bytesOfStep
 		}
 		if spent+each > left {
 			return ErrForged
 		}
 		spent += each
-		err := authenticate(state, one.message)
+		err := authenticate(state, c.message)
 		if err == nil && all != nil {
 			promote(all, state)
 		}
@@ -163,8 +158,8 @@ func (one *check) on(all *record.SessionStructure, likely []*record.StateStructu
 }
 
 // begun returns the session that a first message begins; nil where the library refuses it.
-func (one *check) begun(ctx context.Context) *record.StateStructure {
-	device, envelope := one.client.Store, one.envelope
+func (c *check) begun(ctx context.Context) *record.StateStructure {
+	device, envelope := c.client.Store, c.envelope
 	base, err := ecc.DecodePoint(envelope.BaseKey, 0)
 	if err != nil {
 		return nil

@@ -7,7 +7,6 @@ import (
 	"crypto/sha512"
 	"errors"
 	"io"
-	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -105,10 +104,10 @@ func processor() time.Duration {
 func BenchmarkForgeries(b *testing.B) {
 	logging.New(io.Discard).TakeSignal()
 	two, one := worst(b)
-	warm := New(two.device, waLog.Noop, Taps{}, &http.Transport{}, &http.Transport{})
+	warm := New(two.device, waLog.Noop, Taps{}, Network{})
 	cold := func() *Client {
 		records.Sessions.Keep(make([]byte, 1<<20), nil) // in the place of a large one
-		return New(two.again(), waLog.Noop, Taps{}, &http.Transport{}, &http.Transport{})
+		return New(two.again(), waLog.Noop, Taps{}, Network{})
 	}
 	newest := two.session().SessionState.ReceiverChains[4]
 	known, counter := must(ecc.DecodePoint(newest.SenderRatchetKeyPublic, 0)), newest.ChainKey.Index

@@ -28,7 +28,7 @@ import (
 // mostMissing messages are missing before it, and its key decrypts it; ErrForged for one that is none, whatever the keys are.
 //
 // The library checks the signature as well, and then derives and keeps all keys of a gap before it decrypts.
-func (client *Client) refuseGroupForgeries(
+func (c *Client) refuseGroupForgeries(
 	ctx context.Context, part *waBinary.Node, from, group types.JID,
 ) (context.Context, error) {
 	content, _ := part.Content.([]byte)
@@ -38,7 +38,7 @@ func (client *Client) refuseGroupForgeries(
 	}
 	sender := from.String()
 	return vault.Check(ctx, func(ctx context.Context) error {
-		encoded, err := client.Store.SenderKeys.GetSenderKey(ctx, group.String(), from.SignalAddress().String())
+		encoded, err := c.Store.SenderKeys.GetSenderKey(ctx, group.String(), from.SignalAddress().String())
 		if err != nil || len(encoded) == 0 {
 			return err
 		}
@@ -48,14 +48,14 @@ func (client *Client) refuseGroupForgeries(
 		}
 		for _, state := range all.SenderKeyStates {
 			if state.KeyID == message.KeyID() {
-				return client.authenticateGroup(state, message, sender)
+				return c.authenticateGroup(state, message, sender)
 			}
 		}
 		return signalerror.ErrNoSenderKeyStateForID
 	}), nil
 }
 
-func (client *Client) authenticateGroup(
+func (c *Client) authenticateGroup(
 	state *groups.SenderKeyStateStructure, message *signedGroupMessage, sender string,
 ) error {
 	signer, err := ecc.DecodePoint(state.SigningKeyPublic, 0)
@@ -75,10 +75,10 @@ func (client *Client) authenticateGroup(
 		return signalerror.ErrOldCounter
 	}
 	missing := at - next.Iteration()
-	if missing > mostMissing || int(missing) > client.budgets.allowance(sender) {
+	if missing > mostMissing || int(missing) > c.budgets.allowance(sender) {
 		return ErrForged
 	}
-	client.budgets.charge(sender, int(missing))
+	c.budgets.charge(sender, int(missing))
 	for next.Iteration() < at {
 		next = next.Next()
 	}
@@ -136,7 +136,7 @@ func groupStructureOf(content []byte, end int) *protocol.SenderKeyMessageStructu
 // verify returns nil where the owner of a Curve25519 key signed the message (XEdDSA).
 //
 // The signature is one of Ed25519 under the point with the key's u as (u - 1) / (u + 1) for y; its last bit is the sign of that.
-func (one *signedGroupMessage) verify(key [32]byte) error {
+func (s *signedGroupMessage) verify(key [32]byte) error {
 	unit := new(field.Element).One()
 	u, err := new(field.Element).SetBytes(key[:])
 	if err != nil {
@@ -145,11 +145,11 @@ func (one *signedGroupMessage) verify(key [32]byte) error {
 	y := new(field.Element).Multiply(
 		new(field.Element).Subtract(u, unit), new(field.Element).Invert(new(field.Element).Add(u, unit)),
 	)
-	signature, signer := one.Signature(), y.Bytes()
+	signature, signer := s.Signature(), y.Bytes()
 	last := len(signature) - 1
 	signer[31] |= signature[last] & 0x80
 	signature[last] &= 0x7F
-	if !ed25519.Verify(signer, one.signed, signature[:]) {
+	if !ed25519.Verify(signer, s.signed, signature[:]) {
 		return ErrForged
 	}
 	return nil
@@ -157,8 +157,8 @@ func (one *signedGroupMessage) verify(key [32]byte) error {
 
 // decrypts returns nil where a key decrypts the message. Its padding is all that tells, which is in the last block: the library
 // looks at one byte of it.
-func (one *signedGroupMessage) decrypts(key *ratchet.SenderMessageKey) error {
-	sealed := one.Ciphertext()
+func (s *signedGroupMessage) decrypts(key *ratchet.SenderMessageKey) error {
+	sealed := s.Ciphertext()
 	start := len(sealed) - aes.BlockSize
 	if start < 0 || start%aes.BlockSize != 0 {
 		return ErrForged

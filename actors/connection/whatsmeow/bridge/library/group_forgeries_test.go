@@ -48,36 +48,36 @@ func grouped(two *pair) *member {
 }
 
 // hand has the peer make a sender key, which the device gets.
-func (one *member) hand() {
-	one.t.Helper()
+func (m *member) hand() {
+	m.t.Helper()
 	none := group.NewSenderKey(records.SenderKeys, store.SignalProtobufSerializer.SenderKeyState)
-	err := one.peer.StoreSenderKey(one.memory, one.name, none)
+	err := m.peer.StoreSenderKey(m.memory, m.name, none)
 	if err == nil {
-		err = one.to.Process(background, one.name, must(one.from.Create(one.memory, one.name)))
+		err = m.to.Process(background, m.name, must(m.from.Create(m.memory, m.name)))
 	}
 	if err != nil {
-		one.t.Fatal(err)
+		m.t.Fatal(err)
 	}
 }
 
 // said returns a message of the peer.
-func (one *member) said() *protocol.SenderKeyMessage {
-	one.t.Helper()
-	sealed := must(groups.NewGroupCipher(one.from, one.name, one.peer).Encrypt(one.memory, []byte(one.text)))
+func (m *member) said() *protocol.SenderKeyMessage {
+	m.t.Helper()
+	sealed := must(groups.NewGroupCipher(m.from, m.name, m.peer).Encrypt(m.memory, []byte(m.text)))
 	return sealed.(*protocol.SenderKeyMessage)
 }
 
 // key returns the peer's chain, and its private key for signatures.
-func (one *member) key() (*group.SenderKeyState, ecc.ECPrivateKeyable) {
-	one.t.Helper()
-	state := must(must(one.peer.LoadSenderKey(one.memory, one.name)).SenderKeyState())
+func (m *member) key() (*group.SenderKeyState, ecc.ECPrivateKeyable) {
+	m.t.Helper()
+	state := must(must(m.peer.LoadSenderKey(m.memory, m.name)).SenderKeyState())
 	return state, state.SigningKey().PrivateKey()
 }
 
 // signed returns a message of the peer, so far ahead, with this ciphertext.
-func (one *member) signed(ahead uint32, content []byte, signer ecc.ECPrivateKeyable) []byte {
-	one.t.Helper()
-	state, _ := one.key()
+func (m *member) signed(ahead uint32, content []byte, signer ecc.ECPrivateKeyable) []byte {
+	m.t.Helper()
+	state, _ := m.key()
 	return protocol.NewSenderKeyMessage(
 		state.KeyID(), state.SenderChainKey().Iteration()+ahead, content, signer,
 		store.SignalProtobufSerializer.SenderKeyMessage,
@@ -86,15 +86,15 @@ func (one *member) signed(ahead uint32, content []byte, signer ecc.ECPrivateKeya
 
 // unpadded returns a message that the peer signed, so far ahead, and whose plaintext has no padding. Almost any ciphertext that
 // is made up is of this kind.
-func (one *member) unpadded(ahead uint32) []byte {
-	one.t.Helper()
-	return one.sealed(ahead, make([]byte, 48))
+func (m *member) unpadded(ahead uint32) []byte {
+	m.t.Helper()
+	return m.sealed(ahead, make([]byte, 48))
 }
 
 // sealed returns a message that the peer signed, so far ahead, with whole blocks as its plaintext, padding included.
-func (one *member) sealed(ahead uint32, plain []byte) []byte {
-	one.t.Helper()
-	state, signer := one.key()
+func (m *member) sealed(ahead uint32, plain []byte) []byte {
+	m.t.Helper()
+	state, signer := m.key()
 	chain := state.SenderChainKey()
 	for range ahead {
 		chain = chain.Next()
@@ -102,36 +102,36 @@ func (one *member) sealed(ahead uint32, plain []byte) []byte {
 	key := must(chain.SenderMessageKey())
 	content := make([]byte, len(plain))
 	cipher.NewCBCEncrypter(must(aes.NewCipher(key.CipherKey())), key.Iv()).CryptBlocks(content, plain)
-	return one.signed(ahead, content, signer)
+	return m.signed(ahead, content, signer)
 }
 
 // read has the device read a message as DecryptGroup has it, without the buffer of plaintexts.
-func (one *member) read(content []byte, want error) {
-	one.t.Helper()
+func (m *member) read(content []byte, want error) {
+	m.t.Helper()
 	message := must(protocol.NewSenderKeyMessageFromBytes(content, store.SignalProtobufSerializer.SenderKeyMessage))
-	ctx, err := one.client().refuseGroupForgeries(background, &waBinary.Node{Content: content}, *one.peer.ID, someGroup)
+	ctx, err := m.client().refuseGroupForgeries(background, &waBinary.Node{Content: content}, *m.peer.ID, someGroup)
 	if err == nil {
-		err = one.device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
-			_, err := groups.NewGroupCipher(one.to, one.name, one.device).Decrypt(ctx, message)
+		err = m.device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
+			_, err := groups.NewGroupCipher(m.to, m.name, m.device).Decrypt(ctx, message)
 			return err
 		})
 	}
-	one.judge(err, want)
+	m.judge(err, want)
 }
 
 // refused has the device refuse a message before the library is asked.
-func (one *member) refused(content []byte, want error) {
-	one.t.Helper()
-	ctx, err := one.client().refuseGroupForgeries(background, &waBinary.Node{Content: content}, *one.peer.ID, someGroup)
+func (m *member) refused(content []byte, want error) {
+	m.t.Helper()
+	ctx, err := m.client().refuseGroupForgeries(background, &waBinary.Node{Content: content}, *m.peer.ID, someGroup)
 	if err == nil {
 		_, err = vault.Checked(ctx)
 	}
-	one.judge(err, want)
+	m.judge(err, want)
 }
 
-func (one *member) stored() []byte {
-	one.t.Helper()
-	return must(one.device.SenderKeys.GetSenderKey(background, someGroup.String(), one.name.Sender().String()))
+func (m *member) stored() []byte {
+	m.t.Helper()
+	return must(m.device.SenderKeys.GetSenderKey(background, someGroup.String(), m.name.Sender().String()))
 }
 
 func TestAGroupsMessagesAreReadWhereNotTooManyAreMissing(t *testing.T) {

@@ -1,383 +1,308 @@
-// Calls the whatsmeow library's private methods, each with the reason for its use; no other file does.
+// Calls the whatsmeow library's private methods, each with a test that fails where its public calls take its place.
 
 package library
 
-// All uses of the library's private methods are in this file, each with the reason for it.
-
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"time"
 
-	"go.mau.fi/libsignal/keys/prekey"
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
-	"go.mau.fi/whatsmeow/proto/waHistorySync"
-	"go.mau.fi/whatsmeow/socket"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
-	"go.mau.fi/whatsmeow/util/keys"
+	"google.golang.org/protobuf/proto"
 )
-
-// The connection: a socket with another address, one login each.
-
-func (client *Client) handshake(frames *socket.FrameSocket) (<-chan *waBinary.Node, error) {
-	return client.inner.DoHandshake(frames, *keys.NewKeyPair())
-}
-
-func (client *Client) keepAlive(ctx, connection context.Context) {
-	client.inner.KeepAliveLoop(ctx, connection)
-}
-
-func (client *Client) expectConnection() { client.inner.ResetExpectedDisconnect() }
-
-// ExpectEnd has requests of the library that wait end at once when the socket closes.
-func (client *Client) ExpectEnd() { client.inner.ExpectDisconnect() }
-
-// Stanzas that the library handles as the engine wants it; none of these acknowledges anything.
-
-// ConnectSuccess handles <success>: prekeys, then the device is active and Connected is dispatched.
-func (client *Client) ConnectSuccess(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleConnectSuccess(ctx, node)
-}
-
-// PairingOffer handles <pair-device>: it dispatches the texts of QRs.
-func (client *Client) PairingOffer(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandlePairDevice(ctx, node)
-}
 
 // Pair stores the device that a phone linked, then confirms it to the server.
 //
 // The library's own handler of <pair-success> runs beside the caller and disconnects by itself where this fails. That
 // clears the socket's callback without the socket's lock: where the server closes the socket at the same moment, what has
-// just been cleared may be called, which ends the program.
-func (client *Client) Pair(ctx context.Context, id string, linked Linked) error {
-	err := client.inner.HandlePair(
+// just been cleared may be called, which ends the program (TestPairingsThatFailEndTheirLoginAlone).
+func (c *Client) Pair(ctx context.Context, id string, linked Linked) error {
+	return c.inner.HandlePair(
 		ctx, linked.identity, id, linked.Business, linked.Platform, linked.JID, linked.LID,
 	)
-	if err == nil {
-		client.inner.SendUnifiedSession()
-	}
-	return err
 }
 
-// ChatState dispatches that somebody types.
-func (client *Client) ChatState(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleChatState(ctx, node)
+// DeviceNotification handles changed devices of others. By one that is made up, a list is asked for anew: nothing else drops one
+// (TestDevicesThatTheServerKnowsBesidesAreReached).
+func (c *Client) DeviceNotification(ctx context.Context, node *waBinary.Node) {
+	c.inner.HandleDeviceNotification(ctx, node)
 }
 
-// PresenceStanza dispatches that somebody is there.
-func (client *Client) PresenceStanza(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandlePresence(ctx, node)
+// Reinstallation forgets the sessions and the identity of somebody who installed WhatsApp anew. The library's loop acknowledges it
+// first, and forgets them beside messages that follow, which began the next session.
+func (c *Client) Reinstallation(ctx context.Context, node *waBinary.Node) {
+	c.inner.HandleEncryptNotification(ctx, node)
 }
 
-// EncryptNotification handles lacking prekeys and changed identities.
-func (client *Client) EncryptNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleEncryptNotification(ctx, node)
+// PrivacyTokenNotification stores a token that somebody issued to the account, without which messages to them may be refused. The
+// library's loop acknowledges it first (TestPrivacyTokensOfHistoriesAndNotificationsAreUsed).
+func (c *Client) PrivacyTokenNotification(ctx context.Context, node *waBinary.Node) {
+	c.inner.HandlePrivacyTokenNotification(ctx, node)
 }
 
-// AccountNotification handles changed devices and privacy settings of the account.
-func (client *Client) AccountNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleAccountSyncNotification(ctx, node)
-}
-
-// DeviceNotification handles changed devices of others.
-func (client *Client) DeviceNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleDeviceNotification(ctx, node)
-}
-
-// PrivacyTokenNotification stores a token that somebody issued to the account.
-func (client *Client) PrivacyTokenNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandlePrivacyTokenNotification(ctx, node)
-}
-
-// MediaRetryNotification dispatches the phone's answer about a file.
-func (client *Client) MediaRetryNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleMediaRetryNotification(ctx, node)
-}
-
-// CodePairingNotification answers the phone on which a code was typed.
-func (client *Client) CodePairingNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.TryHandleCodePairNotification(ctx, node)
-}
-
-// PasskeyNotification dispatches a passkey's challenge.
-func (client *Client) PasskeyNotification(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandlePasskeyNotification(ctx, node)
-}
-
-// PasskeyContinuation dispatches the code that the phone shows.
-func (client *Client) PasskeyContinuation(ctx context.Context, node *waBinary.Node) {
-	client.inner.TryHandlePasskeyContinuationNotification(ctx, node)
-}
-
-// GroupNotification reads a change of a group, and keeps the library's cache of members true.
-func (client *Client) GroupNotification(ctx context.Context, node *waBinary.Node) (any, error) {
-	change, pairs, phones, err := client.inner.ParseGroupNotification(node)
+// GroupNotification reads a change of a group, and keeps the library's cache of members true. The library's own handler acknowledges
+// it first (TestReceiptsAndGroupChangesAreStoredBeforeAnAnswer).
+func (c *Client) GroupNotification(ctx context.Context, node *waBinary.Node) (any, error) {
+	change, pairs, phones, err := c.inner.ParseGroupNotification(node)
 	if err != nil {
 		return nil, err
 	}
-	if err := client.Store.LIDs.PutManyLIDMappings(ctx, pairs); err != nil {
+	if err := c.Store.LIDs.PutManyLIDMappings(ctx, pairs); err != nil {
 		return nil, err
 	}
-	return change, client.Store.Contacts.PutManyRedactedPhones(ctx, phones)
+	return change, c.Store.Contacts.PutManyRedactedPhones(ctx, phones)
 }
 
-// Messages: the library acknowledges them before what follows from them is stored.
+// Messages: the library's own handlers acknowledge them before what follows from them is stored
+// (TestMessageIsReceiptedOnceItIsStored, TestPlaceholderIsStoredBeforeAnAnswer, TestKillAtAnyMomentLosesNothing).
 
 // ParseMessage reads the envelope of a message.
-func (client *Client) ParseMessage(node *waBinary.Node) (*types.MessageInfo, error) {
-	return client.inner.ParseMessageInfo(node)
+func (c *Client) ParseMessage(node *waBinary.Node) (*types.MessageInfo, error) {
+	return c.inner.ParseMessageInfo(node)
 }
 
-// ParseReceipt reads a receipt; the second value are the parts of one for several messages or persons.
-func (client *Client) ParseReceipt(node *waBinary.Node) (*events.Receipt, []waBinary.Node, error) {
-	return client.inner.ParseReceipt(node)
+// ParseReceipt reads a receipt; the second value are the parts of one for several messages or persons
+// (TestReceiptsAndGroupChangesAreStoredBeforeAnAnswer).
+func (c *Client) ParseReceipt(node *waBinary.Node) (*events.Receipt, []waBinary.Node, error) {
+	return c.inner.ParseReceipt(node)
 }
 
 // DecryptDirect decrypts a part for this device; ratchet and plaintext are one transaction.
 //
-// A message that is not authentic is refused before the library tries it, by ErrForged.
-func (client *Client) DecryptDirect(
+// A message that is not authentic is refused before the library tries it, by ErrForged
+// (TestForgeriesAreRefusedBeforeTheLibraryTriesThem).
+func (c *Client) DecryptDirect(
 	ctx context.Context, part *waBinary.Node, from types.JID, first bool, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	ctx, err := client.refuseForgeries(ctx, part, from, first)
+	ctx, err := c.refuseForgeries(ctx, part, from, first)
 	if err == nil {
-		ctx, err = client.early(ctx, part, from)
+		ctx, err = c.early(ctx, part, from)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return client.inner.DecryptDM(ctx, part, from, first, at)
+	return c.inner.DecryptDM(ctx, part, from, first, at)
 }
 
 // DecryptGroup decrypts a part for a group; ratchet and plaintext are one transaction.
 //
-// A message that is not authentic, or too far ahead, is refused before the library tries it, by ErrForged.
-func (client *Client) DecryptGroup(
+// A message that is not authentic, or too far ahead, is refused before the library tries it, by ErrForged
+// (TestForgeriesOfAGroupAreRefusedBeforeTheLibraryTriesThem).
+func (c *Client) DecryptGroup(
 	ctx context.Context, part *waBinary.Node, from, chat types.JID, at time.Time,
 ) ([]byte, *[32]byte, error) {
-	ctx, err := client.refuseGroupForgeries(ctx, part, from, chat)
+	ctx, err := c.refuseGroupForgeries(ctx, part, from, chat)
 	if err == nil {
-		ctx, err = client.early(ctx, part, from)
+		ctx, err = c.early(ctx, part, from)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return client.inner.DecryptGroupMsg(ctx, part, from, chat, at)
+	return c.inner.DecryptGroupMsg(ctx, part, from, chat, at)
 }
 
-// MigrateSession moves sessions of a number to its LID.
-func (client *Client) MigrateSession(ctx context.Context, number, lid types.JID) {
-	client.inner.MigrateSessionStore(ctx, number, lid)
+// MigrateSession moves sessions of a number to its LID; what fails is tried with the next message.
+func (c *Client) MigrateSession(ctx context.Context, number, lid types.JID) {
+	_ = c.Store.Sessions.MigratePNToLID(ctx, number, lid)
 }
 
-// TakeSenderKey stores the key with which a member encrypts for a group.
-func (client *Client) TakeSenderKey(ctx context.Context, chat, from types.JID, key []byte) {
-	client.inner.HandleSenderKeyDistributionMessage(ctx, chat, from, key)
+// TakeSenderKey stores the key with which a member encrypts for a group (TestGroupsAreWrittenToAndRead): the message that brings it is
+// not handled by the library.
+func (c *Client) TakeSenderKey(ctx context.Context, info *types.MessageInfo, key *waE2E.SenderKeyDistributionMessage) {
+	c.inner.ProcessProtocolParts(ctx, info, &waE2E.Message{SenderKeyDistributionMessage: key})
 }
 
-// LearnMigration stores the LIDs that the phone tells.
-func (client *Client) LearnMigration(ctx context.Context, payload []byte) {
-	client.inner.StoreLIDSyncMessage(ctx, payload)
+// LearnMigration stores the LIDs that the phone tells (test_an_account_that_migrates_goes_by_lid).
+func (c *Client) LearnMigration(ctx context.Context, info *types.MessageInfo, mapping *waE2E.LIDMigrationMappingSyncMessage) {
+	part := *info
+	part.Category = "" // its receipt is sent once the message is stored (TestKeysAreStoredBeforeTheyAreReceipted)
+	c.inner.ProcessProtocolParts(ctx, &part, &waE2E.Message{
+		ProtocolMessage: &waE2E.ProtocolMessage{LidMigrationMappingSyncMessage: mapping},
+	})
 }
 
-// LearnHistory stores what the library itself needs of a history: addresses, secrets and tokens.
-func (client *Client) LearnHistory(ctx context.Context, history *waHistorySync.HistorySync) error {
-	if err := client.inner.StoreNCTSalt(ctx, history.GetNctSalt()); err != nil {
-		return err
+// LearnHistory stores what the library itself needs of a history: addresses, secrets and tokens. It is as one that comes inline,
+// decompressed already.
+func (c *Client) LearnHistory(ctx context.Context, history []byte) error {
+	var inline bytes.Buffer
+	writer, err := zlib.NewWriterLevel(&inline, zlib.NoCompression)
+	if err == nil {
+		_, err = writer.Write(history)
 	}
-	if pairs := history.GetPhoneNumberToLidMappings(); len(pairs) > 0 {
-		client.inner.StoreHistoricalPNLIDMappings(ctx, pairs)
+	if err == nil {
+		err = writer.Close()
 	}
-	if conversations := history.GetConversations(); len(conversations) > 0 {
-		client.inner.StoreHistoricalMessageSecrets(ctx, conversations)
-	}
-	if settings := history.GetGlobalSettings(); settings != nil {
-		client.inner.StoreGlobalSettings(ctx, settings)
-	}
-	client.inner.StoreCompanionMetaNonce(ctx, history.GetCompanionMetaNonce())
-	return nil
-}
-
-// Answers to stanzas.
-
-// Acknowledge sends an ack, or with a number a nack.
-func (client *Client) Acknowledge(ctx context.Context, node *waBinary.Node, number int) {
-	client.inner.SendAck(ctx, node, number)
-}
-
-// Deliver sends the delivery receipt of a message.
-func (client *Client) Deliver(ctx context.Context, info *types.MessageInfo, node *waBinary.Node) {
-	client.inner.SendMessageReceipt(ctx, info, node)
-}
-
-// AskAgain sends a retry receipt, four times for one message at most. The first one has keys for a new session where
-// `keys` says so, the others always.
-func (client *Client) AskAgain(ctx context.Context, node *waBinary.Node, info *types.MessageInfo, keys bool) {
-	client.inner.SendRetryReceipt(ctx, node, info, keys)
-}
-
-// AnswerRetry encrypts and sends a message again for the device that could not read it; one call at a time.
-//
-// The content is what `sent` returns, nil where the message was not sent to that device. An error of it is returned.
-func (client *Client) AnswerRetry(
-	ctx context.Context, receipt *events.Receipt, node *waBinary.Node,
-	sent func(requester, chat types.JID, id types.MessageID) (*waE2E.Message, error),
-) error {
-	var failed error
-	client.GetMessageForRetry = func(requester, chat types.JID, id types.MessageID) (message *waE2E.Message) {
-		message, failed = sent(requester, chat, id)
-		return message
-	}
-	err := client.inner.HandleRetryReceipt(ctx, receipt, node)
-	if failed != nil {
-		return failed
+	if err == nil {
+		_, err = c.DownloadHistorySync(ctx, &waE2E.HistorySyncNotification{
+			InitialHistBootstrapInlinePayload: inline.Bytes(),
+		}, true)
 	}
 	return err
 }
 
-// Sending: the library reports less of a send's outcome than is needed.
+// Answers to stanzas.
 
-// SendStanza writes a stanza to the socket.
-func (client *Client) SendStanza(ctx context.Context, node waBinary.Node) error {
-	return client.inner.SendNode(ctx, node)
+// Acknowledge sends an ack, or with a number a nack (TestReceiptsAndGroupChangesAreStoredBeforeAnAnswer).
+func (c *Client) Acknowledge(ctx context.Context, node *waBinary.Node, number int) {
+	c.inner.SendAck(ctx, node, number)
 }
 
-// AwaitAnswer returns a channel for the answer to the stanza with this id.
+// Deliver sends the delivery receipt of a message (TestMessageIsReceiptedOnceItIsStored).
+func (c *Client) Deliver(ctx context.Context, info *types.MessageInfo, node *waBinary.Node) {
+	c.inner.SendMessageReceipt(ctx, info, node)
+}
+
+// AskAgain sends a retry receipt, four times for one message at most. The first one has keys for a new session where
+// `keys` says so, the others always (TestRestoredCopyHasEachPersonBeginOneSession, TestUndecryptableMessageIsAskedForAgain).
+func (c *Client) AskAgain(ctx context.Context, node *waBinary.Node, info *types.MessageInfo, keys bool) {
+	c.inner.SendRetryReceipt(ctx, node, info, keys)
+}
+
+// LacksKeys returns whether a retry receipt is answered over a new session for which it brings no keys.
+func (c *Client) LacksKeys(ctx context.Context, receipt *events.Receipt, node *waBinary.Node) bool {
+	if _, brings := node.GetOptionalChildByTag("keys"); brings {
+		return false
+	}
+	retry := node.GetChildByTag("retry")
+	met, err := c.Store.ContainsSession(ctx, receipt.Sender.SignalAddress())
+	return err == nil && (!met || retry.AttrGetter().OptionalInt("count") > 1)
+}
+
+// WithKeys returns a retry receipt with keys of its sender, as one brings them by itself. It asks WhatsApp, before the turn of
+// the ratchet (TestReceivingDoesNotWaitForTheKeysOfAResend); a sender without keys gets a receipt without any.
+func (c *Client) WithKeys(ctx context.Context, receipt *waBinary.Node, sender types.JID) (*waBinary.Node, error) {
+	answer, err := c.Query(ctx, whatsmeow.DangerousInfoQuery{
+		Namespace: "encrypt", Type: "get", To: types.ServerJID, Content: []waBinary.Node{{Tag: "key", Content: []waBinary.Node{
+			{Tag: "user", Attrs: waBinary.Attrs{"jid": sender, "reason": "identity"}},
+		}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	user := answer.GetChildByTag("list", "user")
+	whole := *receipt
+	children := []waBinary.Node{user.GetChildByTag("registration"), {Tag: "keys", Content: user.GetChildren()}}
+	for _, child := range receipt.GetChildren() {
+		if child.Tag != "registration" {
+			children = append(children, child)
+		}
+	}
+	whole.Content = children
+	return &whole, nil
+}
+
+// AnswerRetry encrypts and sends a message again for the device that could not read it; one call at a time, in the turn of
+// the ratchet. It asks WhatsApp for keys where LacksKeys holds. The library's own handler acknowledges the request first
+// (TestRetryReceiptWhoseAnswerFailedComesAgain).
+func (c *Client) AnswerRetry(
+	ctx context.Context, receipt *events.Receipt, node *waBinary.Node, content *waE2E.Message,
+) error {
+	c.GetMessageForRetry = func(types.JID, types.JID, types.MessageID) *waE2E.Message { return content }
+	return c.inner.HandleRetryReceipt(ctx, receipt, node)
+}
+
+// Reach sends a message to a device with which there is a session, as if it had asked for it; `edit` is that of its stanza, nil
+// of most (TestDevicesOfMembersThatTheServerKnowsBesidesAreReached). The turn of the ratchet is held.
+func (c *Client) Reach(
+	ctx context.Context, chat, device types.JID, id types.MessageID, content *waE2E.Message, edit any,
+) error {
+	session := device
+	if lid, err := c.Store.LIDs.GetLIDForPN(ctx, device); err == nil && !lid.IsEmpty() && device.Server == types.DefaultUserServer {
+		session = lid // the library looks for one by the address of the request
+	}
+	receipt := &events.Receipt{MessageIDs: []types.MessageID{id}, MessageSource: types.MessageSource{
+		Chat: chat, Sender: session, IsFromMe: c.Owns(device), IsGroup: chat.Server == types.GroupServer,
+	}}
+	node := &waBinary.Node{Tag: "receipt", Attrs: waBinary.Attrs{"from": device}, Content: []waBinary.Node{
+		{Tag: "retry", Attrs: waBinary.Attrs{"id": id, "t": strconv.FormatInt(time.Now().Unix(), 10), "count": "1"}},
+	}}
+	switch {
+	case receipt.IsGroup:
+		node.Attrs["from"], node.Attrs["participant"] = chat, device
+	case receipt.IsFromMe:
+		node.Attrs["recipient"] = chat
+	}
+	if edit != nil {
+		node.Attrs["edit"] = edit
+	}
+	if c.LacksKeys(ctx, receipt, node) {
+		return whatsmeow.ErrNoSession
+	}
+	again, _ := proto.Clone(content).(*waE2E.Message)
+	return c.AnswerRetry(ctx, receipt, node, again)
+}
+
+// MembersOf returns the members of a group and how they are addressed, from the library's cache: no public call reads that
+// (TestRecipientsAreNotedBeforeAMessageOfAGroupLeaves, TestWhatTheLibraryKnowsLastsAcrossLogins).
 //
-// It is never cancelled, since the library's cancelling closes a channel that may just be written to; at the
-// end of the socket all are cleared.
-func (client *Client) AwaitAnswer(id string) <-chan *waBinary.Node {
-	return client.inner.WaitResponse(id)
-}
-
-// MembersOf returns the members of a group and how they are addressed, from the library's cache.
-func (client *Client) MembersOf(ctx context.Context, group types.JID) ([]types.JID, types.AddressingMode, error) {
-	data, err := client.inner.GetCachedGroupData(ctx, group)
+// The library asks for a group that it does not know under the lock that changes of groups take as they come in: so that
+// those do not wait, the group is asked for before.
+func (c *Client) MembersOf(ctx context.Context, group types.JID) ([]types.JID, types.AddressingMode, error) {
+	if _, asked := c.groups.Load(group); !asked {
+		if _, err := c.GetGroupInfo(ctx, group); err != nil {
+			return nil, "", err
+		}
+		c.groups.Store(group, nil)
+	}
+	data, err := c.inner.GetCachedGroupData(ctx, group)
 	if err != nil {
 		return nil, "", err
 	}
 	return slices.Clone(data.Members), data.AddressingMode, nil // the library changes them in their place
 }
 
-// Bundles fetches prekeys of devices; those that have none are not in the result.
-func (client *Client) Bundles(ctx context.Context, devices []types.JID) map[types.JID]*prekey.Bundle {
-	return client.inner.FetchPreKeysNoError(ctx, devices)
+// SendStanza writes a stanza to the socket: the request for a batch of what waits (conformance, `offline`), and the presence of an
+// account whose name is not known yet (TestNameOfTheAccountIsToldOnceItIsKnown).
+func (c *Client) SendStanza(ctx context.Context, node waBinary.Node) error {
+	return c.inner.SendNode(ctx, node)
 }
 
-// MessageStanza encrypts a message for all devices of persons and returns its stanza with these devices.
-func (client *Client) MessageStanza(
-	ctx context.Context, to types.JID, id string, message *waE2E.Message, persons []types.JID, plain, own []byte,
-) (*waBinary.Node, []types.JID, error) {
-	var timings whatsmeow.MessageDebugTimings
-	return withZero(client.inner.PrepareMessageNode)(ctx, to, id, named(message), persons, plain, own, &timings)
+// Query sends an info query and returns its answer: changes of the app state that are stored before the library knows them
+// (TestStateOfTheAccountComesAndGoes), keys for a resend (TestReceivingDoesNotWaitForTheKeysOfAResend), a group that an admin has to let
+// one in.
+func (c *Client) Query(ctx context.Context, query whatsmeow.DangerousInfoQuery) (*waBinary.Node, error) {
+	return c.inner.SendIQ(ctx, query)
 }
 
-// named returns the message by which the library names the type of a stanza: it takes a poll with one choice for a text.
-func named(message *waE2E.Message) *waE2E.Message {
-	if poll := message.GetPollCreationMessageV3(); poll != nil {
-		return &waE2E.Message{PollCreationMessage: poll}
-	}
-	return message
-}
-
-// withZero fills the last parameter, whose type has no name outside of the library.
-func withZero[Extra any](prepare func(
-	context.Context, types.JID, types.MessageID, *waE2E.Message, []types.JID, []byte, []byte,
-	*whatsmeow.MessageDebugTimings, Extra,
-) (*waBinary.Node, []types.JID, error)) func(
-	context.Context, types.JID, string, *waE2E.Message, []types.JID, []byte, []byte,
-	*whatsmeow.MessageDebugTimings,
-) (*waBinary.Node, []types.JID, error) {
-	return func(
-		ctx context.Context, to types.JID, id string, message *waE2E.Message, persons []types.JID,
-		plain, own []byte, timings *whatsmeow.MessageDebugTimings,
-	) (*waBinary.Node, []types.JID, error) {
-		var nothing Extra
-		return prepare(ctx, to, id, message, persons, plain, own, timings, nothing)
-	}
-}
-
-// EncryptFor encrypts for these devices; the second value says whether the device's identity belongs along.
-func (client *Client) EncryptFor(
-	ctx context.Context, devices []types.JID, id string, plain, own []byte, attrs waBinary.Attrs,
-) ([]waBinary.Node, bool, error) {
-	return client.inner.EncryptMessageForDevices(ctx, devices, id, plain, own, attrs)
-}
-
-// Identity returns the node with which a device proves whose it is.
-func (client *Client) Identity() waBinary.Node { return client.inner.MakeDeviceIdentityNode() }
-
-// PeerStanza encrypts a message for the account's own phone.
-func (client *Client) PeerStanza(
-	ctx context.Context, to types.JID, id string, message *waE2E.Message,
-) (*waBinary.Node, error) {
-	return client.inner.PreparePeerMessageNode(ctx, to, id, message, &whatsmeow.MessageDebugTimings{})
-}
-
-// PrivacyToken returns the token that a person issued to the account, nil without one.
-func (client *Client) PrivacyToken(ctx context.Context, person types.JID) ([]byte, error) {
-	return client.inner.EnsureTCToken(ctx, person)
-}
-
-// FallbackToken returns the token that takes the place of a privacy token, nil where it cannot be made.
-func (client *Client) FallbackToken(ctx context.Context, person types.JID) []byte {
-	return client.inner.GenerateCsToken(ctx, person)
-}
-
-// LastIssued returns the address under which a person's token is kept, and when one was issued to them.
-func (client *Client) LastIssued(ctx context.Context, person types.JID) (types.JID, time.Time) {
-	kept := client.inner.ResolveTCTokenStorageLID(ctx, person)
-	return kept, client.inner.GetTCTokenSenderTS(kept)
-}
-
-// IssueToken issues a privacy token to a person.
-func (client *Client) IssueToken(person types.JID, at time.Time) {
-	client.inner.IssuePrivacyTokenAndSave(person, at)
-}
-
-// Requests.
-
-// Query sends an info query and returns its answer.
-func (client *Client) Query(ctx context.Context, query whatsmeow.DangerousInfoQuery) (*waBinary.Node, error) {
-	return client.inner.SendIQ(ctx, query)
-}
-
-// Mex sends a GraphQL query and returns the JSON of its answer.
-func (client *Client) Mex(ctx context.Context, query string, variables any) (json.RawMessage, error) {
-	return client.inner.SendMexIQ(ctx, query, variables)
+// Mex sends a GraphQL query of the actor's and returns the JSON of its answer (TestLimitsAreAskedForAndTold).
+func (c *Client) Mex(ctx context.Context, query string, variables any) (json.RawMessage, error) {
+	return c.inner.SendMexIQ(ctx, query, variables)
 }
 
 // Ping returns whether the server answered a ping.
-func (client *Client) Ping(ctx context.Context) bool {
-	answered, _ := client.inner.SendKeepAlive(ctx)
-	return answered
+func (c *Client) Ping(ctx context.Context) bool {
+	_, err := c.Query(ctx, whatsmeow.DangerousInfoQuery{
+		Namespace: "w:p", Type: "get", To: types.ServerJID, Timeout: whatsmeow.KeepAliveResponseDeadline, NoRetry: true,
+	})
+	return err == nil
 }
 
-// MediaHosts returns where files are, and the token for it.
-func (client *Client) MediaHosts(ctx context.Context, fresh bool) (*whatsmeow.MediaConn, error) {
-	return client.inner.RefreshMediaConn(ctx, fresh)
+// MediaHosts returns where files are, and the token for it, for the actor's own transfers (TestRequestsOfTheAccount).
+func (c *Client) MediaHosts(ctx context.Context, fresh bool) (*whatsmeow.MediaConn, error) {
+	return c.inner.RefreshMediaConn(ctx, fresh)
 }
 
-// UploadPreKeys uploads fresh prekeys.
-func (client *Client) UploadPreKeys(ctx context.Context) { client.inner.UploadPreKeys(ctx, false) }
-
-// App state: the library stores a version before its changes are handed on.
+// App state: the library stores a version before its changes are handed on (TestStateComesAgainUntilItIsStored).
 
 // Patches fetches changes of a collection since a version, or all of it.
-func (client *Client) Patches(
+func (c *Client) Patches(
 	ctx context.Context, name appstate.WAPatchName, since uint64, whole bool,
 ) (*appstate.PatchList, error) {
-	return client.inner.FetchAppStatePatches(ctx, name, since, whole)
+	return c.inner.FetchAppStatePatches(ctx, name, since, whole)
 }
 
 // LearnChanges stores what the library itself needs of changes: own name, contacts, salts.
-func (client *Client) LearnChanges(
+func (c *Client) LearnChanges(
 	ctx context.Context, name appstate.WAPatchName, changes []appstate.Mutation, whole bool,
 ) error {
-	return client.inner.CollectEventsToDispatch(ctx, name, changes, whole, nil)
+	return c.inner.CollectEventsToDispatch(ctx, name, changes, whole, nil)
 }

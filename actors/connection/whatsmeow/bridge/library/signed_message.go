@@ -127,7 +127,7 @@ func envelopeOf(content []byte) (*protocol.PreKeySignalMessageStructure, error) 
 }
 
 // verify returns nil where the message has this MAC key on a session.
-func (one *signedMessage) verify(state *record.StateStructure, key []byte) error {
+func (s *signedMessage) verify(state *record.StateStructure, key []byte) error {
 	mac := hmac.New(sha256.New, key)
 	for _, public := range [][]byte{state.RemoteIdentityPublic, state.LocalIdentityPublic} {
 		point, err := ecc.DecodePoint(public, 0)
@@ -136,8 +136,8 @@ func (one *signedMessage) verify(state *record.StateStructure, key []byte) error
 		}
 		mac.Write(point.Serialize())
 	}
-	mac.Write(one.signed)
-	if !hmac.Equal(mac.Sum(nil)[:protocol.MacLength], one.mac) {
+	mac.Write(s.signed)
+	if !hmac.Equal(mac.Sum(nil)[:protocol.MacLength], s.mac) {
 		return ErrForged
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/http"
 	"reflect"
 	"runtime"
 	"slices"
@@ -126,9 +125,9 @@ type hashed struct {
 	count int
 }
 
-func (one *hashed) GetBufferedEvent(ctx context.Context, hash [32]byte) (*store.BufferedEvent, error) {
-	one.count++
-	return one.EventBuffer.GetBufferedEvent(ctx, hash)
+func (h *hashed) GetBufferedEvent(ctx context.Context, hash [32]byte) (*store.BufferedEvent, error) {
+	h.count++
+	return h.EventBuffer.GetBufferedEvent(ctx, hash)
 }
 
 func TestALargeForgedMessageIsRefusedBeforeTheLibraryCopiesIt(t *testing.T) {
@@ -136,7 +135,7 @@ func TestALargeForgedMessageIsRefusedBeforeTheLibraryCopiesIt(t *testing.T) {
 	two.begin()
 	seen := &hashed{EventBuffer: two.device.EventBuffer}
 	two.device.EventBuffer = seen
-	client := New(two.device, waLog.Noop, Taps{}, &http.Transport{}, &http.Transport{})
+	client := New(two.device, waLog.Noop, Taps{}, Network{})
 	client.budgets = two.budgets
 	decrypt := func(content []byte) ([]byte, error) {
 		part := &waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2"}, Content: content}

@@ -23,16 +23,16 @@ type Writer struct {
 func New(to io.Writer) *Writer { return &Writer{to: to} }
 
 // Module returns the logger of a module. Debug lines are dropped.
-func (writer *Writer) Module(name string) waLog.Logger { return &module{writer, name} }
+func (w *Writer) Module(name string) waLog.Logger { return &module{w, name} }
 
-func (writer *Writer) line(level, module, template string) {
+func (w *Writer) line(level, module, template string) {
 	line, err := json.Marshal(map[string]string{"level": level, "module": module, "event": template})
 	if err != nil {
 		return
 	}
-	writer.lock.Lock()
-	defer writer.lock.Unlock()
-	_, _ = writer.to.Write(append(line, '\n'))
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	_, _ = w.to.Write(append(line, '\n'))
 }
 
 type module struct {
@@ -40,25 +40,25 @@ type module struct {
 	name   string
 }
 
-func (log *module) Errorf(template string, _ ...any) { log.writer.line("error", log.name, template) }
-func (log *module) Warnf(template string, _ ...any)  { log.writer.line("warning", log.name, template) }
-func (log *module) Infof(template string, _ ...any)  { log.writer.line("info", log.name, template) }
-func (log *module) Debugf(string, ...any)            {}
+func (m *module) Errorf(template string, _ ...any) { m.writer.line("error", m.name, template) }
+func (m *module) Warnf(template string, _ ...any)  { m.writer.line("warning", m.name, template) }
+func (m *module) Infof(template string, _ ...any)  { m.writer.line("info", m.name, template) }
+func (m *module) Debugf(string, ...any)            {}
 
-func (log *module) Sub(name string) waLog.Logger {
-	return &module{log.writer, log.name + "/" + name}
+func (m *module) Sub(name string) waLog.Logger {
+	return &module{m.writer, m.name + "/" + name}
 }
 
 // TakeSignal has the Signal library log here too: which line of its code failed, and nothing else.
-func (writer *Writer) TakeSignal() {
-	var log signalLog.Loggable = &signal{writer}
+func (w *Writer) TakeSignal() {
+	var log signalLog.Loggable = &signal{w}
 	signalLog.Setup(&log)
 }
 
 type signal struct{ writer *Writer }
 
-func (log *signal) Debug(_, _ string)        {}
-func (log *signal) Info(_, _ string)         {}
-func (log *signal) Warning(caller, _ string) { log.writer.line("warning", "signal", caller) }
-func (log *signal) Error(caller, _ string)   { log.writer.line("warning", "signal", caller) }
-func (log *signal) Configure(string)         {}
+func (s *signal) Debug(_, _ string)        {}
+func (s *signal) Info(_, _ string)         {}
+func (s *signal) Warning(caller, _ string) { s.writer.line("warning", "signal", caller) }
+func (s *signal) Error(caller, _ string)   { s.writer.line("warning", "signal", caller) }
+func (s *signal) Configure(string)         {}

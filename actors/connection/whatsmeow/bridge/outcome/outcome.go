@@ -43,16 +43,22 @@ func Of(err error) error {
 		return nil
 	}
 	var known *pipe.Refusal
+	var disconnected *whatsmeow.DisconnectedError
+	var code int
 	switch number, refused := IsRefused(err); {
 	case errors.As(err, &known):
 		return known
 	case refused:
 		return Refused(number)
-	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, whatsmeow.ErrServerReturnedError): // its number is in its text alone
+		_, _ = fmt.Sscanf(err.Error(), whatsmeow.ErrServerReturnedError.Error()+" %d", &code)
+		return Refused(code)
+	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, whatsmeow.ErrMessageTimedOut),
+		errors.Is(err, context.DeadlineExceeded):
 		return Timeout
 	case errors.Is(err, whatsmeow.ErrNotConnected):
 		return NotConnected
-	case errors.Is(err, whatsmeow.ErrIQDisconnected), errors.Is(err, context.Canceled):
+	case errors.As(err, &disconnected), errors.Is(err, context.Canceled):
 		return Disconnected
 	default:
 		return &pipe.Refusal{Code: failed}

@@ -36,7 +36,7 @@ type Refusal struct {
 }
 
 // Error is the code alone: the other fields are for the actor, and may name people.
-func (refusal *Refusal) Error() string { return refusal.Code }
+func (r *Refusal) Error() string { return r.Code }
 
 // Answer is the other side's answer to a request.
 type Answer struct {
@@ -56,28 +56,28 @@ type Request struct {
 }
 
 // Read decodes the header into the fields of a request.
-func (request *Request) Read(into any) error {
-	if err := json.Unmarshal(request.Header, into); err != nil {
+func (r *Request) Read(into any) error {
+	if err := json.Unmarshal(r.Header, into); err != nil {
 		return &Refusal{Code: "bad_request", Permanent: true}
 	}
 	return nil
 }
 
 // Answer answers the request with fields and raw bytes.
-func (request *Request) Answer(fields Fields, raw []byte) {
+func (r *Request) Answer(fields Fields, raw []byte) {
 	if fields == nil {
 		fields = Fields{}
 	}
-	request.pipe.write(Fields{"id": request.id, "ok": fields}, raw)
+	r.pipe.write(Fields{"id": r.id, "ok": fields}, raw)
 }
 
 // Refuse answers the request with an error; one without a code is `failed`.
-func (request *Request) Refuse(err error) {
+func (r *Request) Refuse(err error) {
 	var refusal *Refusal
 	if !errors.As(err, &refusal) {
 		refusal = &Refusal{Code: "failed"}
 	}
-	request.pipe.write(Fields{"id": request.id, "error": refusal}, nil)
+	r.pipe.write(Fields{"id": r.id, "error": refusal}, nil)
 }
 
 type envelope struct {
@@ -111,14 +111,14 @@ func New(stream io.ReadWriter) *Pipe {
 }
 
 // Broken is closed once the pipe cannot be written any more, or ended.
-func (pipe *Pipe) Broken() <-chan struct{} { return pipe.broken }
+func (p *Pipe) Broken() <-chan struct{} { return p.broken }
 
 // Serve hands each request to `handle`, which must not block, until the pipe ends.
 //
 // It returns io.EOF at the end of the pipe, and frame.ErrMalformed for what is no frame or no header.
-func (pipe *Pipe) Serve(handle func(*Request)) error {
-	defer pipe.breakOff()
-	stream := bufio.NewReaderSize(pipe.stream, pieceSize)
+func (p *Pipe) Serve(handle func(*Request)) error {
+	defer p.breakOff()
+	stream := bufio.NewReaderSize(p.stream, pieceSize)
 	for {
 		header, raw, err := frame.Read(stream)
 		if err != nil {
@@ -129,20 +129,20 @@ func (pipe *Pipe) Serve(handle func(*Request)) error {
 			return frame.ErrMalformed
 		}
 		if found.Do != "" {
-			handle(&Request{Do: found.Do, Header: header, Raw: raw, id: *found.ID, pipe: pipe})
+			handle(&Request{Do: found.Do, Header: header, Raw: raw, id: *found.ID, pipe: p})
 			continue
 		}
-		if err := pipe.answered(&found, raw); err != nil {
+		if err := p.answered(&found, raw); err != nil {
 			return err
 		}
 	}
 }
 
-func (pipe *Pipe) answered(found *envelope, raw []byte) error {
-	pipe.lock.Lock()
-	waiter := pipe.waiting[*found.ID]
-	delete(pipe.waiting, *found.ID)
-	pipe.lock.Unlock()
+func (p *Pipe) answered(found *envelope, raw []byte) error {
+	p.lock.Lock()
+	waiter := p.waiting[*found.ID]
+	delete(p.waiting, *found.ID)
+	p.lock.Unlock()
 	if waiter == nil {
 		return frame.ErrMalformed
 	}
@@ -161,82 +161,82 @@ func (pipe *Pipe) answered(found *envelope, raw []byte) error {
 //
 // Requests arrive in the order of the calls of one goroutine. Nothing comes once the pipe is broken:
 // wait for Broken as well.
-func (pipe *Pipe) Ask(do string, fields Fields, raw []byte) <-chan Answer {
+func (p *Pipe) Ask(do string, fields Fields, raw []byte) <-chan Answer {
 	waiter := make(chan Answer, 1)
-	pipe.lock.Lock()
-	pipe.next += 2
-	id := pipe.next
-	pipe.waiting[id] = waiter
-	pipe.lock.Unlock()
+	p.lock.Lock()
+	p.next += 2
+	id := p.next
+	p.waiting[id] = waiter
+	p.lock.Unlock()
 	whole := Fields{"id": id, "do": do}
 	for name, value := range fields {
 		whole[name] = value
 	}
-	pipe.write(whole, raw)
+	p.write(whole, raw)
 	return waiter
 }
 
 // Wait returns the answer to Ask, or an error once the pipe is broken.
-func (pipe *Pipe) Wait(answer <-chan Answer) Answer {
+func (p *Pipe) Wait(answer <-chan Answer) Answer {
 	select {
 	case found := <-answer:
 		return found
-	case <-pipe.broken:
+	case <-p.broken:
 		return Answer{Err: io.ErrClosedPipe}
 	}
 }
 
 // Tell sends an event, which has no answer.
-func (pipe *Pipe) Tell(event string, fields Fields, raw []byte) {
+func (p *Pipe) Tell(event string, fields Fields, raw []byte) {
 	whole := Fields{"event": event}
 	for name, value := range fields {
 		whole[name] = value
 	}
-	pipe.write(whole, raw)
+	p.write(whole, raw)
 }
 
 // write writes a frame, in one piece with those that others add while one is being written.
 //
 // It waits where too much does: the other side reads slowly.
-func (pipe *Pipe) write(header Fields, raw []byte) {
+func (p *Pipe) write(header Fields, raw []byte) {
 	encoded, err := json.Marshal(header)
 	if err != nil {
-		pipe.breakOff()
+		p.breakOff()
 		return
 	}
-	pipe.writing.Lock()
-	defer pipe.writing.Unlock()
-	for pipe.busy && len(pipe.leaving) > mostLeaving {
-		pipe.room.Wait()
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	for p.busy && len(p.leaving) > mostLeaving {
+		p.room.Wait()
 	}
-	if pipe.leaving, err = frame.Append(pipe.leaving, encoded, raw); err != nil {
-		pipe.breakOff()
+	if p.leaving, err = frame.Append(p.leaving, encoded, raw); err != nil {
+		p.breakOff()
 	}
-	if pipe.busy {
+	if p.busy {
 		return
 	}
-	for pipe.busy = true; len(pipe.leaving) > 0; {
-		piece := pipe.leaving
-		pipe.leaving = nil
-		pipe.room.Broadcast()
-		pipe.writing.Unlock()
-		_, err := pipe.stream.Write(piece)
-		pipe.writing.Lock()
+	for p.busy = true; len(p.leaving) > 0; {
+		piece := p.leaving
+		p.leaving = nil
+		p.room.Broadcast()
+		p.writing.Unlock()
+		_, err := p.stream.Write(piece)
+		p.writing.Lock()
 		if err != nil {
-			pipe.breakOff()
+			p.breakOff()
 		}
 	}
-	pipe.busy = false
-	pipe.room.Broadcast()
+	p.busy = false
+	p.room.Broadcast()
 }
 
 // Flush returns once all frames that were given are written, or the pipe is broken.
-func (pipe *Pipe) Flush() {
-	pipe.writing.Lock()
-	defer pipe.writing.Unlock()
-	for pipe.busy {
-		pipe.room.Wait()
+func (p *Pipe) Flush() {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	for p.busy {
+		p.room.Wait()
 	}
 }
 
-func (pipe *Pipe) breakOff() { pipe.closed.Do(func() { close(pipe.broken) }) }
+func (p *Pipe) breakOff() { p.closed.Do(func() { close(p.broken) }) }

@@ -33,48 +33,48 @@ type decodedSession struct {
 }
 
 // Serialize encodes the sessions with a device.
-func (all *decoded) Serialize(session *record.SessionStructure) []byte {
-	encoded := all.SessionSerializer.Serialize(session)
-	all.Keep(encoded, session)
+func (d *decoded) Serialize(session *record.SessionStructure) []byte {
+	encoded := d.SessionSerializer.Serialize(session)
+	d.Keep(encoded, session)
 	return encoded
 }
 
 // Keep has the next Deserialize of these very bytes return a record that was decoded from them.
-func (all *decoded) Keep(encoded []byte, session *record.SessionStructure) {
+func (d *decoded) Keep(encoded []byte, session *record.SessionStructure) {
 	if len(encoded) == 0 {
 		return
 	}
-	all.lock.Lock()
-	defer all.lock.Unlock()
+	d.lock.Lock()
+	defer d.lock.Unlock()
 	if len(encoded) > largestDecoded {
-		all.large = decodedSession{encoded, session}
+		d.large = decodedSession{encoded, session}
 		return
 	}
-	if all.known == nil || len(all.known) >= mostDecoded {
-		all.known = map[*byte]decodedSession{}
+	if d.known == nil || len(d.known) >= mostDecoded {
+		d.known = map[*byte]decodedSession{}
 	}
-	all.known[&encoded[0]] = decodedSession{encoded, session}
+	d.known[&encoded[0]] = decodedSession{encoded, session}
 }
 
 // Deserialize decodes the sessions with a device, where they are not known.
-func (all *decoded) Deserialize(encoded []byte) (*record.SessionStructure, error) {
-	if found := all.take(encoded); found != nil {
+func (d *decoded) Deserialize(encoded []byte) (*record.SessionStructure, error) {
+	if found := d.take(encoded); found != nil {
 		return found, nil
 	}
-	return all.SessionSerializer.Deserialize(encoded)
+	return d.SessionSerializer.Deserialize(encoded)
 }
 
-func (all *decoded) take(encoded []byte) *record.SessionStructure {
+func (d *decoded) take(encoded []byte) *record.SessionStructure {
 	if len(encoded) == 0 {
 		return nil
 	}
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	found, large := all.known[&encoded[0]], all.large
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	found, large := d.known[&encoded[0]], d.large
 	if len(large.bytes) > 0 && &large.bytes[0] == &encoded[0] {
-		found, all.large = large, decodedSession{}
+		found, d.large = large, decodedSession{}
 	}
-	delete(all.known, &encoded[0])
+	delete(d.known, &encoded[0])
 	if len(found.bytes) != len(encoded) {
 		return nil
 	}

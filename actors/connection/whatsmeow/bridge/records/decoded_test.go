@@ -19,9 +19,9 @@ type counted struct {
 	count int
 }
 
-func (one *counted) Deserialize(encoded []byte) (*record.SessionStructure, error) {
-	one.count++
-	return one.SessionSerializer.Deserialize(encoded)
+func (c *counted) Deserialize(encoded []byte) (*record.SessionStructure, error) {
+	c.count++
+	return c.SessionSerializer.Deserialize(encoded)
 }
 
 func structure(t *testing.T, id uint32) *record.SessionStructure {

@@ -1,7 +1,7 @@
 // Package records encodes Signal sessions and sender keys for the key database, compactly and within bounds.
 //
 // A peer can build up a record of 41 sessions and of as many keys as are kept, and each message that it forges may have that
-// decoded. The library's form is JSON, where this takes some ten times as long; the vault encodes that anew as it is opened.
+// decoded. The library's form is JSON, where this takes some ten times as long; it is not decoded here.
 package records
 
 import (
@@ -12,30 +12,27 @@ import (
 
 // MostKept is how many keys of messages that were passed over are kept of all sessions with a device, and of its sender keys
 // in a group.
-const MostKept = 1000
+const MostKept = 2000
 
 const (
-	// form is the first byte of a record; one of the library's JSON is a brace.
+	// form is the first byte of a record.
 	form = 1
 	// ordinary is the room that most records need, in bytes.
 	ordinary = 1 << 10
 )
 
 // Sessions has the records of sessions. The library uses it, and no others.
-var Sessions = &decoded{SessionSerializer: compactSessions{store.SignalProtobufSerializer.Session}}
+var Sessions = &decoded{SessionSerializer: compactSessions{}}
 
 // SenderKeys has the records of sender keys. The library uses it, and no others.
-var SenderKeys groups.SenderKeySerializer = compactKeys{store.SignalProtobufSerializer.SenderKeyRecord}
+var SenderKeys groups.SenderKeySerializer = compactKeys{}
 
 func init() {
 	store.SignalProtobufSerializer.Session = Sessions
 	store.SignalProtobufSerializer.SenderKeyRecord = SenderKeys
 }
 
-// IsCompact returns whether a record has the form of this package, and not the library's.
-func IsCompact(encoded []byte) bool { return len(encoded) > 0 && encoded[0] == form }
-
-type compactSessions struct{ library record.SessionSerializer }
+type compactSessions struct{}
 
 // Serialize encodes the sessions with a device, with no more keys than MostKept.
 func (compactSessions) Serialize(all *record.SessionStructure) []byte {
@@ -43,15 +40,12 @@ func (compactSessions) Serialize(all *record.SessionStructure) []byte {
 	return encode(all, sessions)
 }
 
-// Deserialize decodes the sessions with a device, of either form.
-func (one compactSessions) Deserialize(encoded []byte) (*record.SessionStructure, error) {
-	if !IsCompact(encoded) {
-		return one.library.Deserialize(encoded)
-	}
+// Deserialize decodes the sessions with a device.
+func (compactSessions) Deserialize(encoded []byte) (*record.SessionStructure, error) {
 	return decode(encoded, sessions)
 }
 
-type compactKeys struct{ library groups.SenderKeySerializer }
+type compactKeys struct{}
 
 // Serialize encodes the sender keys of a device in a group, with no more keys of messages than MostKept.
 func (compactKeys) Serialize(all *groups.SenderKeyStructure) []byte {
@@ -59,11 +53,8 @@ func (compactKeys) Serialize(all *groups.SenderKeyStructure) []byte {
 	return encode(all, senderKeys)
 }
 
-// Deserialize decodes the sender keys of a device in a group, of either form.
-func (one compactKeys) Deserialize(encoded []byte) (*groups.SenderKeyStructure, error) {
-	if !IsCompact(encoded) {
-		return one.library.Deserialize(encoded)
-	}
+// Deserialize decodes the sender keys of a device in a group.
+func (compactKeys) Deserialize(encoded []byte) (*groups.SenderKeyStructure, error) {
 	return decode(encoded, senderKeys)
 }
 
@@ -74,6 +65,9 @@ func encode[Structure any](all *Structure, fields func(*cursor, *Structure)) []b
 }
 
 func decode[Structure any](encoded []byte, fields func(*cursor, *Structure)) (*Structure, error) {
+	if len(encoded) == 0 || encoded[0] != form {
+		return nil, errDamaged
+	}
 	at, all := &cursor{bytes: encoded[1:], decodes: true}, new(Structure)
 	fields(at, all)
 	if at.err == nil && len(at.bytes) > 0 {

@@ -42,52 +42,52 @@ func New(one *pipe.Pipe, sound func() error, forget func([][32]byte)) *Settlemen
 }
 
 // Add waits while too many stanzas do. It is called by the worker alone, which ends it by Close.
-func (all *Settlements) Add(one Settlement) { all.waiting <- one }
+func (s *Settlements) Add(one Settlement) { s.waiting <- one }
 
 // Close has Run return once it is through.
-func (all *Settlements) Close() { close(all.waiting) }
+func (s *Settlements) Close() { close(s.waiting) }
 
 // Run answers stanzas until Close, then deletes what is left to delete.
-func (all *Settlements) Run() {
+func (s *Settlements) Run() {
 	var later <-chan time.Time
 	for {
-		if later == nil && len(all.hashes) > 0 {
+		if later == nil && len(s.hashes) > 0 {
 			later = time.After(forgetEvery)
 		}
 		select {
-		case one, more := <-all.waiting:
+		case one, more := <-s.waiting:
 			if !more {
-				all.forget()
+				s.forget()
 				return
 			}
-			all.finish(one)
+			s.finish(one)
 		case <-later:
 			later = nil
-			all.forget()
+			s.forget()
 		}
 	}
 }
 
-func (all *Settlements) finish(one Settlement) {
+func (s *Settlements) finish(one Settlement) {
 	stored := true
 	for _, delivery := range one.Deliveries {
-		if all.Pipe.Wait(delivery).Err != nil {
+		if s.Pipe.Wait(delivery).Err != nil {
 			stored = false
 		}
 	}
 	// After a failure of the database nobody knows what of the library's own state was lost.
-	stored = stored && all.Sound() == nil
+	stored = stored && s.Sound() == nil
 	one.Done(stored)
 	if stored {
-		if all.hashes = append(all.hashes, one.Hashes...); len(all.hashes) >= manyHashes {
-			all.forget()
+		if s.hashes = append(s.hashes, one.Hashes...); len(s.hashes) >= manyHashes {
+			s.forget()
 		}
 	}
 }
 
-func (all *Settlements) forget() {
-	if len(all.hashes) > 0 && all.Sound() == nil {
-		all.Forget(all.hashes)
-		all.hashes = nil
+func (s *Settlements) forget() {
+	if len(s.hashes) > 0 && s.Sound() == nil {
+		s.Forget(s.hashes)
+		s.hashes = nil
 	}
 }

@@ -42,6 +42,9 @@ func TestGroupsAreWrittenToAndRead(t *testing.T) {
 	if found := one.await(0, "message", says("all")); found.Fields["chat"] != group {
 		t.Errorf("delivered as %v", found.Fields)
 	}
+	if found := one.all("undecryptable"); len(found) > 0 {
+		t.Errorf("it was not read at first: %v", found)
+	}
 	if sent := one.send(group, "3EB0000000000000000002", "to all"); sent.Err != nil {
 		t.Fatal(sent.Err)
 	}

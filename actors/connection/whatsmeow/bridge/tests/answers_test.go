@@ -6,6 +6,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -372,4 +374,59 @@ func TestReceiptsAndGroupChangesAreStoredBeforeAnAnswer(t *testing.T) {
 	withheld(t, two, "group", "notification", func() {
 		post(t, "/groups", object{"subject": "Us", "creator": friend, "participants": []string{two.number}})
 	})
+}
+
+func TestPartThatNoDeviceReadsIsRefusedAndNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	one.do("trace", pipe.Fields{"on": true}, nil)
+	fault(t, one.number, "unknown_enc", nil)
+	found := one.await(0, "undecryptable", nil)
+	if found.Fields["kind"] != "unknown_enc" {
+		t.Errorf("stored as %v", found.Fields["kind"])
+	}
+	settled(t, one.number)
+	var answers []string
+	eventually(t, "its answer is in the trace", func() bool {
+		answers = nil
+		for _, node := range one.stanzas("out") {
+			if node.Attrs["id"] == found.Fields["message_id"] {
+				answers = append(answers, fmt.Sprint(node.Tag, " ", node.Attrs["type"], " ", node.Attrs["error"]))
+			}
+		}
+		return len(answers) > 0
+	})
+	if len(answers) != 1 || !strings.HasPrefix(answers[0], "ack") || !strings.HasSuffix(answers[0], "495") {
+		t.Errorf("answered by %v", answers)
+	}
+}
+
+func TestMessageIsReadWithoutAPartThatNoDeviceReads(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	fault(t, one.number, "extra_enc", nil)
+	one.await(0, "message", says("readable"))
+	settled(t, one.number)
+	if found := one.all("undecryptable"); len(found) > 0 {
+		t.Errorf("a placeholder: %v", found[0].Fields)
+	}
+}
+
+func TestMessagesBehindALongGapAreRead(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	const count = 1500
+	say(t, friend, one.number, object{"text": "before"})
+	one.await(0, "message", says("before"))
+	since := one.now()
+	fault(t, one.number, "reorder", object{"count": count})
+	post(t, "/contacts/"+friend+"/say", object{"to": one.number, "text": "late", "count": count})
+	one.await(since, "message", says("late 1")) // is the last that comes
+	settled(t, one.number)
+	if found := one.all("undecryptable"); len(found) > 0 {
+		t.Errorf("%d messages were not read", len(found))
+	}
+	if found := one.all("message"); len(found) != count+1 {
+		t.Errorf("%d messages", len(found))
+	}
 }

@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"go.mau.fi/whatsmeow/proto/waWa6"
+	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/engine"
 	"teimoso-whatsmeow/logging"
@@ -275,4 +278,61 @@ func TestSocketThatAnswersNoPingEndsTheLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	one.login()
+}
+
+func TestWhatTheLibraryKnowsLastsAcrossLogins(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	chats := []string{person(friend), groupOf(t, one, friend)}
+	for _, chat := range chats {
+		if sent := one.send(chat, "3EB00000000000000000F0", "x"); sent.Err != nil {
+			t.Fatal(sent.Err)
+		}
+	}
+	one.endsBy(func() { fault(t, one.number, "drop", nil) })
+	one.login()
+	one.do("trace", pipe.Fields{"on": true}, nil)
+	for _, chat := range chats {
+		if sent := one.send(chat, "3EB00000000000000000F1", "x"); sent.Err != nil {
+			t.Fatal(sent.Err)
+		}
+	}
+	if devices, members := one.queries("usync"), one.queries("w:g2"); devices+members > 0 {
+		t.Errorf("%d queries for devices and %d for members after a new login", devices, members)
+	}
+}
+
+func TestTwoCloseRequestsEndTheProgramInOrder(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	first, second := one.begin("close", nil, nil), one.begin("close", nil, nil)
+	<-first
+	<-second
+	if code := exitCode(one); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// ownVersion is the library's, before the tests of the stock library announce another one.
+var ownVersion = store.GetWAVersion()
+
+func TestNoVersionOlderThanTheLibrarysOwnIsAnnounced(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	for given, announced := range map[[3]uint32]uint32{
+		{2, 3000, 1000000000}: ownVersion[2], {2, 3000, 1999999999}: 1999999999,
+	} {
+		one.endsBy(func() { fault(t, one.number, "drop", nil) })
+		one.do("trace", pipe.Fields{"on": true}, nil)
+		since := one.now()
+		one.do("login", pipe.Fields{"version": given}, nil)
+		var payload waWa6.ClientPayload
+		if err := proto.Unmarshal(one.await(since, "login", nil).Raw, &payload); err != nil {
+			t.Fatal(err)
+		}
+		one.await(since, "open", nil)
+		if found := payload.GetUserAgent().GetAppVersion().GetTertiary(); found != announced {
+			t.Errorf("%v: announced %d", given, found)
+		}
+	}
 }

@@ -16,6 +16,23 @@ import (
 	"teimoso-whatsmeow/pipe"
 )
 
+func TestNothingLeavesWhoseQueriesOutlastTheLease(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	known(t, one, friend)
+	const id = "3EB0000000000000000032"
+	fault(t, one.number, "delay_queries", object{"seconds": 2, "count": 1})
+	waiting := one.begin("send", pipe.Fields{"chat": person(friend), "message_id": id}, words("x"))
+	eventually(t, "the send waits for an answer", func() bool { return times(t, one.number, "delay_queries") == 1 })
+	one.do("deadline", pipe.Fields{"ms": 0}, nil)
+	if found := refusal(t, <-waiting); found.Code != "lease_over" || found.Uncertain {
+		t.Errorf("%+v", found)
+	}
+	if inbox(t, friend, id) != nil {
+		t.Error("it left all the same")
+	}
+}
+
 func TestNothingLeavesAfterTheLease(t *testing.T) {
 	t.Parallel()
 	one, friend := begun(t)

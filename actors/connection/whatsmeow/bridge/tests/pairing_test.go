@@ -58,6 +58,16 @@ func TestCredentialsAreStoredBeforeTheyAreConfirmed(t *testing.T) {
 	one.login()
 }
 
+func TestDeviceHasANameOfItsOwnAmongTheLinkedOnes(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	for remark := range get(t, "/accounts/"+one.number)["remarks"].(object) {
+		if remark != "user_agent" {
+			t.Errorf("a remark on %s", remark)
+		}
+	}
+}
+
 // The library's own handler would disconnect here, which may end the program where the server closes the socket at the
 // same moment: between two instructions, so that no test can force it.
 func TestPairingsThatFailEndTheirLoginAlone(t *testing.T) {

@@ -161,3 +161,32 @@ func TestSocketsGoThroughTheProxy(t *testing.T) {
 		})
 	}
 }
+
+func TestAProxyInARefusedNetworkIsNotReached(t *testing.T) {
+	t.Parallel()
+	for scheme, serve := range map[string]func(*relay, net.Conn){"http": forwards, "socks5": socks} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			var came atomic.Int32
+			through := listen(t, func(one *relay, client net.Conn) {
+				came.Add(1)
+				serve(one, client)
+			})
+			_, port, _ := net.SplitHostPort(through.listener.Addr().String())
+			for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"} {
+				one := start(t, filepath.Join(t.TempDir(), "whatsmeow.db"))
+				address := scheme + "://user:secret@" + host + ":" + port
+				refused := []string{"127.0.0.0/8", "::/3"}
+				if err := one.hello(1, pipe.Fields{"proxy": address, "refused": refused}).Err; err != nil {
+					t.Fatal(err)
+				}
+				if why := one.endsBy(func() { one.do("login", nil, nil) }); why["cause"] != "proxy_private_address" {
+					t.Errorf("%s ended by %v", host, why)
+				}
+			}
+			if met := came.Load(); met != 0 {
+				t.Errorf("%d connections came to the proxy", met)
+			}
+		})
+	}
+}

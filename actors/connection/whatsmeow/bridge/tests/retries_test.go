@@ -144,3 +144,39 @@ func TestRetryReceiptWhoseContentTheActorDidNotReturnComesAgain(t *testing.T) {
 	})
 	settled(t, one.number)
 }
+
+func TestReceivingDoesNotWaitForTheKeysOfAResend(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	other := number()
+	say(t, other, one.number, object{"text": "hello"})
+	one.await(0, "message", says("hello"))
+	group := groupOf(t, one, friend)
+	const id = "3EB0000000000000000027"
+	if sent := one.send(group, id, "to all"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	settled(t, one.number)
+	one.kill()
+	forgotten := get(t, "/contacts/"+friend)["lid"].(string)
+	if _, err := database(t, one.path).Exec("DELETE FROM whatsmeow_sessions WHERE their_id LIKE ?", forgotten+"%"); err != nil {
+		t.Fatal(err)
+	}
+	next := one.again(2)
+	next.answer(resends(map[string]string{id: "to all"}))
+	next.login()
+	fault(t, one.number, "delay_queries", object{"seconds": 6, "count": 1})
+	// The first request brings no keys, and there is no session.
+	post(t, "/groups/"+group+"/retry", object{"by": friend, "account": one.number, "message_id": id, "keys": false})
+	eventually(t, "keys are asked for", func() bool { return times(t, one.number, "delay_queries") == 1 })
+	say(t, other, one.number, object{"text": "meanwhile"})
+	next.await(0, "message", says("meanwhile"))
+	if !owes(t, one.number, "receipt/retry") {
+		t.Error("it was read once the keys had come")
+	}
+	eventually(t, "the message comes again", func() bool {
+		item := inbox(t, friend, id)
+		return item != nil && item["deliveries"].(float64) == 2
+	})
+	settled(t, one.number)
+}

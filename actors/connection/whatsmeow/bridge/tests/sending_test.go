@@ -355,3 +355,163 @@ func TestMessagesBothWaysAtOnceAreReadable(t *testing.T) {
 	}
 	settled(t, one.number)
 }
+
+// known has the program know the LID of a person, and nothing else of them.
+func known(t *testing.T, one *actor, friend string) {
+	t.Helper()
+	post(t, "/contacts/"+friend, object{"registered": true})
+	one.do("lookup", pipe.Fields{"number": friend}, nil)
+}
+
+// groupOf has a person make a group with the account; it is known to the program.
+func groupOf(t *testing.T, one *actor, friend string) string {
+	t.Helper()
+	since := one.now()
+	group := post(t, "/groups", object{"subject": "Us", "creator": friend, "participants": []string{one.number}})["id"].(string)
+	one.await(since, "group", nil)
+	return group
+}
+
+func TestMessageThatNoDeviceOfItsRecipientGetsIsNotSent(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	known(t, one, friend)
+	group := groupOf(t, one, friend)
+	for _, omitted := range []object{{}, {"contact": friend}, {"contact": friend, "device": 0}} {
+		fault(t, one.number, "omit_devices", omitted)
+		for _, chat := range []string{person(friend), group} {
+			id := "3EB00000000000000000C1"
+			found := refusal(t, one.send(chat, id, "x"))
+			if found.Code != "no_devices" || found.Permanent || found.Uncertain {
+				t.Errorf("%v to %s: %+v", omitted, chat, *found)
+			}
+			if reached(t, friend, id) != 0 {
+				t.Error("it left all the same")
+			}
+		}
+		struck(t, one.number, "omit_devices")
+		clearFaults(t, one.number)
+	}
+	for _, chat := range []string{person(friend), group} {
+		if sent := one.send(chat, "3EB00000000000000000C2", "x"); sent.Err != nil {
+			t.Errorf("once they are listed again: %v", sent.Err)
+		}
+	}
+}
+
+func TestMessageToADeviceOfItsRecipientIsSent(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	post(t, "/contacts/"+friend+"/devices", object{})
+	known(t, one, friend)
+	fault(t, one.number, "omit_devices", object{"contact": friend, "device": 0})
+	if sent := one.send(person(friend), "3EB00000000000000000C3", "x"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	struck(t, one.number, "omit_devices")
+	assertReached(t, friend, "3EB00000000000000000C3", 1)
+}
+
+// queries returns how many queries of a kind left.
+func (one *actor) queries(space string) (count int) {
+	one.t.Helper()
+	for _, node := range one.stanzas("out") {
+		if node.Tag == "iq" && node.Attrs["xmlns"] == space {
+			count++
+		}
+	}
+	return count
+}
+
+func TestParticipantHashThatStaysDifferentCostsOneRefresh(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	for _, chat := range []string{person(friend), groupOf(t, one, friend)} {
+		if sent := one.send(chat, "3EB00000000000000000D0", "x"); sent.Err != nil {
+			t.Fatal(sent.Err)
+		}
+		fault(t, one.number, "false_phash", nil)
+		one.do("trace", pipe.Fields{"on": true}, nil)
+		devices, members := one.queries("usync"), one.queries("w:g2")
+		for count := range 4 {
+			if sent := one.send(chat, fmt.Sprintf("3EB00000000000000000D%d", count+1), "x"); sent.Err != nil {
+				t.Fatal(sent.Err)
+			}
+		}
+		one.do("trace", pipe.Fields{"on": false}, nil)
+		struck(t, one.number, "false_phash")
+		clearFaults(t, one.number)
+		devices, members = one.queries("usync")-devices, one.queries("w:g2")-members
+		if devices != 1 || members > 1 {
+			t.Errorf("%s: %d queries for devices and %d for members", chat, devices, members)
+		}
+		assertReached(t, friend, "3EB00000000000000000D4", 1)
+	}
+	left := 0
+	for _, node := range one.stanzas("out") {
+		if node.Tag == "message" {
+			left++
+		}
+	}
+	if left != 8 {
+		t.Errorf("%d stanzas for 8 messages", left)
+	}
+}
+
+// times returns how often a fault happened to an account.
+func times(t *testing.T, account, kind string) (count int) {
+	t.Helper()
+	for _, each := range items(get(t, "/faults?account="+account), "items") {
+		if each["kind"] == kind {
+			count += int(each["struck"].(float64))
+		}
+	}
+	return count
+}
+
+func TestReceivingDoesNotWaitForTheQueriesOfASend(t *testing.T) {
+	t.Parallel()
+	one, other := begun(t)
+	friend := number()
+	known(t, one, friend)
+	fault(t, one.number, "delay_queries", object{"seconds": 6})
+	waiting := one.begin("send", pipe.Fields{"chat": person(friend), "message_id": "3EB00000000000000000E0"}, words("x"))
+	for count := range 2 { // the query for devices, then the one for their keys
+		eventually(t, "the send waits for an answer", func() bool {
+			return times(t, one.number, "delay_queries") == count+1
+		})
+		post(t, "/contacts/"+friend+"/devices", object{})
+		text := fmt.Sprintf("meanwhile %d", count)
+		say(t, other, one.number, object{"text": text})
+		one.await(0, "message", says(text))
+		if times(t, one.number, "delay_queries") > count+1 {
+			t.Errorf("%q was read once the answer to query %d had come", text, count+1)
+		}
+	}
+	if sent := <-waiting; sent.Err != nil {
+		t.Error(sent.Err)
+	}
+}
+
+func TestPersonWhoDemandsATokenGetsOneOfTheAccounts(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	one.await(0, "app_state", nil)
+	settled(t, one.number)
+	post(t, "/phones/"+one.number+"/app-state", object{"type": "salt", "remove": true})
+	settled(t, one.number)
+	post(t, "/contacts/"+friend, object{"token_needed": true})
+	issued := func() any { return get(t, "/accounts/"+one.number)["tokens"].(object)[friend] }
+	for count := range 2 { // the second refusal within the week issues none
+		found := refusal(t, one.send(person(friend), fmt.Sprintf("3EB00000000000000001A%d", count), "x"))
+		if found.Number != 463 || found.Uncertain {
+			t.Errorf("%+v", *found)
+		}
+		// The library issues it beside the send, and knows of it once it is answered.
+		eventually(t, "a token is issued", func() bool { return issued() == 1.0 })
+	}
+	stays(t, "a token is issued once", func() bool { return issued() == 1.0 })
+	if sent := one.send(person(number()), "3EB00000000000000001B0", "x"); sent.Err != nil {
+		t.Errorf("others are refused too: %v", sent.Err)
+	}
+}

@@ -228,6 +228,14 @@ func fault(t *testing.T, account, kind string, more object) {
 	post(t, "/faults", body)
 }
 
+// clearFaults ends the faults of an account.
+func clearFaults(t *testing.T, account string) {
+	t.Helper()
+	if err := simulator.request(http.MethodDelete, "/faults?account="+account, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // strikes returns whether a fault happened to an account.
 func strikes(t *testing.T, account, kind string) bool {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"syscall"
@@ -23,13 +24,14 @@ import (
 type Failed struct{ Kind, Detail string }
 
 // Error is the cause with its step, for a log.
-func (failed *Failed) Error() string { return failed.Kind + ": " + failed.Detail }
+func (f *Failed) Error() string { return f.Kind + ": " + f.Detail }
 
 // The kinds of Failed.
 const (
 	Unreachable    = "proxy_unreachable"
 	Authentication = "proxy_authentication_failed"
 	Rejected       = "proxy_refused"
+	Private        = "proxy_private_address"
 )
 
 // ErrUnknown reports an address that is none of a proxy.
@@ -44,8 +46,8 @@ const (
 type dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // New returns a transport that makes all connections through the proxy at this URL (http, https, socks5), or
-// directly where it is empty. Proxies of the environment are not used.
-func New(through string) (*http.Transport, error) {
+// directly where it is empty. Proxies of the environment are not used, and none in the refused networks.
+func New(through string, refused []netip.Prefix) (*http.Transport, error) {
 	direct := &net.Dialer{Timeout: patience, KeepAlive: patience}
 	made := &http.Transport{DialContext: direct.DialContext, TLSHandshakeTimeout: patience}
 	if through == "" {
@@ -55,6 +57,7 @@ func New(through string) (*http.Transport, error) {
 	if err != nil || found.Hostname() == "" || found.Port() == "" {
 		return nil, ErrUnknown
 	}
+	direct.Control = outside(refused)
 	switch found.Scheme {
 	case "http", "https":
 		made.DialContext = connect(found, direct)
@@ -71,12 +74,38 @@ func New(through string) (*http.Transport, error) {
 	return made, nil
 }
 
+// nat64 are addresses of IPv6 that end in one of IPv4, which they lead to.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// outside fails for each address in these networks, as a socket is about to connect to it: a name that changes after
+// it was judged reaches nothing.
+func outside(refused []netip.Prefix) func(network, address string, _ syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		target, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		host := target.Addr().Unmap().WithZone("")
+		if nat64.Contains(host) {
+			octets := host.As16()
+			host = netip.AddrFrom4([4]byte(octets[12:]))
+		}
+		for _, network := range refused {
+			if network.Contains(host) {
+				return &Failed{Private, "connect"}
+			}
+		}
+		return nil
+	}
+}
+
 // reached dials a proxy itself.
 type reached struct{ *net.Dialer }
 
-func (direct reached) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	connection, err := direct.Dialer.DialContext(ctx, network, address)
-	if err != nil && !timedOut(err) {
+func (r reached) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	connection, err := r.Dialer.DialContext(ctx, network, address)
+	var known *Failed
+	if err != nil && !timedOut(err) && !errors.As(err, &known) {
 		err = &Failed{Unreachable, "connect"}
 	}
 	return connection, err

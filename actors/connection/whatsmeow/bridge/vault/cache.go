@@ -14,58 +14,58 @@ type remembered[Value any] struct {
 	changes int
 }
 
-func (all *remembered[Value]) get(name string) (value Value, found bool) {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	value, found = all.values[name]
+func (r *remembered[Value]) get(name string) (value Value, found bool) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	value, found = r.values[name]
 	return value, found
 }
 
-func (all *remembered[Value]) put(name string, value Value) {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	all.set(name, value)
+func (r *remembered[Value]) put(name string, value Value) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.set(name, value)
 }
 
-func (all *remembered[Value]) set(name string, value Value) {
-	if all.values == nil || len(all.values) >= mostRemembered {
-		all.values = map[string]Value{}
+func (r *remembered[Value]) set(name string, value Value) {
+	if r.values == nil || len(r.values) >= mostRemembered {
+		r.values = map[string]Value{}
 	}
-	all.values[name] = value
+	r.values[name] = value
 }
 
 // read returns a value, which `load` reads from the database where it is not known.
 //
 // It is not kept where it may have been read before a change that was made meanwhile.
-func (all *remembered[Value]) read(name string, load func() (Value, error)) (Value, error) {
-	all.lock.Lock()
-	value, found := all.values[name]
-	changes := all.changes
-	all.lock.Unlock()
+func (r *remembered[Value]) read(name string, load func() (Value, error)) (Value, error) {
+	r.lock.Lock()
+	value, found := r.values[name]
+	changes := r.changes
+	r.lock.Unlock()
 	if found {
 		return value, nil
 	}
 	value, err := load()
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	if err == nil && changes == all.changes {
-		all.set(name, value)
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if err == nil && changes == r.changes {
+		r.set(name, value)
 	}
 	return value, err
 }
 
 // forget drops one value, which changes.
-func (all *remembered[Value]) forget(name string) {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	all.changes++
-	delete(all.values, name)
+func (r *remembered[Value]) forget(name string) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.changes++
+	delete(r.values, name)
 }
 
 // clear drops all values once one of them changed.
-func (all *remembered[Value]) clear() {
-	all.lock.Lock()
-	defer all.lock.Unlock()
-	all.changes++
-	all.values = nil
+func (r *remembered[Value]) clear() {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.changes++
+	r.values = nil
 }

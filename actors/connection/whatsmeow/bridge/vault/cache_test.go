@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
-	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 )
 
@@ -42,54 +40,6 @@ func TestWhatIsReadWhileItChangesIsNotKept(t *testing.T) {
 	}
 	if len(all.values) > mostRemembered {
 		t.Errorf("%d are kept", len(all.values))
-	}
-}
-
-func TestTokensThatChangeAreReadAgain(t *testing.T) {
-	vault, _ := opened(t, directoryOf(t, somewhere(t)), 1)
-	device := pairedDevice(t, vault)
-	person := types.NewJID("100000000000002", types.HiddenUserServer)
-	token := func() string {
-		found, err := device.PrivacyTokens.GetPrivacyToken(ctx, person)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if found == nil {
-			return ""
-		}
-		defer func() { found.Token = nil }() // the caller's own
-		return string(found.Token)
-	}
-	salt := func() string {
-		found, err := device.NCTSalt.GetNCTSalt(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(found)
-	}
-	begun := time.Now()
-	for number, value := range []string{"", "first", "second"} {
-		if value != "" {
-			if err := errors.Join(
-				device.PrivacyTokens.PutPrivacyTokens(ctx, store.PrivacyToken{
-					User: person, Token: []byte(value), Timestamp: begun.Add(time.Duration(number) * time.Second),
-				}),
-				device.NCTSalt.PutNCTSalt(ctx, []byte(value)),
-			); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 2 {
-			if token() != value || salt() != value {
-				t.Errorf("%q %q, not %q", token(), salt(), value)
-			}
-		}
-	}
-	if _, err := device.PrivacyTokens.DeleteExpiredPrivacyTokens(ctx, begun.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if err := device.NCTSalt.DeleteNCTSalt(ctx); err != nil || token() != "" || salt() != "" {
-		t.Errorf("%q %q %v", token(), salt(), err)
 	}
 }
 

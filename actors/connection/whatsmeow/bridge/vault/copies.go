@@ -18,8 +18,8 @@ const gap = 1 << 16
 const largestPreKeyID = 1<<24 - 1
 
 // Copy writes a consistent copy of the database to a new file. The file is on disk when it returns.
-func (vault *Vault) Copy(ctx context.Context, path string) error {
-	if _, err := vault.db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+func (v *Vault) Copy(ctx context.Context, path string) error {
+	if _, err := v.db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
 		return classify(err)
 	}
 	for _, name := range []string{path, filepath.Dir(path)} {
@@ -43,8 +43,8 @@ func syncFile(name string) error {
 //
 // Ratchets of the copy may have been used since: sessions and own sender keys are deleted, so that both sides
 // begin anew. Prekey ids go on far beyond those that may have been given out, and fresh prekeys are wanted.
-func (vault *Vault) Renew(ctx context.Context, jid, lid types.JID) error {
-	transaction, err := vault.db.BeginTx(ctx, nil)
+func (v *Vault) Renew(ctx context.Context, jid, lid types.JID) error {
+	transaction, err := v.db.BeginTx(ctx, nil)
 	if err != nil {
 		return classify(err)
 	}
@@ -84,8 +84,11 @@ func (vault *Vault) Renew(ctx context.Context, jid, lid types.JID) error {
 var AllGroups = types.EmptyJID
 
 // ForgetSenderKeys has the device make a new key for its messages to a group, or to each of all.
-func (vault *Vault) ForgetSenderKeys(ctx context.Context, jid, lid, group types.JID) error {
-	_, err := vault.db.ExecContext(ctx,
+func (v *Vault) ForgetSenderKeys(ctx context.Context, jid, lid, group types.JID) error {
+	v.Ratchet.renewals.lock.Lock()
+	defer v.Ratchet.renewals.lock.Unlock()
+	v.Ratchet.renewals.count++
+	_, err := v.db.ExecContext(ctx,
 		"DELETE FROM whatsmeow_sender_keys WHERE our_jid = ? AND sender_id IN (?, ?) AND ? IN ('', chat_id)",
 		jid.String(), jid.SignalAddress().String(), lid.SignalAddress().String(), group.String())
 	return classify(err)
@@ -93,25 +96,23 @@ func (vault *Vault) ForgetSenderKeys(ctx context.Context, jid, lid, group types.
 
 const freshPreKeys = "fresh prekeys"
 
-// WantsFreshPreKeys returns whether Renew was called since fresh prekeys were uploaded last.
-func (vault *Vault) WantsFreshPreKeys(ctx context.Context) (wanted bool, err error) {
-	err = vault.db.QueryRowContext(ctx,
-		"SELECT EXISTS (SELECT 1 FROM teimoso_todo WHERE name = ?)", freshPreKeys).Scan(&wanted)
-	return wanted, classify(err)
+// wantsFreshPreKeys returns whether Renew was called since fresh prekeys were uploaded last.
+func (v *Vault) wantsFreshPreKeys(ctx context.Context) (wanted bool, err error) {
+	err = v.wrapped.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM teimoso_todo WHERE name = $1)", freshPreKeys).Scan(&wanted)
+	return wanted, err
 }
 
-// FreshPreKeysUploaded notes that WantsFreshPreKeys is met.
-func (vault *Vault) FreshPreKeysUploaded(ctx context.Context) error {
-	_, err := vault.db.ExecContext(ctx, "DELETE FROM teimoso_todo WHERE name = ?", freshPreKeys)
-	return classify(err)
+func (v *Vault) freshPreKeysUploaded(ctx context.Context) error {
+	_, err := v.wrapped.Exec(ctx, "DELETE FROM teimoso_todo WHERE name = $1", freshPreKeys)
+	return err
 }
 
 // ForgetPlaintexts deletes the buffered plaintexts of messages that are stored elsewhere.
 //
 // The hashes stay: a message that comes again is known as processed. It is one transaction for many messages,
 // since losing it costs nothing but a repetition.
-func (vault *Vault) ForgetPlaintexts(ctx context.Context, jid types.JID, hashes [][32]byte) error {
-	transaction, err := vault.db.BeginTx(ctx, nil)
+func (v *Vault) ForgetPlaintexts(ctx context.Context, jid types.JID, hashes [][32]byte) error {
+	transaction, err := v.db.BeginTx(ctx, nil)
 	if err != nil {
 		return classify(err)
 	}
@@ -127,8 +128,8 @@ func (vault *Vault) ForgetPlaintexts(ctx context.Context, jid types.JID, hashes 
 }
 
 // Mappings returns all known pairs of LID and phone number, by their users.
-func (vault *Vault) Mappings(ctx context.Context) (pairs [][2]string, err error) {
-	rows, err := vault.db.QueryContext(ctx, "SELECT lid, pn FROM whatsmeow_lid_map ORDER BY lid")
+func (v *Vault) Mappings(ctx context.Context) (pairs [][2]string, err error) {
+	rows, err := v.db.QueryContext(ctx, "SELECT lid, pn FROM whatsmeow_lid_map ORDER BY lid")
 	if err != nil {
 		return nil, classify(err)
 	}

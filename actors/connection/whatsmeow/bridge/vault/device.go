@@ -26,53 +26,51 @@ var _ store.DeviceContainer = (*keeper)(nil)
 
 // PutDevice stores a device. A device that is stored for the first time gets the library's stores by that, and the
 // vault's in front of them; later the stores stay as they are, since others read them at the same time.
-func (keep *keeper) PutDevice(ctx context.Context, device *store.Device) error {
+func (k *keeper) PutDevice(ctx context.Context, device *store.Device) error {
 	first := !device.Initialized
-	err := keep.vault.Container.PutDevice(ctx, device)
+	err := k.vault.Container.PutDevice(ctx, device)
 	if first {
-		keep.attend(device)
+		k.attend(device)
 	}
 	return err
 }
 
 // DeleteDevice sets the device aside and returns ErrKept, so that the library goes on with its stores.
-func (keep *keeper) DeleteDevice(ctx context.Context, device *store.Device) error {
-	return errors.Join(ErrKept, keep.vault.SetAside(ctx, device.GetJID(), "deleted by the library"))
+func (k *keeper) DeleteDevice(ctx context.Context, device *store.Device) error {
+	return errors.Join(ErrKept, k.vault.SetAside(ctx, device.GetJID(), "deleted by the library"))
 }
 
-func (keep *keeper) attend(device *store.Device) {
-	device.Container = keep
+func (k *keeper) attend(device *store.Device) {
+	device.Container = k
 	if device.PreKeys != nil {
-		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer}
+		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer, k.vault}
 	}
 	if _, attended := device.Identities.(*identities); device.Identities != nil && !attended {
 		device.Identities = &identities{
-			IdentityStore: device.Identities, db: keep.vault.wrapped, own: device.GetJID().String(),
+			IdentityStore: device.Identities, db: k.vault.wrapped, own: device.GetJID().String(),
 		}
 	}
 	if _, attended := device.Sessions.(*sessions); device.Sessions != nil && !attended {
-		device.Sessions = &sessions{SessionStore: device.Sessions, device: device}
+		device.Sessions = &sessions{SessionStore: device.Sessions, device: device, ratchet: &k.vault.Ratchet}
 		device.SenderKeys = &senderKeys{device.SenderKeys}
-		device.PrivacyTokens = &privacyTokens{PrivacyTokenStore: device.PrivacyTokens}
 		device.EventBuffer = &plaintexts{device.EventBuffer}
-		device.NCTSalt = &salt{NCTSaltStore: device.NCTSalt}
 	}
 	if device.LIDs != nil {
-		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}
+		device.LIDs = &mappings{CachedLIDMap: k.vault.Container.LIDMap, learnt: k.learnt}
 	}
 }
 
 // Device returns the device that is in use, a new one without an address where there is none.
 //
 // `learnt` is called with each pair of LID and phone number after it was stored first.
-func (vault *Vault) Device(ctx context.Context, learnt func([]store.LIDMapping)) (*store.Device, error) {
-	keep := &keeper{vault: vault, learnt: learnt}
-	devices, err := vault.Container.GetAllDevices(ctx)
+func (v *Vault) Device(ctx context.Context, learnt func([]store.LIDMapping)) (*store.Device, error) {
+	keep := &keeper{vault: v, learnt: learnt}
+	devices, err := v.Container.GetAllDevices(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, device := range devices {
-		aside, err := vault.isAside(ctx, device.GetJID())
+		aside, err := v.isAside(ctx, device.GetJID())
 		if err != nil {
 			return nil, err
 		}
@@ -81,33 +79,33 @@ func (vault *Vault) Device(ctx context.Context, learnt func([]store.LIDMapping))
 			return device, nil
 		}
 	}
-	device := vault.Container.NewDevice()
+	device := v.Container.NewDevice()
 	keep.attend(device)
 	return device, nil
 }
 
-func (vault *Vault) isAside(ctx context.Context, jid types.JID) (found bool, err error) {
-	err = vault.db.QueryRowContext(ctx,
+func (v *Vault) isAside(ctx context.Context, jid types.JID) (found bool, err error) {
+	err = v.db.QueryRowContext(ctx,
 		"SELECT EXISTS (SELECT 1 FROM teimoso_set_aside WHERE jid = ?)", jid.String()).Scan(&found)
 	return found, classify(err)
 }
 
 // SetAside has Device return another one from now on; the keys stay in the database.
-func (vault *Vault) SetAside(ctx context.Context, jid types.JID, reason string) error {
-	_, err := vault.db.ExecContext(ctx,
+func (v *Vault) SetAside(ctx context.Context, jid types.JID, reason string) error {
+	_, err := v.db.ExecContext(ctx,
 		"INSERT OR IGNORE INTO teimoso_set_aside (jid, reason, at) VALUES (?, ?, ?)",
 		jid.String(), reason, time.Now().Unix())
 	return classify(err)
 }
 
 // Forget deletes a device and all that belongs to it, as the account's owner asked.
-func (vault *Vault) Forget(ctx context.Context, jid types.JID) error {
+func (v *Vault) Forget(ctx context.Context, jid types.JID) error {
 	for _, statement := range []string{
 		"DELETE FROM whatsmeow_device WHERE jid = ?", // the rest follows by its foreign keys
 		"DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = ?",
 		"DELETE FROM teimoso_set_aside WHERE jid = ?",
 	} {
-		if _, err := vault.db.ExecContext(ctx, statement, jid.String()); err != nil {
+		if _, err := v.db.ExecContext(ctx, statement, jid.String()); err != nil {
 			return classify(err)
 		}
 	}
@@ -121,33 +119,33 @@ type mappings struct {
 }
 
 // PutLIDMapping stores a pair.
-func (known *mappings) PutLIDMapping(ctx context.Context, lid, pn types.JID) error {
-	return known.put(ctx, []store.LIDMapping{{LID: lid, PN: pn}}, func() error {
-		return known.CachedLIDMap.PutLIDMapping(ctx, lid, pn)
+func (m *mappings) PutLIDMapping(ctx context.Context, lid, pn types.JID) error {
+	return m.put(ctx, []store.LIDMapping{{LID: lid, PN: pn}}, func() error {
+		return m.CachedLIDMap.PutLIDMapping(ctx, lid, pn)
 	})
 }
 
 // PutManyLIDMappings stores pairs.
-func (known *mappings) PutManyLIDMappings(ctx context.Context, pairs []store.LIDMapping) error {
+func (m *mappings) PutManyLIDMappings(ctx context.Context, pairs []store.LIDMapping) error {
 	kept := append([]store.LIDMapping(nil), pairs...) // the library's method reorders its argument
-	return known.put(ctx, kept, func() error {
-		return known.CachedLIDMap.PutManyLIDMappings(ctx, pairs)
+	return m.put(ctx, kept, func() error {
+		return m.CachedLIDMap.PutManyLIDMappings(ctx, pairs)
 	})
 }
 
-func (known *mappings) put(ctx context.Context, pairs []store.LIDMapping, store func() error) error {
+func (m *mappings) put(ctx context.Context, pairs []store.LIDMapping, store func() error) error {
 	news := pairs[:0]
 	for _, pair := range pairs {
 		if pair.LID.Server != types.HiddenUserServer || pair.PN.Server != types.DefaultUserServer {
 			continue
 		}
-		if before, err := known.GetLIDForPN(ctx, pair.PN.ToNonAD()); err != nil || before.User != pair.LID.User {
+		if before, err := m.GetLIDForPN(ctx, pair.PN.ToNonAD()); err != nil || before.User != pair.LID.User {
 			news = append(news, pair)
 		}
 	}
 	err := store()
 	if err == nil && len(news) > 0 {
-		known.learnt(news)
+		m.learnt(news)
 	}
 	return err
 }
@@ -157,21 +155,39 @@ func (known *mappings) put(ctx context.Context, pairs []store.LIDMapping, store 
 type preKeys struct {
 	store.PreKeyStore
 	transactions store.EventBuffer
+	vault        *Vault
+}
+
+// UploadedPreKeyCount returns how many prekeys the server was given, none where fresh ones are wanted: the library uploads some then.
+func (p *preKeys) UploadedPreKeyCount(ctx context.Context) (int, error) {
+	wanted, err := p.vault.wantsFreshPreKeys(ctx)
+	if err != nil || wanted {
+		return 0, err
+	}
+	return p.PreKeyStore.UploadedPreKeyCount(ctx)
+}
+
+// MarkPreKeysAsUploaded notes that the server has prekeys up to an id, and that fresh ones are wanted no more.
+func (p *preKeys) MarkPreKeysAsUploaded(ctx context.Context, last uint32) error {
+	if err := p.PreKeyStore.MarkPreKeysAsUploaded(ctx, last); err != nil {
+		return err
+	}
+	return p.vault.freshPreKeysUploaded(ctx)
 }
 
 // GetOrGenPreKeys returns prekeys that were not uploaded yet, new ones where there are too few.
-func (one *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (found []*keys.PreKey, err error) {
-	err = one.transactions.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
-		found, err = one.PreKeyStore.GetOrGenPreKeys(ctx, count)
+func (p *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (found []*keys.PreKey, err error) {
+	err = p.transactions.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
+		found, err = p.PreKeyStore.GetOrGenPreKeys(ctx, count)
 		return err
 	})
 	return found, err
 }
 
 // RemovePreKey removes a prekey that was used up, in the transaction of the message that used it.
-func (one *preKeys) RemovePreKey(ctx context.Context, id uint32) error {
+func (p *preKeys) RemovePreKey(ctx context.Context, id uint32) error {
 	if gathered(ctx) != nil {
 		return errAlone
 	}
-	return one.PreKeyStore.RemovePreKey(ctx, id)
+	return p.PreKeyStore.RemovePreKey(ctx, id)
 }

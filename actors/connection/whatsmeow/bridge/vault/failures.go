@@ -27,9 +27,9 @@ type watch struct {
 }
 
 // QueryTiming is called after each statement, BEGIN and COMMIT.
-func (one *watch) QueryTiming(_ context.Context, _, _ string, _ []any, _ int, _ time.Duration, err error) {
+func (w *watch) QueryTiming(_ context.Context, _, _ string, _ []any, _ int, _ time.Duration, err error) {
 	if found := classify(err); found != nil && !harmless(err) {
-		one.failed(found)
+		w.failed(found)
 	}
 }
 

@@ -26,46 +26,46 @@ type identity struct {
 }
 
 // PutIdentity stores the identity of a device.
-func (one *identities) PutIdentity(ctx context.Context, address string, key [32]byte) error {
-	known, found := one.known.get(address)
+func (i *identities) PutIdentity(ctx context.Context, address string, key [32]byte) error {
+	known, found := i.known.get(address)
 	if found && known == (identity{key: key}) {
 		return nil
 	}
-	_, inside := one.db.Execable(ctx).(*dbutil.LoggingTxn)
+	_, inside := i.db.Execable(ctx).(*dbutil.LoggingTxn)
 	var stored []byte
-	err := one.db.QueryRow(ctx,
-		"SELECT identity FROM whatsmeow_identity_keys WHERE our_jid = ? AND their_id = ?", one.own, address).Scan(&stored)
+	err := i.db.QueryRow(ctx,
+		"SELECT identity FROM whatsmeow_identity_keys WHERE our_jid = ? AND their_id = ?", i.own, address).Scan(&stored)
 	if err == nil && bytes.Equal(stored, key[:]) {
-		one.known.put(address, identity{key, inside && known.unsure})
+		i.known.put(address, identity{key, inside && known.unsure})
 		return nil
 	}
 	if steps := gathered(ctx); steps != nil && steps.rest != nil {
 		return errAlone
 	}
-	one.known.put(address, identity{key, true})
-	if err := one.IdentityStore.PutIdentity(ctx, address, key); err != nil {
+	i.known.put(address, identity{key, true})
+	if err := i.IdentityStore.PutIdentity(ctx, address, key); err != nil {
 		return err
 	}
-	one.known.put(address, identity{key, inside})
+	i.known.put(address, identity{key, inside})
 	return nil
 }
 
 // IsTrustedIdentity returns whether an identity is the one that is stored, or none is.
-func (one *identities) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (bool, error) {
-	if known, found := one.known.get(address); found && !known.unsure {
+func (i *identities) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (bool, error) {
+	if known, found := i.known.get(address); found && !known.unsure {
 		return known.key == key, nil
 	}
-	return one.IdentityStore.IsTrustedIdentity(ctx, address, key)
+	return i.IdentityStore.IsTrustedIdentity(ctx, address, key)
 }
 
 // DeleteAllIdentities deletes the identities of a person's devices.
-func (one *identities) DeleteAllIdentities(ctx context.Context, person string) error {
-	defer one.known.clear()
-	return one.IdentityStore.DeleteAllIdentities(ctx, person)
+func (i *identities) DeleteAllIdentities(ctx context.Context, person string) error {
+	defer i.known.clear()
+	return i.IdentityStore.DeleteAllIdentities(ctx, person)
 }
 
 // DeleteIdentity deletes the identity of a device.
-func (one *identities) DeleteIdentity(ctx context.Context, address string) error {
-	defer one.known.clear()
-	return one.IdentityStore.DeleteIdentity(ctx, address)
+func (i *identities) DeleteIdentity(ctx context.Context, address string) error {
+	defer i.known.clear()
+	return i.IdentityStore.DeleteIdentity(ctx, address)
 }

@@ -52,39 +52,39 @@ func gather(ctx context.Context, rest *Steps) (context.Context, *Steps) {
 }
 
 // session returns the step of a session that was gathered last.
-func (steps *Steps) session(address string) (session []byte, found bool) {
-	for ; steps != nil && !found; steps = steps.rest {
-		session, found = steps.sessions[address]
+func (s *Steps) session(address string) (session []byte, found bool) {
+	for ; s != nil && !found; s = s.rest {
+		session, found = s.sessions[address]
 	}
 	return session, found
 }
 
 // senderKey is session for a sender key.
-func (steps *Steps) senderKey(name senderKeyName) (key []byte, found bool) {
-	for ; steps != nil && !found; steps = steps.rest {
-		key, found = steps.senderKeys[name]
+func (s *Steps) senderKey(name senderKeyName) (key []byte, found bool) {
+	for ; s != nil && !found; s = s.rest {
+		key, found = s.senderKeys[name]
 	}
 	return key, found
 }
 
 // Store stores what was gathered in one transaction. It is on disk when Store returns; an error means that nothing is.
-func (steps *Steps) Store(ctx context.Context, device *store.Device) error {
-	if len(steps.sessions) == 0 && len(steps.senderKeys) == 0 && len(steps.plaintexts) == 0 {
+func (s *Steps) Store(ctx context.Context, device *store.Device) error {
+	if len(s.sessions) == 0 && len(s.senderKeys) == 0 && len(s.plaintexts) == 0 {
 		return nil
 	}
 	ctx = context.WithValue(ctx, gathering{}, nil)
 	err := device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
-		for address, session := range steps.sessions {
+		for address, session := range s.sessions {
 			if err := device.Sessions.PutSession(ctx, address, session); err != nil {
 				return err
 			}
 		}
-		for name, key := range steps.senderKeys {
+		for name, key := range s.senderKeys {
 			if err := device.SenderKeys.PutSenderKey(ctx, name.group, name.sender, key); err != nil {
 				return err
 			}
 		}
-		for hash, one := range steps.plaintexts {
+		for hash, one := range s.plaintexts {
 			if err := device.EventBuffer.PutBufferedEvent(ctx, hash, one.content, one.sent); err != nil {
 				return err
 			}
@@ -93,13 +93,13 @@ func (steps *Steps) Store(ctx context.Context, device *store.Device) error {
 	})
 	if err == nil {
 		if stores, ours := device.Sessions.(*sessions); ours {
-			for address, session := range steps.sessions {
+			for address, session := range s.sessions {
 				stores.stored.put(address, session)
 			}
 		}
-		clear(steps.sessions)
-		clear(steps.senderKeys)
-		clear(steps.plaintexts)
+		clear(s.sessions)
+		clear(s.senderKeys)
+		clear(s.plaintexts)
 	}
 	return classify(err)
 }

@@ -91,9 +91,6 @@ func TestWhatDeletesOrMovesSessionsFindsTheSteps(t *testing.T) {
 		"100000000000004:0": func(ctx context.Context, one *store.Device) error {
 			return one.Sessions.DeleteSession(ctx, "100000000000004:0")
 		},
-		"100000000000005:0": func(ctx context.Context, one *store.Device) error {
-			return one.Sessions.DeleteAllSessions(ctx, "100000000000005")
-		},
 	} {
 		vault, _ := opened(t, directoryOf(t, somewhere(t)), 1)
 		device := pairedDevice(t, vault)

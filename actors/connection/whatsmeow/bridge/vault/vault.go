@@ -37,11 +37,18 @@ const ownTables = `
 	CREATE TABLE IF NOT EXISTS teimoso_todo (name TEXT PRIMARY KEY);
 `
 
+// Schema returns the version of the library's tables that Open brings a database to.
+func Schema() int { return len(upgrades.Table) }
+
 // Vault is the open database. Every write of an older epoch than the newest fails with ErrFenced.
 type Vault struct {
 	Container *sqlstore.Container
-	wrapped   *dbutil.Database
-	db        *sql.DB
+	// Ratchet is the turn of sessions that are in this database.
+	Ratchet Ratchet
+	wrapped *dbutil.Database
+	db      *sql.DB
+	stop    context.CancelFunc
+	over    chan struct{}
 }
 
 // Open opens or creates the database for the owner with this epoch, and fences off older ones.
@@ -63,16 +70,20 @@ func Open(ctx context.Context, path string, epoch int64, log waLog.Logger, faile
 		_ = db.Close()
 		return nil, classify(err)
 	}
-	vault := &Vault{Container: sqlstore.NewWithWrappedDB(wrapped, log), wrapped: wrapped, db: db}
-	if err := vault.compact(ctx); err != nil {
-		_ = db.Close()
-		return nil, err
+	vault := &Vault{
+		Container: sqlstore.NewWithWrappedDB(wrapped, log), wrapped: wrapped, db: db, over: make(chan struct{}),
 	}
+	ctx, vault.stop = context.WithCancel(ctx)
+	go vault.deleteHashes(ctx)
 	return vault, nil
 }
 
 // Close closes the database.
-func (vault *Vault) Close() error { return vault.db.Close() }
+func (v *Vault) Close() error {
+	v.stop()
+	<-v.over
+	return v.db.Close()
+}
 
 func prepare(ctx context.Context, path string, epoch int64, log waLog.Logger) error {
 	db := open(path, nil)
@@ -115,15 +126,9 @@ type connector struct {
 	dsn    string
 }
 
-func (one *connector) Connect(context.Context) (driver.Conn, error) {
-	opened, err := one.driver.Open(one.dsn)
-	if err != nil {
-		return nil, err
-	}
-	return &connection{opened.(sqliteConn), map[string]sqliteStatement{}}, nil
-}
+func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
 
-func (one *connector) Driver() driver.Driver { return one.driver }
+func (c *connector) Driver() driver.Driver { return c.driver }
 
 func open(path string, hook sqlite.ConnectionHookFn) *sql.DB {
 	one := &connector{&sqlite.Driver{}, "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas}

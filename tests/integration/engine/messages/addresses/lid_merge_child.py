@@ -22,12 +22,12 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
-from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
+from actors.connection.whatsmeow.engine import WhatsmeowEngine
 from actors.runtime import actor_base
 from actors.state import actor
 from actors.state.actor import StateManager
@@ -84,8 +84,10 @@ async def drain(session: Session, made: Settings) -> None:
     """All that waits is in the store afterwards, and settled."""
     manager = StateManager(str(made.data), "state")
     try:
-        recorder = Recorder(made.data / "trace.jsonl", "native")
-        engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
+        recorder = Recorder(made.data / "trace.jsonl", "whatsmeow")
+        engine = WhatsmeowEngine(
+            made, session, made.data, EngineEvents(), epoch=session.epoch, recorder=recorder
+        )
         ticket = Ticket("shop", session.epoch)
         drain = InboxDrain(
             ticket, engine, cast("OutboundQueue", None), manager, on_lost=pytest.fail

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.engine import NotConnected
-from actors.connection.trace.recorder import Recorder
-from tests import traced
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -79,12 +76,12 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
 
 
 async def test_a_message_that_finds_its_number_misdialled_has_not_left(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """G4: earlier messages may wait in the chat of the other number, which is known from then on."""
     asked = f"{CONTACT}9"
     await simulator.contact(asked, answered_by=CONTACT)
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         with pytest.raises(NotConnected):
             await phone.send(1, "found you", to=asked)
@@ -94,32 +91,10 @@ async def test_a_message_that_finds_its_number_misdialled_has_not_left(
         await until(lambda: reached(simulator, "found you"))
 
 
-async def test_hosted_devices_are_left_out(simulator: Simulator, tmp_path: Path) -> None:
-    """Those of the contact and those of the account; the server calls for none, and no stanza names one."""
-    trace = tmp_path / "logs" / "trace" / "shop.jsonl"
-    recorder = Recorder(trace, "native")
-    recorder.start()
-    async with device(simulator, tmp_path, recorder=recorder) as phone:
-        await pair(simulator, phone)
-        for number in (CONTACT, ACCOUNT):
-            made = await simulator.control.post(
-                f"/contacts/{number}/devices", json={"hosted": True}
-            )
-            assert made.json() == {"device": 99}
-        await phone.send(1, "to the shop")
-        await until(lambda: reached(simulator, "to the shop"))
-        assert [one["devices"] for one in await simulator.inbox(CONTACT)] == [[0]]
-        assert [one["devices"] for one in await simulator.copies()] == [[0]]
-    told = [line for line in traced.lines(trace) if line.get("tag") == "iq"]
-    assert any(line["dir"] == "in" and '"99"' in json.dumps(line) for line in told)
-    left = [line for line in traced.lines(trace) if line.get("dir") == "out"]
-    assert [line for line in left if '.99"' in json.dumps(line)] == []
-
-
 async def test_a_phone_that_tells_of_its_migration_is_answered(
     simulator: Simulator, tmp_path: Path
 ) -> None:
-    """LIDs that it tells are not read (D16 of docs/conformance.md), and disturbs no conversation."""
+    """LIDs that it tells disturb no conversation."""
     await simulator._call("POST", f"/accounts/{ACCOUNT}", migrated=False)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)

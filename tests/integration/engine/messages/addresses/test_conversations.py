@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session import SESSION_FILE
+from actors.connection.whatsmeow import DATABASE
 from actors.state.messages.received import incoming
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -85,8 +86,6 @@ async def test_a_contact_whose_address_switches(
     items = await simulator.inbox(CONTACT)
     assert [item["text"] for item in items] == [f"out {n}" for n in range(1, 6)]
     assert {receipt.chat for receipt in await phone.receipts()} == {chat(CONTACT)}
-    addresses = {str(row[0]) for row in rows(tmp_path, "SELECT address FROM ratchets")}
-    assert {one for one in addresses if not one.startswith(ACCOUNT)} == {chat(CONTACT)}
     assert rows(tmp_path, "SELECT * FROM retries") == []
 
 
@@ -110,16 +109,15 @@ async def test_a_contact_who_reinstalls_goes_on_both_ways(
 ) -> None:
     """The new identity is believed and kept; what was sent before it was known comes by a resend."""
 
-    def identity() -> bytes:
-        sql = f"SELECT identity FROM identities WHERE address = '{chat(CONTACT)}'"
-        ((found,),) = rows(tmp_path, sql)
-        assert isinstance(found, bytes)
-        return found
+    def identities() -> set[str]:
+        with closing(sqlite3.connect(tmp_path / DATABASE)) as file:
+            found = file.execute("SELECT identity FROM whatsmeow_identity_keys").fetchall()
+        return {identity.hex() for (identity,) in found}
 
-    before = identity()
+    before = identities()
     await simulator.reinstall(CONTACT, notify=notify)
     if notify:
-        await until(lambda: phone.engine.counts["notification.identity"] == 1)
+        await idle(simulator)
     for turn in (2, 3):
         if first == "out":
             await phone.send(turn, f"out {turn}")
@@ -131,10 +129,8 @@ async def test_a_contact_who_reinstalls_goes_on_both_ways(
             await said(simulator, f"out {turn}")
     await idle(simulator)
     played = (await simulator.played())["devices"][0]
-    assert identity().hex() in (played["identity"], played["identity"].removeprefix("05"))
-    assert identity() != before
-    asked = sum(count for name, count in phone.engine.counts.items() if name == "receipt.retry")
-    assert asked == (0 if notify or first == "in" else 1)
+    identity = played["identity"][-64:]  # without the byte of its kind
+    assert identity in identities() - before
     assert [one.text for one in await phone.messages()] == ["in 1", "in 2", "in 3"]
 
 
@@ -151,8 +147,6 @@ async def test_a_contact_who_forgot_asks_and_gets_it_under_its_id(
     assert [item["id"] for item in items] == [message_id(n) for n in (1, 2, 3)]
     assert phone.engine.counts["resend.resent"] == 1
     assert (await simulator.played())["retries"] == 1
-    counted = rows(tmp_path, "SELECT direction, peer, count FROM retries")
-    assert counted == [("answered", chat(CONTACT), 1)]
 
 
 async def test_a_contact_who_starts_a_session_anew_is_followed(

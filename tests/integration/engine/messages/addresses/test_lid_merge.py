@@ -78,19 +78,19 @@ async def drained(phone: Device, directory: Path) -> AsyncIterator[Documents]:
 
 @pytest.mark.parametrize("learned", ["by its message", "by asking", "while away"])
 async def test_who_spoke_by_lid_first_is_one_chat(
-    engine: str, simulator: Simulator, tmp_path: Path, learned: str
+    simulator: Simulator, tmp_path: Path, learned: str
 ) -> None:
     """Its messages are stored before anybody knows the number; then one of the two says it."""
     lid = f"{(await simulator.played())['lid']}@lid"
     async with (
-        device(simulator, tmp_path, kind=engine) as phone,
+        device(simulator, tmp_path) as phone,
         drained(phone, tmp_path) as documents,
     ):
         await pair(simulator, phone)
         concealed = await simulator.fault("conceal")
         await simulator.address(CONTACT, "lid")
         await simulator.say(CONTACT, ACCOUNT, "text", count=3)
-        garbled = await simulator.fault("garble", count=UNTIL_PLACEHOLDER[engine])
+        garbled = await simulator.fault("garble", count=UNTIL_PLACEHOLDER)
         await simulator.say(CONTACT, ACCOUNT, "never read")
 
         async def stored() -> bool:
@@ -98,7 +98,7 @@ async def test_who_spoke_by_lid_first_is_one_chat(
 
         await until(stored)
         assert await simulator.struck(concealed) >= 4
-        assert await simulator.struck(garbled) == UNTIL_PLACEHOLDER[engine]
+        assert await simulator.struck(garbled) == UNTIL_PLACEHOLDER
         assert await listed(documents, chat(CONTACT)) == []
         if learned == "by its message":
             await simulator.heal()
@@ -116,7 +116,7 @@ async def test_who_spoke_by_lid_first_is_one_chat(
         await simulator.heal()
         await simulator.say(CONTACT, ACCOUNT, "it is me")
     async with (
-        device(simulator, tmp_path, epoch=2, kind=engine) as phone,
+        device(simulator, tmp_path, epoch=2) as phone,
         drained(phone, tmp_path) as documents,
     ):
         await asyncio.wait_for(phone.opened.wait(), PATIENCE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.engine import SendRequest
-from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Reaction, Target, Text
 from tests import traced
 from tests.integration.engine.simulated import (
@@ -56,10 +55,8 @@ async def test_no_direct_message_mixes_lids_and_numbers(
 ) -> None:
     """To who shows a number, to who shows none, with a companion of either side (rows 8, 9)."""
     trace = tmp_path / "logs" / "trace" / "shop.jsonl"
-    recorder = Recorder(trace, "native")
-    recorder.start()
     hidden = f"{(await simulator.played(HIDING))['lid']}@lid"
-    async with device(simulator, tmp_path, recorder=recorder) as phone:
+    async with device(simulator, tmp_path, whatsapp_trace=True) as phone:
         await pair(simulator, phone)
         own = await simulator.link(ACCOUNT)
         linked = await simulator.link(CONTACT)
@@ -103,14 +100,13 @@ async def test_a_conversation_goes_on_by_lid_where_it_was_by_number(
         await phone.send(1, "before")
         await simulator.say(CONTACT, ACCOUNT, "hello")
         await arrived(phone, "hello")
-        sessions = phone.engine._session.keys.ratchets(chat(CONTACT))
         await simulator.address(CONTACT, "lid")
         await simulator.say(CONTACT, ACCOUNT, "by LID")
         assert (await arrived(phone, "by LID")).chat == chat(CONTACT)
         await phone.engine.send(SendRequest(message_id(2), chat(CONTACT), Text("after")))
         await got(simulator, CONTACT, "before", "after")
-        now = phone.engine._session.keys.ratchets(chat(CONTACT))
-        assert [one.id for one in now] == [one.id for one in sessions]
+        assert phone.engine.counts["message.asked_for"] == 0
+        assert phone.engine.counts["resend.resent"] == 0, "the session is the same"
 
         async def receipted() -> bool:
             receipts = {number for one in await phone.receipts() for number in one.message_ids}
@@ -118,24 +114,3 @@ async def test_a_conversation_goes_on_by_lid_where_it_was_by_number(
 
         await until(receipted)
         assert {one.chat for one in await phone.receipts()} == {chat(CONTACT)}
-
-
-async def test_what_is_refused_by_lid_goes_by_number_and_so_do_the_next(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    await simulator._call("POST", f"/accounts/{ACCOUNT}", tells_migrated=False)
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await phone.send(1, "by LID")
-        refused = await simulator.fault("error_acks", code=400, count=1)
-        await phone.send(2, "once more")
-        assert await simulator.struck(refused) == 1
-        await phone.send(3, "at once")
-        await got(simulator, CONTACT, "by LID", "once more", "at once")
-        wires = [phone.engine._session.sent.wire(chat(CONTACT), message_id(n)) for n in (1, 2, 3)]
-        assert wires == ["lid", "number", "number"]
-    async with device(simulator, tmp_path, epoch=2) as phone:
-        await until(phone.opened.is_set)
-        await phone.send(4, "after a restart")
-        assert phone.engine._session.sent.wire(chat(CONTACT), message_id(4)) == "number"
-        await got(simulator, CONTACT, "by LID", "once more", "at once", "after a restart")

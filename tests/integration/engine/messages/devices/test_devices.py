@@ -16,7 +16,6 @@ from tests.integration.engine.simulated import (
     PATIENCE,
     Device,
     Simulator,
-    chat,
     device,
     pair,
     until,
@@ -51,7 +50,7 @@ async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, no
         await reached(simulator, "one device", [0])
         first = await simulator.link(notify=notify)
         if notify:
-            await until(lambda: phone.engine._session.identities.devices(chat(CONTACT)) is None)
+            await until(lambda: _settled(simulator))
         await phone.send(2, "two devices")
         await reached(simulator, "two devices", [0, first])
         second = await simulator.link(notify=notify)
@@ -65,18 +64,18 @@ async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, no
 
 
 async def test_a_change_of_devices_while_away_is_not_missed(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """The notification waited at WhatsApp; the list in the session file is not trusted after it."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "one device")
     first = await simulator.link()
-    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
+    async with device(simulator, tmp_path, epoch=2) as phone:
         await opened(phone)
         await phone.send(2, "two devices")
         await reached(simulator, "two devices", [0, first])
-    async with device(simulator, tmp_path, epoch=3, kind=engine) as phone:
+    async with device(simulator, tmp_path, epoch=3) as phone:
         await opened(phone)
         await phone.send(3, "after a restart")
         await reached(simulator, "after a restart", [0, first])
@@ -101,7 +100,7 @@ async def test_a_contact_that_goes_by_its_lid_is_reached_on_every_device(
         await phone.send(2, "to the same person")
         await reached(simulator, "to the same person", [0, linked])
         third = await simulator.link()
-        await until(lambda: phone.engine._session.identities.devices(chat(CONTACT)) is None)
+        await until(lambda: _settled(simulator))
         await phone.send(3, "to a third")
         await reached(simulator, "to a third", [0, linked, third])
         await until(lambda: _settled(simulator))

@@ -42,9 +42,13 @@ async def copied(simulator: Simulator, text: str, devices: list[int]) -> None:
     assert [(one["devices"], one["deliveries"]) for one in got] == [([0], 1)]
 
 
-async def devices_forgotten(phone: Device) -> None:
-    """Waits until the account's list of devices is not trusted any more."""
-    await until(lambda: phone.engine._session.identities.devices(chat(ACCOUNT)) is None)
+async def settled(simulator: Simulator) -> None:
+    """Waits until the notification of the device is answered."""
+
+    async def nothing_waits() -> bool:
+        return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
+
+    await until(nothing_waits)
 
 
 @pytest.mark.parametrize("notify", [True, False], ids=["notified", "found out by the ack's phash"])
@@ -58,7 +62,7 @@ async def test_companions_that_come_and_go_get_copies(
         await copied(simulator, "to the phone", [PHONE])
         first = await simulator.link(ACCOUNT, notify=notify)
         if notify:
-            await devices_forgotten(phone)
+            await settled(simulator)
         await phone.send(2, "to a companion too")
         await copied(simulator, "to a companion too", [PHONE, first])
         second = await simulator.link(ACCOUNT, notify=notify)
@@ -72,10 +76,10 @@ async def test_companions_that_come_and_go_get_copies(
 
 
 async def test_what_a_companion_sends_is_stored_once_as_outgoing(
-    engine: str, simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """Live, on a session that both have used, and after it waited while the device was away."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         other = await simulator.link(ACCOUNT)
         await simulator.say(ACCOUNT, CONTACT, "first", device=other)
@@ -85,7 +89,7 @@ async def test_what_a_companion_sends_is_stored_once_as_outgoing(
         await simulator.say(ACCOUNT, CONTACT, "second", device=other)
         await until(lambda: _has(phone, ["first", "second"]))
     await simulator.say(ACCOUNT, CONTACT, "third", device=other)
-    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
+    async with device(simulator, tmp_path, epoch=2) as phone:
         async with asyncio.timeout(PATIENCE):
             await phone.opened.wait()
         await until(lambda: _has(phone, ["first", "second", "third"]))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.integration.engine.messages.addresses.test_lid_merge import drained, listed
-from tests.integration.engine.recovery.owner.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
-    PATIENCE,
     Simulator,
     chat,
+    counted,
     device,
     pair,
     until,
@@ -101,38 +99,3 @@ async def test_its_status_moves_with_it_to_the_number_of_a_lid(
         await until(merged)
         (after,) = await become(documents, "read", ["by LID"])
         assert after == {**before[0], "id": after["id"], "chat": chat(CONTACT)}
-
-
-@pytest.mark.parametrize(
-    "point", ["before_receipt_commit", "before_receipt_ack", "after_receipt_ack"]
-)
-async def test_killed_while_its_receipts_come(
-    simulator: Simulator, tmp_path: Path, point: str
-) -> None:
-    """G5: what was acknowledged is on disk, and what was not comes again."""
-    await prepare(simulator, tmp_path, talked=True)
-    for text in TEXTS:
-        await simulator.phone_says(CONTACT, text)
-    await died(start(simulator, tmp_path, point, at=7, sends=[]), tmp_path)
-
-    async def offline() -> bool:
-        return not (await simulator.account(ACCOUNT))["online"]
-
-    await until(offline)
-    waiting = (await simulator.account(ACCOUNT))["unacknowledged"]
-    there = counted(tmp_path, "SELECT count(*) FROM inbox WHERE kind IN ('early', 'status')")
-    print(f"{point}: {waiting} stanzas in flight at the kill, {there} receipts on disk")
-    assert waiting > 0
-    assert there >= 4, "the step was none of a receipt's"
-    async with (
-        device(simulator, tmp_path, epoch=3) as phone,
-        drained(phone, tmp_path) as documents,
-    ):
-        async with asyncio.timeout(PATIENCE):
-            await phone.opened.wait()
-        phone.news += 1
-        await phone.engine._events.on_inbox()
-        found = await become(documents, "read", TEXTS)
-        assert len(found) == COUNT
-        assert all("delivered_at" in one for one in found)
-        await until(lambda: quiet(simulator))

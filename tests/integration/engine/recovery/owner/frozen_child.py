@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.settings import Settings
 from actors.connection.engine import EngineEvents
-from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.inbox_drain import InboxDrain
 from actors.connection.owner.sender import Ticket
 from actors.connection.session import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
+from actors.connection.whatsmeow.engine import WhatsmeowEngine
 from actors.runtime import actor_base
 from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
@@ -49,8 +49,10 @@ async def main(directory: Path, step: str) -> None:
     made = Settings.load(directory)
     manager = StateManager(str(directory), "state")
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
-        recorder = Recorder(directory / "trace.jsonl", "native")
-        engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
+        recorder = Recorder(directory / "trace.jsonl", "whatsmeow")
+        engine = WhatsmeowEngine(
+            made, session, directory, EngineEvents(), epoch=1, recorder=recorder
+        )
         drain = InboxDrain(
             Ticket("shop", 1), engine, cast("OutboundQueue", None), manager, on_lost=print
         )

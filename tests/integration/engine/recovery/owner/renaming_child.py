@@ -111,7 +111,7 @@ async def prepare(directory: Path, made: Settings) -> None:
         await manager.stop()
     for number in range(COUNT):
         await lanes.accept(Send(SHOP, ANA if number % 2 else LID, f"{number}"))
-    upkeep = QueueUpkeep(lanes, documents, 30)
+    upkeep = QueueUpkeep(lanes, documents, 30, time.time)
     upkeep._connections = [SHOP]
     await upkeep.mirror()
     await documents.close()
@@ -180,7 +180,7 @@ async def judge(directory: Path, made: Settings) -> None:
     assert sum(chat == LID for chat in first.values()) < COUNT // 2, "they never were one chat"
     redis = connect(made)
     lanes, documents = OutboundQueue(redis, made), open_documents(made)
-    upkeep = QueueUpkeep(lanes, documents, 30)
+    upkeep = QueueUpkeep(lanes, documents, 30, time.time)
     upkeep._connections = [SHOP]
     for _ in range(2):
         await upkeep.mirror()

@@ -1,4 +1,4 @@
-"""A command is executed once or not at all, at whatever step its owner dies: the next owner repeats none.
+"""A command is executed once or not at all, also where its owner dies before it answers: the next owner repeats none.
 
 The child that dies has the real commands and the real engine; the judge is the simulator, which has the groups.
 """
@@ -18,9 +18,7 @@ from actors.connection.owner.command_handler import CommandHandler
 from actors.redis.client import connect
 from actors.redis.commands import Commands, NoAnswer
 from actors.redis.leases.leases import Leases, Owner
-from tests.integration.engine.conftest import MISSING
-from tests.integration.engine.recovery.owner.test_crash import died
-from tests.integration.engine.simulated import CONTACT, ROOT, Simulator, chat, device, pair
+from tests.integration.engine.simulated import CONTACT, ROOT, Simulator, chat, device, died, pair
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD
 
@@ -31,7 +29,7 @@ CHILD = Path(__file__).with_name("commanding_child.py")
 CREATE = "create_group", {"subject": "Us", "participants": [chat(CONTACT)]}
 
 
-def start(simulator: Simulator, server: Valkey, directory: Path, **asked: str) -> forked.Popen:
+def start(simulator: Simulator, server: Valkey, directory: Path) -> forked.Popen:
     of_server = server.settings()
     settings = {
         "data": str(directory),
@@ -41,7 +39,7 @@ def start(simulator: Simulator, server: Valkey, directory: Path, **asked: str) -
         "redis_port": of_server.redis_port,
         "redis_password": PASSWORD,
     }
-    told = {"settings": settings, "directory": str(directory), **asked}
+    told = {"settings": settings, "directory": str(directory)}
     with (directory / "child.log").open("wb") as log:
         return forked.Popen(
             [sys.executable, str(CHILD), json.dumps(told)],
@@ -52,41 +50,31 @@ def start(simulator: Simulator, server: Valkey, directory: Path, **asked: str) -
         )
 
 
-@pytest.mark.parametrize(
-    ("kind", "killed"),
-    [
-        ("native", ("before_request_leaves", 0)),
-        ("native", ("after_request_left", 1)),
-        ("native", ("before_answer", 1)),
-        pytest.param("whatsmeow", ("before_answer", 1), marks=MISSING),
-    ],
-)
 async def test_killed_while_creating_a_group(
-    simulator: Simulator, own_server: Valkey, tmp_path: Path, kind: str, killed: tuple[str, int]
+    simulator: Simulator, own_server: Valkey, tmp_path: Path
 ) -> None:
-    point, made = killed
-    async with device(simulator, tmp_path, kind=kind) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
     settings = own_server.settings()
     redis = connect(settings)
     commands, theirs = Commands(redis, settings), Commands(redis, settings)
     try:
-        dying = start(simulator, own_server, tmp_path, kind=kind, point=point)
+        dying = start(simulator, own_server, tmp_path)
         asking = asyncio.create_task(commands.request("shop", *CREATE, 40))
         await died(dying, tmp_path)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         lease = await Leases(redis).take("shop", Owner("second", os.getpid(), "here"))
-        async with device(simulator, tmp_path, lease.epoch, kind=kind) as phone:
+        async with device(simulator, tmp_path, lease.epoch) as phone:
             await asyncio.wait_for(phone.opened.wait(), 40)
             watch: Any = cast("Any", None)
             obeying = asyncio.create_task(CommandHandler("shop", phone.engine, theirs, watch).run())
             listed = await commands.request("shop", "groups", {}, 40)
-            assert [one["subject"] for one in listed["groups"]] == ["Us"] * made
+            assert [one["subject"] for one in listed["groups"]] == ["Us"]
             # A caller who repeats it creates another one: that is what the list is for.
             assert (await commands.request("shop", *CREATE, 40))["subject"] == "Us"
             listed = await commands.request("shop", "groups", {}, 40)
-            assert len(listed["groups"]) == made + 1
+            assert len(listed["groups"]) == 2
             obeying.cancel()
             await asyncio.gather(obeying, return_exceptions=True)
     finally:

@@ -80,7 +80,7 @@ async def test_chats_are_listed_newest_first_in_pages(api: Api, chats: Documents
     assert (ana["name"], ana["unread"]) == ("Ana Pereira", 2)
     assert ana["active_at"] == ana["last_message"]["at"]
     assert plain["name"] == "+15550100024"
-    assert (plain["muted"], plain["archived"], plain["pinned"]) == (None, None, None)
+    assert (plain["muted"], plain["archived"], plain["pinned"]) == (False, False, False)
     await chats.delete(MESSAGES, club["last_message"]["id"])
     assert listed(api)[0]["last_message"] is None, "it was pruned"
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection import engine
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.messages.content import ChatChange
 from actors.state.account.app_state import changing
@@ -144,18 +143,9 @@ async def test_another_connection_and_another_key_see_nothing(
 
 
 @pytest.fixture
-async def able(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset({"app_state"}))
+async def able(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     async with here(gateway) as client:
         yield client
-
-
-async def test_an_engine_without_app_state_changes_nothing(api: Api, rest: Rest) -> None:
-    refused = api.patch(f"{ROOT}/chats/{ANA}", json={"archived": True})
-    assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine")
-    assert await rest.sends() == []
 
 
 async def test_a_chat_is_changed_behind_what_it_has_accepted(

@@ -80,7 +80,7 @@ async def test_people_are_listed_by_name_and_then_by_their_chats(
         "lid": None,
         "name": "Eva",
         "picture": None,
-        "saved": None,
+        "saved": False,
         "full_name": None,
         "first_name": None,
     }

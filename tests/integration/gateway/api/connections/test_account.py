@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from actors.connection import engine
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.abilities.port import Passkey
 from actors.connection.engine import Qr
@@ -50,20 +49,11 @@ ASSERTION = {
 }
 
 
-async def test_an_engine_that_cannot_is_not_asked(api: Api, rest: Rest) -> None:
-    """Nobody serves the connection: that would be another refusal."""
+async def test_what_nobody_serves_is_refused(api: Api, rest: Rest) -> None:
     theirs = await rest.receives("THEIRS", Text("?"))
-    for method, path, body in (
-        ("GET", PASSKEY, None),
-        ("POST", PASSKEY, ASSERTION),
-        ("POST", f"{PASSKEY}/confirm", None),
-        ("POST", "/api/connections/shop/app-state", None),
-    ):
-        refused = api.request(method, path, json=body)
-        assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine"), path
-        assert "native" in refused.json()["detail"]
     for path in (
         f"/api/messages/{theirs}/request-resend",
+        "/api/connections/shop/app-state",
         "/api/connections/shop/calls/3F0A/reject",
     ):
         refused = api.post(path)
@@ -125,10 +115,7 @@ async def here(gateway: Gateway, **flags: object) -> AsyncIterator[httpx.AsyncCl
 
 
 @pytest.fixture
-async def able(
-    gateway: Gateway, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[httpx.AsyncClient, Able]]:
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset({"passkeys", "app_state"}))
+async def able(gateway: Gateway, redis: Redis) -> AsyncIterator[tuple[httpx.AsyncClient, Able]]:
     async with here(gateway) as client, owned(gateway, redis) as owner:
         yield client, owner
 

@@ -110,7 +110,7 @@ def test_no_page_is_fetched_past_the_proxy_of_a_connection(
     small: Gateway, pages: tuple[str, type[Pages]]
 ) -> None:
     base, server = pages
-    made = {"id": "proxied", "proxy": "http://127.0.0.1:9"}
+    made = {"id": "proxied", "proxy": "http://proxy.example:9"}
     assert small.api.post("/api/connections", json=made).status_code == 201
     text = f"see {base}/tea?proxied"
     assert sent(small.api, text, connection="proxied")["link_preview"] is None

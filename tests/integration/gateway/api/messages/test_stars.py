@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection import engine
 from actors.messages.content import Delete, Star, Target, Text
 from tests.integration.gateway.api.connections.test_account import here
 from tests.integration.gateway.api.messages.test_messages import send
@@ -25,20 +24,9 @@ NOBODY = f"{SHOP}.3EB0" + "0" * 18
 
 
 @pytest.fixture
-async def able(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset({"app_state"}))
+async def able(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     async with here(gateway) as client:
         yield client
-
-
-async def test_an_engine_without_app_state_stars_nothing(api: Api, rest: Rest) -> None:
-    theirs = await rest.receives("BRIGHT", Text("remember this"))
-    for ask in (api.put, api.delete):
-        refused = ask(f"/api/messages/{theirs}/star")
-        assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine")
-    assert await rest.sends() == []
 
 
 async def test_messages_are_starred_behind_what_their_chat_has_in_the_queue(

@@ -39,8 +39,8 @@ OFFLINE = {
     "subscribePresence": 409,
     "retryDead": 409,  # it was sent
     "redriveDead": 409,
-    **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 422),
-    **dict.fromkeys(("syncAppState", "changeChat", "starMessage", "unstarMessage"), 422),
+    **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 409),
+    "syncAppState": 409,
     "rejectCall": 409,
     "requestResend": 404,  # nobody stores messages here
     "redeliver": 404,  # nothing was delivered yet

@@ -58,7 +58,7 @@ enabled = false
 
 [[operations]]
 include-operation-id = [
-    "createConnection", "createWebhook", "changeWebhook",
+    "createConnection", "configureConnection", "createWebhook", "changeWebhook",
     "getPasskey", "answerPasskey", "confirmPasskey", "requestResend", "syncAppState", "rejectCall",
     "changeChat", "changeGroup", "changeProfile", "starMessage", "unstarMessage"
 ]

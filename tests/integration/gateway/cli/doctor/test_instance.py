@@ -13,9 +13,8 @@ from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from supervision.keeper.lock import DirectoryLock
-from supervision.keeper.manifest import Plan
 from tests.integration.gateway.cli.doctor.examination import API_KEY, begun, failed
-from tests.processes.valkey import PASSWORD, free_port
+from tests.processes.valkey import PASSWORD
 from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
@@ -70,26 +69,23 @@ def test_a_webhook_leads_to_a_private_address(data: Path, doctor: Examine, host:
     assert doctor(data, WEBHOOK_URL_PRIVATE="true")[0] == 0
 
 
-def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor: Examine) -> None:
-    """As an older release left it; not one that was allowed, and not where all is simulated."""
+def test_connections_that_have_to_be_linked_anew(data: Path, doctor: Examine) -> None:
+    """An engine that is gone linked them."""
     begun(data)
 
     async def add() -> None:
         documents = open_documents(resolve_settings(data=data))
         registry = Connections(documents)
-        for name, allowed in {"shop": None, "desk": False, "bold": True}.items():
-            await registry.create(name, allow_unproven_engine=allowed)
-        await registry.create("mature", engine="whatsmeow")
+        for name in ("shop", "desk"):
+            await registry.create(name, engine="native")
+        await registry.create("mature")
         await documents.close()
 
     asyncio.run(add())
     status, findings = doctor(data)
     assert (status, findings["engine"]["result"]) == (0, "warn")
-    assert findings["engine"]["found"].endswith("serves desk, shop")
-    assert "whatsmeow" in findings["engine"]["do"]
-    assert "engine" not in doctor(data, WHATSAPP_ROOT_KEY="00" * 32)[1]
-    Plan(free_port(), simulate=True).save(data)
-    assert "engine" not in doctor(data)[1]
+    assert findings["engine"]["found"].endswith("linked desk, shop")
+    assert "link the accounts anew" in findings["engine"]["do"]
 
 
 def test_another_keeper_has_the_directory(data: Path, doctor: Examine) -> None:

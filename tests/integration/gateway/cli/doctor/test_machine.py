@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from supervision.keeper.manifest import Plan
+from tests.clocks import believe_clock
 from tests.integration.gateway.cli.doctor.examination import apart, begun, failed
 from tests.processes.valkey import free_port
 
@@ -106,6 +108,16 @@ def test_the_clock_is_not_that_of_whatsapp(data: Path, doctor: Examine) -> None:
     with dated("Tue, 26 Nov 2024 10:00:00 GMT") as port:
         examined = doctor(data, WHATSAPP_URL=f"ws://127.0.0.1:{port}/ws/chat")
     assert failed(examined, "whatsapp clock", "ahead of theirs")
+
+
+def test_the_clock_jumped_ahead(data: Path, doctor: Examine) -> None:
+    """Or the machine was off: a day of it is too short for a month."""
+    believe_clock(data, time.time() - 30 * 86_400)
+    _, findings = doctor(data)
+    assert findings["clock"]["result"] == "warn"
+    assert "720 hours ahead" in findings["clock"]["found"]
+    believe_clock(data)
+    assert doctor(data)[1]["clock"]["result"] == "ok"
 
 
 def test_the_authorities_cannot_be_read(data: Path, tmp_path: Path, doctor: Examine) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
         Posters(Guarded(private=True)),
         Leadership(redis, keys.WEBHOOKS_CHANNEL),
         bodies=DeliveryBodies(documents, Leases(redis), open_store(settings)),
+        deletion_time=time.time,
     )
     await asyncio.gather(tail.run(), deliverer.run())
 

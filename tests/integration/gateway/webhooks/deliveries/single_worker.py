@@ -106,12 +106,6 @@ class SingleWorker:
         head = await EventLog(self.documents).head()
         return progress.behind(head.seq) == 0 and "repeat" not in await self.statuses()
 
-    @staticmethod
-    def progress_of_old(cursor: int) -> dict[str, Any]:
-        """A place as releases up to November 2026 stored it."""
-        names = ("attempts", "error", "retry_at", "failing_since", "delivered_at", "missed")
-        return {"cursor": cursor, **dict.fromkeys(names), "attempts": 0, "missed": 0}
-
     @asynccontextmanager
     async def worker(self, *, saves: bool = True) -> AsyncIterator[DeliveryWorker]:
         """A worker that runs, and `saves` how far it is as it ends, as the deliverer has it."""
@@ -128,6 +122,7 @@ class SingleWorker:
             turn=turn,
             bodies=self.bodies,
             clock=time.time,
+            deletion_time=time.time,
         )
         tasks = [asyncio.create_task(each) for each in (tail.run(), worker.run())]
         try:

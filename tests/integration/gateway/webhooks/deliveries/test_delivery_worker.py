@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,7 @@ import pytest
 from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.runtime.actor_base import end_tasks
-from actors.state.documents import DELIVERIES, HEALTH_STATUS, WEBHOOKS
-from actors.state.events.deliveries import Delivery
-from actors.state.events.log import EventLog
+from actors.state.documents import HEALTH_STATUS
 from actors.state.own_mistakes import MISTAKE_DOCUMENT
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import chat_lanes, delivery_policy, delivery_worker
@@ -56,30 +55,6 @@ async def test_a_dead_delivery_is_kept_or_is_not_passed(
     async with delivering.worker():
         await eventually("it is kept", delivering.dead, SOON)
         await eventually("it is passed", delivering.passed, SOON)
-
-
-async def test_a_store_of_an_older_release_is_gone_on_with(
-    delivering: SingleWorker, receiver: Receiver
-) -> None:
-    """It has one position, and a delivery that a person wanted once more; nothing is lost or repeated."""
-    await delivering.add(receiver)
-    documents = delivering.documents
-    wanted = await store_messages(documents, 1, 6, chats=3)
-    old = delivering.progress_of_old(cursor=3)
-    webhook = await delivering.webhook()
-    known = {**webhook.document, "progress": old}
-    del known["headers"]
-    await documents.set(WEBHOOKS, ID, known)
-    (first, *_) = (await EventLog(documents).after(0)).events
-    repeat = Delivery(ID, first, "waiting", None).document
-    names = ("webhook", "seq", "event", "status", "attempts", "error", "at", "tried_at")
-    await documents.set(DELIVERIES, f"{ID}.{1:016d}", {name: repeat[name] for name in names})
-    async with delivering.worker():
-        await eventually("all is delivered", lambda: len(receiver.taken) >= 4, SOON)
-        await eventually("it is noted", delivering.statuses, SOON)
-        await eventually("no more waits", delivering.quiet, SOON)
-    assert sorted(receiver.texts) == sorted([wanted[0], *wanted[3:]])
-    assert await delivering.statuses() == ["delivered"]
 
 
 async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
@@ -228,7 +203,13 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     posters = Posters(Guarded(private=True))
     turn = Leadership(delivering.redis, keys.WEBHOOKS_CHANNEL)
     deliverer = WebhookDispatcher(
-        documents, delivering.webhooks, tail, posters, turn, bodies=delivering.bodies
+        documents,
+        delivering.webhooks,
+        tail,
+        posters,
+        turn,
+        bodies=delivering.bodies,
+        deletion_time=time.time,
     )
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:
@@ -261,6 +242,7 @@ async def test_a_worker_whose_progress_the_store_refuses_is_an_alert_and_starts_
         Posters(Guarded(private=True)),
         turn,
         bodies=delivering.bodies,
+        deletion_time=time.time,
     )
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors import redis as scripts
-from actors.queue.message_bytes import MIN_MESSAGE_BYTES
-from actors.queue.outbound_queue import OutboundQueue, Send
-from actors.redis import keys
+from actors.queue.outbound_queue import MIN_MESSAGE_BYTES, Send
 from actors.runtime.limits.limits import LimitReached
-from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from actors.config.settings import Settings
 
 LONG = "words " * 2_000
@@ -97,67 +93,6 @@ async def test_a_message_that_may_be_sent_again_goes_on_counting(desk: Desk) -> 
     await desk.drain()
     await mirrored(desk)
     assert len(LONG) < await taken(desk) < 2 * len(LONG)
-
-
-async def test_an_expired_letter_that_is_sent_again_has_no_end(desk: Desk) -> None:
-    await desk.accept("a")
-    await desk.claim()
-    await desk.fail("a", permanent=True)
-    await desk.lanes.prune(SHOP, 0, desk.now + 1)
-    await mirrored(desk)
-    (hour, _) = (await desk.redis.hgetall(keys.of(SHOP).leaving)).popitem()
-    await desk.retry("a")
-    assert await desk.redis.hget(keys.of(SHOP).leaving, hour) == "0"
-    await desk.lanes.forget_expired(SHOP)
-    await desk.drain()
-    await mirrored(desk)
-
-
-@pytest.mark.parametrize("kind", ["once"], indirect=True)
-async def test_what_expired_counts_no_longer(
-    redis: Redis, lanes: OutboundQueue, desk: Desk
-) -> None:
-    for text, chat in (("a", ANA), ("b", BEN), ("c", EVA)):
-        await desk.accept(text, chat)
-    await desk.cancel("a")
-    await desk.drain(10)
-    await mirrored(desk)
-    await desk.accept("d", LEO)
-    before = await taken(desk)
-    assert await lanes.forget_expired(SHOP) == before
-    of = keys.of(SHOP)
-    # As if a week had passed.
-    ((hour, bytes_),) = (await redis.hgetall(of.leaving)).items()
-    await redis.delete(of.leaving)
-    await redis.hset(of.leaving, str(int(hour) - 7 * 24 - 2), bytes_)
-    for text in ("a", "b", "c"):
-        await redis.delete(of.message(desk.ids.pop(text).partition(".")[2]))
-    assert await lanes.forget_expired(SHOP) == before - int(bytes_) == await taken(desk)
-    assert await lanes.forget_expired(SHOP) == await taken(desk)
-    assert await redis.exists(of.leaving) == 0
-
-
-async def test_records_of_an_older_release_are_counted_once(desk: Desk, redis: Redis) -> None:
-    """It neither counted them, nor knew the hour of their end."""
-    for text, chat in (("a", ANA), ("b", BEN), ("c", EVA)):
-        await desk.accept(text, chat)
-    await desk.claim()
-    await desk.complete("a")
-    of = keys.of(SHOP)
-    ids = {text: id_.partition(".")[2] for text, id_ in desk.ids.items()}
-    await redis.hdel(of.counters, "bytes")
-    for message_id in ids.values():
-        await redis.hdel(of.message(message_id), "bytes")
-    await redis.zrem(of.changed, *ids.values())
-    await redis.pexpire(of.message(ids["a"]), 3_600_000)
-    assert await desk.lanes.weigh([SHOP]) == 1
-    counted = await taken(desk)
-    assert counted > 2_000
-    await desk.check()
-    assert await desk.lanes.weigh([SHOP]) == 0
-    assert await taken(desk) == counted
-    await desk.drain(10)
-    await mirrored(desk)
 
 
 def test_a_send_without_words_counts_as_much_for_the_gateway_as_for_redis() -> None:

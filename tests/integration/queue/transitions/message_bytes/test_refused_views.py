@@ -20,7 +20,7 @@ WORDS = "a long word " * 20
 async def mirror(desk: Desk, refused: Collection[str] = ()) -> None:
     """Mirror all that changed; the store refuses the views of these."""
     records = await desk.lanes.changed(SHOP, 100)
-    await desk.lanes.mirrored(SHOP, records, {desk.ids[each]: "refused" for each in refused})
+    await desk.lanes.mirrored(SHOP, records, {desk.ids[each] for each in refused})
 
 
 async def sent(desk: Desk, *texts: str) -> None:
@@ -31,28 +31,28 @@ async def sent(desk: Desk, *texts: str) -> None:
 
 
 async def listed(desk: Desk, behind: int = 0) -> list[Record]:
-    """The messages that are held; the lease says how many, and none of them expires."""
+    """The messages that are held; the lease says how many, and none of them leaves."""
     found = [each.record for each in await desk.lanes.refused(SHOP, 100, behind)]
     if not behind:
         lease = await desk.leases.read(SHOP)
         assert lease is not None
         assert lease.refused_sends == len(found)
     for record in found:
-        assert await desk.redis.ttl(keys.of(SHOP).message(record.message_id)) == -1
+        assert await desk.redis.zscore(keys.of(SHOP).finished, record.message_id) is None
         assert record.refused_at is not None
     return found
 
 
-async def expires(desk: Desk, text: str) -> bool:
+async def leaves(desk: Desk, text: str) -> bool:
     message_id = desk.ids[text].partition(".")[2]
-    return int(await desk.redis.ttl(keys.of(SHOP).message(message_id))) > 0
+    return await desk.redis.zscore(keys.of(SHOP).finished, message_id) is not None
 
 
-async def test_they_are_listed_in_their_order_and_do_not_expire(desk: Desk) -> None:
+async def test_they_are_listed_in_their_order_and_do_not_leave(desk: Desk) -> None:
     await sent(desk, "one", "other", "two")
     await mirror(desk, ["one", "two"])
     assert [each.text for each in await listed(desk)] == ["one", "two"]
-    assert await expires(desk, "other")
+    assert await leaves(desk, "other")
     first = (await desk.lanes.refused(SHOP, 1))[0]
     assert [each.text for each in await listed(desk, first.place)] == ["two"]
 
@@ -83,12 +83,12 @@ async def test_a_later_change_neither_lists_it_twice_nor_lets_it_go(desk: Desk) 
     assert [each.text for each in await listed(desk)] == ["one"], "the store takes it now"
 
 
-async def test_one_that_was_to_expire_stays(desk: Desk) -> None:
+async def test_one_that_was_to_leave_stays(desk: Desk) -> None:
     """Cancelled and stored, and then it had arrived after all."""
     await desk.accept("late")
     await desk.cancel("late")
     await mirror(desk)
-    assert await expires(desk, "late")
+    assert await leaves(desk, "late")
     await desk.receipt("late", "read")
     await mirror(desk, ["late"])
     assert [each.text for each in await listed(desk)] == ["late"]
@@ -105,7 +105,7 @@ async def test_a_person_has_it_stored_again(desk: Desk, again: bool) -> None:
     record = await desk.get(WORDS)
     assert record.stored != again
     assert [each.message_id for each in await listed(desk)] == [message_id] * again
-    assert await expires(desk, WORDS) != again
+    assert await leaves(desk, WORDS) != again
     if not again:
         assert not await desk.lanes.retry_refused(SHOP, message_id)
 
@@ -124,7 +124,7 @@ async def test_a_person_forgets_what_it_said(desk: Desk, how: str) -> None:
     assert await listed(desk) == []
     record = await desk.get(WORDS)
     assert (record.status, record.text, record.stored) == (how, "", True)
-    assert await expires(desk, WORDS)
+    assert await leaves(desk, WORDS)
     assert (await desk.lanes.flows_many([SHOP]))[SHOP].bytes < before - len(WORDS)
     await desk.receipt(WORDS, "read")
     await mirror(desk)
@@ -142,12 +142,9 @@ async def test_nobody_decides_on_others(desk: Desk) -> None:
     assert await desk.lanes.changed(SHOP, 10) == []
 
 
-async def test_those_of_a_connection_that_is_removed_expire(desk: Desk) -> None:
-    await sent(desk, "one", "two")
-    await mirror(desk, ["one", "two"])
-    await desk.leases.delete(SHOP)
-    while not await desk.lanes.remove(SHOP):
-        pass
-    assert await desk.redis.exists(keys.of(SHOP).refused) == 0
-    for text in ("one", "two"):
-        assert await expires(desk, text)
+async def test_those_of_a_connection_that_is_removed_leave(desk: Desk) -> None:
+    await sent(desk, "one")
+    await mirror(desk, ["one"])
+    assert await desk.lanes.remove(SHOP)
+    await desk.leases.forget(SHOP)
+    assert await desk.redis.keys("*") == [keys.of(SHOP).deleted]

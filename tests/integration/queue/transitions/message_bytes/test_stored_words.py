@@ -20,7 +20,7 @@ WORDS = "a long word " * 20
 
 async def mirrored(desk: Desk, unread: Collection[str] = ()) -> None:
     records = await desk.lanes.changed(SHOP, 100)
-    await desk.lanes.mirrored(SHOP, records, {desk.ids[each]: "unread" for each in unread})
+    await desk.lanes.mirrored(SHOP, records, {desk.ids[each] for each in unread})
 
 
 async def size(desk: Desk, text: str) -> int:
@@ -40,7 +40,7 @@ async def test_a_message_that_was_sent_keeps_all_but_its_words(desk: Desk) -> No
     assert (after.status, after.times, after.chat) == ("sent", before.times, before.chat)
     assert (after.revision, after.attempts) == (before.revision, 1)
     assert await size(desk, WORDS) < big / 2, "it is kept compactly"
-    assert await desk.redis.ttl(keys.of(SHOP).message(after.message_id)) > 0
+    await desk.check()
 
 
 async def test_content_goes_with_the_text(desk: Desk) -> None:
@@ -112,5 +112,7 @@ async def test_content_that_this_release_does_not_know_stays(desk: Desk, tmp_pat
     lacking = await mirror_store.store(documents, records)
     await desk.lanes.mirrored(SHOP, records, lacking)
     await documents.close()
+    await desk.pass_day()
     after = await desk.get("later")
     assert (after.text, after.content) == (send.text, send.content)
+    assert [each.record.id for each in await desk.lanes.refused(SHOP, 10)] == [after.id]

@@ -108,6 +108,18 @@ class Machine(OwnerRules):
     def mirror(self) -> None:
         self.do(self.mirror_all())
 
+    @rule()
+    def pass_a_day(self) -> None:
+        """Finished messages leave, but for those that the state store lacks."""
+        self.model.follow_clock(self.desk.now)
+        self.model.promote(self.desk.now)
+        gone = self.model.forget(self.do(self.marked()))
+        ids = [self.desk.ids.pop(text) for text in gone]
+        self.do(self.desk.pass_day())
+        for text, id_ in zip(gone, ids, strict=True):
+            self.given.pop(text, None)
+            assert self.do(self.desk.lanes.get(id_)) is None
+
     @precondition(lambda self: self.kills < KILLS)
     @rule()
     def kill_the_server(self) -> None:

@@ -311,6 +311,18 @@ class Model:
             count += 1
         return count
 
+    def forget(self, marked: set[str]) -> list[str]:
+        """Finished messages leave, but for those that are not mirrored; their texts."""
+        gone = [
+            text
+            for text, message in self.messages.items()
+            if (message.expired or message.status in {*PROOF, "cancelled"}) and text not in marked
+        ]
+        for text in gone:
+            del self.messages[text]
+        self.seen["left"] += len(gone)
+        return gone
+
     def next_due(self) -> float | None:
         return min((m.due for m in self.messages.values() if m.due is not None), default=None)
 

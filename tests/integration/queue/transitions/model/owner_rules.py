@@ -25,7 +25,7 @@ class OwnerRules(Comparison):
     @rule(sends=st.lists(SENDS, min_size=1, max_size=4))
     def accept(self, sends: list[tuple[str, int, int | None]]) -> None:
         for chat, priority, later in sends:
-            text = f"{len(self.model.messages):04}"
+            text, self.accepted = f"{self.accepted:04}", self.accepted + 1
             send_at = None if later is None else self.desk.now + later
             self.model.accept(text, chat, priority, send_at, self.desk.now)
             self.do(self.desk.accept(text, chat, priority=priority, send_at=send_at))

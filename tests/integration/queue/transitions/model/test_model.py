@@ -18,7 +18,7 @@ from tests.integration.queue.transitions.model.machine import Machine
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
-WANTED = {"claimed", "waiting", "dead", "redriven", "deferred", "lifted", "joined"}
+WANTED = {"claimed", "waiting", "dead", "redriven", "deferred", "lifted", "joined", "left"}
 UNPACED = {"poison", "pruned", "busy"}
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from actors.connection.backup import backup_format
 from actors.connection.backup.backup_format import (
     SEALED_CHUNK_BYTES,
-    BackupTooLarge,
     Header,
     Tampered,
     peek,
@@ -154,18 +153,6 @@ def test_what_is_no_backup_is_refused(junk: bytes) -> None:
 def test_a_newer_format_is_refused() -> None:
     with pytest.raises(Tampered, match="version that this release does not know"):
         opened(SHORT[:8] + b"\x02" + SHORT[9:])
-
-
-def test_there_is_a_limit_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
-    bomb = sealed(bytes(3_000_000))
-    monkeypatch.setattr(backup_format, "MAX_SESSION", 1_000_000)
-    with pytest.raises(BackupTooLarge):
-        opened(bomb)
-    with pytest.raises(BackupTooLarge):
-        sealed(bytes(3_000_000))
-    monkeypatch.setattr(backup_format, "MAX_BACKUP_BYTES", 100_000)
-    with pytest.raises(BackupTooLarge):
-        sealed(LONG)
 
 
 def _head(backup: bytes) -> bytes:

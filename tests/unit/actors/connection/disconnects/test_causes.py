@@ -13,6 +13,19 @@ NOW = 1_000_000.0
 
 
 @pytest.mark.parametrize(
+    ("until", "left"),
+    [
+        (None, 0.0),
+        (NOW - 1, 0.0),
+        (NOW + 60, 60.0),
+        (NOW + 365 * 86_400, 0.0),  # a clock that was ahead noted it
+    ],
+)
+def test_how_long_a_ban_holds(until: float | None, left: float) -> None:
+    assert causes.ban_left(until, NOW) == left
+
+
+@pytest.mark.parametrize(
     ("attrs", "expected"),
     [
         pytest.param({"reason": "401"}, Kind.LOGGED_OUT, id="unlinked"),
@@ -40,7 +53,9 @@ def test_failure(attrs: dict[str, str], expected: Kind) -> None:
     [
         pytest.param({"reason": "402", "expire": "60"}, NOW + 60, id="seconds from now"),
         pytest.param({"reason": "402", "expire": "0"}, NOW, id="it is over already"),
-        pytest.param({"reason": "402", "expire": "9" * 10}, NOW + 9_999_999_999, id="the longest"),
+        pytest.param(
+            {"reason": "402", "expire": "9" * 10}, NOW + causes.LONGEST_BAN, id="the longest"
+        ),
         pytest.param(
             {"reason": "402", "expire": "9" * 11}, NOW + causes.UNTIMED_BAN, id="too many digits"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.disconnects.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind, from_failure
 from actors.connection.disconnects.consequences import (
     AwaitRoom,
     Consequence,
@@ -98,13 +98,17 @@ def test_causes_that_end_serving(kind: Kind, ending: ServingEnd) -> None:
         (Kind.LOCKED, Stop("failed", alert=True)),
         (Kind.OUTDATED, Stop("failed", alert=True)),
         (Kind.BAD_SESSION, Stop("failed", alert=True)),
-        (Kind.PAIRING_REFRESH, Stop("failed", alert=True)),
-        (Kind.PASSKEY_REQUIRED, Stop("failed", alert=True)),
         (Kind.CLOSED, Stop("stopped", alert=False)),
     ],
 )
 def test_consequence(kind: Kind, expected: Consequence) -> None:
     assert consequence(Cause(kind)) == expected
+
+
+def test_a_login_that_was_one_too_many_is_not_repeated_soon() -> None:
+    refused = from_failure({"reason": "429"}, 0.0)
+    assert consequence(refused) == Reconnect(at_once=False, slowly=True)
+    assert consequence(from_failure({"reason": "503"}, 0.0)) == Reconnect(at_once=False)
 
 
 def test_a_ban_without_an_end_is_over() -> None:

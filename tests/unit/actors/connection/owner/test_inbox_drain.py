@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
-from actors.connection.engine import InboxMerge, InboxMessage
+from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.owner.inbox_drain import InboxDrain, Stage, StepResult
 from actors.connection.owner.sender import Ticket
 from actors.messages.content import Delete, Target, encode
@@ -14,6 +14,8 @@ from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.connection.address_changes.change_reporter import ChangeReporter
     from actors.queue.outbound_queue import OutboundQueue
 
@@ -118,6 +120,31 @@ async def test_what_an_admin_deletes_is_gone_from_the_queue_as_well() -> None:
     drain = InboxDrain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     assert await drain._messages.once()
     assert redacted == ["shop.3EB0A1B2C3D4E5F6A7B8C9"]
+
+
+async def test_a_receipt_of_a_message_that_left_the_queue_waits_for_the_state_store() -> None:
+    """And holds up no other receipt."""
+
+    class Queue:
+        async def receipts(self, connection: str, receipts: Sequence[Any]) -> frozenset[str]:
+            del connection
+            return frozenset({"LATE"} & {message_id for message_id, *_ in receipts})
+
+    engine, shelf = ScriptedEngine(), Shelf()
+    shelf.messages = {"shop.LATE": {"status": "sent"}}
+    engine.inbox = {
+        1: InboxReceipt(1, CHAT, ("KNOWN", "LATE"), "read", 5),
+        2: InboxReceipt(2, CHAT, ("KNOWN",), "read", 5),
+    }
+    lanes = cast("OutboundQueue", Queue())
+    drain = InboxDrain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    shelf.away = True
+    assert not await drain.once()
+    assert list(engine.inbox) == [1]
+    shelf.away = False
+    assert await drain.once()
+    assert engine.inbox == {}
+    assert shelf.messages == {"shop.LATE": {"status": "read"}}
 
 
 async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:

@@ -20,6 +20,7 @@ PACE = Timeouts(reconnect_base=1.0, reconnect_cap=8.0)
         (PairAgain(), 3, 2.0, 4.0),
         (Reconnect(at_once=False), 1, 0.5, 1.0),
         (Reconnect(at_once=False), 20, 4.0, 8.0),
+        (Reconnect(at_once=False, slowly=True), 1, 4.0, 8.0),
     ],
 )
 def test_the_pause(follows: Consequence, failures: int, least: float, most: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from actors.connection.disconnects.causes import Kind as Cause
@@ -136,3 +137,44 @@ async def read(
         if between is not None:
             await between()
         return status, b"".join([part async for part in chunks])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_proxy_that_may_not_be_private_is_not_reached_at_such_an_address(
+    kind: Kind, host: str
+) -> None:
+    with Proxy(kind) as proxy, serving(page=PAGE) as server:
+        port = int(server.url.rpartition(":")[2].split("/")[0])
+        guarded = parse(proxy.url.replace("127.0.0.1", host), private=False)
+        with pytest.raises(tunnel.ProxyFailed) as failure:
+            await tunnel.connect(guarded, HOST, port)
+        with pytest.raises(tunnel.ProxyFailed) as blocking:
+            await asyncio.to_thread(tunnel.connect_blocking, guarded, HOST, port, 5.0)
+        async with httpx.AsyncClient(transport=tunnel.transport(guarded)) as client:
+            with pytest.raises(tunnel.ProxyFailed) as asked:
+                await client.get(f"http://{HOST}:{port}/")
+        for each in (failure, blocking, asked):
+            assert str(each.value.cause) == "proxy_private_address: connect"
+        assert proxy.came == 0
+
+
+async def test_a_name_is_asked_once_and_what_was_judged_is_reached(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rebinding: public when it is judged, private when it would be asked again."""
+    answers = ["9.9.9.9", "127.0.0.1"]
+
+    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(2, 1, 6, "", (answers.pop(0), 1))]
+
+    reached: list[str] = []
+
+    async def dial(self: object, *, sock: object, address: tuple[str, int]) -> None:
+        reached.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "sock_connect", dial)
+    with pytest.raises(tunnel.ProxyFailed):
+        await tunnel.connect(parse(f"{kind}://proxy.example:1080", private=False), HOST, 9)
+    assert (reached, answers) == (["9.9.9.9"], ["127.0.0.1"])

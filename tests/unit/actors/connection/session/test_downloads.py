@@ -14,7 +14,7 @@ from actors.connection.session.session import Session
 from actors.messages.file_deferral import Deferral
 from actors.runtime.limits.disk_floor import LEAST_FILE_BYTES
 from actors.runtime.limits.durations import DAY
-from tests.unit.actors.connection.sessions import ALICE, Clock, put
+from tests.unit.actors.connection.sessions import ALICE, Clock, prune, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,10 +175,19 @@ async def test_an_upload_is_kept_for_a_day(session: Session, clock: Clock) -> No
     clock.now += UPLOAD_SECONDS + 1
     assert session.uploads.find("A") is None
     assert session.uploads.of_file("image", b"h" * 32) is None
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     clock.now -= UPLOAD_SECONDS
     assert session.uploads.find("A") is None
+
+
+async def test_an_upload_of_the_future_is_not_used(session: Session, clock: Clock) -> None:
+    """Its clock was a year ahead: WhatsApp would have deleted the file long before that is over."""
+    ahead = clock.now + 365 * 86_400
+    made = Upload("image", b"k" * 32, "https://x/y", "/y", b"h" * 32, b"s" * 32, 5, ahead)
+    async with session.transaction():
+        session.uploads.remember("A", made)
+    assert session.uploads.find("A") is None
+    assert session.uploads.of_file("image", b"h" * 32) is None
 
 
 async def test_who_forgets_the_account_forgets_keys_of_files(session: Session) -> None:
@@ -186,7 +195,7 @@ async def test_who_forgets_the_account_forgets_keys_of_files(session: Session) -
     await expect(session, FILE)
     async with session.transaction():
         session.uploads.remember("A", made)
-        session.forget_credentials()
+        session.forget_account()
     assert session.uploads.find("A") is None
     assert session.downloads.of_message("A") == [FILE], "its message was acknowledged"
 

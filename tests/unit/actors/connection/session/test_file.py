@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.session import file as session_file
+from actors.connection.session.identities.linked_device import LinkedDevice
 from actors.connection.session.session import (
     Session,
     SessionBlocked,
@@ -23,7 +23,7 @@ from actors.connection.session.session import (
     StaleEpoch,
     make_directory,
 )
-from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, put
+from tests.unit.actors.connection.sessions import ALICE, put
 
 
 def test_a_file_is_only_its_owners(session: Session, path: Path) -> None:
@@ -115,7 +115,7 @@ def test_another_programs_database_is_left_as_it_is(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-async def test_a_spoilt_page_is_found_at_opening(session: Session, path: Path) -> None:
+async def test_a_spoilt_page_is_found_by_a_check(session: Session, path: Path) -> None:
     for number in range(200):
         await put(session, f"M{number}", text="x" * 500)
     session.close()
@@ -128,7 +128,7 @@ def spoil(path: Path) -> None:
     content[middle : middle + 4096] = os.urandom(4096)
     path.write_bytes(content)
     with pytest.raises(SessionDamaged):
-        Session.open(path, 9)
+        Session.check(path)
     assert path.read_bytes() == content
 
 
@@ -138,45 +138,6 @@ def test_a_newer_releases_file_is_left_as_it_is(session: Session, path: Path) ->
         newer.execute("PRAGMA user_version=999")
     with pytest.raises(SessionTooNew):
         Session.open(path, 4)
-
-
-GROUPS = ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients")
-HISTORIES = ("histories", "push_names", "sent_ids")
-
-
-async def test_an_older_releases_file_is_brought_up_to_date(session: Session, path: Path) -> None:
-    await put(session, "KEPT")
-    session.close()
-    with closing(sqlite3.connect(path)) as older:
-        older.executescript(AS_IN_18)
-        older.execute("DROP TABLE key_lists")
-        older.execute("ALTER TABLE inbox DROP COLUMN content")
-        for table in (
-            "message_secrets",
-            "placeholders",
-            "aliases",
-            *GROUPS,
-            *HISTORIES,
-        ):
-            older.execute(f"DROP TABLE {table}")
-        older.execute("DROP INDEX tombstones_members")
-        older.execute("ALTER TABLE file DROP COLUMN commits")
-        older.execute("ALTER TABLE ratchets DROP COLUMN spent")
-        older.execute("DROP TABLE transfers")
-        older.execute("DROP TABLE uploads")
-        for table in ("unread", "limits", "correspondents", "timers", "renumbered", "sealed_edits"):
-            older.execute(f"DROP TABLE {table}")
-        older.execute("ALTER TABLE devices DROP COLUMN hosted")
-        older.execute("ALTER TABLE sent DROP COLUMN wire")
-        older.execute("PRAGMA user_version=1")
-    for epoch in (4, 5):
-        with closing(Session.open(path, epoch)) as newer:
-            assert [one.message_id for one in newer.inbox.pending("message", 9)] == ["KEPT"]
-            async with newer.transaction():
-                newer.identities.save_key_list(ALICE, b"signed")
-            assert newer.identities.key_list(ALICE) == b"signed"
-            assert newer.aliases.ours("3EB0THEIRS") == "3EB0THEIRS"
-            assert newer.outreach.wrote(ALICE)
 
 
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
@@ -240,7 +201,7 @@ async def test_changes_need_a_transaction(session: Session) -> None:
     with pytest.raises(RuntimeError):
         session.inbox.settle([1])
     with pytest.raises(RuntimeError):
-        session.credentials.save(new_credentials())
+        session.linked_device.save(LinkedDevice("15550100001:4@s.whatsapp.net"))
 
 
 async def test_an_unrelated_task_cannot_write_into_a_transaction(session: Session) -> None:
@@ -266,11 +227,11 @@ async def test_an_unrelated_task_cannot_write_into_a_transaction(session: Sessio
 
 async def test_what_a_transaction_awaits_may_write(session: Session) -> None:
     async def part() -> None:
-        session.identities.save_devices(ALICE, [0], 1.0)
+        session.push_names.save(ALICE, "Ana")
 
     async with session.transaction():
         await asyncio.wait_for(part(), 1)
-    assert session.identities.devices(ALICE) is not None
+    assert session.rows("SELECT name FROM push_names") == [("Ana",)]
 
 
 async def test_a_transaction_in_a_transaction_is_refused(session: Session) -> None:
@@ -281,23 +242,23 @@ async def test_a_transaction_in_a_transaction_is_refused(session: Session) -> No
 
 
 async def test_an_exception_undoes_all_of_it_also_in_memory(session: Session) -> None:
-    first = new_credentials()
+    first = LinkedDevice("15550100001:4@s.whatsapp.net")
     async with session.transaction():
-        session.credentials.save(first)
-    assert session.credentials.read() == first
+        session.linked_device.save(first)
+    assert session.linked_device.read() == first
 
     async def fail() -> None:
         async with session.transaction():
-            session.credentials.save(replace(first, push_name="changed"))
-            changed = session.credentials.read()
+            session.linked_device.save(replace(first, lid="1:4@lid"))
+            changed = session.linked_device.read()
             assert changed is not None
-            assert changed.push_name == "changed"
+            assert changed.lid == "1:4@lid"
             session.learn_lid("1@lid", ALICE)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert session.credentials.read() == first
+    assert session.linked_device.read() == first
     assert session.identities.pn_for("1@lid") is None
 
 
@@ -321,7 +282,7 @@ async def test_a_cancelled_transaction_leaves_nothing(session: Session) -> None:
 
 async def test_others_read_only_what_is_committed(session: Session) -> None:
     async with session.transaction():
-        session.credentials.save(new_credentials())
+        session.linked_device.save(LinkedDevice("15550100001:4@s.whatsapp.net"))
         session.learn_lid("1@lid", ALICE)
         assert session.identities.pn_for("1@lid") == ALICE
         seen = await asyncio.get_running_loop().create_task(_outside(session))
@@ -332,7 +293,7 @@ async def test_others_read_only_what_is_committed(session: Session) -> None:
 async def _outside(session: Session) -> tuple[object, object]:
     # A task inherits its creator's context: leave it, as an unrelated task would have none.
     session_file._inside.set(None)
-    return session.identities.pn_for("1@lid"), session.credentials.read()
+    return session.identities.pn_for("1@lid"), session.linked_device.read()
 
 
 async def test_a_savepoint_is_one_messages_share(session: Session) -> None:

@@ -13,6 +13,7 @@ from actors.connection.protocol.request_errors import ConnectionLost, RequestFai
 from actors.connection.whatsmeow.login_channel import AnsweredByAnother, Link
 from actors.connection.whatsmeow.program import frames
 from actors.connection.whatsmeow.program.pipe import Pipe
+from actors.connection.whatsmeow.request_pause import RequestPause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,7 +63,7 @@ async def ends() -> AsyncIterator[tuple[Link, Other]]:
         link.fail(from_ended(frame.header, 0.0))
 
     pipe = Pipe(*await asyncio.open_connection(sock=ours), on_request=on_request, on_event=on_event)
-    link = Link(pipe)
+    link = Link(pipe, RequestPause())
     reading = asyncio.ensure_future(pipe.run())
     yield link, other
     pipe.close()

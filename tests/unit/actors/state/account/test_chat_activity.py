@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from itertools import permutations
@@ -11,18 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.abilities.app_state_changes import AppStateChange
-from actors.state.account import app_state, chat_activity, chat_backfill
+from actors.state.account import app_state, chat_activity
 from actors.state.account.chat_activity import Activity
-from actors.state.connections import Connections
 from actors.state.documents import (
     CHATS,
-    CONNECTIONS,
-    MESSAGES,
     Order,
     Where,
-    WriteRefused,
 )
-from actors.state.messages.removal import prune
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
@@ -195,134 +189,3 @@ def message(number: int, chat: str, **fields: Any) -> Document:
         "at": float(number),
         **fields,
     }
-
-
-async def stored_before(documents: Documents, count: int) -> None:
-    """Messages of a connection of an older release, in seven chats, with a change that came early."""
-    await Connections(documents).create("shop", id="shop")
-    await Connections(documents).create("desk", id="desk")
-    await documents.change(
-        CONNECTIONS,
-        "shop",
-        lambda there: {k: v for k, v in there.items() if k != "chats_backfill"},  # type: ignore[union-attr]
-    )
-    for number in range(count):
-        one = message(number, f"1555010010{number % 7}@s.whatsapp.net")
-        await documents.set(MESSAGES, one["id"], one)
-    await documents.set(MESSAGES, "shop.early", {"connection": "shop", "chat": BEN, "changes": {}})
-    late = message(count, "15550100100@s.whatsapp.net", type="reaction")
-    await documents.set(MESSAGES, late["id"], late)
-
-
-async def test_chats_of_messages_stored_before_are_listed(tmp_path: Path) -> None:
-    async with store(tmp_path) as documents:
-        await stored_before(documents, 50)
-        await chat_backfill.run(documents)
-        found = await listed(documents)
-        assert [one["last"] for one in found] == [f"shop.in.{n}" for n in range(49, 42, -1)]
-        assert {one["unread_count"] for one in found} == {0}
-        assert found[0]["name"] == "Person 15550100100"
-        connection = await documents.get(CONNECTIONS, "shop")
-        assert connection is not None
-        assert connection["chats_backfill"] is None
-
-
-async def test_a_message_of_no_known_shape_hides_no_chat(tmp_path: Path) -> None:
-    async with store(tmp_path) as documents:
-        await stored_before(documents, 20)
-        odd = message(25, BEN)
-        del odd["direction"]
-        await documents.set(MESSAGES, odd["id"], odd)
-        await chat_backfill.run(documents)
-        assert len(await listed(documents)) == 7
-
-
-async def test_a_place_that_the_store_does_not_know_begins_anew(tmp_path: Path) -> None:
-    async with store(tmp_path) as documents:
-        await stored_before(documents, 20)
-        await documents.set(CONNECTIONS, "shop", {"chats_backfill": "of-another-store"}, merge=True)
-        await chat_backfill.run(documents)
-        assert len(await listed(documents)) == 7
-
-
-async def test_a_connection_whose_chats_are_refused_holds_up_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with store(tmp_path) as documents:
-        await Connections(documents).create("bazaar", id="bazaar")
-        await documents.set(CONNECTIONS, "bazaar", {"chats_backfill": ""}, merge=True)
-        await stored_before(documents, 20)
-        batch, refused = documents.batch, 0
-
-        async def refuses(writes: Sequence[Write]) -> None:
-            nonlocal refused
-            if any(write.id == "bazaar" for write in writes):
-                refused += 1
-                raise WriteRefused("SQLITE_TOOBIG")
-            await batch(writes)
-
-        monkeypatch.setattr(documents, "batch", refuses)
-        await chat_backfill.run(documents)
-        monkeypatch.setattr(documents, "batch", batch)
-        assert refused == 1
-        assert len(await listed(documents)) == 7
-
-
-async def test_a_backfill_that_is_killed_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chat_backfill, "BACKFILL_PAGE", 5)
-    monkeypatch.setattr(chat_backfill, "BACKFILL_PAUSE_SECONDS", 0.0)
-    async with store(tmp_path) as documents:
-        await stored_before(documents, 50)
-        batch, commits = documents.batch, 0
-
-        async def dies(writes: Sequence[Write]) -> None:
-            nonlocal commits
-            if commits == 3:
-                raise asyncio.CancelledError
-            commits += 1
-            await batch(writes)
-
-        monkeypatch.setattr(documents, "batch", dies)
-        with pytest.raises(asyncio.CancelledError):
-            await chat_backfill.run(documents)
-        monkeypatch.setattr(documents, "batch", batch)
-        between = await documents.get(CONNECTIONS, "shop")
-        assert between is not None
-        assert isinstance(between["chats_backfill"], str)
-        await documents.batch(
-            chat_activity.noting("shop", [arrived(99, "15550100101@s.whatsapp.net")])
-        )
-        reads: list[Any] = []
-        query = documents.query
-
-        async def counted(collection: str, **more: Any) -> Any:
-            reads.append(collection)
-            return await query(collection, **more)
-
-        monkeypatch.setattr(documents, "query", counted)
-        await chat_backfill.run(documents)
-        assert reads.count(MESSAGES) == 8, "of eleven pages three were done"
-        monkeypatch.setattr(documents, "query", query)
-        found = await listed(documents)
-    assert len(found) == 7
-    assert (found[0]["last"], found[0]["unread_count"]) == ("shop.in.99", 1), "what came meanwhile"
-
-
-async def test_a_chat_whose_messages_are_pruned_is_listed_no_more(tmp_path: Path) -> None:
-    async with store(tmp_path) as documents:
-        for one in (message(1, ANA), message(2, BEN), message(30, BEN)):
-            await documents.set(MESSAGES, one["id"], one)
-            known = chat_activity.of_message(one, one["id"])
-            await documents.batch(chat_activity.noting("shop", [known]))
-        await documents.batch([changed(AppStateChange.pin(ANA, pinned=True), 1)])
-        more: dict[str, Any] = {"letters": 10.0, "connection": None, "report": lambda *_: None}
-        await prune(documents, before=10.0, dry_run=True, **more)
-        assert len(await listed(documents)) == 2
-        assert await prune(documents, before=10.0, dry_run=False, **more) == 2
-        assert [one["chat"] for one in await listed(documents)] == [BEN]
-        kept = await documents.get(CHATS, app_state.document_id("shop", ANA))
-    assert kept is not None
-    assert set(app_state.shown(kept)) == {"pinned"}
-    assert "name" not in kept

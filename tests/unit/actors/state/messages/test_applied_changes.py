@@ -160,7 +160,6 @@ def test_the_last_pin_of_any_sender_counts_in_any_order() -> None:
 
 
 def test_one_without_a_time_of_its_own_is_as_late_as_whatsapp_says() -> None:
-    """As all that an older release noted."""
     timed = came(1, Reaction(ITS, "timed", at_ms=int((HELLO.at + 5) * 1000)))
     for seconds, last in ((4, "timed"), (6, "bare")):
         bare = came(2, Reaction(ITS, "bare"), at=HELLO.at + seconds)

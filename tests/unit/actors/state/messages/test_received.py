@@ -196,6 +196,25 @@ def test_a_status_only_ever_advances(told: tuple[tuple[str, float], ...]) -> Non
     assert found == {**document(OWN), "status": "read", **first}
 
 
+@pytest.mark.parametrize("status", ["sent", "delivered", "dead", "cancelled"])
+def test_a_late_receipt_of_a_message_of_this_service_proves_it_sent(status: str) -> None:
+    """G3: also where it had ended unsent."""
+    write = advancing(
+        "shop", {"chat": CHAT, "sender": None, "message_id": "3EB0A1", "status": "read", "at": 9.0}
+    )
+    assert write.id == "shop.3EB0A1"
+    assert write.change is not None
+    assert write.change(None) is None
+    found: Any = write.change(
+        {"type": "text", "status": status, "error": "x", "uncertain": True, "sent_at": 5.0}
+    )
+    assert (found["status"], found["read_at"]) == ("read", 9.0)
+    unsent = status in {"dead", "cancelled"}
+    assert (found["sent_at"], found["error"], found["uncertain"]) == (
+        (9.0, None, False) if unsent else (5.0, "x", True)
+    )
+
+
 def test_a_receipt_is_for_what_the_phone_sent_and_is_stored() -> None:
     assert noted(None, "read", SENT) is None
     assert noted(document(HELLO), "read", SENT) is None

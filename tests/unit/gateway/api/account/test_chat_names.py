@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import chat_activity
 from actors.state.account.chat_activity import Activity
@@ -18,24 +16,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def backends(documents: Any, engine: str) -> Any:
-    async def find(connection: str) -> Any:
-        return SimpleNamespace(engine=engine) if connection == "shop" else None
-
-    return SimpleNamespace(documents=documents, connections=SimpleNamespace(find=find))
+def backends(documents: Any) -> Any:
+    return SimpleNamespace(documents=documents)
 
 
-@pytest.mark.parametrize(("engine", "name"), [("native", "Ana"), ("whatsmeow", "Ana Pereira")])
-async def test_a_chat_has_the_name_that_lists_show(tmp_path: Path, engine: str, name: str) -> None:
+async def test_a_chat_has_the_name_that_lists_show(tmp_path: Path) -> None:
     async with store(tmp_path) as documents:
         known = [Activity(ANA, 1.0, "shop.in.1", "arrived", "Ana")]
         known.append(Activity(GROUP, 2.0, "shop.in.2", "arrived", "Chess club"))
         await documents.batch(chat_activity.noting("shop", known))
         await documents.batch([changed(AppStateChange.contact(ANA, full_name="Ana Pereira"), 1)])
         chats = [("shop", ANA), ("shop", GROUP), ("shop", BEN), ("desk", ANA), ("shop", ANA)]
-        found = await chat_names(backends(documents, engine), chats)
+        found = await chat_names(backends(documents), chats)
     assert found == {
-        ("shop", ANA): name,
+        ("shop", ANA): "Ana Pereira",
         ("shop", GROUP): "Chess club",
         ("shop", BEN): None,
         ("desk", ANA): None,
@@ -46,5 +40,5 @@ async def test_there_is_none_while_the_store_is_away(tmp_path: Path) -> None:
     async def away(*_: object) -> None:
         raise StoreAway
 
-    found = await chat_names(backends(SimpleNamespace(get=away), "native"), [("shop", ANA)])
+    found = await chat_names(backends(SimpleNamespace(get=away)), [("shop", ANA)])
     assert found == {}

@@ -1,4 +1,4 @@
-"""`teimoso queue`: a former name of a command stays, and is marked as such."""
+"""`teimoso queue`: one message, or those that fit a filter."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import app
 from gateway.cli.commands import queue
-
-
-@pytest.mark.parametrize("former", ["retry", "retry-failed"])
-def test_a_former_name_is_marked(former: str) -> None:
-    commands: Any = app.command()
-    found = commands.commands["queue"].commands
-    assert found[former].deprecated
-    assert "former name of `redrive" in found[former].help
-    assert not found["redrive"].deprecated
 
 
 @pytest.mark.parametrize("filters", [{"code": "ack_timeout"}, {"limit": 3}])

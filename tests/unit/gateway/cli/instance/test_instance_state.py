@@ -27,7 +27,7 @@ def entries(*roles: str) -> list[ProcessEntry]:
 
 
 def connection(desired: str = "running") -> Connection:
-    return Connection("shop", "native", None, desired, 0, 0, 0.0, False, None)  # type: ignore[arg-type]
+    return Connection("shop", "whatsmeow", None, desired, 0, 0, 0.0, False, None)  # type: ignore[arg-type]
 
 
 def lease(state: str, pid: int | None) -> Lease:

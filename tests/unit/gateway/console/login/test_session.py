@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.datastructures import Headers
 
-from gateway.console.login import session
+from gateway.console.login import revoked_sessions, session
+from tests.clocks import believe_clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,25 @@ def test_a_sealed_cookie_opens_until_its_end() -> None:
     assert found.key_id == "0123456789abcdef"
     assert session.genuine(found, found.token)
     assert session.opened(SECRET, cookie, NOW + session.LASTS) is None
+
+
+def test_a_clock_that_was_ahead_gives_nobody_a_year() -> None:
+    ahead = session.sealed(SECRET, "0123456789abcdef", NOW + 365 * 86_400)
+    assert session.opened(SECRET, ahead, NOW) is None
+    assert session.opened(SECRET, session.sealed(SECRET, "0123456789abcdef", NOW + 30), NOW)
+
+
+def test_a_clock_that_is_ahead_brings_no_ended_session_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    believe_clock(tmp_path)
+    for at in (now, now + 365 * 86_400):
+        monkeypatch.setattr("time.time", lambda at=at: at)
+        found = session.opened(SECRET, session.sealed(SECRET, "0123456789abcdef", at), at)
+        assert found is not None
+        revoked_sessions.end(tmp_path, found)
+    assert len(list((tmp_path / revoked_sessions.DIRECTORY).iterdir())) == 2
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_a_conversation_has_the_name_of_who_wrote_in_it_last() -> None:
     assert (
         conversation_groups.name([through_the_api, of_phone, by(ANA, ANA, "Ana")]) == "Ana Pereira"
     )
-    assert conversation_groups.name([by(BEN, BEN, "Ben")]) == "Ben", "stored by an older release"
+    assert conversation_groups.name([by(BEN, BEN, "Ben")]) == "Ben"
     before = by(group, ANA, "Ana")  # the subject was known
     newer = by(group, ANA, "Ana", "Chess club")
     assert conversation_groups.name([before, newer, by(group, ANA, "Ana", "Chess")]) == "Chess club"

@@ -98,7 +98,7 @@ def accepted(document: dict[str, Any], now: float) -> Iterator[str]:
     found = of_document(document, api=False)
     with suppress(Problem):
         require_there(found)
-        yield "reply"
+        yield from ("reply", "star")
         for action, fields in ASKED.items():
             envelope = {"connection": "shop", "to": "15550100002", "message": ID}
             wanted: Any = NewMessage.model_validate(envelope | dict(fields), strict=False).root
@@ -116,14 +116,14 @@ def test_what_is_offered_is_what_the_api_accepts(kind: str, state: str) -> None:
     now = time.time()
     document = stored(KINDS[kind], STATES[state], now)
     message = presenters.stored(document).model_dump(mode="json")
-    assert set(offered(message, now, stars=False)) == set(accepted(document, now))
+    assert set(offered(message, now)) == set(accepted(document, now))
 
 
 def test_a_file_that_is_not_there_is_not_forwarded() -> None:
     now = time.time()
     document = stored(Image(FILE), STATES["received"], now) | {"media": {"state": "pending"}}
     message = presenters.stored(document).model_dump(mode="json")
-    assert offered(message, now, stars=True) == ("reply", "react", "pin", "star")
+    assert offered(message, now) == ("reply", "react", "pin", "star")
 
 
 @pytest.mark.parametrize("kind", ["read_mark", "star", "reaction", "pin"])
@@ -131,4 +131,4 @@ def test_for_what_is_no_message_nothing_is_offered(kind: str) -> None:
     now = time.time()
     document = stored(None, STATES["received"], now) | {"type": kind}
     message = presenters.stored(document).model_dump(mode="json")
-    assert offered(message, now, stars=True) == ()
+    assert offered(message, now) == ()

@@ -140,7 +140,7 @@ def test_how_often_it_was_forwarded(score: int | None) -> None:
         (Quote(TARGET, "well?"), None, "text", "well?"),
         (Quote(Target("A", ANA), "x" * 301), ANA, "text", "x" * 300),
         (Quote(Target("A", ANA), None, "image"), ANA, "image", None),
-        pytest.param(Quote(Target("A", ANA)), ANA, None, None, id="as of an older release"),
+        pytest.param(Quote(Target("A", ANA)), ANA, None, None, id="without its words"),
     ],
 )
 def test_a_reply_shows_what_it_quotes(

@@ -22,7 +22,7 @@ def test_members_have_names_and_stand_by_them() -> None:
             sender_lid="90000000000009@lid",
         ),
     )
-    shown = groups.group(asdict(Group(CHAT, "Chess club", members)))
+    shown = groups.group(asdict(Group(CHAT, "Chess club", members, GroupSettings())))
     assert (shown.chat, shown.name) == (CHAT, "Chess club")
     assert [(one.name, one.number, one.lid, one.admin) for one in shown.members] == [
         ("+15550100003", "15550100003", None, True),
@@ -32,10 +32,10 @@ def test_members_have_names_and_stand_by_them() -> None:
 
 
 def test_a_group_without_a_subject_has_no_name() -> None:
-    assert groups.group(asdict(Group(CHAT, "", ()))).name is None
+    assert groups.group(asdict(Group(CHAT, "", (), GroupSettings()))).name is None
 
 
-def test_a_group_has_its_settings_where_the_owner_reports_them() -> None:
+def test_a_group_has_its_settings() -> None:
     settings = GroupSettings(
         "Every Tuesday", announce=True, ephemeral=86400, member_add_mode="admins"
     )
@@ -45,5 +45,3 @@ def test_a_group_has_its_settings_where_the_owner_reports_them() -> None:
         *(86400, "admins"),
         False,
     )
-    older = groups.group({"chat": CHAT, "subject": "Us", "members": []})
-    assert (older.announce, older.ephemeral_seconds, older.member_add_mode) == (None, None, None)

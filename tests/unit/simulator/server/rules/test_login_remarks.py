@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.wire.proto_schema import DeviceProps
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -64,6 +66,19 @@ async def test_a_registration_without_its_wishes_for_the_history(
     device.device_props = props
     await device.pair(NUMBER)
     assert world.remarks.of(NUMBER) == {"history_sync_config": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "remarks"),
+    [("whatsmeow", {"library_name": 1}), ("rust", {"library_name": 1}), ("Chrome", {})],
+)
+async def test_a_registration_under_the_name_of_a_library(
+    world: ServerState, new_device: Callable[[], Device], name: str, remarks: dict[str, int]
+) -> None:
+    device = new_device()
+    device.device_props = DeviceProps(os=name, history_sync_config=b"").SerializeToString()
+    await device.pair(NUMBER)
+    assert world.remarks.of(NUMBER) == remarks
 
 
 async def test_nobody_is_remarked_on_whom_no_phone_links(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -115,7 +116,7 @@ def test_state_of_ray_is_kept_for_the_same_code_only(
     ray_head.command(short, PORTS)
     assert not state.exists()
     state.touch()
-    (short / ray_head.CODE_DIGEST_FILE).unlink()  # as an older release leaves it
+    (short / ray_head.CODE_DIGEST_FILE).unlink()
     assert not ray_head.remembers(short)
 
 
@@ -145,8 +146,8 @@ def test_what_lies_outside_of_the_data_directory_is_tidied_away(tmp_path: Path) 
     data = tmp_path / ("x" * 100)
     ray_head.command(data, PORTS)
     place = ray_head.temporary(data)
+    assert place.parent.stat().st_mode & 0o777 == 0o700  # Ray lets all users write to `place`
     try:
-        assert place.is_dir()
         logs = place / "session_2026-11-24_16-16-00_1_1" / "logs"
         logs.mkdir(parents=True)
         (logs / "raylet.out").write_text("said")
@@ -160,5 +161,20 @@ def test_what_lies_outside_of_the_data_directory_is_tidied_away(tmp_path: Path) 
 
 def test_a_short_directory_keeps_its_logs(short: Path) -> None:
     ray_head.command(short, PORTS)
+    assert (short / "ray").stat().st_mode & 0o777 == 0o700
+    ray_head.temporary(short).mkdir()
     ray_head.tidy(short)
     assert (short / "ray" / "tmp").is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's directory needs root")
+def test_a_place_that_another_user_made_first_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_head, "FALLBACK", tmp_path)
+    place = ray_head.temporary(data := tmp_path / ("x" * 100))
+    place.parent.mkdir(mode=0o777)
+    os.chown(place.parent, 65_534, 65_534)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        ray_head.command(data, PORTS)
+    assert not place.exists()

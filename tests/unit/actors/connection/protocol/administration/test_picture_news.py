@@ -1,4 +1,4 @@
-"""Changes of pictures that WhatsApp reports, by a stanza or by the program, are the same; a cached answer ends by them."""
+"""Changes of pictures that WhatsApp reports; a cached answer ends by them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from actors.connection.protocol.administration.picture_news import (
     PictureChange,
     PictureNewsWriter,
     read_delivery,
-    read_notification,
 )
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.media.picture_cache import PictureCache
-from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from actors.connection.session.session import Session
@@ -26,14 +24,7 @@ ANA_LID = Address.parse("90000000000002@lid")
 STATUS = Address.parse("status@broadcast")
 
 
-def test_both_engines_read_the_same() -> None:
-    parts = (
-        Node("set", {"id": "12", "author": str(ANA_LID)}),
-        Node("set", {"hash": "x"}),
-        Node("delete", {"jid": str(ANA)}),
-        Node("request", {"jid": str(ANA)}),
-    )
-    stanza = Node("notification", {"id": "A", "t": "7", "from": str(GROUP)}, parts)
+def test_what_the_program_delivers() -> None:
     changes: list[dict[str, Any]] = [
         {"chat": str(GROUP), "picture": "12", "removed": False, "sender": str(ANA_LID)},
         {"chat": str(GROUP), "picture": "", "removed": False, "sender": ""},
@@ -44,14 +35,12 @@ def test_both_engines_read_the_same() -> None:
         PictureChange(GROUP, "A", None, "A", 7.0),
         PictureChange(ANA, "", None, "A", 7.0),
     ]
-    assert read_notification(stanza, 9.0) == expected
     assert read_delivery({"notification": "A", "at": 7, "changes": changes}, 9.0) == expected
 
 
 def test_a_change_of_nobody_and_without_a_time() -> None:
-    assert read_notification(Node("notification", {}, (Node("delete"),)), 9.0) == []
     assert read_delivery({"changes": [{"chat": "?"}]}, 9.0) == []
-    later = read_notification(Node("notification", {"from": str(ANA)}, (Node("delete"),)), 9.0)
+    later = read_delivery({"changes": [{"chat": str(ANA), "removed": True}]}, 9.0)
     assert [one.at for one in later] == [9.0]
 
 

@@ -280,7 +280,7 @@ async def test_what_cannot_be_set_is_refused(login: Login) -> None:
         (login.profiles.set_picture(ANA, None), "unknown_group"),
         (login.profiles.picture("nobody"), "unsupported_chat"),
         (login.profiles.block(GROUP, blocked=True), "unsupported_chat"),
-        (login.without_files.picture(ANA), "unsupported_by_engine"),
+        (login.without_files.picture(ANA), "media_unavailable"),
     ):
         with pytest.raises(SendError, match=code):
             await asked

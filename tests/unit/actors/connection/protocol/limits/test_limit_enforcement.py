@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.session_transactions import Requester
 
 DEVICE, ACCOUNT = "15550100001:4@s.whatsapp.net", "15550100001@s.whatsapp.net"
 FRIEND, STRANGER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
@@ -69,7 +69,7 @@ class World:
         self.people = LidMapping(session, Address.parse(DEVICE), None)
         self.limits = LimitEnforcement(
             session,
-            cast("Socket", self.server),
+            cast("Requester", self.server),
             self.people,
             EngineEvents(on_limits=self._tell, new_chats=lambda: self.new_chats),
             self.counts,
@@ -207,7 +207,7 @@ async def test_a_question_without_an_answer_changes_nothing(world: World, said: 
     world.server.says[limit_queries.LOCK_QUERY] = said
     again = World(world.session)
     again.server = world.server
-    again.limits._socket = cast("Socket", world.server)
+    again.limits._socket = cast("Requester", world.server)
     await again.limits.open()
     await again.asks()
     assert again.told[-1] == Limits(until)

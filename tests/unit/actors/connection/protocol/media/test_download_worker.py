@@ -10,10 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.engine import EngineEvents
-from actors.connection.native.identities.addressing_mode import Routes
-from actors.connection.native.media_queries import phone
-from actors.connection.protocol.identities.addresses import Address
-from actors.connection.protocol.identities.lid_mapping import LidMapping
 from actors.connection.protocol.media import download_admission, download_worker
 from actors.connection.protocol.media.download_admission import Bounds
 from actors.connection.protocol.media.download_worker import CONCURRENT_DOWNLOADS, DownloadWorker
@@ -33,14 +29,10 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.transport.socket import Socket
     from actors.connection.protocol.media.download import FileDownloader
-    from actors.connection.protocol.wire_format.nodes import Node
     from actors.media.store import MediaStore
 
 CHAT = "15550100002@s.whatsapp.net"
-ACCOUNT = "15550100001@s.whatsapp.net"
 UNBOUNDED = Bounds(1000)
 KB = 1024
 
@@ -68,12 +60,11 @@ class ScriptedFetch:
 class Wire:
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.sent: list[Node] = []
         self.on_disk: list[int] = []
 
-    async def send(self, node: Node) -> None:
-        self.sent.append(node)
-        self.on_disk.append(self.session.downloads.of_message(node.attrs["id"])[0].requests)
+    async def ask(self, transfer: Transfer) -> None:
+        found = self.session.downloads.of_message(transfer.message_id)
+        self.on_disk.append(found[0].requests)
 
 
 def transfers(*names: str) -> list[Transfer]:
@@ -140,12 +131,6 @@ def sized(name: str, size: int, sender: str = CHAT) -> Transfer:
     return replace(one, size=size, sender=sender, key=name.encode().ljust(32))
 
 
-def routes(session: Session) -> Routes:
-    own = Address.parse("15550100001:4@s.whatsapp.net")
-    people = LidMapping(session, own, Address.parse("90000000000001:4@lid"))
-    return Routes(session, people, cast("Devices", None), lambda: 0.0)
-
-
 async def until(condition: Callable[[], object]) -> None:
     await eventually("it holds", condition, 10.0)
 
@@ -156,7 +141,7 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
     measured = Measured()
     async with working(tmp_path, fetching, *broken, "FINE") as (session, worker, wire):
-        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        worker.attach(wire.ask)
         await until(lambda: "FINE" not in left(session))
         assert {one.attempts for one in session.downloads.due(9e9, 99)} == {1}
         assert [one.status for one in session.inbox.pending("file", 9)] == ["stored"]
@@ -169,7 +154,7 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
     async with working(tmp_path, fetching, *names) as (session, worker, wire):
         await asyncio.sleep(0.01)
         assert fetching.asked == [], "the connection is not open"
-        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        worker.attach(wire.ask)
         await until(lambda: not left(session))
         assert fetching.most == CONCURRENT_DOWNLOADS
         assert sorted(fetching.asked) == sorted(names)
@@ -179,13 +164,13 @@ async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> No
     fetching = ScriptedFetch()
     fetching.becomes = {"A": NoLink()}
     async with working(tmp_path, fetching, "A") as (session, worker, wire):
-        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        worker.attach(wire.ask)
         await until(lambda: fetching.asked)
         await asyncio.sleep(0.02)
         assert fetching.asked == ["A"]
         assert [one.attempts for one in session.downloads.due(9e9, 99)] == [0]
         fetching.becomes = {}
-        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
+        worker.attach(wire.ask)
         await until(lambda: not left(session))
 
 
@@ -193,10 +178,9 @@ async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
     fetching = ScriptedFetch()
     fetching.becomes = {"A": Trouble.GONE}
     async with working(tmp_path, fetching, "A") as (session, worker, wire):
-        worker.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
-        await until(lambda: wire.sent)
+        worker.attach(wire.ask)
+        await until(lambda: wire.on_disk)
         assert wire.on_disk == [1], "an answer that comes at once would be put off"
-        assert wire.sent[0].attrs["to"] == ACCOUNT
         (waiting,) = session.downloads.due(9e9, 9)
         async with session.transaction():
             session.downloads.relocate(waiting, "/new")

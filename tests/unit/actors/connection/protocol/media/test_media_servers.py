@@ -7,35 +7,34 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.native.media_queries import servers
-from actors.connection.protocol.media.media_servers import MediaServers, NoLink, read
+from actors.connection.protocol.media.media_servers import MediaServers, NoLink, connection
 from actors.connection.protocol.request_errors import RequestFailed
-from actors.connection.protocol.wire_format.nodes import Node
+from actors.connection.whatsmeow.media_queries import servers
+from actors.connection.whatsmeow.program.frames import Frame
 
 if TYPE_CHECKING:
-    from actors.connection.native.transport.socket import Socket
-
-
-def reply(*names: str, **attrs: str) -> Node:
-    hosts = tuple(Node("host", {"hostname": name}) for name in names)
-    given = {"auth": "word", "ttl": "300", "auth_ttl": "600", **attrs}
-    return Node("iq", {}, (Node("media_conn", given, hosts),))
+    from actors.connection.whatsmeow.login_channel import Link
 
 
 class Wire:
+    """The link to the program, which has other words for each query."""
+
     def __init__(self) -> None:
         self.asked = 0
 
-    async def request(self, node: Node) -> Node:
-        assert (node.attrs["xmlns"], node.attrs["type"]) == ("w:m", "set")
+    async def call(self, do: str, **_: object) -> Frame:
+        assert do == "media_hosts"
         await asyncio.sleep(0)
         self.asked += 1
-        return reply("one.example", "two.example", auth=f"word {self.asked}")
+        names = ["one.example", "two.example"]
+        return Frame(
+            {"hosts": names, "auth": f"word {self.asked}", "ttl": 300, "auth_ttl": 600}, b""
+        )
 
 
 def hosts() -> tuple[MediaServers, Wire]:
     made, wire = MediaServers(), Wire()
-    made.attach(servers(cast("Socket", wire)))
+    made.attach(servers(cast("Link", wire)))
     return made, wire
 
 
@@ -74,19 +73,22 @@ async def test_without_a_socket_nobody_knows() -> None:
 
 
 def test_it_holds_as_long_as_the_shorter_of_the_two() -> None:
-    assert read(reply("one.example"), 100.0).until == 400.0
-    assert read(reply("one.example", ttl="0", auth_ttl=""), 100.0).until == 130.0
-    assert read(reply("one.example", ttl="4000000000", auth_ttl="4000000000"), 0.0).until == 86_400
+    def until(*seconds: int | None, now: float = 0.0) -> float:
+        return connection(["one.example"], "word", seconds, now).until
+
+    assert until(300, 600, now=100.0) == 400.0
+    assert until(0, None, now=100.0) == 130.0
+    assert until(4_000_000_000, 4_000_000_000) == 86_400
 
 
 def test_what_is_no_host_is_not_asked() -> None:
-    found = read(reply("a/b", "127.0.0.1:4443", "x@y", "", "evil.example?x", "mmg.example"), 0.0)
-    assert found.hosts == ("127.0.0.1:4443", "mmg.example")
+    listed = ["a/b", "127.0.0.1:4443", "x@y", "", "evil.example?x", "mmg.example"]
+    assert connection(listed, "word", (), 0.0).hosts == ("127.0.0.1:4443", "mmg.example")
 
 
 @pytest.mark.parametrize(
-    "said", [Node("iq"), reply(), reply("a/b"), reply("one.example", auth=""), Node("iq", {}, b"x")]
+    ("listed", "auth"), [([], "word"), (["a/b"], "word"), (["one.example"], "")]
 )
-def test_an_answer_without_servers_is_none(said: Node) -> None:
+def test_an_answer_without_servers_is_none(listed: list[str], auth: str) -> None:
     with pytest.raises(RequestFailed):
-        read(said, 0.0)
+        connection(listed, auth, (), 0.0)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.connection.protocol.phone import placeholder_resend
-from actors.connection.protocol.wire_format.nodes import MalformedMessage, Node
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS
-from tests.unit.actors.connection.native.judged import Judge, judging
+from tests.unit.actors.connection.protocol.judged import Judge, judging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,45 +106,15 @@ def test_messages_that_the_phone_hands_over(message: Node, may: bool) -> None:
     assert placeholder_resend.may_be_had(message, NOW) is may
 
 
-def response(judge: Judge, *results: dict[str, Any], **changes: Any) -> bytes:
-    part = {
-        "peerDataOperationRequestType": "PLACEHOLDER_MESSAGE_RESEND",
-        "stanzaID": "R",
-        "peerDataOperationResult": list(results),
-    }
-    return judge.make(
-        {
-            "protocolMessage": {
-                "type": "PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE",
-                "peerDataOperationRequestResponseMessage": part | changes,
-            }
-        }
-    )
-
-
-def handed(serialized: bytes) -> dict[str, Any]:
-    encoded = base64.b64encode(serialized).decode()
-    return {"placeholderMessageResendResponse": {"webMessageInfoBytes": encoded}}
-
-
 # WebMessageInfo: key (1) with id (3), and message (2) with conversation (1).
 INFO = b"\x0a\x03\x1a\x01A" + b"\x12\x04\x0a\x02hi"
 
 
-def test_messages_that_were_handed_over(judge: Judge) -> None:
-    empty = INFO[:5]
-    found = placeholder_resend.answer(
-        response(judge, {}, handed(INFO), handed(empty), handed(b"\xff"))
-    )
-    assert found is not None
-    assert found.request == "R"
-    assert [(one.key.id, one.message.conversation) for one in found.messages] == [("A", "hi")]
+def test_a_message_that_was_handed_over() -> None:
+    request, (message,) = placeholder_resend.answer_of("R", INFO)
+    assert (request, message.key.id, message.message.conversation) == ("R", "A", "hi")
 
 
-def test_other_answers(judge: Judge) -> None:
-    other = response(judge, peerDataOperationRequestType="HISTORY_SYNC_ON_DEMAND")
-    nameless = response(judge, handed(INFO), stanzaID="")
-    for plaintext in (other, nameless, judge.make({"conversation": "hi"})):
-        assert placeholder_resend.answer(plaintext) is None
-    with pytest.raises(MalformedMessage):
-        placeholder_resend.answer(b"\xff")
+@pytest.mark.parametrize("serialized", [b"", INFO[:5], b"\xff"])
+def test_an_answer_without_a_message(serialized: bytes) -> None:
+    assert placeholder_resend.answer_of("R", serialized) == ("R", ())

@@ -25,8 +25,7 @@ from tests.waits import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from actors.connection.native.send.peer_messages import PeerMessages
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.session_transactions import SessionLink
     from actors.connection.session.session import Session
 
 
@@ -55,8 +54,8 @@ class World:
         self.worker = ResendRequests(
             session,
             LidMapping(session, Address.parse("15550100001:4@s.whatsapp.net"), None),
-            cast("Socket", None),
-            cast("PeerMessages", self.peers),
+            cast("SessionLink", None),
+            self.peers,
             counts=self.counts,
             clock=lambda: clock.now,
         )

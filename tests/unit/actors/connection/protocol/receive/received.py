@@ -10,7 +10,7 @@ from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.receive.from_proto import Scene, content_of, unsealed
 from actors.connection.session.messages.message_secrets import MessageSecret
-from tests.unit.actors.connection.native.judged import Judge, judging
+from tests.unit.actors.connection.protocol.judged import Judge, judging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

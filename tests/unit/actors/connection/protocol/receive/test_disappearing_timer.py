@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -23,13 +23,14 @@ from actors.messages.content import (
     Target,
     Text,
 )
-from tests.unit.actors.connection.native.receiving_device import ACCOUNT, CONTACT, met, text
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ACCOUNT, CONTACT = "15550100001@s.whatsapp.net", "15550100002@s.whatsapp.net"
 DAY = 86_400
 THEIRS = Target("3EB0AA", CONTACT)
+
+
+def text(words: str) -> bytes:
+    return write(Text(words), Place(CONTACT, CONTACT, 0.0))
 
 
 def setting(seconds: int, set_at: int = 0) -> bytes:
@@ -58,7 +59,6 @@ def said(seconds: int, set_at: int = 0) -> bytes:
         (setting(DAY, 2**40), (Setting(DAY, 900.0), None)),
         (setting(0, 800), (Setting(0, 800.0), None)),
         (setting(2**32 - 1, 800), (Setting(MAX_TIMER_SECONDS, 800.0), None)),
-        (wrappers.device_sent(setting(DAY, 800), CONTACT), (Setting(DAY, 800.0), CONTACT)),
         (said(DAY, 800), None),
         (text("hi"), None),
     ],
@@ -81,20 +81,6 @@ def test_what_a_message_says(plaintext: bytes, found: Setting | None) -> None:
     received = wrappers.read(plaintext)
     assert received is not None
     assert disappearing_timer.of_message(received, 900.0) == found
-
-
-async def test_what_arrives_decides_about_what_is_sent(tmp_path: Path) -> None:
-    """By a person's setting or by a message; the later one, also where it comes first."""
-    async with met(tmp_path) as world:
-        for plaintext, seconds in (
-            (said(DAY, 800), DAY),
-            (setting(0, 850), 0),
-            (said(DAY, 800), 0),
-            (setting(7 * DAY, 860), 7 * DAY),
-            (text("plain"), 7 * DAY),
-        ):
-            await world.take(await world.message(plaintext))
-            assert world.session.timers.seconds(CONTACT) == seconds
 
 
 @pytest.mark.parametrize(

@@ -37,49 +37,6 @@ def test_a_nack_is_the_ack_with_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "from_me", "kind"),
-    [
-        pytest.param({}, False, None, id="from a contact"),
-        pytest.param({"recipient": "15550100003@s.whatsapp.net"}, True, "sender", id="own phone"),
-        pytest.param({"category": "peer"}, True, "peer_msg", id="between own devices"),
-    ],
-)
-def test_delivery(extra: dict[str, str], from_me: bool, kind: str | None) -> None:
-    receipt = receipts.delivery(Node("message", {**MESSAGE.attrs, **extra}), from_me=from_me)
-    assert receipt.attrs.get("type") == kind
-    assert receipt.attrs["to"] == CONTACT
-    assert receipt.attrs.get("recipient") == extra.get("recipient")
-
-
-@pytest.mark.parametrize(
-    ("extra", "from_me", "kind"),
-    [
-        pytest.param({}, False, "inactive", id="from a contact"),
-        pytest.param({"recipient": "15550100003@s.whatsapp.net"}, True, "sender", id="own phone"),
-        pytest.param({"category": "peer"}, True, "peer_msg", id="between own devices"),
-    ],
-)
-def test_delivery_to_an_account_that_seems_away(
-    extra: dict[str, str], from_me: bool, kind: str
-) -> None:
-    message = Node("message", {**MESSAGE.attrs, **extra})
-    told, receipt = receipts.delivered(message, from_me=from_me, active=False)
-    assert receipt.attrs["type"] == kind
-    assert told == receipts.ack(message), "the server is answered all the same"
-
-
-def test_retry_carries_count_registration_and_keys() -> None:
-    keys = (Node("type", {}, b"\x05"), Node("identity", {}, bytes(32)))
-    receipt = receipts.retry(MESSAGE, count=2, registration_id=0x0102, keys=keys)
-    assert receipt.attrs == {"id": "3EB0AA", "to": CONTACT, "type": "retry"}
-    asked = receipt.child("retry")
-    assert asked is not None
-    assert asked.attrs == {"count": "2", "id": "3EB0AA", "t": "1700000000", "v": "1"}
-    assert receipt.bytes_of("registration") == b"\x00\x00\x01\x02"
-    assert receipt.child("keys") == Node("keys", {}, keys)
-
-
-@pytest.mark.parametrize(
     ("attrs", "expected"),
     [
         ({"t": "5"}, Receipt(("A",), "delivered", 5)),

@@ -30,7 +30,7 @@ from tests.unit.actors.connection.protocol.receive.received import (
 from tests.unit.actors.connection.protocol.receive.received import judge as judge  # noqa: PLC0414
 
 if TYPE_CHECKING:
-    from tests.unit.actors.connection.native.judged import Judge
+    from tests.unit.actors.connection.protocol.judged import Judge
 
 
 def derived(secret: bytes, info: str) -> bytes:

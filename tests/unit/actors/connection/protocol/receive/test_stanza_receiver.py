@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.protocol.decryption_errors import Unprepared
 from actors.connection.protocol.receive import receipts, stanza_receiver
 from actors.connection.protocol.receive.messages.stanza_result import StanzaResult
 from actors.connection.protocol.receive.stanza_receiver import Receiver
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from actors.connection.native.receive.stanza_handler import StanzaHandler
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.session_transactions import Channel
 
 
 class Wire:
@@ -59,33 +57,10 @@ class ScriptedHandler:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.tried: list[str] = []
-        self.prepared: list[str] = []
         self.commits: list[list[str]] = [[]]
-
-    async def prepare(self, stanza: Node, *, others: bool = False) -> None:
-        number = stanza.attrs["id"]
-        assert others == bool(self.prepared) or number == "costly broken"
-        assert not self.session.within, "inside a transaction"
-        if number == "costly broken":
-            raise KeyError(number)
-        self.prepared.append(number)
-
-    def forget_prepared(self) -> None:
-        self.prepared.clear()
-
-    def postpone(self, stanza: Node) -> StanzaResult:
-        self.store(f"learnt of {stanza.attrs['id']}")
-        self.commits.append([])
-        return StanzaResult("message.postponed", news=True)
-
-    async def take_unprepared(self, stanza: Node) -> StanzaResult:
-        return StanzaResult("message.asked_for", (Node("ack", {"id": stanza.attrs["id"]}),))
 
     async def take(self, stanza: Node) -> StanzaResult:
         number = stanza.attrs["id"]
-        if number.startswith("costly") and number not in self.prepared:
-            self.store(f"half of {number}")
-            raise Unprepared
         self.commits[-1].append(number)
         if number.startswith("wanted"):
             # Committed, but not shown.
@@ -143,9 +118,8 @@ class Pipeline:
         self.counts: Counter[str] = Counter()
         self.receiver = Receiver(
             session,
-            cast("Socket", self.wire),
-            cast("StanzaHandler", self.meaning),
-            prepares=cast("StanzaHandler", self.meaning),
+            cast("Channel", self.wire),
+            self.meaning,
             counts=self.counts,
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
@@ -240,31 +214,6 @@ async def test_g5_a_low_disk_takes_no_message_and_nothing_behind_one(
     assert pipeline.wire.cause is not None
     assert pipeline.wire.cause.kind is Kind.DISK_FULL
     assert pipeline.meaning.commits == [["1", "2"]]
-
-
-async def test_a_costly_stanza_is_prepared_between_two_commits(session: Session) -> None:
-    """Its sender's addresses are stored, the batch before it commits, and the order stays."""
-    pipeline = Pipeline(session)
-    await pipeline.put("1", "2", "costly 3", "4", "costly 5", "6")
-    async with pipeline.running():
-        expected = [(name, True) for name in ("1", "2", "costly 3", "4", "costly 5", "6")]
-        assert await pipeline.sent(6) == expected
-        await asyncio.sleep(0)
-    assert pipeline.meaning.commits[:2] == [["1", "2"], ["costly 3", "4", "costly 5", "6"]]
-    stored = [one.message_id for one in session.inbox.pending("message", 20)]
-    assert stored == ["1", "2", "learnt of costly 3", "costly 3", "4", "costly 5", "6"]
-    assert pipeline.meaning.prepared == [], "nothing of it is kept in memory"
-
-
-async def test_a_stanza_that_cannot_be_prepared_is_asked_for_again(session: Session) -> None:
-    """And stops no other."""
-    pipeline = Pipeline(session)
-    await pipeline.put("1", "costly broken", "2")
-    async with pipeline.running():
-        assert await pipeline.sent(3) == [("1", True), ("costly broken", False), ("2", True)]
-    stored = [one.message_id for one in session.inbox.pending("message", 20)]
-    assert stored == ["1", "learnt of costly broken", "2"]
-    assert pipeline.counts["message.asked_for"] == 1
 
 
 async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Session) -> None:

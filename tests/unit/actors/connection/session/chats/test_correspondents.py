@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.limits.account_limits import NONE, Limits
-from actors.connection.session import file as session_file
 from actors.connection.session.messages.sent_messages import SENT_IDS_SECONDS
 from actors.connection.session.received.inbox import TOMBSTONE_SECONDS
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, DAY, put
+from tests.unit.actors.connection.sessions import ALICE, DAY, prune, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +32,7 @@ async def test_who_wrote_is_known_for_good(session: Session, clock: Clock) -> No
     async with session.transaction():
         session.inbox.settle([item.key for item in session.inbox.pending("message", 10)])
         clock.now += TOMBSTONE_SECONDS + DAY
-        session.prune(clock.now)
+    await prune(session)
     assert not session.inbox.arrived(ALICE, ALICE, "A")
     assert session.outreach.wrote(ALICE)
 
@@ -51,7 +49,7 @@ async def test_a_chat_that_the_account_began_is_begun_for_good(
     async with session.transaction():
         session.inbox.settle([item.key for item in session.inbox.pending("message", 10)])
         clock.now += TOMBSTONE_SECONDS + SENT_IDS_SECONDS + DAY
-        session.prune(clock.now)
+    await prune(session)
     assert [session.outreach.begun(chat) for chat in (ALICE, BOB, GROUP)] == [True, True, False]
     assert [session.outreach.begun_by(chat) for chat in (ALICE, BOB, GROUP)] == ["A", "B", None]
     assert not session.outreach.wrote(ALICE)
@@ -141,30 +139,5 @@ async def test_limits_are_the_last_announced_ones(session: Session, path: Path) 
     with closing(Session.open(path, 3)) as again:
         assert again.outreach.limits() == Limits(None, 300.0)
         async with again.transaction():
-            again.forget_credentials()  # the account is the same once it is linked again
+            again.forget_account()  # the account is the same once it is linked again
         assert again.outreach.limits() == Limits(None, 300.0)
-
-
-async def test_of_an_older_releases_file_the_chats_with_a_message_are_begun(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as before:
-        before.setattr(session_file, "VERSION", 10)
-        Session.open(path, 1).close()
-    with closing(sqlite3.connect(path)) as database:
-        for chat, sender in ((ALICE, ALICE), (ALICE, ACCOUNT), (BOB, ACCOUNT), (GROUP, BOB)):
-            database.execute(
-                "INSERT INTO tombstones (chat, sender, message_id, readable, at)"
-                " VALUES (?, ?, 'M', 1, 1.0)",
-                (chat, sender),
-            )
-        for chat in (ALICE, CAROL, GROUP):
-            database.execute(
-                "INSERT INTO sent_ids (chat, message_id, at) VALUES (?, 'S', 1.0)", (chat,)
-            )
-        database.commit()
-    with closing(Session.open(path, 2)) as session:
-        chats = (ALICE, BOB, CAROL, GROUP)
-        assert [session.outreach.wrote(chat) for chat in chats] == [True, False, False, False]
-        assert [session.outreach.begun(chat) for chat in chats] == [True, True, True, False]
-        assert session.outreach.limits() == NONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.session.chats.disappearing_timers import OFF_SECONDS
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, Clock
+from tests.unit.actors.connection.sessions import ALICE, Clock, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,6 @@ async def test_only_timers_that_were_taken_away_are_forgotten(tmp_path: Path) ->
             session.timers.note(LID, 0, clock.now)
         for seconds, known in ((OFF_SECONDS, 2), (1, 1)):
             clock.now += seconds
-            async with session.transaction():
-                session.prune(clock.now)
+            await prune(session)
             assert len(session.rows("SELECT chat FROM timers")) == known
         assert session.timers.seconds(ALICE) == 60

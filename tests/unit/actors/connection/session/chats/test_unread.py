@@ -9,7 +9,7 @@ from actors.connection.session.chats import unread
 from actors.connection.session.chats.unread import UNREAD_SECONDS, ReadBatch, Unread, readings
 from actors.connection.session.session import Session
 from actors.messages.content import ReadMark, Target
-from tests.unit.actors.connection.sessions import ALICE, Clock
+from tests.unit.actors.connection.sessions import ALICE, Clock, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +80,7 @@ async def test_what_is_read_elsewhere_or_too_old_is_not_kept(tmp_path: Path) -> 
         assert ids(session) == ["A", "C"]
         for seconds, left in ((UNREAD_SECONDS, ["A", "C"]), (1, [])):
             clock.now += seconds
-            async with session.transaction():
-                session.prune(clock.now)
+            await prune(session)
             assert ids(session) == left
 
 

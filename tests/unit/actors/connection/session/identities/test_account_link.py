@@ -1,4 +1,4 @@
-"""The time at which an account was linked first: on disk, for good, and 0 under an older release."""
+"""The time at which an account was linked first: on disk, for good."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session import file as session_file
 from actors.connection.session.identities import account_link
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import DAY
+from tests.unit.actors.connection.sessions import DAY, prune
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +31,7 @@ async def test_the_first_link_counts_also_after_a_logout(
         assert session.account_link.first_at == linked
     clock.now += 100
     async with session.transaction():
-        session.forget_credentials()
+        session.forget_account()
         session.account_link.note()
     assert session.account_link.first_at == linked
     session.close()
@@ -74,8 +73,7 @@ class Clocks:
         self.session = Session.open(self._path, 1, clock=lambda: self.system)
 
     async def log_in(self) -> None:
-        async with self.session.transaction():
-            self.session.prune(self.system)
+        await prune(self.session)
 
     @property
     def age(self) -> float:
@@ -136,7 +134,7 @@ async def test_a_clock_that_was_ahead_at_the_link_and_is_set_right(
 
 
 async def test_a_clock_that_was_ahead_in_another_process(path: Path, clocks: Clocks) -> None:
-    """Also in a file of a release that stored the time of the link alone."""
+    """Also in a file that has the time of the link alone."""
     clocks.session.close()
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE file SET clock_at = NULL")
@@ -170,26 +168,3 @@ async def test_an_account_that_was_linked_while_the_clock_was_behind(clocks: Clo
     await clocks.log_in()
     clocks.pass_(DAY)
     assert clocks.age == 1
-
-
-@pytest.mark.parametrize(
-    ("statement", "linked_at"),
-    [
-        ("""INSERT INTO credentials VALUES (1, '{"device": "15550100001:7@s.whatsapp.net"}')""", 0),
-        ("""INSERT INTO credentials VALUES (1, '{"device": null}')""", None),
-        ("INSERT INTO sent_ids VALUES ('15550100002@s.whatsapp.net', 'A', 1.0)", 0),
-        ("SELECT 1", None),
-    ],
-    ids=["linked", "only keys", "linked before", "new"],
-)
-async def test_an_account_of_an_older_release_is_not_new(
-    path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, linked_at: float | None
-) -> None:
-    with monkeypatch.context() as before:
-        before.setattr(session_file, "VERSION", 26)
-        Session.open(path, 1).close()
-    with closing(sqlite3.connect(path)) as database:
-        database.execute(statement)
-        database.commit()
-    with closing(Session.open(path, 2)) as session:
-        assert session.account_link.first_at == linked_at

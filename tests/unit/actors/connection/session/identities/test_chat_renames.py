@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.address_changes.port import NameChange
 from actors.connection.session import file as session_file
-from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock, put
+from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from actors.connection.session.session import Session
 
 LID = "1@lid"
 ASKED, ANSWERED = "155501000029@s.whatsapp.net", ALICE
@@ -106,7 +103,7 @@ async def test_numbers_rise_over_a_logout(session: Session) -> None:
         session.learn_lid(LID, ALICE)
         session.learn_number(ASKED, ANSWERED)
     async with session.transaction():
-        session.forget_credentials()
+        session.forget_account()
     assert session.names.chat_today(LID) == LID
     assert session.names.chat_today(ASKED) == ASKED
     async with session.transaction():
@@ -148,16 +145,3 @@ async def test_a_merge_waits_once(session: Session) -> None:
         session.inbox_moves.merge_chats([(LID, ALICE), (LID, ALICE)])
         session.inbox_moves.merge_chats([(LID, ALICE)])
     assert len(session.inbox.pending("merge", 10)) == 1
-
-
-def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> None:
-    Session.open(path, 3, clock=clock).close()
-    with closing(sqlite3.connect(path)) as file:
-        file.executescript(
-            f"{AS_IN_18} DROP TABLE renumbered; DROP TABLE sealed_edits;"
-            "ALTER TABLE correspondents DROP COLUMN began; PRAGMA user_version=16;"
-            f"INSERT INTO lids (lid, pn) VALUES ('{LID}', '{ALICE}')"
-        )
-    with closing(Session.open(path, 4, clock=clock)) as session:
-        assert session.names.renamings(0, 10) == [NameChange(1, LID, ALICE)]
-        assert session.names.renamed_to == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from actors.connection.session.messages.message_secrets import (
 )
 from actors.connection.session.session import Session
 from actors.messages.content import Edit, Poll, Target, Text
-from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock
+from tests.unit.actors.connection.sessions import ALICE, Clock, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +35,7 @@ async def test_a_poll_is_kept_until_its_time_is_over(tmp_path: Path) -> None:
         assert session.secrets.find(ALICE, ALICE, "B") is None
         for seconds, kept in ((POLL_SECONDS, POLL), (1, None)):
             clock.now += seconds
-            async with session.transaction():
-                session.prune(clock.now)
+            await prune(session)
             assert session.secrets.find(ALICE, ALICE, "A") == kept
 
 
@@ -78,8 +76,7 @@ async def test_secrets_of_other_messages_are_kept_for_a_shorter_time(tmp_path: P
             )
         for seconds, kept in ((SECRET_SECONDS, MessageSecret(SECRET)), (1, None)):
             clock.now += seconds
-            async with session.transaction():
-                session.prune(clock.now)
+            await prune(session)
             assert session.secrets.find(ALICE, ALICE, "A") == kept
         assert session.secrets.find(ALICE, ALICE, "B") == MessageSecret(SECRET, ("yes", "no"))
 
@@ -115,21 +112,3 @@ async def test_the_secrets_of_a_member_move_to_the_number(session: Session) -> N
         session.learn_lid(LID, ALICE)
     assert session.secrets.find(GROUP, ALICE, "A") == MessageSecret(SECRET)
     assert session.secrets.find(GROUP, LID, "A") is None
-
-
-async def test_the_polls_of_an_older_release_are_kept(tmp_path: Path) -> None:
-    file = tmp_path / "session.db"
-    with closing(Session.open(file, 1)) as session:
-        async with session.transaction():
-            session.secrets.remember(ALICE, ALICE, "A", POLL)
-    with closing(sqlite3.connect(file)) as older:
-        older.executescript(AS_IN_18)
-        for table in ("placeholders", "renumbered", "sealed_edits"):
-            older.execute(f"DROP TABLE {table}")
-        older.execute("ALTER TABLE correspondents DROP COLUMN began")
-        older.execute("DROP INDEX message_secrets_at")
-        older.execute("DROP INDEX message_secrets_members")
-        older.execute("ALTER TABLE message_secrets RENAME TO polls")
-        older.execute("PRAGMA user_version=14")
-    with closing(Session.open(file, 2)) as session:
-        assert session.secrets.find(ALICE, ALICE, "A") == POLL

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS, Placeholder
-from tests.unit.actors.connection.sessions import ALICE, Clock
+from tests.unit.actors.connection.sessions import ALICE, Clock, prune
 
 if TYPE_CHECKING:
     from actors.connection.session.session import Session
@@ -113,10 +113,9 @@ async def test_it_is_kept_for_a_fortnight_and_for_one_account(
     for seconds, kept in ((PLACEHOLDER_SECONDS, True), (1, False)):
         await note(session, "A", None) if kept else None
         clock.now += seconds
-        async with session.transaction():
-            session.prune(clock.now)
+        await prune(session)
         assert (session.placeholders.find(ALICE, ALICE, "A") is not None) is kept
     await note(session, "A", None)
     async with session.transaction():
-        session.forget_credentials()
+        session.forget_account()
     assert session.placeholders.find(ALICE, ALICE, "A") is None

@@ -13,7 +13,7 @@ from actors.connection.session.messages.sealed_edits import (
     SealedEdit,
 )
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, Clock
+from tests.unit.actors.connection.sessions import ALICE, Clock, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +57,7 @@ async def test_an_edit_is_dropped_once_no_secret_is_expected(
     await keep(session, edit("E"))
     for seconds, kept in ((EDIT_WAIT_SECONDS, ["E"]), (1, [])):
         clock.now += seconds
-        async with session.transaction():
-            session.prune(clock.now)
+        await prune(session)
         assert ids(session) == kept
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.actors.connection.sessions import ALICE, DAY, Clock
+from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, prune
 
 if TYPE_CHECKING:
     import pytest
@@ -23,8 +23,7 @@ async def test_plaintexts_are_kept_a_day_and_bounded(
     assert kept == [None, None, b"text", b"text", b"text"]
     clock.now += DAY + 1
     assert session.sent.plaintext(ALICE, "M4") is None
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     assert session.rows("SELECT * FROM sent") == []
 
 

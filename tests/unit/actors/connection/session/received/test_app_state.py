@@ -158,7 +158,7 @@ async def test_a_lid_without_app_state_asks_for_no_merge(session: Session) -> No
 async def test_a_logout_has_each_collection_synced_anew(session: Session) -> None:
     assert await note(session, 1, archive(ANA), after=None)
     async with session.transaction():
-        session.forget_credentials()
+        session.forget_account()
     assert session.app_state.version(LOW) is None
     assert len(session.inbox.pending("app_state", 9)) == 2
 

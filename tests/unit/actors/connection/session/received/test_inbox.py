@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW, WANTED_ROW
-from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
+from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, prune, put
 
 
 async def test_a_message_is_there_once(session: Session, clock: Clock) -> None:
@@ -58,37 +58,22 @@ async def test_a_message_has_the_times_of_its_placeholder(session: Session, cloc
     assert (arrived["A"].place or 0) < (arrived["B"].place or 0)
 
 
-@pytest.mark.parametrize("before", [0, 1])
-async def test_what_arrives_after_an_older_copy_is_behind_what_was_lost_with_the_newer(
-    session: Session, before: int
-) -> None:
-    for number in range(before):
-        await put(session, f"BEFORE{number}")
-    async with session.transaction():
-        session.inbox.skip_arrivals(1000)
-    await put(session, "AFTER")
-    assert session.inbox.pending("message", 10)[-1].key == before + 1001
-
-
 async def test_settled_messages_leave_a_tombstone_for_30_days(
     session: Session, clock: Clock, path: Path
 ) -> None:
     await put(session, "A", text="q7Zk3-unmistakable")
     await put(session, "B")
     clock.now += 40 * DAY
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     assert session.inbox.committed(ALICE, ALICE, "A"), "unsettled: its term has not begun"
     async with session.transaction():
         session.inbox.settle([1, 1, 77])
     assert [item.key for item in session.inbox.pending("message", 10)] == [2]
     clock.now += 29 * DAY
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     assert not await put(session, "A")
     clock.now += 2 * DAY
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     assert not session.inbox.committed(ALICE, ALICE, "A")
     session.close()
     assert not holds(path, b"q7Zk3-unmistakable")
@@ -289,15 +274,14 @@ async def test_what_may_be_stored_under_a_lid_is_merged(
             session.inbox.settle([1])
     if state == "settled long ago":
         clock.now += 90 * DAY
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     async with session.transaction():
         assert session.learn_lid(LID, ALICE)
     merge = InboxMerge(2, LID, ALICE)
     assert session.inbox.pending("merge", 10) == [merge]
     async with session.transaction():
         assert not session.learn_lid(LID, ALICE)
-        session.prune(clock.now)
+    await prune(session)
     assert session.inbox.pending("merge", 10) == [merge], "once, and until it is settled"
     assert all(one.chat == ALICE for one in session.inbox.pending("message", 10))
     async with session.transaction():
@@ -325,11 +309,10 @@ async def test_tombstones_of_a_lid_end_as_those_of_a_number_do(
     clock.now += 25 * DAY
     async with session.transaction():
         session.inbox.settle([1])
-        session.prune(clock.now)
+    await prune(session)
     assert session.inbox.committed(LID, LID, "A")
     clock.now += 10 * DAY
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     assert session.rows("SELECT message_id FROM tombstones") == [("A",)]
     async with session.transaction():
         session.learn_lid(LID, ALICE)

@@ -10,7 +10,7 @@ import pytest
 from actors.connection.session.received.inbox import UNDECRYPTABLE_ROW
 from actors.connection.session.received.refused_rows import MAX_REFUSED_BYTES, MAX_REFUSED_ROWS
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
+from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, prune, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,13 +96,12 @@ async def test_a_tombstone_of_what_is_discarded_ends_as_others_do(
     await three(session)
     await aside(session, 2)
     clock.now += 40 * DAY
-    async with session.transaction():
-        session.prune(clock.now)
+    await prune(session)
     assert session.inbox.committed(ALICE, ALICE, "B"), "a person may have it stored yet"
     async with session.transaction():
         session.refused.discard(2)
         clock.now += 31 * DAY
-        session.prune(clock.now)
+    await prune(session)
     assert not session.inbox.committed(ALICE, ALICE, "B")
     assert session.inbox.committed(ALICE, ALICE, "C")
 
@@ -182,6 +181,7 @@ async def test_so_many_are_set_aside_and_the_next_stays_pending(session: Session
     assert waiting(session) == []
 
 
+@pytest.mark.holds_loop("a message has many times the bytes of one that comes in a stanza")
 async def test_they_have_so_many_bytes_together(session: Session) -> None:
     half = "x" * (MAX_REFUSED_BYTES // 2)
     for name in "ABC":
@@ -192,6 +192,7 @@ async def test_they_have_so_many_bytes_together(session: Session) -> None:
     assert waiting(session) == ["C"]
 
 
+@pytest.mark.holds_loop("a message has many times the bytes of one that comes in a stanza")
 async def test_a_single_one_may_have_more(session: Session) -> None:
     await put(session, "A", text="x" * (MAX_REFUSED_BYTES + 1))
     assert await sets_aside(session, 1)

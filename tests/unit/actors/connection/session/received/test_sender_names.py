@@ -130,6 +130,6 @@ async def test_another_account_has_other_names(session: Session) -> None:
     await book(session, 1, None, AppStateChange.contact(ALICE, full_name="Alice"))
     async with session.transaction():
         session.groups.save_subject("120363000000000001@g.us", "Chess club")
-        session.forget_credentials()
+        session.forget_account()
     assert named(session)["A"] == (None, None)
     assert session.groups.subject("120363000000000001@g.us") is None

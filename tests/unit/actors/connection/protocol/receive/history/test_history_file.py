@@ -8,7 +8,12 @@ import pytest
 from pyaileys.proto import WAProto_pb2
 
 from actors.connection.protocol.receive.history import history_file
-from actors.connection.protocol.receive.history.history_file import UnusableHistory, inflate, split
+from actors.connection.protocol.receive.history.history_file import (
+    UnusableHistory,
+    inflate,
+    split,
+    without_messages,
+)
 from actors.connection.protocol.wire_format.nodes import proto
 
 
@@ -68,3 +73,29 @@ def test_splits_a_history_into_its_parts() -> None:
 def test_refuses_what_is_no_history(data: bytes) -> None:
     with pytest.raises(UnusableHistory):
         list(split(data))
+
+
+@pytest.mark.parametrize("most", [10**6, 200, 60])
+def test_what_is_no_message_comes_in_shares(most: int) -> None:
+    whole = WAProto_pb2.HistorySync.FromString(history())
+    expected = WAProto_pb2.HistorySync.FromString(history())
+    for number, talk in enumerate(whole.conversations):
+        for each in (talk, expected.conversations[number]):
+            each.tcToken, each.unreadCount = bytes([number]) * 20, 300
+        for index in range(300):
+            talk.messages.add().message.key.id = f"3EB0{index:018X}"
+    shares = list(without_messages(whole.SerializeToString(), most))
+    assert all(len(share) <= most for share in shares)
+    assert (len(shares) > 1) is (most < 1000)
+    assert WAProto_pb2.HistorySync.FromString(b"".join(shares)) == expected
+
+
+def test_a_part_beyond_the_share_is_left_out() -> None:
+    made = WAProto_pb2.HistorySync(syncType=0, progress=50)
+    made.pushnames.add(id="15550100002@s.whatsapp.net", pushname="A" * 1000)
+    (share,) = without_messages(made.SerializeToString(), 100)
+    assert WAProto_pb2.HistorySync.FromString(share) == WAProto_pb2.HistorySync(
+        syncType=0, progress=50
+    )
+    with pytest.raises(UnusableHistory):
+        list(without_messages(b"\x12\x05abc", 100))
