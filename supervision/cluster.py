@@ -28,15 +28,15 @@ NAMESPACE = "teimoso"
 ROOT_ACTOR = "root"
 
 
-class ActorDead(Exception):  # noqa: N818 - reads well without Error
+class ActorDead(Exception):
     """The process of the actor is gone."""
 
 
-class CallTimeout(Exception):  # noqa: N818 - reads well without Error
+class CallTimeout(Exception):
     """No answer in time: the actor may live, and may have executed the call."""
 
 
-class CallRefused(Exception):  # noqa: N818 - reads well without Error
+class CallRefused(Exception):
     """The call raised inside the actor; `kind` is the error's type, `code` its stable code."""
 
     def __init__(self, kind: str, code: str | None) -> None:

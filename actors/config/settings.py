@@ -52,7 +52,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
 """All sections, in the order of `docs/settings.md`."""
 
 
-class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
+class InvalidSettings(Exception):
     """A bad value or an unknown name; the message is one sentence a line, each naming a setting."""
 
 

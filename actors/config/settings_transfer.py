@@ -19,7 +19,7 @@ KEEPER_MANIFEST: Final = "instance.json"
 """The keeper's manifest: where it lies, the keeper alone writes the settings."""
 
 
-class NotShared(Exception):  # noqa: N818 - reads as what it is
+class NotShared(Exception):
     """The host has a directory of its own, and what is acknowledged is kept in the instance's.
 
     Only with ``cloud`` the loss of a directory loses nothing. Elsewhere one that is not there may be

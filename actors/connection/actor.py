@@ -55,13 +55,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class EngineRemoved(ValueError):  # noqa: N818 - reads as what it is
+class EngineRemoved(ValueError):
     """An engine that is gone linked the account, which has to be linked anew; its data stays as it is."""
 
     code = "engine_removed"
 
 
-class Busy(Exception):  # noqa: N818 - reads as what it is
+class Busy(Exception):
     """The actor serves, or served, a connection already: one actor serves once."""
 
     code = "busy"

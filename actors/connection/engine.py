@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.lease_record import HeldItems
 
 
-class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
+class EngineNotInstalled(Exception):
     """The program `teimoso-whatsmeow` is not installed on this host."""
 
     code: Final = "engine_not_installed"
@@ -234,7 +234,7 @@ class SendError(Exception):
         self.wait = wait
 
 
-class NotConnected(SendError):  # noqa: N818 - reads as what it is
+class NotConnected(SendError):
     """The socket is not open, or the chat has another name now: no attempt was made, nothing left."""
 
     def __init__(self) -> None:

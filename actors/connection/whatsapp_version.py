@@ -287,7 +287,7 @@ def read(file: Path) -> VersionRecord:
         return VersionRecord()
 
 
-class NoVersion(Exception):  # noqa: N818 - reads as what it is
+class NoVersion(Exception):
     """WhatsApp's page cannot be read, or names no version; the word that it has says why."""
 
 

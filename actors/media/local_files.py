@@ -39,7 +39,7 @@ FETCHES: Final = 2
 """Files that are brought from the bucket at once for one unit."""
 
 
-class _Nowhere(Exception):  # noqa: N818 - ends the copy of a file that is in no bucket
+class _Nowhere(Exception):
     pass
 
 

@@ -20,13 +20,13 @@ SHA256_PATTERN: Final = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 as files are named by it."""
 
 
-class FileTooLarge(Exception):  # noqa: N818 - reads as what it is
+class FileTooLarge(Exception):
     """The file has more bytes than allowed. Nothing was kept."""
 
     code: Final = "media_too_large"
 
 
-class StoreUnavailable(Exception):  # noqa: N818
+class StoreUnavailable(Exception):
     """The disk fails. Nothing was kept; the call may be repeated.
 
     `reason` names the condition; it quotes nothing.

@@ -105,7 +105,7 @@ __all__ = [
 VERSION: Final = 1
 
 
-class UnknownContent(ValueError):  # noqa: N818 - reads as what it is
+class UnknownContent(ValueError):
     """No content, or one of a newer release. The message says no more, for it may be logged."""
 
 

@@ -16,7 +16,7 @@ _WHITE = r"\t\n\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
 TEXT_PATTERN = f"^[^{_REFUSED}]*[^{_REFUSED}{_WHITE}][^{_REFUSED}]*$"
 
 
-class InvalidText(ValueError):  # noqa: N818 - reads as what it is
+class InvalidText(ValueError):
     """A text that cannot be sent; the message never repeats it. `code` is stable."""
 
     def __init__(self, code: str, reason: str) -> None:

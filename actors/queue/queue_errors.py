@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 
-class IdempotencyConflict(Exception):  # noqa: N818 - reads as what it is
+class IdempotencyConflict(Exception):
     """The Idempotency-Key names a message with another body (HTTP 422)."""
 
     code = "idempotency_conflict"
 
 
-class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
+class ConnectionDeleted(Exception):
     """The connection was deleted, and takes no send any more (HTTP 410)."""
 
     code = "connection_deleted"
 
 
-class NotFound(Exception):  # noqa: N818 - reads as what it is
+class NotFound(Exception):
     """No such message, or its record has left Redis (HTTP 404)."""
 
     code = "not_found"
 
 
-class NotCancellable(Exception):  # noqa: N818 - reads as what it is
+class NotCancellable(Exception):
     """The message is being sent or is finished; `status` says which (HTTP 409)."""
 
     code = "not_cancellable"
@@ -31,7 +31,7 @@ class NotCancellable(Exception):  # noqa: N818 - reads as what it is
         self.status = status
 
 
-class NotDead(Exception):  # noqa: N818 - reads as what it is
+class NotDead(Exception):
     """Only a dead letter can be retried; `status` says what it is (HTTP 409)."""
 
     code = "not_dead"

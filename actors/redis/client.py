@@ -73,7 +73,7 @@ class Client(Redis):
     replicas = 0
 
 
-class RedisAway(Exception):  # noqa: N818 - reads as what it is
+class RedisAway(Exception):
     """Redis does not serve now; the call may have been applied. Carries no secret."""
 
 

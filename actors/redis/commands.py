@@ -43,15 +43,15 @@ LATE_REPLY_SECONDS: Final = 5.0
 """Seconds longer than asked that a blocked wait may take before the server counts as away."""
 
 
-class NoAnswer(Exception):  # noqa: N818 - reads as what it is
+class NoAnswer(Exception):
     """No owner answered in time. An owner that took the command may execute it all the same."""
 
 
-class TooMany(Exception):  # noqa: N818
+class TooMany(Exception):
     """As many commands wait for this connection as may: nothing was put."""
 
 
-class TooLong(Exception):  # noqa: N818
+class TooLong(Exception):
     """The command has more than `MAX_COMMAND_BYTES`: nothing was put."""
 
 

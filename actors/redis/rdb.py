@@ -25,7 +25,7 @@ RDB_SILENCE_SECONDS: Final = 120.0
 """Seconds without a byte: a server that forks and writes first sends line ends meanwhile."""
 
 
-class NotGiven(Exception):  # noqa: N818 - reads as what it is
+class NotGiven(Exception):
     """The server gives no snapshot, or broke off; managed ones may forbid it."""
 
     code = "no_snapshot"

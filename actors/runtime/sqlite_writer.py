@@ -203,7 +203,7 @@ def open_database(path: Path, schema: Sequence[str]) -> sqlite3.Connection:
             return database
 
 
-class CopyFailed(Exception):  # noqa: N818 - reads as what it is
+class CopyFailed(Exception):
     """A file of SQLite cannot be read, or its copy not be written; the message names the condition."""
 
 

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 NO_OPTIONS = ConnectionOptions()
 
 
-class InvalidConnectionId(ValueError):  # noqa: N818 - reads as what it is
+class InvalidConnectionId(ValueError):
     """The name is not 1 to 64 of ``a-z 0-9 _ -``, beginning with a letter or digit."""
 
     code = "invalid_connection_id"
 
 
-class ConnectionExists(Exception):  # noqa: N818 - reads as what it is
+class ConnectionExists(Exception):
     """The name is taken, perhaps by a connection that is still being removed (`deleting`)."""
 
     code = "connection_exists"
@@ -52,7 +52,7 @@ class ConnectionExists(Exception):  # noqa: N818 - reads as what it is
         self.deleting = deleting
 
 
-class ConnectionNotFound(LookupError):  # noqa: N818 - reads as what it is
+class ConnectionNotFound(LookupError):
     """There is no such connection, or it was deleted."""
 
     code = "connection_not_found"

@@ -104,13 +104,13 @@ Change = Callable[[Document | None], Mapping[str, Any] | None]
 EventsOf = Callable[[Document | None, Document | None], Sequence["Event"]]
 
 
-class StoreAway(Exception):  # noqa: N818 - reads as what it is
+class StoreAway(Exception):
     """The store cannot answer now; whether a write arrived is unknown. Repeat it: ids are stable."""
 
     code = "store_away"
 
 
-class WriteRefused(ValueError):  # noqa: N818 - reads as what it is
+class WriteRefused(ValueError):
     """The store never takes one of these writes: none of them is written, and a repeat changes nothing.
 
     Several writes that are refused may each be taken by themselves: a caller halves them until it has
@@ -120,7 +120,7 @@ class WriteRefused(ValueError):  # noqa: N818 - reads as what it is
     code = "document_refused"
 
 
-class InvalidCursor(ValueError):  # noqa: N818 - reads as what it is
+class InvalidCursor(ValueError):
     """A cursor that this store did not give for this query."""
 
     code = "invalid_cursor"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Write
 
 
-class Superseded(ValueError):  # noqa: N818 - reads as what it is
+class Superseded(ValueError):
     """A newer owner of the connection wrote or reported: nothing of the call was written."""
 
     code = "superseded"

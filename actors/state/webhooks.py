@@ -38,15 +38,15 @@ OLD_SECRET = 86_400.0
 Why = Literal["paused", "gone"]
 
 
-class WebhookNotFound(LookupError):  # noqa: N818 - reads as what it is
+class WebhookNotFound(LookupError):
     """There is no such webhook, or it was deleted."""
 
 
-class Overtaken(Exception):  # noqa: N818 - reads as what it is
+class Overtaken(Exception):
     """Another process is further with this webhook, or it began anew."""
 
 
-class WebhookEnded(Exception):  # noqa: N818 - reads as what it is
+class WebhookEnded(Exception):
     """Every connection that the webhook was for is deleted: nothing turns it on again."""
 
 

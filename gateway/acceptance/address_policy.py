@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
-class Private(Exception):  # noqa: N818 - reads as what it is
+class Private(Exception):
     """A name has an address that is not for everybody."""
 
 
-class Unknown(Exception):  # noqa: N818 - reads as what it is
+class Unknown(Exception):
     """A name has no address that is known here."""
 
 

@@ -31,15 +31,15 @@ FETCH_CONNECT_SECONDS, FETCH_IDLE_SECONDS, FETCH_SECONDS = 10.0, 20.0, 120.0
 _REDIRECT: Final = {301, 302, 303, 307, 308}
 
 
-class UrlRefused(Exception):  # noqa: N818 - reads as what it is
+class UrlRefused(Exception):
     """The URL may not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
-class UrlUnreachable(Exception):  # noqa: N818
+class UrlUnreachable(Exception):
     """The URL could not be fetched. The message is for the caller and repeats nothing of the URL."""
 
 
-class DownloadTooLarge(Exception):  # noqa: N818
+class DownloadTooLarge(Exception):
     """The server announces a larger file than is allowed."""
 
 

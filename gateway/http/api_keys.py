@@ -74,13 +74,13 @@ class RevokedKeyDocument(TypedDict):
     """When it was, so that no setting brings it back."""
 
 
-class InvalidKey(ValueError):  # noqa: N818 - reads as what it is
+class InvalidKey(ValueError):
     """A key that no header can carry, or that is far too short."""
 
     code = "invalid_key"
 
 
-class RevokedKey(ValueError):  # noqa: N818 - reads as what it is
+class RevokedKey(ValueError):
     """A key that was taken back, where no other would let anybody in."""
 
     code = "revoked_key"

@@ -8,7 +8,7 @@ from typing import Final
 _RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,19})-([0-9]{0,19})\s*", re.ASCII | re.IGNORECASE)
 
 
-class Unsatisfiable(Exception):  # noqa: N818 - reads as what it is
+class Unsatisfiable(Exception):
     """The file has nothing of what is asked for."""
 
 

@@ -174,7 +174,7 @@ PROBLEM_KINDS = _kinds(
 )
 
 
-class Problem(Exception):  # noqa: N818 - reads as what it is
+class Problem(Exception):
     """A refusal with a stable `code`; `detail` is for a person, `extra` members for a program."""
 
     def __init__(

@@ -31,7 +31,7 @@ ENDLESS = "teimoso.endless"
 LINGER = 2.0  # seconds in which a client that was refused may read why
 
 
-class _TooLarge(Exception):  # noqa: N818 - raised through the parser, which wraps it
+class _TooLarge(Exception):
     pass
 
 

@@ -24,7 +24,7 @@ PHONE_PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
 PERSON_PATTERN = PHONE_PATTERN[:-2] + rf"|{LID_PATTERN})$"
 
 
-class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
+class InvalidAddress(ValueError):
     """An address that cannot be used; the message never repeats it.
 
     `code` is ``invalid_number`` or ``unsupported_chat``.

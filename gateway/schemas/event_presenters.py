@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.schemas.people.people import Person
 
 
-class UnreadableEvent(ValueError):  # noqa: N818 - reads as what it is
+class UnreadableEvent(ValueError):
     """An event that another release wrote, of which this one can make nothing."""
 
 

@@ -1,5 +1,5 @@
-"""Records the shape of an account's stanzas in files, and compares a recorded trace with the simulator's stanzas.
+"""Records an account's stanzas in trace files, and compares a recorded trace with the simulator's stanzas.
 
-The format is in `docs/trace.md`; the engine has a recorder of its own. The recorder sends and changes no
-stanza, and writes no text, name, number, key or token.
+The format and the recorder's parts are those of `actors.connection.trace` (`docs/trace.md`). The recorder sends
+and changes no stanza, and writes no text, name, number, key or token.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from simulator.trace import allow_list
+from actors.connection.trace import allow_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.trace import login_shape
-from simulator.trace.shape import Shaper, is_word
-from simulator.trace.trace_file import TraceFile
+from actors.connection.trace import login_payload
+from actors.connection.trace.shape import Shaper, is_word
+from actors.connection.trace.trace_file import TraceFile
+from simulator.wire.protocol_library import JID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class Recorder:
         if self._records(device):
             if device not in self._traces:
                 path = self._directory / f"{device[0]}-{device[1]}.jsonl"
-                self._traces[device] = _Trace(TraceFile(path), began=event[0])
+                self._traces[device] = _Trace(path, began=event[0])
             self._traces[device].note(event)
 
     @property
@@ -133,8 +134,9 @@ class SocketRecorder:
 class _Trace:
     """The trace of one device."""
 
-    def __init__(self, file: TraceFile, began: float) -> None:
-        self.file = file
+    def __init__(self, path: Path, began: float) -> None:
+        self.file = TraceFile(path, "simulator")
+        self._path = path
         self._began = began
         self._shaper = Shaper()
         self._reported = 0
@@ -142,26 +144,52 @@ class _Trace:
     def note(self, event: _Event) -> None:
         at, kind, what = event
         seconds = round(at - self._began, 3)
-        self.file.write({"at": seconds, **self._line(kind, what)})
+        self.file.write([{"at": seconds, **self._line(kind, what)}])
         if self.file.dropped > self._reported and self.file.error is None:
             self._reported = self.file.dropped
-            self.file.write({"at": seconds, "event": "gap", "dropped": self._reported})
+            self.file.write([{"at": seconds, "event": "gap", "dropped": self._reported}])
 
     def _line(self, kind: str, what: Any) -> dict[str, Any]:
         match kind:
             case "login":
-                return {"event": "login", "payload": login_shape.shape(what)}
+                return {"event": "login", "payload": login_payload.shape(what)}
             case "end":
                 return {"event": "end", "cause": [what if is_word(what) else "~"]}
             case _:
-                return {"dir": kind, **self._shaper.shape(what, to_server=kind == "out")}
+                return {"dir": kind, **self._shaper.shape(_Stanza(what), sent=kind == "out")}
 
     def described(self) -> dict[str, Any]:
         """The file, lines written, lines dropped, and the last write's error."""
         file = self.file
         return {
-            "file": str(file.path),
+            "file": str(self._path),
             "lines": file.lines,
             "dropped": file.dropped,
             "error": file.error,
         }
+
+
+class _Stanza:
+    """A node of the protocol library as the shape's protocol has it: attributes and texts as on the wire."""
+
+    def __init__(self, node: Any) -> None:
+        self.tag: str = node.tag
+        self.attrs = {name: _text(value) for name, value in node.attrs.items()}
+        content = node.content
+        self.content: list[_Stanza] | bytes | None = (
+            [_Stanza(part) for part in content]
+            if isinstance(content, list)
+            else content.encode(errors="replace")
+            if isinstance(content, str)
+            else content
+        )
+
+
+def _text(value: Any) -> str:
+    """Returns an attribute as on the wire: the library writes a device behind a dot."""
+    if isinstance(value, JID):
+        device = f":{value.device}" if value.device else ""
+        return f"{value.user}{device}@{value.server}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.trace.trace_file import FORMAT, OLDER, older
+from actors.connection.trace.trace_file import FORMAT, OLDER, older
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

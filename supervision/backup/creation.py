@@ -46,7 +46,7 @@ SCRATCH_REMOVAL_SECONDS: Final = 60.0
 """Seconds for which the end of a backup waits until its scratch is removed."""
 
 
-class BackupFailed(Exception):  # noqa: N818 - reads well without Error
+class BackupFailed(Exception):
     """No backup was made: a stable `code`, and a sentence for a person. The next one finds the parts that were stored."""
 
     def __init__(self, code: str, sentence: str) -> None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 RESTORE_SCRATCH: Final = "restore.scratch"
 
 
-class CannotRestore(Exception):  # noqa: N818 - reads well without Error
+class CannotRestore(Exception):
     """Nothing was restored: the message is the reason, a sentence for a person. The directory can be tried again."""
 
 

@@ -37,7 +37,7 @@ Proof = Literal["sent", "delivered", "read"]
 PROOFS: Final[tuple[Proof, ...]] = ("sent", "delivered", "read")
 
 
-class QueueUnreadable(Exception):  # noqa: N818 - reads well without Error
+class QueueUnreadable(Exception):
     """The embedded Valkey does not load the restored files; the message is its last words."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
 
 
-class JobFailed(Exception):  # noqa: N818 - reads well without Error
+class JobFailed(Exception):
     """A job cannot run: a sentence for a person, and a stable `code`."""
 
     def __init__(self, code: str, sentence: str) -> None:

@@ -40,7 +40,7 @@ ROOT_SILENCE = 12.0
 log = structlog.get_logger()
 
 
-class Fallen(Exception):  # noqa: N818 - reads well without Error
+class Fallen(Exception):
     """A part fell: the reason for a person, and its cause in the history."""
 
     def __init__(self, reason: str, cause: str = "crashed") -> None:

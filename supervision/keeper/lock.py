@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LOCK_FILE = "keeper.lock"
 
 
-class Held(Exception):  # noqa: N818 - reads well without Error
+class Held(Exception):
     """Another process holds the lock of this data directory: a keeper, or a stop in progress."""
 
 

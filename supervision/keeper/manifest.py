@@ -19,7 +19,7 @@ CONTROL_PORT = 18_081
 """The default port of the simulator's control API."""
 
 
-class UnreadableManifest(Exception):  # noqa: N818 - reads well without Error
+class UnreadableManifest(Exception):
     """The manifest cannot be read, so that no part can be started or found."""
 
     def __init__(self, file: Path) -> None:

@@ -39,7 +39,7 @@ TAG_BYTES: Final = 16
 _FIXED: Final = len(MAGIC) + 1 + 2
 
 
-class Tampered(Exception):  # noqa: N818 - reads as what it is
+class Tampered(Exception):
     """The bytes are not the backup that was written: changed, cut off, another one's, or no backup at all."""
 
     code: Final = "backup_damaged"

@@ -25,11 +25,11 @@ WRAPPED_BYTES: Final = NONCE_BYTES + BACKUP_KEY_BYTES + 16
 _ID, _WRAP, _NAME = b"teimoso vault key id", b"teimoso vault key wrap", b"teimoso vault names"
 
 
-class NotAKey(ValueError):  # noqa: N818 - reads as what it is
+class NotAKey(ValueError):
     """A text that is no key, or no list of keys; the message does not quote it."""
 
 
-class WrongKey(Exception):  # noqa: N818
+class WrongKey(Exception):
     """None of the keys opens it: it was encrypted with another one."""
 
     code: Final = "wrong_key"

@@ -137,7 +137,7 @@ async def _drained(
         held.session.close()
 
 
-class _NotAll(Exception):  # noqa: N818 - reads as what it is
+class _NotAll(Exception):
     """The store or Redis is away."""
 
 

@@ -62,7 +62,7 @@ def refusal(code: int | None) -> Refusal:
     return named or Refusal(f"refused_{code}", "dead" if code in DEAD else "retry")
 
 
-class SendDeferred(SendError):  # noqa: N818 - reads as what it is
+class SendDeferred(SendError):
     """A limit of the account keeps the message from leaving until then (seconds since the epoch).
 
     It waits at its place, no attempt counts, and other chats go on.

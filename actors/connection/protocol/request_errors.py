@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from actors.connection.disconnects.causes import Cause
 
 
-class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
+class ConnectionLost(Exception):
     """The socket is gone. `written` says that the bytes in question may have left."""
 
     def __init__(self, cause: Cause, *, written: bool) -> None:
@@ -17,7 +17,7 @@ class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
         self.written = written
 
 
-class RequestFailed(Exception):  # noqa: N818 - reads as what it is
+class RequestFailed(Exception):
     """WhatsApp answered a request with an error; `code` is its number, 0 where it gave none."""
 
     def __init__(self, code: int) -> None:
@@ -25,11 +25,11 @@ class RequestFailed(Exception):  # noqa: N818 - reads as what it is
         self.code = code
 
 
-class RequestTimeout(Exception):  # noqa: N818 - reads as what it is
+class RequestTimeout(Exception):
     """WhatsApp did not answer a request in time."""
 
 
-class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
+class NotOnWhatsApp(Exception):
     """There is nobody under this address at WhatsApp."""
 
 

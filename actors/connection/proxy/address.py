@@ -50,7 +50,7 @@ _FORM: Final = (
 Scheme = Literal["http", "socks5"]
 
 
-class InvalidProxy(ValueError):  # noqa: N818 - reads as what it is
+class InvalidProxy(ValueError):
     """The text names no proxy; the sentence that it has quotes nothing of it."""
 
 

@@ -28,7 +28,7 @@ WRONG_PASSWORD: Final = 407
 """HTTP's status of a proxy that wants another user or password, or any."""
 
 
-class ProxyFailed(OSError):  # noqa: N818 - reads as what it is
+class ProxyFailed(OSError):
     """The proxy let nothing through; `cause` says why. It carries no secret."""
 
     def __init__(self, cause: Cause) -> None:

@@ -31,31 +31,31 @@ NO_POSITION = Position(0, 0)
 _inside: ContextVar[object | None] = ContextVar("session_transaction", default=None)
 
 
-class StaleEpoch(Exception):  # noqa: N818 - reads as what it is
+class StaleEpoch(Exception):
     """The file belongs to a newer epoch: its owner is another one (G6). Nothing was changed."""
 
     code: Final = "stale_epoch"
 
 
-class SessionDamaged(Exception):  # noqa: N818
+class SessionDamaged(Exception):
     """The file is no session, or a broken one. It was left as it is."""
 
     code: Final = "session_damaged"
 
 
-class SessionUnlinked(Exception):  # noqa: N818
+class SessionUnlinked(Exception):
     """The account was unlinked meanwhile, and its keys are gone from the file. Nothing was changed."""
 
     code: Final = "session_unlinked"
 
 
-class SessionTooNew(Exception):  # noqa: N818
+class SessionTooNew(Exception):
     """A newer release wrote the file. It was left as it is."""
 
     code: Final = "session_too_new"
 
 
-class SessionUnavailable(Exception):  # noqa: N818
+class SessionUnavailable(Exception):
     """The file cannot be read or written now (disk full, locked). Nothing was changed."""
 
     code: Final = "session_unavailable"
@@ -66,7 +66,7 @@ class SessionUnavailable(Exception):  # noqa: N818
         return self.args in {("SQLITE_FULL",), (DISK_RESERVE,)}
 
 
-class SessionBlocked(Exception):  # noqa: N818
+class SessionBlocked(Exception):
     """Something else stands where the session or its directory belongs. It was left as it is."""
 
     code: Final = "session_blocked"

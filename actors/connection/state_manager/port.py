@@ -11,11 +11,11 @@ Cleared = tuple[Literal["more", "done", "lost"], str | None]
 """Whether anything is left to be cleared, and behind which place; ``lost`` under a newer epoch."""
 
 
-class StateAway(Exception):  # noqa: N818 - reads as what it is
+class StateAway(Exception):
     """The StateManager did not confirm: it is dead, not known yet, or its store is away."""
 
 
-class StateRefused(Exception):  # noqa: N818 - reads as what it is
+class StateRefused(Exception):
     """The store never takes what was given, all of it together: nothing of it is stored."""
 
 

@@ -43,7 +43,7 @@ _NUMBERS = {"not_in_group": 403, "unknown_group": 404}
 """WhatsApp's numbers, where the program has a word instead."""
 
 
-class AnsweredByAnother(SendError):  # noqa: N818 - reads as what it is
+class AnsweredByAnother(SendError):
     """WhatsApp answers for the recipient's number by another one: its `phone` and `lid` ("" where unknown).
 
     Nothing left.

@@ -56,11 +56,11 @@ _READS: Final = (
 )
 
 
-class NotInstalled(Exception):  # noqa: N818 - reads as what it is
+class NotInstalled(Exception):
     """ffmpeg is not installed on this host."""
 
 
-class NotConverted(Exception):  # noqa: N818 - reads as what it is
+class NotConverted(Exception):
     """ffmpeg cannot convert the file; the message says why, in words."""
 
 

@@ -61,11 +61,11 @@ Only with several hosts: on one host the previous owner is always within reach.
 """
 
 
-class LeaseLost(Exception):  # noqa: N818 - reads as what it is
+class LeaseLost(Exception):
     """The epoch is no longer the newest, or was released: stop, nothing of it counts any more."""
 
 
-class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
+class LeaseMissing(Exception):
     """Redis was emptied: take a new lease. Or the connection was deleted: it cannot be taken."""
 
 

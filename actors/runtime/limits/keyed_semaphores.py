@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 
-class NoTurn(Exception):  # noqa: N818 - reads as what it is
+class NoTurn(Exception):
     """No turn of the key came in time."""
 
 

@@ -28,7 +28,7 @@ class Limit:
         return LimitReached(self, scope, retry_after, needed=needed)
 
 
-class LimitReached(Exception):  # noqa: N818 - reads as what it is
+class LimitReached(Exception):
     """A caller has all that `limit` allows a connection, a key or the instance (`scope`). Nothing was taken.
 
     A limit of `needed` would allow what is refused; of more than its size, whatever else is not known.

@@ -18,7 +18,7 @@ INSERT_TRIES = 20
 """Additions by others, one after the other, that may come between."""
 
 
-class _Overtaken(Exception):  # noqa: N818 - reads as what it is
+class _Overtaken(Exception):
     """Another process added one meanwhile."""
 
 

@@ -53,7 +53,7 @@ ABANDONED = 3600.0
 """Seconds after which no command can still be at work on its scratch file."""
 
 
-class CommandFailed(Exception):  # noqa: N818 - reads as what it is
+class CommandFailed(Exception):
     """A command cannot run; the message is the reason, a sentence for a person."""
 
 

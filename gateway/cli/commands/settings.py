@@ -28,7 +28,7 @@ SETTINGS_FILE = "settings.env"
 _PLAIN = re.compile(r"[\w./:@,+-]*", re.ASCII)
 
 
-class SettingRefused(Exception):  # noqa: N818 - reads as what it is
+class SettingRefused(Exception):
     """A change of a setting was refused; the reason is a sentence for a person."""
 
 

@@ -46,7 +46,7 @@ BUILD_SECONDS: Final = 900.0
 CHECK_SECONDS: Final = 180.0
 
 
-class EngineFailed(Exception):  # noqa: N818 - reads as what it is
+class EngineFailed(Exception):
     """A step of `teimoso engine` cannot be done; the message is the reason, a sentence for a person."""
 
 

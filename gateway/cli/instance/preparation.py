@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ROOM = 1_048_576  # bytes that a start takes on the disk at least
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as what it is
+class CannotStart(Exception):
     """An instance cannot start; the message is the reason, a sentence for a person."""
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROGRESS_POLL_SECONDS = 0.15
 
 
-class NotStarted(Exception):  # noqa: N818 - reads as what it is
+class NotStarted(Exception):
     """Parts did not start: one sentence for each."""
 
 

@@ -30,7 +30,7 @@ KEEPER_START_SECONDS = 20.0  # seconds that a new keeper has to show itself
 GLANCE = 0.5  # seconds between two looks at the keeper
 
 
-class StopRequested(Exception):  # noqa: N818 - reads as what it is
+class StopRequested(Exception):
     """SIGINT or SIGTERM: a person who stays attached wants all of it to stop."""
 
 

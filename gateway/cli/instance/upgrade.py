@@ -60,7 +60,7 @@ BACK = 90.0  # seconds that a part has to be back
 SERVICES_SECONDS = 300.0  # seconds that a Ray task has for the services
 
 
-class Stopped(Exception):  # noqa: N818 - reads as what it is
+class Stopped(Exception):
     """The upgrade stopped; the reason is a sentence for a person. The parts left over run as they did."""
 
 

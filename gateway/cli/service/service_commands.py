@@ -38,7 +38,7 @@ Root = Annotated[
 Print = Annotated[bool, typer.Option("--print", help="Show what would be done, and do nothing.")]
 
 
-class CannotInstall(Exception):  # noqa: N818 - reads as what it is
+class CannotInstall(Exception):
     """The unit cannot be installed; the message is the reason, a sentence for a person."""
 
 

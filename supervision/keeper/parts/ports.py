@@ -33,7 +33,7 @@ PORT_NAMES = (VALKEY, SIMULATOR, *RAY_PORTS)
 FIRST_PORT, LAST_PORT, PORT_BLOCK = 20_000, 32_000, 20
 
 
-class NoPortFree(Exception):  # noqa: N818 - reads well without Error
+class NoPortFree(Exception):
     """All usable ports are taken."""
 
 

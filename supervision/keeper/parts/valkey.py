@@ -32,7 +32,7 @@ logfile ""
 """
 
 
-class NoServer(Exception):  # noqa: N818 - reads well without Error
+class NoServer(Exception):
     """The embedded server has no binary for this platform."""
 
 

@@ -42,7 +42,7 @@ _SIZES: Final[Mapping[str, int]] = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - reads as what it is
+class Refused(Exception):
     """A status and the sentence beside it."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,127})*")
 
 
-class BucketAway(Exception):  # noqa: N818 - reads as what it is
+class BucketAway(Exception):
     """The bucket did not answer, and the call may have been executed. Repeat it.
 
     `reason` is a stable word, never text of a server.
@@ -29,7 +29,7 @@ class BucketAway(Exception):  # noqa: N818 - reads as what it is
         self.reason = reason
 
 
-class Conflict(Exception):  # noqa: N818
+class Conflict(Exception):
     """The object is not of the generation that was to be replaced. Nothing was written."""
 
     code: Final = "vault_conflict"

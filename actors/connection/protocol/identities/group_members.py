@@ -41,11 +41,11 @@ _FORBIDDEN: Final = frozenset({401, 403})
 _MISSING: Final = frozenset({404, 406, 410})
 
 
-class NotInGroup(Exception):  # noqa: N818 - reads as what it is
+class NotInGroup(Exception):
     """The account is no member of the group."""
 
 
-class UnknownGroup(Exception):  # noqa: N818
+class UnknownGroup(Exception):
     """There is no such group at WhatsApp."""
 
 

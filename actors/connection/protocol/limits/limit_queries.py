@@ -35,7 +35,7 @@ FURTHEST: Final = 4_102_444_800
 """The year 2100: a later end is none."""
 
 
-class UnreadableMex(ValueError):  # noqa: N818 - reads as what it is
+class UnreadableMex(ValueError):
     """The answer is no answer; the word that it has says why, and is none of WhatsApp's."""
 
 

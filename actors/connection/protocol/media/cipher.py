@@ -37,7 +37,7 @@ HISTORY_FILE: Final = "history"
 _ALL_WORDS: Final = {**_WORDS, HISTORY_FILE: b"WhatsApp History Keys"}
 
 
-class Corrupt(Exception):  # noqa: N818 - reads as what it is
+class Corrupt(Exception):
     """The bytes are not the file that the message names.
 
     `sealed_so`: they are what its sender uploaded, so no other try will do better.

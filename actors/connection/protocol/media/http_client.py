@@ -31,7 +31,7 @@ _LEAST_RATE: Final = 32 * 1024
 _ORIGIN: Final = "https://web.whatsapp.com"
 
 
-class ServerUnreachable(Exception):  # noqa: N818 - reads as what it is
+class ServerUnreachable(Exception):
     """The server did not answer, or its answer broke off."""
 
 

@@ -21,7 +21,7 @@ _LONGEST_AUTH: Final = 4096
 _LEAST_TTL, _MOST_TTL = 30, 86_400
 
 
-class NoLink(Exception):  # noqa: N818 - reads as what it is
+class NoLink(Exception):
     """The media servers are not known now: the connection is not open."""
 
 

@@ -245,7 +245,7 @@ class Uploader:
         raise SendError(UPLOAD_FAILED)
 
 
-class _Refused(Exception):  # noqa: N818 - reads as what it is
+class _Refused(Exception):
     """The servers do not let this device in with the words that it has."""
 
 

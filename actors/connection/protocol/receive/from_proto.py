@@ -58,7 +58,7 @@ USUAL_PIN: Final = 7 * 86_400
 """Seconds of a pin at most, and of one that names none: what WhatsApp's own clients propose."""
 
 
-class Forged(Exception):  # noqa: N818 - reads as what it is
+class Forged(Exception):
     """It would change what its sender may not, or names nothing that could be changed."""
 
 

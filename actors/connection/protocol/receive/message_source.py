@@ -15,7 +15,7 @@ BROADCAST: Final = "broadcast"
 STATUS_CHAT: Final = "status"
 
 
-class Unparseable(Exception):  # noqa: N818 - reads as what it is
+class Unparseable(Exception):
     """The stanza names no sender, or itself not."""
 
 

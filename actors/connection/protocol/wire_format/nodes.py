@@ -20,7 +20,7 @@ proto: Any = whatsapp_pb2
 """The classes of `whatsapp.proto`; they have no types."""
 
 
-class MalformedMessage(Exception):  # noqa: N818 - reads as what it is
+class MalformedMessage(Exception):
     """These bytes are not the protobuf message they should be."""
 
 

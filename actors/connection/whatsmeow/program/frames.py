@@ -16,7 +16,7 @@ _LENGTH: Final = struct.Struct(">I")
 _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
-class MalformedFrame(Exception):  # noqa: N818 - reads as what it is
+class MalformedFrame(Exception):
     """The other end wrote what is no frame."""
 
 

@@ -26,7 +26,7 @@ REQUEST_TIMEOUT: Final = 40.0
 """Seconds that a request waits for its answer; the program waits 30 for WhatsApp's."""
 
 
-class PipeLost(Exception):  # noqa: N818 - reads as what it is
+class PipeLost(Exception):
     """The program is gone. `written`: it may have read the request."""
 
     def __init__(self, *, written: bool) -> None:
@@ -34,7 +34,7 @@ class PipeLost(Exception):  # noqa: N818 - reads as what it is
         self.written = written
 
 
-class PipeTimeout(Exception):  # noqa: N818
+class PipeTimeout(Exception):
     """The program did not answer a request in time."""
 
 

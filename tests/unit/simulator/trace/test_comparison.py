@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.trace import allow_list, catalogue
+from actors.connection.trace import allow_list
+from simulator.trace import catalogue
 from simulator.trace.comparison import TraceComparison
 from simulator.trace.features import UNLISTED, Feature
 from simulator.trace.trace_lines import TraceError, read

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from simulator.trace.recorder import MOST_EARLY, Recorder
-from simulator.trace.trace_file import OLDER, TraceFile, older
 from simulator.wire.protocol_library import JID, SERVER, Node
 from tests import traced
 from tests.waits import eventually
@@ -177,26 +175,6 @@ def test_a_socket_whose_owner_is_unknown_keeps_so_much(tmp_path: Path) -> None:
     assert lines[-1]["cause"] == ["closed"]
 
 
-def test_a_file_is_for_its_owner_and_only_so_many_are_kept(tmp_path: Path) -> None:
-    path, most = tmp_path / "trace" / "x.jsonl", 2000
-    before = os.umask(0)
-    try:
-        file = TraceFile(path, most)
-        for number in range(1000):
-            file.write({"at": number})
-        file.close()
-    finally:
-        os.umask(before)
-    kept = [older(path, number) for number in range(OLDER, -1, -1)]
-    assert sorted(path.parent.iterdir()) == sorted(kept)
-    assert all(one.stat().st_size <= most for one in kept)
-    assert all(one.stat().st_mode & 0o777 == 0o600 for one in kept)
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    numbers = [line["at"] for line in traced.lines(path)]
-    assert numbers == [*range(numbers[0], 1000)]
-    assert file.lines == 1000
-
-
 FULL = """
 import json, resource, sys
 from pathlib import Path
@@ -241,22 +219,35 @@ def test_a_full_disk_costs_lines_and_leaves_the_file_whole(tmp_path: Path) -> No
     assert len(lines) == written + 2
 
 
-def test_a_file_that_was_taken_away_begins_anew(tmp_path: Path) -> None:
-    file = TraceFile(tmp_path / "x.jsonl")
-    for part in ("1", "2"):
-        file.write({"at": 0})
-        assert f'"part":{part}' in file.path.read_text()
-        file.path.unlink()
-    file.path.symlink_to(tmp_path / "elsewhere")
-    file.write({"at": 0})
-    assert (file.dropped, file.error) == (1, "ELOOP")
-    assert not (tmp_path / "elsewhere").exists()
-
-
 def kinds(trace: Path) -> list[str]:
     if not trace.exists():
         return []
     return [line.get("event") or f"{line['dir']} {line['tag']}" for line in traced.lines(trace)]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (JID("15550100002", device=3), "s.whatsapp.net:1.3"),
+        (JID("900", "lid"), "lid:1"),
+        (JID("", "g.us"), "@g.us"),
+        ("15550100002:3@s.whatsapp.net", "s.whatsapp.net:1.3"),
+        ("zq", "~4"),
+        (1790000000, "~16"),
+    ],
+)
+def test_an_address_is_recorded_as_on_the_wire(
+    tmp_path: Path, value: object, expected: str
+) -> None:
+    """The library's text of an address has the device behind a dot."""
+    recorder = Recorder(tmp_path)
+    recorder.start(None)
+    socket = recorder.socket()
+    socket.identified((ACCOUNT, 1))
+    socket.received(Node("receipt", {"to": value}, "zqzqz"))
+    recorder.close()
+    (line,) = traced.lines(tmp_path / f"{ACCOUNT}-1.jsonl")
+    assert (line["attrs"], line["bytes"]) == ({"to": expected}, "~16")
 
 
 def test_devices_of_one_account_have_files_of_their_own(tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ MAX_INFLATED: Final = 192 * 1024 * 1024
 _GONE: Final = frozenset({404, 410})
 
 
-class UnusableHistory(Exception):  # noqa: N818 - reads as what it is
+class UnusableHistory(Exception):
     """Nothing will come of it: it is gone from the servers, or not what the phone named."""
 
 
-class Later(Exception):  # noqa: N818
+class Later(Exception):
     """It cannot be had now."""
 
 

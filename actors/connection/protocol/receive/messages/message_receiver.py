@@ -30,7 +30,7 @@ PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
 
 
-class MembersWanted(Exception):  # noqa: N818 - reads as what it is
+class MembersWanted(Exception):
     """Whether the message counts depends on who is in the group, which is not known."""
 
 

@@ -64,7 +64,6 @@ def nodes(of_tags: st.SearchStrategy[str], of_names: st.SearchStrategy[str]) -> 
 
 @pytest.mark.parametrize("entry", GOLDEN, ids=lambda entry: entry["why"])
 def test_the_golden_file(entry: dict[str, Any]) -> None:
-    """The simulator's recorder is held to the same file."""
     shaper = Shaper()
     for written, line in zip(entry["stanzas"], entry["lines"], strict=True):
         shown = shaper.shape(read(written), sent=line["dir"] == "out")
