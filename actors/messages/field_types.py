@@ -7,15 +7,52 @@ shows all of it.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from actors.messages import text_validation
 from actors.runtime.text_pattern import TextPattern
 
 T = TypeVar("T")
+
+MAX_TEXT_CHARACTERS = 65_536  # WhatsApp's limit for a text message
+
+# C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+# The texts that `sendable` takes, as a pattern for JSON Schema: no control character, and at least one
+# that is no white space.
+_REFUSED = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
+_WHITE = r"\t\n\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
+TEXT_PATTERN = f"^[^{_REFUSED}]*[^{_REFUSED}{_WHITE}][^{_REFUSED}]*$"
+
+
+class InvalidText(ValueError):
+    """A text that cannot be sent; the message never repeats it. `code` is stable."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def sendable(text: str) -> str:
+    """The text itself; raises `InvalidText` when WhatsApp would refuse or mangle it."""
+    if not text or text.isspace():
+        raise InvalidText("text_empty", "write a text that is more than white space")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise InvalidText(
+            "text_too_long",
+            f"write at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}",
+        )
+    found = None if text.isprintable() else _CONTROL.search(text)
+    if found:
+        raise InvalidText(
+            "control_character",
+            f"write it without control characters; character {found.start() + 1} is U+{ord(found[0]):04X}",
+        )
+    return text
 
 
 class AnswerDescription(NamedTuple):
@@ -43,8 +80,8 @@ def whole(value: object) -> object:
 
 def _sendable(value: str) -> str:
     try:
-        return text_validation.sendable(value)
-    except text_validation.InvalidText as error:
+        return sendable(value)
+    except InvalidText as error:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
@@ -82,8 +119,8 @@ SendableText = Annotated[
         {
             "type": "string",
             "minLength": 1,
-            "maxLength": text_validation.MAX_TEXT_CHARACTERS,
-            "pattern": text_validation.TEXT_PATTERN,
+            "maxLength": MAX_TEXT_CHARACTERS,
+            "pattern": TEXT_PATTERN,
             "description": "The text; control characters other than tab and line ends are refused.",
             "examples": ["hi"],
         }

@@ -11,10 +11,10 @@ from actors.messages.content import (
     Text,
     UnknownContent,
     Worded,
+    forward_score,
     reworded,
     unpack,
 )
-from actors.messages.forward_count import score_of
 from gateway.acceptance.message_targets import of_document, require_there
 from gateway.http.problems import Problem
 
@@ -35,7 +35,9 @@ def forwarded(document: Mapping[str, Any]) -> Forwardable:
     if isinstance(content, Worded):
         content = replace(reworded(content, lambda written: found.text or written), mentions=None)
     return replace(
-        content, reply_to=None, forwarding_score=score_of(content.forwarding_score, own=found.own)
+        content,
+        reply_to=None,
+        forwarding_score=forward_score(content.forwarding_score, own=found.own),
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.messages.mentions import EVERYBODY, MOST_MENTIONS
+from actors.messages.content import EVERYBODY, MOST_MENTIONS
 from actors.runtime.text_pattern import TextPattern
 from gateway.schemas import addresses
 

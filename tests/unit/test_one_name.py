@@ -24,7 +24,7 @@ CLASSES: Final = {
     "the engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
         AppState Call Calls Connection Group GroupSettings Groups
         HistorySyncs MediaStore Passkey Person Picture
-        Presence Recorder SentMessages Shaper Target TraceFile
+        Presence Recorder SentMessages Target
         Versions
     """,
 }
@@ -33,9 +33,7 @@ CONSTANTS: Final = {
         ADDRESS ROUTES COLUMNS COMMANDS OPERATIONS P REFUSES RETRY_PAUSE ROUTES SCHEMA T VERSION
     """,
     "the engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
-        ADDRESSES ANY EDIT FILE_BYTES FORMAT IDS MOST_PARTS NAMES
-        NUMBERS OLDER REMEMBERED SAME_PEOPLE SECRET_BYTES SERVER
-        SERVERS SERVERS_OWN STATUS TAGS VALUES VOTE WORDS
+        EDIT SECRET_BYTES SERVER STATUS VOTE
     """,
     "each module's own, of one meaning": """
         MAX_RETRIES

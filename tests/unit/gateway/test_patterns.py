@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.messages import text_validation
+from actors.messages import field_types
 from gateway.schemas import addresses
 
 ADDRESS = re.compile(addresses.PHONE_PATTERN)
 NUMBER = re.compile(addresses.NUMBER_PATTERN)
-TEXT = re.compile(text_validation.TEXT_PATTERN)
+TEXT = re.compile(field_types.TEXT_PATTERN)
 WRITTEN = st.text("+ ()-0123456789@s.whatpne", max_size=70) | st.from_regex(ADDRESS, fullmatch=True)
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 
@@ -47,8 +47,8 @@ def test_addresses(written: str) -> None:
 @given(st.text(st.sampled_from("a \t\n\x0b\x1c\x85\xa0\u2007\u3000\u200b\ufeff") | CHARACTERS))
 def test_texts(written: str) -> None:
     try:
-        text_validation.sendable(written)
-    except text_validation.InvalidText:
+        field_types.sendable(written)
+    except field_types.InvalidText:
         taken = False
     else:
         taken = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages.forward_count import score_of
+from actors.messages.content import forward_score
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ from actors.messages.forward_count import score_of
 def test_a_forward_counts_once_unless_the_message_is_the_accounts(
     before: int | None, own: bool, score: int
 ) -> None:
-    assert score_of(before, own=own) == score
+    assert forward_score(before, own=own) == score

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages.text_validation import MAX_TEXT_CHARACTERS, InvalidText, sendable
+from actors.messages.field_types import MAX_TEXT_CHARACTERS, InvalidText, sendable
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import actors.connection.whatsmeow
 from actors.connection.protocol.message_size import MAX_MESSAGE
 from actors.connection.protocol.wire_format.nodes import proto
-from actors.messages.mentions import MOST_MENTIONS
-from actors.messages.text_validation import MAX_TEXT_CHARACTERS
+from actors.messages.content import MOST_MENTIONS
+from actors.messages.field_types import MAX_TEXT_CHARACTERS
 
 BRIDGE = Path(actors.connection.whatsmeow.__file__).parent / "bridge/library/forgeries.go"
 WORDS = "ก" * MAX_TEXT_CHARACTERS  # three bytes each; a character of four has two UTF-16 units
