@@ -207,8 +207,15 @@ def _stanza(shown: Mapping[str, Any]) -> Node:
             content = content.encode()
     elif content is not None:
         content = [*map(_stanza, content)]
+    attrs = (shown["Attrs"] or {}).items()
+    # The library writes a boolean as JSON has it.
     return Node(
-        shown["Tag"], {name: str(each) for name, each in (shown["Attrs"] or {}).items()}, content
+        shown["Tag"],
+        {
+            name: str(json.dumps(value) if isinstance(value, bool) else value)
+            for name, value in attrs
+        },
+        content,
     )
 
 
