@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side; and rules for languages that are not here are not looked for.
 MAKEFLAGS += -j2 -r
 
-.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-bump dist check check-go test-go fuzz-go test-whatsmeow mutation docs site debian lock clean
+.PHONY: up down test test-all coverage chaos bench setup setup-test proto whatsmeow whatsmeow-bump dist check check-go test-go fuzz-go test-whatsmeow mutation docs site debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -40,21 +40,27 @@ up: setup
 down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
-## lint, types and every test but the long ones, which `make chaos` runs; what a failed run leaves is in build/tests,
-## and how the console's pages look in build/screenshots
+# Types or the program are checked while tests wait, with what these leave of the cores.
+define tested
+	@mkdir -p build; rm -rf build/tests; TMPDIR=$$(mktemp -d -p "$(or $(SCRATCH),/tmp)" XXXXXX) || exit 1; export TMPDIR; \
+	trap 'rm -rf "$$TMPDIR"' EXIT; trap 'exit 130' INT TERM; \
+	{ $(2); } >.venv/beside.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long and $(1)"; tests=$$?; \
+	wait $$beside; checks=$$?; cat .venv/beside.log; \
+	[ $$tests = 0 ] || mv "$$TMPDIR" build/tests; \
+	exit $$((tests ? tests : checks))
+endef
+
+## lint, types and the first ring of tests, with each promise against real processes; what a failed run leaves is in
+## build/tests, and how the console's pages look in build/screenshots
 test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# Types are checked, and the program is checked and tested, while tests wait, with what these leave of the cores.
-	@mkdir -p build; rm -rf build/tests; TMPDIR=$$(mktemp -d -p "$(or $(SCRATCH),/tmp)" XXXXXX) || exit 1; export TMPDIR; \
-	trap 'rm -rf "$$TMPDIR"' EXIT; trap 'exit 130' INT TERM; \
-	nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	$(MAKE) -s check-go test-go >.venv/go.log 2>&1 & go=$$!; \
-	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
-	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	wait $$go; program=$$?; echo "Go:"; cat .venv/go.log; \
-	[ $$tests = 0 ] || mv "$$TMPDIR" build/tests; \
-	exit $$((tests ? tests : types ? types : program))
+	$(call tested,not second,nice -n 19 $(BIN)/mypy; types=$$?; $(MAKE) -s check-go && exit $$types)
+
+## the second ring: the rest but the long tests, which `make chaos` runs, and the tests of the program
+test-all: setup-test debian
+	$(call tested,second,$(MAKE) -s test-go)
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian

@@ -15,6 +15,7 @@ import structlog
 
 from actors.runtime import logs
 from tests.run import answers, leaks, restarts
+from tests.run.rings import is_second
 from tests.run.scheduling import Scheduling, rank, shares
 from tests.run.silences import SILENCES, WatchedLoops
 
@@ -79,6 +80,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank(item.nodeid))
+    for item in items:
+        if is_second(item.nodeid):
+            item.add_marker("second")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -216,6 +216,20 @@ def open_(
 
 
 @app.command()
+def dashboard(
+    show: Annotated[
+        bool, typer.Option("--print", help="Print the address, and open no browser.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Start Ray's dashboard and open it; it runs until the instance stops, and asks for the token in `ray/token`."""
+    from gateway.cli.instance.open_console import run_dashboard
+
+    run_dashboard(directory(data), as_json, show=show)
+
+
+@app.command()
 def doctor(
     settings: Annotated[
         Path | None,

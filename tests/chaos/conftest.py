@@ -70,7 +70,6 @@ def running(disk: Path | str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "MIN_UPTIME": "1000",
         "RESTART_BACKOFF_CAP": "1000",
         "RETRY_BACKOFF_BASE": str(int(BACKOFF * 1000)),
-        "RAY_DASHBOARD": "false",
     }
     with Instance(data, environment) as instance:
         instance.pair(CONNECTION, ACCOUNT)
@@ -108,7 +107,6 @@ def elsewhere(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) ->
         "CPU_THRESHOLD": "100",
         "MEMORY_THRESHOLD": "100",
         "WEBHOOK_URL_PRIVATE": "true",
-        "RAY_DASHBOARD": "false",
     }
     with Instance(place / "data", environment) as instance:
         instance.pair(CONNECTION, ACCOUNT)

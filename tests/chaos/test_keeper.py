@@ -5,6 +5,7 @@ Each test but the last leaves the instance ready; that one stops it, so this fil
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -104,17 +105,20 @@ def test_it_listens_on_loopback_alone(instance: Instance) -> None:
     assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
 
 
-def test_ray_runs_without_its_dashboard(instance: Instance) -> None:
-    """`RAY_DASHBOARD=false` leaves out all that serves it; a job is refused by the setting's name."""
+def test_ray_runs_without_its_dashboard_until_it_is_opened(instance: Instance) -> None:
+    """A job opens it as well, and finds the one that is open."""
     names = {process.name() for process in instance.family()}
     assert "gcs_server" in names
     assert not {name for name in names if name.startswith("ray-dashboard")}
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port_of(instance, "ray_dashboard")))
     assert "dashboard" not in instance.status()["addresses"]
-    refused = instance.teimoso("jobs", "list")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "RAY_DASHBOARD=false" in refused.stderr
+    listed = instance.teimoso("jobs", "list", "--json")
+    assert (listed.returncode, json.loads(listed.stdout)) == (0, {"items": []})
+    opened = instance.teimoso("dashboard", "--print")
+    assert instance.status()["addresses"]["dashboard"] == opened.stdout.strip()
+    ended = instance.teimoso("jobs", "run", "redrive", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_secrets_are_for_the_owner_alone(instance: Instance) -> None:

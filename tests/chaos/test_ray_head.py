@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
+WAITING: Final = {"sh"}
 AGENTS: Final = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-"""Titles of the raylet's children that serve a node beside its workers."""
+"""Names of the raylet's agents, before and after the dashboard is opened."""
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +80,11 @@ def test_a_head_that_lost_a_part_comes_back_with_its_state(
 
 
 @contextmanager
-def orphans(instance: Instance) -> Iterator[list[psutil.Process]]:
+def orphans(instance: Instance, names: set[str]) -> Iterator[list[psutil.Process]]:
     """Stops the agents of the raylet, which is killed: its death and SIGTERM reach them no more."""
     raylet = named(instance, "raylet")
-    agents = [each for each in raylet.children() if each.name() in AGENTS]
-    assert {each.name() for each in agents} == AGENTS
+    agents = [each for each in raylet.children() if each.name() in names]
+    assert {each.name() for each in agents} == names
     try:
         for each in agents:
             each.send_signal(signal.SIGSTOP)
@@ -100,13 +101,15 @@ def orphans(instance: Instance) -> Iterator[list[psutil.Process]]:
 def test_agents_of_a_killed_raylet_end_before_the_next_head(instance: Instance) -> None:
     instance.ready(60)
     head = instance.process("ray").pid
-    with orphans(instance):
+    with orphans(instance, WAITING):
         until("there is another head", lambda: instance.pids("ray") - {head}, 60)
     instance.ready(60)
 
 
 def test_down_ends_the_agents_of_a_killed_raylet(instance: Instance) -> None:
     instance.ready(60)
-    with orphans(instance):
+    opened = instance.teimoso("dashboard", "--print")
+    assert opened.returncode == 0, opened.stderr
+    with orphans(instance, AGENTS):
         done = instance.teimoso("down")
         assert done.returncode == 0, done.stderr

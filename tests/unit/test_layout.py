@@ -113,6 +113,7 @@ ADAPTERS: dict[str, set[str]] = {
         "supervision/actor_classes.py",
         "supervision/cluster.py",
         "supervision/jobs/client.py",
+        "supervision/keeper/parts/ray_command.py",
         "supervision/keeper/parts/worker_template.py",
     },
     "sqlite3": {

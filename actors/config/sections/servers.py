@@ -65,11 +65,11 @@ class RedisAndRaySettings(Section):
         ),
     )
     ray_dashboard: bool = Field(
-        True,
+        False,
         validation_alias="RAY_DASHBOARD",
         description=(
-            "whether the own Ray head has its [dashboard](operations.md#rays-dashboard): 11 processes, 200 MB, and 1 s"
-            " of a processor at each start; without it there is no such page, and `teimoso jobs` is refused"
+            "whether the own Ray head starts with its [dashboard](operations.md#rays-dashboard), 13 processes and"
+            " 390 MB; else `teimoso dashboard` and `teimoso jobs` open it"
         ),
     )
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from supervision.jobs.client import JobClient
+    from supervision.keeper.manifest import Plan
 
 app = typer.Typer(help="Occasional work, as jobs of Ray.", no_args_is_help=True)
 
@@ -177,9 +179,18 @@ def _client(data: Path, dashboard: str | None) -> JobClient:
         output.refuse(f"Ray does not answer at {address}: `teimoso status` says what runs.")
 
 
+def open_own(data: Path, plan: Plan) -> str:
+    """Open the dashboard of the instance's own Ray; ends the command where that does not answer."""
+    from supervision.keeper.parts.ray_dashboard import DashboardAway, open_dashboard
+
+    try:
+        return asyncio.run(open_dashboard(data, plan))
+    except DashboardAway as error:
+        output.refuse(f"{error}: `teimoso status` says what runs.")
+
+
 def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
     """Ray's dashboard, and the environment of a process that calls it."""
-    from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
     from supervision.keeper.parts import python_module, ray_head
 
@@ -187,12 +198,7 @@ def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
     if plan is None:
         output.refuse(f"Nothing was ever started in {data}: `teimoso up` does.")
     if plan.ray:
-        if not Settings.load(data).ray_dashboard:
-            output.refuse(
-                "Jobs need Ray's dashboard, and RAY_DASHBOARD=false leaves it out: stop the instance"
-                " and start it without that setting."
-            )
-        return f"http://127.0.0.1:{plan.ports['ray_dashboard']}", ray_head.environment(data)
+        return open_own(data, plan), ray_head.environment(data)
     if dashboard is None:
         output.refuse(
             "Where is the dashboard of the cluster? --dashboard http://HOST:8265 says it."

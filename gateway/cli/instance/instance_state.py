@@ -20,6 +20,7 @@ from actors.state.open_store import open_documents
 from gateway.cli.api_client import reachable
 from supervision.keeper import process, status_file
 from supervision.keeper.manifest import Plan, UnreadableManifest
+from supervision.keeper.parts import ray_dashboard
 from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 
@@ -143,9 +144,8 @@ def addresses(data: Path, plan: Plan | None, entries: Iterable[ProcessEntry]) ->
         settings = Settings.load(data)
         if "gateway" in there:
             found["console"] = f"http://{reachable(settings)}/"
-        port = plan.ports.get("ray_dashboard") if plan is not None and plan.ray else None
-        if port is not None and "ray" in there and settings.ray_dashboard:
-            found["dashboard"] = f"http://127.0.0.1:{port}"
+        if plan is not None and plan.ray and "ray" in there and not ray_dashboard.waits(data):
+            found["dashboard"] = ray_dashboard.url(plan)
     return found
 
 

@@ -88,7 +88,7 @@ def command(
 ) -> CommandLine:
     """Writes token, address and directories; returns the command. No other head may run now.
 
-    Ray rotates each of its logs at `log_bytes`. Without `dashboard` nothing accepts jobs either.
+    Ray rotates each of its logs at `log_bytes`. Without `dashboard` it waits until it is opened (`ray_dashboard`).
     """
     _prepare(data, ports["ray_gcs"])
     options = {
@@ -114,7 +114,7 @@ def command(
     # The monitor of an autoscaler, which does not exist here.
     flags = ("--no-monitor", *(f"--{name}={value}" for name, value in options.items()))
     return CommandLine(
-        (sys.executable, "-P", "-m", ray_command.__name__, "start", "--head", "--block", *flags),
+        (sys.executable, "-P", "-m", ray_command.__name__, "start", "--head", *flags),
         {
             **environment(data),
             **HEALTH,
@@ -133,11 +133,11 @@ def command(
 
 
 async def ready(ports: Mapping[str, int], *, dashboard: bool = True) -> bool:
-    """Returns whether actors can be created: the head, its node and, where it has one, its dashboard answer.
+    """Returns whether actors can be created: the head, its node and, where it starts with one, its dashboard answer.
 
     The request to the dashboard has no token: a refusal is an answer, too.
     """
-    for name in ("ray_gcs", "ray_node_manager", "ray_agent"):
+    for name in ("ray_gcs", "ray_node_manager"):
         if not await probe.accepts(ports[name]):
             return False
     return not dashboard or await probe.get(ports["ray_dashboard"], "/api/version") is not None

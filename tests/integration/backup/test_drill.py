@@ -49,7 +49,6 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
         "DEAD_LETTER_RETENTION_DAYS": "3",
         "BACKUP_TARGET": str(tmp_path / "scheduled"),
         "WEBHOOK_URL_PRIVATE": "true",
-        "RAY_DASHBOARD": "false",
         "HEALTH_CHECK_INTERVAL": "2000",
     }
     (tmp_path / "scheduled").mkdir()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from supervision.keeper.manifest import Plan
 from supervision.ray_files import TOKEN
 from tests.integration.whole.shop import SHOP, becomes
 from tests.plain_http import NO_AUTHORITIES
@@ -32,11 +31,11 @@ LOOKS = 3
 
 @pytest.fixture
 def dashboard(instance: Instance) -> Iterator[httpx.Client]:
-    plan = Plan.load(instance.data)
-    assert plan is not None
+    opened = instance.teimoso("dashboard", "--print")
+    assert opened.returncode == 0, opened.stderr
     token = (instance.data / TOKEN).read_text().strip()
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{plan.ports['ray_dashboard']}",
+        base_url=opened.stdout.strip(),
         headers={"Authorization": f"Bearer {token}"},
         timeout=20,
         verify=NO_AUTHORITIES,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import typer
 
-from actors.config.sources import resolve_settings
 from gateway.cli.commands import jobs
 from gateway.cli.commands.jobs import placed, sentence
 from supervision.keeper.manifest import Plan
+from supervision.keeper.parts.ports import PORT_NAMES
 
 
 def test_a_place_is_where_the_command_is_given() -> None:
@@ -41,11 +41,10 @@ def test_a_report_is_a_line_for_a_person(report: dict[str, Any], printed: str) -
     assert sentence(report) == printed
 
 
-def test_without_the_dashboard_jobs_are_refused_by_the_name_of_the_setting(
+def test_without_an_instance_jobs_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Plan(8090, ports={"ray_dashboard": 1}).save(tmp_path)
-    resolve_settings(data=tmp_path, ray_dashboard=False).save()
+    Plan(8090, ports=dict.fromkeys(PORT_NAMES, 1)).save(tmp_path)
     with pytest.raises(typer.Exit):
         jobs.list_(data=tmp_path)
-    assert "RAY_DASHBOARD=false leaves it out" in capsys.readouterr().err
+    assert "Ray's dashboard does not answer at http://127.0.0.1:1" in capsys.readouterr().err

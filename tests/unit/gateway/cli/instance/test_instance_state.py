@@ -12,6 +12,7 @@ from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
 from gateway.cli.instance.instance_state import ConnectionStatus, addresses, lines_of, missing
 from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import ray_head
 from supervision.keeper.status_file import PartState
 from supervision.reports.process_files import ProcessEntry
 
@@ -72,7 +73,8 @@ def test_addresses_are_those_of_what_runs(tmp_path: Path) -> None:
     assert addresses(tmp_path, None, entries("ray")) == {}
     elsewhere = replace(plan, ray=False)
     assert addresses(tmp_path, elsewhere, entries("ray")) == {}
-    resolve_settings(data=tmp_path, ray_dashboard=False).save()
+    (session := ray_head.temporary(tmp_path) / "session_latest").mkdir(parents=True)
+    (session / "dashboard_agent.waiting").touch()
     assert addresses(tmp_path, plan, entries("ray")) == {}
 
 
