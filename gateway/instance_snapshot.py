@@ -168,8 +168,8 @@ class SnapshotReader:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 return await asyncio.gather(
                     self._leases.read_all(names),
-                    self._lanes.counts_many(names),
-                    self._lanes.flows_many(names),
+                    self._lanes.reader.counts_many(names),
+                    self._lanes.reader.flows_many(names),
                     durability(self._redis),
                 )
         except (RedisAway, TimeoutError):

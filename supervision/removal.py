@@ -114,6 +114,6 @@ class Removal:
 
     async def _mirror(self, connection: str) -> None:
         # The QueueActor skips deleted connections.
-        while records := await self._lanes.changed(connection, RECORDS_PER_BATCH):
+        while records := await self._lanes.reader.changed(connection, RECORDS_PER_BATCH):
             lacking = await mirror_store.store(self._documents, records)
-            await self._lanes.mirrored(connection, records, lacking)
+            await self._lanes.reader.mirrored(connection, records, lacking)

@@ -253,8 +253,8 @@ class Probes:
         try:
             async with asyncio.timeout(SWEEP):
                 leases = await self._leases.read_all(names)
-                counts = await self._lanes.counts_many(names)
-                flows = await self._lanes.flows_many(names)
+                counts = await self._lanes.reader.counts_many(names)
+                flows = await self._lanes.reader.flows_many(names)
         except (RedisAway, TimeoutError):
             self._went("connections", well=False)
             return None

@@ -8,16 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.mirror.refused_views import RefusedViews
-from actors.queue.queue_errors import NotCancellable, NotDead, NotFound
-from actors.queue.queue_reader import clock, pairs
-from actors.queue.records import Record, record_of, split_id
+from actors.queue.queue_errors import NotDead
+from actors.queue.transitions import clock
 from actors.redis import keys
 from actors.redis.client import reach
 from actors.runtime.limits.durations import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from actors.queue.records import Record
+    from actors.queue.transitions import Transitions
 
 LETTERS_PER_SCRIPT = 100
 """Letters that one script looks at."""
@@ -67,12 +68,16 @@ class Redriven:
     behind: int | None
 
 
-class DeadLetters(RefusedViews):
+class DeadLetters:
     """Lists, redrives and deletes dead letters, one connection after the other. Raises `RedisAway`."""
 
-    async def dead(self, connection: str, limit: int, behind: int = 0) -> list[DeadLetter]:
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+        self._redis = transitions.redis
+
+    async def page(self, connection: str, limit: int, behind: int = 0) -> list[DeadLetter]:
         """Dead letters, oldest first, behind the place `behind`, whatever became of the one there."""
-        placed = await self._placed(connection, keys.of(connection).dead, limit, behind)
+        placed = await self._transitions.placed(connection, keys.of(connection).dead, limit, behind)
         return [DeadLetter(*each) for each in placed]
 
     async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
@@ -80,7 +85,7 @@ class DeadLetters(RefusedViews):
 
         Raises `NotDead` and `NotFound`.
         """
-        return await self._decide(id, "retry", now, NotDead)
+        return await self._transitions.decide(id, "retry", now, NotDead)
 
     async def redrive(
         self,
@@ -158,7 +163,7 @@ class DeadLetters(RefusedViews):
         go when those of other finished messages do.
         """
         total = 0
-        while pruned := await self._run(
+        while pruned := await self._transitions.run(
             connection, "prune", now, now - keep_days * DAY, LETTERS_PER_SCRIPT
         ):
             total += pruned
@@ -175,7 +180,7 @@ class DeadLetters(RefusedViews):
         named: bool = False,
     ) -> tuple[int, int]:
         left_alone = () if named else sorted(which.left_alone)
-        count, looked = await self._run(
+        count, looked = await self._transitions.run(
             connection,
             "redrive",
             now,
@@ -188,20 +193,3 @@ class DeadLetters(RefusedViews):
             *ids,
         )
         return int(count), int(looked)
-
-    async def _decide(
-        self,
-        id_: str,
-        transition: str,
-        now: float | None,
-        refusal: type[NotCancellable | NotDead],
-    ) -> Record:
-        names = split_id(id_)
-        if names is None:
-            raise NotFound(id_)
-        outcome, *answer = await self._run(names[0], transition, clock(now), names[1])
-        if outcome == "missing":
-            raise NotFound(id_)
-        if outcome == "refused":
-            raise refusal(answer[0])
-        return await self._named(record_of(*names, pairs(answer[0])))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from actors.queue.outcomes import Outcomes
-from actors.queue.queue_reader import clock
 from actors.queue.records import own_id
+from actors.queue.transitions import clock
 from actors.redis import keys
 from actors.redis.client import reach
 from actors.redis.leases.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from actors.queue.claims import Claims
+    from actors.queue.transitions import Transitions
 
 
 class Renamed(NamedTuple):
@@ -32,8 +34,13 @@ class Renamed(NamedTuple):
     joined: bool
 
 
-class LaneJoins(Outcomes):
+class LaneJoins:
     """Joins lanes of a connection, a pair at a time. Raises `RedisAway`."""
+
+    def __init__(self, transitions: Transitions, claims: Claims) -> None:
+        self._transitions = transitions
+        self._redis = transitions.redis
+        self._claims = claims
 
     async def rename(
         self,
@@ -51,17 +58,19 @@ class LaneJoins(Outcomes):
         Waiting messages keep their order, by priority and acceptance. A backoff or a limit of either holds
         the joined lane until the later of two ends. `put_down` are ids that were claimed to follow one of
         either: they go back, unattempted. Safe to repeat, also half way; a join that is not done outlives the
-        epoch (`unfinished_joins`). Raises `LeaseLost`.
+        epoch (`unfinished`). Raises `LeaseLost`.
         """
-        drop = self._releasing(connection, epoch, list(put_down))
+        drop = self._claims.releasing(connection, epoch, list(put_down))
         ids = [own_id(connection, each) for each in put_down]
-        progress, *answer = await self._run(connection, "rename", clock(now), epoch, old, new, *ids)
+        progress, *answer = await self._transitions.run(
+            connection, "rename", clock(now), epoch, old, new, *ids
+        )
         if progress == "lost":
             raise LeaseLost(connection)
         drop()
         return Renamed(progress, *(bool(int(each)) for each in answer))
 
-    async def unfinished_joins(self, connection: str) -> dict[str, str]:
+    async def unfinished(self, connection: str) -> dict[str, str]:
         """The joins that an earlier owner began: the new chat by the old one. Nothing of either is claimed meanwhile."""
         async with reach():
             joins: Any = await self._redis.hgetall(keys.of(connection).joining)
@@ -80,7 +89,7 @@ class LaneJoins(Outcomes):
 
         The caller has on disk that messages were accepted for `written_to` (`Renamed`). Raises `LeaseLost`.
         """
-        answer = await self._run(
+        answer = await self._transitions.run(
             connection, "note_renamed", clock(None), epoch, number, *written_to
         )
         if answer == "lost":

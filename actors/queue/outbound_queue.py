@@ -1,4 +1,4 @@
-"""Implements the outbound queue in Redis (accept, claim, receipts, cancel), each operation one atomic script.
+"""Implements the outbound queue in Redis (accept, receipts, cancel, remove), and composes its parts.
 
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
 connection (`scripts/lanes.lua`). An accepted message is delivered at least once or ends visibly
@@ -11,13 +11,12 @@ repeating it is safe.
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Literal
 
-from actors.queue.dead_letters import EVERY_LETTER, Redriven, Which
+from actors.queue.claims import Claims
+from actors.queue.dead_letters import EVERY_LETTER, DeadLetters, Redriven, Which
 from actors.queue.lane_joins import LaneJoins, Renamed
-from actors.queue.outcomes import own_ids
-from actors.queue.pacing import Pacing
+from actors.queue.mirror.refused_views import RefusedViews
 from actors.queue.queue_errors import (
     ConnectionDeleted,
     IdempotencyConflict,
@@ -25,7 +24,7 @@ from actors.queue.queue_errors import (
     NotDead,
     NotFound,
 )
-from actors.queue.queue_reader import clock, pairs
+from actors.queue.queue_reader import QueueReader
 from actors.queue.records import (
     Accepted,
     Claim,
@@ -35,26 +34,24 @@ from actors.queue.records import (
     Send,
     Status,
     api_id,
-    job_of,
     mint,
     record_of,
     split_id,
 )
 from actors.queue.retry_policy import decide
+from actors.queue.transitions import Transitions, clock, pairs
 from actors.redis import keys
-from actors.redis.client import RedisAway, connect, reach
+from actors.redis.client import RedisAway
 from actors.redis.leases.leases import LeaseLost
 from actors.runtime import host_identity
-from actors.runtime.limits import account_pace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
     from actors.runtime.host_identity import Uptime
-    from actors.runtime.limits.account_pace import AccountPace
     from actors.runtime.limits.limits import LimitReached
     from actors.runtime.limits.quotas import QuotaPart
 
@@ -62,8 +59,6 @@ MIN_MESSAGE_BYTES = 1000
 """Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
-# Seconds beyond its time that a blocked wait may take before the server counts as away.
-CLAIM_REPLY_SECONDS = 5.0
 
 __all__ = [
     "EVERY_LETTER",
@@ -90,14 +85,21 @@ __all__ = [
 ]  # fmt: skip
 
 
-class OutboundQueue(LaneJoins):
-    """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
+class OutboundQueue:
+    """The queue of all connections; safe for concurrent use by the tasks of one event loop.
+
+    `reader` reads records and counters, `claims` takes messages for an owner and reports their outcomes, `joins` makes
+    one of two lanes, `dead_letters` and `refused_views` are lists for a person.
+    """
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
-        super().__init__(redis)
+        self._transitions = Transitions(redis)
         self._settings = settings
-        self._pacing = Pacing.of(settings)
-        self._blocking: Redis | None = None
+        self.reader = QueueReader(self._transitions)
+        self.claims = Claims(self._transitions, settings)
+        self.joins = LaneJoins(self._transitions, self.claims)
+        self.dead_letters = DeadLetters(self._transitions)
+        self.refused_views = RefusedViews(self._transitions)
 
     async def accept(
         self,
@@ -125,7 +127,7 @@ class OutboundQueue(LaneJoins):
         key, fingerprint, message_id = "", "", message_id or mint()
         if idempotency_key is not None:
             key, fingerprint = keys.digest(idempotency_key), send.fingerprint
-        outcome, *answer = await self._run(
+        outcome, *answer = await self._transitions.run(
             send.connection,
             "accept",
             now,
@@ -149,7 +151,7 @@ class OutboundQueue(LaneJoins):
         if outcome == "known":
             first_id, fields = answer
             first = record_of(send.connection, first_id, pairs(fields))
-            return Accepted(await self._named(first), replayed=first_id != message_id)
+            return Accepted(await self._transitions.named(first), replayed=first_id != message_id)
         message_id, revision, status, chat = answer
         record = Record(
             id=api_id(send.connection, message_id),
@@ -176,7 +178,7 @@ class OutboundQueue(LaneJoins):
         limit = self._most(part)
         if not limit:
             return
-        needed = (await self.flows_many([connection]))[connection].bytes + MIN_MESSAGE_BYTES
+        needed = (await self.reader.flows_many([connection]))[connection].bytes + MIN_MESSAGE_BYTES
         if needed > limit:
             raise self._full(part, needed)
 
@@ -190,90 +192,6 @@ class OutboundQueue(LaneJoins):
         if part is not None and (not each.size or part.size < each.size):
             return part.limit.reached("instance")
         return each.reached("connection", needed=needed)
-
-    async def claim(
-        self,
-        connection: str,
-        epoch: int,
-        limit: int,
-        now: float | None = None,
-        *,
-        sent: Mapping[str, float] | None = None,
-        ahead: bool = False,
-        linked_at: float | None = None,
-    ) -> Claim:
-        """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
-
-        With `ahead` one more of each chat that has one in flight, where no other chat waits for
-        its turn and nothing is paced. It may leave once WhatsApp acknowledged the one before it.
-        It goes back by itself where that one has to be tried again or is unclaimed.
-
-        `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
-        in the same call. Messages that become claimable by it beyond `limit` wake no other claim.
-
-        Raises `LeaseLost`, and the proofs in `sent` count all the same. Messages that are due are readied
-        first; if `next_due` is not after `now`, more is due than one script readies: claim again.
-        A message that the pacing forbids stays in its lane; an account that was linked at `linked_at` may be
-        paced for that.
-
-        A `OutboundQueue` remembers what it handed out, so that a claim whose answer was lost is handed
-        out again by the next. So one `OutboundQueue` claims for a connection, and each job ends in
-        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is reported again before
-        the next claim, whether the caller repeats it or not.
-        """
-        now = clock(now)
-        claimed = self._hold(connection, epoch)
-        async with claimed.turn:
-            for message_id, owed in list(claimed.owed.items()):
-                if claimed.owed.get(message_id) is owed:
-                    await self._report(connection, claimed, message_id, owed)
-            pacing = self._pacing
-            if linked_at is not None:
-                pacing = Pacing.of(self._settings, self.pace(linked_at, now))
-            rests = pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
-            proofs = claimed.proofs(own_ids(connection, sent or {}), now)
-            with claimed.reporting(proofs):
-                outcome, *answer = await self._run(
-                    connection,
-                    "turn",
-                    now,
-                    len(proofs),
-                    *(part for name, proof in proofs.items() for part in (name, proof.args[-1])),
-                    epoch,
-                    limit,
-                    int(ahead and not pacing),
-                    self._settings.queue_concurrency,
-                    pacing.interval,
-                    pacing.longest,
-                    pacing.per_day,
-                    len(rests),
-                    *rests,
-                    *claimed.tries,
-                )
-            if outcome == "lost":
-                self._drop(connection, claimed)
-                raise LeaseLost(connection)
-            if outcome == "unnamed":
-                return Claim((), now, tuple(answer[0]))
-            due, rows = answer
-            for row in rows:
-                claimed.tries[row[0]] = int(row[8])
-        return Claim(tuple(job_of(connection, row) for row in rows), float(due) if due else None)
-
-    def pace(self, linked_at: float | None, now: float | None = None) -> AccountPace:
-        """The limits of an account that was linked then; None is an account that is not new."""
-        return account_pace.pace(self._settings, linked_at, clock(now))
-
-    async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109
-        """Return when something may have become claimable, or after `timeout` seconds.
-
-        Nothing that was queued after the last claim is missed. One waits for a connection.
-        """
-        if self._blocking is None:
-            self._blocking = connect(self._settings, blocking=True)
-        async with reach(deadline=timeout + CLAIM_REPLY_SECONDS):
-            # 0 would block for ever.
-            await self._blocking.blpop([keys.of(connection).wake], timeout=max(timeout, 0.01))
 
     async def receipts(
         self,
@@ -291,7 +209,7 @@ class OutboundQueue(LaneJoins):
         for begin in range(0, len(receipts), RECEIPT_BATCH):
             batch = receipts[begin : begin + RECEIPT_BATCH]
             parts = [part for name, status, at in batch for part in (name, status, repr(at))]
-            unknown.update(await self._run(connection, "receipts", now, *parts))
+            unknown.update(await self._transitions.run(connection, "receipts", now, *parts))
         return frozenset(each for each in unknown if split_id(api_id(connection, each)))
 
     async def redact(self, connection: str, message_id: str, now: float | None = None) -> None:
@@ -299,7 +217,7 @@ class OutboundQueue(LaneJoins):
 
         A message that is still to be sent keeps its words.
         """
-        await self._run(connection, "redact", clock(now), message_id)
+        await self._transitions.run(connection, "redact", clock(now), message_id)
 
     async def promote(
         self, connection: str, now: float | None = None, uptime: Uptime | None = None
@@ -309,7 +227,7 @@ class OutboundQueue(LaneJoins):
         Removes records that ended a day of the `uptime` of this host ago (None: as it is now).
         """
         boot, seconds = uptime or host_identity.uptime()
-        due = await self._run(connection, "promote", clock(now), boot, repr(seconds))
+        due = await self._transitions.run(connection, "promote", clock(now), boot, repr(seconds))
         return float(due) if due else None
 
     async def cancel(self, id: str, now: float | None = None) -> Record:  # noqa: A002
@@ -317,7 +235,7 @@ class OutboundQueue(LaneJoins):
 
         Raises `NotCancellable` and `NotFound`; a cancelled message is cancelled again.
         """
-        return await self._decide(id, "cancel", now, NotCancellable)
+        return await self._transitions.decide(id, "cancel", now, NotCancellable)
 
     async def abandon(self, connection: str, code: str, now: float | None = None) -> None:
         """End everything that is open as cancelled, with `code` as the error; dead letters stay.
@@ -326,7 +244,7 @@ class OutboundQueue(LaneJoins):
         safe to repeat, also after a half.
         """
         now = clock(now)
-        while await self._run(connection, "abandon", now, code, ABANDON_BATCH):
+        while await self._transitions.run(connection, "abandon", now, code, ABANDON_BATCH):
             pass
 
     async def remove(self, connection: str) -> bool:
@@ -334,10 +252,8 @@ class OutboundQueue(LaneJoins):
 
         That is: something is open, or changed and not `mirrored`. Records stay, until `Leases.forget`.
         """
-        return bool(await self._run(connection, "close", clock(None)) == "closed")
+        return bool(await self._transitions.run(connection, "close", clock(None)) == "closed")
 
     async def close(self) -> None:
-        """Close the blocking connection of `wait`; not the client, which is the caller's."""
-        if self._blocking is not None:
-            await self._blocking.aclose()
-            self._blocking = None
+        """Close the blocking connection of `claims.wait`; not the client, which is the caller's."""
+        await self.claims.close()

@@ -2,75 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue import current_addresses
 from actors.queue.queue_errors import IdempotencyConflict
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
+from actors.queue.transitions import clock
 from actors.redis import keys
-from actors.redis.client import reach, redis_errors
-from actors.redis.pipeline import RedisPipeline
-from actors.redis.scripts import Script
+from actors.redis.client import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from redis.asyncio import Redis
+    from collections.abc import Collection, Sequence
 
     from actors.queue.records import Send
-
-DUE = "actors.queue.scripts:due.lua"
-PACED = (
-    "transitions.lua",
-    "flight.lua",
-    DUE,
-    "actors.queue.scripts:pacing.lua",
-    "actors.queue.scripts:proofs.lua",
-)
-ACCEPTING = Script.of(
-    "transitions.lua", DUE, "actors.queue.scripts:accept.lua", package="actors.redis"
-)
-CLAIMS = "actors.queue.scripts:claims.lua"
-SENDING = Script.of(*PACED, CLAIMS, package="actors.redis", at_maxmemory=True)
-DEFERRING = Script.of(
-    *PACED,
-    CLAIMS,
-    "actors.queue.scripts:deferrals.lua",
-    package="actors.redis",
-    at_maxmemory=True,
-)
-KEEPING = Script.of(
-    *PACED,
-    "actors.queue.scripts:bytes.lua",
-    "actors.queue.scripts:refused_views.lua",
-    "actors.queue.scripts:dead_letters.lua",
-    "actors.queue.scripts:lanes.lua",
-    package="actors.redis",
-    at_maxmemory=True,
-)
-JOINING = Script.of(
-    "transitions.lua",
-    "flight.lua",
-    DUE,
-    "actors.queue.scripts:renames.lua",
-    package="actors.redis",
-    at_maxmemory=True,
-)
-SCRIPTS = {
-    "accept": ACCEPTING,
-    **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING),
-    **dict.fromkeys(("defer", "lift"), DEFERRING),
-    **dict.fromkeys(("rename", "note_renamed"), JOINING),
-}
-"""By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not.
-
-At `maxmemory` all run but `accept`: each of them brings messages nearer to their end.
-"""
-
-
-ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
-"""Transitions that the API acknowledges to its caller: they survive the loss of the primary, too."""
+    from actors.queue.transitions import Transitions
 
 
 class Standing(NamedTuple):
@@ -85,9 +29,9 @@ class Standing(NamedTuple):
 class QueueReader:
     """Reads messages and counters of the queue. `mirrored` alone changes them. Raises `RedisAway`."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._pipeline = RedisPipeline(redis)
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+        self._redis = transitions.redis
 
     async def get(self, id: str) -> Record | None:  # noqa: A002
         """The record of an outgoing message, None if there is none (or not any more)."""
@@ -96,19 +40,11 @@ class QueueReader:
             return None
         async with reach():
             fields: Any = await self._redis.hgetall(keys.of(names[0]).message(names[1]))
-        return await self._named(record_of(*names, fields)) if fields else None
+        return await self._transitions.named(record_of(*names, fields)) if fields else None
 
     async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
         """Today's address of each chat; most have their own."""
-        found: dict[str, str] = {}
-        requested = set(chats)
-        while requested:
-            async with reach():
-                answer: Any = await self._redis.hmget(keys.of(connection).aliases, list(requested))
-            renamed = {chat: new for chat, new in zip(requested, answer, strict=True) if new}
-            found = renamed | {chat: renamed.get(last, last) for chat, last in found.items()}
-            requested = set(renamed.values())
-        return {chat: found.get(chat, chat) for chat in chats}
+        return await self._transitions.names(connection, chats)
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """The message accepted first under this idempotency key within its time; None if there is none.
@@ -210,7 +146,7 @@ class QueueReader:
         until = "+inf" if upto is None else upto
         async with reach():
             ids: Any = await self._redis.zrangebyscore(of.changed, "-inf", until, 0, limit)
-        records = await self._records(connection, ids)
+        records = await self._transitions.records(connection, ids)
         expired = set(ids) - {record.message_id for record in records}
         if expired:
             async with reach():
@@ -228,7 +164,7 @@ class QueueReader:
         A message that WhatsApp acknowledged loses its words in Redis (`Record.stored`). One whose id is in `lacking`,
         since the state store lacks something of it, stays once it is finished.
         """
-        names = await self.names(connection, {record.chat for record in records})
+        names = await self._transitions.names(connection, {record.chat for record in records})
         arguments = [
             part
             for record in records
@@ -236,51 +172,7 @@ class QueueReader:
             for part in (record.message_id, record.revision, int(record.id in lacking))
         ]
         if arguments:
-            await self._run(connection, "mirrored", clock(None), *arguments)
-
-    async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
-        script = SCRIPTS.get(transition, KEEPING)
-        return await script.run(
-            self._pipeline,
-            keys.of(connection),
-            transition,
-            now,
-            *args,
-            durable=transition in ACKNOWLEDGED,
-        )
-
-    async def _records(self, connection: str, ids: Sequence[str]) -> list[Record]:
-        if not ids:
-            return []
-        of = keys.of(connection)
-        async with reach():
-            answers = await self._pipeline.exchange([("HGETALL", of.message(each)) for each in ids])
-        records = []
-        for message_id, fields in zip(ids, answers, strict=True):
-            if isinstance(fields, Exception):
-                with redis_errors:
-                    raise fields
-            if fields:
-                records.append(record_of(connection, message_id, pairs(fields)))
-        names = await self.names(connection, current_addresses.addresses(records))
-        return [current_addresses.renamed(record, names) for record in records]
-
-    async def _placed(
-        self, connection: str, key: str, limit: int, behind: int
-    ) -> list[tuple[int, Record]]:
-        """Records in a list of messages by place, behind the place `behind`, with their places."""
-        async with reach():
-            rows: Any = await self._redis.zrangebyscore(
-                key, f"({behind}", "+inf", start=0, num=limit, withscores=True
-            )
-        places = {message_id: int(place) for message_id, place in rows}
-        records = await self._records(connection, list(places))
-        return [(places[record.message_id], record) for record in records]
-
-    async def _named(self, record: Record) -> Record:
-        """The record in the chat of today."""
-        names = await self.names(record.connection, current_addresses.addresses([record]))
-        return current_addresses.renamed(record, names)
+            await self._transitions.run(connection, "mirrored", clock(None), *arguments)
 
 
 def _counts(answers: Sequence[Any]) -> Counts:
@@ -294,15 +186,3 @@ def _counts(answers: Sequence[Any]) -> Counts:
         dead=dead,
         oldest_at=None if oldest is None else max(oldest, float(paced or 0)),
     )
-
-
-def clock(now: float | None) -> float:
-    """The time that a caller gives, or the time."""
-    return time.time() if now is None else now
-
-
-def pairs(answer: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
-    """Return the fields of a hash, from either form of answer: scripts use the old protocol of Redis in any case."""
-    if isinstance(answer, dict):
-        return answer
-    return dict(zip(answer[::2], answer[1::2], strict=True))  # type: ignore[index]

@@ -67,7 +67,7 @@ class QueueUpkeep:
         self._all_at = time.monotonic()
         self._newest: dict[str, int] = {}
         self._compared = False
-        self._comparison = Comparison(lanes, documents)
+        self._comparison = Comparison(lanes.reader, documents)
         self.counts: dict[str, Counts] = {}
         self.away: set[str] = set()
 
@@ -103,7 +103,7 @@ class QueueUpkeep:
         """Ready what is due in every connection, and count."""
         for connection in self._connections:
             await self._lanes.promote(connection)
-        self.counts = await self._lanes.counts_many(self._connections)
+        self.counts = await self._lanes.reader.counts_many(self._connections)
 
     async def mirror(self) -> None:
         """Store changed records, those of all connections together, and forget that they changed.
@@ -114,7 +114,7 @@ class QueueUpkeep:
         too: the view lags 2 s, and `MIRROR_LAG_SECONDS` where messages leave as fast as they can.
         """
         records: list[Record] = []
-        before, self._newest = self._newest, await self._lanes.unmirrored(self._connections)
+        before, self._newest = self._newest, await self._lanes.reader.unmirrored(self._connections)
         everything = time.monotonic() - self._all_at >= ALL_EVERY
         if everything:
             self._all_at = time.monotonic()
@@ -122,7 +122,7 @@ class QueueUpkeep:
             # Changes during this round are left for the next, or it might never end.
             upto = newest if everything else before.get(connection)
             while upto is not None:
-                records += await self._lanes.changed(
+                records += await self._lanes.reader.changed(
                     connection, RECORDS_PER_BATCH - len(records), upto
                 )
                 if len(records) < RECORDS_PER_BATCH:
@@ -137,7 +137,7 @@ class QueueUpkeep:
         left = min(MIRROR_LAG_SECONDS, MIRROR_LAG_SECONDS - (time.time() - oldest))
         if left <= 0:
             return
-        counts = await self._lanes.counts_many(list({each.connection for each in records}))
+        counts = await self._lanes.reader.counts_many(list({each.connection for each in records}))
         if any(each.active for each in counts.values()):
             await asyncio.sleep(min(left, took / MIRROR_TIME_SHARE - took))
 
@@ -151,7 +151,10 @@ class QueueUpkeep:
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(
-            *(self._lanes.mirrored(connection, list(group), lacking) for connection, group in each)
+            *(
+                self._lanes.reader.mirrored(connection, list(group), lacking)
+                for connection, group in each
+            )
         )
         await self._yield_machine(records, time.monotonic() - begun)
 
@@ -165,7 +168,7 @@ class QueueUpkeep:
         """Forget the dead letters whose time is over."""
         now = await asyncio.to_thread(self._deletion_time)
         for connection in self._connections:
-            pruned = await self._lanes.prune(connection, self._keep_days, now)
+            pruned = await self._lanes.dead_letters.prune(connection, self._keep_days, now)
             if pruned:
                 log.info(
                     "dead letters pruned",

@@ -182,7 +182,7 @@ def require_there(found: Found) -> None:
 
 async def _is_same(backends: Backends, connection: str, one: str, other: str) -> bool:
     """Whether two addresses are one chat's. Raises `RedisAway` where that is not known now."""
-    names = await backends.lanes.names(connection, [one, other])
+    names = await backends.lanes.reader.names(connection, [one, other])
     return names[one] == names[other]
 
 
@@ -191,7 +191,7 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
     if named != connection:
         return None
     if not rest.startswith("in."):
-        record = await backends.lanes.get(id_)
+        record = await backends.lanes.reader.get(id_)
         if record is not None:
             found = _of_record(record)
             if not words or not record.stored or record.redacted:

@@ -73,7 +73,7 @@ async def reached(backends: Backends, record: Record, seconds: float) -> Record:
         except TimeoutError:
             pause = min(pause * 1.5, _LAST_LOOK)
         try:
-            record = await backends.lanes.get(record.id) or record
+            record = await backends.lanes.reader.get(record.id) or record
         except RedisAway:
             continue
     return record

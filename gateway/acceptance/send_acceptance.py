@@ -97,14 +97,16 @@ class Acceptor:
         `send` need have only what was asked for. Raises `IdempotencyConflict` and `RedisAway`.
         """
         record = await self._wait.serve(
-            send.connection, len(send.asked), lambda: self._lanes.first(send, idempotency_key)
+            send.connection,
+            len(send.asked),
+            lambda: self._lanes.reader.first(send, idempotency_key),
         )
         return None if record is None else Accepted(record, replayed=True)
 
     async def waits(self, id: str) -> bool:  # noqa: A002 - the field's word
         """Whether the message may still be sent. Raises `StoreUnavailable` if nobody can say."""
         try:
-            record = await self._lanes.get(id)
+            record = await self._lanes.reader.get(id)
         except RedisAway:
             raise StoreUnavailable("queue away") from None
         if record is None or record.redacted:

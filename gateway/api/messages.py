@@ -48,7 +48,7 @@ async def document_of(call: ApiRequest[Any, Any]) -> Document:
     away: Exception | None = None
     if ".in." not in id:
         try:
-            record = await call.backends.lanes.get(id)
+            record = await call.backends.lanes.reader.get(id)
         except RedisAway as error:
             away = error
         else:
@@ -151,7 +151,7 @@ async def chat_today(backends: Backends, connection: str | None, chat: str) -> s
     )
     with suppress(RedisAway):
         for name in connections:
-            if (today := (await backends.lanes.names(name, [chat]))[chat]) != chat:
+            if (today := (await backends.lanes.reader.names(name, [chat]))[chat]) != chat:
                 return today
     return chat
 

@@ -58,7 +58,7 @@ async def _subscribe(call: ApiRequest[Subscription, None]) -> Response:
 async def _read_presence(call: ApiRequest[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
-    chat = (await backends.lanes.names(connection, [chat]))[chat]
+    chat = (await backends.lanes.reader.names(connection, [chat]))[chat]
     presence = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)
     alive = backends.liveness.of(connection, lease)

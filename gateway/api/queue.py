@@ -32,7 +32,7 @@ LETTERS_AT_ONCE: Final = 50
 
 async def _show(call: ApiRequest[None, None]) -> Response:
     names = _reachable(call)
-    return written(presenters.queue(names, await call.backends.lanes.counts_many(names)))
+    return written(presenters.queue(names, await call.backends.lanes.reader.counts_many(names)))
 
 
 async def _dead(call: ApiRequest[None, ListDead]) -> Response:
@@ -67,7 +67,7 @@ async def _letters(
     """The dead letters of the connections from `first` on, of that one those behind `behind`."""
     for name in sorted(name for name in names if name >= first):
         place = behind if name == first else 0
-        while letters := await call.backends.lanes.dead(
+        while letters := await call.backends.lanes.dead_letters.page(
             name, min(call.query.limit + 1, LETTERS_AT_ONCE), place
         ):
             for letter in letters:
@@ -83,7 +83,7 @@ async def _retry(call: ApiRequest[None, None]) -> Response:
     if not call.key.reaches(parts[0]):
         raise Problem("connection_forbidden")
     try:
-        record = await call.backends.lanes.retry(id)
+        record = await call.backends.lanes.dead_letters.retry(id)
     except NotFound:
         raise Problem("unknown_message") from None
     except NotDead as error:
@@ -98,7 +98,7 @@ async def _retry_failed(call: ApiRequest[Retry, None]) -> Response:
     names = _reachable(call) if wanted is None else [await _id_of(call, wanted)]
     retried = 0
     for name in names:
-        retried += await call.backends.lanes.retry_all(name)
+        retried += await call.backends.lanes.dead_letters.retry_all(name)
     return written(response_models.Retried(retried=retried), 202)
 
 
@@ -115,13 +115,13 @@ async def _redrive(call: ApiRequest[Redrive, After]) -> Response:
         for name in names:
             ids = [message_id for connection, message_id in parts if connection == name]
             left = body.limit - redriven
-            redriven += await lanes.redrive_these(name, ids, which, limit=left)
+            redriven += await lanes.dead_letters.redrive_these(name, ids, which, limit=left)
         return written(response_models.Redriven(redriven=redriven, next=None), 202)
     first, behind = _place(call.query.after, names, body.connection)
     redriven, most = 0, REDRIVE_LETTERS
     names = sorted(name for name in names if name >= first)
     for name in names:
-        found = await lanes.redrive(
+        found = await lanes.dead_letters.redrive(
             name,
             which,
             limit=body.limit - redriven,

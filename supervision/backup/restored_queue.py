@@ -89,7 +89,7 @@ async def settle(
     lanes, sent, cancelled = OutboundQueue(redis, settings), 0, 0
     for connection in connections:
         newest = 0
-        for message_id in await lanes.unfinished(connection, ALL_MESSAGES):
+        for message_id in await lanes.reader.unfinished(connection, ALL_MESSAGES):
             id_ = api_id(connection, message_id)
             seen = await documents.get(MESSAGES, id_)
             if seen is None:

@@ -40,7 +40,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 async def _redrive(lanes: OutboundQueue, connection: str, which: Which) -> int:
     count, behind = 0, 0
     while True:
-        done = await lanes.redrive(connection, which, behind=behind)
+        done = await lanes.dead_letters.redrive(connection, which, behind=behind)
         count += done.count
         if done.behind is None:
             return count
@@ -49,7 +49,7 @@ async def _redrive(lanes: OutboundQueue, connection: str, which: Which) -> int:
 
 async def _count(lanes: OutboundQueue, connection: str, which: Which) -> int:
     count, behind = 0, 0
-    while page := await lanes.dead(connection, REDRIVE_PAGE, behind):
+    while page := await lanes.dead_letters.page(connection, REDRIVE_PAGE, behind):
         codes = [letter.record.error for letter in page]
         count += sum(which.code in (None, code) and code not in which.left_alone for code in codes)
         behind = page[-1].place

@@ -45,7 +45,7 @@ class Taken:
 
     async def _look(self) -> tuple[int, int]:
         told = await self._redis.info("memory")
-        flow = (await self._lanes.flows_many([SHOP]))[SHOP]
+        flow = (await self._lanes.reader.flows_many([SHOP]))[SHOP]
         return int(told["used_memory"]), flow.bytes
 
 
@@ -62,14 +62,16 @@ async def test_bytes_of_a_message(figures: Figures, tmp_path: Path) -> None:
         for _ in range(MESSAGES // BATCH):
             await asyncio.gather(*(lanes.accept(next(sends)) for _ in range(BATCH)))
         waiting = await taken.each()
-        while jobs := (await lanes.claim(SHOP, epoch, BATCH)).jobs:
+        while jobs := (await lanes.claims.claim(SHOP, epoch, BATCH)).jobs:
             now = time.time()
-            await asyncio.gather(*(lanes.complete(SHOP, epoch, each.id, at=now) for each in jobs))
+            await asyncio.gather(
+                *(lanes.claims.complete(SHOP, epoch, each.id, at=now) for each in jobs)
+            )
             receipts = [(each.message_id, "read", now) for each in jobs]
             await lanes.receipts(SHOP, receipts)  # type: ignore[arg-type]
         sent = await taken.each()
-        while records := await lanes.changed(SHOP, 500):
-            await lanes.mirrored(SHOP, records)
+        while records := await lanes.reader.changed(SHOP, 500):
+            await lanes.reader.mirrored(SHOP, records)
         stored = await taken.each()
         for name, (measured, counted) in (
             ("that waits, with a text of 300 characters", waiting),

@@ -70,10 +70,10 @@ async def test_accept_claim_complete(figures: Figures, tmp_path: Path) -> None:
         async def drained() -> float:
             done, begun = 0, time.perf_counter()
             while done < MESSAGES:
-                jobs = (await lanes.claim("shop", epoch, 64)).jobs
+                jobs = (await lanes.claims.claim("shop", epoch, 64)).jobs
                 now = time.time()
                 await asyncio.gather(
-                    *(lanes.complete("shop", epoch, job.id, at=now) for job in jobs)
+                    *(lanes.claims.complete("shop", epoch, job.id, at=now) for job in jobs)
                 )
                 done += len(jobs)
             return MESSAGES / (time.perf_counter() - begun)
@@ -171,10 +171,13 @@ class Queue:
             await asyncio.gather(*(timed(self._accept()) for _ in range(CLIENTS)))
         left = batches * CLIENTS
         while left:
-            jobs = (await timed(self._lanes.claim("shop", self._epoch, CLIENTS))).jobs
+            jobs = (await timed(self._lanes.claims.claim("shop", self._epoch, CLIENTS))).jobs
             at = time.time()
             await asyncio.gather(
-                *(timed(self._lanes.complete("shop", self._epoch, job.id, at=at)) for job in jobs)
+                *(
+                    timed(self._lanes.claims.complete("shop", self._epoch, job.id, at=at))
+                    for job in jobs
+                )
             )
             left -= len(jobs)
         self.rates.append(len(times) / (time.perf_counter() - begun))

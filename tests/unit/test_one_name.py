@@ -19,7 +19,7 @@ CLASSES: Final = {
     "a record, and the API's model of it": """
         Accepted Alert Alerts ApiKey Attempt ChatChange Connections Contact Crash
         CreatedGroup Delivery GroupChange GroupMember InvitedGroup JoinedGroup NamedMember
-        Outcomes PairingCode Qr Redriven Resources Webhook Webhooks
+        PairingCode Qr Redriven Resources Webhook Webhooks
     """,
     "the engine's, and the simulator's: they share no code, and WhatsApp's protocol has one noun": """
         AppState Call Calls Connection Group GroupSettings Groups

@@ -105,14 +105,14 @@ class ChangeReporter:
 
     async def _step(self, following: dict[str, list[ClaimedMessage]]) -> bool:
         if self._reported is None:
-            reported = await self._lanes.noted_renames(self._owner[0])
+            reported = await self._lanes.joins.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.
             self._reported = self._noted = reported if reported <= self._at_start else 0
             if reported > self._reported:
-                await self._lanes.note_renamed(
+                await self._lanes.joins.note_renamed(
                     *self._owner, 0
                 )  # or the next owner skips the names of this round
-            self._inherited = await self._lanes.unfinished_joins(self._owner[0])
+            self._inherited = await self._lanes.joins.unfinished(self._owner[0])
             self.request_names(self._inherited)
         news, learnt = (
             self._names.renamings(self._reported, NAMES_PER_REPORT),
@@ -148,7 +148,7 @@ class ChangeReporter:
 
     async def _rename(self, each: NameChange) -> Renamed:
         put_down = self._put_down[each.old]
-        return await self._lanes.rename(*self._owner, each.old, each.new, put_down=put_down)
+        return await self._lanes.joins.rename(*self._owner, each.old, each.new, put_down=put_down)
 
     def _follow(self, each: NameChange, renamed: Renamed) -> None:
         if renamed.written_to:
@@ -181,6 +181,6 @@ class ChangeReporter:
         except SessionUnavailable:
             return  # a full disk: the next round tries again
         finished, written_to = max(self._noted, self._finished), list(self._written_to)
-        await self._lanes.note_renamed(*self._owner, finished, written_to)
+        await self._lanes.joins.note_renamed(*self._owner, finished, written_to)
         self._noted = finished
         self._written_to.clear()

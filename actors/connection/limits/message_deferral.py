@@ -119,7 +119,7 @@ class MessageDeferral:
             if self._limits is not None:  # it may have come since the attempt began
                 until = self._limits.ends[deferred.code] or self._clock()
             try:
-                await self._lanes.defer(
+                await self._lanes.claims.defer(
                     self._connection,
                     self._epoch,
                     job.id,
@@ -178,10 +178,12 @@ class MessageDeferral:
             try:
                 for code, end in limits.ends.items():
                     until = self._clock() if end is None else end
-                    await self._lanes.lift(self._connection, self._epoch, [code], until=until)
+                    await self._lanes.claims.lift(
+                        self._connection, self._epoch, [code], until=until
+                    )
             except RedisAway:
                 self._untold = True
                 raise
         for code, chat in list(self._news):
-            await self._lanes.lift_chat(self._connection, self._epoch, [code], chat)
+            await self._lanes.claims.lift_chat(self._connection, self._epoch, [code], chat)
             self._news.discard((code, chat))

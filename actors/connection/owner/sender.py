@@ -176,7 +176,7 @@ class Sender:
         """Look whenever something was queued. The one blocking wait is never cut off half way."""
         while True:
             try:
-                await self._lanes.wait(self._owner[0], CLAIM_WAIT_SECONDS)
+                await self._lanes.claims.wait(self._owner[0], CLAIM_WAIT_SECONDS)
             except RedisAway:
                 await asyncio.sleep(LONGEST_SEND_PAUSE)
             self._look.set()
@@ -205,7 +205,7 @@ class Sender:
             return again
         reported = False
         try:
-            claim = await self._lanes.claim(
+            claim = await self._lanes.claims.claim(
                 *self._owner,
                 free,
                 self._clock(),
@@ -277,7 +277,7 @@ class Sender:
             GATHER if goes_on else 0.0,
         ):
             return True
-        await self._report(lambda: self._lanes.complete(*self._owner, job.id, at=at))
+        await self._report(lambda: self._lanes.claims.complete(*self._owner, job.id, at=at))
         return False
 
     def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> bool:
@@ -313,7 +313,7 @@ class Sender:
         return at
 
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
-        await self._report(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
+        await self._report(lambda: self._lanes.claims.unclaim(*self._owner, id_, behind=behind))
 
     async def _content(self, job: ClaimedMessage) -> Content:
         """The content to send. Raises `SendError` where it can be made into nothing any more."""
@@ -324,7 +324,9 @@ class Sender:
         if isinstance(content, Change | Star) and content.target.sender is None:
             # It stood before this one in the lane, and may have died there.
             with suppress(RedisAway):
-                target = await self._lanes.get(f"{self._owner[0]}.{content.target.message_id}")
+                target = await self._lanes.reader.get(
+                    f"{self._owner[0]}.{content.target.message_id}"
+                )
                 if target is not None and (refusal := target.refuses(content, self._clock())):
                     raise SendError(refusal, permanent=True)
         return content
@@ -361,7 +363,7 @@ class Sender:
             dead=retry_at is None,
         )
         status = await self._report(
-            lambda: self._lanes.fail(
+            lambda: self._lanes.claims.fail(
                 *self._owner,
                 job.id,
                 code=error.code,

@@ -142,7 +142,7 @@ class Serving:
             on_version_end=self._reporter.version_ends,
             on_call=self._calls.received,
             on_limits=self._standing.update,
-            new_chats=lambda: self._lanes.pace(self._engine.linked_at).new_chats_per_day,
+            new_chats=lambda: self._lanes.claims.pace(self._engine.linked_at).new_chats_per_day,
         )
 
     @property

@@ -68,7 +68,7 @@ async def _show(call: ApiRequest[None, ListQuery]) -> Response:
         place = after.removeprefix(_SENT)
         if not _is_key(place):
             raise Problem("invalid_cursor")
-        views = await call.backends.lanes.refused(registered.id, limit + 1, int(place))
+        views = await call.backends.lanes.refused_views.page(registered.id, limit + 1, int(place))
         account = "" if lease is None else lease.account or ""
         found = [_of_view(each.record, account) for each in views[:limit]]
         if len(views) > limit:
@@ -90,12 +90,12 @@ def _page(items: list[RefusedDocument], following: str | None) -> Response:
 
 
 async def _retry(call: ApiRequest[None, None]) -> Response:
-    await _decide(call, "retry_refused", call.backends.lanes.retry_refused)
+    await _decide(call, "retry_refused", call.backends.lanes.refused_views.retry)
     return Response(status_code=204)
 
 
 async def _discard(call: ApiRequest[None, None]) -> Response:
-    await _decide(call, "discard_refused", call.backends.lanes.discard_refused)
+    await _decide(call, "discard_refused", call.backends.lanes.refused_views.discard)
     return Response(status_code=204)
 
 

@@ -114,7 +114,7 @@ class ProgramMover:
             open_ = [each for each in open_ if name in {each, name_of(each)}]
         if not open_:
             raise EngineFailed("no connection is open." if name is None else f"{name} is not open.")
-        flows = await OutboundQueue(self._redis, self._settings).flows_many(open_)
+        flows = await OutboundQueue(self._redis, self._settings).reader.flows_many(open_)
         return min(open_, key=lambda each: flows[each].counts["sent"] or float("inf"))
 
     async def schemas(self) -> Mapping[str, tuple[int, int]]:
@@ -155,7 +155,7 @@ class ProgramMover:
 
     async def _view(self, connection: str) -> CanaryView:
         lease = await self._leases.read(connection)
-        flows = await OutboundQueue(self._redis, self._settings).flows_many([connection])
+        flows = await OutboundQueue(self._redis, self._settings).reader.flows_many([connection])
         received, ends = 0, Counter[str]()
         for name, labels, value in (metrics_file.read(self._data) or {}).get("totals", ()):
             if labels.get("connection") != name_of(connection):

@@ -20,7 +20,7 @@ PATIENCE: Final = 60.0
 WAITING: Final = "*.waiting"
 """The FIFOs at which `waiting_agent.sh` waits, in the directory of Ray's session."""
 
-PARTS: Final = ("ray_dashboard", "ray_agent", "ray_runtime_env")
+JOB_PORTS: Final = ("ray_dashboard", "ray_agent", "ray_runtime_env")
 """Ports of the dashboard and of the agents that run a job."""
 
 
@@ -52,7 +52,7 @@ async def open_dashboard(data: Path, plan: Plan) -> str:
 
 
 async def _is_open(plan: Plan) -> bool:
-    for name in PARTS:
+    for name in JOB_PORTS:
         if not await probe.accepts(plan.ports[name]):
             return False
     return await probe.get(plan.ports["ray_dashboard"], "/api/version") is not None

@@ -49,7 +49,7 @@ async def mirrored(settings: Settings, connections: Sequence[str]) -> None:
     redis = connect(settings)
     lanes = OutboundQueue(redis, settings)
     async with asyncio.timeout(60):
-        while await lanes.unmirrored(connections):  # noqa: ASYNC110 - nobody tells
+        while await lanes.reader.unmirrored(connections):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.2)
     await lanes.close()
     await redis.aclose()
@@ -78,7 +78,7 @@ async def first_message(
     accepted = await lanes.accept(send)
     async with asyncio.timeout(30):
         while True:
-            record = await lanes.get(accepted.record.id)
+            record = await lanes.reader.get(accepted.record.id)
             if record is not None and record.status in {"sent", "delivered", "read"}:
                 break
             await asyncio.sleep(0.005)

@@ -40,7 +40,7 @@ async def queued(data: Path, ids: Sequence[str]) -> dict[str, Any]:
     settings = Settings.load(data)
     async with restored_queue.served(data, settings) as redis:
         queue = OutboundQueue(redis, settings)
-        return {id_: await queue.get(id_) for id_ in ids}
+        return {id_: await queue.reader.get(id_) for id_ in ids}
 
 
 async def test_everything_comes_back(place: Place, tmp_path: Path) -> None:
@@ -130,7 +130,9 @@ async def test_what_the_newer_store_shows_as_ended_does_not_leave_again(
         await OutboundQueue(redis, settings).cancel(waiting)
         names = split_id(waiting)
         assert names is not None
-        standing = (await OutboundQueue(redis, settings).standings(SHOP, [names[1]]))[names[1]]
+        standing = (await OutboundQueue(redis, settings).reader.standings(SHOP, [names[1]]))[
+            names[1]
+        ]
     assert standing is not None
     assert standing.revision > 900, "the older view would stay"
 

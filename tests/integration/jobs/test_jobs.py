@@ -44,9 +44,9 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
         lease = await Leases(redis).take(ID, Owner("connection:1", 7, "node"))
         for number in range(12):
             record = (await lanes.accept(Send(ID, ANA, SECRET))).record
-            await lanes.claim(ID, lease.epoch, 1, time.time())
+            await lanes.claims.claim(ID, lease.epoch, 1, time.time())
             code = "not_on_whatsapp" if number < 5 else "ack_timeout"
-            await lanes.fail(
+            await lanes.claims.fail(
                 ID,
                 lease.epoch,
                 record.id,
@@ -58,7 +58,7 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
             )
 
     async def dead(redis: Redis, _: Documents) -> int:
-        return len(await OutboundQueue(redis, place.settings).dead(ID, 100))
+        return len(await OutboundQueue(redis, place.settings).dead_letters.page(ID, 100))
 
     place.do(die)
     assert place.do(dead) == 12

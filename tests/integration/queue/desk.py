@@ -78,7 +78,7 @@ class Desk:
         return lease.epoch
 
     async def counts(self) -> Counts:
-        return (await self.lanes.counts_many([SHOP]))[SHOP]
+        return (await self.lanes.reader.counts_many([SHOP]))[SHOP]
 
     async def accept(self, text: str, chat: str = ANA, **more: Any) -> Record:
         accepted = await self.lanes.accept(Send(SHOP, chat, text, **more), now=self.now)
@@ -97,7 +97,9 @@ class Desk:
         """With the texts `sent` acknowledged in the same call."""
         proofs = {self.ids[text]: self.now for text in sent}
         epoch = self.epoch if epoch is None else epoch
-        claim = await self.lanes.claim(SHOP, epoch, limit, self.now, sent=proofs, ahead=ahead)
+        claim = await self.lanes.claims.claim(
+            SHOP, epoch, limit, self.now, sent=proofs, ahead=ahead
+        )
         return list(claim.jobs)
 
     async def claimed(self, limit: int = 10) -> list[str]:
@@ -105,7 +107,7 @@ class Desk:
         return sorted(job.text for job in await self.claim(limit))
 
     async def complete(self, text: str, epoch: int | None = None) -> None:
-        await self.lanes.complete(
+        await self.lanes.claims.complete(
             SHOP, epoch or self.epoch, self.ids[text], at=self.now, now=self.now
         )
 
@@ -119,7 +121,7 @@ class Desk:
         epoch: int | None = None,
         behind: Sequence[str] = (),
     ) -> str:
-        return await self.lanes.fail(
+        return await self.lanes.claims.fail(
             SHOP,
             epoch or self.epoch,
             self.ids[text],
@@ -140,7 +142,7 @@ class Desk:
         epoch: int | None = None,
         behind: Sequence[str] = (),
     ) -> None:
-        await self.lanes.defer(
+        await self.lanes.claims.defer(
             SHOP,
             epoch or self.epoch,
             self.ids[text],
@@ -157,17 +159,19 @@ class Desk:
         epoch: int | None = None,
     ) -> None:
         meant = codes or ("reach_out_limited",)
-        await self.lanes.lift(SHOP, epoch or self.epoch, meant, until=until, now=self.now)
+        await self.lanes.claims.lift(SHOP, epoch or self.epoch, meant, until=until, now=self.now)
 
     async def lift_chat(self, chat: str, *codes: str) -> None:
         meant = codes or ("reach_out_limited",)
-        await self.lanes.lift_chat(SHOP, self.epoch, meant, chat, now=self.now)
+        await self.lanes.claims.lift_chat(SHOP, self.epoch, meant, chat, now=self.now)
 
     async def unclaim(
         self, text: str, epoch: int | None = None, behind: Sequence[str] = ()
     ) -> None:
         ids = [self.ids[each] for each in behind]
-        await self.lanes.unclaim(SHOP, epoch or self.epoch, self.ids[text], self.now, behind=ids)
+        await self.lanes.claims.unclaim(
+            SHOP, epoch or self.epoch, self.ids[text], self.now, behind=ids
+        )
 
     async def rename(
         self,
@@ -179,7 +183,7 @@ class Desk:
     ) -> str:
         """The progress of the join."""
         put_down = [self.ids[each] for each in behind]
-        renamed = await self.lanes.rename(
+        renamed = await self.lanes.joins.rename(
             SHOP, epoch or self.epoch, old, new, put_down=put_down, now=self.now
         )
         return renamed.progress
@@ -192,10 +196,10 @@ class Desk:
         return await self.lanes.cancel(self.ids[text], self.now)
 
     async def retry(self, text: str) -> Record:
-        return await self.lanes.retry(self.ids[text], self.now)
+        return await self.lanes.dead_letters.retry(self.ids[text], self.now)
 
     async def get(self, text: str) -> Record:
-        record = await self.lanes.get(self.ids[text])
+        record = await self.lanes.reader.get(self.ids[text])
         assert record is not None
         return record
 
@@ -259,7 +263,7 @@ class Desk:
         assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(lanes)
         assert sorted(since) == sorted(lanes)
         resting_for_ever, flows, counts = await asyncio.gather(
-            self.resting_for_ever(), self.lanes.flows_many([SHOP]), self.counts()
+            self.resting_for_ever(), self.lanes.reader.flows_many([SHOP]), self.counts()
         )
         joining = found.hash(of.joining)
         assert resting_for_ever == {

@@ -68,7 +68,7 @@ async def mirrored(upkeep: QueueUpkeep) -> None:
 
 
 async def compared(desk: Desk, documents: Documents, *more: str) -> Differences:
-    return await Comparison(desk.lanes, documents, settled=0).run({SHOP, *more})
+    return await Comparison(desk.lanes.reader, documents, settled=0).run({SHOP, *more})
 
 
 async def fill(desk: Desk) -> None:
@@ -156,7 +156,7 @@ async def test_an_older_copy_of_redis_differs(
 async def test_it_is_done_once_after_a_start_and_never_without_connections(
     desk: Desk, documents: Documents, mirror: QueueUpkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "_comparison", Comparison(desk.lanes, documents, settled=0))
+    monkeypatch.setattr(mirror, "_comparison", Comparison(desk.lanes.reader, documents, settled=0))
     mirror._connections = ()
     await mirror.compare()
     assert await documents.get(HEALTH_STATUS, COMPARISON) is None

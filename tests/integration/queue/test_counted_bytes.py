@@ -27,7 +27,7 @@ LONG_NAME = f"{'s' * 60}--K7Q2M9XA4TBC"
 async def taken_and_counted(redis: Redis, lanes: OutboundQueue, connection: str) -> tuple[int, int]:
     """The bytes that the server has in use, and those that the connection's messages count."""
     told: Any = await redis.info("memory")
-    return int(told["used_memory"]), (await lanes.flows_many([connection]))[connection].bytes
+    return int(told["used_memory"]), (await lanes.reader.flows_many([connection]))[connection].bytes
 
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["", "with a key"])
@@ -62,16 +62,16 @@ async def compare(
             await asyncio.gather(*map(accept, range(begin, min(begin + AT_ONCE, count))))
 
     async def send_all() -> None:
-        while jobs := (await lanes.claim(connection, epoch, AT_ONCE)).jobs:
+        while jobs := (await lanes.claims.claim(connection, epoch, AT_ONCE)).jobs:
             now = time.time()
             await asyncio.gather(
-                *(lanes.complete(connection, epoch, each.id, at=now) for each in jobs)
+                *(lanes.claims.complete(connection, epoch, each.id, at=now) for each in jobs)
             )
             await lanes.receipts(connection, [(each.message_id, "read", now) for each in jobs])
 
     async def store_all() -> None:
-        while records := await lanes.changed(connection, 500):
-            await lanes.mirrored(connection, records)
+        while records := await lanes.reader.changed(connection, 500):
+            await lanes.reader.mirrored(connection, records)
 
     # Scripts, buffers and the connection's own keys: what is taken once, however many messages follow.
     await accept_all(AT_ONCE)

@@ -127,13 +127,13 @@ async def test_a_change_of_a_chat_is_made_again_where_its_owner_died_in_the_midd
     await desk.accept("behind", CHATS[0])
     with owner(data) as process:
         await died(process)
-    in_flight = await desk.lanes.get(accepted.id)
+    in_flight = await desk.lanes.reader.get(accepted.id)
     assert in_flight is not None
     assert in_flight.status == "sending"
     (data / "deadly").unlink()
     with owner(data):
         await becomes(desk, ["behind"], {"sent"})
-    done = await desk.lanes.get(accepted.id)
+    done = await desk.lanes.reader.get(accepted.id)
     assert done is not None
     assert (done.status, done.attempts, done.error) == ("sent", 2, None)
     lines = (data / "attempts").read_text().splitlines()

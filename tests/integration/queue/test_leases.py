@@ -256,9 +256,9 @@ async def test_a_deleted_connection_takes_no_send_however_late(
     assert await desk.leases.deleted_at(SHOP) == desk.now, "the first time stays"
     assert await desk.leases.deleted_at("shop-2") is None
     owner = await desk.leases.take(SHOP, SECOND)
-    assert (await lanes.claim(SHOP, owner.epoch, 9)).jobs == ()
+    assert (await lanes.claims.claim(SHOP, owner.epoch, 9)).jobs == ()
     other = await desk.leases.take("shop-2", SECOND)
-    assert len((await lanes.claim("shop-2", other.epoch, 9)).jobs) == 1
+    assert len((await lanes.claims.claim("shop-2", other.epoch, 9)).jobs) == 1
 
 
 @SEVERAL_CONNECTIONS
@@ -267,9 +267,9 @@ async def test_a_dead_letter_of_a_deleted_connection_is_not_sent_again(desk: Des
     await desk.claim()
     await desk.fail("e", permanent=True)
     await desk.leases.delete(SHOP)
-    assert await desk.lanes.retry_all(SHOP) == 0
+    assert await desk.lanes.dead_letters.retry_all(SHOP) == 0
     with pytest.raises(NotFound):
-        await desk.lanes.retry(desk.ids["e"])
+        await desk.lanes.dead_letters.retry(desk.ids["e"])
 
 
 @SEVERAL_CONNECTIONS
@@ -309,9 +309,9 @@ async def test_what_is_open_ends_with_its_connection(desk: Desk, redis: Redis) -
     await desk.check()
     assert await desk.claimed() == []
     assert not await desk.lanes.remove(SHOP), "nothing of it is mirrored yet"
-    changed = await desk.lanes.changed(SHOP, 100)
+    changed = await desk.lanes.reader.changed(SHOP, 100)
     assert {record.id for record in changed} == {end.id for end in ends.values()}
-    await desk.lanes.mirrored(SHOP, changed)
+    await desk.lanes.reader.mirrored(SHOP, changed)
     assert await desk.lanes.remove(SHOP)
     assert await desk.lanes.remove(SHOP)
     assert await desk.leases.read(SHOP) is None

@@ -102,7 +102,7 @@ async def test_every_status_reaches_both_collections(
     assert message["sent_at"] == desk.now
 
     async def mirrored() -> bool:
-        return await desk.lanes.unmirrored([SHOP]) == {}
+        return await desk.lanes.reader.unmirrored([SHOP]) == {}
 
     await until(mirrored)
 
@@ -140,7 +140,7 @@ async def test_what_is_changing_is_mirrored_once_it_rests(desk: Desk, documents:
         found = await documents.get(collection, record.id)
         assert found is not None
         assert found["status"] == "sent"
-    assert await desk.lanes.unmirrored([SHOP]) == {}
+    assert await desk.lanes.reader.unmirrored([SHOP]) == {}
 
 
 async def test_what_rests_in_several_connections_shares_a_commit(
@@ -165,7 +165,7 @@ async def test_what_rests_in_several_connections_shares_a_commit(
     assert [len(each) for each in batches] == [4 + 2, 2 + 1], "messages, and their chats"
     chats = {document_id(connection, ANA) for connection in (SHOP, "other")}
     assert set.union(*batches) == {*ids, *chats}
-    assert await desk.lanes.unmirrored([SHOP, "other"]) == {}
+    assert await desk.lanes.reader.unmirrored([SHOP, "other"]) == {}
 
 
 async def test_what_never_rests_is_mirrored_all_the_same(desk: Desk, documents: Documents) -> None:
@@ -205,7 +205,7 @@ async def test_mirroring_leaves_most_of_its_time_to_what_is_being_sent(
     [pause] = await pause_for("soon", time.time())
     assert 0 < pause <= upkeep.MIRROR_LAG_SECONDS
     assert await pause_for("long ago", time.time() - upkeep.MIRROR_LAG_SECONDS) == []
-    assert await desk.lanes.unmirrored([SHOP]) == {}
+    assert await desk.lanes.reader.unmirrored([SHOP]) == {}
 
 
 async def test_what_is_due_is_readied_and_counted(desk: Desk, actor: QueueActor) -> None:
@@ -260,13 +260,13 @@ async def test_g3_a_receipt_of_a_message_that_left_redis_reaches_the_state_store
     await desk.claim()
     await desk.complete("sent")
     await desk.fail("dead", permanent=True, uncertain=True)
-    await desk.lanes.prune(SHOP, 0, desk.now + 1)
+    await desk.lanes.dead_letters.prune(SHOP, 0, desk.now + 1)
     mirroring_ = await mirroring(desk, documents)
     mirroring_._all_at = 0.0
     await mirroring_.mirror()
     await desk.pass_day()
     ids = [desk.ids.pop(text) for text in ("sent", "dead")]
-    assert [await desk.lanes.get(id_) for id_ in ids] == [None, None]
+    assert [await desk.lanes.reader.get(id_) for id_ in ids] == [None, None]
     engine, manager = ScriptedEngine(), StateManager(str(own_server.directory), "state")
     for key, id_ in enumerate(ids):
         message_id = id_.partition(".")[2]
@@ -295,7 +295,7 @@ async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says
     desk.now = time.time() - 29 * 86_400
     await desk.fail("young", permanent=True)
     await actor._upkeep.prune()
-    assert len(await desk.lanes.dead(SHOP, 10)) == 2, "the clock is not believed yet"
+    assert len(await desk.lanes.dead_letters.page(SHOP, 10)) == 2, "the clock is not believed yet"
     believe_clock(own_server.directory)
     await actor._upkeep.prune()
 
@@ -307,7 +307,9 @@ async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says
     job = await documents.get(JOBS, old.id)
     assert job is not None
     assert (job["status"], job["error"]) == ("dead", "ack_timeout")
-    assert [letter.record.id for letter in await desk.lanes.dead(SHOP, 10)] == [young.id]
+    assert [letter.record.id for letter in await desk.lanes.dead_letters.page(SHOP, 10)] == [
+        young.id
+    ]
 
 
 async def test_g11_it_pauses_while_redis_is_away_and_catches_up(
@@ -382,7 +384,7 @@ async def test_a_bug_in_the_upkeep_ends_the_actor(
     async def broken() -> None:
         raise ArithmeticError
 
-    monkeypatch.setattr(actor._upkeep._lanes, "unmirrored", lambda _: broken())
+    monkeypatch.setattr(actor._upkeep._lanes.reader, "unmirrored", lambda _: broken())
     ended = await asyncio.wait_for(actor.watch(), SECONDS)
     assert ended["reason"] == "broke"
 
@@ -401,27 +403,27 @@ async def test_a_message_that_the_store_refuses_holds_up_no_other(
     mirroring_ = await mirroring(desk, documents)
     mirroring_._all_at = 0.0
     await mirroring_.mirror()
-    assert await desk.lanes.unmirrored([SHOP]) == {}
+    assert await desk.lanes.reader.unmirrored([SHOP]) == {}
     shown = [await documents.get(MESSAGES, record.id) for record in records]
     assert [one["text"] if one else None for one in shown] == [
         None if text == "unstorable" else text for text in words
     ]
     assert [one["status"] if one else None for one in shown] == ["queued"] * 11
     assert len((await documents.query(JOBS)).items) == 11
-    record = await desk.lanes.get(records[9].id)
+    record = await desk.lanes.reader.get(records[9].id)
     assert record is not None
     assert record.text == "unstorable", "its words are in the queue"
     await desk.drain(10)
     mirroring_._all_at = 0.0
     await mirroring_.mirror()
-    ends = [await desk.lanes.get(each.id) for each in records]
+    ends = [await desk.lanes.reader.get(each.id) for each in records]
     assert [(one.status, one.text) for one in ends if one] == [
         ("sent", text if text == "unstorable" else "") for text in words
     ], "and stay there alone"
-    (held,) = await desk.lanes.refused(SHOP, 10)
+    (held,) = await desk.lanes.refused_views.page(SHOP, 10)
     assert held.record.id == records[9].id
     await desk.check()
-    assert await desk.lanes.retry_refused(SHOP, held.record.message_id)
+    assert await desk.lanes.refused_views.retry(SHOP, held.record.message_id)
     with closing(sqlite3.connect(own_server.settings().state_file)) as database, database:
         database.execute("DROP TRIGGER forbidden")
     mirroring_._all_at = 0.0
@@ -429,5 +431,5 @@ async def test_a_message_that_the_store_refuses_holds_up_no_other(
     stored = await documents.get(MESSAGES, held.record.id)
     assert stored is not None
     assert stored["text"] == "unstorable"
-    assert await desk.lanes.refused(SHOP, 10) == []
+    assert await desk.lanes.refused_views.page(SHOP, 10) == []
     await desk.check()

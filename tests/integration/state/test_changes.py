@@ -59,10 +59,10 @@ async def sent(settings: Settings) -> None:
     accepted = await lanes.accept(
         Send("shop", ANA, "our secret"), message_id=OURS.message_id, now=CLOCK - 9.0
     )
-    (job,) = (await lanes.claim("shop", lease.epoch, 1, CLOCK - 8.0)).jobs
+    (job,) = (await lanes.claims.claim("shop", lease.epoch, 1, CLOCK - 8.0)).jobs
     assert job.id == accepted.record.id
-    await lanes.complete("shop", lease.epoch, job.id, at=CLOCK - 7.0, now=CLOCK - 7.0)
-    await documents.batch(mirror_writes.writes(await lanes.changed("shop", 10)))
+    await lanes.claims.complete("shop", lease.epoch, job.id, at=CLOCK - 7.0, now=CLOCK - 7.0)
+    await documents.batch(mirror_writes.writes(await lanes.reader.changed("shop", 10)))
     await lanes.close()
     await redis.aclose()
     await documents.close()
@@ -164,7 +164,7 @@ async def test_killed_while_changes_are_carried_on(
     assert shown(found[OURS.message_id]) == (None, [], {}, True)
     assert shown(found["TAKEN-BACK"]) == (None, [], {}, True)
     redis = connect(settings)
-    record = await OutboundQueue(redis, settings).get(f"shop.{OURS.message_id}")
+    record = await OutboundQueue(redis, settings).reader.get(f"shop.{OURS.message_id}")
     await redis.aclose()
     assert record is not None
     assert (record.redacted, record.text) == (True, "")

@@ -102,7 +102,7 @@ class Served:
         enough = PROVEN[PROVEN.index(status) :] if status in PROVEN else (status,)
 
         async def look() -> Record | None:
-            found = await self.lanes.get(record.id)
+            found = await self.lanes.reader.get(record.id)
             return found if found is not None and found.status in enough else None
 
         return await eventually(f"{record.id} {status}", look, seconds)

@@ -191,7 +191,7 @@ async def test_a_message_that_makes_it_fall_is_buried_and_what_flew_beside_it_is
         wanted = {"sent", "delivered", "read"} if status == "sent" else {status}
 
         async def look() -> Record | None:
-            found = await lanes.get(record.id)
+            found = await lanes.reader.get(record.id)
             assert found is not None
             return found if found.status in wanted and len(found.crashes) == crashes else None
 

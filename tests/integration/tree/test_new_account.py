@@ -43,7 +43,7 @@ async def leave(served: Served, records: Sequence[Record]) -> None:
 
     async def are_sent() -> bool:
         await end_pause(served)
-        found = [await served.lanes.get(record.id) for record in records]
+        found = [await served.lanes.reader.get(record.id) for record in records]
         return all(one is not None and (one.status, one.attempts) == ("sent", 1) for one in found)
 
     await eventually("they are sent", are_sent, 20)

@@ -48,8 +48,8 @@ def mirrored(gateway: Gateway) -> None:
     async def run() -> None:
         redis = connect(gateway.settings)
         lanes = OutboundQueue(redis, gateway.settings)
-        while records := await lanes.changed(SHOP, 100):
-            await lanes.mirrored(SHOP, records)
+        while records := await lanes.reader.changed(SHOP, 100):
+            await lanes.reader.mirrored(SHOP, records)
         await lanes.close()
         await redis.aclose()
 

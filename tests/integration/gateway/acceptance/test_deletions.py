@@ -42,10 +42,10 @@ def waiting(gateway: Gateway, connection: str) -> list[str]:
         try:
             epoch = (await Leases(redis).take(connection, Owner("connection:1", 7, "node"))).epoch
             texts = []
-            while jobs := (await lanes.claim(connection, epoch, 100)).jobs:
+            while jobs := (await lanes.claims.claim(connection, epoch, 100)).jobs:
                 for job in jobs:
                     texts.append(job.text)
-                    await lanes.complete(connection, epoch, job.id, at=1.0)
+                    await lanes.claims.complete(connection, epoch, job.id, at=1.0)
             return texts
         finally:
             await lanes.close()

@@ -36,7 +36,7 @@ def records(gateway: Gateway, ids: list[str]) -> list[Record | None]:
         redis = connect(gateway.settings)
         lanes = OutboundQueue(redis, gateway.settings)
         try:
-            return [await lanes.get(identity) for identity in ids]
+            return [await lanes.reader.get(identity) for identity in ids]
         finally:
             await lanes.close()
             await redis.aclose()

@@ -57,7 +57,7 @@ def claimed(gateway: Gateway) -> dict[str, list[str]]:
             epoch = (await Leases(redis).take(SHOP, Owner("connection:1", 7, "node"))).epoch
             texts: dict[str, list[str]] = {}
             sent: dict[str, float] = {}
-            while jobs := (await lanes.claim(SHOP, epoch, 100, sent=sent)).jobs:
+            while jobs := (await lanes.claims.claim(SHOP, epoch, 100, sent=sent)).jobs:
                 for job in jobs:
                     texts.setdefault(job.chat.partition("@")[0], []).append(job.text)
                 sent = {job.id: 1.0 for job in jobs}
@@ -75,7 +75,7 @@ def age(gateway: Gateway, seconds: float) -> None:
     async def run() -> None:
         redis = connect(gateway.settings)
         lanes = OutboundQueue(redis, gateway.settings)
-        await lanes.mirrored(SHOP, await lanes.changed(SHOP, 10))
+        await lanes.reader.mirrored(SHOP, await lanes.reader.changed(SHOP, 10))
         await redis.hincrbyfloat(keys.of(SHOP).counters, "uptime", seconds)
         await lanes.promote(SHOP)
         await lanes.close()

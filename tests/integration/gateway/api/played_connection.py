@@ -45,7 +45,7 @@ class Rest(Actor):
     async def sends(self) -> list[ClaimedMessage]:
         """Send all that is queued, mirror it, and return it."""
         sent: list[ClaimedMessage] = []
-        while jobs := (await self.lanes.claim(SHOP, self.epoch, 10, time.time())).jobs:
+        while jobs := (await self.lanes.claims.claim(SHOP, self.epoch, 10, time.time())).jobs:
             for job in jobs:
                 await self.complete(job.id)
             sent += jobs

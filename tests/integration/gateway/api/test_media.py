@@ -44,7 +44,7 @@ async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
     accepted = send(api, {"sha256": told["sha256"]}, caption="for you")
     assert accepted.status_code == 202, accepted.text
     id_ = accepted.json()["id"]
-    record = await lanes.get(id_)
+    record = await lanes.reader.get(id_)
     assert record is not None
     assert record.decoded is not None
     assert json.loads(encode(record.decoded)) == {

@@ -257,10 +257,10 @@ async def dead(lanes: OutboundQueue, leases: Leases, gateway: Gateway, documents
         "/api/messages", json={"connection": "dead", "to": "15550100009", "text": SCRIPT}
     ).json()
     lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
-    [job] = (await lanes.claim(connection, lease.epoch, 1)).jobs
+    [job] = (await lanes.claims.claim(connection, lease.epoch, 1)).jobs
     sent_id: str = sent["id"]
     assert job.id == sent_id
-    await lanes.fail(
+    await lanes.claims.fail(
         connection,
         lease.epoch,
         job.id,

@@ -58,7 +58,7 @@ def act(gateway: Gateway, how: Callable[[OutboundQueue, int], Any]) -> Any:
 async def claimed(lanes: OutboundQueue, epoch: int) -> str:
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        claim = await lanes.claim(SHOP, epoch, 10, time.time())
+        claim = await lanes.claims.claim(SHOP, epoch, 10, time.time())
         if claim.jobs:
             return str(claim.jobs[0].id)
         await asyncio.sleep(0.02)
@@ -67,7 +67,7 @@ async def claimed(lanes: OutboundQueue, epoch: int) -> str:
 
 async def sends(lanes: OutboundQueue, epoch: int) -> None:
     now = time.time()
-    await lanes.complete(SHOP, epoch, await claimed(lanes, epoch), at=now, now=now)
+    await lanes.claims.complete(SHOP, epoch, await claimed(lanes, epoch), at=now, now=now)
 
 
 def test_the_answer_comes_when_it_is_sent(direct: Gateway) -> None:
@@ -92,7 +92,7 @@ def test_what_is_on_its_way_is_not_taken_back(direct: Gateway) -> None:
         async def slowly(lanes: OutboundQueue, epoch: int) -> None:
             identity = await claimed(lanes, epoch)
             await asyncio.sleep(1.2)
-            await lanes.complete(SHOP, epoch, identity, at=time.time(), now=time.time())
+            await lanes.claims.complete(SHOP, epoch, identity, at=time.time(), now=time.time())
 
         act(direct, slowly)
         answer = asking.result()

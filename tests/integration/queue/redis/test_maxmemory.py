@@ -55,10 +55,10 @@ async def test_messages_that_are_there_come_to_their_ends(desk: Desk, redis: Red
         assert (await desk.retry("c")).status == "queued"
         assert await desk.claimed() == ["c"]
         assert await desk.fail("c", permanent=True) == "dead"
-        await desk.lanes.prune(SHOP, 0.0, desk.now + 1)
-        await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 100))
-        assert await desk.lanes.changed(SHOP, 100) == []
-        assert await desk.lanes.dead(SHOP, 10) == []
+        await desk.lanes.dead_letters.prune(SHOP, 0.0, desk.now + 1)
+        await desk.lanes.reader.mirrored(SHOP, await desk.lanes.reader.changed(SHOP, 100))
+        assert await desk.lanes.reader.changed(SHOP, 100) == []
+        assert await desk.lanes.dead_letters.page(SHOP, 10) == []
 
 
 async def test_nothing_is_accepted_and_nothing_of_it_is_there(desk: Desk, redis: Redis) -> None:

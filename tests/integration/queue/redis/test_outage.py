@@ -127,8 +127,8 @@ async def test_an_outcome_that_was_reported_twice_counts_once(
 
 
 async def test_g11_a_wait_ends_at_the_death_and_heals(desk: Desk, own_server: Valkey) -> None:
-    await desk.lanes.wait(SHOP, 1)
-    waiting = asyncio.ensure_future(desk.lanes.wait(SHOP, 60))
+    await desk.lanes.claims.wait(SHOP, 1)
+    waiting = asyncio.ensure_future(desk.lanes.claims.wait(SHOP, 60))
     heard = pokes(connect(own_server.settings(), blocking=True))
     await anext(heard)
     listening = asyncio.ensure_future(anext(heard))
@@ -138,7 +138,7 @@ async def test_g11_a_wait_ends_at_the_death_and_heals(desk: Desk, own_server: Va
         with pytest.raises(RedisAway):
             await asyncio.wait_for(task, 10)
     own_server.start()
-    waiting = asyncio.ensure_future(desk.lanes.wait(SHOP, 60))
+    waiting = asyncio.ensure_future(desk.lanes.claims.wait(SHOP, 60))
     await asyncio.sleep(0.1)
     await desk.accept("a")
     await asyncio.wait_for(waiting, 5)
@@ -159,7 +159,7 @@ async def test_g1_an_acceptance_that_timed_out_and_was_applied_is_not_done_twice
     assert time.monotonic() - begun < 20
     applied = api_id(SHOP, message_id)
     async with asyncio.timeout(5):
-        while await desk.lanes.get(applied) is None:  # noqa: ASYNC110 - the server does it alone
+        while await desk.lanes.reader.get(applied) is None:  # noqa: ASYNC110 - the server does it alone
             await asyncio.sleep(0.01)
     again = await desk.lanes.accept(send, idempotency_key="k", now=2.0)
     assert again.replayed

@@ -97,7 +97,7 @@ async def test_what_was_accepted_is_there_after_a_failover(
     redis = await promoted(pair)
     left = OutboundQueue(redis, pair[1].settings())
     try:
-        assert [one for one in accepted if await left.get(one) is None] == []
+        assert [one for one in accepted if await left.reader.get(one) is None] == []
     finally:
         await left.close()
         await redis.aclose()
@@ -106,7 +106,7 @@ async def test_what_was_accepted_is_there_after_a_failover(
 async def test_an_epoch_is_given_once_also_across_a_failover(
     pair: tuple[Valkey, Valkey], lanes: OutboundQueue
 ) -> None:
-    leases = Leases(lanes._redis)
+    leases = Leases(lanes._transitions.redis)
     given = await taken(leases)
     pair[1].signal(signal.SIGSTOP)
     with pytest.raises(RedisAway):
@@ -122,7 +122,7 @@ async def test_a_deleted_connection_is_so_across_a_failover(
     pair: tuple[Valkey, Valkey], lanes: OutboundQueue
 ) -> None:
     """A deletion ends once its replica has the tombstone, and not before."""
-    leases = Leases(lanes._redis)
+    leases = Leases(lanes._transitions.redis)
     pair[1].signal(signal.SIGSTOP)
     with pytest.raises(RedisAway):
         await leases.delete(SHOP)
@@ -150,9 +150,9 @@ async def test_who_serves_goes_on_while_replicas_are_away(
     pair: tuple[Valkey, Valkey], lanes: OutboundQueue
 ) -> None:
     """They keep nobody from sending what was accepted before."""
-    lease = await taken(Leases(lanes._redis))
+    lease = await taken(Leases(lanes._transitions.redis))
     pair[1].signal(signal.SIGSTOP)
-    assert await Leases(lanes._redis).renew(SHOP, lease.epoch)
+    assert await Leases(lanes._transitions.redis).renew(SHOP, lease.epoch)
     with pytest.raises(RedisAway):
         await lanes.accept(Send(SHOP, ANA, "meanwhile"))
     pair[1].signal(signal.SIGCONT)
@@ -171,7 +171,7 @@ async def test_g1_is_said_not_to_hold_without_it(
     pair[1].kill()
 
     async def missed() -> bool:
-        reason = (await durability(lanes._redis)).reason or ""
+        reason = (await durability(lanes._transitions.redis)).reason or ""
         return "0 of 1 replicas are in step" in reason
 
     await eventually("the replica is missed", missed, 20)

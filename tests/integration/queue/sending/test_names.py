@@ -51,7 +51,7 @@ async def test_g4_a_name_that_is_learnt_while_messages_leave(
 
 
 async def noted(desk: Desk) -> bool:
-    return await desk.lanes.noted_renames(SHOP) == 1
+    return await desk.lanes.joins.noted_renames(SHOP) == 1
 
 
 async def test_g4_a_name_that_redis_lost_is_reported_before_the_first_claim(
@@ -83,7 +83,7 @@ async def test_an_older_copy_of_a_session_tells_all_its_names(
     desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """Redis has heard of more names, and of others by the same numbers."""
-    await desk.lanes.note_renamed(SHOP, desk.epoch, 50)
+    await desk.lanes.joins.note_renamed(SHOP, desk.epoch, 50)
     engine.learn(LID, ANA)
     for number in range(10):
         await desk.accept(f"{number}", ANA if number % 2 else LID)
@@ -94,7 +94,7 @@ async def test_an_older_copy_of_a_session_tells_all_its_names(
         await desk.accept("other", LEO)
         await until(desk, "sent")
     assert engine.sent == {ANA: [f"{number}" for number in range(10)], EVA: ["other"]}
-    assert await desk.lanes.noted_renames(SHOP) == 2
+    assert await desk.lanes.joins.noted_renames(SHOP) == 2
 
 
 async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claimed(
@@ -132,7 +132,7 @@ async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
     async with sending(desk, engine):
         await until(desk, "sent")
     assert engine.sent == {ANA: [f"{number}" for number in range(6)], other: ["other"]}
-    assert await desk.lanes.names(SHOP, [LID, other]) == {LID: ANA, other: other}
+    assert await desk.lanes.reader.names(SHOP, [LID, other]) == {LID: ANA, other: other}
     assert await desk.redis.smembers(of.nameless) == {other}
     assert not await desk.redis.exists(of.unasked)
     assert engine.merged == ((LID, ANA),)

@@ -8,8 +8,8 @@ from redis.exceptions import ResponseError
 
 from actors.messages.content import Quote, Target, Text, encode
 from actors.queue.outbound_queue import IdempotencyConflict, Send
-from actors.queue.queue_reader import KEEPING
 from actors.queue.records import api_id, mint
+from actors.queue.transitions import KEEPING
 from actors.redis import keys
 from actors.redis.pipeline import RedisPipeline
 from actors.runtime.host_identity import Uptime
@@ -29,7 +29,7 @@ _COUNTED = ("evalsha", "hget", "hincrby")
 
 async def test_g1_what_is_accepted_is_there_as_it_was_answered(desk: Desk) -> None:
     record = (await desk.lanes.accept(HELLO, now=5.0)).record
-    assert await desk.lanes.get(record.id) == record
+    assert await desk.lanes.reader.get(record.id) == record
     assert (record.status, record.chat, record.text) == ("queued", ANA, "hello")
     assert (record.content, record.priority, record.accepted_at) == (REPLY, 2, 5.0)
     assert record.times == {"queued": 5.0}
@@ -44,7 +44,7 @@ async def test_a_script_that_ends_in_an_error_gives_no_number_twice(
     unfinished = ("receipts", 9.0, written, "sent", "9.0", unwritten, "delivered")
     with pytest.raises(ResponseError):
         await KEEPING.run(RedisPipeline(redis), keys.of(SHOP), *unfinished)
-    record = await desk.lanes.get(api_id(SHOP, written))
+    record = await desk.lanes.reader.get(api_id(SHOP, written))
     assert record is not None
     assert record.status == "sent"
     assert (await desk.lanes.accept(HELLO)).record.revision > record.revision
@@ -106,7 +106,7 @@ async def test_a_key_names_its_message_until_a_day_of_uptime_after_its_end(
     await desk.pass_day()
     assert await desk.drain() == ["hello"]
     await desk.lanes.promote(SHOP, 5.0, Uptime("boot", 100.0))
-    await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 10))
+    await desk.lanes.reader.mirrored(SHOP, await desk.lanes.reader.changed(SHOP, 10))
     key = keys.of(SHOP).idempotency("k")
     for boot, seconds in (("boot", 99.9 + DAY), ("later", 3 * DAY), ("boot", 9 * DAY)):
         await desk.lanes.promote(SHOP, 5.0 + 365 * DAY, Uptime(boot, seconds))
@@ -115,7 +115,7 @@ async def test_a_key_names_its_message_until_a_day_of_uptime_after_its_end(
         assert await redis.ttl(key) == -1, "Redis would forget it by its own clock"
     await desk.lanes.promote(SHOP, 6.0, Uptime("boot", 9 * DAY + 1))
     assert not await redis.exists(key)
-    assert await desk.lanes.first(HELLO, "k") is None
+    assert await desk.lanes.reader.first(HELLO, "k") is None
     second = await desk.lanes.accept(HELLO, idempotency_key="k", now=6.0)
     third = await desk.lanes.accept(HELLO, idempotency_key="k", now=7.0)
     assert second.record.id != first.record.id
@@ -173,12 +173,12 @@ async def test_a_send_at_holds_only_its_message_back(desk: Desk) -> None:
     record = await desk.accept("later", send_at=desk.now + 60)
     now = await desk.accept("now")
     assert (record.status, record.send_at) == ("waiting", desk.now + 60)
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
     assert [(job.text, job.timestamp) for job in claim.jobs] == [("now", now.accepted_at)]
     assert claim.next_due == desk.now + 60
     await desk.complete("now")
     desk.now += 60.5
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
     assert [(job.text, job.timestamp) for job in claim.jobs] == [("later", record.send_at)]
 
 
@@ -210,7 +210,7 @@ async def test_more_may_be_due_than_one_claim_readies(desk: Desk) -> None:
     for number in range(150):
         await desk.accept(f"{number:03}", f"{number}@s.whatsapp.net", send_at=desk.now + 10)
     desk.now += 10
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 0, desk.now)
+    claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 0, desk.now)
     assert claim.next_due is None or claim.next_due <= desk.now
     assert len(await desk.drain()) == 150
 
@@ -221,4 +221,4 @@ async def test_two_connections_do_not_meet(desk: Desk, lanes: OutboundQueue) -> 
     await lanes.accept(Send("other", ANA, "hello"), now=desk.now)
     assert (await desk.counts()).waiting == 1
     assert await desk.drain() == ["hello"]
-    assert (await lanes.counts_many(["other"]))["other"].waiting == 1
+    assert (await lanes.reader.counts_many(["other"]))["other"].waiting == 1

@@ -84,7 +84,7 @@ async def test_a_join_goes_on_under_the_name_of_today(
     while joins.waits:
         await joins.step({})
     assert await desk.resting_for_ever() == set()
-    assert await desk.lanes.names(SHOP, [LID, OTHER]) == {LID: ANA, OTHER: ANA}
+    assert await desk.lanes.reader.names(SHOP, [LID, OTHER]) == {LID: ANA, OTHER: ANA}
     assert await desk.drain() == texts[1:]
 
 
@@ -96,10 +96,14 @@ class LearningLanes:
         self.during: list[tuple[str, str]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._lanes, name)
+        return getattr(self._lanes.joins if hasattr(self._lanes.joins, name) else self._lanes, name)
+
+    @property
+    def joins(self) -> LearningLanes:
+        return self
 
     async def rename(self, *arguments: Any, **named: Any) -> Any:
-        answer = await self._lanes.rename(*arguments, **named)
+        answer = await self._lanes.joins.rename(*arguments, **named)
         while self.during:
             self._engine.learn(*self.during.pop())
         return answer
@@ -120,14 +124,14 @@ async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_reported(desk: 
     await desk.complete("a")
     while joins.waits:
         await joins.step({})
-    assert await desk.lanes.names(SHOP, [LID, OTHER]) == {LID: ANA, OTHER: BEN}
+    assert await desk.lanes.reader.names(SHOP, [LID, OTHER]) == {LID: ANA, OTHER: BEN}
 
 
 async def test_an_older_copy_of_the_session_is_reported_whole_by_the_next_owner_too(
     desk: Desk,
 ) -> None:
     """Redis has 8 names of a lost file; the owner of an older one learns 10, and dies before it reports them."""
-    await desk.lanes.note_renamed(SHOP, desk.epoch, 8)
+    await desk.lanes.joins.note_renamed(SHOP, desk.epoch, 8)
     engine = Learnt()
     await telling(desk, cast("NamedChats", engine)).step({})
     pairs = {f"9000000000010{n}@lid": f"1555010011{n}@s.whatsapp.net" for n in range(10)}
@@ -138,7 +142,7 @@ async def test_an_older_copy_of_the_session_is_reported_whole_by_the_next_owner_
     await joins.step({})
     while joins.waits:
         await joins.step({})
-    assert await desk.lanes.names(SHOP, list(pairs)) == pairs
+    assert await desk.lanes.reader.names(SHOP, list(pairs)) == pairs
 
 
 @pytest.mark.parametrize("known", [[(LID, ANA)], []], ids=["the same session", "an older copy"])
@@ -212,7 +216,7 @@ async def test_a_name_that_ends_while_another_is_not_reported_yet_ends_in_redis(
                 session.learn_number(asked, answered)
         await joins.step({})
     assert session.names.chat_today(OTHER) == OTHER
-    assert await desk.lanes.names(SHOP, [OTHER]) == {OTHER: OTHER}
+    assert await desk.lanes.reader.names(SHOP, [OTHER]) == {OTHER: OTHER}
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -238,7 +242,7 @@ async def test_whatever_is_learnt_session_and_redis_agree(
         assert {chat: told.get(chat, chat) for chat in CHATS} == today, learnt
     while joins.waits:
         await joins.step({})
-    assert await desk.lanes.names(SHOP, CHATS) == today, learnt
+    assert await desk.lanes.reader.names(SHOP, CHATS) == today, learnt
 
 
 class RandomRenames:

@@ -87,7 +87,7 @@ async def test_a_claim_whose_answer_was_lost_is_handed_out_again(
     await desk.accept("b", BEN)
     (first,) = await desk.claim(1)
     lost = OutboundQueue(desk.redis, settings)  # took it, and nobody heard the answer
-    (unheard,) = (await lost.claim(SHOP, desk.epoch, 2, desk.now)).jobs[1:] or (None,)
+    (unheard,) = (await lost.claims.claim(SHOP, desk.epoch, 2, desk.now)).jobs[1:] or (None,)
     assert unheard is not None
     again = await desk.claim()
     assert [job.id for job in again] == [unheard.id]
@@ -147,9 +147,9 @@ async def test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused(desk: D
     await desk.take()
     for epoch in (old, 99):
         with pytest.raises(LeaseLost):
-            await desk.lanes.claim(SHOP, epoch, 10, desk.now)
+            await desk.lanes.claims.claim(SHOP, epoch, 10, desk.now)
     with pytest.raises(LeaseLost):
-        await desk.lanes.claim("other", 1, 10, desk.now)
+        await desk.lanes.claims.claim("other", 1, 10, desk.now)
     assert await desk.claimed() == ["a"]
 
 
@@ -184,7 +184,7 @@ async def test_an_owner_is_not_woken_for_what_it_frees_itself(desk: Desk) -> Non
     for text in ("a1", "a2"):
         await desk.accept(text)
     await desk.claim()
-    await desk.lanes.wait(SHOP, 1)
+    await desk.lanes.claims.wait(SHOP, 1)
     await desk.claim(sent=["a1"])
     assert await desk.redis.llen(woken) == 0
     await desk.claim(0, sent=["a2"])
@@ -199,11 +199,11 @@ async def test_a_proof_from_an_old_epoch_wakes_the_owner(desk: Desk) -> None:
     old = desk.epoch
     await desk.take()
     await desk.claim()
-    await desk.lanes.wait(SHOP, 1)
+    await desk.lanes.claims.wait(SHOP, 1)
     with pytest.raises(LeaseLost):
         await desk.claim(sent=["a1"], epoch=old)
     async with asyncio.timeout(WOKEN):
-        await desk.lanes.wait(SHOP, 30)
+        await desk.lanes.claims.wait(SHOP, 30)
     assert await desk.claimed() == ["a2"]
 
 
@@ -217,8 +217,8 @@ async def test_what_is_more_urgent_costs_its_chat_no_turn(desk: Desk) -> None:
 
 
 async def test_waiting_ends_when_something_is_queued(desk: Desk) -> None:
-    await desk.lanes.wait(SHOP, 1)  # the taking of the lease
-    waiting = asyncio.ensure_future(desk.lanes.wait(SHOP, 30))
+    await desk.lanes.claims.wait(SHOP, 1)  # the taking of the lease
+    waiting = asyncio.ensure_future(desk.lanes.claims.wait(SHOP, 30))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     await desk.accept("a")
@@ -227,18 +227,18 @@ async def test_waiting_ends_when_something_is_queued(desk: Desk) -> None:
 
 
 async def test_waiting_misses_nothing_that_was_queued_after_the_claim(desk: Desk) -> None:
-    await desk.lanes.wait(SHOP, 1)
+    await desk.lanes.claims.wait(SHOP, 1)
     assert await desk.claimed() == []
     await desk.accept("a")
     async with asyncio.timeout(WOKEN):
-        await desk.lanes.wait(SHOP, 30)
+        await desk.lanes.claims.wait(SHOP, 30)
 
 
 async def test_waiting_ends_by_itself(desk: Desk) -> None:
-    await desk.lanes.wait(SHOP, 1)
+    await desk.lanes.claims.wait(SHOP, 1)
     for timeout in (0, 0.1):
         async with asyncio.timeout(WOKEN):
-            await desk.lanes.wait(SHOP, timeout)
+            await desk.lanes.claims.wait(SHOP, timeout)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ async def test_waiting_ends_with_whatever_makes_a_claim_worthwhile(desk: Desk, w
     if what == "retry":
         await desk.fail("a1", permanent=True)
         await desk.drain()
-    await desk.lanes.wait(SHOP, 1)
+    await desk.lanes.claims.wait(SHOP, 1)
     match what:
         case "send_at":
             await desk.accept("soon", send_at=desk.now + 1)
@@ -271,20 +271,20 @@ async def test_waiting_ends_with_whatever_makes_a_claim_worthwhile(desk: Desk, w
         case "clock":
             await desk.lanes.promote(SHOP, desk.now - 3600)
     async with asyncio.timeout(WOKEN):
-        await desk.lanes.wait(SHOP, 30)
+        await desk.lanes.claims.wait(SHOP, 30)
 
 
 async def test_a_new_epoch_wakes_the_old_owner_and_does_not_lose_the_next_token(
     desk: Desk, settings: Settings
 ) -> None:
-    await desk.lanes.wait(SHOP, 1)
-    frozen = asyncio.ensure_future(desk.lanes.wait(SHOP, 30))
+    await desk.lanes.claims.wait(SHOP, 1)
+    frozen = asyncio.ensure_future(desk.lanes.claims.wait(SHOP, 30))
     await asyncio.sleep(0.1)
     await desk.take()
     await frozen
     successor = OutboundQueue(desk.redis, settings)
     try:
-        waiting = asyncio.ensure_future(successor.wait(SHOP, 30))
+        waiting = asyncio.ensure_future(successor.claims.wait(SHOP, 30))
         await asyncio.sleep(0.1)
         await desk.accept("a")
         async with asyncio.timeout(WOKEN):

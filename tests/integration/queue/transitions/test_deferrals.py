@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue import outcomes
+from actors.queue import claims
 from actors.queue.outbound_queue import LeaseLost
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 
@@ -23,7 +23,7 @@ async def test_g4_a_deferred_message_holds_its_chat_and_no_other(desk: Desk) -> 
     assert (record.status, record.error, record.attempts) == ("waiting", "reach_out_limited", 0)
     assert (record.retry_at, record.uncertain) == (desk.now + 3600, False)
     assert (await desk.counts()).delayed == 1
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
     assert claim.next_due == desk.now + 3600
     desk.now += 3600
     assert await desk.drain() == ["a1", "a2"]
@@ -38,7 +38,7 @@ async def test_no_attempt_counts_however_often_it_is_deferred(desk: Desk) -> Non
         assert job.attempts == 1
         await desk.defer("a", desk.now + 60)
         desk.now += 60
-    flow = (await desk.lanes.flows_many([SHOP]))[SHOP]
+    flow = (await desk.lanes.reader.flows_many([SHOP]))[SHOP]
     assert (flow.counts["retries"], flow.counts["dead"]) == (0, 0)
 
 
@@ -83,9 +83,9 @@ async def test_a_limit_that_is_lifted_lets_all_go_at_once(desk: Desk) -> None:
     await desk.defer("a", desk.now + 3600)
     await desk.defer("b", desk.now + 3600)
     await desk.defer("e", desk.now + 3600, CAPPED)
-    await desk.lanes.wait(SHOP, 0.1)
+    await desk.lanes.claims.wait(SHOP, 0.1)
     await desk.lift(desk.now)
-    await desk.lanes.wait(SHOP, 20)  # each waiter is woken
+    await desk.lanes.claims.wait(SHOP, 20)  # each waiter is woken
     assert await desk.claimed() == ["a", "b"]
     await desk.lift(desk.now, "reach_out_limited", CAPPED)
     assert await desk.claimed() == ["e"]
@@ -94,7 +94,7 @@ async def test_a_limit_that_is_lifted_lets_all_go_at_once(desk: Desk) -> None:
 async def test_more_are_lifted_than_one_script_looks_at(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "MESSAGES_PER_SCRIPT", 3)
+    monkeypatch.setattr(claims, "MESSAGES_PER_SCRIPT", 3)
     chats = [f"1555020{number:04}@s.whatsapp.net" for number in range(40)]
     for chat in chats:
         await desk.accept(chat, chat)
@@ -111,7 +111,7 @@ async def test_more_are_lifted_than_one_script_looks_at(
 async def test_one_chat_goes_on_though_more_urgent_ones_stand_before_what_waits(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "MESSAGES_PER_SCRIPT", 2)
+    monkeypatch.setattr(claims, "MESSAGES_PER_SCRIPT", 2)
     await desk.accept("a", ANA)
     await desk.accept("b", BEN)
     await desk.claim()

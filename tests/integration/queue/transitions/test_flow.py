@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def flow(desk: Desk) -> Flow:
-    return (await desk.lanes.flows_many([SHOP]))[SHOP]
+    return (await desk.lanes.reader.flows_many([SHOP]))[SHOP]
 
 
 def counted(flow: Flow) -> dict[str, int]:

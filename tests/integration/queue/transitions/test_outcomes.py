@@ -26,7 +26,7 @@ async def test_g4_a_head_in_backoff_holds_its_chat_and_no_other(desk: Desk) -> N
     await desk.claim()
     assert await desk.fail("a1", retry_in=60) == "waiting"
     await desk.accept("b", BEN)
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
     assert [job.text for job in claim.jobs] == ["b"]
     assert claim.next_due == desk.now + 60
     waiting = await desk.get("a1")
@@ -68,7 +68,7 @@ async def test_g2_a_message_without_another_attempt_is_dead_with_the_reason(desk
     dead = await desk.get("a1")
     assert (dead.status, dead.error, dead.uncertain) == ("dead", "ack_timeout", False)
     assert dead.times["dead"] == desk.now
-    assert [each.record.text for each in await desk.lanes.dead(SHOP, 10)] == ["a1"]
+    assert [each.record.text for each in await desk.lanes.dead_letters.page(SHOP, 10)] == ["a1"]
     assert await desk.drain() == ["a2"]  # the dead one freed its chat
 
 
@@ -117,8 +117,8 @@ async def test_an_outcome_is_about_its_own_attempt_only(desk: Desk) -> None:
     await desk.fail("a", retry_in=1)
     desk.now += 1
     await desk.claim()
-    assert await desk.lanes._run(SHOP, "fail", desk.now, *late) == "sending"
-    assert await desk.lanes._run(SHOP, "unclaim", desk.now, *late[:3]) == "kept"
+    assert await desk.lanes._transitions.run(SHOP, "fail", desk.now, *late) == "sending"
+    assert await desk.lanes._transitions.run(SHOP, "unclaim", desk.now, *late[:3]) == "kept"
     record = await desk.get("a")
     assert (record.status, record.attempts) == ("sending", 2)
 
@@ -277,7 +277,7 @@ async def test_g5_an_old_epoch_is_refused(desk: Desk, outcome: str, ended: str) 
 async def test_outcomes_of_other_connections_are_a_mistake(desk: Desk) -> None:
     record = await desk.accept("a")
     with pytest.raises(ValueError, match="not a message of this connection"):
-        await desk.lanes.complete("other", 1, record.id, at=1, now=1)
+        await desk.lanes.claims.complete("other", 1, record.id, at=1, now=1)
 
 
 async def test_times_follow_the_steps_though_whatsapp_counts_whole_seconds(desk: Desk) -> None:
@@ -285,7 +285,7 @@ async def test_times_follow_the_steps_though_whatsapp_counts_whole_seconds(desk:
     record = await desk.accept("a")
     await desk.claim()
     lanes, sent = desk.lanes, [record.message_id]
-    await lanes.complete(SHOP, desk.epoch, record.id, at=1000.0, now=1000.85)
+    await lanes.claims.complete(SHOP, desk.epoch, record.id, at=1000.0, now=1000.85)
     await lanes.receipts(SHOP, [(each, "delivered", 1001.0) for each in sent], now=1001.25)
     await lanes.receipts(SHOP, [(each, "read", 1000.0) for each in sent], now=1600.0)
     times = (await desk.get("a")).times
@@ -312,11 +312,11 @@ async def test_receipts_that_come_together_are_one_change_and_say_the_same(
     together = [(ids["together"], *proof) for proof in proofs]
     await desk.lanes.receipts(SHOP, together, now=1020.5)
     once = await desk.get("together")
-    counts = (await desk.lanes.flows_many([SHOP]))[SHOP].counts
+    counts = (await desk.lanes.reader.flows_many([SHOP]))[SHOP].counts
     for status, at in proofs:
         await desk.lanes.receipts(SHOP, [(ids["apart"], status, at)], now=1020.5)
     apart = await desk.get("apart")
-    twice = (await desk.lanes.flows_many([SHOP]))[SHOP].counts
+    twice = (await desk.lanes.reader.flows_many([SHOP]))[SHOP].counts
     assert (once.status, once.times) == (apart.status, apart.times)
     assert once.revision == before + 1
     assert (twice["delivered"], twice["read"]) == (2 * counts["delivered"], 2 * counts["read"])
@@ -335,7 +335,7 @@ async def test_a_server_whose_clock_is_ahead_writes_no_time_to_come(desk: Desk) 
     desk.now = 1000.75
     record = await desk.accept("a")
     await desk.claim()
-    await desk.lanes.complete(SHOP, desk.epoch, record.id, at=1060.0, now=1000.85)
+    await desk.lanes.claims.complete(SHOP, desk.epoch, record.id, at=1060.0, now=1000.85)
     assert (await desk.get("a")).times["sent"] == 1000.85
 
 

@@ -44,14 +44,14 @@ async def paced(redis: Redis, server: Valkey) -> AsyncIterator[Paced]:
 
 
 async def due(desk: Desk) -> float | None:
-    return (await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)).next_due
+    return (await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)).next_due
 
 
 async def sent(desk: Desk) -> list[tuple[float, str]]:
     """Everything, each as soon as it may leave, with the seconds since the beginning."""
     began, log = desk.now, []
     while True:
-        claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+        claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
         for job in claim.jobs:
             log.append((round(desk.now - began, 3), job.text))
             assert job.attempts == 1
@@ -67,7 +67,7 @@ async def sent(desk: Desk) -> list[tuple[float, str]]:
 
 async def took(desk: Desk) -> list[int]:
     """Counts of messages by the time that they took, without empty bounds."""
-    (flow,) = (await desk.lanes.flows_many([SHOP])).values()
+    (flow,) = (await desk.lanes.reader.flows_many([SHOP])).values()
     return [count for count in flow.took if count]
 
 
@@ -129,7 +129,9 @@ async def test_a_gap_runs_from_attempt_to_attempt(paced: Paced) -> None:
     (job,) = await desk.claim()
     assert job.attempts == 2
     await desk.complete("a")
-    assert (await desk.lanes.flows_many([SHOP]))[SHOP].took_seconds == 10, "from its first attempt"
+    assert (await desk.lanes.reader.flows_many([SHOP]))[SHOP].took_seconds == 10, (
+        "from its first attempt"
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ async def test_many_chats_that_rest_are_set_aside_in_bounded_steps(paced: Paced)
         assert await desk.claimed(1) == [f"first {number}"]
         await desk.complete(f"first {number}")
     await desk.accept("behind them", LEO)
-    while not (claim := await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now)).jobs:
+    while not (claim := await desk.lanes.claims.claim(SHOP, desk.epoch, 1, desk.now)).jobs:
         assert claim.next_due == desk.now
     assert claim.jobs[0].text == "behind them"
 
@@ -250,7 +252,7 @@ async def sent_in(desk: Desk, seconds: float) -> list[tuple[float, str]]:
     """Everything that may leave within so many seconds; the clock stands at their end then."""
     end, log = desk.now + seconds, []
     while desk.now < end:
-        claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+        claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
         for job in claim.jobs:
             log.append((desk.now, job.text))
             desk.ids[job.text] = job.id
@@ -323,7 +325,7 @@ async def test_a_new_account_is_paced_by_its_age(paced: Paced) -> None:
         await desk.accept(f"{number}", (ANA, BEN, EVA, LEO, ANA)[number])
 
     async def claim(linked_at: float | None) -> list[str]:
-        claim = await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now, linked_at=linked_at)
+        claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 1, desk.now, linked_at=linked_at)
         for job in claim.jobs:
             desk.ids[job.text] = job.id
             await desk.complete(job.text)

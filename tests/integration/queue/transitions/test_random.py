@@ -171,11 +171,11 @@ async def test_g2_g3_g5_whatever_happens_nothing_is_lost_or_sent_twice(
             poison = (await desk.get(text)).error == "poison"
             assert status != "dead" or poison or world.failures[text] > 0
 
-    while changed := await desk.lanes.changed(SHOP, 100):
-        await desk.lanes.mirrored(SHOP, changed)
-    await desk.lanes.retry_all(SHOP, desk.now + 1)
+    while changed := await desk.lanes.reader.changed(SHOP, 100):
+        await desk.lanes.reader.mirrored(SHOP, changed)
+    await desk.lanes.dead_letters.retry_all(SHOP, desk.now + 1)
     await world.finish()
-    await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 1000))
+    await desk.lanes.reader.mirrored(SHOP, await desk.lanes.reader.changed(SHOP, 1000))
     of = keys.of(SHOP)
     left = {str(key) for key in await desk.redis.keys("*") if ":message:" not in str(key)}
     assert left - {of.wake} == {of.lease, of.counters, of.finished}

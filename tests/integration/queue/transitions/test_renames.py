@@ -57,7 +57,7 @@ async def test_g4_both_wait_until_what_flies_has_landed(desk: Desk, first: str) 
     assert await desk.rename() == "busy"
     await desk.complete(second)
     assert await desk.claimed() == []
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    claim = await desk.lanes.claims.claim(SHOP, desk.epoch, 10, desk.now)
     assert claim.next_due is None
     assert await desk.rename() == "done"
     assert await desk.drain() == texts[2:]
@@ -189,7 +189,7 @@ async def test_letters_are_found_by_either_address(desk: Desk, chat: str) -> Non
         await desk.fail(text, permanent=True)
     await desk.rename()
     desk.now += 1
-    found = await desk.lanes.redrive(SHOP, Which(chat=chat), now=desk.now)
+    found = await desk.lanes.dead_letters.redrive(SHOP, Which(chat=chat), now=desk.now)
     assert found.count == 1
     assert await desk.drain() == ["a"]
 
@@ -242,9 +242,9 @@ async def test_g6_an_old_owner_joins_nothing(desk: Desk) -> None:
     with pytest.raises(LeaseLost):
         await desk.rename(epoch=old)
     with pytest.raises(LeaseLost):
-        await desk.lanes.note_renamed(SHOP, old, 7)
+        await desk.lanes.joins.note_renamed(SHOP, old, 7)
     assert await desk.redis.exists(keys.of(SHOP).aliases) == 0
-    assert await desk.lanes.noted_renames(SHOP) == 0
+    assert await desk.lanes.joins.noted_renames(SHOP) == 0
 
 
 async def test_g13_names_that_redis_keeps_have_a_bound(desk: Desk) -> None:
@@ -286,10 +286,10 @@ async def test_g4_a_join_outlives_the_owner_who_began_it(desk: Desk) -> None:
     assert await desk.rename() == "busy"
     await desk.take("crashed")
     await desk.check()
-    assert await desk.lanes.unfinished_joins(SHOP) == {LID: ANA}
+    assert await desk.lanes.joins.unfinished(SHOP) == {LID: ANA}
     assert await desk.claimed() == []
     assert await desk.rename() == "done"
-    assert await desk.lanes.unfinished_joins(SHOP) == {}
+    assert await desk.lanes.joins.unfinished(SHOP) == {}
     assert await desk.resting_for_ever() == set()
     assert await desk.drain() == texts
 
@@ -340,7 +340,7 @@ async def test_an_address_that_is_renamed_back(desk: Desk) -> None:
     await accepted(desk, 2)
     assert await desk.rename() == "done"
     assert await desk.rename(ANA, LID) == "done"
-    assert await desk.lanes.names(SHOP, [ANA, LID]) == {ANA: LID, LID: LID}
+    assert await desk.lanes.reader.names(SHOP, [ANA, LID]) == {ANA: LID, LID: LID}
     assert await desk.drain() == ["0000", "0001"]
 
 
@@ -348,28 +348,28 @@ async def test_records_and_the_mirror_show_the_chat_of_today(desk: Desk) -> None
     await desk.accept("sent", LID)
     await desk.claim()
     await desk.complete("sent")
-    (seen,) = await desk.lanes.changed(SHOP, 10)
+    (seen,) = await desk.lanes.reader.changed(SHOP, 10)
     assert seen.chat == LID
     await desk.rename()
     # It may have been stored in the former chat: it is stored once more.
-    await desk.lanes.mirrored(SHOP, [seen])
-    (seen,) = await desk.lanes.changed(SHOP, 10)
+    await desk.lanes.reader.mirrored(SHOP, [seen])
+    (seen,) = await desk.lanes.reader.changed(SHOP, 10)
     assert seen.chat == ANA
-    await desk.lanes.mirrored(SHOP, [seen])
-    assert await desk.lanes.changed(SHOP, 10) == []
+    await desk.lanes.reader.mirrored(SHOP, [seen])
+    assert await desk.lanes.reader.changed(SHOP, 10) == []
     assert (await desk.get("sent")).chat == ANA
 
 
 async def test_reported_names_are_noted_and_go_with_the_connection(desk: Desk) -> None:
     await desk.accept("a", LID)
-    told = await desk.lanes.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)
+    told = await desk.lanes.joins.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)
     assert told.written_to
-    assert (await desk.lanes.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)).written_to
-    await desk.lanes.note_renamed(SHOP, desk.epoch, 5, [LID])
-    assert await desk.lanes.noted_renames(SHOP) == 5
-    assert not (await desk.lanes.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)).written_to
+    assert (await desk.lanes.joins.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)).written_to
+    await desk.lanes.joins.note_renamed(SHOP, desk.epoch, 5, [LID])
+    assert await desk.lanes.joins.noted_renames(SHOP) == 5
+    assert not (await desk.lanes.joins.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)).written_to
     await desk.drain()
-    await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 10))
+    await desk.lanes.reader.mirrored(SHOP, await desk.lanes.reader.changed(SHOP, 10))
     assert await desk.lanes.remove(SHOP)
     of = keys.of(SHOP)
     assert await desk.redis.exists(of.aliases, of.nameless, of.joining) == 0

@@ -58,7 +58,7 @@ async def sent(lanes: OutboundQueue, record: Record, seconds: float = 20) -> flo
     began = time.monotonic()
 
     async def look() -> bool:
-        found = await lanes.get(record.id)
+        found = await lanes.reader.get(record.id)
         return found is not None and found.status in {"sent", "delivered", "read"}
 
     await eventually(f"{record.id} is sent", look, seconds)
@@ -272,7 +272,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
     await tree.pair(brief, number)
 
     async def flying() -> bool:
-        counts = (await lanes.counts_many([brief]))[brief]
+        counts = (await lanes.reader.counts_many([brief]))[brief]
         print(counts)  # shown where they never come to this
         return counts.active == 20
 

@@ -31,6 +31,6 @@ async def test_no_login_is_tried_and_what_had_arrived_is_stored(served: Served) 
     assert (lease.state, lease.cause, lease.owner) == ("logged_out", "asked", None)
     assert lease.obstacle is not None
     assert lease.obstacle.cause == "logged_out"
-    found = await served.lanes.get(waiting.id)
+    found = await served.lanes.reader.get(waiting.id)
     assert found is not None
     assert (found.status, found.attempts) == ("queued", 0)

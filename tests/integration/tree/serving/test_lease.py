@@ -57,7 +57,7 @@ async def test_a_newer_epoch_ends_it(served: Served) -> None:
     lease = await served.leases.read("shop")
     assert lease is not None
     assert (lease.epoch, lease.owner, lease.state) == (newer.epoch, OTHER, "connecting")
-    found = await served.lanes.get(record.id)
+    found = await served.lanes.reader.get(record.id)
     assert found is not None
     assert found.status == "queued"
 

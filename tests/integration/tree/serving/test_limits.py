@@ -70,7 +70,7 @@ async def shows(served: Served, limited_until: float | None) -> Lease:
 
 async def waits_until(served: Served, record: Record, until: float | None) -> None:
     async def look() -> bool:
-        found = await served.lanes.get(record.id)
+        found = await served.lanes.reader.get(record.id)
         return found is not None and (found.status, found.retry_at) == ("waiting", until)
 
     await eventually(f"it waits until {until}", look, 10)
@@ -86,7 +86,7 @@ async def test_strangers_wait_without_an_attempt_and_replies_go_on(served: Serve
     assert (waiting.attempts, waiting.error) == (0, "reach_out_limited")
     assert waiting.retry_at == account.limits.locked_until
     await served.becomes(await served.accept("a reply", FRIEND), "sent")
-    found = await served.lanes.get(behind.id)
+    found = await served.lanes.reader.get(behind.id)
     assert found is not None
     assert found.status == "queued"
     lease = await shows(served, account.limits.locked_until)
@@ -121,7 +121,7 @@ async def test_of_two_limits_each_holds_by_itself(served: Served) -> None:
     await waits_until(served, record, account.limits.capped_until)
     await account.limit(3600, None)
     await waits_until(served, record, account.limits.locked_until)
-    found = await served.lanes.get(record.id)
+    found = await served.lanes.reader.get(record.id)
     assert found is not None
     assert (found.error, found.attempts) == ("reach_out_limited", 0)
 
@@ -137,7 +137,7 @@ async def test_who_writes_gets_the_answer_at_once(served: Served) -> None:
     served.shelf.away = True
     await account.writes(STRANGER)
     assert (await served.becomes(records[0], "sent")).attempts == 1
-    found = await served.lanes.get(records[1].id)
+    found = await served.lanes.reader.get(records[1].id)
     assert found is not None
     assert found.status == "waiting"
     assert served.shelf.messages == {}

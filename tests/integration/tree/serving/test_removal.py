@@ -173,7 +173,7 @@ async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(tmp_pa
             directory = settings.sessions / shop
             lease = await leases.take(shop, Owner("connection:a", 1, "here"))
             sending = (await lanes.accept(Send(shop, CHAT, "sending"))).record
-            await lanes.claim(shop, lease.epoch, 1)
+            await lanes.claims.claim(shop, lease.epoch, 1)
             with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
                 async with session.transaction():
                     put(session, LID, "BEFORE", 1002)

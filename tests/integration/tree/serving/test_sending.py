@@ -59,7 +59,7 @@ async def test_a_closed_socket_claims_nothing(served: Served) -> None:
     await served.begin()
     record = await served.accept()
     await asyncio.sleep(0.3)
-    found = await served.lanes.get(record.id)
+    found = await served.lanes.reader.get(record.id)
     assert found is not None
     assert (found.status, found.attempts) == ("queued", 0)
     assert served.engine.asked == 0
@@ -114,7 +114,7 @@ async def test_the_whole_account_waits_as_long_as_whatsapp_takes_no_requests(
     await asyncio.sleep(0.5)
     assert served.engine.asked == 1
     for record in records:
-        found = await served.lanes.get(record.id)
+        found = await served.lanes.reader.get(record.id)
         assert found is not None
         assert (found.status, found.attempts, found.error) == ("queued", 0, None)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors.queue.claimed import ClaimedMessages, Outcome
+from actors.queue.claims import ClaimedMessages, Outcome
 from actors.redis.client import RedisAway
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from actors.queue.queue_reader import (
+from actors.queue.transitions import (
     ACCEPTING,
     DEFERRING,
     JOINING,

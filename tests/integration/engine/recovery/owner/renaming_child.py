@@ -164,7 +164,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
 
 
 async def _done(lanes: OutboundQueue, session: Session, sender: Sender) -> bool:
-    counts = (await lanes.counts_many([SHOP]))[SHOP]
+    counts = (await lanes.reader.counts_many([SHOP]))[SHOP]
     waits = counts.waiting + counts.active + counts.delayed
     return not waits and not session.inbox.pending("merge", 1) and not sender.joins.waits
 
@@ -184,7 +184,7 @@ async def judge(directory: Path, made: Settings) -> None:
     upkeep._connections = [SHOP]
     for _ in range(2):
         await upkeep.mirror()
-    assert await lanes.names(SHOP, [LID]) == {LID: ANA}
+    assert await lanes.reader.names(SHOP, [LID]) == {LID: ANA}
     found = (await documents.query(MESSAGES, where=[Where("connection", "==", SHOP)])).items
     assert {each["chat"] for each in found} == {ANA}
     assert sorted(each["text"] for each in found) == sorted([*first, "arrived"])

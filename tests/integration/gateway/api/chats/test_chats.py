@@ -92,7 +92,7 @@ async def test_contacts_are_found_by_their_addresses(
     found = get(api, "contacts", addresses=asked)
     assert {each["address"] for each in found["items"]} == {ANA, BEN}
     await note(documents, AppStateChange.contact(NUMBERED, full_name="Carl"))
-    await lanes.rename(SHOP, rest.epoch, LID, NUMBERED)
+    await lanes.joins.rename(SHOP, rest.epoch, LID, NUMBERED)
     assert [each["name"] for each in get(api, "contacts", addresses=LID)["items"]] == ["Carl"]
     many = ",".join(f"1555010{number:04}" for number in range(101))
     for params in ({"addresses": many}, {"addresses": "12"}, {"addresses": GROUP}, {"name": ""}):

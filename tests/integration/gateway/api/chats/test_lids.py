@@ -46,9 +46,9 @@ def message(api: Api, id_: str) -> dict[str, Any]:
 
 async def mirrored(lanes: OutboundQueue, documents: Documents, connection: str = SHOP) -> None:
     """As the queue's actor does it."""
-    while records := await lanes.changed(connection, 50):
+    while records := await lanes.reader.changed(connection, 50):
         await documents.batch(mirror_writes.writes(records))
-        await lanes.mirrored(connection, records)
+        await lanes.reader.mirrored(connection, records)
 
 
 def ids(api: Api, chat: str, **more: Any) -> list[str]:
@@ -67,7 +67,7 @@ async def test_a_lid_is_written_to_and_is_the_persons_chat_once_that_is_known(
     assert (message(api, by_lid)["chat"], message(api, by_number)["chat"]) == (lid, number)
     await mirrored(lanes, documents)
     assert ids(api, lid, connection="shop") == [by_lid]
-    renamed = await lanes.rename(SHOP, actor.epoch, lid, number, now=time.time())
+    renamed = await lanes.joins.rename(SHOP, actor.epoch, lid, number, now=time.time())
     assert renamed.progress == "done"
     assert message(api, by_lid)["chat"] == number
     later = send(api, lid, "three")
@@ -92,7 +92,7 @@ async def test_each_connection_may_tell_whose_a_lid_is(
         lid, number = f"9000000000008{place}@lid", f"1555010008{place}"
         lease = await leases.take(connection, OWNER)
         renamed = f"{number}@s.whatsapp.net"
-        await lanes.rename(connection, lease.epoch, lid, renamed, now=time.time())
+        await lanes.joins.rename(connection, lease.epoch, lid, renamed, now=time.time())
         sent = send(api, number, connection=connection)
         await mirrored(lanes, documents, connection)
         assert ids(api, lid) == [sent], connection
@@ -114,7 +114,7 @@ async def test_what_is_spoken_of_is_found_under_either_address(
     reaction = {"connection": "shop", "to": LID, "type": "reaction", "message": first, "emoji": "x"}
     refused = api.post("/api/messages", json=reaction)
     assert (refused.status_code, refused.json()["code"]) == (409, "target_elsewhere")
-    await lanes.rename(SHOP, actor.epoch, LID, ANA, now=time.time())
+    await lanes.joins.rename(SHOP, actor.epoch, LID, ANA, now=time.time())
     accepted = api.post("/api/messages", json=reaction)
     assert accepted.status_code == 202, accepted.text
     assert message(api, accepted.json()["id"])["chat"] == ANA
@@ -131,7 +131,7 @@ async def test_dead_letters_are_sent_again_by_either_address(
     dead = send(api, lid)
     await actor.claim(dead)
     await actor.fail(dead)
-    await lanes.rename(SHOP, actor.epoch, lid, number, now=time.time())
+    await lanes.joins.rename(SHOP, actor.epoch, lid, number, now=time.time())
     for chat in (lid, number):
         answer = api.post("/api/queue/redrive", json={"connection": "shop", "chat": chat})
         assert answer.json()["redriven"] == 1, chat
@@ -180,5 +180,5 @@ def test_what_is_no_lid(api: Api, to: str) -> None:
 async def test_the_presence_of_a_lid_is_its_persons(
     api: Api, actor: Actor, lanes: OutboundQueue
 ) -> None:
-    await lanes.rename(SHOP, actor.epoch, LID, ANA, now=time.time())
+    await lanes.joins.rename(SHOP, actor.epoch, LID, ANA, now=time.time())
     assert api.get(f"/api/connections/shop/presence/{LID}").json()["chat"] == ANA

@@ -126,8 +126,8 @@ async def refused(lanes: OutboundQueue, *texts: str) -> list[str]:
         for text in texts
     ]
     await lanes.receipts(SHOP, [(each.message_id, "read", time.time()) for each in records])
-    changed = await lanes.changed(SHOP, 100)
-    await lanes.mirrored(SHOP, changed, {each.id: "refused" for each in records})
+    changed = await lanes.reader.changed(SHOP, 100)
+    await lanes.reader.mirrored(SHOP, changed, {each.id: "refused" for each in records})
     return [each.message_id for each in records]
 
 
@@ -153,7 +153,7 @@ async def test_messages_that_were_sent_are_listed_before_them(
     shown = await asyncio.to_thread(api.get, "/api/connections/shop")
     assert shown.json()["refused_documents"] == 2 + 3
     for each in ids:
-        await lanes.discard_refused(SHOP, each)
+        await lanes.refused_views.discard(SHOP, each)
 
 
 async def test_a_person_decides_on_them_without_an_owner(
@@ -167,11 +167,11 @@ async def test_a_person_decides_on_them_without_an_owner(
     assert ([each["id"] for each in told["items"]], told["next"]) == ([again, gone], None)
     answer = await asyncio.to_thread(api.post, f"{PATH}/{again}/retry")
     assert answer.status_code == 204
-    assert [each.text for each in await lanes.changed(SHOP, 10)] == ["again"]
+    assert [each.text for each in await lanes.reader.changed(SHOP, 10)] == ["again"]
     answer = await asyncio.to_thread(api.delete, f"{PATH}/{gone}")
     assert answer.status_code == 204
     assert (await asyncio.to_thread(api.get, PATH)).json()["items"] == []
-    record = await lanes.get(f"{SHOP}.{gone}")
+    record = await lanes.reader.get(f"{SHOP}.{gone}")
     assert record is not None
     assert (record.status, record.text) == ("read", "")
     answer = await asyncio.to_thread(api.delete, f"{PATH}/3EB0{'0' * 18}")

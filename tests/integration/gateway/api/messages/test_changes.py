@@ -67,7 +67,7 @@ async def test_a_delete_leaves_nothing_of_what_was_said(
         assert (found["text"], found["edits"], found["type"]) == (None, [], "text")
         assert found["deleted_at"] is not None
     assert "secret" not in str(await documents.get(MESSAGES, first["id"]))
-    record = await lanes.get(first["id"])
+    record = await lanes.reader.get(first["id"])
     assert record is not None
     assert "secret" not in str(asdict(record))
     answer = change(api, "reaction", first["id"], emoji="👍")

@@ -90,7 +90,7 @@ async def test_words_that_the_state_store_has_alone_are_quoted_and_voted_on(
     told = send(api, "at noon?")
     jobs = {job.id: job.decoded for job in await rest.sends()}
     for each in (asked, told):
-        record = await lanes.get(each["id"])
+        record = await lanes.reader.get(each["id"])
         assert record is not None
         assert (record.text, record.content, record.stored) == ("", "", True)
     assert message(api, told["id"])["text"] == "at noon?"

@@ -48,7 +48,7 @@ class Actor:
     async def claim(self, identity: str) -> None:
         """Claim and send everything before `identity`, and claim that."""
         while True:
-            claim = await self.lanes.claim(self.connection, self.epoch, 10, time.time())
+            claim = await self.lanes.claims.claim(self.connection, self.epoch, 10, time.time())
             assert claim.jobs
             for job in claim.jobs:
                 if job.id != identity:
@@ -58,10 +58,10 @@ class Actor:
 
     async def complete(self, identity: str) -> None:
         now = time.time()
-        await self.lanes.complete(self.connection, self.epoch, identity, at=now, now=now)
+        await self.lanes.claims.complete(self.connection, self.epoch, identity, at=now, now=now)
 
     async def fail(self, identity: str, *, uncertain: bool = False) -> None:
-        await self.lanes.fail(
+        await self.lanes.claims.fail(
             self.connection,
             self.epoch,
             identity,
@@ -163,14 +163,14 @@ async def test_the_first_answer_again_after_it_was_sent(api: Api, actor: Actor) 
 async def test_wait_answers_when_it_is_sent(api: Api, actor: Actor) -> None:
     async def send_soon() -> None:
         await asyncio.sleep(0.3)
-        claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
+        claim = await actor.lanes.claims.claim(SHOP, actor.epoch, 10, time.time())
         while not claim.jobs:  # it may not be accepted yet
             await asyncio.sleep(0.02)
-            claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
+            claim = await actor.lanes.claims.claim(SHOP, actor.epoch, 10, time.time())
         while claim.jobs:
             for job in claim.jobs:
                 await actor.complete(job.id)
-            claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
+            claim = await actor.lanes.claims.claim(SHOP, actor.epoch, 10, time.time())
 
     sending = asyncio.create_task(send_soon())
     begun = time.monotonic()

@@ -22,7 +22,7 @@ NOBODY = "The number is not on WhatsApp. It is a dead letter"
 async def claimed(actor: Actor, number: str) -> str:
     """The id of the message to this number, once its owner has claimed it; all before it are sent."""
     while True:
-        claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
+        claim = await actor.lanes.claims.claim(SHOP, actor.epoch, 10, time.time())
         for job in claim.jobs:
             if job.chat.startswith(number):
                 return job.id

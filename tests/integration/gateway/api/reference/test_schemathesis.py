@@ -165,9 +165,9 @@ class Rest:
             await commands.answer(command, told[command.kind])
 
     async def _send(self, lanes: OutboundQueue, connection: str, epoch: int) -> None:
-        for job in (await lanes.claim(connection, epoch, 10, time.time())).jobs:
+        for job in (await lanes.claims.claim(connection, epoch, 10, time.time())).jobs:
             now = time.time()
-            await lanes.complete(connection, epoch, job.id, at=now, now=now)
+            await lanes.claims.complete(connection, epoch, job.id, at=now, now=now)
             self.sent += 1
 
 

@@ -91,11 +91,11 @@ async def test_of_a_cancel_and_a_claim_one_wins(desk: Desk) -> None:
 
 @pytest.mark.parametrize("id_", UNKNOWN)
 async def test_unknown_messages_are_not_found(desk: Desk, id_: str) -> None:
-    assert await desk.lanes.get(id_) is None
+    assert await desk.lanes.reader.get(id_) is None
     with pytest.raises(NotFound):
         await desk.lanes.cancel(id_)
     with pytest.raises(NotFound):
-        await desk.lanes.retry(id_)
+        await desk.lanes.dead_letters.retry(id_)
 
 
 async def test_a_redriven_message_joins_the_tail_with_all_attempts_before_it(desk: Desk) -> None:
@@ -105,7 +105,7 @@ async def test_a_redriven_message_joins_the_tail_with_all_attempts_before_it(des
     record = await desk.retry("a1")
     assert (record.status, record.attempts, record.error) == ("queued", 0, None)
     assert record.message_id == (await desk.get("a1")).message_id
-    assert await desk.lanes.dead(SHOP, 10) == []
+    assert await desk.lanes.dead_letters.page(SHOP, 10) == []
     (job,) = await desk.claim()
     assert job.text == "a2"
     await desk.complete("a2")
@@ -135,8 +135,8 @@ async def test_only_a_dead_letter_can_be_retried(desk: Desk) -> None:
 async def test_all_dead_letters_of_a_connection_are_retried_in_order(desk: Desk) -> None:
     texts = [f"{number:03}" for number in range(120)]
     await die(desk, *texts)
-    assert await desk.lanes.retry_all(SHOP, desk.now + 1) == 120
-    assert await desk.lanes.retry_all(SHOP, desk.now + 2) == 0
+    assert await desk.lanes.dead_letters.retry_all(SHOP, desk.now + 1) == 120
+    assert await desk.lanes.dead_letters.retry_all(SHOP, desk.now + 2) == 0
     assert await desk.drain() == texts
 
 
@@ -144,15 +144,15 @@ async def test_dead_letters_are_listed_in_pages_oldest_first(desk: Desk) -> None
     texts = [f"{number}" for number in range(5)]
     await die(desk, *texts)
     await die(desk, "b", chat=BEN)
-    first = await desk.lanes.dead(SHOP, 2)
-    second = await desk.lanes.dead(SHOP, 10, first[-1].place)
+    first = await desk.lanes.dead_letters.page(SHOP, 2)
+    second = await desk.lanes.dead_letters.page(SHOP, 10, first[-1].place)
     assert [each.record.text for each in first + second] == [*texts, "b"]
-    assert await desk.lanes.dead(SHOP, 10, second[-1].place) == []
+    assert await desk.lanes.dead_letters.page(SHOP, 10, second[-1].place) == []
 
 
 async def test_a_page_goes_on_behind_a_letter_that_was_retried(desk: Desk) -> None:
     await die(desk, "1", "2", "3")
-    (first,) = await desk.lanes.dead(SHOP, 1)
+    (first,) = await desk.lanes.dead_letters.page(SHOP, 1)
     await desk.retry("1")
     assert await texts(desk, first.place) == ["2", "3"]
     await desk.claim()
@@ -161,7 +161,7 @@ async def test_a_page_goes_on_behind_a_letter_that_was_retried(desk: Desk) -> No
 
 
 async def texts(desk: Desk, behind: int) -> list[str]:
-    return [each.record.text for each in await desk.lanes.dead(SHOP, 10, behind)]
+    return [each.record.text for each in await desk.lanes.dead_letters.page(SHOP, 10, behind)]
 
 
 async def test_a_claim_after_the_lease_was_lost_takes_nothing(desk: Desk) -> None:

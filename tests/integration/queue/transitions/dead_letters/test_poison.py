@@ -32,7 +32,9 @@ async def test_a_message_that_crashes_its_owner_twice_is_dead_with_the_evidence(
         Crash(sending_at=1003, noticed_at=1008, epoch=2, cause="hung"),
     )
     assert record.times["dead"] == 1008
-    assert [letter.record.id for letter in await desk.lanes.dead(SHOP, 10)] == [record.id]
+    assert [letter.record.id for letter in await desk.lanes.dead_letters.page(SHOP, 10)] == [
+        record.id
+    ]
     assert await desk.drain() == ["next"]
 
 
@@ -129,7 +131,7 @@ async def test_a_late_proof_clears_it(desk: Desk) -> None:
     await desk.receipt("bad", "delivered")
     record = await desk.get("bad")
     assert (record.status, record.error, record.uncertain) == ("delivered", None, False)
-    assert await desk.lanes.dead(SHOP, 10) == []
+    assert await desk.lanes.dead_letters.page(SHOP, 10) == []
 
 
 async def test_a_redriven_one_is_judged_anew(desk: Desk) -> None:

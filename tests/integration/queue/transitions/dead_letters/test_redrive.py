@@ -20,7 +20,7 @@ async def die(desk: Desk, text: str, chat: str = ANA, code: str = "ack_timeout")
     desk.now += 1
     await desk.accept(text, chat)
     await desk.claim()
-    await desk.lanes.fail(
+    await desk.lanes.claims.fail(
         SHOP,
         desk.epoch,
         desk.ids[text],
@@ -33,7 +33,7 @@ async def die(desk: Desk, text: str, chat: str = ANA, code: str = "ack_timeout")
 
 
 async def dead(desk: Desk) -> list[str]:
-    return [letter.record.text for letter in await desk.lanes.dead(SHOP, 1000)]
+    return [letter.record.text for letter in await desk.lanes.dead_letters.page(SHOP, 1000)]
 
 
 def names(desk: Desk, texts: Sequence[str]) -> list[str]:
@@ -63,7 +63,7 @@ async def test_those_that_fit_everything_are_sent_again_in_the_order_of_their_de
     await die(desk, "e1", EVA)
     before = await dead(desk)
     desk.now += 1
-    redriven = await desk.lanes.redrive(SHOP, which, now=desk.now)
+    redriven = await desk.lanes.dead_letters.redrive(SHOP, which, now=desk.now)
     assert redriven == Redriven(len(meant), 5, None)
     assert await dead(desk) == [text for text in before if text not in meant]
     await desk.check()
@@ -79,7 +79,7 @@ async def test_these_are_sent_again_and_what_is_no_dead_letter_is_passed_over(de
     await desk.accept("alive", BEN)
     desk.now += 1
     chosen = [*names(desk, ["3", "alive", "1"]), mint()]
-    assert await desk.lanes.redrive_these(SHOP, chosen, now=desk.now) == 2
+    assert await desk.lanes.dead_letters.redrive_these(SHOP, chosen, now=desk.now) == 2
     assert await dead(desk) == ["2"]
     assert await desk.claimed(1) == ["alive"]
     await desk.complete("alive")
@@ -90,20 +90,23 @@ async def test_what_may_prolong_a_lock_is_sent_again_by_its_name_alone(desk: Des
     await die(desk, "refused", ANA, "reach_out_refused")
     await die(desk, "failed", BEN)
     desk.now += 1
-    found = await desk.lanes.redrive(SHOP, Which(died_after=0), now=desk.now)
+    found = await desk.lanes.dead_letters.redrive(SHOP, Which(died_after=0), now=desk.now)
     assert found == Redriven(1, 2, None)
     await die(desk, "failed again", EVA)
     desk.now += 1
-    assert await desk.lanes.retry_all(SHOP, desk.now) == 1
+    assert await desk.lanes.dead_letters.retry_all(SHOP, desk.now) == 1
     assert await dead(desk) == ["refused"]
     desk.now += 1
     by_code = Which(code="reach_out_refused")
-    assert (await desk.lanes.redrive(SHOP, by_code, now=desk.now)).count == 1
+    assert (await desk.lanes.dead_letters.redrive(SHOP, by_code, now=desk.now)).count == 1
     await desk.complete("failed")
     assert sorted(await desk.drain()) == ["failed again", "refused"]
     await die(desk, "another", LEO, "reach_out_refused")
     desk.now += 1
-    assert await desk.lanes.redrive_these(SHOP, names(desk, ["another"]), now=desk.now) == 1
+    assert (
+        await desk.lanes.dead_letters.redrive_these(SHOP, names(desk, ["another"]), now=desk.now)
+        == 1
+    )
     assert await dead(desk) == []
     await desk.check()
 
@@ -112,17 +115,17 @@ async def test_a_limit_is_kept_and_the_next_goes_on_behind_it(desk: Desk) -> Non
     for text in ("1", "2", "3", "4"):
         await die(desk, text, code="odd" if int(text) % 2 else "even")
     desk.now += 1
-    first = await desk.lanes.redrive(SHOP, Which(code="odd"), limit=1, now=desk.now)
+    first = await desk.lanes.dead_letters.redrive(SHOP, Which(code="odd"), limit=1, now=desk.now)
     assert first.count == 1
     assert first.behind is not None
     assert await dead(desk) == ["2", "3", "4"]
     desk.now += 1
-    second = await desk.lanes.redrive(
+    second = await desk.lanes.dead_letters.redrive(
         SHOP, Which(code="odd"), limit=5, behind=first.behind, now=desk.now
     )
     assert (second.count, second.behind) == (1, None)
     assert await dead(desk) == ["2", "4"]
-    assert await desk.lanes.redrive_these(SHOP, names(desk, ["2", "4"]), limit=1) == 1
+    assert await desk.lanes.dead_letters.redrive_these(SHOP, names(desk, ["2", "4"]), limit=1) == 1
     assert await dead(desk) == ["4"]
 
 
@@ -133,11 +136,11 @@ async def test_a_backlog_is_looked_at_in_bounded_steps(
     for number in range(11):
         await die(desk, f"{number}", code="last" if number == 10 else "other")
     desk.now += 1
-    found = await desk.lanes.redrive(SHOP, Which(code="last"), most=5, now=desk.now)
+    found = await desk.lanes.dead_letters.redrive(SHOP, Which(code="last"), most=5, now=desk.now)
     assert (found.count, found.looked) == (0, 6)
     assert found.behind is not None
     desk.now += 1
-    found = await desk.lanes.redrive(
+    found = await desk.lanes.dead_letters.redrive(
         SHOP, Which(code="last"), behind=found.behind, most=5, now=desk.now
     )
     assert (found.count, found.looked, found.behind) == (1, 5, None)
@@ -151,7 +154,7 @@ async def test_what_dies_meanwhile_is_not_meant(
     monkeypatch.setattr(dead_letters, "LETTERS_PER_SCRIPT", 1)
     for text in ("1", "2"):
         await die(desk, text)
-    run, rounds = desk.lanes._redrive, 0
+    run, rounds = desk.lanes.dead_letters._redrive, 0
 
     async def dying(connection: str, *args: object) -> tuple[int, int]:
         nonlocal rounds
@@ -163,8 +166,8 @@ async def test_what_dies_meanwhile_is_not_meant(
         desk.now += 1
         return answer
 
-    monkeypatch.setattr(desk.lanes, "_redrive", dying)
-    assert await desk.lanes.retry_all(SHOP, desk.now + 100) == 2
+    monkeypatch.setattr(desk.lanes.dead_letters, "_redrive", dying)
+    assert await desk.lanes.dead_letters.retry_all(SHOP, desk.now + 100) == 2
     assert rounds == 2
     assert sorted(await dead(desk)) == ["1", "2"]
 
@@ -176,13 +179,18 @@ async def test_letters_are_forgotten_after_their_time(desk: Desk) -> None:
     await desk.accept("waits", BEN)
     await desk.accept("later", EVA, send_at=desk.now + 90 * 86_400)
     desk.now += 29 * 86_400
-    assert await desk.lanes.prune(SHOP, 30, desk.now) in {0, 1}  # twice: the first took it
+    assert await desk.lanes.dead_letters.prune(SHOP, 30, desk.now) in {
+        0,
+        1,
+    }  # twice: the first took it
     assert await dead(desk) == ["young"]
     record = await desk.get("old")
     assert (record.status, record.error, record.expired_at) == ("dead", "ack_timeout", desk.now)
-    assert record.id in {each.id for each in await desk.lanes.changed(SHOP, 10)}  # for the mirror
+    assert record.id in {
+        each.id for each in await desk.lanes.reader.changed(SHOP, 10)
+    }  # for the mirror
     await desk.check()
-    assert await desk.lanes.prune(SHOP, 30, desk.now + 365 * 86_400) in {0, 1}
+    assert await desk.lanes.dead_letters.prune(SHOP, 30, desk.now + 365 * 86_400) in {0, 1}
     assert await dead(desk) == []
     assert [await desk.status(text) for text in ("waits", "later")] == ["queued", "waiting"]
     await desk.check()
@@ -192,14 +200,14 @@ async def test_many_are_forgotten_in_steps(desk: Desk, monkeypatch: pytest.Monke
     monkeypatch.setattr(dead_letters, "LETTERS_PER_SCRIPT", 2)
     for number in range(7):
         await die(desk, f"{number}")
-    await desk.lanes.prune(SHOP, 1, desk.now + 86_400 - 1)
+    await desk.lanes.dead_letters.prune(SHOP, 1, desk.now + 86_400 - 1)
     assert await dead(desk) == ["5", "6"]  # not a second too early
 
 
 async def test_a_forgotten_letter_whose_record_is_there_can_be_sent_again(desk: Desk) -> None:
     await die(desk, "a")
     desk.now += 31 * 86_400
-    await desk.lanes.prune(SHOP, 30, desk.now)
+    await desk.lanes.dead_letters.prune(SHOP, 30, desk.now)
     desk.now += 1
     record = await desk.retry("a")
     assert (record.status, record.expired_at) == ("queued", None)
@@ -209,7 +217,7 @@ async def test_a_forgotten_letter_whose_record_is_there_can_be_sent_again(desk: 
 
 async def test_a_late_proof_of_a_forgotten_letter_counts(desk: Desk) -> None:
     await die(desk, "a")
-    await desk.lanes.prune(SHOP, 1, desk.now + 2 * 86_400)
+    await desk.lanes.dead_letters.prune(SHOP, 1, desk.now + 2 * 86_400)
     await desk.receipt("a", "read")
     record = await desk.get("a")
     assert (record.status, record.expired_at) == ("read", None)
@@ -227,9 +235,9 @@ async def test_when_all_is_over_no_key_is_without_an_end(desk: Desk) -> None:
     )
     desk.ids["with a key"] = accepted.record.id
     await desk.drain()
-    await desk.lanes.prune(SHOP, 30, desk.now + 31 * 86_400)
-    while changed := await desk.lanes.changed(SHOP, 100):
-        await desk.lanes.mirrored(SHOP, changed)
+    await desk.lanes.dead_letters.prune(SHOP, 30, desk.now + 31 * 86_400)
+    while changed := await desk.lanes.reader.changed(SHOP, 100):
+        await desk.lanes.reader.mirrored(SHOP, changed)
     await desk.pass_day()
     stays = {f"teimoso:{{{SHOP}}}:{name}" for name in ("lease", "counters", "wake")}
     assert {key async for key in desk.redis.scan_iter("*")} == stays

@@ -26,13 +26,13 @@ def settings(settings: Settings) -> Settings:
 
 async def taken(desk: Desk) -> int:
     """The bytes that the connection's records count."""
-    flow = (await desk.lanes.flows_many([SHOP]))[SHOP]
+    flow = (await desk.lanes.reader.flows_many([SHOP]))[SHOP]
     return flow.bytes
 
 
 async def mirrored(desk: Desk) -> None:
-    while records := await desk.lanes.changed(SHOP, 100):
-        await desk.lanes.mirrored(SHOP, records)
+    while records := await desk.lanes.reader.changed(SHOP, 100):
+        await desk.lanes.reader.mirrored(SHOP, records)
 
 
 async def fill(desk: Desk) -> list[str]:

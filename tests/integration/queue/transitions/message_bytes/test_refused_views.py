@@ -19,8 +19,8 @@ WORDS = "a long word " * 20
 
 async def mirror(desk: Desk, refused: Collection[str] = ()) -> None:
     """Mirror all that changed; the store refuses the views of these."""
-    records = await desk.lanes.changed(SHOP, 100)
-    await desk.lanes.mirrored(SHOP, records, {desk.ids[each] for each in refused})
+    records = await desk.lanes.reader.changed(SHOP, 100)
+    await desk.lanes.reader.mirrored(SHOP, records, {desk.ids[each] for each in refused})
 
 
 async def sent(desk: Desk, *texts: str) -> None:
@@ -32,7 +32,7 @@ async def sent(desk: Desk, *texts: str) -> None:
 
 async def listed(desk: Desk, behind: int = 0) -> list[Record]:
     """The messages that are held; the lease says how many, and none of them leaves."""
-    found = [each.record for each in await desk.lanes.refused(SHOP, 100, behind)]
+    found = [each.record for each in await desk.lanes.refused_views.page(SHOP, 100, behind)]
     if not behind:
         lease = await desk.leases.read(SHOP)
         assert lease is not None
@@ -53,7 +53,7 @@ async def test_they_are_listed_in_their_order_and_do_not_leave(desk: Desk) -> No
     await mirror(desk, ["one", "two"])
     assert [each.text for each in await listed(desk)] == ["one", "two"]
     assert await leaves(desk, "other")
-    first = (await desk.lanes.refused(SHOP, 1))[0]
+    first = (await desk.lanes.refused_views.page(SHOP, 1))[0]
     assert [each.text for each in await listed(desk, first.place)] == ["two"]
 
 
@@ -99,7 +99,7 @@ async def test_a_person_has_it_stored_again(desk: Desk, again: bool) -> None:
     await sent(desk, WORDS)
     await mirror(desk, [WORDS])
     message_id = desk.ids[WORDS].partition(".")[2]
-    assert await desk.lanes.retry_refused(SHOP, message_id)
+    assert await desk.lanes.refused_views.retry(SHOP, message_id)
     assert await listed(desk) == []
     await mirror(desk, [WORDS] if again else [])
     record = await desk.get(WORDS)
@@ -107,7 +107,7 @@ async def test_a_person_has_it_stored_again(desk: Desk, again: bool) -> None:
     assert [each.message_id for each in await listed(desk)] == [message_id] * again
     assert await leaves(desk, WORDS) != again
     if not again:
-        assert not await desk.lanes.retry_refused(SHOP, message_id)
+        assert not await desk.lanes.refused_views.retry(SHOP, message_id)
 
 
 @pytest.mark.parametrize("how", ["sent", "cancelled"])
@@ -119,13 +119,13 @@ async def test_a_person_forgets_what_it_said(desk: Desk, how: str) -> None:
         await desk.cancel(WORDS)
     await mirror(desk, [WORDS])
     message_id = desk.ids[WORDS].partition(".")[2]
-    before = (await desk.lanes.flows_many([SHOP]))[SHOP].bytes
-    assert await desk.lanes.discard_refused(SHOP, message_id)
+    before = (await desk.lanes.reader.flows_many([SHOP]))[SHOP].bytes
+    assert await desk.lanes.refused_views.discard(SHOP, message_id)
     assert await listed(desk) == []
     record = await desk.get(WORDS)
     assert (record.status, record.text, record.stored) == (how, "", True)
     assert await leaves(desk, WORDS)
-    assert (await desk.lanes.flows_many([SHOP]))[SHOP].bytes < before - len(WORDS)
+    assert (await desk.lanes.reader.flows_many([SHOP]))[SHOP].bytes < before - len(WORDS)
     await desk.receipt(WORDS, "read")
     await mirror(desk)
     assert await listed(desk) == []
@@ -135,11 +135,11 @@ async def test_nobody_decides_on_others(desk: Desk) -> None:
     await desk.accept("waits")
     await mirror(desk)
     message_id = desk.ids["waits"].partition(".")[2]
-    for decide in (desk.lanes.retry_refused, desk.lanes.discard_refused):
+    for decide in (desk.lanes.refused_views.retry, desk.lanes.refused_views.discard):
         assert not await decide(SHOP, message_id)
         assert not await decide(SHOP, "3EB0" + "0" * 18)
     assert (await desk.get("waits")).text == "waits"
-    assert await desk.lanes.changed(SHOP, 10) == []
+    assert await desk.lanes.reader.changed(SHOP, 10) == []
 
 
 async def test_those_of_a_connection_that_is_removed_leave(desk: Desk) -> None:

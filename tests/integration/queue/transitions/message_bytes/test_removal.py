@@ -16,21 +16,21 @@ HOURS = 490_000
 
 
 async def mirror(desk: Desk, refused: Collection[str] = ()) -> None:
-    records = await desk.lanes.changed(SHOP, 100)
-    await desk.lanes.mirrored(SHOP, records, {desk.ids[each] for each in refused})
+    records = await desk.lanes.reader.changed(SHOP, 100)
+    await desk.lanes.reader.mirrored(SHOP, records, {desk.ids[each] for each in refused})
 
 
 async def left(desk: Desk) -> set[str]:
     """The texts of those that have a record; the others are forgotten here as well."""
     for text, id_ in list(desk.ids.items()):
-        if await desk.lanes.get(id_) is None:
+        if await desk.lanes.reader.get(id_) is None:
             del desk.ids[text]
     await desk.check()
     return set(desk.ids)
 
 
 async def taken(desk: Desk) -> int:
-    return (await desk.lanes.flows_many([SHOP]))[SHOP].bytes
+    return (await desk.lanes.reader.flows_many([SHOP]))[SHOP].bytes
 
 
 async def test_what_is_finished_and_stored_leaves_and_counts_no_longer(desk: Desk) -> None:
@@ -40,7 +40,7 @@ async def test_what_is_finished_and_stored_leaves_and_counts_no_longer(desk: Des
     await desk.claim()
     await desk.complete("sent")
     await desk.fail("expired", permanent=True)
-    await desk.lanes.prune(SHOP, 0, desk.now + 1)
+    await desk.lanes.dead_letters.prune(SHOP, 0, desk.now + 1)
     await desk.fail("dead", permanent=True)
     await desk.accept("refused")
     await desk.drain()
@@ -71,7 +71,7 @@ async def test_an_expired_letter_that_is_sent_again_stays(desk: Desk) -> None:
     await desk.accept("a")
     await desk.claim()
     await desk.fail("a", permanent=True)
-    await desk.lanes.prune(SHOP, 0, desk.now + 1)
+    await desk.lanes.dead_letters.prune(SHOP, 0, desk.now + 1)
     await mirror(desk)
     await desk.retry("a")
     await mirror(desk)
@@ -110,7 +110,7 @@ async def test_records_that_redis_is_to_expire_stay_where_they_change(desk: Desk
     await desk.fail("dead", permanent=True)
     await desk.complete("read")
     await desk.drain()
-    await desk.lanes.prune(SHOP, 0, desk.now + 1)
+    await desk.lanes.dead_letters.prune(SHOP, 0, desk.now + 1)
     await mirror(desk)
     await expiring(desk, "dead", "read", "sent")
     await desk.receipt("read", "read")

@@ -19,8 +19,8 @@ WORDS = "a long word " * 20
 
 
 async def mirrored(desk: Desk, unread: Collection[str] = ()) -> None:
-    records = await desk.lanes.changed(SHOP, 100)
-    await desk.lanes.mirrored(SHOP, records, {desk.ids[each] for each in unread})
+    records = await desk.lanes.reader.changed(SHOP, 100)
+    await desk.lanes.reader.mirrored(SHOP, records, {desk.ids[each] for each in unread})
 
 
 async def size(desk: Desk, text: str) -> int:
@@ -73,16 +73,16 @@ async def test_words_that_the_store_does_not_have_stay(desk: Desk) -> None:
     await desk.complete("here alone")
     await mirrored(desk, ["here alone"])
     assert (await desk.get("here alone")).text == "here alone"
-    assert await desk.lanes.changed(SHOP, 10) == []
+    assert await desk.lanes.reader.changed(SHOP, 10) == []
 
 
 async def test_a_message_that_changed_meanwhile_keeps_its_words(desk: Desk) -> None:
     """The store may have an older state of it; the next round gets the newer one."""
     await desk.accept("a")
-    seen = await desk.lanes.changed(SHOP, 10)
+    seen = await desk.lanes.reader.changed(SHOP, 10)
     await desk.claim()
     await desk.complete("a")
-    await desk.lanes.mirrored(SHOP, seen)
+    await desk.lanes.reader.mirrored(SHOP, seen)
     assert (await desk.get("a")).text == "a"
     await mirrored(desk)
     assert (await desk.get("a")).stored
@@ -94,7 +94,7 @@ async def test_a_late_receipt_and_a_delete_find_it(desk: Desk) -> None:
     await desk.complete("a")
     await mirrored(desk)
     await desk.receipt("a", "read")
-    (changed,) = await desk.lanes.changed(SHOP, 10)
+    (changed,) = await desk.lanes.reader.changed(SHOP, 10)
     assert (changed.status, changed.stored, changed.redacted) == ("read", True, False)
     await desk.lanes.redact(SHOP, changed.message_id)
     await mirrored(desk)
@@ -108,11 +108,11 @@ async def test_content_that_this_release_does_not_know_stays(desk: Desk, tmp_pat
     await desk.claim()
     await desk.complete("later")
     documents = SqliteDocuments(tmp_path / "state.sqlite3")
-    records = await desk.lanes.changed(SHOP, 10)
+    records = await desk.lanes.reader.changed(SHOP, 10)
     lacking = await mirror_store.store(documents, records)
-    await desk.lanes.mirrored(SHOP, records, lacking)
+    await desk.lanes.reader.mirrored(SHOP, records, lacking)
     await documents.close()
     await desk.pass_day()
     after = await desk.get("later")
     assert (after.text, after.content) == (send.text, send.content)
-    assert [each.record.id for each in await desk.lanes.refused(SHOP, 10)] == [after.id]
+    assert [each.record.id for each in await desk.lanes.refused_views.page(SHOP, 10)] == [after.id]

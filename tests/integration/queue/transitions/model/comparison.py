@@ -61,8 +61,8 @@ class Comparison(RuleBasedStateMachine):
         return None
 
     async def mirror_all(self) -> None:
-        while changed := await self.desk.lanes.changed(SHOP, 100):
-            await self.desk.lanes.mirrored(SHOP, changed)
+        while changed := await self.desk.lanes.reader.changed(SHOP, 100):
+            await self.desk.lanes.reader.mirrored(SHOP, changed)
 
     async def marked(self) -> set[str]:
         """The texts of messages whose last change is not mirrored."""
@@ -99,7 +99,7 @@ class Comparison(RuleBasedStateMachine):
         for names in self.model.joining.items():
             assert await self.desk.rename(*names) == "done"
         self.desk.now += 1000
-        await self.desk.lanes.retry_all(SHOP, self.desk.now)
+        await self.desk.lanes.dead_letters.retry_all(SHOP, self.desk.now)
         await self.desk.lanes.promote(SHOP, self.desk.now)
         while await self.desk.drain(CONCURRENCY):
             self.desk.now += max(self.interval, self.gap)

@@ -50,14 +50,16 @@ class Machine(OwnerRules):
     @rule()
     def redrive_all(self) -> None:
         self.desk.now += 1
-        count = self.do(self.desk.lanes.retry_all(SHOP, self.desk.now))
+        count = self.do(self.desk.lanes.dead_letters.retry_all(SHOP, self.desk.now))
         assert count == self.model.retry_all()
 
     @rule(chat=st.none() | st.sampled_from((ANA, BEN)), limit=st.none() | st.integers(1, 3))
     def redrive_by_filter(self, chat: str | None, limit: int | None) -> None:
         self.desk.now += 1
         which = Which(chat=chat, code="ack_timeout")
-        found = self.do(self.desk.lanes.redrive(SHOP, which, limit=limit, now=self.desk.now))
+        found = self.do(
+            self.desk.lanes.dead_letters.redrive(SHOP, which, limit=limit, now=self.desk.now)
+        )
         assert found.count == self.model.redrive(chat, "ack_timeout", limit)
 
     @rule(seconds=st.sampled_from((0, 0, 20)))
@@ -65,7 +67,7 @@ class Machine(OwnerRules):
         """Letters that died longer ago leave the list; each can still be sent again by its id."""
         self.desk.now += 1
         now = self.desk.now
-        pruned = self.do(self.desk.lanes.prune(SHOP, seconds / DAY, now))
+        pruned = self.do(self.desk.lanes.dead_letters.prune(SHOP, seconds / DAY, now))
         assert pruned == self.model.prune(now - seconds)
 
     def _any(self, data: st.DataObject) -> str:
@@ -118,7 +120,7 @@ class Machine(OwnerRules):
         self.do(self.desk.pass_day())
         for text, id_ in zip(gone, ids, strict=True):
             self.given.pop(text, None)
-            assert self.do(self.desk.lanes.get(id_)) is None
+            assert self.do(self.desk.lanes.reader.get(id_)) is None
 
     @precondition(lambda self: self.kills < KILLS)
     @rule()
