@@ -19,6 +19,7 @@ for word; do
     esac
 done
 fifo=$session/$name.waiting
+rm -f "$fifo" # a head that goes on has the session of the one before
 mkfifo -m 600 "$fifo" || exit 1
 for each in $ports; do
     file=$session/${each%:*}_$node
