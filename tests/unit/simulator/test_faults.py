@@ -10,7 +10,6 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from websockets.exceptions import ConnectionClosed
 
-from simulator.contacts.people import ADDRESSINGS
 from simulator.faults import RULES, SERVER_WIDE, TIMING, FaultError, Faults, requested
 
 if TYPE_CHECKING:
@@ -109,28 +108,6 @@ async def test_the_socket_closes(device: Device, world: ServerState, kind: str) 
     # 1006: the connection broke without a close frame
     assert code == (1000 if kind == "drop" else 1006)
     assert (await device.login()).tag == "success"
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "conflict"),
-    [
-        ("stream_error", "515", None),
-        ("stream_error", "503", None),
-        ("replaced", None, "replaced"),
-        ("logout", "401", "device_removed"),
-    ],
-)
-async def test_stream_errors(
-    device: Device, world: ServerState, kind: str, code: str | None, conflict: str | None
-) -> None:
-    more = {"code": int(code)} if code == "503" else {}
-    assert inject(world, kind, **more) == 1
-    error = await device.next("stream:error")
-    assert error.attrs.get("code") == code
-    child = error.get_child("conflict")
-    assert (child.attrs["type"] if child is not None else None) == conflict
-    await device.closed()
-    assert (await device.login()).tag == ("failure" if kind == "logout" else "success")
 
 
 async def test_withheld_and_delayed_acks(device: Device, world: ServerState) -> None:
@@ -232,44 +209,6 @@ async def test_what_was_kept_back_arrives_when_the_time_is_over(
     assert (struck(world), world.faults.everything()[0]["active"]) == (0, False)
 
 
-async def test_logins_are_refused_for_a_time_without_a_word_about_it(
-    device: Device, world: ServerState
-) -> None:
-    await device.close()
-    inject(world, "reject_login", seconds=0.5)
-    failure = await device.login()
-    assert failure.attrs == {"reason": "503", "location": "simulator"}
-    async with asyncio.timeout(10):
-        while (await device.login()).tag == "failure":
-            pass
-
-
-async def test_one_device_gets_its_messages_in_another_order_than_the_other(
-    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    other = await paired(NUMBER)
-    inject(world, "reorder", device=other.device)
-    for text in ("one", "two"):
-        say(world, text)
-    assert await next_read(device, 2) == ["one", "two"]
-    assert await next_read(other, 2) == ["two", "one"]
-    assert struck(world) == 2
-
-
-@pytest.mark.parametrize(("mode", "beside"), [("lid", "sender_pn"), ("pn", "sender_lid")])
-async def test_an_address_without_the_other(
-    device: Device, world: ServerState, mode: str, beside: str
-) -> None:
-    world.people.change(FRIEND, {"addressing": ADDRESSINGS[mode]})
-    inject(world, "conceal", count=1)
-    for text in ("concealed", "named"):
-        say(world, text)
-    concealed, named = await device.next("message"), await device.next("message")
-    assert named.attrs.keys() - concealed.attrs.keys() == {beside}
-    assert str(named.attrs["from"]) == str(concealed.attrs["from"])
-    assert struck(world) == 1
-
-
 @pytest.mark.parametrize("kind", ["lose", "corrupt"])
 async def test_spoiled_frames_do_not_authenticate(
     device: Device, world: ServerState, kind: str
@@ -282,62 +221,6 @@ async def test_spoiled_frames_do_not_authenticate(
     assert struck(world) == 1
     await device.login()
     assert [(await device.read())[1] for _ in range(2)] == ["spoiled", "after it"]
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        pytest.param({"reason": 401}, id="logged out"),
-        pytest.param({"reason": 402, "code": 101, "expire": 3600}, id="banned for a time"),
-        pytest.param({"reason": 403}, id="locked or banned"),
-        pytest.param({"reason": 405}, id="client outdated"),
-        pytest.param({"reason": 409}, id="bad user agent"),
-        pytest.param({"reason": 500}, id="server error"),
-        pytest.param({}, id="unavailable"),
-    ],
-)
-async def test_rejected_logins(device: Device, world: ServerState, more: dict[str, int]) -> None:
-    await device.close()
-    inject(world, "reject_login", count=1, **more)
-    failure = await device.login()
-    expected = {"reason": 503, **more}
-    assert failure.tag == "failure"
-    texts = [name for name in failure.attrs if failure.attrs[name] and "logout_message_" in name]
-    assert len(texts) == (3 if more.get("reason") == 403 else 0)
-    assert {name: value for name, value in failure.attrs.items() if name not in texts} == {
-        "location": "simulator",
-        **{name: str(value) for name, value in expected.items()},
-    }
-    await device.closed()
-    assert struck(world) == 1
-    assert (await device.login()).tag == "success"
-
-
-async def test_a_stream_that_ends_for_a_missing_ack(device: Device, world: ServerState) -> None:
-    assert inject(world, "stream_ack") == 1
-    error = await device.next("stream:error")
-    assert (error.attrs, error.get_child("ack").attrs["class"]) == ({}, "message")
-    assert (await device.next()).tag == "xmlstreamend"
-    await device.closed()
-
-
-async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: ServerState) -> None:
-    assert inject(world, "ban", seconds=1.5) == 1
-    await device.closed()
-    failure = await device.login()
-    assert (failure.tag, failure.attrs["reason"], failure.attrs["code"]) == (
-        "failure",
-        "402",
-        "101",
-    )
-    left = int(failure.attrs["expire"])
-    assert 1 <= left <= 2
-    async with asyncio.timeout(10):
-        while (answer := await device.login()).tag == "failure":
-            assert int(answer.attrs["expire"]) <= left
-            await asyncio.sleep(0.05)
-    assert answer.tag == "success"
-    assert not world.faults.everything()[0]["active"]
 
 
 async def test_an_ack_that_comes_twice(device: Device, world: ServerState) -> None:

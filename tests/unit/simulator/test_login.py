@@ -40,41 +40,6 @@ async def test_another_noise_key_is_refused(
     await device.closed()
 
 
-async def test_an_unknown_device_is_refused(
-    paired: Callable[[str], Awaitable[Device]],
-) -> None:
-    device = await paired(NUMBER)
-    await device.close()
-    device.device = 99
-    assert (await device.login()).tag == "failure"
-
-
-async def test_resumes_falls_back_and_resumes_again(
-    world: ServerState, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    device = await paired(NUMBER)
-
-    def logins() -> dict[str, int]:
-        kinds = ("xx", "ik", "xxfallback")
-        return {kind: world.store.counted(NUMBER, f"logins_{kind}") for kind in kinds}
-
-    async def login() -> bool:
-        await device.close()
-        assert (await device.login(routing=b"simulator")).tag == "success"
-        return device.fell_back
-
-    device.handshake_mode = "IK"
-    assert not await login()
-    assert logins() == {"xx": 1, "ik": 1, "xxfallback": 0}
-    known = device.server_static
-    world.static_key.rotate()
-    assert await login(), "the key that the client knew is worth nothing any more"
-    assert device.server_static == world.static_key.identity.static_public != known
-    assert logins() == {"xx": 1, "ik": 1, "xxfallback": 1}
-    assert not await login()
-    assert logins() == {"xx": 1, "ik": 2, "xxfallback": 1}
-
-
 @pytest.mark.parametrize(("standing", "reason"), [("locked", "403"), ("banned", "406")])
 async def test_an_account_that_is_not_in_good_standing(
     world: ServerState, paired: Callable[[str], Awaitable[Device]], standing: str, reason: str
@@ -143,34 +108,6 @@ async def test_what_came_before_a_login_is_handled_before_it(
     assert world.queue.counts(key) == {}
 
 
-async def test_what_waits_is_sent_at_login_until_acknowledged(
-    world: ServerState, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    device = await paired(NUMBER)
-    await device.close()
-    said = [say(world, f"text {number}") for number in range(3)]
-
-    for _ in range(2):
-        assert (await device.login()).tag == "success"
-        while (preview := await device.next("ib")).get_child("offline_preview") is None:
-            pass
-        assert preview.get_child("offline_preview").attrs["message"] == "3"
-        for message_id in said:
-            stanza = await device.next("message")
-            assert (stanza.attrs["id"], stanza.attrs["offline"]) == (message_id, "0")
-        done = await device.next("ib")
-        assert done.get_child("offline").attrs["count"] == "3"
-        await device.close()
-
-    await device.login()
-    assert [await device.read() for _ in said] == [
-        (message_id, f"text {number}") for number, message_id in enumerate(said)
-    ]
-    for _ in said:
-        await device.next("ack")
-    assert world.queue.counts((NUMBER, device.device)) == {}
-
-
 async def test_survives_a_restart_of_the_simulator(
     world: ServerState, paired: Callable[[str], Awaitable[Device]], tmp_path: Path
 ) -> None:
@@ -188,50 +125,3 @@ async def test_survives_a_restart_of_the_simulator(
         assert again.endpoints.phone(FRIEND).has_session(key)
     finally:
         again.close()
-
-
-async def test_a_passive_login_gets_nothing_until_it_is_active(
-    world: ServerState, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    device = await paired(NUMBER)
-    await device.close()
-    say(world, "before")
-    await device.login(passive=True)
-    say(world, "meanwhile")
-    with pytest.raises(TimeoutError):
-        await device.next("message", 0.2)
-    await device.query("passive", "set", Node("active"))
-    assert [(await device.read())[1] for _ in range(2)] == ["before", "meanwhile"]
-    say(world, "after")
-    assert (await device.read())[1] == "after"
-
-
-async def test_two_devices_of_one_account_each_have_a_queue(
-    world: ServerState, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    one, other = await paired(NUMBER), await paired(NUMBER)
-    await other.close()
-    message_id = say(world, "to both")
-    assert await one.read() == (message_id, "to both")
-    await other.login()
-    assert await other.read() == (message_id, "to both")
-
-
-async def test_own_message_reaches_the_other_device(
-    world: ServerState, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    one, other = await paired(NUMBER), await paired(NUMBER)
-    companion = world.companions.get(NUMBER, other.device)
-    assert companion is not None
-    kind, sealed = one.signal.encrypt(
-        (NUMBER, other.device), b"", world.companions.take_bundle(companion)
-    )
-    enc = Node("enc", {"v": "2", "type": kind}, sealed)
-    to = Node("to", {"jid": JID(NUMBER, device=other.device)}, [enc])
-    stanza = await one.message(FRIEND, "hello", "M1")
-    stanza.get_child("participants").content.append(to)
-    await one.send(stanza)
-    copy = await other.next("message")
-    assert str(copy.attrs["from"]) == f"{NUMBER}.{one.device}@s.whatsapp.net"
-    assert str(copy.attrs["recipient"]) == f"{FRIEND}@s.whatsapp.net"
-    assert copy.get_child("device-identity").content == one.identity_bytes

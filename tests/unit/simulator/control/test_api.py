@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,9 @@ import pytest
 from simulator.contacts.message_builder import MAX_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import httpx
 
     from simulator.server_state import ServerState
-    from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
 # what makes no message, and what is said of it
@@ -180,79 +176,3 @@ async def test_says_where_clients_connect(http: httpx.AsyncClient, world: Server
         "media_authority": "",
         "pid": os.getpid(),
     }
-
-
-async def test_the_static_key_rotates_under_the_same_root(
-    http: httpx.AsyncClient, world: ServerState
-) -> None:
-    before = (await http.get("/")).json()
-    rotated = (await http.post("/rotate")).json()["static_key"]
-    after = (await http.get("/")).json()
-    assert after == {**before, "static_key": rotated}
-    assert rotated == world.static_key.identity.static_public.hex() != before["static_key"]
-
-
-async def test_a_phone_exists_as_soon_as_it_is_named(http: httpx.AsyncClient) -> None:
-    first = (await http.post("/phones", json={"number": NUMBER})).json()
-    again = (await http.post("/phones", json={"number": f"+{NUMBER}"})).json()
-    assert first == again
-    assert (await http.get(f"/contacts/{FRIEND}/inbox")).json() == {"items": [], "last": 0}
-    account = (await http.get(f"/accounts/{NUMBER}")).json()
-    assert (account["online"], account["unacknowledged"], account["prekeys"]) == (False, 0, 0)
-
-
-async def test_scan_say_and_account(
-    http: httpx.AsyncClient, new_device: Callable[[], Device]
-) -> None:
-    device = new_device()
-    qr = await device.register()
-    scanned, _ = await asyncio.gather(
-        http.post(f"/phones/{NUMBER}/scan", json={"qr": qr}), device.sign()
-    )
-    assert scanned.json() == {
-        "number": NUMBER,
-        "device": 1,
-        "jid": f"{NUMBER}:1@s.whatsapp.net",
-    }
-    await device.close()
-    await device.login()
-    await device.upload(4)
-    await device.take_keys(await device.next("message"))
-    said = await http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": "hello"})
-    account = (await http.get(f"/accounts/{NUMBER}")).json()
-    assert account["online"]
-    assert account["unacknowledged"] == 2, "the message, and that prekeys run low"
-    assert (account["prekeys"], account["logins"]) == (2, {"xx": 1, "ik": 0, "xxfallback": 0})
-    assert await device.read() == (said.json()["id"], "hello")
-
-
-@pytest.mark.holds_loop  # that of a hundred callers, too
-async def test_many_calls_at_once(
-    http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    await paired(NUMBER)
-    answers = await asyncio.gather(
-        *(
-            http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": f"text {number}"})
-            for number in range(100)
-        )
-    )
-    assert len({answer.json()["id"] for answer in answers}) == 100
-
-
-async def test_the_phone_speaks_and_sees_what_its_companion_sent(
-    http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    device = await paired(NUMBER)
-    body = {"to": FRIEND, "text": "from my pocket"}
-    said = (await http.post(f"/phones/{NUMBER}/say", json=body)).json()
-    assert await device.read() == (said["id"], "from my pocket")
-    (item,) = (await http.get(f"/contacts/{FRIEND}/inbox")).json()["items"]
-    assert (item["id"], item["devices"]) == (said["id"], [0])
-    stanza = await device.message(FRIEND, "from the desk", "M1")
-    copy = await device.part(NUMBER, 0, device.own_copy("from the desk", FRIEND))
-    stanza.get_child("participants").content.append(copy)
-    await device.send(stanza)
-    await device.next("ack")
-    (seen,) = (await http.get(f"/phones/{NUMBER}/inbox")).json()["items"]
-    assert (seen["id"], seen["to"], seen["text"]) == ("M1", FRIEND, "from the desk")

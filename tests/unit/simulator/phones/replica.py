@@ -109,19 +109,3 @@ class Replica:
 
     async def write(self, patch: Any) -> Any:
         return await self.ask(Node("patch", {}, patch.SerializeToString()))
-
-
-async def new_versions(device: Device) -> dict[str, int]:
-    """The collections of the next `server_sync`, with their versions."""
-    stanza = await device.next("notification")
-    assert stanza.attrs["type"] == "server_sync"
-    attrs = {
-        "class": "notification",
-        "type": "server_sync",
-        "id": stanza.attrs["id"],
-        "to": stanza.attrs["from"],
-    }
-    await device.send(Node("ack", attrs))
-    return {
-        one.attrs["name"]: int(one.attrs["version"]) for one in stanza.get_children("collection")
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.exceptions import InvalidTag
 
 from simulator.trace.recorder import MOST_EARLY, Recorder
 from simulator.wire.protocol_library import JID, SERVER, Node
@@ -79,28 +77,6 @@ async def test_a_client_is_recorded_from_its_pairing_on_and_nothing_that_was_sai
     assert described["lines"] == len(traced.lines(trace))
 
 
-@pytest.mark.parametrize("why", ["standing", "version"])
-async def test_a_login_that_is_refused_is_recorded(
-    world: ServerState,
-    http: httpx.AsyncClient,
-    paired: Callable[[str], Awaitable[Device]],
-    why: str,
-) -> None:
-    """With the keys of a linked device; under others nobody knows whose login it is."""
-    device = await paired(ACCOUNT)
-    await http.post(f"/accounts/{ACCOUNT}/trace")
-    await device.close()
-    if why == "standing":
-        await http.post(f"/accounts/{ACCOUNT}", json={"standing": "locked"})
-    else:
-        device.version = "2.3000.1"
-    assert (await device.login()).tag == "failure"
-    await device.closed()
-    lines = [json.loads(line) for line in file_of(world, device).read_text().splitlines()]
-    (failure,) = [line for line in lines if line.get("tag") == "failure"]
-    assert failure["attrs"]["reason"] == ("403" if why == "standing" else "405")
-
-
 async def test_an_account_that_is_not_recorded_leaves_no_file(
     world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
@@ -123,39 +99,6 @@ async def test_an_account_that_is_not_recorded_leaves_no_file(
     again = trace.read_text().removeprefix(before).splitlines()
     assert '"part":1' in again[0]
     assert len(again) == 3
-
-
-async def test_stopping_all_leaves_those_that_were_started_by_name(
-    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    device = await paired(ACCOUNT)
-    await http.post(f"/accounts/{ACCOUNT}/trace")
-    await http.post("/trace")
-    await http.delete("/trace")
-    await device.query("w:p", "get")
-    assert len(traced.lines(file_of(world, device))) == 2
-
-
-async def test_stanzas_are_recorded_that_leave(
-    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
-) -> None:
-    """Not one that is lost on the way, and one that a frozen socket holds once it moves."""
-    device = await paired(ACCOUNT)
-    trace = file_of(world, device)
-    await http.post("/trace")
-    await http.post("/faults", json={"account": ACCOUNT, "kind": "freeze"})
-    await http.post(f"/contacts/{FRIEND}/say", json={"to": ACCOUNT, "text": "one"})
-    await asyncio.sleep(0)
-    assert not trace.exists()
-    await http.delete("/faults")
-    await device.next("message")
-    assert kinds(trace) == ["in message"]
-    await http.post("/faults", json={"account": ACCOUNT, "kind": "lose"})
-    for text in ("two", "three"):
-        await http.post(f"/contacts/{FRIEND}/say", json={"to": ACCOUNT, "text": text})
-    with pytest.raises(InvalidTag):
-        await device.next("message")
-    assert kinds(trace) == ["in message"] * 2
 
 
 def test_a_socket_whose_owner_is_unknown_keeps_so_much(tmp_path: Path) -> None:
@@ -248,16 +191,3 @@ def test_an_address_is_recorded_as_on_the_wire(
     recorder.close()
     (line,) = traced.lines(tmp_path / f"{ACCOUNT}-1.jsonl")
     assert (line["attrs"], line["bytes"]) == ({"to": expected}, "~16")
-
-
-def test_devices_of_one_account_have_files_of_their_own(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path)
-    recorder.start(ACCOUNT)
-    for device in (1, 2):
-        socket = recorder.socket()
-        socket.identified((ACCOUNT, device))
-        socket.sent(Node("message", {"from": JID(FRIEND)}))
-    recorder.close()
-    assert sorted(file.name for file in tmp_path.iterdir()) == [
-        *(f"{ACCOUNT}-1.jsonl", f"{ACCOUNT}-2.jsonl")
-    ]

@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from simulator.server.delivery import answer_deadlines
 from simulator.wire.protocol_library import Node
 
@@ -71,19 +69,6 @@ async def test_late_reported_closed_and_sent_again(
     assert (await report(http))["late"] == []
 
 
-async def test_it_may_be_late_more_than_once(
-    device: Device, world: ServerState, http: httpx.AsyncClient
-) -> None:
-    await http.post("/answers", json={"seconds": 0.2})
-    say(world, "hello")
-    for times in (1, 2):
-        await device.next("stream:error")
-        await device.closed()
-        (late,) = (await report(http))["late"]
-        assert late["times"] == times
-        await device.login()
-
-
 async def test_answers_that_are_none(
     device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
@@ -98,18 +83,6 @@ async def test_answers_that_are_none(
     await device.query("w:p", "get")
     assert (await report(http))["open"] == []
     assert "message" not in world.queue.counts((NUMBER, device.device))
-
-
-async def test_an_answer_ends_the_wait(
-    device: Device, world: ServerState, http: httpx.AsyncClient
-) -> None:
-    say(world, "hello")
-    stanza = await device.next("message")
-    waiting = asyncio.create_task(report(http, wait=30))
-    await asyncio.sleep(0.1)
-    assert not waiting.done()
-    await device.send(receipt(stanza))
-    assert (await asyncio.wait_for(waiting, 5))["open"] == []
 
 
 async def test_what_did_not_arrive_is_not_owed(
@@ -160,26 +133,3 @@ async def test_a_simulator_that_stood_still_gives_time(
     await device.send(receipt(stanza))
     time.sleep(0.5 + 2 * answer_deadlines._LATE_LOOP)  # noqa: ASYNC251 - as a process that was stopped
     assert await report(http, wait=5) == {"late": [], "open": []}
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "code"),
-    [
-        ("POST", "/answers", {"seconds": 0}, "bad_seconds"),
-        ("POST", "/answers", {"seconds": "x"}, "wrong_type"),
-        ("POST", "/answers", {"hours": 1}, "unknown_field"),
-        ("GET", "/unanswered?wait=x", None, "bad_seconds"),
-        ("GET", "/unanswered?account=x", None, "bad_number"),
-    ],
-)
-async def test_requests_that_make_no_sense(
-    http: httpx.AsyncClient, method: str, path: str, body: Any, code: str
-) -> None:
-    answer = await http.request(method, path, json=body)
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
-
-
-async def test_the_seconds_are_fifty_minutes_unless_changed(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/answers")).json() == {"seconds": 3000}
-    changed = {"seconds": 5.0}
-    assert (await http.post("/answers", json=changed)).json() == changed
