@@ -19,7 +19,6 @@ LATE = (
     b' "kind": "status/text", "seconds": 11.0, "wrong": []}, {"account": "1", "device": 1, "id": "C",'
     b' "kind": "receipt", "seconds": 0.1, "wrong": []}]}'
 )
-ANSWERED = "answered after all: message"
 
 
 class Simulator(HTTPServer):
@@ -85,45 +84,6 @@ def test_what_is_late_or_owed_for_long_is_found_once(server: Simulator) -> None:
     check.end(url)
     assert check.taken() == ["message/text; retry alone", "status/text"]
     assert check.taken() == []
-
-
-def test_a_simulator_whose_process_died_owes_nothing(server: Simulator) -> None:
-    check = answers.Check()
-    check.watch(server.url)
-    server.die()
-    assert check.taken() == []
-
-
-def test_the_connection_to_a_simulator_ends_with_it(
-    server: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run has hundreds of simulators, each at an address of its own."""
-    monkeypatch.setattr(Reports, "protocol_version", "HTTP/1.1")
-    check = answers.Check()
-    try:
-        check.watch(server.url)
-        assert not server.closed.wait(0.1), "it is kept for the next question"
-        check.end(server.url)
-        assert server.closed.wait(10)
-    finally:
-        check.close()
-
-
-def test_a_simulator_that_never_listened_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "START", 0.1)
-    with pytest.raises(AssertionError, match="no simulator listens"):
-        answers.Check().watch("http://127.0.0.1:9")
-
-
-def test_a_simulator_without_the_question_fails_the_test(server: Simulator) -> None:
-    check = answers.Check()
-    check.watch(server.url)
-    server.status = 404
-    (found,) = check.taken()
-    assert "answered by 404" in found
-    assert answers.judged([found], ("message",)) == [f"not answered: {found}", ANSWERED]
-    with pytest.raises(AssertionError, match="answered by 404"):
-        answers.Check().watch(server.url)
 
 
 @pytest.mark.parametrize("way", ["time-out", "broken off", "an error"])

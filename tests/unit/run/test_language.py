@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.run import language
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -50,20 +44,6 @@ def test_comments_of_other_languages_are_read(path: str, sentence: str) -> None:
     assert [found.rule for found in language.find(path, sentence)] == ["told"]
 
 
-def test_errors_and_log_texts_are_read() -> None:
-    (found,) = language.find("a/b.py", 'raise ValueError(f"{name} was told twice")\n')
-    assert found.rule == "told"
-
-
-@pytest.mark.parametrize(
-    ("path", "mark"), [("a/b.py", "#"), ("a/b.lua", "--"), ("a/b.go", "//"), ("a/b.js", "//")]
-)
-def test_comments_of_several_lines_are_one_passage(path: str, mark: str) -> None:
-    source = f"{mark} Stops the owner of\n{mark} before. What\n{mark} is left stays.\n"
-    found = [each.rule for each in language.find(path, source)]
-    assert found == ["of before", "relative clause"]
-
-
 @pytest.mark.parametrize(
     ("path", "source", "name"),
     [
@@ -76,31 +56,6 @@ def test_comments_of_several_lines_are_one_passage(path: str, mark: str) -> None
 def test_gerunds_as_names_are_found(path: str, source: str, name: str) -> None:
     found = [each.text for each in language.find(path, source) if each.rule == "gerund"]
     assert found == [name]
-
-
-@pytest.mark.parametrize("name", ["on_told", "_Told", "AsyncTally"])
-def test_private_names_are_found(name: str) -> None:
-    kind = "class" if name.strip("_")[0].isupper() else "async def"
-    source = f"{kind} {name}():\n    pass\n"
-    assert [each.rule for each in language.find("a/b.py", source)] == ["private name"]
-
-
-@pytest.mark.parametrize(
-    ("path", "name", "rules"),
-    [
-        ("actors/queue/x.py", "ask_owner", ["private name"]),
-        ("actors/queue/x.py", "keep_own", ["private name"]),
-        ("gateway/api/x.py", "_said", ["private name"]),
-        ("simulator/control/x.py", "asked", ["private name"]),
-        ("simulator/control/x.py", "phone_say", []),
-        ("gateway/cli/simulate/x.py", "say", []),
-        ("tests/chaos/x.py", "ask", []),
-        ("actors/queue/x.py", "task_of", []),
-    ],
-)
-def test_verbs_for_people_are_found(path: str, name: str, rules: list[str]) -> None:
-    source = f"def {name}():\n    pass\n"
-    assert [each.rule for each in language.find(path, source)] == rules
 
 
 @pytest.mark.parametrize(
@@ -126,52 +81,6 @@ def test_more_and_fewer_findings_than_listed_are_reported() -> None:
     more, fewer = language.compare(now, before)
     assert more == [("actors/queue", "told"), ("docs/start.md", "told")]
     assert fewer == [("gateway/api", "told")]
-
-
-def test_counts_are_lowered_and_never_raised(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = [language.Finding("a/b/c.py", 1, "told", "is told")] * 2
-    monkeypatch.setattr(language, "COUNTS", tmp_path / "counts.json")
-    monkeypatch.setattr(language, "findings", lambda: tuple(found))
-    language.lower()
-    assert language.listed() == {"a/b": {"told": 2}}
-    found.pop()
-    assert language.report() == [
-        "a/b: fewer findings of 'told' than listed: `python -m tests.run.language --lower`"
-    ]
-    language.lower()
-    assert language.report() == []
-    found.append(found[0])
-    with pytest.raises(SystemExit, match="2 findings of 'told', 1 listed"):
-        language.lower()
-    assert language.listed() == {"a/b": {"told": 1}}
-
-
-@pytest.mark.parametrize(
-    ("path", "unit"),
-    [
-        ("actors/queue/scripts/a.lua", "actors/queue"),
-        ("simulator/store.py", "simulator"),
-        ("tests/unit/simulator/wire/test_noise.py", "tests/unit/simulator"),
-        ("tests/conftest.py", "tests"),
-        ("docs/start.md", "docs/start.md"),
-        ("README.md", "README.md"),
-    ],
-)
-def test_counts_are_kept_by_folder_and_by_document(path: str, unit: str) -> None:
-    assert language.folder_of(path) == unit
-
-
-def test_line_numbers_are_those_of_the_file() -> None:
-    source = dedent('''\
-        x = 1
-
-
-        def f() -> None:
-            """Is told."""
-        ''')
-    assert [found.line for found in language.find("a/b.py", source)] == [5]
 
 
 def test_the_tree_has_no_other_findings_than_those_that_are_listed() -> None:

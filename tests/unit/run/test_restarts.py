@@ -112,42 +112,6 @@ def starts(directory: Path) -> int:
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-@pytest.mark.parametrize(
-    ("first", "second"), [(("start", 3), ("qr", -11)), (("qr", 0), ("login", 1))]
-)
-def test_dies_twice_and_is_paired_at_last(
-    tmp_path: Path, start: Start, kind: str, first: tuple[str, int], second: tuple[str, int]
-) -> None:
-    client = start(kind, first, second)
-    client.pair(NUMBER)
-    assert counted() == [[kind, first[1]], [kind, second[1]]]
-    assert (starts(tmp_path), client.process.died()) == (3, None)
-
-
-def test_dies_with_its_pairing_and_is_scanned_once_more(tmp_path: Path, start: Start) -> None:
-    client = start("tryx", ("scan", -6))
-    client.pair(NUMBER)
-    assert counted() == [["tryx", -6]]
-    phone: Any = client._simulator
-    assert phone.requests == ["scan", "faults", "scan"], "the former device is unlinked"
-
-
-@pytest.mark.parametrize("kind", ["whatsmeow", "tryx"])
-def test_one_that_lost_its_pairing_later_is_not_scanned(
-    tmp_path: Path, start: Start, kind: str
-) -> None:
-    client = start(kind, ("", 0), *[("qr", 5)] * 3)
-    client.pair(NUMBER)
-    client.process.kill()
-    (tmp_path / "session").unlink()
-    with pytest.raises(AssertionError, match="ended with 5"):
-        client.attempt(client.prepare)
-    counted()
-    phone: Any = client._simulator
-    assert phone.requests == ["scan"]
-
-
-@pytest.mark.parametrize("kind", FOREIGN)
 def test_a_third_death_fails_with_what_it_wrote(tmp_path: Path, start: Start, kind: str) -> None:
     client = start(kind, ("start", 3), ("start", 3), ("qr", -11), ("start", 3))
     with pytest.raises(AssertionError) as failed:
@@ -165,21 +129,6 @@ def test_our_own_is_never_started_again(tmp_path: Path, start: Start) -> None:
     assert (counted(), starts(tmp_path)) == ([], 1)
 
 
-@pytest.mark.parametrize("kind", ["tryx", "whatsmeow"])
-def test_a_death_between_two_tests(tmp_path: Path, start: Start, kind: str) -> None:
-    client = start(kind)
-    client.pair(NUMBER)
-    client.process.command(code=7)
-    assert client.process.died(10.0) == 7
-    if kind == "whatsmeow":
-        with pytest.raises(AssertionError, match="ended with 7"):
-            client.attempt(client.prepare)
-        assert (counted(), starts(tmp_path)) == ([], 1)
-    client.attempt(client.prepare)
-    assert starts(tmp_path) == 2
-    assert counted() == ([["tryx", 7]] if kind == "tryx" else [])
-
-
 def test_one_that_a_test_ended_is_not_counted(tmp_path: Path, start: Start) -> None:
     client = start("tryx")
     client.pair(NUMBER)
@@ -188,22 +137,6 @@ def test_one_that_a_test_ended_is_not_counted(tmp_path: Path, start: Start) -> N
     assert client.process.terminate() == -signal.SIGTERM
     client.attempt(client.prepare)
     assert (counted(), starts(tmp_path)) == ([], 3)
-
-
-def test_a_death_in_the_test_itself_fails_it(tmp_path: Path, start: Start) -> None:
-    client = start("tryx")
-    client.pair(NUMBER)
-    client.process.command(code=7)
-    with pytest.raises(AssertionError, match="ended with 7"):
-        client.wait("message")
-    assert (counted(), starts(tmp_path)) == ([], 1)
-
-
-def test_silence_is_no_death(tmp_path: Path, start: Start) -> None:
-    client = start("tryx")
-    with pytest.raises(AssertionError, match="silent"):
-        client.attempt(lambda: client.wait("connected", 0.2))
-    assert (counted(), starts(tmp_path)) == ([], 1)
 
 
 TESTS = """
@@ -252,23 +185,3 @@ def run(directory: Path, *words: str) -> list[str]:
     )
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
     return ran.stdout.splitlines()
-
-
-def test_the_summary_counts_them_from_another_process(tmp_path: Path) -> None:
-    said = run(tmp_path, "-n", "1")
-    assert "3 passed, 1 error" in said[-1]
-    assert [line for line in said if line.startswith("E ") and "ended with -11" in line]
-    at = next(number for number, line in enumerate(said) if line.strip("= ") == "restarts")
-    assert said[at + 1 : at + 9] == [
-        "  neonize: started again, 2 in all",
-        *["    exit code -11: test_clients.py::test_twice[neonize]"] * 2,
-        "  tryx: started again, 4 in all",
-        *["    exit code -11: test_clients.py::test_twice[tryx]"] * 2,
-        *["    exit code -11: test_clients.py::test_thrice[tryx]"] * 2,
-    ]
-
-
-def test_the_summary_is_silent_where_none_was(tmp_path: Path) -> None:
-    said = run(tmp_path, "-k", "never")
-    assert "1 passed" in said[-1]
-    assert not [line for line in said if "restarts" in line]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
-from tests.run.scheduling import APART, LAST, LINES, SCENARIOS, rank, scope, shares
+from tests.run.scheduling import APART, LAST, LINES, SCENARIOS, scope
 
 ROOT = Path(__file__).resolve().parents[3]
 STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")
@@ -71,43 +69,3 @@ def test_scenarios_are_run_by_two_processes() -> None:
     assert len(set(scenarios.values())) == 2
     others = [file for file in files if file not in scenarios]
     assert [scope(f"{file}::test") for file in others] == others
-
-
-def test_lines_begin_and_what_is_short_ends() -> None:
-    tests = [
-        "tests/unit/test_layout.py::test_a",
-        "tests/integration/queue/transitions/test_claim.py::test_a",
-        "tests/integration/tree/paired/test_tree.py::test_a",
-        "tests/chaos/test_keeper.py::test_a",
-        "tests/chaos/stores/test_valkey.py::test_a",
-        "tests/chaos/test_storm.py::test_a",
-        "tests/integration/whole/messages/test_media.py::test_a",
-        "tests/chaos/stores/test_firestore.py::test_a",
-    ]
-    assert sorted(tests, key=rank) == tests[::-1]
-
-
-def test_seconds_of_each_process_and_each_line_are_printed() -> None:
-    def report(test: str, process: str | None, start: float, stop: float) -> pytest.TestReport:
-        made = pytest.TestReport(
-            test, ("", 0, ""), {}, "passed", None, "call", (), stop - start, start, stop
-        )
-        if process is not None:
-            vars(made)["worker_id"] = process
-        return made
-
-    storm, clock = (f"tests/chaos/test_{name}.py::test_a" for name in ("storm", "clock"))
-    unit = "tests/unit/test_layout.py::test_a"
-    told = shares(
-        [
-            report(storm, "gw0", 100, 160),
-            report(clock, "gw0", 160, 190),
-            report(unit, "gw1", 100, 110),
-        ]
-    )
-    assert told == [
-        "gw0: 90 s, idle for the last 0",
-        "gw1: 10 s, idle for the last 80",
-        f"{scope(storm)}: 90 s",
-    ]
-    assert shares([report(unit, None, 1, 2)]) == []

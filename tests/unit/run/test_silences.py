@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,26 +52,6 @@ def test_a_line_of_a_process_s_log_is_found_once(
     assert "logs/connection.log: the event loop computed for 0.40 s" in text
     assert OURS[1] in text
     assert not found.taken()
-
-
-def test_a_test_that_names_the_reason_may_hold_loops(found: silences.Silences) -> None:
-    def line(at: float) -> bytes:
-        moment = datetime.fromtimestamp(at, UTC).isoformat()
-        fields = {
-            "action": loop_watchdog.LOOP_SILENT,
-            "kind": "blocked",
-            "seconds": 0.4,
-            "where": OURS,
-        }
-        return json.dumps({**fields, "timestamp": moment}).encode() + b"\n"
-
-    with found.test(excused=True):
-        found.note_own(HELD)
-        now = time.time()
-    found.note_log(line(now), "log")
-    assert not found.taken()
-    found.note_log(line(now - 60), "log")
-    assert found.taken(), "of another test"
 
 
 def test_what_product_code_held_in_this_process_fails_its_test(found: silences.Silences) -> None:
